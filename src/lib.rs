@@ -1,1 +1,36 @@
-//! kafka-optimizer.
+//! kafka-optimizer: measure, alert, act, and prove that it helped or take it back.
+//!
+//! The modules in reading order. A folder is a stage of a flow or a seam to the outside world;
+//! ARCHITECTURE.md draws the flows, and `tests/it/tidy.rs` checks who may name whom.
+
+pub mod model;
+
+pub mod clock;
+pub mod shutdown;
+pub mod telemetry;
+
+pub mod alert;
+pub mod playbook;
+
+pub mod config;
+
+pub mod docker;
+pub mod kafka;
+pub mod prometheus;
+
+pub mod snapshot;
+
+pub mod collect;
+pub mod expose;
+
+pub mod optimizers;
+pub mod store;
+
+pub mod remedy;
+
+pub mod load;
+
+pub mod http;
+
+pub mod app;
+pub mod cli;

@@ -1,0 +1,97 @@
+//! The configuration: as written (`raw`), checked (`check`), as meant ([`Config`]).
+//!
+//! Holding a [`Config`] proves that it was checked.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use crate::{
+    model::{ClusterName, Mode},
+    playbook::Playbook,
+};
+
+/// A value that is used and never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the value.
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// Named so that a reviewer sees every use.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The file as meant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// At least one; names are unique.
+    pub clusters: Vec<ClusterConfig>,
+    /// Remediation.
+    pub remediation: RemediationConfig,
+}
+
+/// One cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClusterConfig {
+    /// Its name: the value of the label `kafka_cluster`.
+    pub name: ClusterName,
+    /// At least one `host:port`.
+    pub bootstrap_servers: Vec<String>,
+    /// Start of one collection round to the start of the next.
+    pub collect_interval: Duration,
+    /// Deadline of one request to one broker; less than `collect_interval`.
+    pub request_timeout: Duration,
+    /// The Docker engine that runs the brokers, if any.
+    pub docker: Option<DockerConfig>,
+    /// The Prometheus that scrapes this process and the brokers; needed to remediate.
+    pub prometheus: Option<PrometheusConfig>,
+    /// The operator that owns the brokers' configuration (`strimzi`, …): then this program advises only.
+    pub managed_by: Option<String>,
+}
+
+/// A Docker engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DockerConfig {
+    /// Path of its socket.
+    pub socket: PathBuf,
+}
+
+/// A Prometheus server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrometheusConfig {
+    /// Base URL.
+    pub url: String,
+    /// Its `scrape_interval` for the brokers; also its `evaluation_interval`.
+    pub scrape_interval: Duration,
+    /// Deadline of one query.
+    pub timeout: Duration,
+}
+
+/// Remediation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemediationConfig {
+    /// How far this process may go.
+    pub mode: Mode,
+    /// The token that whoever changes state must present; always there in mode `act`.
+    pub token: Option<Secret>,
+    /// Holds the store, its lock and the pause file.
+    pub state_dir: PathBuf,
+    /// Runs that wrote anything, in an hour, by cluster.
+    pub runs_per_hour_max: u32,
+    /// Runs that wrote anything, in a day, by cluster.
+    pub runs_per_day_max: u32,
+    /// How long an undo of network threads waits between two halvings.
+    pub shrink_pause: Duration,
+    /// What answers which alert.
+    pub playbooks: Vec<Playbook>,
+}

@@ -1,0 +1,102 @@
+//! What can go wrong between this program and a broker.
+
+use std::time::Duration;
+
+use crate::model::{BrokerId, closed_list};
+
+closed_list! {
+    /// Why a request failed, as a metric label.
+    pub enum RequestFault {
+        /// No connection could be made, or it broke.
+        Connection = "connection",
+        /// No answer within the deadline.
+        Timeout = "timeout",
+        /// The broker answered with an error.
+        Refused = "refused",
+        /// The answer could not be decoded, or the versions do not meet.
+        Protocol = "protocol",
+    }
+}
+
+/// What went wrong between us and the Kafka cluster.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KafkaError {
+    /// No connection to the broker.
+    #[error("connect to {peer}")]
+    Unreachable {
+        /// `host:port`, or the bootstrap list.
+        peer: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The connection broke while the request was under way. It may have taken effect.
+    #[error("{request} to {peer}: the connection broke")]
+    Broken {
+        /// What was asked.
+        request: &'static str,
+        /// `host:port`.
+        peer: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The broker did not answer in time. The request may have taken effect.
+    #[error("{request} to {peer}: no answer within {deadline:?}")]
+    NoAnswer {
+        /// What was asked.
+        request: &'static str,
+        /// `host:port`.
+        peer: String,
+        /// How long we waited.
+        deadline: Duration,
+    },
+    /// The broker answered with an error: nothing was changed.
+    #[error("{request} to {peer}: error {code}{}", message.as_deref().map(|it| format!(": {it}")).unwrap_or_default())]
+    Refused {
+        /// What was asked.
+        request: &'static str,
+        /// `host:port`.
+        peer: String,
+        /// Kafka's error code.
+        code: i16,
+        /// The broker's own words.
+        message: Option<String>,
+    },
+    /// The answer was not what the protocol says, or no common version exists.
+    #[error("{request} to {peer}: {problem}")]
+    Protocol {
+        /// What was asked.
+        request: &'static str,
+        /// `host:port`.
+        peer: String,
+        /// What was wrong.
+        problem: String,
+    },
+    /// The broker is not in the cluster's metadata.
+    #[error("broker {0} is not in the cluster's metadata")]
+    UnknownBroker(BrokerId),
+}
+
+impl KafkaError {
+    /// The fault as a metric label.
+    pub const fn fault(&self) -> RequestFault {
+        match self {
+            Self::Unreachable { .. } | Self::Broken { .. } | Self::UnknownBroker(_) => {
+                RequestFault::Connection
+            }
+            Self::NoAnswer { .. } => RequestFault::Timeout,
+            Self::Refused { .. } => RequestFault::Refused,
+            Self::Protocol { .. } => RequestFault::Protocol,
+        }
+    }
+
+    /// Whether a mutating request that ended so may have taken effect all the same.
+    pub const fn outcome_is_unknown(&self) -> bool {
+        match self {
+            Self::Broken { .. } | Self::NoAnswer { .. } | Self::Protocol { .. } => true,
+            Self::Unreachable { .. } | Self::Refused { .. } | Self::UnknownBroker(_) => false,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The seam to a Kafka cluster, in this program's words.
+//!
+//! [`wire`] implements it over the Kafka protocol; so does the simulated world of the tests. No type
+//! of the codec crosses this line. Nothing here retries: a stage that calls decides.
+//!
+//! Invariant: the only method that can change a cluster is [`Kafka::alter_broker_config`].
+
+mod error;
+mod words;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use error::{KafkaError, RequestFault};
+pub use words::{
+    Api, Broker, BrokerConfig, CommittedOffset, ConfigChange, ConfigEntry, ConfigSource, Edge,
+    GroupDescription, GroupListing, GroupOffsets, GroupState, LogDir, Partition, PartitionEdge,
+    PartitionFault, Quorum, RequestCount, Topic, TopicLogSize, Topology, WriteMode,
+};
+
+use crate::model::{BrokerId, GroupName, TopicName, TopicPartition};
+
+/// What this program needs of one Kafka cluster.
+///
+/// Each call has its own deadline inside the implementation and ends with
+/// [`KafkaError::NoAnswer`] when it passes. Calls that take a broker go to that broker and to no other.
+#[async_trait]
+pub trait Kafka: Send + Sync + 'static {
+    /// Brokers, controller and partitions, in one request to any broker that answers.
+    async fn topology(&self) -> Result<Topology, KafkaError>;
+
+    /// First or last offsets of partitions that `broker` leads, in one request.
+    async fn offsets(
+        &self,
+        broker: BrokerId,
+        edge: Edge,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<PartitionEdge>, KafkaError>;
+
+    /// Groups that `broker` coordinates, in one request.
+    async fn groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError>;
+
+    /// State and members of groups that `broker` coordinates, in one request.
+    async fn describe_groups(
+        &self,
+        broker: BrokerId,
+        groups: &[GroupName],
+    ) -> Result<Vec<GroupDescription>, KafkaError>;
+
+    /// Committed offsets of groups that `broker` coordinates, in one request.
+    async fn committed(
+        &self,
+        broker: BrokerId,
+        groups: &[GroupName],
+    ) -> Result<Vec<GroupOffsets>, KafkaError>;
+
+    /// Log directories of `broker`, and what each topic takes in them.
+    async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError>;
+
+    /// Configuration of `broker` for `keys`, asked of that broker, with synonyms.
+    async fn broker_config(
+        &self,
+        broker: BrokerId,
+        keys: &[&str],
+    ) -> Result<BrokerConfig, KafkaError>;
+
+    /// Effective `min.insync.replicas` of topics, in one request to any broker. A topic that vanished
+    /// meanwhile is left out.
+    async fn min_insync_replicas(
+        &self,
+        topics: &[TopicName],
+    ) -> Result<Vec<(TopicName, u32)>, KafkaError>;
+
+    /// The controller quorum, asked of any broker, which forwards it to the controller.
+    async fn quorum(&self) -> Result<Quorum, KafkaError>;
+
+    /// Partitions with a reassignment in flight.
+    async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError>;
+
+    /// Sends one incremental change of dynamic configuration to the named broker. With
+    /// [`WriteMode::ValidateOnly`] the broker runs the same checks and changes nothing.
+    ///
+    /// A success says that the broker accepted the change, not that it has applied it.
+    async fn alter_broker_config(
+        &self,
+        broker: BrokerId,
+        changes: &[ConfigChange],
+        mode: WriteMode,
+    ) -> Result<(), KafkaError>;
+
+    /// Requests sent so far, by API, and how they failed. In the order of [`Api::ALL`].
+    fn request_counts(&self) -> Vec<RequestCount>;
+}
+
+/// A cluster that stages share.
+pub type SharedKafka = Arc<dyn Kafka>;

@@ -1,0 +1,314 @@
+//! The data that crosses the seam.
+
+use crate::model::{BrokerId, GroupName, TopicName, TopicPartition, closed_list};
+
+/// A live broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    /// Its `node.id`.
+    pub id: BrokerId,
+    /// Advertised host on the listener we came in by.
+    pub host: String,
+    /// Advertised port.
+    pub port: u16,
+    /// `broker.rack`, if set.
+    pub rack: Option<String>,
+}
+
+/// One partition as the metadata shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Index within the topic.
+    pub index: i32,
+    /// `None` while the partition has no leader.
+    pub leader: Option<BrokerId>,
+    /// Assigned replicas, preferred leader first.
+    pub replicas: Vec<BrokerId>,
+    /// Replicas in sync.
+    pub isr: Vec<BrokerId>,
+}
+
+/// One topic as the metadata shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: TopicName,
+    /// Its id; changes when a topic is deleted and created again. Zero where the broker sends none.
+    pub id: u128,
+    /// Whether Kafka itself owns it (`__consumer_offsets`, …).
+    pub internal: bool,
+    /// Its partitions, by index.
+    pub partitions: Vec<Partition>,
+}
+
+/// The cluster as one metadata answer shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topology {
+    /// The cluster's own id.
+    pub cluster_id: Option<String>,
+    /// The broker that speaks for the active controller. In KRaft a broker answers with a random
+    /// live broker here, so this says "there is one", not which one it is.
+    pub controller: Option<BrokerId>,
+    /// Live brokers, by id.
+    pub brokers: Vec<Broker>,
+    /// All topics, internal ones too, by name.
+    pub topics: Vec<Topic>,
+    /// Topics whose own entry carried an error, so that nothing is known of their partitions.
+    pub unreadable: Vec<TopicName>,
+}
+
+/// Which end of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// Log start offset.
+    First,
+    /// Log end offset (high watermark).
+    Last,
+}
+
+closed_list! {
+    /// Why one partition's or one group's part of an answer holds no value.
+    pub enum PartitionFault {
+        /// The broker is not the leader, or its epoch is behind.
+        NotLeader = "not_leader",
+        /// No leader, or it is coming up.
+        Unavailable = "unavailable",
+        /// Topic or partition unknown there.
+        Unknown = "unknown",
+        /// Not authorised.
+        Unauthorized = "unauthorized",
+        /// The broker does not coordinate this group, or is still loading it.
+        NotCoordinator = "not_coordinator",
+        /// Another error.
+        Other = "other",
+    }
+}
+
+/// An offset of one partition, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionEdge {
+    /// Which partition.
+    pub at: TopicPartition,
+    /// Its offset.
+    pub offset: Result<i64, PartitionFault>,
+}
+
+closed_list! {
+    /// State of a group. Classic and KIP-848 groups share the words.
+    pub enum GroupState {
+        /// Members join.
+        PreparingRebalance = "preparing_rebalance",
+        /// Assignments are handed out.
+        CompletingRebalance = "completing_rebalance",
+        /// All members have their partitions.
+        Stable = "stable",
+        /// The group is being removed.
+        Dead = "dead",
+        /// No members, offsets kept.
+        Empty = "empty",
+        /// KIP-848: a new assignment is computed.
+        Assigning = "assigning",
+        /// KIP-848: members move to the new assignment.
+        Reconciling = "reconciling",
+        /// A word this program does not know.
+        Unknown = "unknown",
+    }
+}
+
+/// A group as its coordinator lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupListing {
+    /// Its id.
+    pub group: GroupName,
+    /// `consumer`, `connect`, …; empty for a group that only commits.
+    pub protocol_type: String,
+    /// `classic`, `consumer`, `share`, …; empty where the broker is too old to say.
+    pub group_type: String,
+    /// Its state.
+    pub state: GroupState,
+}
+
+/// A group's state and members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupDescription {
+    /// Its id.
+    pub group: GroupName,
+    /// Its state and member count, or why there is none.
+    pub members: Result<(GroupState, u32), PartitionFault>,
+}
+
+/// A committed offset of one partition, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedOffset {
+    /// Which partition.
+    pub at: TopicPartition,
+    /// The offset.
+    pub offset: Result<i64, PartitionFault>,
+}
+
+/// What a group has committed. A partition it never committed is not in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupOffsets {
+    /// The group.
+    pub group: GroupName,
+    /// Its commits, or why there are none.
+    pub offsets: Result<Vec<CommittedOffset>, PartitionFault>,
+}
+
+/// Bytes that one topic's replicas take in one directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicLogSize {
+    /// The topic.
+    pub topic: TopicName,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// A log directory of a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDir {
+    /// Its path on the broker.
+    pub path: String,
+    /// Whether the broker reports it as failed.
+    pub offline: bool,
+    /// Size of its volume in bytes, since KIP-827.
+    pub total_bytes: Option<u64>,
+    /// Bytes free for it, since KIP-827.
+    pub usable_bytes: Option<u64>,
+    /// What each topic takes in it.
+    pub topics: Vec<TopicLogSize>,
+}
+
+closed_list! {
+    /// Where an effective configuration value comes from.
+    pub enum ConfigSource {
+        /// A topic's own configuration.
+        Topic = "topic",
+        /// Dynamic, of the named broker.
+        DynamicBroker = "dynamic_broker",
+        /// Dynamic, the cluster's default.
+        DynamicDefault = "dynamic_default",
+        /// The broker's file.
+        Static = "static",
+        /// Kafka's default.
+        Default = "default",
+        /// A source this program does not know.
+        Unknown = "unknown",
+    }
+}
+
+/// One configuration key of one broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigEntry {
+    /// The key.
+    pub key: String,
+    /// The value in force. `None` for a sensitive key, and for one that the broker does not know.
+    pub effective: Option<String>,
+    /// Where the value is said to come from.
+    pub source: ConfigSource,
+    /// Whether it can only be changed by a restart.
+    pub read_only: bool,
+    /// Every place that sets the key, strongest first, as (source, value).
+    pub synonyms: Vec<(ConfigSource, Option<String>)>,
+}
+
+impl ConfigEntry {
+    /// The dynamic value stored for this broker by name, whether it is in force or not.
+    pub fn stored(&self) -> Option<&str> {
+        self.synonym(ConfigSource::DynamicBroker)
+    }
+
+    /// The value the broker starts with: its file's, else Kafka's default.
+    pub fn at_start(&self) -> Option<&str> {
+        self.synonym(ConfigSource::Static).or_else(|| self.synonym(ConfigSource::Default))
+    }
+
+    fn synonym(&self, source: ConfigSource) -> Option<&str> {
+        let found = self.synonyms.iter().find(|(it, _)| *it == source);
+        found.and_then(|(_, value)| value.as_deref())
+    }
+}
+
+/// Configuration of one broker, for the keys that were asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerConfig {
+    /// The broker that was asked.
+    pub broker: BrokerId,
+    /// The keys it knows.
+    pub entries: Vec<ConfigEntry>,
+}
+
+impl BrokerConfig {
+    /// The entry of `key`.
+    pub fn get(&self, key: &str) -> Option<&ConfigEntry> {
+        self.entries.iter().find(|it| it.key == key)
+    }
+}
+
+/// One change of dynamic configuration (`IncrementalAlterConfigs`, KIP-339).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigChange {
+    /// The key.
+    pub key: String,
+    /// The value to set, or `None` to delete the broker's own entry.
+    pub value: Option<String>,
+}
+
+/// Whether an alter request changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// The broker runs its checks and changes nothing.
+    ValidateOnly,
+    /// The broker runs its checks and stores the change.
+    Write,
+}
+
+/// The controller quorum (`DescribeQuorum`, KIP-595).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quorum {
+    /// The active controller, if there is one.
+    pub leader: Option<BrokerId>,
+    /// Its epoch: a new one means that the controller changed.
+    pub epoch: i32,
+}
+
+closed_list! {
+    /// The requests this program sends, as a metric label.
+    pub enum Api {
+        /// What each request may look like.
+        ApiVersions = "ApiVersions",
+        /// Brokers, topics, partitions.
+        Metadata = "Metadata",
+        /// First and last offsets.
+        ListOffsets = "ListOffsets",
+        /// Groups of a coordinator.
+        ListGroups = "ListGroups",
+        /// State and members of classic groups.
+        DescribeGroups = "DescribeGroups",
+        /// State and members of KIP-848 groups.
+        ConsumerGroupDescribe = "ConsumerGroupDescribe",
+        /// Committed offsets.
+        OffsetFetch = "OffsetFetch",
+        /// Log directories.
+        DescribeLogDirs = "DescribeLogDirs",
+        /// Configuration.
+        DescribeConfigs = "DescribeConfigs",
+        /// Reassignments in flight.
+        ListPartitionReassignments = "ListPartitionReassignments",
+        /// The controller quorum.
+        DescribeQuorum = "DescribeQuorum",
+        /// The one request that changes something.
+        IncrementalAlterConfigs = "IncrementalAlterConfigs",
+    }
+}
+
+/// Requests sent by API, and those that failed, by reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestCount {
+    /// Which request.
+    pub api: Api,
+    /// Sent, answered or not.
+    pub sent: u64,
+    /// Failed, in the order of [`super::RequestFault::ALL`].
+    pub failed: Vec<u64>,
+}

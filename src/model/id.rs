@@ -1,0 +1,102 @@
+//! Identifiers. A raw number or text lives for one line at the edge.
+
+use std::{fmt, sync::Arc};
+
+/// A broker as `node.id` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BrokerId(i32);
+
+impl BrokerId {
+    /// Kafka reports -1 for "no broker", which is an absence, not an id.
+    pub fn from_wire(raw: i32) -> Option<Self> {
+        (0 <= raw).then_some(Self(raw))
+    }
+
+    /// The id as the protocol spells it.
+    pub const fn to_wire(self) -> i32 {
+        self.0
+    }
+
+    /// Reads a label or an argument: decimal digits only, so that ` 1`, `+1` and `01` are not broker 1.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = text.parse().ok().and_then(Self::from_wire)?;
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for BrokerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+macro_rules! name {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes the name as it is written.
+            pub fn new(name: impl Into<Arc<str>>) -> Self {
+                Self(name.into())
+            }
+
+            /// The name as it is written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// A cluster as the configuration names it: the value of the label `kafka_cluster`.
+    ClusterName
+}
+name! {
+    /// A topic's name.
+    TopicName
+}
+name! {
+    /// A consumer group's id. Any text is legal in Kafka, spaces and Unicode included.
+    GroupName
+}
+
+/// One partition of one topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: TopicName,
+    /// The partition's index.
+    pub partition: i32,
+}
+
+/// A run of the remediation pipeline: its row in the store, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub i64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_plain_spelling_of_an_id_is_that_broker() {
+        assert_eq!(BrokerId::parse("1"), BrokerId::from_wire(1));
+        for text in ["-1", "+1", "01", " 1", "1 ", "", "1e0", "99999999999", "1\"} or vector(1)"] {
+            assert_eq!(BrokerId::parse(text), None, "{text:?}");
+        }
+    }
+}

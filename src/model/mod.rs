@@ -1,0 +1,15 @@
+//! The words everyone shares: identifiers, units, readings, closed lists.
+//!
+//! Does no I/O, knows no wire format and no file format, and names no other module of this crate.
+
+mod closed_list;
+mod id;
+mod reading;
+mod run;
+mod time;
+
+pub(crate) use closed_list::closed_list;
+pub use id::{BrokerId, ClusterName, GroupName, RunId, TopicName, TopicPartition};
+pub use reading::Reading;
+pub use run::{AlertOutcome, Hold, Mode, RollbackReason, RunState, Trigger, Verdict};
+pub use time::{Uptime, Wall};

@@ -1,0 +1,201 @@
+//! The words for a run of the remediation pipeline. Their labels are kept in the store and shown in
+//! metrics and in the API. The transition table is in `remedy::state`.
+
+use super::closed_list;
+
+closed_list! {
+    /// How far this process may go.
+    pub enum Mode {
+        /// Count what would match; plan nothing.
+        Observe = "observe",
+        /// Plan, and let the brokers validate the plan; change nothing.
+        Rehearse = "rehearse",
+        /// Carry plans out.
+        Act = "act",
+    }
+}
+
+closed_list! {
+    /// Where a run stands.
+    pub enum RunState {
+        /// Stored; not looked at yet, or waiting for its turn.
+        Queued = "queued",
+        /// Something speaks against it for now; looked at again every 15 s.
+        Held = "held",
+        /// A person has to approve it.
+        AwaitingApproval = "awaiting_approval",
+        /// The brokers have validated the plan. The end of a run that may not act.
+        Rehearsed = "rehearsed",
+        /// Steps are being written and read back.
+        Acting = "acting",
+        /// All steps are in force; the windows of the objective still hold older samples.
+        Settling = "settling",
+        /// The objective and the guards are watched.
+        Observing = "observing",
+        /// Judged and kept.
+        Kept = "kept",
+        /// Steps are being undone, last first.
+        RollingBack = "rolling_back",
+        /// Every value is back where it was.
+        RolledBack = "rolled_back",
+        /// An undo failed. Only a person may move it on.
+        Stuck = "stuck",
+        /// Ended before anything was written.
+        Cancelled = "cancelled",
+    }
+}
+
+impl RunState {
+    /// Whether nothing more happens to the run by itself.
+    pub const fn is_end(self) -> bool {
+        match self {
+            Self::Kept | Self::RolledBack | Self::Stuck | Self::Cancelled | Self::Rehearsed => true,
+            Self::Queued
+            | Self::Held
+            | Self::AwaitingApproval
+            | Self::Acting
+            | Self::Settling
+            | Self::Observing
+            | Self::RollingBack => false,
+        }
+    }
+
+    /// Whether the run may have changed the cluster and is not over.
+    pub const fn is_active(self) -> bool {
+        match self {
+            Self::Acting | Self::Settling | Self::Observing | Self::RollingBack => true,
+            Self::Queued
+            | Self::Held
+            | Self::AwaitingApproval
+            | Self::Rehearsed
+            | Self::Kept
+            | Self::RolledBack
+            | Self::Stuck
+            | Self::Cancelled => false,
+        }
+    }
+}
+
+closed_list! {
+    /// What the comparison of before and after came to.
+    pub enum Verdict {
+        /// The objective got better by at least what the playbook asks.
+        Improved = "improved",
+        /// No difference that counts.
+        Neutral = "neutral",
+        /// The objective got worse, or a guard tripped.
+        Regressed = "regressed",
+        /// The samples do not tell: too few, or the load alone explains the difference.
+        Inconclusive = "inconclusive",
+    }
+}
+
+closed_list! {
+    /// Why a run that could start does not.
+    pub enum Hold {
+        /// A person paused remediation.
+        Paused = "paused",
+        /// The mode is `observe`.
+        ModeObserve = "mode_observe",
+        /// 100 runs wait already on this cluster.
+        QueueFull = "queue_full",
+        /// Another run changes this cluster.
+        AnotherRunActive = "another_run_active",
+        /// A run of this cluster is stuck and not acknowledged.
+        Stuck = "stuck",
+        /// Too soon after the last run of this playbook on this target.
+        Cooldown = "cooldown",
+        /// The cluster has had its runs of this hour.
+        CapHour = "cap_hour",
+        /// The cluster has had its runs of this day.
+        CapDay = "cap_day",
+        /// Three rollbacks in a row on this target; a person releases it.
+        Quarantined = "quarantined",
+        /// The alert is not firing in Prometheus, or the playbook's `when` does not hold.
+        NotConfirmed = "not_confirmed",
+        /// Prometheus does not answer, or refuses a query.
+        PrometheusUnavailable = "prometheus_unavailable",
+        /// The objective, the load or a guard has no fresh sample, or too few in the window.
+        EvidenceMissing = "evidence_missing",
+        /// The latest snapshot is older than two scrape intervals.
+        EvidenceStale = "evidence_stale",
+        /// A broker of the cluster does not report.
+        BrokerNotReporting = "broker_not_reporting",
+        /// The alert's broker is not in the cluster's metadata.
+        UnknownTarget = "unknown_target",
+        /// The cluster belongs to an operator that would undo or fight the change.
+        AdviseOnly = "advise_only",
+        /// A reassignment of someone else is in flight.
+        ForeignReassignment = "foreign_reassignment",
+        /// A broker came back, or went, a moment ago.
+        RollingRestart = "rolling_restart",
+        /// The controller changed in the last 60 s.
+        ControllerChanged = "controller_changed",
+        /// Nobody answers for the controller.
+        NoController = "no_controller",
+        /// A partition has no leader.
+        OfflinePartitions = "offline_partitions",
+        /// More than one broker is missing.
+        BrokersMissing = "brokers_missing",
+        /// More than 40 % of the brokers are down or named by firing alerts.
+        TooBroken = "too_broken",
+        /// A partition could become unavailable.
+        AvailabilityGate = "availability_gate",
+        /// Someone changed a key after this program wrote it; a person releases it.
+        ExternallyChanged = "externally_changed",
+        /// There is nothing to plan; the text says why.
+        Unplannable = "unplannable",
+        /// A broker refused the plan's first step in rehearsal.
+        RehearsalRefused = "rehearsal_refused",
+        /// Kafka did not answer.
+        KafkaUnavailable = "kafka_unavailable",
+    }
+}
+
+closed_list! {
+    /// Why a run went back.
+    pub enum RollbackReason {
+        /// The verdict was not one to keep.
+        Verdict = "verdict",
+        /// A guard tripped.
+        GuardTripped = "guard_tripped",
+        /// A step was refused or did not come into force.
+        FailedToApply = "failed_to_apply",
+        /// Someone else changed a key of this run.
+        ExternallyChanged = "externally_changed",
+        /// Samples of the objective or the guards stopped coming.
+        EvidenceLost = "evidence_lost",
+        /// The process ended, or was paused, between two steps.
+        Interrupted = "interrupted",
+        /// A person asked for it.
+        Person = "person",
+    }
+}
+
+closed_list! {
+    /// What was done with one alert of a notification.
+    pub enum AlertOutcome {
+        /// First firing of an episode.
+        New = "new",
+        /// The episode was open already.
+        Repeated = "repeated",
+        /// Its episode is over.
+        Resolved = "resolved",
+        /// Resolved without an open episode.
+        ResolvedUnknown = "resolved_unknown",
+        /// No playbook answers it.
+        Unmatched = "unmatched",
+        /// No `alertname`, an unknown cluster, or labels past the limits.
+        Invalid = "invalid",
+    }
+}
+
+closed_list! {
+    /// What started a run.
+    pub enum Trigger {
+        /// An alert.
+        Alert = "alert",
+        /// A person.
+        Person = "person",
+    }
+}

@@ -1,0 +1,35 @@
+//! Two times that must not be mixed: one for deadlines, one for records.
+
+use std::time::Duration;
+
+/// Elapsed time since start-up. Never goes back; means nothing after a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uptime(pub Duration);
+
+/// Time of day, in milliseconds since the Unix epoch. Survives a restart; may jump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wall(pub i64);
+
+impl Wall {
+    /// Seconds since the Unix epoch, as Prometheus counts them.
+    pub fn seconds(self) -> f64 {
+        Duration::from_millis(u64::try_from(self.0).unwrap_or(0)).as_secs_f64()
+    }
+
+    /// This time plus `pause`.
+    #[must_use]
+    pub fn after(self, pause: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This time minus `pause`.
+    #[must_use]
+    pub fn before(self, pause: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// Time since `earlier`; nothing when a clock set back says that it lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}

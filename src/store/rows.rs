@@ -1,0 +1,160 @@
+//! The store's rows, as the rest of the program sees them.
+
+use crate::{
+    model::{
+        BrokerId, ClusterName, Hold, RollbackReason, RunId, RunState, Trigger, Verdict, Wall,
+        closed_list,
+    },
+    playbook::OptimizerKind,
+};
+
+closed_list! {
+    /// Where one step stands. Intent is durable before the deed, the outcome after it.
+    pub enum StepState {
+        /// In the plan.
+        Planned = "planned",
+        /// About to be written, or written with an unknown outcome.
+        Began = "began",
+        /// In force: read back.
+        Applied = "applied",
+        /// Refused, or it did not come into force.
+        Failed = "failed",
+        /// About to be undone.
+        UndoBegan = "undo_began",
+        /// Back at its prior value: read back.
+        Undone = "undone",
+        /// The undo failed.
+        UndoFailed = "undo_failed",
+        /// Changed by someone else after our write; not ours to undo.
+        Drifted = "drifted",
+    }
+}
+
+/// A run, for lists.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRow {
+    /// Its number.
+    pub id: RunId,
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The playbook; `manual` for a person's run without one.
+    pub playbook: String,
+    /// The optimizer.
+    pub optimizer: OptimizerKind,
+    /// What it changes: `broker 1`, or `cluster`.
+    pub target: String,
+    /// Who started it.
+    pub trigger: Trigger,
+    /// The alert's name, or the person's command.
+    pub cause: String,
+    /// The attempt of its episode, from 1.
+    pub attempt: u32,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it does not start, while held.
+    pub hold: Option<Hold>,
+    /// The hold, the plan's warning, or the end, in words.
+    pub note: Option<String>,
+    /// The comparison's outcome.
+    pub verdict: Option<Verdict>,
+    /// Why it went back.
+    pub rollback_reason: Option<RollbackReason>,
+    /// Whether a person has seen that it is stuck.
+    pub acknowledged: bool,
+    /// Its times.
+    pub times: Times,
+}
+
+/// The times of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// The alert or the order was durable.
+    pub stored: Wall,
+    /// The first write was about to be sent.
+    pub written: Option<Wall>,
+    /// The last step was read back as in force.
+    pub effective: Option<Wall>,
+    /// The run ended.
+    pub ended: Option<Wall>,
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRow {
+    /// Its place in the plan, from 0.
+    pub index: u32,
+    /// Steps of one wave are taken at the same time.
+    pub wave: u32,
+    /// The broker.
+    pub broker: BrokerId,
+    /// The key.
+    pub key: String,
+    /// The effective value it starts from.
+    pub from: String,
+    /// The dynamic value that was stored for the broker before it, or none.
+    pub from_stored: Option<String>,
+    /// The value it sets.
+    pub to: String,
+    /// Where it stands.
+    pub state: StepState,
+    /// When that was.
+    pub at: Wall,
+}
+
+/// What was measured before and after.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Objective {
+    /// The expression.
+    pub query: String,
+    /// Median of the baseline.
+    pub baseline_median: Option<f64>,
+    /// Median absolute deviation of the baseline.
+    pub baseline_mad: Option<f64>,
+    /// Median of the observation.
+    pub observed_median: Option<f64>,
+    /// Relative change, positive when better.
+    pub effect: Option<f64>,
+    /// Relative change of the load, positive when it rose.
+    pub load_change: Option<f64>,
+}
+
+/// One line of the journal. Append-only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalLine {
+    /// When.
+    pub at: Wall,
+    /// What kind of line: `stored`, `held`, `plan`, `rehearsed`, `state`, `step`, `answer`, `verdict`, …
+    pub entry: String,
+    /// In words.
+    pub text: String,
+}
+
+/// A run with all that is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunDetail {
+    /// The run.
+    pub run: RunRow,
+    /// Its steps, in order.
+    pub steps: Vec<StepRow>,
+    /// What was measured.
+    pub objective: Objective,
+    /// Its journal, oldest first.
+    pub journal: Vec<JournalLine>,
+}
+
+/// A run to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewRun {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The playbook's name.
+    pub playbook: String,
+    /// The optimizer.
+    pub optimizer: OptimizerKind,
+    /// The broker, or the whole cluster.
+    pub target: Option<BrokerId>,
+    /// Who starts it.
+    pub trigger: Trigger,
+    /// The alert's name, or the person's command.
+    pub cause: String,
+}
