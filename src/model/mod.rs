@@ -11,5 +11,7 @@ mod time;
 pub(crate) use closed_list::closed_list;
 pub use id::{BrokerId, ClusterName, GroupName, RunId, TopicName, TopicPartition};
 pub use reading::Reading;
-pub use run::{AlertOutcome, Hold, Mode, RollbackReason, RunState, Trigger, Verdict};
+pub use run::{
+    AlertOutcome, Hold, Impossible, Mode, RollbackReason, RunEvent, RunState, Trigger, Verdict,
+};
 pub use time::{Uptime, Wall};

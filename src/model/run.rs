@@ -45,7 +45,84 @@ closed_list! {
     }
 }
 
+closed_list! {
+    /// What can happen to a run.
+    pub enum RunEvent {
+        /// Something speaks against it.
+        Hold = "hold",
+        /// A person has to approve it.
+        AskApproval = "ask_approval",
+        /// Nothing speaks against it any more, or a person approved it.
+        Requeue = "requeue",
+        /// Its episode is over, or an order cannot be followed.
+        Cancel = "cancel",
+        /// The brokers have validated the plan.
+        Rehearse = "rehearse",
+        /// The first step is about to be written.
+        Act = "act",
+        /// The last step is in force.
+        Apply = "apply",
+        /// No older sample is left in the windows.
+        Settle = "settle",
+        /// Judged worth keeping.
+        Keep = "keep",
+        /// To be undone.
+        RollBack = "roll_back",
+        /// Undone to the start.
+        Undo = "undo",
+        /// An undo failed.
+        Jam = "jam",
+    }
+}
+
+/// `event` cannot happen in `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{event}` is not possible while {state}")]
+pub struct Impossible {
+    /// Where the run stands.
+    pub state: RunState,
+    /// What was to happen.
+    pub event: RunEvent,
+}
+
 impl RunState {
+    /// The whole transition table. It names every state: a new one does not compile until it is placed.
+    ///
+    /// # Errors
+    ///
+    /// [`Impossible`] when the journal or the pipeline is wrong about the run.
+    pub fn after(self, event: RunEvent) -> Result<Self, Impossible> {
+        use RunEvent as E;
+        let next = match self {
+            Self::Queued | Self::Held | Self::AwaitingApproval => match event {
+                E::Hold => Some(Self::Held),
+                E::AskApproval => Some(Self::AwaitingApproval),
+                E::Requeue => Some(Self::Queued),
+                E::Cancel => Some(Self::Cancelled),
+                // The guard has just been asked again: a held run that may start needs no detour.
+                E::Rehearse => Some(Self::Rehearsed),
+                E::Act | E::Apply | E::Settle | E::Keep | E::RollBack | E::Undo | E::Jam => None,
+            },
+            Self::Rehearsed if event == E::Act => Some(Self::Acting),
+            // A crash between the rehearsal and the first write: nothing was written.
+            Self::Rehearsed => (event == E::Requeue).then_some(Self::Queued),
+            // Of a kept run, only a person asks for this.
+            Self::Acting | Self::Settling | Self::Observing | Self::Kept
+                if event == E::RollBack =>
+            {
+                Some(Self::RollingBack)
+            }
+            Self::Acting => (event == E::Apply).then_some(Self::Settling),
+            Self::Settling => (event == E::Settle).then_some(Self::Observing),
+            Self::Observing => (event == E::Keep).then_some(Self::Kept),
+            Self::RollingBack if event == E::Undo => Some(Self::RolledBack),
+            Self::RollingBack => (event == E::Jam).then_some(Self::Stuck),
+            Self::Kept => None,
+            Self::RolledBack | Self::Stuck | Self::Cancelled => None,
+        };
+        next.ok_or(Impossible { state: self, event })
+    }
+
     /// Whether nothing more happens to the run by itself.
     pub const fn is_end(self) -> bool {
         match self {
@@ -197,5 +274,35 @@ closed_list! {
         Alert = "alert",
         /// A person.
         Person = "person",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_can_end_and_no_ended_run_but_a_kept_one_moves_on() {
+        for &state in RunState::ALL {
+            let next: Vec<RunState> =
+                RunEvent::ALL.iter().filter_map(|&event| state.after(event).ok()).collect();
+            match state {
+                RunState::RolledBack | RunState::Stuck | RunState::Cancelled => {
+                    assert!(next.is_empty(), "{state}");
+                }
+                RunState::Kept => assert_eq!(next, [RunState::RollingBack]),
+                _ => assert!(!next.is_empty(), "{state}"),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_reaches_acting_without_a_rehearsal_and_nothing_is_kept_without_an_observation() {
+        let leads_to = |to: RunState| -> Vec<RunState> {
+            let all = RunState::ALL.iter().copied();
+            all.filter(|it| RunEvent::ALL.iter().any(|&event| it.after(event) == Ok(to))).collect()
+        };
+        assert_eq!(leads_to(RunState::Acting), [RunState::Rehearsed]);
+        assert_eq!(leads_to(RunState::Kept), [RunState::Observing]);
     }
 }

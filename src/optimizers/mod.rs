@@ -1,1 +1,42 @@
-//! To come.
+//! Optimizers: pure functions from what is to a plan of what is to be.
+//!
+//! No I/O, no clock, no client. A plan is data; `remedy` rehearses, journals and carries it out.
+//!
+//! Invariant: no plan holds a key outside its optimizer's allow-list (I17).
+#![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
+
+mod ladder;
+pub mod tune_brokers;
+
+use crate::model::BrokerId;
+
+/// One change of one key of one broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedStep {
+    /// Steps of one wave are taken at the same time, each on another broker.
+    pub wave: u32,
+    /// The broker.
+    pub broker: BrokerId,
+    /// The key.
+    pub key: &'static str,
+    /// The effective value it starts from.
+    pub from: u32,
+    /// The dynamic value stored for the broker before it, or none.
+    pub from_stored: Option<u32>,
+    /// The value it sets.
+    pub to: u32,
+}
+
+/// What is to be done, and what is worth saying about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// In order.
+    pub steps: Vec<PlannedStep>,
+    /// Where the plan stops short of the level, what it leaves to a restart, what its undo does.
+    pub remarks: Vec<String>,
+}
+
+/// There is nothing to plan, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unplannable(pub String);

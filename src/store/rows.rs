@@ -1,11 +1,13 @@
 //! The store's rows, as the rest of the program sees them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     model::{
         BrokerId, ClusterName, Hold, RollbackReason, RunId, RunState, Trigger, Verdict, Wall,
         closed_list,
     },
-    playbook::OptimizerKind,
+    playbook::{Level, OptimizerKind},
 };
 
 closed_list! {
@@ -41,12 +43,16 @@ pub struct RunRow {
     pub playbook: String,
     /// The optimizer.
     pub optimizer: OptimizerKind,
-    /// What it changes: `broker 1`, or `cluster`.
-    pub target: String,
+    /// How far it goes.
+    pub level: Level,
+    /// The broker it changes; every broker when there is none.
+    pub broker: Option<BrokerId>,
     /// Who started it.
     pub trigger: Trigger,
     /// The alert's name, or the person's command.
     pub cause: String,
+    /// How far it may go.
+    pub extent: Extent,
     /// The attempt of its episode, from 1.
     pub attempt: u32,
     /// Where it stands.
@@ -59,10 +65,34 @@ pub struct RunRow {
     pub verdict: Option<Verdict>,
     /// Why it went back.
     pub rollback_reason: Option<RollbackReason>,
+    /// Whether a person asked for it to be undone.
+    pub undo_requested: bool,
     /// Whether a person has seen that it is stuck.
     pub acknowledged: bool,
     /// Its times.
     pub times: Times,
+}
+
+impl RunRow {
+    /// What it changes: `broker 1`, or `cluster`.
+    pub fn target(&self) -> String {
+        target(self.broker)
+    }
+}
+
+/// `broker 1`, or `cluster`.
+pub(super) fn target(broker: Option<BrokerId>) -> String {
+    broker.map_or_else(|| "cluster".to_owned(), |id| format!("broker {id}"))
+}
+
+closed_list! {
+    /// How far a run may go.
+    pub enum Extent {
+        /// Plan, and let the brokers validate it; change nothing.
+        RehearseOnly = "rehearse_only",
+        /// As far as the mode allows.
+        AsConfigured = "as_configured",
+    }
 }
 
 /// The times of a run.
@@ -101,15 +131,26 @@ pub struct StepRow {
     pub at: Wall,
 }
 
-/// What was measured before and after.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Objective {
-    /// The expression.
+/// What was measured before and after. Kept with the run as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Measured {
+    /// The objective's expression.
     pub query: String,
+    /// The load's expression.
+    pub load_query: String,
+    /// The guards' expressions.
+    pub guard_queries: Vec<String>,
+    /// Most that each guard showed in the baseline.
+    pub guard_maxima: Vec<f64>,
+    /// Baseline of the objective, as it was before the write.
+    pub baseline: Vec<f64>,
     /// Median of the baseline.
     pub baseline_median: Option<f64>,
     /// Median absolute deviation of the baseline.
     pub baseline_mad: Option<f64>,
+    /// Median of the load in the baseline.
+    pub baseline_load: Option<f64>,
     /// Median of the observation.
     pub observed_median: Option<f64>,
     /// Relative change, positive when better.
@@ -137,7 +178,7 @@ pub struct RunDetail {
     /// Its steps, in order.
     pub steps: Vec<StepRow>,
     /// What was measured.
-    pub objective: Objective,
+    pub measured: Measured,
     /// Its journal, oldest first.
     pub journal: Vec<JournalLine>,
 }
@@ -151,10 +192,16 @@ pub struct NewRun {
     pub playbook: String,
     /// The optimizer.
     pub optimizer: OptimizerKind,
-    /// The broker, or the whole cluster.
-    pub target: Option<BrokerId>,
+    /// How far it goes.
+    pub level: Level,
+    /// The broker, or every one.
+    pub broker: Option<BrokerId>,
     /// Who starts it.
     pub trigger: Trigger,
     /// The alert's name, or the person's command.
     pub cause: String,
+    /// How far it may go.
+    pub extent: Extent,
+    /// When the alert or the order was durable.
+    pub stored: Wall,
 }

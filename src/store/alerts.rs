@@ -1,0 +1,201 @@
+//! Alerts and episodes. An episode lasts from the first firing of its labels until all of its alerts
+//! are resolved; alerts that differ only in `severity` share one (I4, I5).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Store, StoreError, doing};
+use crate::{
+    alert::{Alert, AlertStatus, Labels},
+    model::{AlertOutcome, ClusterName, Wall},
+};
+
+/// Open episodes a cluster may have. A cluster has one for each alert and broker, topic or group; more
+/// than this is a flood, and the sender is told to come back.
+const EPISODES_OPEN_MAX: i64 = 50_000;
+
+/// An episode that nobody has spoken of for so long is over: its end was lost. Alertmanager repeats a
+/// firing alert every `repeat_interval` (4 h as shipped).
+const SILENCE_MAX: Duration = Duration::from_hours(24);
+
+/// How long closed episodes without a run are kept.
+const CLOSED_KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// An open episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Episode {
+    /// Its row.
+    pub id: i64,
+    /// The labels it was opened with.
+    pub labels: Labels,
+    /// When its first alert was stored.
+    pub opened: Wall,
+}
+
+/// What became of stored alerts.
+pub type TakenAlerts = BTreeMap<AlertOutcome, u64>;
+
+impl Store {
+    /// Stores alerts of known clusters: opens, repeats and closes episodes.
+    ///
+    /// # Errors
+    ///
+    /// When nothing of it could be stored.
+    pub async fn take_alerts(
+        &self,
+        alerts: Vec<(ClusterName, Alert)>,
+        now: Wall,
+    ) -> Result<TakenAlerts, StoreError> {
+        self.call("store the alerts", move |at| {
+            let mut taken = TakenAlerts::new();
+            for (cluster, alert) in &alerts {
+                let outcome = match alert.status {
+                    AlertStatus::Firing => fire(at, cluster, alert, now),
+                    AlertStatus::Resolved => resolve(at, cluster, alert, now),
+                };
+                let outcome = outcome.map_err(doing("store an alert"))?;
+                let count = taken.entry(outcome).or_default();
+                *count = count.saturating_add(1);
+            }
+            refuse_a_flood(at)?;
+            Ok(taken)
+        })
+        .await
+    }
+
+    /// Closes episodes that nobody speaks of any more and forgets those long over; returns the open ones
+    /// of `cluster`, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn open_episodes(
+        &self,
+        cluster: &ClusterName,
+        now: Wall,
+    ) -> Result<Vec<Episode>, StoreError> {
+        let cluster = cluster.clone();
+        self.call("read the open episodes", move |at| {
+            sweep(at, now).map_err(doing("close silent episodes"))?;
+            let mut query = at
+                .prepare_cached(
+                    "SELECT id, labels, opened_at FROM episodes
+                     WHERE cluster = ?1 AND closed_at IS NULL ORDER BY id",
+                )
+                .map_err(doing("read the open episodes"))?;
+            let rows = query
+                .query_map([cluster.as_str()], |row| {
+                    Ok((row.get(0)?, row.get::<_, String>(1)?, Wall(row.get(2)?)))
+                })
+                .map_err(doing("read the open episodes"))?;
+            rows.map(|row| {
+                let (id, labels, opened) = row.map_err(doing("read an episode"))?;
+                let labels = serde_json::from_str(&labels).map_err(|_| StoreError::Unreadable {
+                    doing: "read an episode's labels",
+                    value: labels,
+                })?;
+                Ok(Episode { id, labels, opened })
+            })
+            .collect()
+        })
+        .await
+    }
+}
+
+fn fire(
+    at: &Transaction<'_>,
+    cluster: &ClusterName,
+    alert: &Alert,
+    now: Wall,
+) -> rusqlite::Result<AlertOutcome> {
+    let key = alert.episode_key();
+    let open: Option<i64> = at
+        .prepare_cached(
+            "UPDATE episodes SET seen_at = ?3
+             WHERE cluster = ?1 AND key = ?2 AND closed_at IS NULL RETURNING id",
+        )?
+        .query_row(params![cluster.as_str(), key, now.0], |row| row.get(0))
+        .optional()?;
+    let (episode, outcome) = match open {
+        Some(id) => (id, AlertOutcome::Repeated),
+        None => (open_episode(at, cluster, alert, now)?, AlertOutcome::New),
+    };
+    at.prepare_cached(
+        "INSERT INTO alerts (cluster, fingerprint, episode) VALUES (?1, ?2, ?3)
+         ON CONFLICT (cluster, fingerprint) DO UPDATE SET episode = excluded.episode",
+    )?
+    .execute(params![cluster.as_str(), alert.fingerprint, episode])?;
+    Ok(outcome)
+}
+
+fn open_episode(
+    at: &Transaction<'_>,
+    cluster: &ClusterName,
+    alert: &Alert,
+    now: Wall,
+) -> rusqlite::Result<i64> {
+    let labels = serde_json::to_string(&alert.labels).unwrap_or_default();
+    at.prepare_cached(
+        "INSERT INTO episodes (cluster, key, labels, opened_at, seen_at)
+         VALUES (?1, ?2, ?3, ?4, ?4)",
+    )?
+    .execute(params![cluster.as_str(), alert.episode_key(), labels, now.0])?;
+    Ok(at.last_insert_rowid())
+}
+
+/// Only the alert that is resolved leaves its episode; a resolved warning does not end a critical one.
+fn resolve(
+    at: &Transaction<'_>,
+    cluster: &ClusterName,
+    alert: &Alert,
+    now: Wall,
+) -> rusqlite::Result<AlertOutcome> {
+    let episode: Option<i64> = at
+        .prepare_cached(
+            "DELETE FROM alerts WHERE cluster = ?1 AND fingerprint = ?2 RETURNING episode",
+        )?
+        .query_row(params![cluster.as_str(), alert.fingerprint], |row| row.get(0))
+        .optional()?;
+    let Some(episode) = episode else { return Ok(AlertOutcome::ResolvedUnknown) };
+    at.prepare_cached(
+        "UPDATE episodes SET closed_at = ?2, seen_at = ?2 WHERE id = ?1 AND closed_at IS NULL
+         AND NOT EXISTS (SELECT 1 FROM alerts WHERE episode = ?1)",
+    )?
+    .execute(params![episode, now.0])?;
+    Ok(AlertOutcome::Resolved)
+}
+
+fn refuse_a_flood(at: &Transaction<'_>) -> Result<(), StoreError> {
+    let fullest: Option<i64> = at
+        .query_row(
+            "SELECT max(n) FROM
+             (SELECT count(*) AS n FROM episodes WHERE closed_at IS NULL GROUP BY cluster)",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(doing("count the open episodes"))?;
+    if EPISODES_OPEN_MAX < fullest.unwrap_or(0) {
+        return Err(StoreError::Full(format!("more than {EPISODES_OPEN_MAX} episodes are open")));
+    }
+    Ok(())
+}
+
+fn sweep(at: &Transaction<'_>, now: Wall) -> rusqlite::Result<()> {
+    let silent_since = now.before(SILENCE_MAX).0;
+    at.execute(
+        "DELETE FROM alerts WHERE episode IN
+         (SELECT id FROM episodes WHERE closed_at IS NULL AND seen_at < ?1)",
+        [silent_since],
+    )?;
+    at.execute(
+        "UPDATE episodes SET closed_at = ?2 WHERE closed_at IS NULL AND seen_at < ?1",
+        [silent_since, now.0],
+    )?;
+    at.execute(
+        "DELETE FROM episodes WHERE closed_at < ?1
+         AND NOT EXISTS (SELECT 1 FROM claims WHERE claims.episode = episodes.id)",
+        [now.before(CLOSED_KEPT).0],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! What past runs say about the next: cooldown (I25), caps, quarantine (I26).
+
+use std::time::Duration;
+
+use rusqlite::{Transaction, params};
+
+use super::{Store, StoreError, doing};
+use crate::model::{BrokerId, ClusterName, RunState, Wall};
+
+/// How far back runs of a target are looked at; more rollbacks in a row change nothing.
+const ENDS_LOOKED_AT: u32 = 20;
+
+/// How one run of a target ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastEnd {
+    /// How.
+    pub state: RunState,
+    /// When.
+    pub at: Wall,
+}
+
+/// The past of one playbook on one target, and of its cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Ends of runs of this playbook on this target that did not just wait, newest first.
+    pub ends: Vec<PastEnd>,
+    /// When the quarantines of the cluster were lifted last.
+    pub released: Option<Wall>,
+    /// Runs of the cluster that wrote anything in the last hour.
+    pub wrote_last_hour: u32,
+    /// Runs of the cluster that wrote anything in the last day.
+    pub wrote_last_day: u32,
+    /// Runs of the cluster that are stuck and not acknowledged.
+    pub stuck: u32,
+}
+
+impl Past {
+    /// How many of the newest runs were rolled back in a row, since the last release.
+    pub fn rollbacks_in_a_row(&self) -> u32 {
+        let since = self.released.unwrap_or_default();
+        let fell = |end: &&PastEnd| end.state == RunState::RolledBack && since < end.at;
+        u32::try_from(self.ends.iter().take_while(fell).count()).unwrap_or(u32::MAX)
+    }
+
+    /// When the rest after the last run ends: `cooldown`, doubled for each rollback in a row, at most
+    /// `cooldown_max`.
+    pub fn cooldown_end(&self, cooldown: Duration, cooldown_max: Duration) -> Option<Wall> {
+        let last = self.ends.first()?;
+        let doublings = self.rollbacks_in_a_row().min(16);
+        let rest = cooldown.saturating_mul(2_u32.saturating_pow(doublings)).min(cooldown_max);
+        Some(last.at.after(rest.max(cooldown)))
+    }
+}
+
+impl Store {
+    /// The past of `playbook` on a target.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn past(
+        &self,
+        cluster: &ClusterName,
+        (playbook, broker): (String, Option<BrokerId>),
+        now: Wall,
+    ) -> Result<Past, StoreError> {
+        let cluster = cluster.clone();
+        self.call("read past runs", move |at| {
+            let ends = ends(at, &cluster, (&playbook, broker)).map_err(doing("read past runs"))?;
+            let count = |query: &str, since: Wall| -> Result<u32, StoreError> {
+                at.query_row(query, params![cluster.as_str(), since.0], |row| row.get(0))
+                    .map_err(doing("count past runs"))
+            };
+            let wrote = "SELECT count(*) FROM runs WHERE cluster = ?1 AND written_at > ?2";
+            let stuck = "SELECT count(*) FROM runs WHERE cluster = ?1 AND state = 'stuck'
+                         AND acknowledged = 0 AND ?2 = ?2";
+            let released: Option<i64> = at
+                .query_row("SELECT max(at) FROM releases WHERE cluster = ?1", [cluster.as_str()], |row| {
+                    row.get(0)
+                })
+                .map_err(doing("read the release"))?;
+            Ok(Past {
+                ends,
+                released: released.map(Wall),
+                wrote_last_hour: count(wrote, now.before(Duration::from_hours(1)))?,
+                wrote_last_day: count(wrote, now.before(Duration::from_hours(24)))?,
+                stuck: count(stuck, now)?,
+            })
+        })
+        .await
+    }
+
+    /// Every (playbook, target) of `cluster` that has ended a run.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn targets(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<Vec<(String, Option<BrokerId>)>, StoreError> {
+        let cluster = cluster.clone();
+        self.call("read the targets of past runs", move |at| {
+            let read = || -> rusqlite::Result<Vec<(String, Option<BrokerId>)>> {
+                at.prepare_cached(
+                    "SELECT DISTINCT playbook, broker FROM runs
+                     WHERE cluster = ?1 AND ended_at IS NOT NULL AND state <> 'cancelled' LIMIT 1000",
+                )?
+                .query_map([cluster.as_str()], |row| {
+                    Ok((row.get(0)?, row.get::<_, Option<i32>>(1)?.and_then(BrokerId::from_wire)))
+                })?
+                .collect()
+            };
+            read().map_err(doing("read the targets of past runs"))
+        })
+        .await
+    }
+}
+
+fn ends(
+    at: &Transaction<'_>,
+    cluster: &ClusterName,
+    (playbook, broker): (&str, Option<BrokerId>),
+) -> rusqlite::Result<Vec<PastEnd>> {
+    // A cancelled run did nothing: it earns no rest.
+    let mut query = at.prepare_cached(
+        "SELECT state, ended_at FROM runs WHERE cluster = ?1 AND playbook = ?2 AND broker IS ?3
+         AND ended_at IS NOT NULL AND state <> 'cancelled' ORDER BY ended_at DESC, id DESC LIMIT ?4",
+    )?;
+    let rows = query.query_map(
+        params![cluster.as_str(), playbook, broker.map(BrokerId::to_wire), ENDS_LOOKED_AT],
+        |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
+    )?;
+    let mut ends = Vec::new();
+    for row in rows {
+        let (state, ended) = row?;
+        if let Some(state) = RunState::from_label(&state) {
+            ends.push(PastEnd { state, at: Wall(ended) });
+        }
+    }
+    Ok(ends)
+}

@@ -1,0 +1,155 @@
+//! Whose value stands in a key: what this program wrote and has not undone, and what someone else
+//! changed after it (I12).
+
+use rusqlite::{Transaction, params};
+
+use super::{StepChange, StepState, Store, StoreError, doing};
+use crate::model::{BrokerId, ClusterName, Wall};
+
+/// A key of a broker, with the value this program wrote last, or the run that found it changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyAt {
+    /// The broker.
+    pub broker: BrokerId,
+    /// The key.
+    pub key: String,
+    /// The value this program wrote last; none where only the mark is there.
+    pub wrote: Option<String>,
+    /// Whether someone else changed it after that.
+    pub hands_off: bool,
+}
+
+/// Keeps both tables in step with the journal, inside the step's own transaction.
+pub(super) fn follow(
+    at: &Transaction<'_>,
+    change: &StepChange,
+    now: Wall,
+) -> Result<(), StoreError> {
+    let step = params![change.run.0, change.index];
+    let text = match change.state {
+        StepState::Applied => {
+            "INSERT OR REPLACE INTO written (cluster, broker, key, run, idx, value)
+             SELECT r.cluster, s.broker, s.key, s.run, s.idx, s.to_value
+             FROM steps s JOIN runs r ON r.id = s.run WHERE s.run = ?1 AND s.idx = ?2"
+        }
+        StepState::Undone => "DELETE FROM written WHERE run = ?1 AND idx = ?2",
+        StepState::Drifted => {
+            at.execute(
+                "INSERT OR IGNORE INTO hands_off (cluster, broker, key, run, at)
+                 SELECT r.cluster, s.broker, s.key, s.run, ?3
+                 FROM steps s JOIN runs r ON r.id = s.run WHERE s.run = ?1 AND s.idx = ?2",
+                params![change.run.0, change.index, now.0],
+            )
+            .map_err(doing("mark a key as changed by someone else"))?;
+            return Ok(());
+        }
+        StepState::Planned
+        | StepState::Began
+        | StepState::Failed
+        | StepState::UndoBegan
+        | StepState::UndoFailed => return Ok(()),
+    };
+    at.execute(text, step).map_err(doing("keep whose value it is"))?;
+    Ok(())
+}
+
+impl Store {
+    /// Every key of `cluster` that this program wrote, or that is marked.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn keys(&self, cluster: &ClusterName) -> Result<Vec<KeyAt>, StoreError> {
+        let cluster = cluster.clone();
+        self.call("read whose values they are", move |at| {
+            let mut query = at
+                .prepare_cached(
+                    "SELECT broker, key, value, hands_off FROM (
+                        SELECT w.broker, w.key, w.value,
+                               EXISTS (SELECT 1 FROM hands_off h WHERE h.cluster = w.cluster
+                                       AND h.broker = w.broker AND h.key = w.key) AS hands_off,
+                               row_number() OVER (PARTITION BY w.broker, w.key
+                                                  ORDER BY w.run DESC, w.idx DESC) AS n
+                        FROM written w WHERE w.cluster = ?1) WHERE n = 1
+                     UNION ALL
+                     SELECT h.broker, h.key, NULL, 1 FROM hands_off h WHERE h.cluster = ?1
+                     AND NOT EXISTS (SELECT 1 FROM written w WHERE w.cluster = h.cluster
+                                     AND w.broker = h.broker AND w.key = h.key)
+                     ORDER BY 1, 2",
+                )
+                .map_err(doing("read whose values they are"))?;
+            let rows = query
+                .query_map([cluster.as_str()], |row| {
+                    Ok((row.get::<_, i32>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })
+                .map_err(doing("read whose values they are"))?;
+            let mut keys = Vec::new();
+            for row in rows {
+                let (broker, key, wrote, hands_off) = row.map_err(doing("read a key"))?;
+                if let Some(broker) = BrokerId::from_wire(broker) {
+                    keys.push(KeyAt { broker, key, wrote, hands_off });
+                }
+            }
+            Ok(keys)
+        })
+        .await
+    }
+
+    /// Marks a key that someone else changed after this program wrote it.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored.
+    pub async fn mark_changed(
+        &self,
+        cluster: &ClusterName,
+        (broker, key): (BrokerId, String),
+        now: Wall,
+    ) -> Result<(), StoreError> {
+        let cluster = cluster.clone();
+        self.call("mark a key as changed by someone else", move |at| {
+            at.execute(
+                "INSERT OR IGNORE INTO hands_off (cluster, broker, key, run, at)
+                 VALUES (?1, ?2, ?3, 0, ?4)",
+                params![cluster.as_str(), broker.to_wire(), key, now.0],
+            )
+            .map_err(doing("mark a key as changed by someone else"))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lifts the marks and the quarantines of `cluster`; what a released key holds now is nobody's.
+    /// Returns the keys released.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored.
+    pub async fn release(
+        &self,
+        cluster: &ClusterName,
+        now: Wall,
+    ) -> Result<Vec<(BrokerId, String)>, StoreError> {
+        let marked: Vec<_> = self.keys(cluster).await?.into_iter().filter(|it| it.hands_off).collect();
+        let cluster = cluster.clone();
+        self.call("release a cluster", move |at| {
+            for it in &marked {
+                for table in ["written", "hands_off"] {
+                    at.execute(
+                        &format!("DELETE FROM {table} WHERE cluster = ?1 AND broker = ?2 AND key = ?3"),
+                        params![cluster.as_str(), it.broker.to_wire(), it.key],
+                    )
+                    .map_err(doing("release a key"))?;
+                }
+            }
+            at.execute(
+                "INSERT INTO releases (cluster, at) VALUES (?1, ?2)
+                 ON CONFLICT (cluster) DO UPDATE SET at = excluded.at",
+                params![cluster.as_str(), now.0],
+            )
+            .map_err(doing("lift the quarantines"))?;
+            Ok(marked.into_iter().map(|it| (it.broker, it.key)).collect())
+        })
+        .await
+    }
+}

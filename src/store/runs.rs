@@ -1,0 +1,580 @@
+//! Runs and their steps.
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::{
+    Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Store, StoreError, Times, doing,
+    journal, keys,
+};
+use crate::model::{
+    BrokerId, ClusterName, Hold, RollbackReason, RunEvent, RunId, RunState, Verdict, Wall,
+};
+
+/// Runs that may wait on one cluster (I2).
+pub const WAITING_MAX: i64 = 100;
+
+/// Columns of [`RunRow`], in the order `run_row` reads them.
+const RUN_COLUMNS: &str = "id, cluster, playbook, optimizer, level, broker, trigger, cause, extent, \
+    attempt, state, hold, note, verdict, rollback_reason, undo_requested, acknowledged, stored_at, \
+    written_at, effective_at, ended_at";
+
+/// Which attempt of which episode a run answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewClaim {
+    /// The episode.
+    pub episode: i64,
+    /// The attempt, from 1.
+    pub attempt: u32,
+}
+
+/// What moves with a run's state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Change {
+    /// Why it is held.
+    pub hold: Option<Hold>,
+    /// In words.
+    pub note: Option<String>,
+    /// The comparison's outcome.
+    pub verdict: Option<Verdict>,
+    /// Why it goes back.
+    pub rollback_reason: Option<RollbackReason>,
+    /// What was measured so far.
+    pub measured: Option<Measured>,
+    /// The plan.
+    pub steps: Vec<StepRow>,
+}
+
+/// One step's new state, with the journal's line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepChange {
+    /// The run.
+    pub run: RunId,
+    /// The step.
+    pub index: u32,
+    /// Its new state.
+    pub state: StepState,
+    /// In words.
+    pub text: String,
+}
+
+impl Store {
+    /// Stores a run and what it answers, unless that is answered already. A waiting or active run with
+    /// the same effect on the same target takes the claim instead (I5); then that run is returned with
+    /// `false`.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored.
+    pub async fn add_run(
+        &self,
+        new: NewRun,
+        claim: Option<NewClaim>,
+    ) -> Result<Option<(RunId, Newness)>, StoreError> {
+        self.call("store a run", move |at| {
+            if let Some(claim) = claim
+                && claimed(at, &new, claim).map_err(doing("look for the claim"))?
+            {
+                return Ok(None);
+            }
+            let twin = twin(at, &new).map_err(doing("look for a run with the same effect"))?;
+            let (run, newness) = match twin {
+                Some(run) => (run, Newness::Merged),
+                None => (insert(at, &new, claim)?, Newness::New),
+            };
+            if let Some(claim) = claim {
+                at.execute(
+                    "INSERT INTO claims (episode, playbook, attempt, run) VALUES (?1, ?2, ?3, ?4)",
+                    params![claim.episode, new.playbook, claim.attempt, run.0],
+                )
+                .map_err(doing("store the claim"))?;
+            }
+            let word = if newness == Newness::New { "stored" } else { "merged" };
+            journal::append(at, run, new.stored, (word, &format!("{} ({})", new.cause, new.trigger)))?;
+            Ok(Some((run, newness)))
+        })
+        .await
+    }
+
+    /// Moves a run through the transition table, with all that moves with it, and journals it.
+    ///
+    /// # Errors
+    ///
+    /// When the table has no such arrow, or the store cannot be written. Then nothing moved.
+    pub async fn move_run(
+        &self,
+        run: RunId,
+        now: Wall,
+        event: RunEvent,
+        change: Change,
+    ) -> Result<RunState, StoreError> {
+        self.call("move a run", move |at| {
+            let state = state_of(at, run)?;
+            let next = state.after(event).map_err(|impossible| StoreError::Impossible {
+                run: run.0,
+                problem: impossible.to_string(),
+            })?;
+            let same_hold = next == RunState::Held && state == next && held_for(at, run)? == change.hold;
+            update(at, run, (next, now), &change).map_err(doing("move a run"))?;
+            store_steps(at, run, &change.steps).map_err(doing("store the plan"))?;
+            // A hold that has not changed in 15 s is no news.
+            if !same_hold {
+                let text = describe(next, &change);
+                journal::append(at, run, now, ("state", &text))?;
+            }
+            Ok(next)
+        })
+        .await
+    }
+
+    /// Sets a step's state and writes the journal's line, in one transaction. Intent comes here before
+    /// the deed (I22).
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored. Then no deed may follow.
+    pub async fn move_step(&self, change: StepChange, now: Wall) -> Result<(), StoreError> {
+        self.call("move a step", move |at| {
+            at.execute(
+                "UPDATE steps SET state = ?3, at = ?4 WHERE run = ?1 AND idx = ?2",
+                params![change.run.0, change.index, change.state.label(), now.0],
+            )
+            .map_err(doing("move a step"))?;
+            if change.state == StepState::Began {
+                at.execute(
+                    "UPDATE runs SET written_at = coalesce(written_at, ?2) WHERE id = ?1",
+                    params![change.run.0, now.0],
+                )
+                .map_err(doing("mark the run as writing"))?;
+            }
+            keys::follow(at, &change, now)?;
+            let text = format!("step {}: {}: {}", change.index, change.state, change.text);
+            journal::append(at, change.run, now, ("step", &text))
+        })
+        .await
+    }
+
+    /// Keeps what has been measured so far.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored.
+    pub async fn keep_measured(&self, run: RunId, measured: Measured) -> Result<(), StoreError> {
+        self.call("store what was measured", move |at| {
+            let json = serde_json::to_string(&measured).unwrap_or_default();
+            at.execute("UPDATE runs SET measured = ?2 WHERE id = ?1", params![run.0, json])
+                .map_err(doing("store what was measured"))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Marks that a person wants a run undone.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored.
+    pub async fn request_undo(&self, run: RunId, now: Wall) -> Result<(), StoreError> {
+        self.call("store the order to undo", move |at| {
+            at.execute("UPDATE runs SET undo_requested = 1 WHERE id = ?1", [run.0])
+                .map_err(doing("store the order to undo"))?;
+            journal::append(at, run, now, ("order", "a person asked for it to be undone"))
+        })
+        .await
+    }
+
+    /// Marks that a person has seen a stuck run.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored.
+    pub async fn acknowledge(&self, run: RunId, now: Wall) -> Result<(), StoreError> {
+        self.call("acknowledge a run", move |at| {
+            at.execute("UPDATE runs SET acknowledged = 1 WHERE id = ?1", [run.0])
+                .map_err(doing("acknowledge a run"))?;
+            journal::append(at, run, now, ("order", "a person has acknowledged it"))
+        })
+        .await
+    }
+
+    /// The latest runs, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        self.call("read the runs", move |at| {
+            select(at, "ORDER BY id DESC LIMIT ?1", params![limit])
+        })
+        .await
+    }
+
+    /// The runs of `cluster` that are not over, oldest first. A kept run that a person wants undone is
+    /// not over.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn open_runs(&self, cluster: &ClusterName) -> Result<Vec<RunRow>, StoreError> {
+        let cluster = cluster.clone();
+        self.call("read the open runs", move |at| {
+            let open = "WHERE cluster = ?1 AND (ended_at IS NULL OR (state = ?2 AND undo_requested))
+                        ORDER BY id";
+            select(at, open, params![cluster.as_str(), RunState::Kept.label()])
+        })
+        .await
+    }
+
+    /// One run with all that is known of it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn run(&self, run: RunId) -> Result<Option<RunDetail>, StoreError> {
+        self.call("read a run", move |at| {
+            let Some(row) = select(at, "WHERE id = ?1", [run.0])?.pop() else { return Ok(None) };
+            let measured: Option<String> = at
+                .query_row("SELECT measured FROM runs WHERE id = ?1", [run.0], |row| row.get(0))
+                .map_err(doing("read what was measured"))?;
+            Ok(Some(RunDetail {
+                run: row,
+                steps: steps_of(at, run)?,
+                measured: measured.map(|it| parse(&it)).transpose()?.unwrap_or_default(),
+                journal: journal::of(at, run).map_err(doing("read the journal"))?,
+            }))
+        })
+        .await
+    }
+
+    /// The claims on `run` whose episode is still open, and all claims.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn claims(&self, run: RunId) -> Result<(u32, u32), StoreError> {
+        self.call("read the claims", move |at| {
+            at.query_row(
+                "SELECT count(*) FILTER (WHERE e.closed_at IS NULL AND e.id IS NOT NULL), count(*)
+                 FROM claims c LEFT JOIN episodes e ON e.id = c.episode WHERE c.run = ?1",
+                [run.0],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .map_err(doing("read the claims"))
+        })
+        .await
+    }
+
+    /// The last attempt that answers an episode: its number, and its run's state and end.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn last_attempt(
+        &self,
+        episode: i64,
+        playbook: String,
+    ) -> Result<Option<(u32, RunState, Option<Wall>)>, StoreError> {
+        self.call("read the attempts", move |at| {
+            let found: Option<(u32, String, Option<i64>)> = at
+                .query_row(
+                    "SELECT c.attempt, r.state, r.ended_at FROM claims c JOIN runs r ON r.id = c.run
+                     WHERE c.episode = ?1 AND c.playbook = ?2 ORDER BY c.attempt DESC LIMIT 1",
+                    params![episode, playbook],
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                )
+                .optional()
+                .map_err(doing("read the attempts"))?;
+            found
+                .map(|(attempt, state, ended)| {
+                    Ok((attempt, known(RunState::from_label(&state), &state)?, ended.map(Wall)))
+                })
+                .transpose()
+        })
+        .await
+    }
+}
+
+/// Whether a run was stored, or an equal one found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newness {
+    /// Stored.
+    New,
+    /// Another run has the same effect.
+    Merged,
+}
+
+fn claimed(at: &Transaction<'_>, new: &NewRun, claim: NewClaim) -> rusqlite::Result<bool> {
+    at.query_row(
+        "SELECT EXISTS (SELECT 1 FROM claims WHERE episode = ?1 AND playbook = ?2 AND attempt = ?3)",
+        params![claim.episode, new.playbook, claim.attempt],
+        |row| row.get(0),
+    )
+}
+
+/// A run that waits or acts, with the same effect on the same target.
+fn twin(at: &Transaction<'_>, new: &NewRun) -> rusqlite::Result<Option<RunId>> {
+    at.query_row(
+        "SELECT id FROM runs WHERE cluster = ?1 AND optimizer = ?2 AND level = ?3 AND broker IS ?4
+         AND extent = ?5 AND ended_at IS NULL ORDER BY id LIMIT 1",
+        params![
+            new.cluster.as_str(),
+            new.optimizer.label(),
+            new.level.label(),
+            new.broker.map(BrokerId::to_wire),
+            new.extent.label()
+        ],
+        |row| row.get(0).map(RunId),
+    )
+    .optional()
+}
+
+fn insert(
+    at: &Transaction<'_>,
+    new: &NewRun,
+    claim: Option<NewClaim>,
+) -> Result<RunId, StoreError> {
+    let waiting: i64 = at
+        .query_row(
+            "SELECT count(*) FROM runs WHERE cluster = ?1 AND ended_at IS NULL",
+            [new.cluster.as_str()],
+            |row| row.get(0),
+        )
+        .map_err(doing("count the waiting runs"))?;
+    let full = WAITING_MAX <= waiting;
+    let (state, hold) = if full {
+        (RunState::Held, Some(Hold::QueueFull.label()))
+    } else {
+        (RunState::Queued, None)
+    };
+    at.execute(
+        "INSERT INTO runs (cluster, playbook, optimizer, level, broker, trigger, cause, extent,
+         attempt, state, hold, stored_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        params![
+            new.cluster.as_str(),
+            new.playbook,
+            new.optimizer.label(),
+            new.level.label(),
+            new.broker.map(BrokerId::to_wire),
+            new.trigger.label(),
+            new.cause,
+            new.extent.label(),
+            claim.map_or(1, |it| it.attempt),
+            state.label(),
+            hold,
+            new.stored.0
+        ],
+    )
+    .map_err(doing("store a run"))?;
+    Ok(RunId(at.last_insert_rowid()))
+}
+
+fn state_of(at: &Transaction<'_>, run: RunId) -> Result<RunState, StoreError> {
+    let label: String = at
+        .query_row("SELECT state FROM runs WHERE id = ?1", [run.0], |row| row.get(0))
+        .map_err(doing("read a run's state"))?;
+    known(RunState::from_label(&label), &label)
+}
+
+fn held_for(at: &Transaction<'_>, run: RunId) -> Result<Option<Hold>, StoreError> {
+    let label: Option<String> = at
+        .query_row("SELECT hold FROM runs WHERE id = ?1", [run.0], |row| row.get(0))
+        .map_err(doing("read a run's hold"))?;
+    label.map(|it| known(Hold::from_label(&it), &it)).transpose()
+}
+
+fn update(
+    at: &Transaction<'_>,
+    run: RunId,
+    (state, now): (RunState, Wall),
+    change: &Change,
+) -> rusqlite::Result<()> {
+    let measured = change.measured.as_ref().and_then(|it| serde_json::to_string(it).ok());
+    at.execute(
+        "UPDATE runs SET state = ?2, hold = ?3, note = coalesce(?4, note),
+         verdict = coalesce(?5, verdict), rollback_reason = coalesce(?6, rollback_reason),
+         measured = coalesce(?7, measured),
+         effective_at = CASE WHEN ?2 = 'settling' THEN ?8 ELSE effective_at END,
+         undo_requested = CASE WHEN ?2 = 'rolling_back' THEN 0 ELSE undo_requested END,
+         ended_at = ?9 WHERE id = ?1",
+        params![
+            run.0,
+            state.label(),
+            change.hold.map(Hold::label),
+            change.note,
+            change.verdict.map(Verdict::label),
+            change.rollback_reason.map(RollbackReason::label),
+            measured,
+            now.0,
+            // `rehearsed` is an end only for a run that may not act; it says so itself.
+            (state.is_end() && state != RunState::Rehearsed).then_some(now.0)
+        ],
+    )?;
+    Ok(())
+}
+
+impl Store {
+    /// Ends a run that stops after its rehearsal.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored.
+    pub async fn end_rehearsed(&self, run: RunId, now: Wall) -> Result<(), StoreError> {
+        self.call("end a rehearsed run", move |at| {
+            at.execute(
+                "UPDATE runs SET ended_at = ?2 WHERE id = ?1 AND state = 'rehearsed'",
+                params![run.0, now.0],
+            )
+            .map_err(doing("end a rehearsed run"))?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn describe(state: RunState, change: &Change) -> String {
+    let mut text = state.label().to_owned();
+    let words = [
+        change.hold.map(Hold::label),
+        change.verdict.map(Verdict::label),
+        change.rollback_reason.map(RollbackReason::label),
+    ];
+    for word in words.into_iter().flatten() {
+        text.push_str(": ");
+        text.push_str(word);
+    }
+    if let Some(note) = &change.note {
+        text.push_str(": ");
+        text.push_str(note);
+    }
+    text
+}
+
+/// A plan made again replaces the one of an earlier look; nothing of that one was written.
+fn store_steps(at: &Transaction<'_>, run: RunId, steps: &[StepRow]) -> rusqlite::Result<()> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    at.execute("DELETE FROM steps WHERE run = ?1", [run.0])?;
+    for step in steps {
+        at.execute(
+            "INSERT INTO steps (run, idx, wave, broker, key, from_value, from_stored, to_value,
+             state, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                run.0,
+                step.index,
+                step.wave,
+                step.broker.to_wire(),
+                step.key,
+                step.from,
+                step.from_stored,
+                step.to,
+                step.state.label(),
+                step.at.0
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn select(
+    at: &Transaction<'_>,
+    rest: &str,
+    values: impl rusqlite::Params,
+) -> Result<Vec<RunRow>, StoreError> {
+    let mut query = at
+        .prepare_cached(&format!("SELECT {RUN_COLUMNS} FROM runs {rest}"))
+        .map_err(doing("read the runs"))?;
+    let mut rows = query.query(values).map_err(doing("read the runs"))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(doing("read the runs"))? {
+        found.push(run_row(row)?);
+    }
+    Ok(found)
+}
+
+fn run_row(row: &Row<'_>) -> Result<RunRow, StoreError> {
+    let text = |at: usize| row.get::<_, String>(at).map_err(doing("read a run"));
+    let maybe = |at: usize| row.get::<_, Option<String>>(at).map_err(doing("read a run"));
+    let time = |at: usize| {
+        row.get::<_, Option<i64>>(at).map(|it| it.map(Wall)).map_err(doing("read a run"))
+    };
+    let flag = |at: usize| row.get::<_, bool>(at).map_err(doing("read a run"));
+    let broker: Option<i32> = row.get(5).map_err(doing("read a run"))?;
+    Ok(RunRow {
+        id: RunId(row.get(0).map_err(doing("read a run"))?),
+        cluster: ClusterName::new(text(1)?),
+        playbook: text(2)?,
+        optimizer: word(&text(3)?, crate::playbook::OptimizerKind::from_label)?,
+        level: word(&text(4)?, crate::playbook::Level::from_label)?,
+        broker: broker.and_then(BrokerId::from_wire),
+        trigger: word(&text(6)?, crate::model::Trigger::from_label)?,
+        cause: text(7)?,
+        extent: word(&text(8)?, super::Extent::from_label)?,
+        attempt: row.get(9).map_err(doing("read a run"))?,
+        state: word(&text(10)?, RunState::from_label)?,
+        hold: maybe(11)?.map(|it| word(&it, Hold::from_label)).transpose()?,
+        note: maybe(12)?,
+        verdict: maybe(13)?.map(|it| word(&it, Verdict::from_label)).transpose()?,
+        rollback_reason: maybe(14)?.map(|it| word(&it, RollbackReason::from_label)).transpose()?,
+        undo_requested: flag(15)?,
+        acknowledged: flag(16)?,
+        times: Times {
+            stored: time(17)?.unwrap_or_default(),
+            written: time(18)?,
+            effective: time(19)?,
+            ended: time(20)?,
+        },
+    })
+}
+
+fn steps_of(at: &Transaction<'_>, run: RunId) -> Result<Vec<StepRow>, StoreError> {
+    let mut query = at
+        .prepare_cached(
+            "SELECT idx, wave, broker, key, from_value, from_stored, to_value, state, at
+             FROM steps WHERE run = ?1 ORDER BY idx",
+        )
+        .map_err(doing("read the steps"))?;
+    let mut rows = query.query([run.0]).map_err(doing("read the steps"))?;
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next().map_err(doing("read the steps"))? {
+        steps.push(step_row(row)?);
+    }
+    Ok(steps)
+}
+
+fn step_row(row: &Row<'_>) -> Result<StepRow, StoreError> {
+    let read = || -> rusqlite::Result<(StepRow, i32, String)> {
+        let step = StepRow {
+            index: row.get(0)?,
+            wave: row.get(1)?,
+            broker: BrokerId::from_wire(0).unwrap_or_else(|| unreachable!("0 is an id")),
+            key: row.get(3)?,
+            from: row.get(4)?,
+            from_stored: row.get(5)?,
+            to: row.get(6)?,
+            state: StepState::Planned,
+            at: Wall(row.get(8)?),
+        };
+        Ok((step, row.get(2)?, row.get(7)?))
+    };
+    let (step, broker, state) = read().map_err(doing("read a step"))?;
+    Ok(StepRow {
+        broker: known(BrokerId::from_wire(broker), &broker.to_string())?,
+        state: word(&state, StepState::from_label)?,
+        ..step
+    })
+}
+
+fn parse(json: &str) -> Result<Measured, StoreError> {
+    known(serde_json::from_str(json).ok(), json)
+}
+
+fn word<T>(label: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+    known(read(label), label)
+}
+
+fn known<T>(value: Option<T>, label: &str) -> Result<T, StoreError> {
+    value.ok_or_else(|| StoreError::Unreadable {
+        doing: "read the store",
+        value: label.chars().take(100).collect(),
+    })
+}
