@@ -1,1 +1,170 @@
-//! To come.
+//! One cluster at one moment: immutable, shared, replaced as a whole.
+//!
+//! `collect` makes it; `expose` and `remedy` read it. What was not read is not there: there is no
+//! value that means "unknown", and a section past its life is left out by whoever makes the snapshot.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::watch;
+
+pub use crate::{
+    docker::ContainerUse,
+    kafka::{
+        Broker, BrokerConfig, ConfigEntry, ConfigSource, GroupState, LogDir, Partition, Quorum,
+        Topic, TopicLogSize, Topology,
+    },
+};
+
+use crate::model::{BrokerId, ClusterName, GroupName, Reading, TopicName, TopicPartition, Wall};
+
+/// The latest snapshot of one cluster; `None` until the first round has ended.
+pub type Latest = watch::Receiver<Option<Arc<Snapshot>>>;
+
+/// A part of the snapshot, with the time it was read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Section<T> {
+    /// What was read.
+    pub value: Arc<T>,
+    /// When.
+    pub at: Wall,
+}
+
+impl<T> Section<T> {
+    /// `value`, read at `at`.
+    pub fn new(value: T, at: Wall) -> Self {
+        Self { value: Arc::new(value), at }
+    }
+}
+
+// Not derived: that would ask `T` to be `Clone`, and only the `Arc` is cloned.
+impl<T> Clone for Section<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value), at: self.at }
+    }
+}
+
+/// One cluster at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// When the topology was last read; 0 when it never was.
+    pub at: Wall,
+    /// Whether the topology was read in the latest round.
+    pub up: bool,
+    /// Brokers, topics, partitions.
+    pub topology: Option<Section<Topology>>,
+    /// Effective `min.insync.replicas` by topic. A topic that is not in it was not read.
+    pub min_insync_replicas: Option<Section<BTreeMap<TopicName, u32>>>,
+    /// The controller quorum.
+    pub quorum: Option<Section<Quorum>>,
+    /// Partitions with a reassignment in flight.
+    pub reassignments: Option<Section<Vec<TopicPartition>>>,
+    /// First and last offsets.
+    pub offsets: Option<Section<Offsets>>,
+    /// Consumer groups, by name; each once.
+    pub groups: Option<Section<Vec<Group>>>,
+    /// Log directories by broker.
+    pub log_dirs: BTreeMap<BrokerId, Section<Vec<LogDir>>>,
+    /// The keys that are tuned, by broker.
+    pub configs: BTreeMap<BrokerId, Section<BrokerConfig>>,
+    /// What the brokers' containers use.
+    pub containers: Option<Section<Vec<ContainerUse>>>,
+    /// Who came and went.
+    pub membership: Membership,
+    /// When each broker last answered its configuration request.
+    pub reporting: BTreeMap<BrokerId, Wall>,
+}
+
+impl Snapshot {
+    /// A cluster of which nothing is known.
+    pub fn unknown(cluster: ClusterName) -> Self {
+        Self {
+            cluster,
+            at: Wall::default(),
+            up: false,
+            topology: None,
+            min_insync_replicas: None,
+            quorum: None,
+            reassignments: None,
+            offsets: None,
+            groups: None,
+            log_dirs: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            containers: None,
+            membership: Membership::default(),
+            reporting: BTreeMap::new(),
+        }
+    }
+}
+
+/// What this process has seen of brokers coming and going. Empty after its own start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// Brokers that went and came back, and when they came back. Forgotten after an hour.
+    pub returned: BTreeMap<BrokerId, Wall>,
+    /// Brokers seen earlier that are not there, and since when. Forgotten after an hour.
+    pub missing: BTreeMap<BrokerId, Wall>,
+    /// When the quorum's epoch was last seen to change: the controller changed.
+    pub controller_changed: Option<Wall>,
+}
+
+/// The ends of one partition's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Log start offset.
+    pub first: Reading<i64>,
+    /// Log end offset (high watermark).
+    pub last: Reading<i64>,
+}
+
+impl Ends {
+    /// Neither was read.
+    pub const UNKNOWN: Self = Self { first: Reading::Unknown, last: Reading::Unknown };
+}
+
+/// The ends of all logs: topic to partitions, in the order of the topology's partitions.
+pub type Offsets = BTreeMap<TopicName, Vec<(i32, Ends)>>;
+
+/// A consumer group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its id.
+    pub name: GroupName,
+    /// The broker that lists it.
+    pub coordinator: BrokerId,
+    /// `consumer`, `connect`, …; empty for a group that only commits.
+    pub protocol_type: String,
+    /// `classic`, `consumer`, `share`, …; empty where the broker is too old to say.
+    pub group_type: String,
+    /// Its state.
+    pub state: GroupState,
+    /// How many members it has.
+    pub members: Reading<u32>,
+    /// What it has committed, by topic. Topics and partitions that are gone are left out.
+    pub topics: Vec<GroupTopic>,
+}
+
+/// What a group has committed in one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupTopic {
+    /// The topic.
+    pub topic: TopicName,
+    /// Partitions with a commit, by index. A partition never committed is not in it.
+    pub partitions: Vec<GroupPartition>,
+    /// Sum of the committed offsets; unknown when a part is.
+    pub committed_sum: Reading<i64>,
+    /// Sum of the lags; unknown when a part is.
+    pub lag_sum: Reading<u64>,
+}
+
+/// What a group has committed in one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupPartition {
+    /// The partition's index.
+    pub partition: i32,
+    /// The committed offset.
+    pub committed: Reading<i64>,
+    /// Records between the commit and the log end; 0 when the commit lies ahead of the end.
+    pub lag: Reading<u64>,
+}

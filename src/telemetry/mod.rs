@@ -1,0 +1,255 @@
+//! What this process says about itself: log lines and its own metrics.
+//!
+//! One event is one log line and one metric, from one place ([`Telemetry`]'s methods), so that neither
+//! can be forgotten. Values that replace each other (a round's result, the state of remediation) are
+//! kept as views and written out at the scrape: what is gone from a view is gone from the page.
+//!
+//! Invariant: every series of a closed list exists, at 0, from the first scrape.
+
+mod counters;
+mod log;
+pub mod own;
+mod process;
+mod spec;
+mod text;
+mod view;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use prometheus_client::{encoding::text::encode_registry, registry::Registry};
+use tracing::{debug, error, info, warn};
+
+pub use log::{LogError, LogFormat, init};
+pub use spec::{Kind, Spec};
+pub use view::{
+    CollectorDone, CollectorName, Cooldown, Quarantine, RemedyView, Requests, RunInfo,
+    UnknownReason,
+};
+
+use counters::Counters;
+use view::Views;
+
+use crate::{
+    model::{AlertOutcome, ClusterName, Hold, RunState, Verdict, Wall},
+    playbook::OptimizerKind,
+};
+
+/// What was built, for `kafka_optimizer_build_info`.
+#[derive(Clone, Copy, Debug)]
+pub struct Build {
+    /// Version of the package.
+    pub version: &'static str,
+    /// Commit it was built from.
+    pub revision: &'static str,
+    /// Compiler it was built with.
+    pub rustc: &'static str,
+}
+
+/// How a (re)load of the configuration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// It is in force since then.
+    Applied(Wall),
+    /// The file was refused; the configuration before it stays in force.
+    Refused,
+}
+
+/// The own metrics could not be written out.
+#[derive(Debug, thiserror::Error)]
+#[error("write the own metrics")]
+pub struct EncodeError(#[from] fmt::Error);
+
+/// The page of cluster metrics, as it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageMade {
+    /// Series by cluster.
+    pub series: Vec<(ClusterName, u64)>,
+    /// Bytes as they are.
+    pub identity_bytes: u64,
+    /// Bytes compressed.
+    pub gzip_bytes: u64,
+}
+
+/// The own metrics and the log. Shared by all stages.
+#[derive(Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    counters: Counters,
+    views: Arc<Mutex<Views>>,
+}
+
+impl Telemetry {
+    /// Creates every series that has a closed list of labels.
+    pub fn new(build: Build, playbooks: &[String], clusters: &[ClusterName]) -> Self {
+        let mut registry = Registry::default();
+        let counters = Counters::new(&mut registry, playbooks);
+        let views = Arc::new(Mutex::new(Views::new(build, clusters)));
+        registry.register_collector(Box::new(view::Shown(Arc::clone(&views))));
+        registry.register_collector(Box::new(process::Process));
+        Self { registry, counters, views }
+    }
+
+    /// The own metrics in text format 0.0.4.
+    ///
+    /// # Errors
+    ///
+    /// When a value cannot be formatted.
+    pub fn encode(&self) -> Result<String, EncodeError> {
+        let mut open = String::with_capacity(16 * 1024);
+        encode_registry(&mut open, &self.registry)?;
+        Ok(text::from_open_metrics(&open))
+    }
+
+    /// The webhook or the API was answered.
+    pub fn webhook_answered(&self, code: u16) {
+        self.emit(Event::WebhookAnswered(code));
+    }
+
+    /// That many alerts of a notification came to `outcome`.
+    pub fn alerts_taken(&self, outcome: AlertOutcome, count: u64) {
+        self.emit(Event::AlertsTaken(outcome, count));
+    }
+
+    /// Alertmanager cut alerts off a notification.
+    pub fn truncated_alerts(&self, count: u64) {
+        self.emit(Event::TruncatedAlerts(count));
+    }
+
+    /// A run that could start was held. Call it when the reason is new, not at each look.
+    pub fn held(&self, playbook: &str, reason: Hold) {
+        self.emit(Event::Held(playbook, reason));
+    }
+
+    /// A run ended in `state`.
+    pub fn run_ended(&self, optimizer: OptimizerKind, state: RunState) {
+        self.emit(Event::RunEnded(optimizer, state));
+    }
+
+    /// A run was judged.
+    pub fn verdict_given(&self, optimizer: OptimizerKind, verdict: Verdict) {
+        self.emit(Event::VerdictGiven(optimizer, verdict));
+    }
+
+    /// From the alert being durable to the last value being in force.
+    pub fn alert_to_effect(&self, took: Duration) {
+        self.emit(Event::AlertToEffect(took));
+    }
+
+    /// From a step's request to its value being read back.
+    pub fn step_done(&self, took: Duration) {
+        self.emit(Event::StepDone(took));
+    }
+
+    /// One transaction of the store.
+    pub fn store_written(&self, took: Duration) {
+        self.emit(Event::StoreWritten(took));
+    }
+
+    /// The configuration was loaded, at the start too, or refused.
+    pub fn config_reloaded(&self, reload: Reload) {
+        match reload {
+            Reload::Applied(at) => info!(at = at.0, "Configuration loaded."),
+            Reload::Refused => error!("Configuration refused, the one before stays in force."),
+        }
+        self.look(|views| views.config_reloaded(reload));
+    }
+
+    /// One collector finished its part of a round.
+    pub fn collector_done(&self, cluster: &ClusterName, done: CollectorDone) {
+        let collector = done.collector.label();
+        let failure = done.failure.clone();
+        let before = self.look(|views| views.collector_done(cluster, done));
+        // A cluster that is down for an hour is one line, not one line a round.
+        match (before, failure) {
+            (Some(true) | None, Some(failure)) => {
+                warn!(%cluster, collector, failure, "Collector failed.");
+            }
+            (Some(false), None) => info!(%cluster, collector, "Collector works again."),
+            (_, failure) => debug!(%cluster, collector, ?failure, "Collector done."),
+        }
+    }
+
+    /// A snapshot of the cluster is out.
+    pub fn snapshot_made(&self, cluster: &ClusterName, at: Wall, commits_ahead: u64) {
+        debug!(%cluster, at = at.0, commits_ahead, "Snapshot made.");
+        self.look(|views| views.snapshot_made(cluster, at, commits_ahead));
+    }
+
+    /// Requests to the cluster so far. Replaces what was said before.
+    pub fn requests_counted(&self, cluster: &ClusterName, requests: Vec<Requests>) {
+        self.look(|views| views.requests_counted(cluster, requests));
+    }
+
+    /// The page of cluster metrics was made.
+    pub fn page_made(&self, page: PageMade) {
+        debug!(identity = page.identity_bytes, gzip = page.gzip_bytes, "Page made.");
+        self.look(|views| views.page_made(page));
+    }
+
+    /// The state of remediation on one cluster. Replaces what was said before.
+    pub fn remedy_changed(&self, cluster: &ClusterName, view: RemedyView) {
+        debug!(%cluster, active = ?view.active, paused = view.paused, "Remediation changed.");
+        self.look(|views| views.remedy_changed(cluster, view));
+    }
+
+    /// The one place where an event becomes its log line and its metric.
+    fn emit(&self, event: Event<'_>) {
+        event.log();
+        self.counters.count(&event);
+    }
+
+    fn look<T>(&self, what: impl FnOnce(&mut Views) -> T) -> T {
+        // Views hold plain values: a panic of another holder leaves nothing half done.
+        what(&mut self.views.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What can happen that is worth a line and a count.
+#[derive(Clone, Copy, Debug)]
+enum Event<'a> {
+    WebhookAnswered(u16),
+    AlertsTaken(AlertOutcome, u64),
+    TruncatedAlerts(u64),
+    Held(&'a str, Hold),
+    RunEnded(OptimizerKind, RunState),
+    VerdictGiven(OptimizerKind, Verdict),
+    AlertToEffect(Duration),
+    StepDone(Duration),
+    StoreWritten(Duration),
+}
+
+impl Event<'_> {
+    fn log(&self) {
+        match *self {
+            Self::WebhookAnswered(code) if code < 400 => debug!(code, "Webhook answered."),
+            Self::WebhookAnswered(code) => warn!(code, "Webhook refused."),
+            Self::AlertsTaken(outcome, count) => {
+                debug!(outcome = outcome.label(), count, "Alerts taken.");
+            }
+            Self::TruncatedAlerts(count) => warn!(count, "Alertmanager cut alerts off."),
+            Self::Held(playbook, reason) => {
+                info!(playbook, reason = reason.label(), "Run held.");
+            }
+            Self::RunEnded(optimizer, state @ RunState::Stuck) => {
+                let (optimizer, state) = (optimizer.label(), state.label());
+                error!(optimizer, state, "Run is stuck and waits for a person.");
+            }
+            Self::RunEnded(optimizer, state) => {
+                info!(optimizer = optimizer.label(), state = state.label(), "Run ended.");
+            }
+            Self::VerdictGiven(optimizer, verdict) => {
+                info!(optimizer = optimizer.label(), verdict = verdict.label(), "Verdict given.");
+            }
+            Self::AlertToEffect(took) => info!(?took, "Alert has taken effect."),
+            Self::StepDone(took) => debug!(?took, "Step done."),
+            Self::StoreWritten(took) => debug!(?took, "Store written."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The own metrics: every name, once.
+
+use super::spec::{Kind, Spec};
+
+macro_rules! own {
+    ($($(#[$doc:meta])* $constant:ident: $kind:ident $name:literal [$($label:literal),*]
+        $help:literal, $bound:literal;)+) => {
+        $(
+            $(#[$doc])*
+            #[doc = $help]
+            pub const $constant: Spec = Spec {
+                name: $name,
+                kind: Kind::$kind,
+                help: $help,
+                labels: &[$($label),*],
+                bound: $bound,
+            };
+        )+
+
+        /// All of them, in the order of the documentation.
+        pub const ALL: &[Spec] = &[$($constant),+];
+    };
+}
+
+own! {
+    BUILD_INFO: Gauge "kafka_optimizer_build_info" ["version", "revision", "rustc"]
+        "What this process was built from, always 1", "one";
+    MODE: Gauge "kafka_optimizer_mode" ["mode"]
+        "1 for the mode of remediation in force, 0 for the others", "three modes";
+    PAUSED: Gauge "kafka_optimizer_paused" ["kafka_cluster"]
+        "1 while remediation is paused by a person", "clusters";
+    COLLECTOR_SUCCESS: Gauge "kafka_optimizer_collector_success" ["kafka_cluster", "collector"]
+        "1 if every request of the collector's latest round was answered", "clusters × collectors";
+    COLLECTOR_DURATION: Gauge "kafka_optimizer_collector_duration_seconds"
+        ["kafka_cluster", "collector"]
+        "How long the collector's latest round took", "clusters × collectors";
+    COLLECTOR_LAST_SUCCESS: Gauge "kafka_optimizer_collector_last_success_timestamp_seconds"
+        ["kafka_cluster", "collector"]
+        "When every request of a round of the collector was last answered, as a Unix time",
+        "clusters × collectors";
+    SNAPSHOT_TIMESTAMP: Gauge "kafka_optimizer_snapshot_timestamp_seconds" ["kafka_cluster"]
+        "When the cluster's metadata was last read, as a Unix time", "clusters";
+    KAFKA_REQUESTS: Counter "kafka_optimizer_kafka_requests_total" ["kafka_cluster", "api"]
+        "Requests sent to the cluster's brokers", "clusters × kinds of request";
+    KAFKA_REQUEST_ERRORS: Counter "kafka_optimizer_kafka_request_errors_total"
+        ["kafka_cluster", "api", "reason"]
+        "Requests to the cluster's brokers that failed",
+        "clusters × kinds of request × four reasons";
+    SERIES: Gauge "kafka_optimizer_series" ["kafka_cluster"]
+        "Series of the cluster on the page", "clusters";
+    PAGE_BYTES: Gauge "kafka_optimizer_page_bytes" ["encoding"]
+        "Size of the page of cluster metrics", "two encodings";
+    READINGS_UNKNOWN: Gauge "kafka_optimizer_readings_unknown"
+        ["kafka_cluster", "collector", "reason"]
+        "Values that could not be read in the collector's latest round and have no sample",
+        "clusters × collectors × reasons";
+    COMMITS_AHEAD: Gauge "kafka_optimizer_commits_ahead" ["kafka_cluster"]
+        "Partitions whose committed offset lay ahead of the log end, so that their lag is 0",
+        "clusters";
+    WEBHOOK_REQUESTS: Counter "kafka_optimizer_webhook_requests_total" ["code"]
+        "Notifications answered, by HTTP status code", "status codes in use";
+    ALERTS: Counter "kafka_optimizer_alerts_total" ["outcome"]
+        "Alerts of accepted notifications, by what became of them", "six outcomes";
+    TRUNCATED_ALERTS: Counter "kafka_optimizer_truncated_alerts_total" []
+        "Alerts that Alertmanager cut off its notifications", "one";
+    HOLDS: Counter "kafka_optimizer_holds_total" ["playbook", "reason"]
+        "Runs that could start and were held", "playbooks × reasons";
+    RUNS: Counter "kafka_optimizer_runs_total" ["optimizer", "outcome"]
+        "Runs that ended", "optimizers × five outcomes";
+    VERDICTS: Counter "kafka_optimizer_verdicts_total" ["optimizer", "verdict"]
+        "Runs judged", "optimizers × four verdicts";
+    RUN_ACTIVE: Gauge "kafka_optimizer_run_active" ["kafka_cluster"]
+        "1 while a run may be changing the cluster", "clusters";
+    RUN_STATE: Gauge "kafka_optimizer_run_state" ["kafka_cluster", "state"]
+        "1 for the state of the cluster's active run, 0 for the others",
+        "clusters × twelve states";
+    RUN_INFO: Gauge "kafka_optimizer_run_info"
+        ["kafka_cluster", "run", "optimizer", "target", "verdict", "outcome"]
+        "When the run started, as a Unix time", "the last 50 runs of each cluster";
+    ALERT_TO_EFFECT: Histogram "kafka_optimizer_alert_to_effect_seconds" []
+        "From a stored alert to its last value being in force", "one";
+    STEP_DURATION: Histogram "kafka_optimizer_step_duration_seconds" []
+        "From a step's request to its value being read back", "one";
+    STUCK: Gauge "kafka_optimizer_stuck" ["kafka_cluster"]
+        "Runs whose undo failed and that no person has acknowledged", "clusters";
+    QUARANTINED: Gauge "kafka_optimizer_quarantined" ["kafka_cluster", "playbook", "target"]
+        "1 for a playbook and target that rolled back three times in a row",
+        "playbooks × brokers, while quarantined";
+    COOLDOWN_END: Gauge "kafka_optimizer_cooldown_end_timestamp_seconds"
+        ["kafka_cluster", "playbook", "target"]
+        "When the playbook may act on the target again, as a Unix time",
+        "playbooks × brokers, while cooling down";
+    STORE_WRITE: Histogram "kafka_optimizer_store_write_seconds" []
+        "How long a transaction of the store took", "one";
+    CONFIG_SUCCESSFUL: Gauge "kafka_optimizer_config_last_reload_successful" []
+        "1 if the configuration was accepted when it was last loaded", "one";
+    CONFIG_SUCCESS_TIMESTAMP: Gauge
+        "kafka_optimizer_config_last_reload_success_timestamp_seconds" []
+        "When a configuration was last accepted, as a Unix time", "one";
+    PROCESS_CPU: Counter "process_cpu_seconds_total" []
+        "Total user and system CPU time spent in seconds", "one";
+    PROCESS_RSS: Gauge "process_resident_memory_bytes" []
+        "Resident memory size in bytes", "one";
+    PROCESS_FDS: Gauge "process_open_fds" []
+        "Number of open file descriptors", "one";
+    PROCESS_FDS_MAX: Gauge "process_max_fds" []
+        "Maximum number of open file descriptors", "one";
+    PROCESS_START: Gauge "process_start_time_seconds" []
+        "Start time of the process since unix epoch in seconds", "one";
+}

@@ -1,0 +1,32 @@
+//! How a metric is described, once.
+
+use crate::model::closed_list;
+
+closed_list! {
+    /// A metric's type in the text format.
+    pub enum Kind {
+        /// Only rises, until the process or the thing it counts starts again.
+        Counter = "counter",
+        /// Goes both ways.
+        Gauge = "gauge",
+        /// Buckets, a sum and a count.
+        Histogram = "histogram",
+        /// No type: a name that the format reserves for another type, kept for its users.
+        Untyped = "untyped",
+    }
+}
+
+/// One exported metric. A metric's name is spelt in its `Spec` and nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// As it stands on the page (a counter with its `_total`).
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Exactly as it stands on the page.
+    pub help: &'static str,
+    /// In the order of the page.
+    pub labels: &'static [&'static str],
+    /// What bounds the number of its series, in words.
+    pub bound: &'static str,
+}

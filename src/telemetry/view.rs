@@ -1,0 +1,465 @@
+//! Values that replace each other, and how they are written out.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+};
+
+use super::{Build, PageMade, Reload, own, spec::Spec};
+use crate::{
+    model::{ClusterName, Mode, RunId, RunState, Verdict, Wall, closed_list},
+    playbook::OptimizerKind,
+};
+
+closed_list! {
+    /// The parts of a collection round.
+    pub enum CollectorName {
+        /// Brokers, topics, partitions.
+        Topology = "topology",
+        /// `min.insync.replicas` of topics.
+        MinInsync = "min_insync",
+        /// The controller quorum.
+        Quorum = "quorum",
+        /// Reassignments in flight.
+        Reassignments = "reassignments",
+        /// First and last offsets.
+        Offsets = "offsets",
+        /// Groups, their state and members.
+        Groups = "groups",
+        /// Committed offsets.
+        Committed = "committed",
+        /// Lag, computed.
+        Lag = "lag",
+        /// Log directories.
+        LogDirs = "log_dirs",
+        /// Broker configuration.
+        Configs = "configs",
+        /// The brokers' containers.
+        Containers = "containers",
+    }
+}
+
+closed_list! {
+    /// Why a value could not be read.
+    pub enum UnknownReason {
+        /// No connection could be made, or it broke.
+        Connection = "connection",
+        /// No answer within the deadline.
+        Timeout = "timeout",
+        /// The broker answered with an error.
+        Refused = "refused",
+        /// The answer could not be decoded, or the versions do not meet.
+        Protocol = "protocol",
+        /// The broker still owes an answer of an earlier round, so it was not asked again.
+        Busy = "busy",
+        /// The partition has no leader to ask.
+        Leaderless = "leaderless",
+        /// The broker asked is not the leader.
+        NotLeader = "not_leader",
+        /// No leader, or it is coming up.
+        Unavailable = "unavailable",
+        /// Topic, partition or group unknown there.
+        Unknown = "unknown",
+        /// Not authorised.
+        Unauthorized = "unauthorized",
+        /// The broker does not coordinate the group, or is still loading it.
+        NotCoordinator = "not_coordinator",
+        /// A value it depends on is not known.
+        Incomplete = "incomplete",
+        /// Another error.
+        Other = "other",
+    }
+}
+
+/// How a collector's part of a round ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectorDone {
+    /// Which one.
+    pub collector: CollectorName,
+    /// The first request that failed, in words; `None` when all were answered.
+    pub failure: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+    /// When it ended.
+    pub at: Wall,
+    /// Values that could not be read. Those at 0 may be left out.
+    pub unknown: BTreeMap<UnknownReason, u64>,
+}
+
+/// Requests of one kind, so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requests {
+    /// The kind, as the protocol names it.
+    pub api: &'static str,
+    /// Sent, answered or not.
+    pub sent: u64,
+    /// Failed, by reason.
+    pub failed: Vec<(&'static str, u64)>,
+}
+
+/// The state of remediation on one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemedyView {
+    /// How far this process may go.
+    pub mode: Mode,
+    /// Whether a person paused it.
+    pub paused: bool,
+    /// The state of the run that may be changing the cluster.
+    pub active: Option<RunState>,
+    /// The last runs; 50 are shown.
+    pub runs: Vec<RunInfo>,
+    /// Stuck runs that no person has acknowledged.
+    pub stuck: u64,
+    /// What is quarantined.
+    pub quarantined: Vec<Quarantine>,
+    /// What is cooling down.
+    pub cooldowns: Vec<Cooldown>,
+}
+
+impl RemedyView {
+    /// Nothing has happened yet.
+    pub fn idle(mode: Mode) -> Self {
+        Self {
+            mode,
+            paused: false,
+            active: None,
+            runs: Vec::new(),
+            stuck: 0,
+            quarantined: Vec::new(),
+            cooldowns: Vec::new(),
+        }
+    }
+}
+
+/// One run, for the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunInfo {
+    /// Its number.
+    pub run: RunId,
+    /// The optimizer.
+    pub optimizer: OptimizerKind,
+    /// What it changes.
+    pub target: String,
+    /// The comparison's outcome, once there is one.
+    pub verdict: Option<Verdict>,
+    /// Where it stands.
+    pub outcome: RunState,
+    /// When it started.
+    pub started: Wall,
+}
+
+/// A playbook and target that wait for a person.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Quarantine {
+    /// The playbook.
+    pub playbook: String,
+    /// The target.
+    pub target: String,
+}
+
+/// A playbook and target at rest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cooldown {
+    /// The playbook.
+    pub playbook: String,
+    /// The target.
+    pub target: String,
+    /// Until then.
+    pub end: Wall,
+}
+
+/// Runs in the history of a cluster.
+const RUNS_SHOWN_MAX: usize = 50;
+
+#[derive(Debug, Default)]
+struct CollectorView {
+    /// `None` before its first round.
+    succeeded: Option<bool>,
+    took: Duration,
+    last_success: Option<Wall>,
+    unknown: BTreeMap<UnknownReason, u64>,
+}
+
+#[derive(Debug, Default)]
+struct ClusterView {
+    collectors: BTreeMap<CollectorName, CollectorView>,
+    snapshot: Option<Wall>,
+    commits_ahead: u64,
+    requests: Vec<Requests>,
+    series: Option<u64>,
+    remedy: Option<RemedyView>,
+}
+
+/// All views. Sorted, so that two pages of the same values are the same text.
+#[derive(Debug)]
+pub(super) struct Views {
+    build: Build,
+    reload: Option<Reload>,
+    reload_success: Option<Wall>,
+    page: Option<PageMade>,
+    clusters: BTreeMap<ClusterName, ClusterView>,
+}
+
+impl Views {
+    pub(super) fn new(build: Build, clusters: &[ClusterName]) -> Self {
+        let clusters = clusters.iter().map(|it| (it.clone(), ClusterView::default())).collect();
+        Self { build, reload: None, reload_success: None, page: None, clusters }
+    }
+
+    fn of(&mut self, cluster: &ClusterName) -> &mut ClusterView {
+        self.clusters.entry(cluster.clone()).or_default()
+    }
+
+    pub(super) fn config_reloaded(&mut self, reload: Reload) {
+        self.reload = Some(reload);
+        if let Reload::Applied(at) = reload {
+            self.reload_success = Some(at);
+        }
+    }
+
+    /// Returns whether its round before succeeded.
+    pub(super) fn collector_done(
+        &mut self,
+        cluster: &ClusterName,
+        done: CollectorDone,
+    ) -> Option<bool> {
+        let view = self.of(cluster).collectors.entry(done.collector).or_default();
+        let before = view.succeeded.replace(done.failure.is_none());
+        view.took = done.took;
+        view.unknown = done.unknown;
+        if done.failure.is_none() {
+            view.last_success = Some(done.at);
+        }
+        before
+    }
+
+    pub(super) fn snapshot_made(&mut self, cluster: &ClusterName, at: Wall, commits_ahead: u64) {
+        let view = self.of(cluster);
+        view.snapshot = (at != Wall::default()).then_some(at);
+        view.commits_ahead = commits_ahead;
+    }
+
+    pub(super) fn requests_counted(&mut self, cluster: &ClusterName, requests: Vec<Requests>) {
+        self.of(cluster).requests = requests;
+    }
+
+    pub(super) fn page_made(&mut self, page: PageMade) {
+        for (cluster, series) in &page.series {
+            self.of(cluster).series = Some(*series);
+        }
+        self.page = Some(page);
+    }
+
+    pub(super) fn remedy_changed(&mut self, cluster: &ClusterName, view: RemedyView) {
+        self.of(cluster).remedy = Some(view);
+    }
+
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        self.encode_process(encoder)?;
+        self.encode_collectors(encoder)?;
+        self.encode_requests(encoder)?;
+        self.encode_remedy(encoder)?;
+        self.encode_history(encoder)
+    }
+
+    fn encode_process(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let build = self.build;
+        let parts = [build.version, build.revision, build.rustc];
+        gauges(encoder, &own::BUILD_INFO, [(texts(&parts), 1.0)])?;
+        let loaded = self.reload.map(|it| (Vec::new(), flag(it != Reload::Refused)));
+        gauges(encoder, &own::CONFIG_SUCCESSFUL, loaded)?;
+        let since = self.reload_success.map(|it| (Vec::new(), it.seconds()));
+        gauges(encoder, &own::CONFIG_SUCCESS_TIMESTAMP, since)?;
+        let sizes = self.page.iter().flat_map(|page| {
+            [("identity", page.identity_bytes), ("gzip", page.gzip_bytes)]
+                .map(|(encoding, bytes)| (texts(&[encoding]), count(bytes)))
+        });
+        gauges(encoder, &own::PAGE_BYTES, sizes)
+    }
+
+    fn encode_collectors(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let each = || {
+            self.clusters.iter().flat_map(|(cluster, view)| {
+                view.collectors.iter().map(move |(name, it)| (cluster.as_str(), name.label(), it))
+            })
+        };
+        let done = |it: &CollectorView| it.succeeded.is_some();
+        let success = each()
+            .filter(|it| done(it.2))
+            .map(|(cluster, name, it)| (texts(&[cluster, name]), flag(it.succeeded == Some(true))));
+        gauges(encoder, &own::COLLECTOR_SUCCESS, success)?;
+        let took = each()
+            .filter(|it| done(it.2))
+            .map(|(cluster, name, it)| (texts(&[cluster, name]), it.took.as_secs_f64()));
+        gauges(encoder, &own::COLLECTOR_DURATION, took)?;
+        let last = each().filter_map(|(cluster, name, it)| {
+            Some((texts(&[cluster, name]), it.last_success?.seconds()))
+        });
+        gauges(encoder, &own::COLLECTOR_LAST_SUCCESS, last)?;
+        let unknown = self.clusters.iter().flat_map(|(cluster, view)| {
+            CollectorName::ALL.iter().flat_map(move |name| {
+                let counted = view.collectors.get(name).map(|it| &it.unknown);
+                UnknownReason::ALL.iter().map(move |reason| {
+                    let value = counted.and_then(|it| it.get(reason)).copied().unwrap_or(0);
+                    (texts(&[cluster.as_str(), name.label(), reason.label()]), count(value))
+                })
+            })
+        });
+        gauges(encoder, &own::READINGS_UNKNOWN, unknown)?;
+        let snapshots = self.by_cluster(|it| it.snapshot.map(Wall::seconds));
+        gauges(encoder, &own::SNAPSHOT_TIMESTAMP, snapshots)?;
+        gauges(encoder, &own::COMMITS_AHEAD, self.by_cluster(|it| Some(count(it.commits_ahead))))?;
+        gauges(encoder, &own::SERIES, self.by_cluster(|it| it.series.map(count)))
+    }
+
+    fn encode_requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let each = || {
+            let views = self.clusters.iter();
+            views.flat_map(|(cluster, view)| {
+                view.requests.iter().map(move |it| (cluster.as_str(), it))
+            })
+        };
+        let sent = each().map(|(cluster, it)| (texts(&[cluster, it.api]), it.sent));
+        counters(encoder, &own::KAFKA_REQUESTS, sent)?;
+        let failed = each().flat_map(|(cluster, it)| {
+            let failed = it.failed.iter();
+            failed.map(move |(reason, value)| (texts(&[cluster, it.api, reason]), *value))
+        });
+        counters(encoder, &own::KAFKA_REQUEST_ERRORS, failed)
+    }
+
+    fn encode_remedy(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mode = self.clusters.values().find_map(|it| it.remedy.as_ref()).map(|it| it.mode);
+        let modes = mode.into_iter().flat_map(|mode| {
+            Mode::ALL.iter().map(move |it| (texts(&[it.label()]), flag(*it == mode)))
+        });
+        gauges(encoder, &own::MODE, modes)?;
+        gauges(encoder, &own::PAUSED, self.by_remedy(|it| flag(it.paused)))?;
+        gauges(encoder, &own::RUN_ACTIVE, self.by_remedy(|it| flag(it.active.is_some())))?;
+        gauges(encoder, &own::STUCK, self.by_remedy(|it| count(it.stuck)))?;
+        let states = self.remedies().flat_map(|(cluster, it)| {
+            RunState::ALL.iter().map(move |state| {
+                (texts(&[cluster, state.label()]), flag(it.active == Some(*state)))
+            })
+        });
+        gauges(encoder, &own::RUN_STATE, states)
+    }
+
+    fn encode_history(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let runs = self.remedies().flat_map(|(cluster, it)| {
+            newest(&it.runs).into_iter().map(move |run| {
+                // An empty label is no label to Prometheus: a run without a verdict says so.
+                let verdict = run.verdict.map_or("none", Verdict::label);
+                let id = run.run.to_string();
+                let optimizer = run.optimizer.label();
+                let outcome = run.outcome.label();
+                let labels = texts(&[cluster, &id, optimizer, &run.target, verdict, outcome]);
+                (labels, run.started.seconds())
+            })
+        });
+        gauges(encoder, &own::RUN_INFO, runs)?;
+        let quarantined = self.remedies().flat_map(|(cluster, it)| {
+            let each = it.quarantined.iter();
+            each.map(move |it| (texts(&[cluster, &it.playbook, &it.target]), 1.0))
+        });
+        gauges(encoder, &own::QUARANTINED, quarantined)?;
+        let cooldowns = self.remedies().flat_map(|(cluster, it)| {
+            let each = it.cooldowns.iter();
+            each.map(move |it| (texts(&[cluster, &it.playbook, &it.target]), it.end.seconds()))
+        });
+        gauges(encoder, &own::COOLDOWN_END, cooldowns)
+    }
+
+    fn remedies(&self) -> impl Iterator<Item = (&str, &RemedyView)> {
+        let views = self.clusters.iter();
+        views.filter_map(|(cluster, it)| Some((cluster.as_str(), it.remedy.as_ref()?)))
+    }
+
+    fn by_remedy(&self, value: impl Fn(&RemedyView) -> f64) -> impl Iterator<Item = Row> {
+        self.remedies().map(move |(cluster, it)| (texts(&[cluster]), value(it)))
+    }
+
+    fn by_cluster(&self, value: impl Fn(&ClusterView) -> Option<f64>) -> impl Iterator<Item = Row> {
+        let views = self.clusters.iter();
+        views.filter_map(move |(cluster, it)| Some((texts(&[cluster.as_str()]), value(it)?)))
+    }
+}
+
+/// The views as the library asks for them.
+#[derive(Debug)]
+pub(super) struct Shown(pub(super) Arc<Mutex<Views>>);
+
+impl Collector for Shown {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).encode(&mut encoder)
+    }
+}
+
+/// Label values in the order of the spec's labels, and the value.
+type Row = (Vec<String>, f64);
+
+fn texts(values: &[&str]) -> Vec<String> {
+    values.iter().map(|it| (*it).to_owned()).collect()
+}
+
+fn flag(set: bool) -> f64 {
+    if set { 1.0 } else { 0.0 }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+fn count(value: u64) -> f64 {
+    value as f64
+}
+
+fn newest(runs: &[RunInfo]) -> Vec<&RunInfo> {
+    let mut runs: Vec<&RunInfo> = runs.iter().collect();
+    runs.sort_by_key(|it| std::cmp::Reverse(it.run));
+    runs.truncate(RUNS_SHOWN_MAX);
+    runs
+}
+
+/// Writes one family of gauges; nothing at all when there is no row.
+pub(super) fn gauges(
+    encoder: &mut DescriptorEncoder<'_>,
+    spec: &Spec,
+    rows: impl IntoIterator<Item = Row>,
+) -> fmt::Result {
+    let rows = rows.into_iter().map(|(labels, value)| (labels, ConstGauge::new(value)));
+    family(encoder, spec, MetricType::Gauge, rows)
+}
+
+fn counters(
+    encoder: &mut DescriptorEncoder<'_>,
+    spec: &Spec,
+    rows: impl IntoIterator<Item = (Vec<String>, u64)>,
+) -> fmt::Result {
+    let rows = rows.into_iter().map(|(labels, value)| (labels, ConstCounter::new(value)));
+    family(encoder, spec, MetricType::Counter, rows)
+}
+
+fn family(
+    encoder: &mut DescriptorEncoder<'_>,
+    spec: &Spec,
+    kind: MetricType,
+    rows: impl Iterator<Item = (Vec<String>, impl EncodeMetric)>,
+) -> fmt::Result {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return Ok(());
+    }
+    let name = spec.name.strip_suffix("_total").unwrap_or(spec.name);
+    let mut family = encoder.encode_descriptor(name, spec.help, None, kind)?;
+    for (values, metric) in rows {
+        let labels: Vec<(&str, String)> = spec.labels.iter().copied().zip(values).collect();
+        metric.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
