@@ -2,7 +2,13 @@
 //!
 //! Holding a [`Config`] proves that it was checked.
 
+mod check;
+mod load;
+mod raw;
+
 use std::{fmt, path::PathBuf, time::Duration};
+
+pub use load::{ConfigError, Loaded, TokenFile, TokenReader, load, of_servers, parse};
 
 use crate::{
     model::{ClusterName, Mode},
@@ -28,6 +34,21 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+/// One thing wrong with the file, addressed by its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where in the file: `remediation.playbooks[0].objective.query`.
+    pub path: String,
+    /// What to change.
+    pub advice: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.advice)
     }
 }
 

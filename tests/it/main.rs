@@ -1,1 +1,3 @@
-//! it
+//! One test binary: what the program promises, seen from outside.
+
+mod config;

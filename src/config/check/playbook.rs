@@ -1,0 +1,292 @@
+//! Checks `remediation.playbooks`.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{
+    super::raw::{RawMatch, RawObjective, RawOptimizer, RawPlaybook, RawTuneBrokers, Scalar},
+    Findings,
+};
+use crate::playbook::{
+    AboveStatic, Better, Level, Match, Objective, Optimizer, Playbook, Rollout, Template,
+    TuneBrokers, Windows,
+};
+
+/// The usual range of a recording rule.
+const WINDOW_DEFAULT: Duration = Duration::from_mins(5);
+const BASELINE_DEFAULT: Duration = Duration::from_mins(5);
+/// The window plus two scrapes, rounded up.
+const SETTLE_DEFAULT: Duration = Duration::from_mins(6);
+const OBSERVE_DEFAULT: Duration = Duration::from_mins(5);
+const COOLDOWN_DEFAULT: Duration = Duration::from_hours(1);
+/// I25: a cooldown doubles after a rollback up to this, so it cannot start above it.
+const COOLDOWN_MAX: Duration = Duration::from_hours(24);
+const ATTEMPTS_DEFAULT: u32 = 1;
+const ATTEMPTS_MAX: u32 = 10;
+/// Less than this is noise on any cluster that does work.
+const AT_LEAST_DEFAULT: f64 = 0.2;
+/// I24: medians of fewer samples mean nothing.
+const SAMPLES_MIN: u32 = 6;
+/// What the runs of persons are listed under.
+const RESERVED_NAME: &str = "manual";
+
+/// Wanted by name, and refused by name: a wish that is silently a misspelling would be looked for.
+const NOT_YET_ABOVE_STATIC: &[&str] = &["reapply", "restart"];
+const NOT_YET_ROLLOUT: &[&str] = &["canary"];
+const NOT_YET_LEVEL: &[&str] = &["emergency"];
+
+/// Checks all of them. `scrape` is the distance of two samples.
+pub(super) fn playbooks(
+    raw: Vec<RawPlaybook>,
+    scrape: Duration,
+    found: &mut Findings,
+) -> Vec<Playbook> {
+    let mut names = BTreeSet::new();
+    let mut playbooks = Vec::with_capacity(raw.len());
+    for (index, one) in raw.into_iter().enumerate() {
+        let at = format!("remediation.playbooks[{index}]");
+        if let Some(name) = &one.name
+            && !names.insert(name.clone())
+        {
+            found.problem(
+                format!("{at}.name"),
+                format!("`{name}` is the name of an earlier playbook"),
+            );
+        }
+        playbooks.extend(playbook(one, scrape, &At(at), found));
+    }
+    playbooks
+}
+
+/// A place in the file, of which keys are named.
+struct At(String);
+
+impl At {
+    fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.0)
+    }
+}
+
+fn playbook(raw: RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -> Option<Playbook> {
+    let windows = windows(&raw, scrape, at, found);
+    let name = raw.name.unwrap_or_default();
+    found.name(&at.key("name"), &name);
+    if name == RESERVED_NAME {
+        found
+            .problem(at.key("name"), "`manual` is the name under which a person's runs are listed");
+    }
+    let attempts_max = raw.max_attempts.unwrap_or(ATTEMPTS_DEFAULT);
+    if !(1..=ATTEMPTS_MAX).contains(&attempts_max) {
+        found.problem(at.key("max_attempts"), format!("must be 1 to {ATTEMPTS_MAX}"));
+    }
+    if raw.approve == Some(true) {
+        found.not_yet(at.key("approve"), "true", "false");
+    }
+    let matches = matches(raw.matches, at, found);
+    let when = raw.when.and_then(|text| template(&text, at.key("when"), found));
+    let optimizer = optimizer(raw.optimizer, at, found);
+    let objective = objective(raw.objective, at, found);
+    let load = required(raw.load, at.key("load"), "the load that the objective depends on", found);
+    let mut guards = Vec::new();
+    for (index, text) in raw.guards.unwrap_or_default().iter().enumerate() {
+        guards.extend(template(text, at.key(&format!("guards[{index}]")), found));
+    }
+    Some(Playbook {
+        name,
+        matches,
+        when,
+        optimizer: optimizer?,
+        objective: objective?,
+        load: load?,
+        guards,
+        windows,
+        attempts_max,
+        keep_neutral: raw.keep_neutral.unwrap_or(false),
+        approve: raw.approve.unwrap_or(false),
+    })
+}
+
+/// I34: a playbook answers an alert by its name, not by whichever alert carries a label.
+fn matches(raw: Option<RawMatch>, at: &At, found: &mut Findings) -> Match {
+    let labels = raw.unwrap_or_default().0;
+    if !labels.contains_key("alertname") {
+        found.problem(at.key("match"), "must hold `alertname`, as {alertname: KafkaSlow}");
+    }
+    for (name, value) in &labels {
+        let legal = |it: u8| it.is_ascii_alphanumeric() || it == b'_';
+        let starts_with_digit = name.bytes().next().is_none_or(|it| it.is_ascii_digit());
+        if starts_with_digit || !name.bytes().all(legal) {
+            found.problem(at.key("match"), format!("`{name}` is not the name of a label"));
+        }
+        if value.is_empty() {
+            let advice = "is empty, which no alert's label can be: name the value";
+            found.problem(at.key(&format!("match.{name}")), advice);
+        }
+    }
+    Match { labels }
+}
+
+fn optimizer(raw: Option<RawOptimizer>, at: &At, found: &mut Findings) -> Option<Optimizer> {
+    let Some(RawTuneBrokers { level, above_static, rollout }) = raw.and_then(|it| it.tune_brokers)
+    else {
+        found.problem(at.key("optimizer"), "name one, as {tune_brokers: {level: moderate}}");
+        return None;
+    };
+    let at = At(at.key("optimizer.tune_brokers"));
+    let level = match level.as_deref() {
+        None => {
+            let levels: Vec<&str> = Level::ALL.iter().map(|it| it.label()).collect();
+            found.problem(at.key("level"), format!("choose one of {}", levels.join(", ")));
+            None
+        }
+        Some(written) => {
+            let choices = Choices { known: Level::ALL, label: Level::label, later: NOT_YET_LEVEL };
+            choices.pick(written, at.key("level"), found)
+        }
+    };
+    let above_static = above_static.map_or(Some(AboveStatic::Cap), |written| {
+        let (known, later) = (AboveStatic::ALL, NOT_YET_ABOVE_STATIC);
+        let choices = Choices { known, label: AboveStatic::label, later };
+        choices.pick(&written, at.key("above_static"), found)
+    });
+    let rollout = rollout.map_or(Some(Rollout::Together), |written| {
+        let choices =
+            Choices { known: Rollout::ALL, label: Rollout::label, later: NOT_YET_ROLLOUT };
+        choices.pick(&written, at.key("rollout"), found)
+    });
+    Some(Optimizer::TuneBrokers(TuneBrokers {
+        level: level?,
+        above_static: above_static?,
+        rollout: rollout?,
+    }))
+}
+
+fn objective(raw: Option<RawObjective>, at: &At, found: &mut Findings) -> Option<Objective> {
+    let Some(raw) = raw else {
+        let advice = "say what a run is for, as {query: '…', better: lower}";
+        found.problem(at.key("objective"), advice);
+        return None;
+    };
+    let at = At(at.key("objective"));
+    let query = required(raw.query, at.key("query"), "what shall get better", found);
+    let better = match raw.better {
+        None => {
+            found.problem(at.key("better"), "choose `lower` or `higher`");
+            None
+        }
+        Some(written) => Choices { known: Better::ALL, label: Better::label, later: &[] }.pick(
+            &written,
+            at.key("better"),
+            found,
+        ),
+    };
+    let at_least = percentage(raw.at_least.as_ref(), at.key("at_least"), found);
+    Some(Objective { query: query?, better: better?, at_least })
+}
+
+fn windows(raw: &RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -> Windows {
+    let mut read = |key: &str, written: &Option<Scalar>, default| {
+        found.duration(&at.key(key), written.as_ref(), default)
+    };
+    let windows = Windows {
+        window: read("window", &raw.window, WINDOW_DEFAULT),
+        baseline: read("baseline", &raw.baseline, BASELINE_DEFAULT),
+        settle: read("settle", &raw.settle, SETTLE_DEFAULT),
+        observe: read("observe", &raw.observe, OBSERVE_DEFAULT),
+        cooldown: read("cooldown", &raw.cooldown, COOLDOWN_DEFAULT),
+    };
+    // Until then the objective still averages over samples from before the write.
+    let settle_min = windows.window.saturating_add(scrape.saturating_mul(2));
+    if windows.settle < settle_min {
+        let advice = format!(
+            "must be at least {}: the window ({}) and two scrapes of {}",
+            humantime::format_duration(settle_min),
+            humantime::format_duration(windows.window),
+            humantime::format_duration(scrape),
+        );
+        found.problem(at.key("settle"), advice);
+    }
+    let span_min = scrape.saturating_mul(SAMPLES_MIN);
+    for (key, span) in [("baseline", windows.baseline), ("observe", windows.observe)] {
+        if span < span_min {
+            let advice = format!(
+                "must be at least {}, to hold {SAMPLES_MIN} samples at a scrape interval of {}",
+                humantime::format_duration(span_min),
+                humantime::format_duration(scrape),
+            );
+            found.problem(at.key(key), advice);
+        }
+    }
+    if COOLDOWN_MAX < windows.cooldown {
+        found.problem(at.key("cooldown"), "must be at most 24h");
+    }
+    windows
+}
+
+fn percentage(raw: Option<&Scalar>, path: String, found: &mut Findings) -> f64 {
+    let Some(Scalar(text)) = raw else { return AT_LEAST_DEFAULT };
+    let share = text.strip_suffix('%').and_then(|it| it.trim().parse::<f64>().ok());
+    match share {
+        Some(percent) if (1.0..=100.0).contains(&percent) => percent / 100.0,
+        Some(_) => {
+            found.problem(path, format!("`{text}` must be 1% to 100%"));
+            AT_LEAST_DEFAULT
+        }
+        None => {
+            found.problem(path, format!("`{text}` is not a percentage; write 20%"));
+            AT_LEAST_DEFAULT
+        }
+    }
+}
+
+fn required(
+    text: Option<String>,
+    path: String,
+    what: &str,
+    found: &mut Findings,
+) -> Option<Template> {
+    if let Some(text) = text {
+        return template(&text, path, found);
+    }
+    found.problem(path, format!("give a PromQL expression of {what}"));
+    None
+}
+
+fn template(text: &str, path: String, found: &mut Findings) -> Option<Template> {
+    match Template::new(text) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            found.problem(path, error.to_string());
+            None
+        }
+    }
+}
+
+/// The words that may stand at a key.
+struct Choices<T: 'static> {
+    known: &'static [T],
+    label: fn(T) -> &'static str,
+    /// Words of a later version.
+    later: &'static [&'static str],
+}
+
+impl<T: Copy> Choices<T> {
+    fn pick(&self, written: &str, path: String, found: &mut Findings) -> Option<T> {
+        let pick = self.known.iter().copied().find(|it| (self.label)(*it) == written);
+        if pick.is_none() {
+            let labels = self.known.iter().map(|it| (self.label)(*it));
+            if self.later.contains(&written) {
+                let instead: Vec<&str> = labels.collect();
+                found.not_yet(path, written, &instead.join(", "));
+            } else {
+                found.no_choice(path, written, labels);
+            }
+        }
+        pick
+    }
+}
+
+impl Findings {
+    fn not_yet(&mut self, path: String, written: &str, instead: &str) {
+        self.problem(path, format!("`{written}` is not in this version; there is {instead}"));
+    }
+}

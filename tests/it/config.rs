@@ -1,0 +1,317 @@
+//! The configuration file: what it means, and what a person reads when it is wrong.
+
+use std::{io, path::Path, time::Duration};
+
+use kafka_optimizer::{
+    config::{Config, ConfigError, Loaded, TokenFile, load, of_servers, parse},
+    model::Mode,
+    playbook::{AboveStatic, Better, Level, Optimizer, Rollout},
+};
+
+const REFERENCE: &str = include_str!("../../config/reference.yaml");
+const TOKEN: &str = "0123456789abcdef";
+
+/// Every token file holds [`TOKEN`] and a line's end.
+fn good_token(_: &Path) -> io::Result<TokenFile> {
+    Ok(TokenFile { text: format!("{TOKEN}\n"), world_readable: false })
+}
+
+fn read(text: &str) -> Result<Loaded, ConfigError> {
+    parse(text, &good_token)
+}
+
+#[track_caller]
+fn meant(text: &str) -> Config {
+    read(text).unwrap_or_else(|error| panic!("{error}")).config
+}
+
+/// The paths of all problems, and the text that a person reads.
+#[track_caller]
+fn problems(text: &str) -> (Vec<String>, String) {
+    match read(text) {
+        Err(ConfigError::Problems(problems)) => {
+            let text = ConfigError::Problems(problems.clone()).to_string();
+            (problems.into_iter().map(|it| it.path).collect(), text)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn check_syntax(text: &str, line: usize, wanted: &[&str]) {
+    let Err(ConfigError::Syntax(error)) = read(text) else { panic!("{:?}", read(text)) };
+    let message = error.to_string();
+    assert_eq!(error.line, Some(line), "{message}");
+    assert!(message.starts_with(&format!("line {line}, column ")), "{message}");
+    for wanted in wanted {
+        assert!(message.contains(wanted), "{wanted} in: {message}");
+    }
+}
+
+/// A file with one playbook, whose lines `extra` follow those that are required.
+fn with_playbook(extra: &str) -> String {
+    let extra: String = extra.lines().map(|it| format!("      {it}\n")).collect();
+    format!(
+        "clusters:
+  - bootstrap_servers: [kafka-1:9092]
+    prometheus: {{url: 'http://prometheus:9090'}}
+remediation:
+  playbooks:
+    - name: broker-threads
+      match: {{alertname: KafkaRequestHandlersSaturated}}
+      optimizer: {{tune_brokers: {{level: moderate}}}}
+      objective: {{query: 'a{{broker_id=\"$broker_id\"}}', better: lower}}
+      load: b
+{extra}"
+    )
+}
+
+#[test]
+fn one_bootstrap_server_is_a_whole_configuration() {
+    let config = meant("clusters: [{bootstrap_servers: [kafka-1:9092]}]");
+    let cluster = &config.clusters[0];
+    assert_eq!(cluster.name.as_str(), "main");
+    assert_eq!(cluster.collect_interval, Duration::from_secs(15));
+    assert_eq!(cluster.request_timeout, Duration::from_secs(5));
+    assert_eq!((&cluster.docker, &cluster.prometheus), (&None, &None));
+    assert_eq!(config.remediation.mode, Mode::Rehearse);
+    assert_eq!(config.remediation.state_dir, Path::new("/var/lib/kafka-optimizer"));
+    assert_eq!(of_servers(&["kafka-1:9092".to_owned()]).unwrap().config, config);
+}
+
+#[test]
+fn a_short_interval_shortens_the_deadline_with_it() {
+    let config = meant("clusters: [{bootstrap_servers: ['[::1]:9092'], collect_interval: 3s}]");
+    assert_eq!(config.clusters[0].request_timeout, Duration::from_secs(2));
+}
+
+#[test]
+fn the_reference_file_says_the_defaults() {
+    let required = "
+clusters:
+  - bootstrap_servers: [kafka-1:9092]
+    docker: {}
+    prometheus: {url: 'http://prometheus:9090'}
+    managed_by: strimzi
+remediation:
+  token_file: /run/secrets/kafka-optimizer-token
+  playbooks:
+    - name: broker-threads
+      match: {alertname: KafkaRequestHandlersSaturated, remediation: tune-brokers}
+      when: 'kafka:broker_cpu:ratio{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"} < 0.8'
+      optimizer: {tune_brokers: {level: moderate}}
+      objective:
+        query: 'kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"}'
+        better: lower
+      load: 'kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"}'
+";
+    assert_eq!(meant(REFERENCE), meant(required));
+}
+
+#[test]
+fn a_playbook_is_read_as_it_is_written() {
+    let config = meant(&with_playbook(
+        "guards: ['max(c)']\nwindow: 30s\nbaseline: 1m30s\nsettle: 1m\nobserve: 90s\n\
+         cooldown: 1h30m\nmax_attempts: 2\nkeep_neutral: true",
+    ));
+    let playbook = &config.remediation.playbooks[0];
+    let Optimizer::TuneBrokers(parameters) = playbook.optimizer;
+    assert_eq!(parameters.level, Level::Moderate);
+    assert_eq!(parameters.above_static, AboveStatic::Cap);
+    assert_eq!(parameters.rollout, Rollout::Together);
+    assert_eq!(playbook.objective.better, Better::Lower);
+    assert!((playbook.objective.at_least - 0.2).abs() < 1e-9);
+    assert_eq!(playbook.windows.settle, Duration::from_secs(60));
+    assert_eq!(playbook.windows.cooldown, Duration::from_secs(5400));
+    assert_eq!(playbook.guards[0].to_string(), "max(c)");
+    assert_eq!((playbook.attempts_max, playbook.keep_neutral), (2, true));
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_line_and_the_key_that_was_meant() {
+    check_syntax(
+        "clusters:\n  - bootstrap_servers: [a:1]\n    colect_interval: 3s\n",
+        3,
+        &["clusters[0]", "unknown key `colect_interval`", "did you mean `collect_interval`?"],
+    );
+    check_syntax("cluster: []\n", 1, &["`cluster`", "did you mean `clusters`?"]);
+    check_syntax("clusters: []\nkafka: {}\n", 2, &["`kafka`", "clusters, remediation"]);
+    check_syntax(
+        &with_playbook("objektive: {}"),
+        11,
+        &["remediation.playbooks[0]", "did you mean `objective`?"],
+    );
+}
+
+#[test]
+fn what_is_no_yaml_or_of_another_type_is_named_with_its_line() {
+    check_syntax("clusters:\n  - name: a\n   x\n", 3, &[]);
+    check_syntax("clusters:\n  - name: [a]\n", 2, &["clusters[0].name"]);
+    check_syntax("clusters: 3\n", 1, &["clusters", "3"]);
+    check_syntax("remediation:\n  runs_per_hour_max: many\n", 2, &["runs_per_hour_max", "many"]);
+}
+
+#[test]
+fn a_key_given_twice_is_refused_in_free_maps_too() {
+    // The parser knows where the map with the two keys begins, not where the second one stands.
+    check_syntax("clusters:\n  - name: a\n    name: b\n", 2, &["duplicate", "`name`"]);
+    let twice = with_playbook("").replace("Saturated}", "Saturated, severity: a, severity: b}");
+    check_syntax(&twice, 7, &["duplicate", "`severity`"]);
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_its_path() {
+    let text = with_playbook(
+        "when: 'up{'\nguards: ['c{x=~\"$broker_id\"}']\nwindow: 5\nbaseline: 20s\nsettle: 1m\n\
+         observe: 1m29s\ncooldown: 25h\nmax_attempts: 0\napprove: true",
+    )
+    .replace("kafka-1:9092", "kafka-1")
+    .replace("level: moderate", "level: emergency, above_static: reapply, rollout: canary")
+    .replace("better: lower", "better: less, at_least: 20")
+    .replace("load: b", "load: 'b >'");
+    let (paths, message) = problems(&text);
+    let playbook = |key: &str| format!("remediation.playbooks[0].{key}");
+    assert_eq!(
+        paths,
+        [
+            "clusters[0].bootstrap_servers[0]".to_owned(),
+            playbook("window"),
+            playbook("settle"),
+            playbook("baseline"),
+            playbook("observe"),
+            playbook("cooldown"),
+            playbook("max_attempts"),
+            playbook("approve"),
+            playbook("when"),
+            playbook("optimizer.tune_brokers.level"),
+            playbook("optimizer.tune_brokers.above_static"),
+            playbook("optimizer.tune_brokers.rollout"),
+            playbook("objective.better"),
+            playbook("objective.at_least"),
+            playbook("load"),
+            playbook("guards[0]"),
+        ]
+    );
+    assert_eq!(message.lines().count(), paths.len());
+    for wanted in [
+        "`reapply` is not in this version",
+        "`canary` is not in this version",
+        "`emergency` is not in this version; there is conservative, moderate, aggressive",
+        "approve: `true` is not in this version",
+        "`5` has no unit; write 5s",
+        "`20` is not a percentage; write 20%",
+        "`less` is not one of lower, higher",
+        "must be at least 5m 30s",
+    ] {
+        assert!(message.contains(wanted), "{wanted} in:\n{message}");
+    }
+}
+
+#[test]
+fn an_empty_file_says_what_is_missing() {
+    for text in ["", "# nothing\n", "{}", "clusters: []"] {
+        assert_eq!(problems(text).0, ["clusters"], "{text:?}");
+    }
+    assert_eq!(problems("clusters: [{}]").0, ["clusters[0].bootstrap_servers"]);
+}
+
+#[test]
+fn names_are_unique_and_plain() {
+    let twice =
+        "clusters: [{name: a, bootstrap_servers: [a:1]}, {name: a, bootstrap_servers: [a:1]}]";
+    assert_eq!(problems(twice).0, ["clusters[1].name"]);
+    let unnamed = "clusters: [{name: a, bootstrap_servers: [a:1]}, {bootstrap_servers: [a:1]}]";
+    assert_eq!(problems(unnamed).0, ["clusters[1].name"]);
+    for name in ["'a b'", "'a\"b'", "é", "''", "-a", "'a/b'"] {
+        let text = format!("clusters: [{{name: {name}, bootstrap_servers: [a:1]}}]");
+        assert_eq!(problems(&text).0, ["clusters[0].name"], "{name}");
+    }
+    let reserved = with_playbook("").replace("name: broker-threads", "name: manual");
+    assert_eq!(problems(&reserved).0, ["remediation.playbooks[0].name"]);
+}
+
+#[test]
+fn a_server_is_a_host_and_a_port() {
+    for server in
+        ["kafka", ":9092", "kafka:", "kafka:0", "kafka:70000", "k afka:1", "http://a:1", "::1:9092"]
+    {
+        let servers = [server.to_owned()];
+        assert!(matches!(of_servers(&servers), Err(ConfigError::Problems(_))), "{server}");
+    }
+}
+
+#[test]
+fn a_prometheus_url_is_a_base_url_without_credentials() {
+    for url in ["prometheus:9090", "http://", "http://u:p@host", "http://h/?a=b", "http://h/a b"] {
+        let text = with_playbook("").replace("http://prometheus:9090", url);
+        assert_eq!(problems(&text).0, ["clusters[0].prometheus.url"], "{url}");
+    }
+    let text = with_playbook("").replace("http://prometheus:9090", "https://h:1/prometheus/");
+    let config = meant(&text);
+    assert_eq!(config.clusters[0].prometheus.as_ref().unwrap().url, "https://h:1/prometheus");
+}
+
+#[test]
+fn i9_mode_act_without_a_token_is_refused() {
+    let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
+remediation: {mode: act}";
+    assert_eq!(problems(text).0, ["remediation.token_file"]);
+    let with_token = text.replace("mode: act", "mode: act, token_file: /token");
+    let config = meant(&with_token);
+    assert_eq!(config.remediation.mode, Mode::Act);
+    assert_eq!(config.remediation.token.unwrap().reveal(), TOKEN);
+}
+
+#[test]
+fn i9_a_token_that_is_short_or_no_word_or_not_there_is_refused_and_an_open_file_warned_of() {
+    let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
+remediation: {mode: act, token_file: /token}";
+    for content in ["", "short", "0123456789abcde \n", "0123456789 abcdef", "0123456789abcdé"] {
+        let tokens = |_: &Path| Ok(TokenFile { text: content.to_owned(), world_readable: false });
+        let error = parse(text, &tokens).unwrap_err().to_string();
+        assert!(error.starts_with("remediation.token_file: "), "{error}");
+        assert!(content.is_empty() || !error.contains(content), "the token is shown: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let missing = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
+    let error = parse(text, &missing).unwrap_err().to_string();
+    assert!(error.contains("/token"), "{error}");
+    let open = |_: &Path| Ok(TokenFile { text: TOKEN.to_owned(), world_readable: true });
+    let loaded = parse(text, &open).unwrap();
+    assert_eq!(loaded.warnings[0].path, "remediation.token_file");
+    assert!(!format!("{loaded:?}").contains(TOKEN));
+}
+
+#[test]
+fn i34_a_playbook_without_an_alertname_is_refused() {
+    let text = with_playbook("").replace("alertname:", "remediation:");
+    assert_eq!(problems(&text).0, ["remediation.playbooks[0].match"]);
+    let text =
+        with_playbook("").replace("{alertname: KafkaRequestHandlersSaturated}", "{alertname: ''}");
+    assert_eq!(problems(&text).0, ["remediation.playbooks[0].match.alertname"]);
+}
+
+#[test]
+fn remediation_without_a_prometheus_is_refused() {
+    let text = with_playbook("").replace("    prometheus: {url: 'http://prometheus:9090'}\n", "");
+    assert_eq!(problems(&text).0, ["clusters[0].prometheus"]);
+    let act = "clusters: [{bootstrap_servers: [a:1]}]\nremediation: {mode: act, token_file: t}";
+    assert_eq!(problems(act).0, ["clusters[0].prometheus"]);
+}
+
+#[test]
+fn a_file_on_disk_brings_its_token_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, format!("  {TOKEN}\n")).unwrap();
+    let file = dir.path().join("config.yaml");
+    let text = format!(
+        "clusters: [{{bootstrap_servers: [a:1]}}]\nremediation: {{token_file: {}}}",
+        token.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let loaded = load(&file).unwrap();
+    assert_eq!(loaded.config.remediation.token.unwrap().reveal(), TOKEN);
+    let missing = load(&dir.path().join("none.yaml")).unwrap_err().to_string();
+    assert!(missing.contains("none.yaml"), "{missing}");
+}
