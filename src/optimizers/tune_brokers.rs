@@ -146,7 +146,8 @@ fn limit(
     let wanted = goal(level).threads;
     let at_start = number(broker, entry, entry.at_start())?;
     let survives = at_start.saturating_mul(2);
-    let pool = facts.cores.map_or(POOL_MAX, |it| it.saturating_mul(POOL_PER_CORE_MAX).clamp(1, POOL_MAX));
+    let pool =
+        facts.cores.map_or(POOL_MAX, |it| it.saturating_mul(POOL_PER_CORE_MAX).clamp(1, POOL_MAX));
     if survives < wanted {
         remarks.push(format!(
             "broker {broker}: {key} stops at {survives}, not {wanted}: it starts with {at_start}, and \
@@ -162,11 +163,7 @@ fn limit(
     Ok(wanted.min(survives).min(pool))
 }
 
-fn number(
-    broker: BrokerId,
-    entry: &ConfigEntry,
-    value: Option<&str>,
-) -> Result<u32, Unplannable> {
+fn number(broker: BrokerId, entry: &ConfigEntry, value: Option<&str>) -> Result<u32, Unplannable> {
     let key = &entry.key;
     let value =
         value.ok_or_else(|| Unplannable(format!("broker {broker} reports no value for {key}")))?;
@@ -213,7 +210,7 @@ mod tests {
         ConfigEntry {
             key: key.to_owned(),
             effective: Some(effective.to_string()),
-            source: synonyms[0].0,
+            source: synonyms.first().unwrap().0,
             read_only: false,
             synonyms,
         }
@@ -254,32 +251,42 @@ mod tests {
 
     #[test]
     fn a_starved_broker_walks_up_rung_by_rung() {
-        let starved = facts(1, entry(IO_THREADS, 8, Some(1), 1), entry(NETWORK_THREADS, 8, None, 8));
-        check(&[starved], Level::Moderate, &[
-            "0 b1 num.io.threads 1(1)>2",
-            "1 b1 num.io.threads 2(2)>4",
-            "2 b1 num.io.threads 4(4)>8",
-            "3 b1 num.io.threads 8(8)>16",
-            "4 b1 num.network.threads 8(-)>16",
-        ]);
+        let starved =
+            facts(1, entry(IO_THREADS, 8, Some(1), 1), entry(NETWORK_THREADS, 8, None, 8));
+        check(
+            &[starved],
+            Level::Moderate,
+            &[
+                "0 b1 num.io.threads 1(1)>2",
+                "1 b1 num.io.threads 2(2)>4",
+                "2 b1 num.io.threads 4(4)>8",
+                "3 b1 num.io.threads 8(8)>16",
+                "4 b1 num.network.threads 8(-)>16",
+            ],
+        );
     }
 
     #[test]
     fn brokers_walk_side_by_side() {
-        check(&[fresh(1), fresh(2)], Level::Conservative, &[
-            "0 b1 num.io.threads 8(-)>12",
-            "0 b2 num.io.threads 8(-)>12",
-            "1 b1 num.network.threads 8(-)>12",
-            "1 b2 num.network.threads 8(-)>12",
-        ]);
+        check(
+            &[fresh(1), fresh(2)],
+            Level::Conservative,
+            &[
+                "0 b1 num.io.threads 8(-)>12",
+                "0 b2 num.io.threads 8(-)>12",
+                "1 b1 num.network.threads 8(-)>12",
+                "1 b2 num.network.threads 8(-)>12",
+            ],
+        );
     }
 
     #[test]
     fn i18_a_plan_stops_at_twice_what_the_broker_starts_with_and_says_so() {
-        let plan = check(&[fresh(1)], Level::Aggressive, &[
-            "0 b1 num.io.threads 8(-)>16",
-            "1 b1 num.network.threads 8(-)>16",
-        ]);
+        let plan = check(
+            &[fresh(1)],
+            Level::Aggressive,
+            &["0 b1 num.io.threads 8(-)>16", "1 b1 num.network.threads 8(-)>16"],
+        );
         assert!(plan.remarks.iter().any(|it| it.contains("stops at 16, not 32")), "{plan:?}");
     }
 
@@ -310,7 +317,8 @@ mod tests {
 
     #[test]
     fn i18_an_entry_that_is_not_in_force_is_not_built_upon() {
-        let trapped = facts(1, entry(IO_THREADS, 8, Some(32), 8), entry(NETWORK_THREADS, 8, None, 8));
+        let trapped =
+            facts(1, entry(IO_THREADS, 8, Some(32), 8), entry(NETWORK_THREADS, 8, None, 8));
         let reason = plan(&[trapped], to(Level::Moderate)).unwrap_err();
         assert!(reason.0.contains("stored but runs 8"), "{reason}");
     }

@@ -6,9 +6,9 @@ mod template;
 
 use std::{collections::BTreeMap, time::Duration};
 
-pub use template::{Template, TemplateError, Values};
+pub use template::{Template, TemplateError, Values, quoted};
 
-use crate::{alert::Alert, model::closed_list};
+use crate::{alert::Labels, model::closed_list};
 
 closed_list! {
     /// How far `tune-brokers` goes. The numbers are in `optimizers::tune_brokers`.
@@ -118,9 +118,9 @@ pub struct Match {
 }
 
 impl Match {
-    /// Whether `alert` is answered.
-    pub fn answers(&self, alert: &Alert) -> bool {
-        self.labels.iter().all(|(name, value)| alert.label(name) == Some(value.as_str()))
+    /// Whether an alert with these labels is answered.
+    pub fn answers(&self, alert: &Labels) -> bool {
+        self.labels.iter().all(|(name, value)| alert.get(name) == Some(value))
     }
 }
 
@@ -149,4 +149,13 @@ pub struct Playbook {
     pub keep_neutral: bool,
     /// Whether a person must approve each run.
     pub approve: bool,
+}
+
+impl Playbook {
+    /// Whether one of its expressions speaks of a single broker.
+    pub fn needs_broker(&self) -> bool {
+        let judged = [&self.objective.query, &self.load].into_iter();
+        let mut all = judged.chain(&self.guards).chain(&self.when);
+        all.any(|it| it.needs().any(|name| name == "broker_id"))
+    }
 }

@@ -151,7 +151,7 @@ fn render(text: &str, values: &Values) -> String {
 }
 
 /// `value` as a PromQL string: Go's escapes, nothing left that could end it.
-fn quoted(value: &str) -> String {
+pub fn quoted(value: &str) -> String {
     let mut text = String::from("\"");
     for it in value.chars() {
         match it {

@@ -1,1 +1,335 @@
-//! stub
+//! The remediation pipeline: intake → guard → plan → rehearse → execute → verify → keep or roll back.
+//!
+//! [`Remedy`] is the handle that `http` and `cli` hold; [`Remedy::start`] starts a worker for each
+//! cluster. The stages in the order a run meets them: `schedule`, `guard`, `drive` (`execute`, `watch`,
+//! `verdict`, `undo`).
+//!
+//! Invariant: nothing here runs inside a request; a request stores and wakes a worker (I3).
+#![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
+
+mod context;
+mod drive;
+mod evidence;
+mod execute;
+mod guard;
+mod held;
+mod schedule;
+mod undo;
+mod verdict;
+mod view;
+mod watch;
+mod worker;
+
+use std::sync::Arc;
+
+pub use context::{Context, PauseFile};
+
+use crate::{
+    alert::{Alert, Notification},
+    clock::SharedClock,
+    config::RemediationConfig,
+    model::{AlertOutcome, BrokerId, ClusterName, RunId, RunState, Trigger},
+    playbook::{Level, Optimizer, OptimizerKind, Playbook},
+    shutdown::Tasks,
+    store::{Answered, Extent, NewRun, Routed, RunDetail, RunRow, Store, StoreError, TakenAlerts},
+    telemetry::Telemetry,
+};
+
+/// A person's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The cluster; may be left out when there is one.
+    pub cluster: Option<ClusterName>,
+    /// The broker; all of them when left out.
+    pub broker: Option<BrokerId>,
+    /// How far.
+    pub level: Level,
+    /// Whether to stop after the rehearsal.
+    pub extent: Extent,
+}
+
+/// Why an order was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The store cannot be written; try again.
+    #[error("the state cannot be written")]
+    Store(#[from] StoreError),
+    /// There is no such run, cluster or playbook.
+    #[error("{0}")]
+    NotFound(String),
+    /// It cannot be done now, or not to this run.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+/// What all requests and workers share.
+struct Shared {
+    remediation: Arc<RemediationConfig>,
+    clock: SharedClock,
+    store: Store,
+    telemetry: Arc<Telemetry>,
+    pause: PauseFile,
+    clusters: Vec<Context>,
+}
+
+/// The handle of the pipeline. Cheap to clone.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "the seams have none")]
+pub struct Remedy {
+    shared: Arc<Shared>,
+}
+
+impl Remedy {
+    /// The pipeline over `clusters`, which share one store, one clock and one configuration.
+    ///
+    /// # Errors
+    ///
+    /// When there is no cluster.
+    pub fn new(clusters: Vec<Context>) -> Result<Self, NoCluster> {
+        let first = clusters.first().ok_or(NoCluster)?.clone();
+        let shared = Shared {
+            remediation: first.remediation,
+            clock: first.clock,
+            store: first.store,
+            telemetry: first.telemetry,
+            pause: first.pause,
+            clusters,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Starts a worker for each cluster.
+    pub fn start(&self, tasks: &Tasks) {
+        for cluster in &self.shared.clusters {
+            tasks.start("remedy", |stop| worker::run(cluster.clone(), stop));
+        }
+    }
+
+    /// Makes a notification durable: episodes opened, repeated, closed, in one transaction (I2).
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored. Then nothing of it was.
+    pub async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError> {
+        let shared = &self.shared;
+        let mut invalid = u64::try_from(notification.faults.len()).unwrap_or(u64::MAX);
+        let mut routed = Vec::with_capacity(notification.alerts.len());
+        for alert in notification.alerts {
+            match self.route(alert) {
+                Some(it) => routed.push(it),
+                None => invalid = invalid.saturating_add(1),
+            }
+        }
+        let started = shared.clock.uptime();
+        let mut taken = shared.store.take_alerts(routed, shared.clock.wall()).await?;
+        shared.telemetry.store_written(shared.clock.uptime().0.saturating_sub(started.0));
+        if 0 < invalid {
+            taken.insert(AlertOutcome::Invalid, invalid);
+        }
+        for (&outcome, &count) in &taken {
+            shared.telemetry.alerts_taken(outcome, count);
+        }
+        shared.telemetry.truncated_alerts(notification.truncated);
+        self.wake();
+        Ok(taken)
+    }
+
+    /// The alert's cluster, and whether a playbook answers it. An alert of no known cluster is nobody's.
+    fn route(&self, alert: Alert) -> Option<Routed> {
+        let named = alert.label("kafka_cluster")?;
+        let cluster = self.shared.clusters.iter().find(|it| it.cluster.name.as_str() == named)?;
+        let playbooks = &self.shared.remediation.playbooks;
+        let answered = playbooks.iter().any(|it| it.matches.answers(&alert.labels));
+        Some(Routed {
+            cluster: cluster.cluster.name.clone(),
+            answered: if answered { Answered::Yes } else { Answered::No },
+            alert,
+        })
+    }
+
+    fn wake(&self) {
+        for cluster in &self.shared.clusters {
+            cluster.wake.notify_one();
+        }
+    }
+
+    /// The latest runs, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        self.shared.store.runs(limit).await
+    }
+
+    /// One run with all that is known of it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
+        self.shared.store.run(id).await
+    }
+
+    /// Stores a person's order as a run.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub async fn order(&self, order: Order) -> Result<RunId, Refusal> {
+        let cluster = self.named(order.cluster.as_ref())?;
+        let playbook = self.playbook_for(&order)?;
+        let new = NewRun {
+            cluster: cluster.cluster.name.clone(),
+            playbook: playbook.name.clone(),
+            optimizer: OptimizerKind::TuneBrokers,
+            level: order.level,
+            broker: order.broker,
+            trigger: Trigger::Person,
+            cause: format!("optimize --level {}", order.level),
+            extent: order.extent,
+            stored: self.shared.clock.wall(),
+        };
+        let added = self.shared.store.add_run(new, None).await?;
+        self.wake();
+        added
+            .map(|(run, _)| run)
+            .ok_or_else(|| Refusal::Conflict("it is stored already".to_owned()))
+    }
+
+    /// The playbook whose objective, guards and windows prove an order's effect.
+    fn playbook_for(&self, order: &Order) -> Result<&Playbook, Refusal> {
+        let playbooks = self.shared.remediation.playbooks.iter();
+        let mut tuning = playbooks.filter(|it| matches!(it.optimizer, Optimizer::TuneBrokers(_)));
+        let fits = |it: &&Playbook| order.broker.is_some() || !it.needs_broker();
+        tuning.find(fits).ok_or_else(|| {
+            Refusal::Conflict(match order.broker {
+                Some(_) => {
+                    "no playbook has `tune_brokers`: its objective is what proves the effect; \
+                            configure one"
+                        .to_owned()
+                }
+                None => "every playbook with `tune_brokers` judges one broker: name one with \
+                         `--broker`, or configure a playbook without $broker_id"
+                    .to_owned(),
+            })
+        })
+    }
+
+    fn named(&self, name: Option<&ClusterName>) -> Result<&Context, Refusal> {
+        let clusters = &self.shared.clusters;
+        match (name, clusters.as_slice()) {
+            (Some(name), all) => all
+                .iter()
+                .find(|it| it.cluster.name == *name)
+                .ok_or_else(|| Refusal::NotFound(format!("there is no cluster `{name}`"))),
+            (None, [one]) => Ok(one),
+            (None, all) => {
+                let names: Vec<&str> = all.iter().map(|it| it.cluster.name.as_str()).collect();
+                Err(Refusal::Conflict(format!("name one of the clusters: {}", names.join(", "))))
+            }
+        }
+    }
+
+    /// Asks for a kept or active run to be undone.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub async fn roll_back(&self, id: RunId) -> Result<(), Refusal> {
+        let run = self.existing(id).await?;
+        match run.state {
+            RunState::Kept | RunState::Acting | RunState::Settling | RunState::Observing => {
+                self.shared.store.request_undo(id, self.shared.clock.wall()).await?;
+                self.wake();
+                Ok(())
+            }
+            RunState::Queued
+            | RunState::Held
+            | RunState::AwaitingApproval
+            | RunState::Rehearsed
+            | RunState::RollingBack
+            | RunState::RolledBack
+            | RunState::Stuck
+            | RunState::Cancelled => Err(Refusal::Conflict(format!(
+                "run {id} is {}: only a run that is kept or under way can be undone",
+                run.state
+            ))),
+        }
+    }
+
+    /// Says that a person has seen a stuck run, so that others may start again.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub async fn acknowledge(&self, id: RunId) -> Result<(), Refusal> {
+        let run = self.existing(id).await?;
+        if run.state != RunState::Stuck {
+            return Err(Refusal::Conflict(format!("run {id} is {}, not stuck", run.state)));
+        }
+        self.shared.store.acknowledge(id, self.shared.clock.wall()).await?;
+        self.wake();
+        Ok(())
+    }
+
+    async fn existing(&self, id: RunId) -> Result<RunRow, Refusal> {
+        let run = self.shared.store.run(id).await?.map(|it| it.run);
+        run.ok_or_else(|| Refusal::NotFound(format!("there is no run {id}")))
+    }
+
+    /// Lifts the quarantines and the marks of externally changed keys of a cluster (or of all). Returns
+    /// what was released, in words.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal> {
+        let chosen = match &cluster {
+            Some(name) => std::slice::from_ref(self.named(Some(name))?),
+            None => self.shared.clusters.as_slice(),
+        };
+        let mut released = Vec::new();
+        for it in chosen {
+            let name = &it.cluster.name;
+            for (broker, key) in self.shared.store.release(name, it.clock.wall()).await? {
+                released.push(format!("{name}: {key} of broker {broker}"));
+            }
+            released.push(format!("{name}: quarantines"));
+        }
+        self.wake();
+        Ok(released)
+    }
+
+    /// Stops new runs; survives a restart.
+    ///
+    /// # Errors
+    ///
+    /// When the pause file cannot be written.
+    pub fn pause(&self) -> std::io::Result<()> {
+        self.shared.pause.set()?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Lets runs start again.
+    ///
+    /// # Errors
+    ///
+    /// When the pause file cannot be removed.
+    pub fn resume(&self) -> std::io::Result<()> {
+        self.shared.pause.clear()?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Whether the pause file is there.
+    pub fn paused(&self) -> bool {
+        self.shared.pause.is_set()
+    }
+}
+
+/// A pipeline without a cluster makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no cluster is configured")]
+pub struct NoCluster;

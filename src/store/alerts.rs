@@ -22,15 +22,38 @@ const SILENCE_MAX: Duration = Duration::from_hours(24);
 /// How long closed episodes without a run are kept.
 const CLOSED_KEPT: Duration = Duration::from_hours(7 * 24);
 
+/// How long runs that wrote nothing are kept; those that did are kept for ever.
+const IDLE_RUNS_KEPT: Duration = Duration::from_hours(30 * 24);
+
 /// An open episode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Episode {
     /// Its row.
     pub id: i64,
-    /// The labels it was opened with.
-    pub labels: Labels,
     /// When its first alert was stored.
     pub opened: Wall,
+    /// Labels of the alerts that fire in it; they differ in `severity` only.
+    pub alerts: Vec<Labels>,
+}
+
+/// An alert of a known cluster, and whether a playbook answers it.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The alert.
+    pub alert: Alert,
+    /// How its firing is counted: a first or repeated firing, or one that no playbook answers.
+    pub answered: Answered,
+}
+
+/// Whether a playbook answers an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// One does.
+    Yes,
+    /// None does; stored all the same.
+    No,
 }
 
 /// What became of stored alerts.
@@ -44,17 +67,22 @@ impl Store {
     /// When nothing of it could be stored.
     pub async fn take_alerts(
         &self,
-        alerts: Vec<(ClusterName, Alert)>,
+        alerts: Vec<Routed>,
         now: Wall,
     ) -> Result<TakenAlerts, StoreError> {
         self.call("store the alerts", move |at| {
             let mut taken = TakenAlerts::new();
-            for (cluster, alert) in &alerts {
+            for Routed { cluster, alert, answered } in &alerts {
                 let outcome = match alert.status {
                     AlertStatus::Firing => fire(at, cluster, alert, now),
                     AlertStatus::Resolved => resolve(at, cluster, alert, now),
                 };
-                let outcome = outcome.map_err(doing("store an alert"))?;
+                let outcome = match (outcome.map_err(doing("store an alert"))?, answered) {
+                    (AlertOutcome::New | AlertOutcome::Repeated, Answered::No) => {
+                        AlertOutcome::Unmatched
+                    }
+                    (outcome, _) => outcome,
+                };
                 let count = taken.entry(outcome).or_default();
                 *count = count.saturating_add(1);
             }
@@ -80,24 +108,29 @@ impl Store {
             sweep(at, now).map_err(doing("close silent episodes"))?;
             let mut query = at
                 .prepare_cached(
-                    "SELECT id, labels, opened_at FROM episodes
-                     WHERE cluster = ?1 AND closed_at IS NULL ORDER BY id",
+                    "SELECT e.id, e.opened_at, a.labels
+                     FROM episodes e JOIN alerts a ON a.episode = e.id
+                     WHERE e.cluster = ?1 AND e.closed_at IS NULL ORDER BY e.id, a.fingerprint",
                 )
                 .map_err(doing("read the open episodes"))?;
             let rows = query
                 .query_map([cluster.as_str()], |row| {
-                    Ok((row.get(0)?, row.get::<_, String>(1)?, Wall(row.get(2)?)))
+                    Ok((row.get(0)?, Wall(row.get(1)?), row.get::<_, String>(2)?))
                 })
                 .map_err(doing("read the open episodes"))?;
-            rows.map(|row| {
-                let (id, labels, opened) = row.map_err(doing("read an episode"))?;
+            let mut episodes: Vec<Episode> = Vec::new();
+            for row in rows {
+                let (id, opened, labels) = row.map_err(doing("read an episode"))?;
                 let labels = serde_json::from_str(&labels).map_err(|_| StoreError::Unreadable {
-                    doing: "read an episode's labels",
+                    doing: "read an alert's labels",
                     value: labels,
                 })?;
-                Ok(Episode { id, labels, opened })
-            })
-            .collect()
+                match episodes.last_mut() {
+                    Some(last) if last.id == id => last.alerts.push(labels),
+                    _ => episodes.push(Episode { id, opened, alerts: vec![labels] }),
+                }
+            }
+            Ok(episodes)
         })
         .await
     }
@@ -117,15 +150,16 @@ fn fire(
         )?
         .query_row(params![cluster.as_str(), key, now.0], |row| row.get(0))
         .optional()?;
+    let labels = serde_json::to_string(&alert.labels).unwrap_or_default();
     let (episode, outcome) = match open {
         Some(id) => (id, AlertOutcome::Repeated),
         None => (open_episode(at, cluster, alert, now)?, AlertOutcome::New),
     };
     at.prepare_cached(
-        "INSERT INTO alerts (cluster, fingerprint, episode) VALUES (?1, ?2, ?3)
-         ON CONFLICT (cluster, fingerprint) DO UPDATE SET episode = excluded.episode",
+        "INSERT INTO alerts (cluster, fingerprint, episode, labels) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (cluster, fingerprint) DO UPDATE SET episode = ?3, labels = ?4",
     )?
-    .execute(params![cluster.as_str(), alert.fingerprint, episode])?;
+    .execute(params![cluster.as_str(), alert.fingerprint, episode, labels])?;
     Ok(outcome)
 }
 
@@ -135,12 +169,10 @@ fn open_episode(
     alert: &Alert,
     now: Wall,
 ) -> rusqlite::Result<i64> {
-    let labels = serde_json::to_string(&alert.labels).unwrap_or_default();
     at.prepare_cached(
-        "INSERT INTO episodes (cluster, key, labels, opened_at, seen_at)
-         VALUES (?1, ?2, ?3, ?4, ?4)",
+        "INSERT INTO episodes (cluster, key, opened_at, seen_at) VALUES (?1, ?2, ?3, ?3)",
     )?
-    .execute(params![cluster.as_str(), alert.episode_key(), labels, now.0])?;
+    .execute(params![cluster.as_str(), alert.episode_key(), now.0])?;
     Ok(at.last_insert_rowid())
 }
 
@@ -197,5 +229,12 @@ fn sweep(at: &Transaction<'_>, now: Wall) -> rusqlite::Result<()> {
          AND NOT EXISTS (SELECT 1 FROM claims WHERE claims.episode = episodes.id)",
         [now.before(CLOSED_KEPT).0],
     )?;
+    let forgotten = "SELECT id FROM runs WHERE written_at IS NULL AND ended_at < ?1";
+    for text in [
+        format!("DELETE FROM journal WHERE run IN ({forgotten})"),
+        format!("DELETE FROM runs WHERE id IN ({forgotten})"),
+    ] {
+        at.execute(&text, [now.before(IDLE_RUNS_KEPT).0])?;
+    }
     Ok(())
 }

@@ -75,9 +75,11 @@ impl Store {
             let stuck = "SELECT count(*) FROM runs WHERE cluster = ?1 AND state = 'stuck'
                          AND acknowledged = 0 AND ?2 = ?2";
             let released: Option<i64> = at
-                .query_row("SELECT max(at) FROM releases WHERE cluster = ?1", [cluster.as_str()], |row| {
-                    row.get(0)
-                })
+                .query_row(
+                    "SELECT max(at) FROM releases WHERE cluster = ?1",
+                    [cluster.as_str()],
+                    |row| row.get(0),
+                )
                 .map_err(doing("read the release"))?;
             Ok(Past {
                 ends,

@@ -130,13 +130,16 @@ impl Store {
         cluster: &ClusterName,
         now: Wall,
     ) -> Result<Vec<(BrokerId, String)>, StoreError> {
-        let marked: Vec<_> = self.keys(cluster).await?.into_iter().filter(|it| it.hands_off).collect();
+        let marked: Vec<_> =
+            self.keys(cluster).await?.into_iter().filter(|it| it.hands_off).collect();
         let cluster = cluster.clone();
         self.call("release a cluster", move |at| {
             for it in &marked {
                 for table in ["written", "hands_off"] {
                     at.execute(
-                        &format!("DELETE FROM {table} WHERE cluster = ?1 AND broker = ?2 AND key = ?3"),
+                        &format!(
+                            "DELETE FROM {table} WHERE cluster = ?1 AND broker = ?2 AND key = ?3"
+                        ),
                         params![cluster.as_str(), it.broker.to_wire(), it.key],
                     )
                     .map_err(doing("release a key"))?;

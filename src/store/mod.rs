@@ -22,9 +22,10 @@ use std::{
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use alerts::{Episode, TakenAlerts};
+pub use alerts::{Answered, Episode, Routed, TakenAlerts};
 pub use history::{Past, PastEnd};
 pub use keys::KeyAt;
+pub(crate) use rows::target;
 pub use rows::{
     Extent, JournalLine, Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Times,
 };

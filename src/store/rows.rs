@@ -81,7 +81,7 @@ impl RunRow {
 }
 
 /// `broker 1`, or `cluster`.
-pub(super) fn target(broker: Option<BrokerId>) -> String {
+pub(crate) fn target(broker: Option<BrokerId>) -> String {
     broker.map_or_else(|| "cluster".to_owned(), |id| format!("broker {id}"))
 }
 

@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// Runs that may wait on one cluster (I2).
-pub const WAITING_MAX: i64 = 100;
+const WAITING_MAX: i64 = 100;
 
 /// Columns of [`RunRow`], in the order `run_row` reads them.
 const RUN_COLUMNS: &str = "id, cluster, playbook, optimizer, level, broker, trigger, cause, extent, \
@@ -89,7 +89,12 @@ impl Store {
                 .map_err(doing("store the claim"))?;
             }
             let word = if newness == Newness::New { "stored" } else { "merged" };
-            journal::append(at, run, new.stored, (word, &format!("{} ({})", new.cause, new.trigger)))?;
+            journal::append(
+                at,
+                run,
+                new.stored,
+                (word, &format!("{} ({})", new.cause, new.trigger)),
+            )?;
             Ok(Some((run, newness)))
         })
         .await
@@ -113,7 +118,8 @@ impl Store {
                 run: run.0,
                 problem: impossible.to_string(),
             })?;
-            let same_hold = next == RunState::Held && state == next && held_for(at, run)? == change.hold;
+            let same_hold =
+                next == RunState::Held && state == next && held_for(at, run)? == change.hold;
             update(at, run, (next, now), &change).map_err(doing("move a run"))?;
             store_steps(at, run, &change.steps).map_err(doing("store the plan"))?;
             // A hold that has not changed in 15 s is no news.
@@ -217,7 +223,8 @@ impl Store {
     pub async fn open_runs(&self, cluster: &ClusterName) -> Result<Vec<RunRow>, StoreError> {
         let cluster = cluster.clone();
         self.call("read the open runs", move |at| {
-            let open = "WHERE cluster = ?1 AND (ended_at IS NULL OR (state = ?2 AND undo_requested))
+            let open =
+                "WHERE cluster = ?1 AND (ended_at IS NULL OR (state = ?2 AND undo_requested))
                         ORDER BY id";
             select(at, open, params![cluster.as_str(), RunState::Kept.label()])
         })

@@ -4,7 +4,6 @@ CREATE TABLE episodes (
     id        INTEGER PRIMARY KEY,
     cluster   TEXT NOT NULL,
     key       TEXT NOT NULL,     -- hash of the labels but `severity`
-    labels    TEXT NOT NULL,     -- JSON, as first seen
     opened_at INTEGER NOT NULL,
     seen_at   INTEGER NOT NULL,
     closed_at INTEGER
@@ -15,6 +14,7 @@ CREATE TABLE alerts (            -- those that fire, each in an open episode
     cluster     TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     episode     INTEGER NOT NULL REFERENCES episodes (id) ON DELETE CASCADE,
+    labels      TEXT NOT NULL,   -- JSON
     PRIMARY KEY (cluster, fingerprint)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alerts_episode ON alerts (episode);

@@ -1,0 +1,319 @@
+//! Drives one run from where it stands to its end. The store says where that is, so that a run after a
+//! crash and a run that never stopped take the same way.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    context::Context,
+    execute::{self, Standing, StepEnd},
+    guard, undo,
+    watch::{self, Watched},
+};
+use crate::{
+    model::{Hold, Mode, RollbackReason, RunEvent, RunId, RunState, Trigger, Verdict},
+    store::{Change, Extent, RunDetail, RunRow, StepRow, StepState, StoreError},
+};
+
+/// How driving a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Driven {
+    /// It is over.
+    Ended,
+    /// Something speaks against starting it.
+    Held,
+    /// The process is stopping.
+    Stopping,
+}
+
+/// Drives `run` as far as it goes.
+///
+/// # Errors
+///
+/// When the store cannot be written: then no deed followed, and the run is looked at again later.
+pub(super) async fn drive(
+    at: &Context,
+    run: RunId,
+    stop: &CancellationToken,
+) -> Result<Driven, StoreError> {
+    loop {
+        let Some(detail) = at.store.run(run).await? else { return Ok(Driven::Ended) };
+        let row = &detail.run;
+        match row.state {
+            RunState::Queued | RunState::Held | RunState::AwaitingApproval => {
+                if start(at, row).await? == Started::No {
+                    return Ok(Driven::Held);
+                }
+                if rehearsal_is_all(at, row) {
+                    at.store.end_rehearsed(run, at.now()).await?;
+                    at.telemetry.run_ended(row.optimizer, RunState::Rehearsed);
+                    return Ok(Driven::Ended);
+                }
+                act(at, run, stop).await?;
+            }
+            // Rehearsed, and no step has begun: the plan may be old by now.
+            RunState::Rehearsed if row.times.ended.is_none() => {
+                move_to(at, row, RunEvent::Requeue, Change::default()).await?;
+            }
+            // Found so at the start: the process ended among its steps.
+            RunState::Acting => recover(at, &detail).await?,
+            RunState::Settling | RunState::Observing => {
+                if watch_on(at, &detail, stop).await? == Driven::Stopping {
+                    return Ok(Driven::Stopping);
+                }
+            }
+            RunState::RollingBack => roll_back(at, &detail).await?,
+            RunState::Kept if row.undo_requested => {
+                let text = "a person asked for it".to_owned();
+                back(at, row, (RollbackReason::Person, None), text).await?;
+            }
+            RunState::Kept
+            | RunState::Rehearsed
+            | RunState::RolledBack
+            | RunState::Stuck
+            | RunState::Cancelled => return Ok(Driven::Ended),
+        }
+        if stop.is_cancelled() {
+            return Ok(Driven::Stopping);
+        }
+    }
+}
+
+/// Moves a run and tells whoever watches.
+pub(super) async fn move_to(
+    at: &Context,
+    run: &RunRow,
+    event: RunEvent,
+    change: Change,
+) -> Result<RunState, StoreError> {
+    let state = at.store.move_run(run.id, at.now(), event, change).await?;
+    if state.is_end() && state != RunState::Rehearsed {
+        at.telemetry.run_ended(run.optimizer, state);
+    }
+    super::view::publish(at).await?;
+    Ok(state)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Started {
+    Yes,
+    No,
+}
+
+fn rehearsal_is_all(at: &Context, run: &RunRow) -> bool {
+    at.remediation.mode != Mode::Act || run.extent == Extent::RehearseOnly
+}
+
+/// Asks the guard. What it clears is stored as rehearsed; what it holds is held, with the reason.
+async fn start(at: &Context, run: &RunRow) -> Result<Started, StoreError> {
+    match guard::clear(at, run).await {
+        Ok(cleared) => {
+            let note = (!cleared.remarks.is_empty()).then(|| cleared.remarks.join("; "));
+            let change = Change {
+                note,
+                steps: cleared.steps,
+                measured: Some(cleared.measured),
+                ..Change::default()
+            };
+            move_to(at, run, RunEvent::Rehearse, change).await?;
+            Ok(Started::Yes)
+        }
+        Err(held) => {
+            hold(at, run, (held.reason, held.note)).await?;
+            Ok(Started::No)
+        }
+    }
+}
+
+/// Holds a run. A person waits for an answer, so that their order is not held but cancelled.
+pub(super) async fn hold(
+    at: &Context,
+    run: &RunRow,
+    (reason, note): (Hold, String),
+) -> Result<(), StoreError> {
+    if run.state != RunState::Held || run.hold != Some(reason) {
+        at.telemetry.held(&run.playbook, reason);
+        info!(run = %run.id, playbook = run.playbook, %reason, note, "Run held.");
+    }
+    let event = match run.trigger {
+        Trigger::Alert => RunEvent::Hold,
+        Trigger::Person => RunEvent::Cancel,
+    };
+    let same = event == RunEvent::Hold && run.state == RunState::Held && run.hold == Some(reason);
+    let change = Change { hold: Some(reason), note: Some(note), ..Change::default() };
+    if same {
+        at.store.move_run(run.id, at.now(), event, change).await?;
+    } else {
+        move_to(at, run, event, change).await?;
+    }
+    Ok(())
+}
+
+/// Takes the plan's steps, wave by wave. Looks at the stop signs between waves, never inside one.
+async fn act(at: &Context, run: RunId, stop: &CancellationToken) -> Result<(), StoreError> {
+    let Some(detail) = at.store.run(run).await? else { return Ok(()) };
+    let row = &detail.run;
+    move_to(at, row, RunEvent::Act, Change::default()).await?;
+    let mut waves: Vec<u32> = detail.steps.iter().map(|it| it.wave).collect();
+    waves.dedup();
+    for wave in waves {
+        if let Some((reason, text)) = told_to_stop(at, run, stop).await? {
+            return back(at, row, (reason, None), text).await;
+        }
+        let steps = detail.steps.iter().filter(|it| it.wave == wave);
+        // Not `try_`: a step in hand is finished even when another cannot be stored.
+        for end in join_all(steps.map(|it| execute::perform(at, run, it))).await {
+            match end? {
+                StepEnd::Done => (),
+                StepEnd::Failed(text) => {
+                    return back(at, row, (RollbackReason::FailedToApply, None), text).await;
+                }
+                StepEnd::Drifted(text) => {
+                    return back(at, row, (RollbackReason::ExternallyChanged, None), text).await;
+                }
+            }
+        }
+    }
+    applied(at, row).await
+}
+
+async fn applied(at: &Context, run: &RunRow) -> Result<(), StoreError> {
+    at.telemetry.alert_to_effect(at.now().since(run.times.stored));
+    move_to(at, run, RunEvent::Apply, Change::default()).await?;
+    info!(run = %run.id, target = run.target(), "Every step is in force.");
+    Ok(())
+}
+
+/// Whether someone wants the run to stop among its steps. What is done by then is undone.
+async fn told_to_stop(
+    at: &Context,
+    run: RunId,
+    stop: &CancellationToken,
+) -> Result<Option<(RollbackReason, String)>, StoreError> {
+    if stop.is_cancelled() {
+        return Ok(Some((RollbackReason::Interrupted, "the process is stopping".to_owned())));
+    }
+    if at.pause.is_set() {
+        return Ok(Some((RollbackReason::Interrupted, "remediation was paused".to_owned())));
+    }
+    let asked = at.store.run(run).await?.is_some_and(|it| it.run.undo_requested);
+    Ok(asked.then(|| (RollbackReason::Person, "a person asked for it".to_owned())))
+}
+
+/// After a crash among the steps: look at the cluster before deciding (I22). If every step is in force
+/// the run goes on; else what took effect is undone. Nothing is done again.
+async fn recover(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
+    let run = &detail.run;
+    warn!(run = %run.id, "Run found among its steps, looking at the brokers.");
+    let mut in_force = true;
+    for step in &detail.steps {
+        match step.state {
+            StepState::Applied => (),
+            StepState::Began => {
+                let applied = settled(at, step).await == Some(Standing::After);
+                if applied {
+                    let text = "found in force after a restart".to_owned();
+                    execute::record(at, (run.id, step), StepState::Applied, text).await?;
+                }
+                in_force &= applied;
+            }
+            StepState::Planned
+            | StepState::Failed
+            | StepState::UndoBegan
+            | StepState::Undone
+            | StepState::UndoFailed
+            | StepState::Drifted => in_force = false,
+        }
+    }
+    if in_force {
+        return applied(at, run).await;
+    }
+    let text = "the process ended among the steps".to_owned();
+    back(at, run, (RollbackReason::Interrupted, None), text).await
+}
+
+/// Where a step that had begun stands, once the broker has had time to apply what it may have accepted.
+async fn settled(at: &Context, step: &StepRow) -> Option<Standing> {
+    let end = execute::read_back(at, step, Duration::from_secs(10), Standing::After).await;
+    (end == StepEnd::Done).then_some(Standing::After)
+}
+
+async fn watch_on(
+    at: &Context,
+    detail: &RunDetail,
+    stop: &CancellationToken,
+) -> Result<Driven, StoreError> {
+    let run = &detail.run;
+    let windows = at.playbook(run).map(|it| it.windows);
+    let effective = run.times.effective.unwrap_or_default();
+    let settled = effective.after(windows.map_or(Duration::ZERO, |it| it.settle));
+    let observed = settled.after(windows.map_or(Duration::ZERO, |it| it.observe));
+    let end = if run.state == RunState::Settling { settled } else { observed };
+    match watch::until(at, detail, end, stop).await? {
+        Watched::Stopping => return Ok(Driven::Stopping),
+        Watched::Back(reason, verdict, text) => {
+            at.telemetry.verdict_given(run.optimizer, verdict);
+            back(at, run, (reason, Some(verdict)), text).await?;
+        }
+        Watched::Passed if run.state == RunState::Settling => {
+            move_to(at, run, RunEvent::Settle, Change::default()).await?;
+        }
+        Watched::Passed => conclude(at, detail).await?,
+    }
+    Ok(Driven::Ended)
+}
+
+/// Judges the run, and keeps it or sends it back.
+async fn conclude(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
+    let run = &detail.run;
+    let (verdict, measured, text) = watch::judge(at, detail).await;
+    at.telemetry.verdict_given(run.optimizer, verdict);
+    at.store.keep_measured(run.id, measured).await?;
+    let keep_neutral = at.playbook(run).is_some_and(|it| it.keep_neutral);
+    let keep = verdict == Verdict::Improved || (verdict == Verdict::Neutral && keep_neutral);
+    if !keep {
+        return back(at, run, (RollbackReason::Verdict, Some(verdict)), text).await;
+    }
+    at.store.note(run.id, at.now(), "verdict", text).await?;
+    let change = Change { verdict: Some(verdict), ..Change::default() };
+    move_to(at, run, RunEvent::Keep, change).await?;
+    info!(run = %run.id, %verdict, "Run kept.");
+    Ok(())
+}
+
+/// Sends a run back, with the value that decided (I32).
+async fn back(
+    at: &Context,
+    run: &RunRow,
+    (reason, verdict): (RollbackReason, Option<Verdict>),
+    text: String,
+) -> Result<(), StoreError> {
+    warn!(run = %run.id, %reason, text, "Run goes back.");
+    at.store
+        .note(run.id, at.now(), if verdict.is_some() { "verdict" } else { "stop" }, text)
+        .await?;
+    let change = Change { rollback_reason: Some(reason), verdict, ..Change::default() };
+    move_to(at, run, RunEvent::RollBack, change).await?;
+    Ok(())
+}
+
+async fn roll_back(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
+    let run = &detail.run;
+    let undone = undo::all(at, run.id, &detail.steps).await?;
+    let (event, note) = if undone.failed.is_empty() {
+        (RunEvent::Undo, undone.drifted.join("; "))
+    } else {
+        (RunEvent::Jam, undone.failed.join("; "))
+    };
+    let change = Change {
+        note: (!note.is_empty()).then_some(note),
+        rollback_reason: (!undone.drifted.is_empty()).then_some(RollbackReason::ExternallyChanged),
+        ..Change::default()
+    };
+    let state = move_to(at, run, event, change).await?;
+    info!(run = %run.id, %state, "Rollback ended.");
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! The guard: may this run start now? Every "no" has a reason from [`Hold`] and the value that decided.
+//!
+//! Questions are asked in the order of their cost: the operator's stop, the store, Prometheus, the
+//! brokers. The last of them is the rehearsal on the target brokers themselves, so that a plan that
+//! passes has been validated by the brokers a moment before it is written (I19).
+
+pub(super) mod gate;
+mod health;
+mod past;
+
+pub(super) use past::{COOLDOWN_MAX, QUARANTINE_AFTER};
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{try_join, try_join_all};
+
+use super::{
+    context::Context,
+    evidence::{self, Questions},
+    held::Held,
+};
+use crate::{
+    kafka::{BrokerConfig, ConfigChange, Topology, WriteMode},
+    model::{BrokerId, Hold, TopicName, Trigger},
+    optimizers::{
+        Plan, PlannedStep,
+        tune_brokers::{self, BrokerFacts},
+    },
+    playbook::{Optimizer, Playbook, TuneBrokers},
+    store::{Measured, RunRow, StepRow, StepState},
+};
+
+/// A run that may start: its plan, rehearsed, and its baseline.
+#[derive(Debug)]
+pub(super) struct Cleared {
+    pub(super) steps: Vec<StepRow>,
+    pub(super) remarks: Vec<String>,
+    pub(super) measured: Measured,
+}
+
+/// Asks everything. `Err` holds the run.
+pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
+    let playbook = at.playbook(run).ok_or_else(|| {
+        Held::new(Hold::Unplannable, format!("there is no playbook `{}` any more", run.playbook))
+    })?;
+    past::allows(at, run, playbook).await?;
+    health::snapshot(at)?;
+    let questions = Questions::of(playbook, &at.values(run.broker))?;
+    try_join(confirmed(at, run, (playbook, &questions)), evidence::fresh(at, &questions)).await?;
+    let topology = at.kafka.topology().await?;
+    health::cluster(at, run, &topology).await?;
+    let configs = read_targets(at, run, &topology).await?;
+    past::nobody_else_wrote(at, &configs).await?;
+    let plan = plan(at, (run, playbook), configs)?;
+    rehearse(at, &plan).await?;
+    let measured = evidence::baseline(at, &questions, playbook.windows.baseline).await?;
+    Ok(Cleared { steps: rows(at, &plan), remarks: plan.remarks, measured })
+}
+
+/// The alert fires in Prometheus too, and the playbook's condition holds (I34). A person is their own
+/// confirmation, but not of the condition.
+async fn confirmed(
+    at: &Context,
+    run: &RunRow,
+    (playbook, questions): (&Playbook, &Questions),
+) -> Result<(), Held> {
+    let prometheus = evidence::prometheus(at)?;
+    if run.trigger == Trigger::Alert {
+        let query = evidence::firing(playbook, at.cluster.name.as_str(), run.broker);
+        let firing = prometheus.instant(&query).await?;
+        Held::unless(!firing.is_empty(), Hold::NotConfirmed, || {
+            format!("`{query}` has no series: the alert does not fire in Prometheus")
+        })?;
+    }
+    if let Some(when) = &questions.when {
+        let holds = prometheus.instant(when).await?;
+        Held::unless(!holds.is_empty(), Hold::NotConfirmed, || {
+            format!("the playbook's condition `{when}` does not hold")
+        })?;
+    }
+    Ok(())
+}
+
+/// The configuration of every broker the run is to change, each read from itself.
+async fn read_targets(
+    at: &Context,
+    run: &RunRow,
+    topology: &Topology,
+) -> Result<Vec<BrokerConfig>, Held> {
+    let targets = topology.brokers.iter().map(|it| it.id);
+    let targets = targets.filter(|it| run.broker.is_none_or(|only| only == *it));
+    let asked = targets.map(|broker| at.kafka.broker_config(broker, tune_brokers::READS));
+    Ok(try_join_all(asked).await?)
+}
+
+fn plan(
+    at: &Context,
+    (run, playbook): (&RunRow, &Playbook),
+    configs: Vec<BrokerConfig>,
+) -> Result<Plan, Held> {
+    let cores = health::cores(at);
+    let facts: Vec<BrokerFacts> = configs
+        .into_iter()
+        .map(|config| BrokerFacts { cores: cores.get(&config.broker).copied(), config })
+        .collect();
+    let Optimizer::TuneBrokers(configured) = playbook.optimizer;
+    // A person's order may name another level than the playbook.
+    let parameters = TuneBrokers { level: run.level, ..configured };
+    tune_brokers::plan(&facts, parameters).map_err(|it| Held::new(Hold::Unplannable, it.0))
+}
+
+/// Sends the first step of each target broker with `validate_only`; the broker runs its real checks.
+async fn rehearse(at: &Context, plan: &Plan) -> Result<(), Held> {
+    let mut first = BTreeMap::<BrokerId, &PlannedStep>::new();
+    for step in &plan.steps {
+        first.entry(step.broker).or_insert(step);
+    }
+    let sent = first.into_values().map(|step| async move {
+        let change = ConfigChange { key: step.key.to_owned(), value: Some(step.to.to_string()) };
+        at.kafka.alter_broker_config(step.broker, &[change], WriteMode::ValidateOnly).await
+    });
+    match try_join_all(sent).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let note = super::held::chain(&error);
+            Err(Held::new(Hold::RehearsalRefused, note))
+        }
+    }
+}
+
+fn rows(at: &Context, plan: &Plan) -> Vec<StepRow> {
+    let now = at.now();
+    (0..)
+        .zip(&plan.steps)
+        .map(|(index, step)| StepRow {
+            index,
+            wave: step.wave,
+            broker: step.broker,
+            key: step.key.to_owned(),
+            from: step.from.to_string(),
+            from_stored: step.from_stored.map(|it| it.to_string()),
+            to: step.to.to_string(),
+            state: StepState::Planned,
+            at: now,
+        })
+        .collect()
+}
+
+/// `min.insync.replicas` of every topic with a replica on `broker`, read now.
+pub(super) async fn minimums(
+    at: &Context,
+    topology: &Topology,
+    broker: BrokerId,
+) -> Result<BTreeMap<TopicName, u32>, Held> {
+    let on_it = topology.topics.iter().filter(|topic| {
+        topic.partitions.iter().any(|partition| partition.replicas.contains(&broker))
+    });
+    let names: Vec<TopicName> = on_it.map(|it| it.name.clone()).collect();
+    Ok(at.kafka.min_insync_replicas(&names).await?.into_iter().collect())
+}

@@ -1,0 +1,82 @@
+//! What the store says: pause, stuck runs, quarantine, cooldown, caps, and whose values stand where.
+
+use std::time::Duration;
+
+use super::super::{context::Context, held::Held};
+use crate::{
+    kafka::BrokerConfig,
+    model::{Hold, Wall},
+    playbook::Playbook,
+    store::{Past, RunRow, StoreError},
+};
+
+/// Rollbacks in a row that quarantine a target (I26).
+pub(in crate::remedy) const QUARANTINE_AFTER: u32 = 3;
+/// The longest rest, however many rollbacks came before (I25).
+pub(in crate::remedy) const COOLDOWN_MAX: Duration = Duration::from_hours(24);
+
+/// Whether the operator and the past let the run start.
+pub(super) async fn allows(at: &Context, run: &RunRow, playbook: &Playbook) -> Result<(), Held> {
+    // The operator's stop comes first: nothing may hide that we were told to stop.
+    Held::unless(!at.pause.is_set(), Hold::Paused, || "remediation is paused".to_owned())?;
+    if let Some(operator) = &at.cluster.managed_by {
+        let note = format!("the cluster is managed by {operator}: change it there");
+        return Err(Held::new(Hold::AdviseOnly, note));
+    }
+    let target = (run.playbook.clone(), run.broker);
+    let past = at.store.past(&at.cluster.name, target, at.now()).await.map_err(unread)?;
+    judge(at, &past, (playbook, at.now()))
+}
+
+fn judge(at: &Context, past: &Past, (playbook, now): (&Playbook, Wall)) -> Result<(), Held> {
+    let limits = &at.remediation;
+    Held::unless(past.stuck == 0, Hold::Stuck, || {
+        format!("{} run(s) of this cluster are stuck; see to them and acknowledge them", past.stuck)
+    })?;
+    let fallen = past.rollbacks_in_a_row();
+    Held::unless(fallen < QUARANTINE_AFTER, Hold::Quarantined, || {
+        format!("{fallen} rollbacks in a row on this target; a person releases it")
+    })?;
+    let rest = past.cooldown_end(playbook.windows.cooldown, COOLDOWN_MAX);
+    if let Some(end) = rest.filter(|it| now < *it) {
+        let note = format!("{} s of rest are left after the last run", end.since(now).as_secs());
+        return Err(Held::new(Hold::Cooldown, note));
+    }
+    Held::unless(past.wrote_last_hour < limits.runs_per_hour_max, Hold::CapHour, || {
+        format!("{} runs wrote in the last hour, the most allowed", past.wrote_last_hour)
+    })?;
+    Held::unless(past.wrote_last_day < limits.runs_per_day_max, Hold::CapDay, || {
+        format!("{} runs wrote in the last day, the most allowed", past.wrote_last_day)
+    })
+}
+
+/// No key of the targets was changed by someone else after this program wrote it (I12). What is found
+/// here is marked, so that it holds until a person releases it.
+pub(super) async fn nobody_else_wrote(at: &Context, configs: &[BrokerConfig]) -> Result<(), Held> {
+    for known in at.store.keys(&at.cluster.name).await.map_err(unread)? {
+        let Some(config) = configs.iter().find(|it| it.broker == known.broker) else { continue };
+        let stored = config.get(&known.key).and_then(|it| it.stored());
+        let foreign = known.wrote.is_some() && known.wrote.as_deref() != stored;
+        if foreign && !known.hands_off {
+            let key = (known.broker, known.key.clone());
+            at.store.mark_changed(&at.cluster.name, key, at.now()).await.map_err(unread)?;
+        }
+        Held::unless(!foreign && !known.hands_off, Hold::ExternallyChanged, || {
+            format!(
+                "{} of broker {} is {} and this program wrote {}: someone else changed it; release it \
+                 when that is settled",
+                known.key,
+                known.broker,
+                stored.unwrap_or("not set"),
+                known.wrote.as_deref().unwrap_or("it earlier"),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// Without its past a run may not start.
+#[expect(clippy::needless_pass_by_value, reason = "it is a `map_err` argument")]
+fn unread(error: StoreError) -> Held {
+    Held::new(Hold::EvidenceMissing, super::super::held::chain(&error))
+}

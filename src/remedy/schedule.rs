@@ -1,0 +1,87 @@
+//! From open episodes to runs: each attempt of each episode, for each playbook that answers it, once
+//! (I4).
+
+use std::collections::BTreeSet;
+
+use super::{context::Context, guard};
+use crate::{
+    alert::Labels,
+    model::{BrokerId, Hold, Mode, RunState, Trigger},
+    playbook::{Optimizer, Playbook},
+    store::{Episode, Extent, NewClaim, NewRun, StoreError},
+};
+
+/// Episodes and playbooks of which was said that no run comes of them.
+pub(super) type Told = BTreeSet<(i64, String)>;
+
+/// The label that names a broker.
+const BROKER_LABEL: &str = "broker_id";
+
+/// Stores the runs that are due.
+pub(super) async fn due(at: &Context, told: &mut Told) -> Result<(), StoreError> {
+    let episodes = at.store.open_episodes(&at.cluster.name, at.now()).await?;
+    told.retain(|(id, _)| episodes.iter().any(|it| it.id == *id));
+    for episode in &episodes {
+        for playbook in &at.remediation.playbooks {
+            let Some(alert) = episode.alerts.iter().find(|it| playbook.matches.answers(it)) else {
+                continue;
+            };
+            match target(alert) {
+                Ok(broker) if at.remediation.mode != Mode::Observe => {
+                    attempt(at, episode, (playbook, broker)).await?;
+                }
+                refused => {
+                    let reason = refused.map_or_else(|it| it, |_| Hold::ModeObserve);
+                    if told.insert((episode.id, playbook.name.clone())) {
+                        at.telemetry.held(&playbook.name, reason);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The broker an alert names. A label that cannot be a broker's id is no target at all: it must not turn
+/// into "every broker" (I8).
+fn target(alert: &Labels) -> Result<Option<BrokerId>, Hold> {
+    match alert.get(BROKER_LABEL).filter(|it| !it.is_empty()) {
+        None => Ok(None),
+        Some(text) => BrokerId::parse(text).map(Some).ok_or(Hold::UnknownTarget),
+    }
+}
+
+async fn attempt(
+    at: &Context,
+    episode: &Episode,
+    (playbook, broker): (&Playbook, Option<BrokerId>),
+) -> Result<(), StoreError> {
+    let last = at.store.last_attempt(episode.id, playbook.name.clone()).await?;
+    let Some(attempt) = next_attempt(at, last, playbook) else { return Ok(()) };
+    let Optimizer::TuneBrokers(parameters) = playbook.optimizer;
+    let new = NewRun {
+        cluster: at.cluster.name.clone(),
+        playbook: playbook.name.clone(),
+        optimizer: playbook.optimizer.kind(),
+        level: parameters.level,
+        broker,
+        trigger: Trigger::Alert,
+        cause: playbook.matches.labels.get("alertname").cloned().unwrap_or_default(),
+        extent: Extent::AsConfigured,
+        // The first attempt counts from the alert, a later one from our own timer.
+        stored: if attempt == 1 { episode.opened } else { at.now() },
+    };
+    at.store.add_run(new, Some(NewClaim { episode: episode.id, attempt })).await.map(|_| ())
+}
+
+fn next_attempt(
+    at: &Context,
+    last: Option<(u32, RunState, Option<crate::model::Wall>)>,
+    playbook: &Playbook,
+) -> Option<u32> {
+    let Some((number, state, ended)) = last else { return Some(1) };
+    let more = number < playbook.attempts_max && state == RunState::RolledBack;
+    // The guard knows how long the rest really is; this only keeps the run from waiting in the queue.
+    let rested = ended?.after(playbook.windows.cooldown.min(guard::COOLDOWN_MAX)) <= at.now();
+    (more && rested).then(|| number.saturating_add(1))
+}

@@ -1,0 +1,202 @@
+//! Undoes steps, last first, each to exactly what was there before it (I23).
+//!
+//! Every undo observes before it acts, so that it may be repeated after a crash: a step that is undone
+//! already is left, and a value that someone else wrote is theirs (I12).
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures_util::future::join_all;
+
+use super::{
+    context::Context,
+    execute::{self, Standing, StepEnd},
+    guard::{self, gate},
+    held::chain,
+};
+use crate::{
+    kafka::{ConfigChange, WriteMode},
+    model::{BrokerId, RunId},
+    optimizers::tune_brokers::NETWORK_THREADS,
+    store::{StepRow, StepState, StoreError},
+};
+
+/// Tries of one undo. Between them the pause doubles from one second.
+const TRIES_MAX: u32 = 6;
+/// How long one try waits for the broker to apply what it accepted.
+const APPLY_MAX: Duration = Duration::from_secs(30);
+/// How long an undo of network threads waits for the gate; then it goes on (I15).
+const GATE_MAX: Duration = Duration::from_mins(5);
+/// Pause between two looks at the gate.
+const GATE_PAUSE: Duration = Duration::from_secs(5);
+
+/// How the undo of a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Undone {
+    /// Steps that could not be undone, in words.
+    pub(super) failed: Vec<String>,
+    /// Keys left alone because someone else changed them, in words.
+    pub(super) drifted: Vec<String>,
+}
+
+/// Undoes every step that may have taken effect, wave by wave, last first.
+pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<Undone, StoreError> {
+    let mut undone = Undone::default();
+    let mut waves: Vec<u32> = steps.iter().map(|it| it.wave).collect();
+    waves.sort_unstable();
+    waves.dedup();
+    let mut shrunk_before = Shrunk::No;
+    let mut theirs = BTreeSet::<(BrokerId, String)>::new();
+    for wave in waves.into_iter().rev() {
+        let in_wave: Vec<&StepRow> =
+            steps.iter().filter(|it| it.wave == wave && may_have_effect(it.state)).collect();
+        if in_wave.iter().any(|it| it.key == NETWORK_THREADS) {
+            if shrunk_before == Shrunk::Yes {
+                at.clock.sleep(at.remediation.shrink_pause).await;
+            }
+            shrunk_before = Shrunk::Yes;
+        }
+        let ends = in_wave.iter().map(|step| {
+            // Once a key is someone else's, a lower rung that happens to look like ours is theirs too.
+            let whose = theirs.contains(&(step.broker, step.key.clone()));
+            async move { Ok::<_, StoreError>((*step, one(at, run, (step, whose.into())).await?)) }
+        });
+        // Not `try_`: a step in hand is finished even when another cannot be stored.
+        for done in join_all(ends).await {
+            let (step, end) = done?;
+            let named = |text: String| format!("broker {} {}: {text}", step.broker, step.key);
+            match end {
+                StepEnd::Done => (),
+                StepEnd::Failed(text) => undone.failed.push(named(text)),
+                StepEnd::Drifted(text) => {
+                    theirs.insert((step.broker, step.key.clone()));
+                    undone.drifted.push(named(text));
+                }
+            }
+        }
+        // A rung that will not go back stands in the way of those below it.
+        if !undone.failed.is_empty() {
+            break;
+        }
+    }
+    Ok(undone)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shrunk {
+    Yes,
+    No,
+}
+
+/// Failure does not mean no effect: a failed step is undone too.
+const fn may_have_effect(state: StepState) -> bool {
+    match state {
+        StepState::Began
+        | StepState::Applied
+        | StepState::Failed
+        | StepState::UndoBegan
+        | StepState::UndoFailed => true,
+        StepState::Planned | StepState::Undone | StepState::Drifted => false,
+    }
+}
+
+/// Whose value stands in a key, as far as the steps above have shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Still ours, for all we know.
+    Ours,
+    /// Someone else's.
+    Theirs,
+}
+
+impl From<bool> for Whose {
+    fn from(theirs: bool) -> Self {
+        if theirs { Self::Theirs } else { Self::Ours }
+    }
+}
+
+async fn one(
+    at: &Context,
+    run: RunId,
+    (step, whose): (&StepRow, Whose),
+) -> Result<StepEnd, StoreError> {
+    if whose == Whose::Theirs {
+        return drifted(at, (run, step), "a later step's key is someone else's".to_owned()).await;
+    }
+    // Found undone although no undo had begun: someone else set it back.
+    if step.state == StepState::Applied
+        && execute::observe(at, step).await.is_ok_and(|it| it == Standing::Before)
+    {
+        return drifted(at, (run, step), "it was set back by someone else".to_owned()).await;
+    }
+    let prior = step.from_stored.as_deref().unwrap_or("no entry of its own");
+    let intent = format!("broker {} {} {} → {prior}", step.broker, step.key, step.to);
+    execute::record(at, (run, step), StepState::UndoBegan, intent).await?;
+    if step.key == NETWORK_THREADS {
+        wait_for_gate(at, (run, step)).await?;
+    }
+    let mut pause = Duration::from_secs(1);
+    let mut last = String::new();
+    for tries_left in (0..TRIES_MAX).rev() {
+        match attempt(at, step).await {
+            StepEnd::Done => {
+                let text = format!("{} again, stored: {prior}", step.from);
+                execute::record(at, (run, step), StepState::Undone, text).await?;
+                return Ok(StepEnd::Done);
+            }
+            StepEnd::Drifted(text) => return drifted(at, (run, step), text).await,
+            StepEnd::Failed(text) => last = text,
+        }
+        if 0 < tries_left {
+            at.clock.sleep(pause).await;
+            pause = pause.saturating_mul(2);
+        }
+    }
+    execute::record(at, (run, step), StepState::UndoFailed, last.clone()).await?;
+    Ok(StepEnd::Failed(last))
+}
+
+async fn drifted(
+    at: &Context,
+    (run, step): (RunId, &StepRow),
+    text: String,
+) -> Result<StepEnd, StoreError> {
+    execute::record(at, (run, step), StepState::Drifted, text.clone()).await?;
+    Ok(StepEnd::Drifted(text))
+}
+
+async fn attempt(at: &Context, step: &StepRow) -> StepEnd {
+    match execute::observe(at, step).await {
+        Ok(Standing::Before) => return StepEnd::Done,
+        Ok(Standing::Elsewhere(text)) => return StepEnd::Drifted(text),
+        Ok(Standing::After | Standing::StoredOnly) => (),
+        Err(error) => return StepEnd::Failed(chain(&error)),
+    }
+    let change = ConfigChange { key: step.key.clone(), value: step.from_stored.clone() };
+    let answer = at.kafka.alter_broker_config(step.broker, &[change], WriteMode::Write).await;
+    match answer {
+        Err(error) if !error.outcome_is_unknown() => StepEnd::Failed(chain(&error)),
+        // A lost answer is no failure: what counts is what the broker runs.
+        Ok(()) | Err(_) => execute::read_back(at, step, APPLY_MAX, Standing::Before).await,
+    }
+}
+
+/// Shrinking closes connections; it waits until every partition on the broker has a replica to spare,
+/// but not for ever.
+async fn wait_for_gate(at: &Context, (run, step): (RunId, &StepRow)) -> Result<(), StoreError> {
+    let started = at.clock.uptime();
+    loop {
+        let problem = match at.kafka.topology().await {
+            Ok(topology) => match guard::minimums(at, &topology, step.broker).await {
+                Ok(minimums) => gate::blocked(&topology, &minimums, step.broker),
+                Err(held) => Some(held.note),
+            },
+            Err(error) => Some(chain(&error)),
+        };
+        let Some(problem) = problem else { return Ok(()) };
+        if GATE_MAX <= execute::took(at, started) {
+            let text = format!("the gate did not open within 5 min ({problem}); the undo goes on");
+            return at.store.note(run, at.now(), "gate", text).await;
+        }
+        at.clock.sleep(GATE_PAUSE).await;
+    }
+}

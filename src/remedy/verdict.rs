@@ -1,0 +1,153 @@
+//! The verdict: medians of before and after, against the noise of before and the load of both (I24).
+//! Pure.
+
+use super::evidence::SAMPLES_MIN;
+use crate::{
+    model::Verdict,
+    playbook::{Better, Objective},
+    store::Measured,
+};
+
+/// How far the load may fall or rise before it explains a difference by itself.
+const LOAD_CHANGE_MAX: f64 = 0.2;
+/// How many median absolute deviations of the baseline a difference must exceed to be more than noise.
+const NOISE_FACTOR: f64 = 2.0;
+
+/// The middle value; of an even number, the mean of the two.
+pub(super) fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let upper = *sorted.get(sorted.len() / 2)?;
+    if sorted.len() % 2 == 1 {
+        return Some(upper);
+    }
+    let lower = *sorted.get((sorted.len() / 2).checked_sub(1)?)?;
+    Some(f64::midpoint(lower, upper))
+}
+
+/// The median absolute deviation from the median.
+pub(super) fn deviation(values: &[f64]) -> Option<f64> {
+    let middle = median(values)?;
+    let distances: Vec<f64> = values.iter().map(|it| (it - middle).abs()).collect();
+    median(&distances)
+}
+
+/// Compares the observation with the baseline that `measured` holds; fills in what was observed.
+pub(super) fn judge(
+    measured: &mut Measured,
+    observed: &[f64],
+    observed_load: &[f64],
+    objective: &Objective,
+) -> Verdict {
+    measured.observed_median = median(observed);
+    measured.load_change = match (measured.baseline_load, median(observed_load)) {
+        (Some(before), Some(after)) => relative(before, after),
+        _ => None,
+    };
+    let sides = (measured.baseline_median, measured.observed_median);
+    let (Some(before), Some(after)) = sides else { return Verdict::Inconclusive };
+    if observed.len() < SAMPLES_MIN || measured.baseline.len() < SAMPLES_MIN {
+        return Verdict::Inconclusive;
+    }
+    let gain = match objective.better {
+        Better::Lower => before - after,
+        Better::Higher => after - before,
+    };
+    // From nothing there is no share to gain; any loss is one past every threshold.
+    let effect = if before == 0.0 {
+        gain.signum() * f64::from(u8::from(gain != 0.0))
+    } else {
+        gain / before.abs()
+    };
+    measured.effect = Some(effect);
+    let noise = NOISE_FACTOR * measured.baseline_mad.unwrap_or(0.0);
+    if effect.abs() < objective.at_least || gain.abs() <= noise {
+        return Verdict::Neutral;
+    }
+    explained_by_load(effect, measured.load_change)
+}
+
+/// Better while the load fell, or worse while it rose: the load alone may have done it. Without a load
+/// nothing can be told.
+fn explained_by_load(effect: f64, load_change: Option<f64>) -> Verdict {
+    let Some(change) = load_change else { return Verdict::Inconclusive };
+    if 0.0 < effect {
+        if change < -LOAD_CHANGE_MAX { Verdict::Inconclusive } else { Verdict::Improved }
+    } else if LOAD_CHANGE_MAX < change {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Regressed
+    }
+}
+
+fn relative(before: f64, after: f64) -> Option<f64> {
+    if before == 0.0 {
+        (after == 0.0).then_some(0.0)
+    } else {
+        Some((after - before) / before.abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::playbook::Template;
+
+    #[track_caller]
+    fn check(before: &[f64], after: &[f64], loads: (f64, f64), want: Verdict) -> Measured {
+        let objective =
+            Objective { query: Template::new("up").unwrap(), better: Better::Lower, at_least: 0.2 };
+        let mut measured = Measured {
+            baseline: before.to_vec(),
+            baseline_median: median(before),
+            baseline_mad: deviation(before),
+            baseline_load: Some(loads.0),
+            ..Measured::default()
+        };
+        assert_eq!(judge(&mut measured, after, &[loads.1; 6], &objective), want, "{measured:?}");
+        measured
+    }
+
+    #[test]
+    fn i24_medians_decide_and_one_spike_does_not() {
+        let before = [100.0, 101.0, 99.0, 100.0, 900.0, 100.0];
+        check(&before, &[50.0; 6], (10.0, 10.0), Verdict::Improved);
+        check(&before, &[95.0, 96.0, 94.0, 95.0, 0.1, 95.0], (10.0, 10.0), Verdict::Neutral);
+        check(&before, &[150.0; 6], (10.0, 10.0), Verdict::Regressed);
+    }
+
+    #[test]
+    fn i24_a_difference_within_the_noise_of_before_is_none() {
+        let noisy = [10.0, 200.0, 20.0, 190.0, 30.0, 180.0, 100.0];
+        check(&noisy, &[60.0; 6], (10.0, 10.0), Verdict::Neutral);
+    }
+
+    #[test]
+    fn i24_fewer_than_six_samples_on_a_side_are_inconclusive() {
+        check(&[100.0; 6], &[50.0; 5], (10.0, 10.0), Verdict::Inconclusive);
+        check(&[100.0; 5], &[50.0; 6], (10.0, 10.0), Verdict::Inconclusive);
+        check(&[100.0; 6], &[], (10.0, 10.0), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn i24_load_makes_inconclusive_only_what_it_explains() {
+        check(&[100.0; 6], &[50.0; 6], (10.0, 7.0), Verdict::Inconclusive);
+        check(&[100.0; 6], &[50.0; 6], (10.0, 20.0), Verdict::Improved);
+        check(&[100.0; 6], &[150.0; 6], (10.0, 20.0), Verdict::Inconclusive);
+        check(&[100.0; 6], &[150.0; 6], (10.0, 7.0), Verdict::Regressed);
+        check(&[100.0; 6], &[100.0; 6], (10.0, 1.0), Verdict::Neutral);
+    }
+
+    #[test]
+    fn the_numbers_of_the_verdict_are_kept() {
+        let measured = check(&[100.0; 6], &[50.0; 6], (10.0, 11.0), Verdict::Improved);
+        assert_eq!(measured.effect, Some(0.5));
+        assert!((measured.load_change.unwrap() - 0.1).abs() < 1e-9);
+    }
+
+    #[test]
+    fn from_nothing_only_a_loss_can_be_told() {
+        check(&[0.0; 6], &[0.0; 6], (1.0, 1.0), Verdict::Neutral);
+        check(&[0.0; 6], &[5.0; 6], (1.0, 1.0), Verdict::Regressed);
+    }
+}
