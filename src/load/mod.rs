@@ -1,1 +1,18 @@
-//! To come.
+//! Real producers against a real cluster: the load that a measurement, a demo or a test needs.
+//!
+//! [`produce()`] is a closed loop with a target rate: each producer has one record in flight, so a
+//! slow broker slows its producers instead of being buried by them, and the latency that is printed
+//! is what a client waits. The only module that names `rdkafka`; its clients run only while a load runs.
+//!
+//! Invariant: nothing here reads or changes the configuration of a cluster, or creates a topic.
+
+mod cli;
+mod client;
+mod pace;
+mod produce;
+mod tally;
+mod topic;
+
+pub use cli::{Acks, LoadCommand, ProduceArgs, ReportFormat};
+pub use produce::{LoadError, produce};
+pub use tally::{Figures, Summary};
