@@ -1,0 +1,283 @@
+#!/usr/bin/env bash
+# Every image of the stack: the official one where it can be had, else a stand-in built from package registries.
+# usage: lab/images.sh              writes target/lab/images.env, which compose calls read
+#        lab/images.sh optimizer    builds the optimizer's image from target/debug/kafka-optimizer and prints its name
+# A variable set by the caller (KAFKA_IMAGE, PROMETHEUS_IMAGE, ...) is taken as it is.
+. "$(dirname "$0")/common.sh"
+
+OFFICIAL_KAFKA=apache/kafka:4.3.1
+OFFICIAL_PROMETHEUS=prom/prometheus:v3.5.3
+OFFICIAL_ALERTMANAGER=prom/alertmanager:v0.33.1
+OFFICIAL_NODE_EXPORTER=prom/node-exporter:v1.11.1
+OFFICIAL_GRAFANA=grafana/grafana:12.1.0
+
+OURS=kafka-optimizer-lab # prefix of the stand-ins' names
+OUT=$TARGET/lab
+JAVA_MODULES=java.base,java.compiler,java.desktop,java.instrument,java.logging,java.management,java.management.rmi,java.naming,java.net.http,java.rmi,java.scripting,java.security.jgss,java.security.sasl,java.sql,java.xml,jdk.crypto.ec,jdk.httpserver,jdk.jcmd,jdk.management,jdk.management.agent,jdk.naming.dns,jdk.net,jdk.security.auth,jdk.unsupported,jdk.zipfs
+
+# The plain builder does all that these files need, and is there without a plugin.
+docker_build() { DOCKER_BUILDKIT=0 docker build -q "$@" 2> >(grep -v -i -E 'deprecated|buildx|buildkit|environment-variable|^$' >&2) >/dev/null; }
+image_exists() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# ---- official images
+
+# Can images be pulled? Asked once a day, with the smallest of them.
+registry_answers() {
+  local verdict=$CACHE/registry
+  if [ -z "$(find "$verdict" -mmin -1440 2>/dev/null)" ]; then
+    if timeout 60 docker pull -q "$OFFICIAL_NODE_EXPORTER" >/dev/null 2>&1; then echo yes; else echo no; fi >"$verdict.new"
+    mv "$verdict.new" "$verdict"
+  fi
+  [ "$(cat "$verdict")" = yes ]
+}
+
+# official NAME: the image is here, or can be pulled now.
+official() {
+  image_exists "$1" && return
+  registry_answers && timeout 600 docker pull -q "$1" >/dev/null 2>&1
+}
+
+# ---- stand-ins: each prints its image's name; the name ends in the content of what it was made of
+
+suite() { . /etc/os-release && [ "${ID:-}" = debian ] && printf '%s\n' "$VERSION_CODENAME"; }
+
+# The release of this machine: its libc is the one our binary and the Java runtime were linked with.
+base_image() {
+  local suite tag dir archive
+  suite=$(suite) || die "no official images here, and stand-ins need Debian: set the variables of lab/README.md"
+  tag=$OURS/base:$suite-$(printf '%s 1' "$suite" | content_id)
+  if ! image_exists "$tag"; then
+    need_commands debootstrap:debootstrap
+    archive=$(debian_archive)
+    dir=$(mktemp -d "$CACHE/base.XXXXXX")
+    mkdir -p "$CACHE/base-debs"
+    debootstrap --variant=minbase --include=busybox --cache-dir="$CACHE/base-debs" "$suite" "$dir/root" "$archive" >&2 ||
+      die "debootstrap failed: $(tail -n 2 "$dir/root/debootstrap/debootstrap.log" 2>/dev/null)"
+    rm -rf "$dir"/root/var/cache/apt/* "$dir"/root/var/lib/apt/lists/* "$dir"/root/usr/share/{doc,man,locale,info}
+    ln -s busybox "$dir/root/usr/bin/wget" # health checks call wget, as the official images have it
+    tar -C "$dir/root" -c . | docker import - "$tag" >/dev/null
+    rm -rf "$dir"
+  fi
+  printf '%s\n' "$tag"
+}
+
+java_runtime() {
+  local dir
+  need_commands jlink:default-jdk-headless
+  dir=$CACHE/jre-$({ jlink --version && printf '%s 1' "$JAVA_MODULES"; } | content_id)
+  if [ ! -d "$dir" ]; then
+    rm -rf "$dir.part"
+    jlink --add-modules "$JAVA_MODULES" --no-header-files --no-man-pages --output "$dir.part" >&2
+    "$dir.part/bin/java" -Xshare:dump >/dev/null 2>&1 || true # a class archive: tools start faster
+    mv "$dir.part" "$dir"
+  fi
+  printf '%s\n' "$dir"
+}
+
+# jars POM: the libraries that POM names, out of Maven Central.
+jars() {
+  local dir
+  dir=$CACHE/jars-$(content_id <"$1")
+  if [ ! -d "$dir" ]; then
+    need_commands mvn:maven
+    rm -rf "$dir.part"
+    mvn -q -B -Dstyle.color=never -Dmaven.repo.local="$CACHE/m2" -f "$1" dependency:copy-dependencies \
+      -DincludeScope=runtime -DoutputDirectory="$dir.part" >&2 || die "Maven could not fetch what $1 names"
+    mv "$dir.part" "$dir"
+  fi
+  printf '%s\n' "$dir"
+}
+
+# tools_of LIST DIR: a thin script per command-line tool, "NAME CLASS" a line.
+tools_of() {
+  local name class
+  while read -r name class; do
+    # shellcheck disable=SC2016
+    printf '#!/bin/bash\nKAFKA_CLI=1 exec "$(dirname "$(readlink -f "$0")")/kafka-run-class.sh" %s "$@"\n' "$class" >"$2/$name"
+    chmod 755 "$2/$name"
+  done <"$1"
+}
+
+# The newest prepared part is awaited through files: see prepare below.
+kafka_image() {
+  local base=$1 runtime=$2 libs=$3 tag dir
+  tag=$OURS/kafka:4.3.1-$({ cat "$LAB"/images/kafka/{Dockerfile,pom.xml,tools.txt,bin/*,etc/*} && printf '%s %s' "$base" "${runtime##*/}"; } | content_id)
+  if ! image_exists "$tag"; then
+    dir=$(mktemp -d "$CACHE/kafka.XXXXXX")
+    cp -al "$runtime" "$dir/jre"
+    cp -al "$libs" "$dir/libs"
+    cp -r "$LAB/images/kafka/"{Dockerfile,bin,etc} "$dir/"
+    tools_of "$LAB/images/kafka/tools.txt" "$dir/bin"
+    docker_build --build-arg "BASE=$base" -t "$tag" "$dir"
+    rm -rf "$dir"
+  fi
+  printf '%s\n' "$tag"
+}
+
+# deb_image NAME BASE FILE=PATH...: a small image of files out of Debian packages.
+deb_image() {
+  local name=$1 base=$2 tag dir pair
+  shift 2
+  tag=$OURS/$name:$({ cat "$LAB/images/$name/Dockerfile" && printf '%s\n' "$base" "$@"; } | content_id)
+  if ! image_exists "$tag"; then
+    dir=$(mktemp -d "$CACHE/$name.XXXXXX")
+    cp "$LAB/images/$name/Dockerfile" "$dir/"
+    for pair in "$@"; do cp -l "${pair#*=}" "$dir/${pair%%=*}"; done
+    docker_build --build-arg "BASE=$base" -t "$tag" "$dir"
+    rm -rf "$dir"
+  fi
+  printf '%s\n' "$tag"
+}
+
+optimizer_image() {
+  local binary=${OPTIMIZER_BINARY:-$TARGET/debug/kafka-optimizer} base tag dir
+  [ -x "$binary" ] || die "no $binary: cargo build comes first"
+  base=$(base_image)
+  tag=$OURS/optimizer:$({ sha256sum <"$binary" && cat "$LAB/images/optimizer/Dockerfile" && printf '%s' "$base"; } | content_id)
+  if ! image_exists "$tag"; then
+    dir=$(mktemp -d "$CACHE/optimizer.XXXXXX")
+    cp "$LAB/images/optimizer/Dockerfile" "$dir/"
+    cp -l "$binary" "$dir/kafka-optimizer" 2>/dev/null || cp "$binary" "$dir/kafka-optimizer"
+    docker_build --build-arg "BASE=$base" -t "$tag" "$dir"
+    rm -rf "$dir"
+  fi
+  printf '%s\n' "$tag"
+}
+
+# ---- the slow disk
+
+# Prints the shim's path where it loads into the Kafka image, and nothing where it does not.
+slow_disk() {
+  local kafka=$1 dir=$OUT/slowfsync built container
+  mkdir -p "$dir"
+  built=$dir/slowfsync-$({ cat "$LAB/slowfsync.c" && printf '%s' "$kafka"; } | content_id).so
+  if [ ! -e "$built" ]; then
+    if docker run --rm --entrypoint sh "$kafka" -c 'ls /lib/ld-musl-*' >/dev/null 2>&1; then
+      local context
+      context=$(mktemp -d "$CACHE/shim.XXXXXX")
+      cp "$LAB/images/shim/Dockerfile" "$LAB/slowfsync.c" "$context/"
+      docker_build --build-arg "KAFKA_IMAGE=$kafka" -t "$OURS/shim:latest" "$context" || return 0
+      container=$(docker create "$OURS/shim:latest")
+      docker cp "$container:/tmp/slowfsync.so" "$built.part" >/dev/null
+      docker rm "$container" >/dev/null
+      rm -rf "$context"
+    else
+      need_commands cc:gcc
+      cc -shared -fPIC -O2 -o "$built.part" "$LAB/slowfsync.c" -ldl
+    fi
+    # A library that cannot be loaded is reported by the loader on standard error, and ignored.
+    [ -z "$(docker run --rm -v "$built.part:/slow.so:ro" -e LD_PRELOAD=/slow.so --entrypoint /bin/true "$kafka" 2>&1)" ] || return 0
+    mv "$built.part" "$built"
+  fi
+  printf '%s\n' "$built"
+}
+
+# ---- all of it
+
+# part NAME COMMAND...: runs beside the others; its answer lands in a file, its words in a log.
+part() {
+  local name=$1
+  shift
+  (
+    started=$SECONDS
+    if "$@" >"$WORK/$name" 2>"$WORK/$name.log"; then
+      say "lab: $name ready ($((SECONDS - started)) s)" >&2
+    else
+      sed 's/^/    /' "$WORK/$name.log" | tail -n 15 >&2
+      exit 1
+    fi
+  ) &
+  PARTS[$name]=$!
+}
+# answer NAME: waits for the part and prints its answer.
+await() { wait "${PARTS[$1]}" || die "$1 failed, see above"; }
+answer() { cat "$WORK/$1"; }
+
+# choose VARIABLE OFFICIAL: sets VARIABLE to the caller's or the official image; fails where a stand-in is needed.
+choose() {
+  [ -z "${!1:-}" ] || return 0
+  official "$2" || return 1
+  printf -v "$1" '%s' "$2"
+}
+
+main() {
+  mkdir -p "$CACHE" "$OUT"
+  exec 8>"$CACHE/images.lock"
+  flock 8 # the demo and the tests may come at the same time
+  WORK=$(mktemp -d "$CACHE/work.XXXXXX")
+  trap 'rm -rf "$WORK"' EXIT
+  declare -A PARTS=()
+
+  part agent jars "$LAB/images/jmx/pom.xml"
+  part base base_image
+  local stand_ins=()
+  choose KAFKA_IMAGE "$OFFICIAL_KAFKA" || stand_ins+=(kafka)
+  choose PROMETHEUS_IMAGE "$OFFICIAL_PROMETHEUS" || stand_ins+=(prometheus)
+  choose ALERTMANAGER_IMAGE "$OFFICIAL_ALERTMANAGER" || stand_ins+=(alertmanager)
+  choose NODE_EXPORTER_IMAGE "$OFFICIAL_NODE_EXPORTER" || stand_ins+=(node-exporter)
+  choose GRAFANA_IMAGE "$OFFICIAL_GRAFANA" || GRAFANA_IMAGE=
+  case " ${stand_ins[*]} " in *" kafka "*)
+    await agent # two Mavens at once would fetch the same files twice
+    part libraries jars "$LAB/images/kafka/pom.xml"
+    part runtime java_runtime
+    ;;
+  esac
+  local deb=$LAB/debs.sh
+  case " ${stand_ins[*]} " in *" prometheus "*) part prometheus-deb "$deb" prometheus usr/bin/prometheus ;; esac
+  case " ${stand_ins[*]} " in *" prometheus "*) part promtool-deb "$deb" promtool usr/bin/promtool ;; esac
+  case " ${stand_ins[*]} " in *" alertmanager "*) part alertmanager-deb "$deb" prometheus-alertmanager \
+    usr/bin/prometheus-alertmanager usr/bin/amtool usr/share/prometheus/alertmanager/default.tmpl usr/share/prometheus/alertmanager/email.tmpl ;; esac
+  case " ${stand_ins[*]} " in *" node-exporter "*) part node-exporter-deb "$deb" prometheus-node-exporter usr/bin/prometheus-node-exporter ;; esac
+
+  await base
+  local base name files
+  base=$(answer base)
+  for name in "${stand_ins[@]}"; do
+    case $name in
+    kafka) continue ;;
+    prometheus)
+      await prometheus-deb && await promtool-deb
+      PROMETHEUS_IMAGE=$(deb_image prometheus "$base" "prometheus=$(answer prometheus-deb)" "promtool=$(answer promtool-deb)")
+      ;;
+    alertmanager)
+      await alertmanager-deb
+      mapfile -t files < <(answer alertmanager-deb)
+      ALERTMANAGER_IMAGE=$(deb_image alertmanager "$base" "alertmanager=${files[0]}" "amtool=${files[1]}" "default.tmpl=${files[2]}" "email.tmpl=${files[3]}")
+      ;;
+    node-exporter)
+      await node-exporter-deb
+      NODE_EXPORTER_IMAGE=$(deb_image node-exporter "$base" "node_exporter=$(answer node-exporter-deb)")
+      ;;
+    esac
+  done
+  if [ -z "${KAFKA_IMAGE:-}" ]; then
+    await runtime && await libraries
+    KAFKA_IMAGE=$(kafka_image "$base" "$(answer runtime)" "$(answer libraries)")
+  fi
+  await agent
+  local shim
+  shim=$(slow_disk "$KAFKA_IMAGE")
+
+  {
+    printf '%s=%s\n' KAFKA_IMAGE "$KAFKA_IMAGE" PROMETHEUS_IMAGE "$PROMETHEUS_IMAGE" ALERTMANAGER_IMAGE "$ALERTMANAGER_IMAGE" \
+      NODE_EXPORTER_IMAGE "$NODE_EXPORTER_IMAGE" GRAFANA_IMAGE "$GRAFANA_IMAGE"
+    printf 'JMX_AGENT=%s\n' "$(answer agent)"/jmx_prometheus_javaagent-*.jar
+    printf 'SLOW_DISK=%s\n' "$shim"
+  } >"$OUT/images.env.new"
+  mv "$OUT/images.env.new" "$OUT/images.env"
+  say "lab: images ready in $SECONDS s: ${stand_ins[*]:-none} as stand-ins${GRAFANA_IMAGE:+, grafana too}"
+  [ -n "$GRAFANA_IMAGE" ] || say "lab: Grafana is left out: its image cannot be pulled here, and no package registry has it"
+  [ -n "$shim" ] || say "lab: the slow-disk shim does not load into $KAFKA_IMAGE: faults use the real disk"
+}
+
+engine_runs || die "no Docker engine answers: lab/engine.sh up"
+case ${1:-} in
+"") main ;;
+optimizer)
+  mkdir -p "$CACHE"
+  exec 8>"$CACHE/images.lock"
+  flock 8
+  optimizer_image
+  ;;
+*) die "usage: lab/images.sh [optimizer]" ;;
+esac
