@@ -6,6 +6,7 @@
 //! Invariant: the only method that can change a cluster is [`Kafka::alter_broker_config`].
 
 mod error;
+pub mod wire;
 mod words;
 
 use std::sync::Arc;

@@ -1,0 +1,52 @@
+//! One request and what its answer means, without a connection.
+
+use kafka_protocol::protocol::{Request, StrBytes};
+
+use super::codes;
+use crate::kafka::Api;
+
+/// One kind of request. Implementations are pure: they make the codec's request, and put its answer
+/// into the seam's words.
+pub(super) trait Call: Sync {
+    /// Under which name it is counted and reported.
+    const API: Api;
+    /// The codec's request.
+    type Wire: Request;
+    /// The seam's answer.
+    type Answer;
+
+    /// The request, as the version agreed on wants it.
+    fn request(&self, version: i16) -> Self::Wire;
+
+    /// What the answer means.
+    fn read(&self, answer: <Self::Wire as Request>::Response) -> Result<Self::Answer, Objection>;
+}
+
+/// Why an answer holds nothing.
+#[derive(Debug)]
+pub(super) enum Objection {
+    /// The broker says no.
+    Refused {
+        /// Kafka's error code.
+        code: i16,
+        /// The broker's own words.
+        message: Option<String>,
+    },
+    /// The answer does not belong to the question.
+    Nonsense(String),
+}
+
+/// Ends the reading of an answer that is an error as a whole.
+pub(super) fn refuse(code: i16, message: Option<&StrBytes>) -> Result<(), Objection> {
+    if code == codes::NONE {
+        return Ok(());
+    }
+    // Some answers carry an empty message instead of none.
+    let message = message.filter(|it| !it.is_empty()).map(ToString::to_string);
+    Err(Objection::Refused { code, message })
+}
+
+/// A text of ours for the codec.
+pub(super) fn text(it: &str) -> StrBytes {
+    StrBytes::from_string(it.to_owned())
+}

@@ -1,0 +1,305 @@
+//! One connection to one broker: opened with `ApiVersions`, then any number of requests in flight.
+//!
+//! A single task owns the socket and both directions. Kafka answers in the order of the requests,
+//! so an answer belongs to the oldest request or the stream is broken.
+//!
+//! Invariant: requests are written in the order in which they wait for answers.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI32, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use kafka_protocol::{messages::ApiVersionsRequest, protocol::Request};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    sync::{mpsc, oneshot},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    Common, codes, frame,
+    options::UNSENT_MAX,
+    stream::{self, Stream},
+    versions::Versions,
+};
+use crate::{clock::SharedClock, kafka::Api, kafka::RequestFault};
+
+/// The version of `ApiVersions` that every broker since 2.4 answers.
+const API_VERSIONS: i16 = 3;
+
+/// How often a connection looks, once the process is stopping, whether its last answer has come.
+const IDLE_CHECK: Duration = Duration::from_millis(50);
+
+/// Why a connection can carry no more requests.
+#[derive(Clone, Debug)]
+pub(super) enum Ending {
+    /// The stream ended or failed.
+    Broken(io::ErrorKind, String),
+    /// The other side does not speak Kafka, or not as it should.
+    Nonsense(String),
+}
+
+impl From<io::Error> for Ending {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error.kind(), error.to_string())
+    }
+}
+
+impl From<frame::Unread> for Ending {
+    fn from(unread: frame::Unread) -> Self {
+        match unread {
+            frame::Unread::Broken(error) => error.into(),
+            frame::Unread::Nonsense(problem) => Self::Nonsense(problem),
+        }
+    }
+}
+
+impl Ending {
+    /// As an error of the system, for a connection that was never open.
+    pub(super) fn into_io(self) -> io::Error {
+        match self {
+            Self::Broken(kind, text) => io::Error::new(kind, text),
+            Self::Nonsense(problem) => io::Error::new(io::ErrorKind::InvalidData, problem),
+        }
+    }
+
+    const fn fault(&self) -> RequestFault {
+        match self {
+            Self::Broken(..) => RequestFault::Connection,
+            Self::Nonsense(_) => RequestFault::Protocol,
+        }
+    }
+}
+
+/// An open connection. The socket is closed when the last holder lets go.
+#[derive(Debug)]
+pub(super) struct Connection {
+    lane: Arc<Lane>,
+    unsent: mpsc::Sender<Bytes>,
+    versions: Versions,
+    client_id: String,
+    next_correlation: AtomicI32,
+    retired: AtomicBool,
+    _open: DropGuard,
+}
+
+/// What the callers and the task share.
+#[derive(Debug, Default)]
+struct Lane(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Oldest first. A caller that gave up leaves its place, so that its late answer is known.
+    answers: VecDeque<(i32, oneshot::Sender<Bytes>)>,
+    ended: Option<Ending>,
+}
+
+impl Connection {
+    /// Connects and learns what the broker speaks.
+    pub(super) async fn open(common: &Common, address: &str) -> Result<Self, Ending> {
+        let stream = stream::dial(address).await?;
+        let mut connection = Self::over(common, stream);
+        common.counts.sent(Api::ApiVersions);
+        let learnt = connection.learn().await;
+        connection.versions =
+            learnt.inspect_err(|ending| common.counts.failed(Api::ApiVersions, ending.fault()))?;
+        Ok(connection)
+    }
+
+    fn over(common: &Common, stream: impl Stream) -> Self {
+        let lane = Arc::new(Lane::default());
+        let open = CancellationToken::new();
+        let (unsent, frames) = mpsc::channel(UNSENT_MAX);
+        let task = Task {
+            lane: Arc::clone(&lane),
+            open: open.clone(),
+            stopping: common.tasks.stopping(),
+            clock: Arc::clone(&common.clock),
+        };
+        common.tasks.start_short("kafka connection", task.run(stream, frames));
+        Self {
+            lane,
+            unsent,
+            versions: Versions::default(),
+            client_id: common.options.client_id.clone(),
+            next_correlation: AtomicI32::new(1),
+            retired: AtomicBool::new(false),
+            _open: open.drop_guard(),
+        }
+    }
+
+    async fn learn(&self) -> Result<Versions, Ending> {
+        let request = ApiVersionsRequest::default()
+            .with_client_software_name(super::call::text(env!("CARGO_PKG_NAME")))
+            .with_client_software_version(super::call::text(env!("CARGO_PKG_VERSION")));
+        let frame = self.exchange(&request, API_VERSIONS).await?;
+        // The error code comes first in every version; a broker that does not know ours answers in
+        // version 0, whatever was asked.
+        let error = frame.get(4..6).map(|it| i16::from_be_bytes([it[0], it[1]]));
+        let answer = if error == Some(codes::UNSUPPORTED_VERSION) {
+            let frame = self.exchange(&ApiVersionsRequest::default(), 0).await?;
+            frame::decode::<ApiVersionsRequest>(frame, 0)
+        } else {
+            frame::decode::<ApiVersionsRequest>(frame, API_VERSIONS)
+        };
+        let answer = answer.map_err(|it| Ending::Nonsense(format!("ApiVersions: {it}")))?;
+        if answer.error_code != codes::NONE {
+            return Err(Ending::Nonsense(format!("ApiVersions: error {}", answer.error_code)));
+        }
+        Ok(Versions::from_answer(&answer))
+    }
+
+    /// What both ends speak.
+    pub(super) const fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    /// Whether new requests may go on it.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.retired.load(Ordering::Relaxed) && self.lane.lock().ended.is_none()
+    }
+
+    /// Takes no new requests; those under way keep their own deadlines.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends `request` and waits for its frame. The deadline is the caller's.
+    pub(super) async fn exchange<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+    ) -> Result<Bytes, Ending> {
+        let correlation = self.next_correlation.fetch_add(1, Ordering::Relaxed);
+        let frame = frame::encode(request, version, correlation, &self.client_id)
+            .map_err(Ending::Nonsense)?;
+        let (answer, answered) = oneshot::channel();
+        let Ok(place) = self.unsent.reserve().await else { return Err(self.lane.ending()) };
+        self.lane.enter(correlation, answer, || place.send(frame))?;
+        answered.await.map_err(|_| self.lane.ending())
+    }
+}
+
+impl Lane {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the queue and sends, as one: the order of both must be the same.
+    fn enter(
+        &self,
+        correlation: i32,
+        answer: oneshot::Sender<Bytes>,
+        send: impl FnOnce(),
+    ) -> Result<(), Ending> {
+        let mut waiting = self.lock();
+        if let Some(ending) = &waiting.ended {
+            return Err(ending.clone());
+        }
+        waiting.answers.push_back((correlation, answer));
+        send();
+        Ok(())
+    }
+
+    /// Hands a frame to the oldest waiting request.
+    fn deliver(&self, frame: Bytes) -> Result<(), Ending> {
+        let Some((correlation, answer)) = self.lock().answers.pop_front() else {
+            return Err(Ending::Nonsense("an answer that nobody asked for".to_owned()));
+        };
+        let got = frame::correlation(&frame);
+        if got != Some(correlation) {
+            let problem = format!("an answer to request {got:?} instead of {correlation}");
+            self.end(Ending::Nonsense(problem.clone()));
+            return Err(Ending::Nonsense(problem));
+        }
+        // Nobody listens any more when the caller's deadline has passed: its answer is dropped.
+        drop(answer.send(frame));
+        Ok(())
+    }
+
+    /// Refuses new requests and lets go of those that wait. The first reason stays.
+    fn end(&self, ending: Ending) {
+        let mut waiting = self.lock();
+        waiting.ended.get_or_insert(ending);
+        waiting.answers.clear();
+    }
+
+    fn ending(&self) -> Ending {
+        let closed = || Ending::Broken(io::ErrorKind::NotConnected, "closed".to_owned());
+        self.lock().ended.clone().unwrap_or_else(closed)
+    }
+
+    /// Ends an unused connection. Requests that come later open another one.
+    fn end_if_idle(&self) -> bool {
+        let mut waiting = self.lock();
+        let idle = waiting.answers.iter().all(|(_, answer)| answer.is_closed());
+        if idle {
+            let stopping = || Ending::Broken(io::ErrorKind::NotConnected, "stopping".to_owned());
+            waiting.ended.get_or_insert_with(stopping);
+        }
+        idle
+    }
+}
+
+/// The owner of the socket.
+struct Task {
+    lane: Arc<Lane>,
+    /// Cancelled when nobody holds the connection any more.
+    open: CancellationToken,
+    stopping: CancellationToken,
+    clock: SharedClock,
+}
+
+impl Task {
+    async fn run(self, stream: impl Stream, frames: mpsc::Receiver<Bytes>) {
+        let (reader, writer) = tokio::io::split(stream);
+        let ending = tokio::select! {
+            ending = receive(reader, &self.lane) => ending,
+            ending = send(writer, frames) => ending,
+            () = self.open.cancelled() => closed(),
+            () = self.unused() => closed(),
+        };
+        self.lane.end(ending);
+    }
+
+    /// Shutdown waits for this task, and a step in hand may still need the connection: so it ends
+    /// once the process is stopping *and* nothing is under way.
+    async fn unused(&self) {
+        self.stopping.cancelled().await;
+        while !self.lane.end_if_idle() {
+            self.clock.sleep(IDLE_CHECK).await;
+        }
+    }
+}
+
+fn closed() -> Ending {
+    Ending::Broken(io::ErrorKind::NotConnected, "closed".to_owned())
+}
+
+async fn receive(mut reader: impl AsyncRead + Unpin, lane: &Lane) -> Ending {
+    loop {
+        let delivered = match frame::read(&mut reader).await {
+            Ok(frame) => lane.deliver(frame),
+            Err(unread) => Err(unread.into()),
+        };
+        if let Err(ending) = delivered {
+            return ending;
+        }
+    }
+}
+
+async fn send(mut writer: impl AsyncWrite + Unpin, mut frames: mpsc::Receiver<Bytes>) -> Ending {
+    while let Some(frame) = frames.recv().await {
+        if let Err(error) = writer.write_all(&frame).await {
+            return error.into();
+        }
+    }
+    closed()
+}

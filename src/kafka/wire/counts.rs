@@ -1,0 +1,56 @@
+//! Requests sent and failed, by API.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::kafka::{Api, RequestCount, RequestFault};
+
+/// Counters of one cluster.
+#[derive(Debug)]
+pub(super) struct Counts(Vec<Row>);
+
+#[derive(Debug)]
+struct Row {
+    api: Api,
+    sent: AtomicU64,
+    /// In the order of `RequestFault::ALL`.
+    failed: Vec<AtomicU64>,
+}
+
+impl Counts {
+    pub(super) fn new() -> Self {
+        let row = |api: &Api| Row {
+            api: *api,
+            sent: AtomicU64::new(0),
+            failed: RequestFault::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+        };
+        Self(Api::ALL.iter().map(row).collect())
+    }
+
+    pub(super) fn sent(&self, api: Api) {
+        for row in self.0.iter().filter(|it| it.api == api) {
+            row.sent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn failed(&self, api: Api, fault: RequestFault) {
+        for row in self.0.iter().filter(|it| it.api == api) {
+            for (_, count) in
+                RequestFault::ALL.iter().zip(&row.failed).filter(|(it, _)| **it == fault)
+            {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn read(&self) -> Vec<RequestCount> {
+        let load = |it: &AtomicU64| it.load(Ordering::Relaxed);
+        self.0
+            .iter()
+            .map(|row| RequestCount {
+                api: row.api,
+                sent: load(&row.sent),
+                failed: row.failed.iter().map(load).collect(),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,180 @@
+//! The Kafka protocol's control plane, over the codec of the `kafka-protocol` crate.
+//!
+//! [`requests`] says what is asked and what an answer means, without a socket; [`cluster`] knows who
+//! to ask, [`peer`] keeps one connection per address, [`connection`] carries requests. Nothing here
+//! retries; only a call that may go to any broker asks the next one when the first is silent.
+//!
+//! Invariant: no record is ever read or written here.
+//! Invariant: a call ends within its deadline, whatever the broker does.
+
+mod call;
+mod cluster;
+mod codes;
+mod connection;
+mod counts;
+mod frame;
+mod options;
+mod peer;
+mod requests;
+mod stream;
+mod versions;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+pub use options::WireOptions;
+
+use crate::{
+    clock::SharedClock,
+    kafka::{
+        BrokerConfig, ConfigChange, Edge, GroupDescription, GroupListing, GroupOffsets, Kafka,
+        KafkaError, LogDir, PartitionEdge, Quorum, RequestCount, Topology, WriteMode,
+    },
+    model::{BrokerId, GroupName, TopicName, TopicPartition, Uptime},
+    shutdown::Tasks,
+};
+use cluster::Cluster;
+use counts::Counts;
+use options::CONFIG_RESOURCES_MAX;
+
+/// What every part of the adapter needs.
+struct Common {
+    options: WireOptions,
+    clock: SharedClock,
+    tasks: Tasks,
+    counts: Counts,
+}
+
+impl std::fmt::Debug for Common {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Common").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Common {
+    /// When a call that begins now must have ended.
+    fn deadline(&self) -> Uptime {
+        Uptime(self.clock.uptime().0.saturating_add(self.options.request_timeout))
+    }
+
+    /// What `work` comes to, if it does before the deadline.
+    async fn within<T>(&self, deadline: Uptime, work: impl Future<Output = T>) -> Option<T> {
+        let left = deadline.0.saturating_sub(self.clock.uptime().0);
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.clock.sleep(left) => None,
+        }
+    }
+}
+
+/// One Kafka cluster, reached over the network.
+#[derive(Debug)]
+pub struct Wire {
+    common: Arc<Common>,
+    cluster: Cluster,
+}
+
+impl Wire {
+    /// Connects to nothing yet: the first call does.
+    pub fn new(options: WireOptions, clock: SharedClock, tasks: Tasks) -> Self {
+        let common = Arc::new(Common { options, clock, tasks, counts: Counts::new() });
+        Self { cluster: Cluster::new(Arc::clone(&common)), common }
+    }
+
+    fn request_timeout(&self) -> Duration {
+        self.common.options.request_timeout
+    }
+}
+
+#[async_trait]
+impl Kafka for Wire {
+    async fn topology(&self) -> Result<Topology, KafkaError> {
+        let topology = self.cluster.ask_any(&requests::WholeTopology).await?;
+        self.cluster.learn(&topology.brokers);
+        Ok(topology)
+    }
+
+    async fn offsets(
+        &self,
+        broker: BrokerId,
+        edge: Edge,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<PartitionEdge>, KafkaError> {
+        self.cluster.ask(broker, &requests::Offsets { edge, partitions }).await
+    }
+
+    async fn groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError> {
+        self.cluster.ask(broker, &requests::Groups).await
+    }
+
+    async fn describe_groups(
+        &self,
+        broker: BrokerId,
+        groups: &[GroupName],
+    ) -> Result<Vec<GroupDescription>, KafkaError> {
+        self.cluster.ask(broker, &requests::DescribeGroups(groups)).await
+    }
+
+    async fn committed(
+        &self,
+        broker: BrokerId,
+        groups: &[GroupName],
+    ) -> Result<Vec<GroupOffsets>, KafkaError> {
+        use requests::Committed;
+        let peer = self.cluster.broker(broker).await?;
+        if Committed::MANY_GROUPS_SINCE <= peer.version::<Committed<'_>>().await? {
+            return peer.ask(&Committed(groups)).await;
+        }
+        let mut offsets = Vec::with_capacity(groups.len());
+        for group in groups.chunks(1) {
+            offsets.extend(peer.ask(&Committed(group)).await?);
+        }
+        Ok(offsets)
+    }
+
+    async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError> {
+        self.cluster.ask(broker, &requests::LogDirs).await
+    }
+
+    async fn broker_config(
+        &self,
+        broker: BrokerId,
+        keys: &[&str],
+    ) -> Result<BrokerConfig, KafkaError> {
+        self.cluster.ask(broker, &requests::BrokerConfiguration { broker, keys }).await
+    }
+
+    async fn min_insync_replicas(
+        &self,
+        topics: &[TopicName],
+    ) -> Result<Vec<(TopicName, u32)>, KafkaError> {
+        let mut found = Vec::with_capacity(topics.len());
+        for topics in topics.chunks(CONFIG_RESOURCES_MAX) {
+            found.extend(self.cluster.ask_any(&requests::MinInsyncReplicas(topics)).await?);
+        }
+        Ok(found)
+    }
+
+    async fn quorum(&self) -> Result<Quorum, KafkaError> {
+        self.cluster.ask_any(&requests::DescribeQuorum).await
+    }
+
+    async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError> {
+        self.cluster.ask_any(&requests::Reassignments { timeout: self.request_timeout() }).await
+    }
+
+    async fn alter_broker_config(
+        &self,
+        broker: BrokerId,
+        changes: &[ConfigChange],
+        mode: WriteMode,
+    ) -> Result<(), KafkaError> {
+        self.cluster.ask(broker, &requests::AlterBroker { broker, changes, mode }).await
+    }
+
+    fn request_counts(&self) -> Vec<RequestCount> {
+        self.common.counts.read()
+    }
+}

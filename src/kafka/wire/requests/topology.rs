@@ -1,0 +1,104 @@
+//! Metadata: brokers, topics, partitions.
+
+use kafka_protocol::messages::{
+    self, MetadataRequest, MetadataResponse,
+    metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
+};
+
+use super::super::{
+    call::{Call, Objection, refuse},
+    codes,
+};
+use crate::{
+    kafka::{Api, Broker, Partition, Topic, Topology},
+    model::{BrokerId, TopicName},
+};
+
+/// Brokers and all topics.
+pub(in super::super) struct WholeTopology;
+
+/// Brokers alone.
+pub(in super::super) struct Brokers;
+
+impl Call for WholeTopology {
+    const API: Api = Api::Metadata;
+    type Wire = MetadataRequest;
+    type Answer = Topology;
+
+    fn request(&self, _version: i16) -> MetadataRequest {
+        MetadataRequest::default().with_topics(None).with_allow_auto_topic_creation(false)
+    }
+
+    fn read(&self, answer: MetadataResponse) -> Result<Topology, Objection> {
+        refuse(answer.error_code, None)?;
+        let mut topology = Topology {
+            cluster_id: answer.cluster_id.as_ref().map(ToString::to_string),
+            controller: BrokerId::from_wire(answer.controller_id.0),
+            brokers: brokers(&answer.brokers)?,
+            ..Topology::default()
+        };
+        for topic in answer.topics {
+            let Some(name) = &topic.name else { continue };
+            let name = TopicName::new(name.as_str());
+            if topic.error_code == codes::NONE {
+                topology.topics.push(read_topic(name, &topic));
+            } else {
+                topology.unreadable.push(name);
+            }
+        }
+        topology.topics.sort_by(|a, b| a.name.cmp(&b.name));
+        topology.unreadable.sort();
+        Ok(topology)
+    }
+}
+
+impl Call for Brokers {
+    const API: Api = Api::Metadata;
+    type Wire = MetadataRequest;
+    type Answer = Vec<Broker>;
+
+    fn request(&self, _version: i16) -> MetadataRequest {
+        let no_topics = Some(Vec::new());
+        MetadataRequest::default().with_topics(no_topics).with_allow_auto_topic_creation(false)
+    }
+
+    fn read(&self, answer: MetadataResponse) -> Result<Vec<Broker>, Objection> {
+        refuse(answer.error_code, None)?;
+        brokers(&answer.brokers)
+    }
+}
+
+fn brokers(listed: &[MetadataResponseBroker]) -> Result<Vec<Broker>, Objection> {
+    let mut brokers = listed.iter().map(broker).collect::<Result<Vec<_>, _>>()?;
+    brokers.sort_by_key(|it| it.id);
+    Ok(brokers)
+}
+
+fn broker(listed: &MetadataResponseBroker) -> Result<Broker, Objection> {
+    let id = BrokerId::from_wire(listed.node_id.0);
+    let (Some(id), Ok(port)) = (id, u16::try_from(listed.port)) else {
+        return Err(Objection::Nonsense(format!("a broker {listed:?}")));
+    };
+    let rack = listed.rack.as_ref().map(ToString::to_string);
+    Ok(Broker { id, host: listed.host.to_string(), port, rack })
+}
+
+fn read_topic(name: TopicName, topic: &MetadataResponseTopic) -> Topic {
+    let mut partitions: Vec<_> = topic.partitions.iter().map(partition).collect();
+    partitions.sort_by_key(|it| it.index);
+    Topic { name, id: topic.topic_id.as_u128(), internal: topic.is_internal, partitions }
+}
+
+/// A partition's own error says that it has no leader or that a replica is down, which its leader
+/// and its replicas say already.
+fn partition(listed: &MetadataResponsePartition) -> Partition {
+    let ids = |raw: &[messages::BrokerId]| {
+        raw.iter().filter_map(|it| BrokerId::from_wire(it.0)).collect()
+    };
+    Partition {
+        index: listed.partition_index,
+        leader: BrokerId::from_wire(listed.leader_id.0),
+        replicas: ids(&listed.replica_nodes),
+        isr: ids(&listed.isr_nodes),
+    }
+}

@@ -1,0 +1,4 @@
+//! Checks against a real cluster. Only the live part of the test script runs them (`live::`): they
+//! fail without one.
+
+mod wire;

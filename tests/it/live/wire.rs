@@ -1,0 +1,232 @@
+//! Every call of the Kafka adapter, against real brokers.
+//!
+//! Wants a cluster of three or more brokers with ids 1 to 3, `num.io.threads=8` in their files, at
+//! `KAFKA_OPTIMIZER_LIVE_BOOTSTRAP` (`host:port,host:port`).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kafka_optimizer::{
+    clock::SystemClock,
+    kafka::{
+        Api, ConfigChange, ConfigSource, Edge, Kafka, KafkaError, Topology, WriteMode,
+        wire::{Wire, WireOptions},
+    },
+    model::{BrokerId, GroupName, TopicName, TopicPartition},
+    shutdown::Tasks,
+};
+
+const KEY: &str = "num.io.threads";
+
+#[expect(clippy::disallowed_methods, reason = "the test script says where the cluster is")]
+fn bootstrap() -> Vec<String> {
+    let servers = std::env::var("KAFKA_OPTIMIZER_LIVE_BOOTSTRAP")
+        .expect("KAFKA_OPTIMIZER_LIVE_BOOTSTRAP must name a live cluster, as host:port,host:port");
+    servers.split(',').map(str::to_owned).collect()
+}
+
+fn wire() -> Wire {
+    let options = WireOptions {
+        bootstrap: bootstrap(),
+        request_timeout: Duration::from_secs(10),
+        client_id: "kafka-optimizer-tests".to_owned(),
+    };
+    Wire::new(options, Arc::new(SystemClock::new()), Tasks::default())
+}
+
+fn broker(id: i32) -> BrokerId {
+    BrokerId::from_wire(id).unwrap()
+}
+
+fn led_by(topology: &Topology, leader: BrokerId) -> Vec<TopicPartition> {
+    let mut led = Vec::new();
+    for topic in &topology.topics {
+        let ours = topic.partitions.iter().filter(|it| it.leader == Some(leader));
+        led.extend(
+            ours.map(|it| TopicPartition { topic: topic.name.clone(), partition: it.index }),
+        );
+    }
+    led
+}
+
+/// Polls broker 3 until its effective value is `want`: a success comes before it is applied.
+async fn wait_for(wire: &Wire, want: &str) {
+    for _ in 0..100 {
+        let config = wire.broker_config(broker(3), &[KEY]).await.unwrap();
+        if config.get(KEY).unwrap().effective.as_deref() == Some(want) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{KEY} of broker 3 never became {want}");
+}
+
+async fn alter(wire: &Wire, value: Option<&str>, mode: WriteMode) -> Result<(), KafkaError> {
+    let change = ConfigChange { key: KEY.to_owned(), value: value.map(str::to_owned) };
+    wire.alter_broker_config(broker(3), &[change], mode).await
+}
+
+#[tokio::test]
+async fn the_topology_names_brokers_and_partitions() {
+    let wire = wire();
+    let topology = wire.topology().await.unwrap();
+    assert!(3 <= topology.brokers.len(), "{:?}", topology.brokers);
+    assert!(topology.cluster_id.is_some() && topology.controller.is_some());
+    assert_eq!(topology.unreadable, []);
+    for topic in &topology.topics {
+        assert_ne!(topic.id, 0, "{}", topic.name);
+        assert!(!topic.partitions.is_empty(), "{}", topic.name);
+    }
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "this test measures the real time of real calls")]
+async fn a_round_trip_takes_milliseconds_on_an_open_connection() {
+    let wire = wire();
+    wire.topology().await.unwrap();
+    let began = Instant::now();
+    for _ in 0..100 {
+        wire.topology().await.unwrap();
+    }
+    let each = began.elapsed() / 100;
+    assert!(each < Duration::from_millis(100), "{each:?}");
+    let counts = wire.request_counts();
+    let handshakes = counts.iter().find(|it| it.api == Api::ApiVersions).unwrap();
+    assert_eq!(handshakes.sent, 1, "one connection carries them all");
+}
+
+#[tokio::test]
+async fn both_edges_are_read_of_every_partition_from_its_leader() {
+    let wire = wire();
+    let topology = wire.topology().await.unwrap();
+    for it in &topology.brokers {
+        let led = led_by(&topology, it.id);
+        let first = wire.offsets(it.id, Edge::First, &led).await.unwrap();
+        let last = wire.offsets(it.id, Edge::Last, &led).await.unwrap();
+        assert_eq!(first.len(), led.len());
+        assert_eq!(last.len(), led.len());
+        for (first, last) in first.iter().zip(&last) {
+            assert_eq!(first.at, last.at);
+            assert!(first.offset.unwrap() <= last.offset.unwrap(), "{first:?} {last:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_partition_asked_of_another_broker_has_no_offset() {
+    let wire = wire();
+    let topology = wire.topology().await.unwrap();
+    let topic = topology.topics.iter().find(|it| !it.partitions.is_empty()).expect("a topic");
+    let partition = &topic.partitions[0];
+    let other = topology.brokers.iter().find(|it| Some(it.id) != partition.leader).unwrap();
+    let at = TopicPartition { topic: topic.name.clone(), partition: partition.index };
+    let edges = wire.offsets(other.id, Edge::Last, &[at]).await.unwrap();
+    assert!(edges[0].offset.is_err(), "{edges:?}");
+}
+
+#[tokio::test]
+async fn groups_are_listed_described_and_their_commits_read() {
+    let wire = wire();
+    let topology = wire.topology().await.unwrap();
+    for it in &topology.brokers {
+        let listed = wire.groups(it.id).await.unwrap();
+        let names: Vec<GroupName> = listed.iter().map(|it| it.group.clone()).collect();
+        let described = wire.describe_groups(it.id, &names).await.unwrap();
+        assert_eq!(described.len(), names.len());
+        let committed = wire.committed(it.id, &names).await.unwrap();
+        assert_eq!(committed.len(), names.len());
+        for group in committed {
+            let offsets = group.offsets.unwrap();
+            assert!(offsets.iter().all(|it| it.offset.is_ok_and(|it| 0 <= it)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_does_not_exist_is_unknown_or_dead() {
+    let wire = wire();
+    wire.topology().await.unwrap();
+    let nobody = [GroupName::new("kafka-optimizer no such group")];
+    let described = wire.describe_groups(broker(1), &nobody).await.unwrap();
+    assert_eq!(described.len(), 1);
+    assert!(described[0].members.is_err(), "{described:?}");
+}
+
+#[tokio::test]
+async fn log_dirs_have_sizes() {
+    let wire = wire();
+    let dirs = wire.log_dirs(broker(1)).await.unwrap();
+    assert!(!dirs.is_empty());
+    for dir in dirs {
+        assert!(!dir.offline && dir.usable_bytes.unwrap() <= dir.total_bytes.unwrap(), "{dir:?}");
+    }
+}
+
+#[tokio::test]
+async fn min_insync_replicas_leaves_out_what_does_not_exist() {
+    let wire = wire();
+    let topology = wire.topology().await.unwrap();
+    let mut topics: Vec<TopicName> = topology.topics.iter().map(|it| it.name.clone()).collect();
+    topics.push(TopicName::new("kafka-optimizer-no-such-topic"));
+    let found = wire.min_insync_replicas(&topics).await.unwrap();
+    assert_eq!(found.len(), topics.len() - 1);
+    assert!(found.iter().all(|(_, it)| 1 <= *it));
+}
+
+#[tokio::test]
+async fn the_controllers_answer_through_a_broker() {
+    let wire = wire();
+    let quorum = wire.quorum().await.unwrap();
+    assert!(quorum.leader.is_some() && 0 < quorum.epoch, "{quorum:?}");
+    assert_eq!(wire.reassignments().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_exist_is_not_asked() {
+    let error = wire().log_dirs(broker(4_711)).await.unwrap_err();
+    assert!(matches!(error, KafkaError::UnknownBroker(it) if it == broker(4_711)), "{error}");
+}
+
+/// One test, because these steps share one key of one broker.
+#[tokio::test]
+async fn a_thread_count_is_rehearsed_written_read_back_and_deleted() {
+    let wire = wire();
+    alter(&wire, None, WriteMode::Write).await.unwrap();
+    wait_for(&wire, "8").await;
+
+    alter(&wire, Some("4"), WriteMode::ValidateOnly).await.unwrap();
+    let refused = alter(&wire, Some("17"), WriteMode::ValidateOnly).await.unwrap_err();
+    let words = refused.to_string();
+    assert!(
+        words.contains("value should not be greater than double the current value 8"),
+        "{words}"
+    );
+    assert!(!refused.outcome_is_unknown());
+    let config = wire.broker_config(broker(3), &[KEY]).await.unwrap();
+    assert_eq!(config.get(KEY).unwrap().stored(), None, "rehearsing stores nothing");
+
+    alter(&wire, Some("4"), WriteMode::Write).await.unwrap();
+    wait_for(&wire, "4").await;
+    let config = wire.broker_config(broker(3), &[KEY]).await.unwrap();
+    let entry = config.get(KEY).unwrap();
+    assert_eq!((entry.stored(), entry.at_start()), (Some("4"), Some("8")));
+    assert_eq!(entry.source, ConfigSource::DynamicBroker);
+    assert!(!entry.read_only);
+
+    let refused = alter(&wire, Some("1"), WriteMode::Write).await.unwrap_err().to_string();
+    assert!(refused.contains("value should be at least half the current value 4"), "{refused}");
+
+    alter(&wire, Some("8"), WriteMode::Write).await.unwrap();
+    wait_for(&wire, "8").await;
+    alter(&wire, None, WriteMode::Write).await.unwrap();
+    for _ in 0..100 {
+        let config = wire.broker_config(broker(3), &[KEY]).await.unwrap();
+        if config.get(KEY).unwrap().source == ConfigSource::Static {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the dynamic entry is still there");
+}
