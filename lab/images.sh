@@ -11,7 +11,7 @@ OFFICIAL_ALERTMANAGER=prom/alertmanager:v0.33.1
 OFFICIAL_NODE_EXPORTER=prom/node-exporter:v1.11.1
 OFFICIAL_GRAFANA=grafana/grafana:12.1.0
 
-OURS=kafka-optimizer-lab # prefix of the stand-ins' names
+OURS="kafka-optimizer-lab" # prefix of the stand-ins' names
 OUT=$TARGET/lab
 JAVA_MODULES=java.base,java.compiler,java.desktop,java.instrument,java.logging,java.management,java.management.rmi,java.naming,java.net.http,java.rmi,java.scripting,java.security.jgss,java.security.sasl,java.sql,java.xml,jdk.crypto.ec,jdk.httpserver,jdk.jcmd,jdk.management,jdk.management.agent,jdk.naming.dns,jdk.net,jdk.security.auth,jdk.unsupported,jdk.zipfs
 
@@ -98,7 +98,6 @@ tools_of() {
   done <"$1"
 }
 
-# The newest prepared part is awaited through files: see prepare below.
 kafka_image() {
   local base=$1 runtime=$2 libs=$3 tag dir
   tag=$OURS/kafka:4.3.1-$({ cat "$LAB"/images/kafka/{Dockerfile,pom.xml,tools.txt,bin/*,etc/*} && printf '%s %s' "$base" "${runtime##*/}"; } | content_id)
@@ -181,7 +180,8 @@ part() {
   (
     started=$SECONDS
     if "$@" >"$WORK/$name" 2>"$WORK/$name.log"; then
-      say "lab: $name ready ($((SECONDS - started)) s)" >&2
+      # What was there already needs no line.
+      [ $((SECONDS - started)) -lt 2 ] || say "lab: $name ready ($((SECONDS - started)) s)" >&2
     else
       sed 's/^/    /' "$WORK/$name.log" | tail -n 15 >&2
       exit 1
@@ -204,6 +204,8 @@ main() {
   mkdir -p "$CACHE" "$OUT"
   exec 8>"$CACHE/images.lock"
   flock 8 # the demo and the tests may come at the same time
+  # Once, and before anything runs beside it: it may ask.
+  need_commands jq:jq curl:curl
   WORK=$(mktemp -d "$CACHE/work.XXXXXX")
   trap 'rm -rf "$WORK"' EXIT
   declare -A PARTS=()

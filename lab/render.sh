@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# The same rules, routes and playbooks with other windows. Recorded names carry no window, so nothing else changes.
+# usage: lab/render.sh OUT_DIR plain|demo|test
+. "$(dirname "$0")/common.sh"
+
+out=${1:?usage: lab/render.sh OUT_DIR plain|demo|test}
+mode=${2:?usage: lab/render.sh OUT_DIR plain|demo|test}
+
+# window_table FILE SED_RULE...: rewrites a file in place, and fails where a rule found nothing to rewrite:
+# a renamed key must not leave a demo with a window of minutes.
+window_table() {
+  local file=$1 rule
+  shift
+  for rule in "$@"; do
+    sed -E "$rule" "$file" >"$file.new"
+    ! cmp -s "$file" "$file.new" || die "$file: nothing matches $rule"
+    mv "$file.new" "$file"
+  done
+}
+
+shorten() {
+  local rules
+  window_table "$out/prometheus/prometheus.yml" \
+    's/^( *scrape_interval:).*/\1 3s/' 's/^( *evaluation_interval:).*/\1 3s/'
+  for rules in "$out"/prometheus/rules/*.yml; do
+    sed -E -i -e 's/\[5m\]/[30s]/g' -e 's/^( *for:) .*/\1 30s/' -e 's/^( *interval:) .*/\1 3s/' "$rules"
+  done
+  window_table "$out/alertmanager/alertmanager.yml" \
+    's/^( *group_wait:).*/\1 1s/' 's/^( *group_interval:).*/\1 10s/' 's/^( *timeout:).*/\1 8s/'
+  window_table "$out/kafka-optimizer.yml" \
+    's/^( *collect_interval:).*/\1 3s/' 's/(scrape_interval:) *[0-9a-z]+/\1 3s/' \
+    's/^( *window:) .*/\1 30s/' 's/^( *baseline:) .*/\1 30s/' 's/^( *settle:) .*/\1 40s/' \
+    's/^( *observe:) .*/\1 30s/' 's/^( *cooldown:) .*/\1 60s/'
+}
+
+[ -d "$ROOT/prometheus" ] && [ -d "$ROOT/alertmanager" ] || die "no prometheus/ and alertmanager/ in $ROOT"
+rm -rf "$out"
+mkdir -p "$out"
+cp -r "$ROOT/prometheus" "$ROOT/alertmanager" "$out/"
+cp "$LAB/kafka-optimizer.yml" "$out/"
+case $mode in
+plain) ;;
+demo) shorten ;;
+test)
+  # What only the live tests need: an alert that a test fires by making a topic, the playbook that answers it, higher caps.
+  cp "$LAB"/test/rules/*.yml "$out/prometheus/rules/"
+  cat "$LAB/test/playbooks.yml" >>"$out/kafka-optimizer.yml"
+  shorten
+  window_table "$out/kafka-optimizer.yml" \
+    's/^( *runs_per_hour_max:).*/\1 1000/' 's/^( *runs_per_day_max:).*/\1 1000/' 's/^( *cooldown:).*/\1 1s/' 's/^( *shrink_pause:).*/\1 1s/'
+  ;;
+*) die "usage: lab/render.sh OUT_DIR plain|demo|test" ;;
+esac
+# The images' users differ from ours.
+chmod -R a+rX "$out"
