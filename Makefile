@@ -1,0 +1,35 @@
+# `make help` lists what there is. Each target is a script in lab/; CI calls `make test` and nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down up down test check rules effect lab-images
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+demo: ## break a real broker, watch the optimizer help, and take back what does not help (about 8 minutes)
+	@lab/demo.sh
+
+demo-down: ## remove everything that make demo made
+	@lab/demo-down.sh
+
+up: ## start the stack with the windows as shipped, to look around in
+	@lab/up.sh up
+
+down: ## remove what make up started
+	@lab/up.sh down
+
+test: ## every test, on a live cluster too; leaves nothing behind
+	@lab/test.sh
+
+check: ## what a commit must pass: format, lints, documentation
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --document-private-items
+
+rules: ## check and test what Prometheus and Alertmanager read
+	@lab/rules.sh
+
+effect: ## from stored webhook to 8 -> 16 threads in force on three brokers: the median of 10
+	@lab/effect.sh
+
+lab-images: ## get an engine and every image of the stack, nothing more
+	@lab/engine.sh up && lab/images.sh

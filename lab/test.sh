@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# make test: every test, the ones on a live cluster included. Prints each part's seconds; fails if any part fails.
+# Runs beside a demo, and leaves nothing behind but caches under target/.
+. "$(dirname "$0")/common.sh"
+
+LOGS=$TARGET/test
+FAILED=()
+BACKGROUND=()
+cd "$ROOT"
+mkdir -p "$LOGS"
+ENGINE_BEFORE=$("$LAB/engine.sh" status)
+export ENGINE_BEFORE LAB_IMAGES_READY=yes
+
+# part NAME COMMAND...: runs it, its output in a log; says how long it took, and shows the end of the log where it failed.
+part() {
+  local name=$1 begun=$SECONDS
+  shift
+  if "$@" >"$LOGS/$name.log" 2>&1; then
+    printf 'pass  %4d s  %s\n' $((SECONDS - begun)) "$name"
+  else
+    printf 'FAIL  %4d s  %s   (%s)\n' $((SECONDS - begun)) "$name" "${LOGS#"$ROOT"/}/$name.log"
+    tail -n 40 "$LOGS/$name.log" | sed 's/^/      | /'
+    return 1
+  fi
+}
+# beside NAME COMMAND...: the same in the background; its number is in BESIDE for `wait`.
+beside() {
+  part "$@" &
+  BESIDE=$!
+  BACKGROUND+=("$BESIDE")
+}
+failed() { FAILED+=("$1"); }
+
+at_exit() {
+  local code=$? pid
+  trap - EXIT
+  for pid in "${BACKGROUND[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait
+  "$LAB/test-stack.sh" down || code=1
+  left_behind || code=1
+  exit $code
+}
+trap at_exit EXIT
+trap 'exit 130' INT TERM
+
+# Whatever this run started must be gone.
+left_behind() {
+  local left=''
+  [ ! -d "$TARGET/live/slow" ] || rm -rf "$TARGET/live"
+  if engine_runs; then
+    left=$(for kind in 'ps -a' 'network ls' 'volume ls'; do
+      # shellcheck disable=SC2086
+      docker $kind -q --filter label=com.docker.compose.project=kafka-optimizer-test
+    done)
+    [ "$ENGINE_BEFORE" != none ] || "$LAB/engine.sh" down
+  fi
+  [ -z "$left" ] || {
+    say "left behind: $left" >&2
+    return 1
+  }
+}
+
+images() { "$LAB/engine.sh" up && "$LAB/images.sh"; }
+# --quiet: a log without progress bars. The tests are built here too, so that later parts only run.
+build() { cargo build --quiet && cargo test --quiet --no-run; }
+lints() {
+  cargo fmt --check &&
+    cargo clippy --quiet --all-targets -- -D warnings &&
+    RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --no-deps --document-private-items
+}
+unit_and_world() { cargo test --quiet --lib && cargo test --quiet --test it -- --skip live::; }
+live() {
+  set -a
+  # shellcheck disable=SC1091
+  . "$TARGET/live/env"
+  set +a
+  cargo test --test it live:: -- --test-threads=1 --nocapture
+}
+
+say "logs are in ${LOGS#"$ROOT"/}"
+beside images images
+images_pid=$BESIDE
+built=yes
+part build build || {
+  failed build
+  built=no
+}
+have_images=yes
+wait "$images_pid" || {
+  failed images
+  have_images=no
+}
+beside rules "$LAB/rules.sh"
+rules_pid=$BESIDE
+part lints lints || failed lints
+wait "$rules_pid" || failed rules
+if [ $built = yes ] && [ $have_images = yes ]; then
+  beside stack "$LAB/test-stack.sh" up
+  stack_pid=$BESIDE
+  part unit-and-world unit_and_world || failed unit-and-world
+  # Alone on the machine: these measure times.
+  if wait "$stack_pid"; then
+    part live live || failed live
+  else
+    failed stack
+  fi
+fi
+[ ${#FAILED[@]} = 0 ] || die "failed after $SECONDS s: ${FAILED[*]}"
+say "all tests passed in $SECONDS s"
