@@ -1,0 +1,21 @@
+# The image for a cluster of your own:  docker build -t kafka-optimizer .
+# The lab does not use it: it copies the binary that cargo already built (lab/images/optimizer/Dockerfile).
+FROM rust:1-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+# The dependencies alone, so that a change of ours does not build librdkafka and SQLite again.
+RUN mkdir -p src tests/it && echo 'fn main() {}' > src/main.rs && touch src/lib.rs tests/it/main.rs && \
+    cargo build --release --locked && rm -rf src tests
+COPY src src
+RUN mkdir -p tests/it && touch tests/it/main.rs src/main.rs src/lib.rs && cargo build --release --locked
+
+FROM debian:bookworm-slim
+RUN useradd --uid 65532 --no-create-home --shell /usr/sbin/nologin optimizer && \
+    mkdir -p /var/lib/kafka-optimizer /etc/kafka-optimizer && chown optimizer: /var/lib/kafka-optimizer
+COPY --from=build /src/target/release/kafka-optimizer /usr/local/bin/
+USER 65532:65532
+WORKDIR /var/lib/kafka-optimizer
+VOLUME /var/lib/kafka-optimizer
+EXPOSE 9308
+ENTRYPOINT ["/usr/local/bin/kafka-optimizer"]
+CMD ["serve", "--config.file=/etc/kafka-optimizer/kafka-optimizer.yml"]
