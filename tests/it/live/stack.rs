@@ -1,0 +1,145 @@
+//! The running stack, as the test script describes it in the environment.
+
+use std::{
+    process::{Command, Output},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// Addresses and paths of the stack.
+pub struct Stack {
+    pub prometheus: String,
+    pub optimizer: String,
+    pub bootstrap: String,
+    pub promtool: String,
+    pub token: String,
+    compose: String,
+    client: reqwest::Client,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test script says where the stack is")]
+pub fn variable(name: &str) -> String {
+    let name = format!("KAFKA_OPTIMIZER_LIVE_{name}");
+    std::env::var(&name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`"))
+}
+
+impl Stack {
+    pub fn new() -> Self {
+        let token = std::fs::read_to_string(variable("TOKEN_FILE")).unwrap();
+        // Whoever comes first installs it; the second time it is there.
+        let _installed_before = rustls::crypto::ring::default_provider().install_default();
+        Self {
+            prometheus: variable("PROMETHEUS"),
+            optimizer: variable("OPTIMIZER"),
+            bootstrap: variable("BOOTSTRAP"),
+            promtool: variable("PROMTOOL"),
+            compose: variable("COMPOSE"),
+            token: token.trim().to_owned(),
+            client: reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap(),
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> reqwest::Response {
+        self.client.get(format!("{}{path}", self.optimizer)).send().await.unwrap()
+    }
+
+    /// Posts as Alertmanager does.
+    pub async fn post(&self, path: &str, body: Vec<u8>) -> u16 {
+        self.post_as(path, body, ("application/json", &self.token)).await
+    }
+
+    pub async fn post_as(&self, path: &str, body: Vec<u8>, (kind, token): (&str, &str)) -> u16 {
+        let request = self.client.post(format!("{}{path}", self.optimizer)).body(body);
+        let request = request.header("content-type", kind).bearer_auth(token);
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    /// The series of an instant query; Prometheus must answer without warning.
+    pub async fn query(&self, query: &str) -> Vec<Value> {
+        let answer = self.try_query(query).await;
+        assert_eq!(answer["status"], "success", "{query}: {answer}");
+        for remark in ["warnings", "infos"] {
+            assert!(answer.get(remark).is_none(), "{query}: {answer}");
+        }
+        answer["data"]["result"].as_array().unwrap().clone()
+    }
+
+    async fn try_query(&self, query: &str) -> Value {
+        let url = format!("{}/api/v1/query", self.prometheus);
+        let answer = self.client.post(url).form(&[("query", query)]).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// The value of the one series of `query`.
+    pub async fn value(&self, query: &str) -> Option<f64> {
+        let series = self.query(query).await;
+        series.first()?["value"][1].as_str()?.parse().ok()
+    }
+
+    pub async fn runs(&self) -> Vec<Value> {
+        let answer: Value = self.get("/api/v1/runs?limit=200").await.json().await.unwrap();
+        answer["runs"].as_array().unwrap().clone()
+    }
+
+    pub async fn run(&self, id: u64) -> Value {
+        self.get(&format!("/api/v1/runs/{id}")).await.json().await.unwrap()
+    }
+
+    /// Runs the stack's own compose command.
+    pub fn compose(&self, args: &[&str]) -> Output {
+        Command::new(&self.compose).args(args).output().unwrap()
+    }
+
+    /// The same; it must succeed. Returns what it printed.
+    pub fn compose_ok(&self, args: &[&str]) -> String {
+        let done = self.compose(args);
+        let (out, err) =
+            (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        assert!(done.status.success(), "compose {args:?}: {out}{err}");
+        out.into_owned()
+    }
+
+    /// One of Kafka's own tools, inside broker 1.
+    pub fn kafka_tool(&self, tool: &str, args: &[&str]) -> String {
+        let tool = format!("/opt/kafka/bin/{tool}");
+        let mut all = vec!["exec", "-T", "-e", "KAFKA_OPTS=", "-e", "LD_PRELOAD="];
+        all.extend(["-e", "KAFKA_HEAP_OPTS=-Xmx192m", "kafka-1", &tool]);
+        all.extend(["--bootstrap-server", "kafka-1:9092"]);
+        all.extend(args);
+        self.compose_ok(&all)
+    }
+}
+
+/// Asks until there is an answer, at most `limit`.
+#[expect(clippy::disallowed_methods, reason = "a live test waits for real things")]
+pub async fn eventually<T, F>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = ask().await {
+            println!("    {what}: after {:.1} s", begun.elapsed().as_secs_f64());
+            return found;
+        }
+        assert!(begun.elapsed() < limit, "{what}: not within {limit:?}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// A notification as Alertmanager sends it, of alerts with these labels.
+pub fn notification(alerts: &[&[(&str, &str)]]) -> Vec<u8> {
+    let alerts: Vec<Value> = alerts
+        .iter()
+        .map(|labels| {
+            let labels: serde_json::Map<String, Value> =
+                labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+            serde_json::json!({
+                "status": "firing", "labels": labels, "annotations": {},
+                "startsAt": "2026-01-02T03:04:05Z", "endsAt": "0001-01-01T00:00:00Z",
+            })
+        })
+        .collect();
+    serde_json::to_vec(&serde_json::json!({"version": "4", "alerts": alerts})).unwrap()
+}

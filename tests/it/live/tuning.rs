@@ -1,0 +1,179 @@
+//! The loop on real brokers: an alert of the test's own rule, every broker from 8 to 16, a kill in the
+//! middle, and exactly the prior values back.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::stack::{Stack, eventually};
+
+const TOPIC: &str = "lab-tune-all";
+const ALERT: &str = "LabTuneAllBrokers";
+
+fn configured(stack: &Stack, broker: &str, key: &str) -> Option<String> {
+    let text = stack.kafka_tool(
+        "kafka-configs.sh",
+        &["--describe", "--entity-type", "brokers", "--entity-name", broker],
+    );
+    let start = format!("{key}=");
+    let line = text.lines().map(str::trim).find(|it| it.starts_with(&start))?;
+    line[start.len()..].split_whitespace().next().map(str::to_owned)
+}
+
+fn seconds(run: &Value, field: &str) -> f64 {
+    let text = run["timestamps"][field].as_str().or(run[field].as_str()).unwrap();
+    let time: jiff::Timestamp = text.parse().unwrap();
+    time.as_duration().as_secs_f64()
+}
+
+#[tokio::test]
+async fn a_cluster_alert_tunes_every_broker_within_a_second_and_survives_a_kill() {
+    let stack = Stack::new();
+    let load = stack.compose_ok(&[
+        "run",
+        "-d",
+        "--no-deps",
+        "load",
+        "load",
+        "produce",
+        "--kafka.server",
+        "kafka-1:9092",
+        "--topic",
+        "live-light",
+        "--partitions",
+        "6",
+        "--producers",
+        "6",
+        "--rate",
+        "60",
+        "--record-bytes",
+        "200",
+        "--acks",
+        "1",
+        "--pinned",
+        "--for",
+        "600s",
+    ]);
+    stack.kafka_tool(
+        "kafka-topics.sh",
+        &[
+            "--create",
+            "--if-not-exists",
+            "--topic",
+            "live-light",
+            "--partitions",
+            "6",
+            "--replication-factor",
+            "3",
+        ],
+    );
+    eventually("every broker takes records", Duration::from_secs(90), async || {
+        let flowing = stack.query("kafka:produce_requests:rate > 1").await;
+        (flowing.len() == 3).then_some(())
+    })
+    .await;
+    // The baseline looks back 30 s and wants six samples 3 s apart.
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    stack.kafka_tool(
+        "kafka-topics.sh",
+        &["--create", "--topic", TOPIC, "--partitions", "1", "--replication-factor", "3"],
+    );
+    let run = eventually("the run is under way", Duration::from_mins(2), async || {
+        let runs = stack.runs().await;
+        let ours = runs.into_iter().find(|it| it["cause"] == ALERT)?;
+        ["settling", "observing"].iter().any(|it| ours["state"] == *it).then_some(ours)
+    })
+    .await;
+    let id = run["id"].as_u64().unwrap();
+    let took = seconds(&run, "effective_at") - seconds(&run, "created_at");
+    println!("    stored webhook to 8 → 16 in force on three brokers: {:.0} ms", took * 1000.0);
+    for broker in ["1", "2", "3"] {
+        for key in ["num.io.threads", "num.network.threads"] {
+            assert_eq!(configured(&stack, broker, key).as_deref(), Some("16"), "{broker} {key}");
+        }
+    }
+    assert!(took < 1.0, "{took:.3} s");
+
+    stack.compose_ok(&["kill", "-s", "SIGKILL", "kafka-optimizer"]);
+    stack.compose_ok(&["up", "-d", "--no-deps", "--no-build", "kafka-optimizer"]);
+    eventually("back after the kill", Duration::from_mins(1), async || {
+        let url = format!("{}/-/ready", stack.optimizer);
+        reqwest::get(url).await.ok().filter(|it| it.status().is_success())
+    })
+    .await;
+    let ended = eventually("the run ends", Duration::from_mins(4), async || {
+        let run = stack.run(id).await;
+        (!run["ended_at"].is_null()).then_some(run)
+    })
+    .await;
+    println!("    verdict {}, {}", ended["verdict"], ended["state"]);
+    match ended["state"].as_str().unwrap() {
+        "kept" => assert_eq!(ended["verdict"], "improved"),
+        "rolled_back" => {
+            for broker in ["1", "2", "3"] {
+                for key in ["num.io.threads", "num.network.threads"] {
+                    assert_eq!(configured(&stack, broker, key), None, "{broker} {key}");
+                }
+            }
+        }
+        other => panic!("{other}: {ended:#}"),
+    }
+    let twice = stack.runs().await.iter().filter(|it| it["cause"] == ALERT).count();
+    assert_eq!(twice, 1, "the kill started the run again");
+    stack.kafka_tool("kafka-topics.sh", &["--delete", "--topic", TOPIC]);
+    drop_container(load.trim());
+}
+
+fn drop_container(id: &str) {
+    let done = std::process::Command::new("docker").args(["rm", "-f", id]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test]
+async fn i18_a_value_above_twice_the_static_one_is_detected_after_a_restart() {
+    let stack = Stack::new();
+    let alter = |value: &str| {
+        let set = format!("num.io.threads={value}");
+        stack.kafka_tool(
+            "kafka-configs.sh",
+            &["--alter", "--entity-type", "brokers", "--entity-name", "3", "--add-config", &set],
+        );
+    };
+    for value in ["16", "32"] {
+        alter(value);
+        eventually("in force", Duration::from_secs(30), async || {
+            let query = r#"kafka_broker_config_value{broker_id="3",key="num.io.threads"}"#;
+            (stack.value(query).await? == value.parse::<f64>().unwrap()).then_some(())
+        })
+        .await;
+    }
+    stack.compose_ok(&["restart", "kafka-3"]);
+    eventually("the detector is 0", Duration::from_mins(2), async || {
+        let query = r#"kafka_broker_config_applied{broker_id="3",key="num.io.threads"} == 0"#;
+        stack.value(query).await
+    })
+    .await;
+    eventually("KafkaBrokerConfigNotApplied fires", Duration::from_mins(2), async || {
+        let query =
+            r#"ALERTS{alertname="KafkaBrokerConfigNotApplied",alertstate="firing",broker_id="3"}"#;
+        stack.value(query).await
+    })
+    .await;
+    stack.kafka_tool(
+        "kafka-configs.sh",
+        &[
+            "--alter",
+            "--entity-type",
+            "brokers",
+            "--entity-name",
+            "3",
+            "--delete-config",
+            "num.io.threads",
+        ],
+    );
+    eventually("applied again", Duration::from_mins(1), async || {
+        let query = r#"kafka_broker_config_applied{broker_id="3",key="num.io.threads"} == 1"#;
+        stack.value(query).await
+    })
+    .await;
+}
