@@ -201,7 +201,9 @@ mod tests {
     fn leaves(value: &Value, at: &str, found: &mut Vec<(String, bool)>) {
         match value {
             // Free labels, not keys of ours.
-            Value::Mapping(_) if at.ends_with(".match") => found.push((at.to_owned(), true)),
+            Value::Mapping(_) if at.rsplit('.').next() == Some("match") => {
+                found.push((at.to_owned(), true));
+            }
             Value::Mapping(map) => {
                 for (key, value) in map {
                     let dot = if at.is_empty() { "" } else { "." };

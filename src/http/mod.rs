@@ -1,1 +1,67 @@
-//! To come.
+//! The HTTP side: metrics, health, the webhook, the API of runs.
+//!
+//! Sees channels, watches and plain data ([`State`]); starts nothing and decides nothing about
+//! clusters. Reading is open to everyone; whatever changes state asks for the token ([`speaker`]).
+
+mod body;
+mod pages;
+pub mod payload;
+mod refused;
+mod runs;
+mod serve;
+mod speaker;
+mod state;
+mod webhook;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{StatusCode, Uri},
+    middleware::{from_fn_with_state, map_response_with_state},
+    routing::{get, post},
+};
+
+pub use serve::{Limits, serve};
+pub use state::{About, Counts, Encoding, Pages, Pipeline, State};
+
+use body::Bodies;
+use refused::{Refused, RequestIds};
+
+/// What handlers share.
+struct Inner {
+    state: State,
+    bodies: Bodies,
+}
+
+/// All routes.
+pub fn router(state: State) -> Router {
+    let telemetry_path = state.about.telemetry_path.clone();
+    let inner = Arc::new(Inner { state, bodies: Bodies::new() });
+    let count = map_response_with_state(Arc::clone(&inner), webhook::count);
+    Router::new()
+        .route("/", get(pages::landing))
+        .route(&telemetry_path, get(pages::metrics))
+        .route("/-/healthy", get(pages::healthy))
+        .route("/-/ready", get(pages::ready))
+        .route("/api/v1/alerts", post(webhook::take).route_layer(count))
+        .route("/api/v1/runs", get(runs::list).post(runs::start))
+        .route("/api/v1/runs/{id}", get(runs::show))
+        .route("/api/v1/runs/{id}/rollback", post(runs::roll_back))
+        .route("/api/v1/runs/{id}/acknowledge", post(runs::acknowledge))
+        .route("/api/v1/quarantine/release", post(runs::release))
+        .route("/api/v1/pause", post(runs::pause))
+        .route("/api/v1/resume", post(runs::resume))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(RequestIds::new(), refused::finish))
+        .with_state(inner)
+}
+
+async fn no_such_path(uri: Uri) -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+}
+
+async fn no_such_method() -> Refused {
+    Refused::new(StatusCode::METHOD_NOT_ALLOWED, "this path is not used with that method")
+}

@@ -1,4 +1,5 @@
 //! The configuration file: what it means, and what a person reads when it is wrong.
+#![expect(clippy::panic, reason = "helpers of tests")]
 
 use std::{io, path::Path, time::Duration};
 
@@ -12,6 +13,7 @@ const REFERENCE: &str = include_str!("../../config/reference.yaml");
 const TOKEN: &str = "0123456789abcdef";
 
 /// Every token file holds [`TOKEN`] and a line's end.
+#[expect(clippy::unnecessary_wraps, reason = "a `TokenReader` may fail")]
 fn good_token(_: &Path) -> io::Result<TokenFile> {
     Ok(TokenFile { text: format!("{TOKEN}\n"), world_readable: false })
 }
@@ -50,7 +52,7 @@ fn check_syntax(text: &str, line: usize, wanted: &[&str]) {
 
 /// A file with one playbook, whose lines `extra` follow those that are required.
 fn with_playbook(extra: &str) -> String {
-    let extra: String = extra.lines().map(|it| format!("      {it}\n")).collect();
+    let extra = extra.replace('\n', "\n      ");
     format!(
         "clusters:
   - bootstrap_servers: [kafka-1:9092]
@@ -62,7 +64,8 @@ remediation:
       optimizer: {{tune_brokers: {{level: moderate}}}}
       objective: {{query: 'a{{broker_id=\"$broker_id\"}}', better: lower}}
       load: b
-{extra}"
+      {extra}
+"
     )
 }
 
@@ -121,8 +124,8 @@ fn a_playbook_is_read_as_it_is_written() {
     assert_eq!(parameters.rollout, Rollout::Together);
     assert_eq!(playbook.objective.better, Better::Lower);
     assert!((playbook.objective.at_least - 0.2).abs() < 1e-9);
-    assert_eq!(playbook.windows.settle, Duration::from_secs(60));
-    assert_eq!(playbook.windows.cooldown, Duration::from_secs(5400));
+    assert_eq!(playbook.windows.settle, Duration::from_mins(1));
+    assert_eq!(playbook.windows.cooldown, Duration::from_mins(90));
     assert_eq!(playbook.guards[0].to_string(), "max(c)");
     assert_eq!((playbook.attempts_max, playbook.keep_neutral), (2, true));
 }

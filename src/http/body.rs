@@ -1,0 +1,130 @@
+//! Reads bodies within limits: of one body, of all bodies at once, and of time.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::BodyDataStream,
+    extract::Request,
+    http::{HeaderMap, StatusCode, header},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::refused::Refused;
+
+/// 10,000 alerts of a large cluster are 6 MiB (I3).
+pub(super) const BODY_BYTES_MAX: usize = 16 << 20;
+/// Of a body that is too large this much is thrown away, so that its sender reads the answer instead of
+/// a broken connection, which Alertmanager would retry.
+const DISCARD_BYTES_MAX: usize = 64 << 20;
+/// What all bodies in hand may take together: small ones hardly count, and eight of the largest fit.
+const BUDGET_KIB: usize = 128 << 10;
+/// A small body is counted as this much.
+const BODY_KIB_MIN: usize = 64;
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a body waits for others to be done. Then 503: the sender tries again.
+const BUDGET_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The memory that bodies may take.
+#[derive(Clone, Debug)]
+pub(super) struct Bodies(Arc<Semaphore>);
+
+/// A body. Its memory is counted until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) bytes: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Bodies {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(BUDGET_KIB)))
+    }
+
+    /// Reads the whole body.
+    pub(super) async fn read(&self, request: Request) -> Result<Held, Refused> {
+        let announced = announced(request.headers());
+        let permit = self.reserve(announced.unwrap_or(BODY_BYTES_MAX)).await?;
+        let stream = request.into_body().into_data_stream();
+        match tokio::time::timeout(READ_TIMEOUT, collect(stream)).await {
+            Ok(read) => Ok(Held { bytes: read?, _permit: permit }),
+            Err(_elapsed) => {
+                let advice = format!("the body did not arrive within {READ_TIMEOUT:?}");
+                Err(Refused::new(StatusCode::REQUEST_TIMEOUT, advice))
+            }
+        }
+    }
+
+    async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
+        let kib = (bytes.min(BODY_BYTES_MAX) >> 10).max(BODY_KIB_MIN);
+        let permits = u32::try_from(kib).unwrap_or(u32::MAX);
+        let reserving = Arc::clone(&self.0).acquire_many_owned(permits);
+        if let Ok(Ok(permit)) = tokio::time::timeout(BUDGET_WAIT_MAX, reserving).await {
+            return Ok(permit);
+        }
+        let advice = "too many large requests at once; try again";
+        Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, advice))
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn collect(mut stream: BodyDataStream) -> Result<Bytes, Refused> {
+    let mut body = BytesMut::new();
+    let mut total = 0_usize;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| {
+            Refused::because(StatusCode::BAD_REQUEST, "the body broke off", &error)
+        })?;
+        total = total.saturating_add(chunk.len());
+        if DISCARD_BYTES_MAX < total {
+            break;
+        }
+        if total <= BODY_BYTES_MAX {
+            body.extend_from_slice(&chunk);
+        } else {
+            body = BytesMut::new();
+        }
+    }
+    if BODY_BYTES_MAX < total {
+        let advice = format!("the body is larger than {} MiB", BODY_BYTES_MAX >> 20);
+        return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, advice));
+    }
+    Ok(body.freeze())
+}
+
+/// Reads JSON. An empty body stands for `{}`.
+pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    let text: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    serde_json::from_slice(text).map_err(|error| {
+        Refused::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_in_small_chunks_is_one_body() {
+        let chunks = futures_util::stream::iter(["{\"a\"", ":1}"].map(Ok::<_, std::io::Error>));
+        let request = Request::new(Body::from_stream(chunks));
+        let held = Bodies::new().read(request).await.unwrap();
+        assert_eq!(held.bytes, "{\"a\":1}");
+    }
+
+    #[tokio::test]
+    async fn what_is_held_is_given_back() {
+        let bodies = Bodies::new();
+        for _ in 0..20 {
+            let held = bodies.read(Request::new(Body::from("{}"))).await.unwrap();
+            drop(held);
+        }
+        assert_eq!(bodies.0.available_permits(), BUDGET_KIB);
+    }
+}

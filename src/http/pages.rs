@@ -1,0 +1,132 @@
+//! What is read: the metrics, whether the process is alive and ready, and where everything is.
+
+use std::{fmt::Write, sync::Arc};
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+};
+
+use super::{
+    Inner,
+    refused::Refused,
+    state::{About, Encoding},
+};
+
+/// Prometheus 3 fails a scrape without exactly this.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) async fn metrics(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Response {
+    let encoding = if accepts_gzip(&headers) { Encoding::Gzip } else { Encoding::Identity };
+    let body = inner.state.pages.page(encoding);
+    let kind = [(header::CONTENT_TYPE, TEXT_FORMAT), (header::VARY, "Accept-Encoding")];
+    match encoding {
+        Encoding::Identity => (kind, body).into_response(),
+        Encoding::Gzip => (kind, [(header::CONTENT_ENCODING, "gzip")], body).into_response(),
+    }
+}
+
+/// Whether the client takes gzip: named, or by `*`, and not at `q=0`.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|it| it.to_str().ok());
+    let mut any = false;
+    for (coding, wanted) in values.flat_map(|it| it.split(',')).map(coding) {
+        if coding.eq_ignore_ascii_case("gzip") {
+            return wanted;
+        }
+        any |= coding == "*" && wanted;
+    }
+    any
+}
+
+fn coding(text: &str) -> (&str, bool) {
+    let mut parts = text.split(';').map(str::trim);
+    let coding = parts.next().unwrap_or_default();
+    let quality = parts.find_map(|it| it.strip_prefix("q=")).map(str::parse::<f32>);
+    (coding, quality.is_none_or(|it| it.is_ok_and(|it| 0.0 < it)))
+}
+
+pub(super) async fn healthy() -> &'static str {
+    "kafka-optimizer is alive.\n"
+}
+
+pub(super) async fn ready(State(inner): State<Arc<Inner>>) -> Result<&'static str, Refused> {
+    if *inner.state.ready.borrow() {
+        Ok("kafka-optimizer is ready.\n")
+    } else {
+        let advice = "not ready: the first collection round has not been tried yet";
+        Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, advice))
+    }
+}
+
+pub(super) async fn landing(State(inner): State<Arc<Inner>>) -> Html<String> {
+    let paused = if inner.state.pipeline.paused() { "yes" } else { "no" };
+    Html(page(&inner.state.about, paused))
+}
+
+fn page(about: &About, paused: &str) -> String {
+    let metrics = escaped(&about.telemetry_path);
+    let clusters: Vec<String> = about.clusters.iter().map(|it| escaped(it.as_str())).collect();
+    let rows = [
+        ("Version", escaped(about.version)),
+        ("Clusters", clusters.join(", ")),
+        ("Mode", about.mode.to_string()),
+        ("Paused", paused.to_owned()),
+    ];
+    let links = [
+        (metrics.as_str(), "Metrics"),
+        ("/api/v1/runs", "Runs"),
+        ("/-/healthy", "Alive?"),
+        ("/-/ready", "Ready?"),
+    ];
+    let mut text = String::from(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>kafka-optimizer</title></head>\n\
+         <body>\n<h1>kafka-optimizer</h1>\n<table>\n",
+    );
+    for (name, value) in rows {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "<tr><th align=\"left\">{name}</th><td>{value}</td></tr>");
+    }
+    text.push_str("</table>\n<ul>\n");
+    for (path, name) in links {
+        let _infallible = writeln!(text, "<li><a href=\"{path}\">{name}</a></li>");
+    }
+    text.push_str("</ul>\n</body>\n</html>\n");
+    text
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn gzip_is_what_the_client_takes() {
+        for (value, gzip) in [
+            ("gzip", true),
+            ("deflate, gzip;q=0.5", true),
+            ("*", true),
+            ("GZIP", true),
+            ("identity", false),
+            ("gzip;q=0", false),
+            ("gzip; q=0, *", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+            assert_eq!(accepts_gzip(&headers), gzip, "{value:?}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn nothing_on_the_landing_page_is_markup_of_others() {
+        assert_eq!(escaped("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
+    }
+}

@@ -1,0 +1,163 @@
+//! `/api/v1/…`: what a person can see and order. Whatever changes state takes a [`Speaker`].
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    http::StatusCode,
+};
+use serde::Deserialize;
+
+use super::{
+    Inner, body,
+    payload::{
+        NothingPayload, OrderPayload, OrderedPayload, PausedPayload, ReleasePayload,
+        ReleasedPayload, RunDetailPayload, RunPayload, RunsPayload,
+    },
+    refused::Refused,
+    speaker::Speaker,
+};
+use crate::{
+    model::{BrokerId, ClusterName, RunId},
+    playbook::Level,
+    remedy::{Extent, Order},
+};
+
+const LIMIT_DEFAULT: u32 = 50;
+/// A month at the default caps, for several clusters.
+const LIMIT_MAX: u32 = 1000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    limit: Option<u32>,
+}
+
+pub(super) async fn list(
+    State(inner): State<Arc<Inner>>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<RunsPayload>, Refused> {
+    let advice = format!("the only parameter is limit, 1 to {LIMIT_MAX}");
+    let Ok(Query(ListQuery { limit })) = query else {
+        return Err(Refused::new(StatusCode::BAD_REQUEST, advice));
+    };
+    let limit = limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Refused::new(StatusCode::BAD_REQUEST, advice));
+    }
+    let runs = inner.state.pipeline.runs(limit).await?;
+    Ok(Json(RunsPayload { runs: runs.iter().map(RunPayload::from).collect() }))
+}
+
+pub(super) async fn show(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+) -> Result<Json<RunDetailPayload>, Refused> {
+    detail(&inner, run_id(&id)?).await.map(Json)
+}
+
+async fn detail(inner: &Inner, id: RunId) -> Result<RunDetailPayload, Refused> {
+    let detail = inner.state.pipeline.run(id).await?;
+    detail.as_ref().map(RunDetailPayload::from).ok_or_else(|| no_run(&id.to_string()))
+}
+
+pub(super) async fn start(
+    State(inner): State<Arc<Inner>>,
+    _speaker: Speaker,
+    request: Request,
+) -> Result<(StatusCode, Json<OrderedPayload>), Refused> {
+    let order = order(inner.read(request).await?)?;
+    let RunId(id) = inner.state.pipeline.order(order).await?;
+    Ok((StatusCode::ACCEPTED, Json(OrderedPayload { id })))
+}
+
+fn order(payload: OrderPayload) -> Result<Order, Refused> {
+    let level = Level::from_label(&payload.level).ok_or_else(|| {
+        let levels: Vec<&str> = Level::ALL.iter().map(|it| it.label()).collect();
+        let advice = format!("`{}` is not one of {}", payload.level, levels.join(", "));
+        Refused::new(StatusCode::BAD_REQUEST, advice)
+    })?;
+    let broker = match payload.broker {
+        None => None,
+        Some(raw) => Some(BrokerId::from_wire(raw).ok_or_else(|| {
+            Refused::new(StatusCode::BAD_REQUEST, format!("{raw} is not the id of a broker"))
+        })?),
+    };
+    let extent = if payload.rehearse { Extent::RehearseOnly } else { Extent::AsConfigured };
+    Ok(Order { cluster: payload.cluster.map(ClusterName::new), broker, level, extent })
+}
+
+pub(super) async fn roll_back(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    _speaker: Speaker,
+    request: Request,
+) -> Result<(StatusCode, Json<RunDetailPayload>), Refused> {
+    let id = run_id(&id)?;
+    let NothingPayload {} = inner.read(request).await?;
+    inner.state.pipeline.roll_back(id).await?;
+    Ok((StatusCode::ACCEPTED, Json(detail(&inner, id).await?)))
+}
+
+pub(super) async fn acknowledge(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    _speaker: Speaker,
+    request: Request,
+) -> Result<Json<RunDetailPayload>, Refused> {
+    let id = run_id(&id)?;
+    let NothingPayload {} = inner.read(request).await?;
+    inner.state.pipeline.acknowledge(id).await?;
+    detail(&inner, id).await.map(Json)
+}
+
+pub(super) async fn release(
+    State(inner): State<Arc<Inner>>,
+    _speaker: Speaker,
+    request: Request,
+) -> Result<Json<ReleasedPayload>, Refused> {
+    let ReleasePayload { cluster } = inner.read(request).await?;
+    let released = inner.state.pipeline.release(cluster.map(ClusterName::new)).await?;
+    Ok(Json(ReleasedPayload { released }))
+}
+
+pub(super) async fn pause(
+    State(inner): State<Arc<Inner>>,
+    _speaker: Speaker,
+    request: Request,
+) -> Result<Json<PausedPayload>, Refused> {
+    let NothingPayload {} = inner.read(request).await?;
+    inner.state.pipeline.pause().await.map_err(|error| pause_file(&error))?;
+    Ok(Json(PausedPayload { paused: true }))
+}
+
+pub(super) async fn resume(
+    State(inner): State<Arc<Inner>>,
+    _speaker: Speaker,
+    request: Request,
+) -> Result<Json<PausedPayload>, Refused> {
+    let NothingPayload {} = inner.read(request).await?;
+    inner.state.pipeline.resume().await.map_err(|error| pause_file(&error))?;
+    Ok(Json(PausedPayload { paused: false }))
+}
+
+impl Inner {
+    async fn read<T: serde::de::DeserializeOwned>(&self, request: Request) -> Result<T, Refused> {
+        let body = self.bodies.read(request).await?;
+        body::parse(&body.bytes)
+    }
+}
+
+fn pause_file(error: &std::io::Error) -> Refused {
+    let sender = "the pause file cannot be written; try again";
+    Refused::because(StatusCode::SERVICE_UNAVAILABLE, sender, error)
+}
+
+fn run_id(text: &str) -> Result<RunId, Refused> {
+    text.parse().map(RunId).map_err(|_| no_run(text))
+}
+
+fn no_run(id: &str) -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, format!("there is no run {id}"))
+}

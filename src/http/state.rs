@@ -1,0 +1,144 @@
+//! What the router is given: channels, watches, plain data. It knows no adapter and no store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::{
+    alert::Notification,
+    config::Secret,
+    model::{AlertOutcome, ClusterName, Mode, RunId},
+    remedy::{Order, Refusal, Remedy, Taken},
+    store::{RunDetail, RunRow, StoreError},
+};
+
+/// Everything a handler may use.
+#[derive(Clone)]
+pub struct State {
+    /// Takes alerts and orders.
+    pub pipeline: Arc<dyn Pipeline>,
+    /// The pages of metrics.
+    pub pages: Arc<dyn Pages>,
+    /// Counts what was answered.
+    pub counts: Arc<dyn Counts>,
+    /// Whether the first round has been tried; the store is open before anyone listens.
+    pub ready: watch::Receiver<bool>,
+    /// What whoever changes state must present; without it nobody may.
+    pub token: Option<Secret>,
+    /// What the landing page says.
+    pub about: About,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("about", &self.about).finish_non_exhaustive()
+    }
+}
+
+/// What does not change while the process lives.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// This program's version.
+    pub version: &'static str,
+    /// How far it may go.
+    pub mode: Mode,
+    /// The clusters it looks after.
+    pub clusters: Vec<ClusterName>,
+    /// Where the metrics are: `/metrics`, unless told otherwise.
+    pub telemetry_path: String,
+}
+
+/// How a page travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// As it is.
+    Identity,
+    /// Compressed.
+    Gzip,
+}
+
+/// Where the metrics come from. Called once per scrape; must not wait for anything.
+pub trait Pages: Send + Sync + 'static {
+    /// Ready bytes in text format 0.0.4, in the encoding asked for.
+    fn page(&self, encoding: Encoding) -> Bytes;
+}
+
+/// What is counted of the answers.
+pub trait Counts: Send + Sync + 'static {
+    /// The webhook was answered with this code.
+    fn webhook_answered(&self, code: u16);
+    /// So many alerts came to `outcome`.
+    fn alerts_taken(&self, outcome: AlertOutcome, count: u64);
+    /// Alertmanager had cut so many alerts off.
+    fn truncated_alerts(&self, count: u64);
+}
+
+/// The pipeline as seen from outside. [`Remedy`] is the one of the product.
+#[async_trait]
+pub trait Pipeline: Send + Sync + 'static {
+    /// See [`Remedy::take`].
+    async fn take(&self, notification: &Notification) -> Result<Taken, StoreError>;
+    /// See [`Remedy::runs`].
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError>;
+    /// See [`Remedy::run`].
+    async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError>;
+    /// See [`Remedy::order`].
+    async fn order(&self, order: Order) -> Result<RunId, Refusal>;
+    /// See [`Remedy::roll_back`].
+    async fn roll_back(&self, id: RunId) -> Result<(), Refusal>;
+    /// See [`Remedy::acknowledge`].
+    async fn acknowledge(&self, id: RunId) -> Result<(), Refusal>;
+    /// See [`Remedy::release`].
+    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal>;
+    /// See [`Remedy::pause`].
+    async fn pause(&self) -> Result<(), std::io::Error>;
+    /// See [`Remedy::resume`].
+    async fn resume(&self) -> Result<(), std::io::Error>;
+    /// See [`Remedy::paused`].
+    fn paused(&self) -> bool;
+}
+
+#[async_trait]
+impl Pipeline for Remedy {
+    async fn take(&self, notification: &Notification) -> Result<Taken, StoreError> {
+        Remedy::take(self, notification).await
+    }
+
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        Remedy::runs(self, limit).await
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
+        Remedy::run(self, id).await
+    }
+
+    async fn order(&self, order: Order) -> Result<RunId, Refusal> {
+        Remedy::order(self, order).await
+    }
+
+    async fn roll_back(&self, id: RunId) -> Result<(), Refusal> {
+        Remedy::roll_back(self, id).await
+    }
+
+    async fn acknowledge(&self, id: RunId) -> Result<(), Refusal> {
+        Remedy::acknowledge(self, id).await
+    }
+
+    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal> {
+        Remedy::release(self, cluster).await
+    }
+
+    async fn pause(&self) -> Result<(), std::io::Error> {
+        Remedy::pause(self).await
+    }
+
+    async fn resume(&self) -> Result<(), std::io::Error> {
+        Remedy::resume(self).await
+    }
+
+    fn paused(&self) -> bool {
+        Remedy::paused(self)
+    }
+}

@@ -1,0 +1,62 @@
+//! `POST /api/v1/alerts`: Alertmanager's webhook.
+//!
+//! Invariant (I2): 200 says that every alert of the notification is durable. What cannot be stored is
+//! answered with 503, which Alertmanager tries again.
+//! Invariant (I3): no run happens inside the request.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+
+use super::{Inner, payload::TakenPayload, refused::Refused, speaker::Speaker};
+use crate::alert::{NotANotification, Notification};
+
+/// Reading this much JSON takes less than a millisecond, which is less than another thread costs.
+const PARSE_INLINE_BYTES_MAX: usize = 64 << 10;
+
+pub(super) async fn take(
+    State(inner): State<Arc<Inner>>,
+    _speaker: Speaker,
+    request: Request,
+) -> Result<Json<TakenPayload>, Refused> {
+    let body = inner.bodies.read(request).await?;
+    let notification = parse(body.bytes.clone()).await?;
+    let taken = inner.state.pipeline.take(&notification).await?;
+
+    let counts = &inner.state.counts;
+    let mut answer = TakenPayload { truncated: notification.truncated, ..TakenPayload::default() };
+    for (outcome, count) in taken.outcomes {
+        counts.alerts_taken(outcome, count);
+        answer.alerts.insert(outcome.to_string(), count);
+    }
+    if 0 < notification.truncated {
+        counts.truncated_alerts(notification.truncated);
+    }
+    Ok(Json(answer))
+}
+
+async fn parse(body: Bytes) -> Result<Notification, Refused> {
+    let parsed = if body.len() <= PARSE_INLINE_BYTES_MAX {
+        Notification::parse(&body)
+    } else {
+        spawn_blocking(move || Notification::parse(&body)).await.map_err(|error| {
+            let sender = "the process is stopping; try again";
+            Refused::because(StatusCode::SERVICE_UNAVAILABLE, sender, &error)
+        })?
+    };
+    parsed
+        .map_err(|error: NotANotification| Refused::new(StatusCode::BAD_REQUEST, error.to_string()))
+}
+
+/// Every answer of the webhook is counted, refusals too.
+pub(super) async fn count(State(inner): State<Arc<Inner>>, response: Response) -> Response {
+    inner.state.counts.webhook_answered(response.status().as_u16());
+    response
+}

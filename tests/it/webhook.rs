@@ -1,0 +1,608 @@
+//! The HTTP side without a socket: the webhook's promises, who may speak, and what bad input gets. The
+//! last tests open a socket, to see connections end.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response, StatusCode, header},
+};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use kafka_optimizer::{
+    alert::Notification,
+    config::Secret,
+    http::{self, About, Counts, Encoding, Limits, Pages, Pipeline},
+    model::{
+        AlertOutcome, BrokerId, ClusterName, Hold, Mode, RunId, RunState, Trigger, Verdict, Wall,
+    },
+    playbook::OptimizerKind,
+    remedy::{Extent, Order, Refusal, Taken},
+    shutdown::Tasks,
+    store::{JournalLine, Objective, RunDetail, RunRow, StepRow, StepState, StoreError, Times},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+use tower::ServiceExt;
+
+const TOKEN: &str = "0123456789abcdef";
+const ALERT: &str = r#"{"version":"4","truncatedAlerts":2,"alerts":[{"status":"firing",
+    "labels":{"alertname":"A"},"startsAt":"2026-01-02T03:04:05Z"}]}"#;
+
+/// Takes everything, and keeps it.
+#[derive(Default)]
+pub(crate) struct Pipe {
+    pub(crate) taken: Mutex<Vec<Notification>>,
+    pub(crate) orders: Mutex<Vec<Order>>,
+    pub(crate) called: Mutex<Vec<String>>,
+    pub(crate) paused: AtomicBool,
+    /// The store cannot be written.
+    pub(crate) broken: AtomicBool,
+}
+
+impl Pipe {
+    fn note(&self, call: impl Into<String>) -> Result<(), StoreError> {
+        self.called.lock().unwrap().push(call.into());
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(StoreError {
+                doing: "store the alerts",
+                source: rusqlite::Error::InvalidQuery,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Pipeline for Pipe {
+    async fn take(&self, notification: &Notification) -> Result<Taken, StoreError> {
+        self.note("take")?;
+        self.taken.lock().unwrap().push(notification.clone());
+        let count = u64::try_from(notification.alerts.len()).unwrap();
+        Ok(Taken { outcomes: vec![(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)] })
+    }
+
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        self.note(format!("runs {limit}"))?;
+        Ok(vec![run()])
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
+        self.note(format!("run {id}"))?;
+        Ok((id == RunId(7)).then(detail))
+    }
+
+    async fn order(&self, order: Order) -> Result<RunId, Refusal> {
+        self.note("order")?;
+        if order.cluster.as_ref().is_some_and(|it| it.as_str() == "other") {
+            return Err(Refusal::NotFound("there is no cluster other".to_owned()));
+        }
+        self.orders.lock().unwrap().push(order);
+        Ok(RunId(7))
+    }
+
+    async fn roll_back(&self, id: RunId) -> Result<(), Refusal> {
+        self.note(format!("roll back {id}"))?;
+        if id == RunId(7) { Ok(()) } else { Err(Refusal::Conflict("it has ended".to_owned())) }
+    }
+
+    async fn acknowledge(&self, id: RunId) -> Result<(), Refusal> {
+        Ok(self.note(format!("acknowledge {id}"))?)
+    }
+
+    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal> {
+        self.note("release")?;
+        Ok(vec![format!("{cluster:?}")])
+    }
+
+    async fn pause(&self) -> Result<(), std::io::Error> {
+        self.note("pause").map_err(std::io::Error::other)?;
+        self.paused.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn resume(&self) -> Result<(), std::io::Error> {
+        self.note("resume").map_err(std::io::Error::other)?;
+        self.paused.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+}
+
+fn run() -> RunRow {
+    RunRow {
+        id: RunId(7),
+        cluster: ClusterName::new("main"),
+        playbook: "broker-threads".to_owned(),
+        optimizer: OptimizerKind::TuneBrokers,
+        target: "broker 1".to_owned(),
+        trigger: Trigger::Alert,
+        cause: "KafkaRequestHandlersSaturated".to_owned(),
+        attempt: 1,
+        state: RunState::Held,
+        hold: Some(Hold::Cooldown),
+        note: None,
+        verdict: Some(Verdict::Improved),
+        rollback_reason: None,
+        acknowledged: false,
+        times: Times { stored: Wall(1_767_323_045_006), ..Times::default() },
+    }
+}
+
+fn detail() -> RunDetail {
+    RunDetail {
+        run: run(),
+        steps: vec![StepRow {
+            index: 0,
+            wave: 0,
+            broker: BrokerId::from_wire(1).unwrap(),
+            key: "num.io.threads".to_owned(),
+            from: "8".to_owned(),
+            from_stored: None,
+            to: "16".to_owned(),
+            state: StepState::Applied,
+            at: Wall(1_767_323_045_006),
+        }],
+        objective: Objective {
+            query: "a".to_owned(),
+            baseline_median: Some(0.25),
+            effect: Some(f64::NAN),
+            ..Objective::default()
+        },
+        journal: vec![JournalLine {
+            at: Wall(0),
+            entry: "stored".to_owned(),
+            text: "<b>\"quotes\" {braces}</b>".to_owned(),
+        }],
+    }
+}
+
+#[derive(Default)]
+struct Witness {
+    codes: Mutex<Vec<u16>>,
+    alerts: Mutex<Vec<(AlertOutcome, u64)>>,
+    truncated: Mutex<u64>,
+}
+
+impl Counts for Witness {
+    fn webhook_answered(&self, code: u16) {
+        self.codes.lock().unwrap().push(code);
+    }
+
+    fn alerts_taken(&self, outcome: AlertOutcome, count: u64) {
+        self.alerts.lock().unwrap().push((outcome, count));
+    }
+
+    fn truncated_alerts(&self, count: u64) {
+        *self.truncated.lock().unwrap() += count;
+    }
+}
+
+struct Paper;
+
+impl Pages for Paper {
+    fn page(&self, encoding: Encoding) -> Bytes {
+        Bytes::from(format!("kafka_up 1 {encoding:?}\n"))
+    }
+}
+
+/// A router with everything around it in the test's hands.
+pub(crate) struct Front {
+    pub(crate) router: Router,
+    pub(crate) pipe: Arc<Pipe>,
+    witness: Arc<Witness>,
+    ready: watch::Sender<bool>,
+}
+
+pub(crate) fn front(token: Option<&str>) -> Front {
+    let (pipe, witness) = (Arc::<Pipe>::default(), Arc::<Witness>::default());
+    let (ready, is_ready) = watch::channel(false);
+    let router = http::router(http::State {
+        pipeline: pipe.clone(),
+        pages: Arc::new(Paper),
+        counts: witness.clone(),
+        ready: is_ready,
+        token: token.map(|it| Secret::new(it.to_owned())),
+        about: About {
+            version: "0.1.0",
+            mode: Mode::Rehearse,
+            clusters: vec![ClusterName::new("main")],
+            telemetry_path: "/metrics".to_owned(),
+        },
+    });
+    Front { router, pipe, witness, ready }
+}
+
+impl Front {
+    async fn send(&self, request: Request<Body>) -> (StatusCode, Response<Body>) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        (response.status(), response)
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let (status, response) = self.send(Request::get(path).body(Body::empty()).unwrap()).await;
+        (status, text(response).await)
+    }
+
+    /// As Alertmanager or the command line would.
+    async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, Value) {
+        let request = good(path).body(body.into()).unwrap();
+        let (status, response) = self.send(request).await;
+        (status, serde_json::from_str(&text(response).await).unwrap())
+    }
+}
+
+fn good(path: &str) -> axum::http::request::Builder {
+    Request::post(path)
+        .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
+        .header(header::CONTENT_TYPE, "application/json")
+}
+
+async fn text(response: Response<Body>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Every path that changes state.
+const CHANGES: &[&str] = &[
+    "/api/v1/alerts",
+    "/api/v1/runs",
+    "/api/v1/runs/7/rollback",
+    "/api/v1/runs/7/acknowledge",
+    "/api/v1/quarantine/release",
+    "/api/v1/pause",
+    "/api/v1/resume",
+];
+
+#[tokio::test]
+async fn a_notification_is_taken_once_it_is_durable_and_its_alerts_are_counted() {
+    let front = front(Some(TOKEN));
+    let (status, answer) = front.post("/api/v1/alerts", ALERT).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(answer, json!({"alerts": {"new": 1, "unmatched": 0}, "truncated": 2}));
+    assert_eq!(front.pipe.taken.lock().unwrap().len(), 1);
+    assert_eq!(*front.witness.codes.lock().unwrap(), [200]);
+    assert_eq!(front.witness.alerts.lock().unwrap()[0], (AlertOutcome::New, 1));
+    assert_eq!(*front.witness.truncated.lock().unwrap(), 2);
+}
+
+#[tokio::test]
+async fn i2_what_cannot_be_stored_is_answered_with_503_and_the_sender_learns_no_detail() {
+    let front = front(Some(TOKEN));
+    front.pipe.broken.store(true, Ordering::Relaxed);
+    let (status, answer) = front.post("/api/v1/alerts", ALERT).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer["error"], "the state cannot be read or written; try again");
+    assert!(answer["request_id"].as_str().unwrap().contains('-'));
+    assert_eq!(*front.witness.codes.lock().unwrap(), [503]);
+    for path in ["/api/v1/runs", "/api/v1/runs/7"] {
+        assert_eq!(front.get(path).await.0, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+    assert_eq!(front.post("/api/v1/pause", "").await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn labels_with_quotes_and_braces_pass_through_as_data() {
+    let front = front(Some(TOKEN));
+    let nasty = "a\"} or vector(1) #{{$x}} '$(id)' \\ \n\u{1F600}";
+    let body = json!({"version": "4", "alerts": [{"status": "firing", "startsAt": "2026-01-02T03:04:05Z",
+        "labels": {"alertname": nasty, "broker_id": nasty}}]});
+    assert_eq!(front.post("/api/v1/alerts", body.to_string()).await.0, StatusCode::OK);
+    let taken = front.pipe.taken.lock().unwrap();
+    assert_eq!(taken[0].alerts[0].label("broker_id"), Some(nasty));
+}
+
+#[tokio::test]
+async fn an_undecodable_body_is_400_with_the_reason_and_never_taken() {
+    let front = front(Some(TOKEN));
+    for body in ["", "{", "[]", "null", "{\"alerts\":1}", "\u{0}", "alert=1"] {
+        let (status, answer) = front.post("/api/v1/alerts", body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body:?}");
+        assert!(answer["error"].as_str().unwrap().contains("line"), "{answer}");
+    }
+    assert!(front.pipe.called.lock().unwrap().is_empty());
+    assert_eq!(front.witness.codes.lock().unwrap().len(), 7);
+}
+
+#[tokio::test]
+async fn i3_a_body_of_17_mib_is_413_with_and_without_an_announced_length() {
+    let front = front(Some(TOKEN));
+    let body = Bytes::from(vec![b' '; 17 << 20]);
+    let request = good("/api/v1/alerts").header(header::CONTENT_LENGTH, body.len());
+    let (status, _) = front.send(request.body(Body::from(body.clone())).unwrap()).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    let chunks = (0..17).map(move |_| Ok::<_, std::io::Error>(body.slice(0..1 << 20)));
+    let stream = Body::from_stream(futures_util::stream::iter(chunks));
+    let (status, answer) = front.post("/api/v1/alerts", stream).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer["error"], "the body is larger than 16 MiB");
+    assert!(front.pipe.called.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn i3_a_body_of_ten_thousand_alerts_is_taken_whole() {
+    let front = front(Some(TOKEN));
+    let alert = |id: usize| {
+        json!({"status": "firing", "startsAt": "2026-01-02T03:04:05Z", "annotations": {"summary": "x".repeat(300)},
+            "labels": {"alertname": "KafkaSlow", "broker_id": id.to_string(), "severity": "warning"}})
+    };
+    let body = json!({"version": "4", "alerts": (0..10_000).map(alert).collect::<Vec<_>>()});
+    let (status, answer) = front.post("/api/v1/alerts", body.to_string()).await;
+    assert_eq!((status, &answer["alerts"]["new"]), (StatusCode::OK, &json!(10_000)));
+}
+
+#[tokio::test]
+async fn i9_whoever_has_no_token_changes_nothing() {
+    let front = front(Some(TOKEN));
+    for path in CHANGES {
+        for value in [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic 0123456789abcdef")] {
+            let mut request = Request::post(*path).header(header::CONTENT_TYPE, "application/json");
+            if let Some(value) = value {
+                request = request.header(header::AUTHORIZATION, value);
+            }
+            let (status, response) = front.send(request.body(Body::from(ALERT)).unwrap()).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{path} {value:?}");
+            let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
+            assert!(challenge.starts_with("Bearer"), "{challenge}");
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        }
+    }
+    assert!(front.pipe.called.lock().unwrap().is_empty());
+    assert_eq!(*front.witness.codes.lock().unwrap(), [401; 4]);
+}
+
+#[tokio::test]
+async fn i9_without_a_configured_token_nobody_changes_anything_and_is_told_what_to_do() {
+    let front = front(None);
+    for path in CHANGES {
+        let (status, answer) = front.post(path, ALERT).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+        assert!(answer["error"].as_str().unwrap().contains("remediation.token_file"), "{answer}");
+    }
+    assert!(front.pipe.called.lock().unwrap().is_empty());
+    assert_eq!(front.get("/api/v1/runs").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn i9_what_a_browsers_form_can_send_is_refused() {
+    let front = front(Some(TOKEN));
+    let kinds = [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/jsonx"),
+    ];
+    for path in CHANGES {
+        for kind in kinds {
+            let mut request =
+                Request::post(*path).header(header::AUTHORIZATION, format!("Bearer {TOKEN}"));
+            if let Some(kind) = kind {
+                request = request.header(header::CONTENT_TYPE, kind);
+            }
+            let (status, _) = front.send(request.body(Body::from(ALERT)).unwrap()).await;
+            assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path} {kind:?}");
+        }
+    }
+    assert!(front.pipe.called.lock().unwrap().is_empty());
+    let request = Request::post("/api/v1/alerts")
+        .header(header::AUTHORIZATION, format!("bearer {TOKEN}"))
+        .header(header::CONTENT_TYPE, "Application/JSON; charset=utf-8");
+    assert_eq!(front.send(request.body(Body::from(ALERT)).unwrap()).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn runs_are_listed_with_the_words_of_the_contract() {
+    let front = front(None);
+    let (status, body) = front.get("/api/v1/runs?limit=5").await;
+    assert_eq!(status, StatusCode::OK);
+    let runs: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        runs,
+        json!({"runs": [{"id": 7, "state": "held", "cluster": "main", "playbook": "broker-threads",
+            "optimizer": "tune_brokers", "target": "broker 1", "trigger": "alert",
+            "cause": "KafkaRequestHandlersSaturated", "attempt": 1, "verdict": "improved",
+            "hold": "cooldown", "note": null, "rollback_reason": null, "acknowledged": false,
+            "created_at": "2026-01-02T03:04:05.006Z", "written_at": null, "effective_at": null,
+            "ended_at": null}]})
+    );
+    assert_eq!(*front.pipe.called.lock().unwrap(), ["runs 5"]);
+    for query in ["limit=0", "limit=1001", "limit=x", "limit=-1", "offset=3"] {
+        let (status, _) = front.get(&format!("/api/v1/runs?{query}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn one_run_is_shown_with_its_plan_its_measurement_and_its_journal() {
+    let front = front(None);
+    let (status, body) = front.get("/api/v1/runs/7").await;
+    assert_eq!(status, StatusCode::OK);
+    let run: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(run["id"], 7);
+    assert_eq!(
+        run["steps"],
+        json!([{"index": 0, "wave": 0, "broker": 1, "key": "num.io.threads", "from": "8",
+            "from_stored": null, "to": "16", "state": "applied", "at": "2026-01-02T03:04:05.006Z"}])
+    );
+    assert_eq!(
+        run["objective"],
+        json!({"query": "a", "baseline_median": 0.25, "baseline_mad": null, "observed_median": null,
+            "effect": null, "load_change": null})
+    );
+    assert_eq!(run["journal"][0]["at"], "1970-01-01T00:00:00.000Z");
+    for id in ["8", "x", "-1", "7.0", "99999999999999999999"] {
+        let (status, body) = front.get(&format!("/api/v1/runs/{id}")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{id}");
+        assert!(body.contains("there is no run"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_taken_as_it_is_meant_or_refused() {
+    let front = front(Some(TOKEN));
+    let order = json!({"cluster": "main", "broker": 1, "level": "moderate", "rehearse": true});
+    let (status, answer) = front.post("/api/v1/runs", order.to_string()).await;
+    assert_eq!((status, answer), (StatusCode::ACCEPTED, json!({"id": 7})));
+    let (status, _) = front.post("/api/v1/runs", r#"{"level":"aggressive"}"#).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    {
+        let orders = front.pipe.orders.lock().unwrap();
+        assert_eq!(orders[0].broker, BrokerId::from_wire(1));
+        assert_eq!(orders[0].extent, Extent::RehearseOnly);
+        assert_eq!((&orders[1].cluster, orders[1].extent), (&None, Extent::AsConfigured));
+    }
+    for bad in [
+        r#"{"level":"emergency"}"#,
+        r#"{"level":"moderate","broker":-1}"#,
+        r#"{"level":"moderate","broker":"1"}"#,
+        r#"{"level":"moderate","rehearsal":true}"#,
+        "{}",
+        "",
+    ] {
+        let (status, _) = front.post("/api/v1/runs", bad).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    assert_eq!(front.pipe.orders.lock().unwrap().len(), 2);
+    let (status, answer) =
+        front.post("/api/v1/runs", r#"{"level":"moderate","cluster":"other"}"#).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(answer["error"], "there is no cluster other");
+}
+
+#[tokio::test]
+async fn a_person_can_undo_acknowledge_release_pause_and_resume() {
+    let front = front(Some(TOKEN));
+    assert_eq!(front.post("/api/v1/runs/7/rollback", "{}").await.0, StatusCode::ACCEPTED);
+    assert_eq!(front.post("/api/v1/runs/8/rollback", "").await.0, StatusCode::CONFLICT);
+    assert_eq!(front.post("/api/v1/runs/x/rollback", "").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(front.post("/api/v1/runs/7/acknowledge", "").await.0, StatusCode::OK);
+    let (status, answer) = front.post("/api/v1/quarantine/release", r#"{"cluster":"main"}"#).await;
+    assert_eq!(
+        (status, &answer["released"][0]),
+        (StatusCode::OK, &json!("Some(ClusterName(\"main\"))"))
+    );
+    let (_, answer) = front.post("/api/v1/pause", "").await;
+    assert_eq!(answer, json!({"paused": true}));
+    assert!(front.get("/").await.1.contains("<tr><th align=\"left\">Paused</th><td>yes</td></tr>"));
+    let (_, answer) = front.post("/api/v1/resume", "{}").await;
+    assert_eq!(answer, json!({"paused": false}));
+}
+
+#[tokio::test]
+async fn the_metrics_are_served_as_text_plain_or_compressed_by_accept_encoding() {
+    let front = front(None);
+    let (status, response) =
+        front.send(Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
+    assert_eq!(text(response).await, "kafka_up 1 Identity\n");
+    let request = Request::get("/metrics").header(header::ACCEPT_ENCODING, "gzip");
+    let (_, response) = front.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
+    assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
+    assert_eq!(text(response).await, "kafka_up 1 Gzip\n");
+}
+
+#[tokio::test]
+async fn the_process_is_alive_at_once_and_ready_after_the_first_round() {
+    let front = front(None);
+    assert_eq!(front.get("/-/healthy").await.0, StatusCode::OK);
+    assert_eq!(front.get("/-/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    front.ready.send_replace(true);
+    assert_eq!(front.get("/-/ready").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_landing_page_says_what_runs_here() {
+    let (status, page) = front(None).get("/").await;
+    assert_eq!(status, StatusCode::OK);
+    for wanted in ["0.1.0", "main", "rehearse", "href=\"/metrics\"", "href=\"/api/v1/runs\""] {
+        assert!(page.contains(wanted), "{wanted} in {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_path_or_method_gets_an_answer_with_a_request_id() {
+    let front = front(None);
+    let (status, body) = front.get("/nothing").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains("request_id"), "{body}");
+    assert_eq!(front.get("/api/v1/alerts").await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+/// A server on a free port with `limits`; ends with `tasks`.
+async fn listening(router: &Router, limits: Limits) -> (std::net::SocketAddr, Tasks) {
+    let tasks = Tasks::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    http::serve(vec![listener], router, limits, &tasks);
+    (address, tasks)
+}
+
+/// Everything the server sends until it closes the connection.
+async fn all_of(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut text)).await;
+    let Ok(_) = read else { panic!("the connection is still open") };
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[tokio::test]
+async fn a_sender_that_never_ends_its_head_is_cut_off() {
+    let limits = Limits { head_timeout: Duration::from_millis(200), ..Limits::default() };
+    let (address, _tasks) = listening(&front(None).router, limits).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+    all_of(&mut stream).await;
+}
+
+#[tokio::test]
+async fn a_17_mib_body_over_a_socket_is_answered_before_the_connection_ends() {
+    let (address, _tasks) = listening(&front(Some(TOKEN)).router, Limits::default()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /api/v1/alerts HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        17 << 20
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b' '; 17 << 20]).await.unwrap();
+    let answer = all_of(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_connection_too_many_waits_for_a_place_and_stopping_ends_the_idle_ones() {
+    let limits = Limits { connections_max: 1, ..Limits::default() };
+    let (address, tasks) = listening(&front(None).router, limits).await;
+    let request = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let first = TcpStream::connect(address).await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(request).await.unwrap();
+    let waiting =
+        tokio::time::timeout(Duration::from_millis(300), second.readable()).await.is_err();
+    assert!(waiting, "a second connection was served while the first was open");
+    drop(first);
+    assert!(all_of(&mut second).await.starts_with("HTTP/1.1 200 "));
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    tasks.drain(Duration::from_secs(10)).await;
+    assert_eq!(all_of(&mut idle).await, "");
+}
