@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::Wall,
-    store::{JournalLine, Objective, RunDetail, RunRow, StepRow},
+    store::{JournalLine, Measured, RunDetail, RunRow, StepRow},
 };
 
 /// Every answer that is not what was asked for.
@@ -203,7 +203,7 @@ impl From<&RunRow> for RunPayload {
             cluster: run.cluster.to_string(),
             playbook: run.playbook.clone(),
             optimizer: run.optimizer.to_string(),
-            target: run.target.clone(),
+            target: run.target(),
             trigger: run.trigger.to_string(),
             cause: run.cause.clone(),
             attempt: run.attempt,
@@ -225,7 +225,7 @@ impl From<&RunDetail> for RunDetailPayload {
         Self {
             run: (&detail.run).into(),
             steps: detail.steps.iter().map(StepPayload::from).collect(),
-            objective: (&detail.objective).into(),
+            objective: (&detail.measured).into(),
             journal: detail.journal.iter().map(JournalPayload::from).collect(),
         }
     }
@@ -247,8 +247,8 @@ impl From<&StepRow> for StepPayload {
     }
 }
 
-impl From<&Objective> for ObjectivePayload {
-    fn from(measured: &Objective) -> Self {
+impl From<&Measured> for ObjectivePayload {
+    fn from(measured: &Measured) -> Self {
         Self {
             query: measured.query.clone(),
             baseline_median: measured.baseline_median,

@@ -21,7 +21,8 @@ use super::{
 use crate::{
     model::{BrokerId, ClusterName, RunId},
     playbook::Level,
-    remedy::{Extent, Order},
+    remedy::Order,
+    store::Extent,
 };
 
 const LIMIT_DEFAULT: u32 = 50;

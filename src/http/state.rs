@@ -9,9 +9,9 @@ use tokio::sync::watch;
 use crate::{
     alert::Notification,
     config::Secret,
-    model::{AlertOutcome, ClusterName, Mode, RunId},
-    remedy::{Order, Refusal, Remedy, Taken},
-    store::{RunDetail, RunRow, StoreError},
+    model::{ClusterName, Mode, RunId},
+    remedy::{Order, Refusal, Remedy},
+    store::{RunDetail, RunRow, StoreError, TakenAlerts},
 };
 
 /// Everything a handler may use.
@@ -69,17 +69,13 @@ pub trait Pages: Send + Sync + 'static {
 pub trait Counts: Send + Sync + 'static {
     /// The webhook was answered with this code.
     fn webhook_answered(&self, code: u16);
-    /// So many alerts came to `outcome`.
-    fn alerts_taken(&self, outcome: AlertOutcome, count: u64);
-    /// Alertmanager had cut so many alerts off.
-    fn truncated_alerts(&self, count: u64);
 }
 
 /// The pipeline as seen from outside. [`Remedy`] is the one of the product.
 #[async_trait]
 pub trait Pipeline: Send + Sync + 'static {
     /// See [`Remedy::take`].
-    async fn take(&self, notification: &Notification) -> Result<Taken, StoreError>;
+    async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError>;
     /// See [`Remedy::runs`].
     async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError>;
     /// See [`Remedy::run`].
@@ -102,7 +98,7 @@ pub trait Pipeline: Send + Sync + 'static {
 
 #[async_trait]
 impl Pipeline for Remedy {
-    async fn take(&self, notification: &Notification) -> Result<Taken, StoreError> {
+    async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError> {
         Remedy::take(self, notification).await
     }
 
@@ -131,11 +127,11 @@ impl Pipeline for Remedy {
     }
 
     async fn pause(&self) -> Result<(), std::io::Error> {
-        Remedy::pause(self).await
+        Remedy::pause(self)
     }
 
     async fn resume(&self) -> Result<(), std::io::Error> {
-        Remedy::resume(self).await
+        Remedy::resume(self)
     }
 
     fn paused(&self) -> bool {

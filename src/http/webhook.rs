@@ -28,18 +28,10 @@ pub(super) async fn take(
 ) -> Result<Json<TakenPayload>, Refused> {
     let body = inner.bodies.read(request).await?;
     let notification = parse(body.bytes.clone()).await?;
-    let taken = inner.state.pipeline.take(&notification).await?;
-
-    let counts = &inner.state.counts;
-    let mut answer = TakenPayload { truncated: notification.truncated, ..TakenPayload::default() };
-    for (outcome, count) in taken.outcomes {
-        counts.alerts_taken(outcome, count);
-        answer.alerts.insert(outcome.to_string(), count);
-    }
-    if 0 < notification.truncated {
-        counts.truncated_alerts(notification.truncated);
-    }
-    Ok(Json(answer))
+    let truncated = notification.truncated;
+    let taken = inner.state.pipeline.take(notification).await?;
+    let alerts = taken.into_iter().map(|(outcome, count)| (outcome.to_string(), count)).collect();
+    Ok(Json(TakenPayload { alerts, truncated }))
 }
 
 async fn parse(body: Bytes) -> Result<Notification, Refused> {

@@ -25,10 +25,13 @@ use kafka_optimizer::{
     model::{
         AlertOutcome, BrokerId, ClusterName, Hold, Mode, RunId, RunState, Trigger, Verdict, Wall,
     },
-    playbook::OptimizerKind,
-    remedy::{Extent, Order, Refusal, Taken},
+    playbook::{Level, OptimizerKind},
+    remedy::{Order, Refusal},
     shutdown::Tasks,
-    store::{JournalLine, Objective, RunDetail, RunRow, StepRow, StepState, StoreError, Times},
+    store::{
+        Extent, JournalLine, Measured, RunDetail, RunRow, StepRow, StepState, StoreError,
+        TakenAlerts, Times,
+    },
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -57,7 +60,7 @@ impl Pipe {
     fn note(&self, call: impl Into<String>) -> Result<(), StoreError> {
         self.called.lock().unwrap().push(call.into());
         if self.broken.load(Ordering::Relaxed) {
-            return Err(StoreError {
+            return Err(StoreError::Sqlite {
                 doing: "store the alerts",
                 source: rusqlite::Error::InvalidQuery,
             });
@@ -68,11 +71,11 @@ impl Pipe {
 
 #[async_trait]
 impl Pipeline for Pipe {
-    async fn take(&self, notification: &Notification) -> Result<Taken, StoreError> {
+    async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError> {
         self.note("take")?;
         self.taken.lock().unwrap().push(notification.clone());
         let count = u64::try_from(notification.alerts.len()).unwrap();
-        Ok(Taken { outcomes: vec![(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)] })
+        Ok(TakenAlerts::from([(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)]))
     }
 
     async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
@@ -131,15 +134,18 @@ fn run() -> RunRow {
         cluster: ClusterName::new("main"),
         playbook: "broker-threads".to_owned(),
         optimizer: OptimizerKind::TuneBrokers,
-        target: "broker 1".to_owned(),
+        level: Level::Moderate,
+        broker: BrokerId::from_wire(1),
         trigger: Trigger::Alert,
         cause: "KafkaRequestHandlersSaturated".to_owned(),
+        extent: Extent::AsConfigured,
         attempt: 1,
         state: RunState::Held,
         hold: Some(Hold::Cooldown),
         note: None,
         verdict: Some(Verdict::Improved),
         rollback_reason: None,
+        undo_requested: false,
         acknowledged: false,
         times: Times { stored: Wall(1_767_323_045_006), ..Times::default() },
     }
@@ -159,11 +165,11 @@ fn detail() -> RunDetail {
             state: StepState::Applied,
             at: Wall(1_767_323_045_006),
         }],
-        objective: Objective {
+        measured: Measured {
             query: "a".to_owned(),
             baseline_median: Some(0.25),
             effect: Some(f64::NAN),
-            ..Objective::default()
+            ..Measured::default()
         },
         journal: vec![JournalLine {
             at: Wall(0),
@@ -176,21 +182,11 @@ fn detail() -> RunDetail {
 #[derive(Default)]
 struct Witness {
     codes: Mutex<Vec<u16>>,
-    alerts: Mutex<Vec<(AlertOutcome, u64)>>,
-    truncated: Mutex<u64>,
 }
 
 impl Counts for Witness {
     fn webhook_answered(&self, code: u16) {
         self.codes.lock().unwrap().push(code);
-    }
-
-    fn alerts_taken(&self, outcome: AlertOutcome, count: u64) {
-        self.alerts.lock().unwrap().push((outcome, count));
-    }
-
-    fn truncated_alerts(&self, count: u64) {
-        *self.truncated.lock().unwrap() += count;
     }
 }
 
@@ -271,15 +267,13 @@ const CHANGES: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn a_notification_is_taken_once_it_is_durable_and_its_alerts_are_counted() {
+async fn a_notification_is_taken_and_answered_with_what_became_of_it() {
     let front = front(Some(TOKEN));
     let (status, answer) = front.post("/api/v1/alerts", ALERT).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(answer, json!({"alerts": {"new": 1, "unmatched": 0}, "truncated": 2}));
     assert_eq!(front.pipe.taken.lock().unwrap().len(), 1);
     assert_eq!(*front.witness.codes.lock().unwrap(), [200]);
-    assert_eq!(front.witness.alerts.lock().unwrap()[0], (AlertOutcome::New, 1));
-    assert_eq!(*front.witness.truncated.lock().unwrap(), 2);
 }
 
 #[tokio::test]
