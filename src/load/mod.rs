@@ -2,7 +2,8 @@
 //!
 //! [`produce()`] is a closed loop with a target rate: each producer has one record in flight, so a
 //! slow broker slows its producers instead of being buried by them, and the latency that is printed
-//! is what a client waits. The only module that names `rdkafka`; its clients run only while a load runs.
+//! is what a client waits. The only module that names `rdkafka`; its clients run only while a load
+//! runs.
 //!
 //! Invariant: nothing here reads or changes the configuration of a cluster, or creates a topic.
 

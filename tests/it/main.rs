@@ -9,4 +9,5 @@
 
 mod config;
 mod live;
+mod tidy;
 mod webhook;

@@ -1,0 +1,549 @@
+//! What the compiler and clippy do not check: who may name whom, which crate lives where, the shape
+//! of the text, and that each safety invariant has a test that names it.
+//!
+//! A list named `…_STILL_…` only shrinks: an entry that is no longer needed fails its test.
+#![cfg(test)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A module of `src/lib.rs`, and the modules of this crate it may name. Read top-down: nothing
+/// names a later line.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("clock", &["model"]),
+    ("shutdown", &[]),
+    ("alert", &["model"]),
+    ("playbook", &["model", "alert"]),
+    ("config", &["model", "playbook"]),
+    ("docker", &["model", "clock", "shutdown"]),
+    ("kafka", &["model", "clock", "shutdown"]),
+    ("prometheus", &["model", "clock", "shutdown"]),
+    ("telemetry", &["model", "clock", "playbook", "kafka"]),
+    ("snapshot", &["model", "docker", "kafka"]),
+    (
+        "collect",
+        &["model", "clock", "shutdown", "config", "docker", "kafka", "telemetry", "snapshot"],
+    ),
+    ("expose", &["model", "docker", "kafka", "telemetry", "snapshot"]),
+    ("optimizers", &["model", "playbook", "kafka", "snapshot"]),
+    ("store", &["model", "alert", "playbook"]),
+    (
+        "remedy",
+        &[
+            "model",
+            "clock",
+            "shutdown",
+            "alert",
+            "playbook",
+            "config",
+            "kafka",
+            "prometheus",
+            "telemetry",
+            "snapshot",
+            "optimizers",
+            "store",
+        ],
+    ),
+    ("load", &["model", "clock"]),
+    (
+        "http",
+        &[
+            "model",
+            "clock",
+            "shutdown",
+            "alert",
+            "playbook",
+            "config",
+            "telemetry",
+            "snapshot",
+            "expose",
+            "store",
+            "remedy",
+        ],
+    ),
+    ("app", EVERYTHING_BUT_COMMANDS),
+    ("cli", EVERYTHING),
+];
+
+const EVERYTHING_BUT_COMMANDS: &[&str] = &[
+    "model",
+    "clock",
+    "shutdown",
+    "alert",
+    "playbook",
+    "config",
+    "docker",
+    "kafka",
+    "prometheus",
+    "telemetry",
+    "snapshot",
+    "collect",
+    "expose",
+    "optimizers",
+    "store",
+    "remedy",
+    "http",
+];
+
+const EVERYTHING: &[&str] = &[
+    "model",
+    "clock",
+    "shutdown",
+    "alert",
+    "playbook",
+    "config",
+    "docker",
+    "kafka",
+    "prometheus",
+    "telemetry",
+    "snapshot",
+    "collect",
+    "expose",
+    "optimizers",
+    "store",
+    "remedy",
+    "load",
+    "http",
+    "app",
+];
+
+/// Modules that take values and return values: what they may not hold.
+const PURE: &[&str] = &["model", "alert", "playbook", "optimizers"];
+const IMPURE_WORDS: &[&str] =
+    &["async ", ".await", "tokio::", "std::fs", "std::net", "SharedClock"];
+
+/// What talks to the outside world: named by its own seam, and by `app` and `cli`, which build it.
+const ADAPTERS: &[&str] = &["kafka::wire", "docker::engine", "prometheus::http"];
+
+/// A crate, and the only places that may name it.
+const CONFINED: &[(&str, &[&str])] = &[
+    ("kafka_protocol", &["src/kafka/wire"]),
+    ("rdkafka", &["src/load"]),
+    ("bollard", &["src/docker"]),
+    ("reqwest", &["src/prometheus", "src/cli"]),
+    ("serde_yaml", &["src/config"]),
+    ("rusqlite", &["src/store"]),
+];
+
+/// Reads of the time. In tests clippy's ban of the same calls has exceptions with reasons.
+const TIME_READS: &[&str] = &["Instant::now", "SystemTime::now"];
+const TIME_READER: &str = "src/clock.rs";
+
+const COLUMNS_MAX: usize = 100;
+
+/// Files that still hold a line that is too long.
+const LONG_LINES_STILL_IN: &[&str] = &[
+    "src/alert.rs",
+    "src/config/check/mod.rs",
+    "src/config/load.rs",
+    "src/config/mod.rs",
+    "src/config/raw.rs",
+    "src/docker/mod.rs",
+    "src/kafka/mod.rs",
+    "src/kafka/wire/mod.rs",
+    "src/model/closed_list.rs",
+    "src/model/id.rs",
+    "src/model/run.rs",
+    "src/optimizers/ladder.rs",
+    "src/playbook/mod.rs",
+    "src/playbook/template.rs",
+    "src/remedy/context.rs",
+    "src/remedy/drive.rs",
+    "src/remedy/evidence.rs",
+    "src/remedy/execute.rs",
+    "src/remedy/guard/gate.rs",
+    "src/remedy/guard/health.rs",
+    "src/remedy/guard/mod.rs",
+    "src/remedy/guard/past.rs",
+    "src/remedy/mod.rs",
+    "src/remedy/schedule.rs",
+    "src/remedy/undo.rs",
+    "src/remedy/verdict.rs",
+    "src/remedy/watch.rs",
+    "src/remedy/worker.rs",
+    "src/store/alerts.rs",
+    "src/store/history.rs",
+    "src/store/mod.rs",
+    "src/store/rows.rs",
+    "src/store/runs.rs",
+    "src/telemetry/counters.rs",
+    "src/telemetry/mod.rs",
+    "src/telemetry/process.rs",
+    "src/telemetry/text.rs",
+];
+
+/// The invariants of the product's safety that this code has to hold, by number. ARCHITECTURE.md
+/// says them in words.
+const INVARIANTS: &[u32] = &[
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 31,
+    32, 34, 35, 38,
+];
+
+/// Invariants that no test names yet.
+const INVARIANTS_STILL_WITHOUT_TEST: &[u32] =
+    &[1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 19, 20, 21, 22, 23, 25, 26, 31, 32];
+
+/// A source file, by its path from the root of the repository.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The module of `src/lib.rs` that it belongs to; none for the roots of the crates.
+    fn module(&self) -> Option<&str> {
+        let below = self.path.strip_prefix("src/")?;
+        let name = below.split('/').next()?.trim_end_matches(".rs");
+        (!["lib", "main"].contains(&name)).then_some(name)
+    }
+
+    /// Whether a line names another module of the crate without the word `crate`.
+    fn climbs_to_the_root(&self, line: &str) -> bool {
+        let steps = (1..).take_while(|it| line.contains(&"super::".repeat(*it))).count();
+        let nested = self.path.trim_end_matches("/mod.rs").matches('/').count();
+        // What is indented may stand in a module of its own inside the file, as tests do.
+        let inner = usize::from(line.starts_with(' '));
+        nested + inner <= steps
+    }
+
+    /// The text without comments, which may name anything.
+    fn code(&self) -> String {
+        let code = |line: &str| -> String {
+            let comment =
+                if line.trim_start().starts_with("//") { Some(0) } else { line.find(" // ") };
+            line[..comment.unwrap_or(line.len())].to_owned()
+        };
+        self.text.lines().map(code).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    walk(&root.join("src"), &mut found);
+    walk(&root.join("tests"), &mut found);
+    found.sort();
+    let source = |path: &PathBuf| Source {
+        path: path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(),
+        text: fs::read_to_string(path).unwrap(),
+    };
+    found.iter().map(source).collect()
+}
+
+fn source(path: &str, text: &str) -> Source {
+    Source { path: path.to_owned(), text: text.to_owned() }
+}
+
+fn is_word(it: char) -> bool {
+    it.is_alphanumeric() || it == '_'
+}
+
+/// The places of `name` as a whole word.
+fn places<'a>(code: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
+    code.match_indices(name).map(|it| it.0).filter(move |at| {
+        let before = code[..*at].chars().next_back();
+        let after = code[at + name.len()..].chars().next();
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })
+}
+
+/// The paths that start with `crate::`, without it; the groups of a `use` are spread out.
+fn paths(code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for at in places(code, "crate") {
+        if let Some(rest) = code[at..].strip_prefix("crate::") {
+            spread("", rest, &mut found);
+        }
+    }
+    found
+}
+
+/// Reads one path or group at the start of `rest`; returns what follows it.
+fn spread<'a>(before: &str, rest: &'a str, found: &mut BTreeSet<String>) -> &'a str {
+    let rest = rest.trim_start();
+    if let Some(mut inside) = rest.strip_prefix('{') {
+        loop {
+            inside = inside.trim_start_matches(|it: char| it.is_whitespace() || it == ',');
+            if let Some(after) = inside.strip_prefix('}') {
+                return after;
+            }
+            let after = spread(before, inside, found);
+            if after.len() == inside.len() {
+                return after;
+            }
+            inside = after;
+        }
+    }
+    let end = rest.find(|it: char| !is_word(it) && it != '*').unwrap_or(rest.len());
+    let (name, after) = rest.split_at(end);
+    let path = if before.is_empty() { name.to_owned() } else { format!("{before}::{name}") };
+    match after.strip_prefix("::") {
+        Some(deeper) => spread(&path, deeper, found),
+        None => {
+            found.insert(path);
+            after
+        }
+    }
+}
+
+/// What `source` names that the table does not allow it.
+fn trespasses(source: &Source) -> Vec<String> {
+    let Some(module) = source.module() else { return Vec::new() };
+    let Some((_, allowed)) = MAY_NAME.iter().find(|it| it.0 == module) else {
+        return vec![format!("{}: add the module {module} to MAY_NAME", source.path)];
+    };
+    let builds_adapters = ["app", "cli"].contains(&module);
+    let mut wrong = Vec::new();
+    for path in paths(&source.code()) {
+        let named = path.split("::").next().unwrap_or_default();
+        if named != module && !allowed.contains(&named) {
+            wrong.push(format!("{}: {module} must not name {path}", source.path));
+        }
+        let adapter = ADAPTERS.iter().find(|it| path.starts_with(**it));
+        if adapter.is_some() && named != module && !builds_adapters {
+            wrong.push(format!("{}: only app and cli may name the adapter {path}", source.path));
+        }
+    }
+    let climbs = source.code().lines().any(|it| source.climbs_to_the_root(it));
+    if climbs {
+        wrong.push(format!("{}: write crate:: instead of super:: for its root", source.path));
+    }
+    wrong
+}
+
+/// The places where `source` names a crate that lives elsewhere.
+fn strays(source: &Source) -> Vec<String> {
+    let code = source.code();
+    let stray = |(name, homes): &&(&str, &[&str])| {
+        let at_home = homes.iter().any(|it| {
+            source
+                .path
+                .strip_prefix(it)
+                .is_some_and(|it| it.starts_with('/') || it.starts_with('.'))
+        });
+        let named = places(&code, name).any(|at| code[at + name.len()..].starts_with("::"));
+        named && !at_home
+    };
+    let said = |it: &(&str, &[&str])| format!("{}: {} belongs in {:?}", source.path, it.0, it.1);
+    CONFINED.iter().filter(stray).map(said).collect()
+}
+
+/// Whether a line is too long and could be broken: text in quotes and addresses are left alone.
+fn is_too_long(line: &str) -> bool {
+    COLUMNS_MAX < line.chars().count() && !line.contains('"') && !line.contains("://")
+}
+
+/// Whether a line leaves something to do without an issue's number.
+fn is_loose_todo(line: &str) -> bool {
+    let word = concat!("TO", "DO");
+    line.find(word).is_some_and(|at| {
+        let number = line[at + word.len()..].trim_start_matches([' ', '(']).strip_prefix('#');
+        !number.is_some_and(|it| it.starts_with(|it: char| it.is_ascii_digit()))
+    })
+}
+
+/// The names of the test functions in a text.
+fn tests(code: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut marked = false;
+    for line in code.lines().map(str::trim) {
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            marked = true;
+        } else if let Some(rest) = line.trim_start_matches("async ").strip_prefix("fn ") {
+            if marked {
+                found.push(rest.split(|it| !is_word(it)).next().unwrap_or_default());
+            }
+            marked = false;
+        }
+    }
+    found
+}
+
+/// The invariants that a test names: `i24_…`, `…_i24_…` or `…_i24`.
+fn invariants(test: &str) -> impl Iterator<Item = u32> + '_ {
+    test.split('_').filter_map(|it| it.strip_prefix('i')?.parse().ok())
+}
+
+/// Fails with all of `wrong`, so that one run of the tests shows everything.
+#[track_caller]
+fn none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_is_a_layering_of_the_modules_of_lib() {
+    let mut seen = BTreeSet::new();
+    for (module, allowed) in MAY_NAME {
+        for name in *allowed {
+            assert!(seen.contains(name), "{module} names {name}, which is not above it");
+        }
+        assert!(seen.insert(*module), "{module} is there twice");
+    }
+    let all = sources();
+    let lib = all.iter().find(|it| it.path == "src/lib.rs").unwrap();
+    let declared: BTreeSet<&str> = lib
+        .text
+        .lines()
+        .filter_map(|it| it.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'))
+        .collect();
+    assert_eq!(seen, declared);
+}
+
+#[test]
+fn a_forbidden_name_is_caught_however_it_is_written() {
+    let wrong = |path, text| trespasses(&source(path, text)).len();
+    let fine = "use crate::{model::{BrokerId, Wall}, snapshot::Latest, expose::page};";
+    assert_eq!(wrong("src/expose/encode.rs", fine), 0);
+    assert_eq!(wrong("src/expose/encode.rs", "// use crate::remedy::Remedy;"), 0);
+    assert_eq!(wrong("src/expose.rs", "use crate::remedy::Remedy;"), 1);
+    assert_eq!(wrong("src/expose/mod.rs", "use crate::{\n    model::Wall,\n    remedy::X,\n};"), 1);
+    assert_eq!(wrong("src/expose/mod.rs", "fn f(x: &crate::remedy::Remedy) {}"), 1);
+    assert_eq!(wrong("src/expose/a/b.rs", "use super::super::super::remedy;"), 1);
+    assert_eq!(wrong("src/expose/a/b.rs", "use super::super::page;"), 0);
+    assert_eq!(wrong("src/expose/mod.rs", "use super::remedy;"), 1);
+    assert_eq!(wrong("src/expose.rs", "mod tests {\n    use super::*;\n}"), 0);
+    assert_eq!(wrong("src/remedy/mod.rs", "use crate::kafka::{SharedKafka, wire::Wire};"), 1);
+    assert_eq!(wrong("src/app.rs", "use crate::kafka::{SharedKafka, wire::Wire};"), 0);
+    assert_eq!(wrong("src/unheard_of.rs", ""), 1);
+}
+
+#[test]
+fn modules_name_only_what_the_table_allows() {
+    let wrong: Vec<String> = sources().iter().flat_map(trespasses).collect();
+    none(&wrong);
+}
+
+#[test]
+fn pure_modules_stay_pure() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if source.module().is_some_and(|it| PURE.contains(&it)) {
+            let code = source.code();
+            for word in IMPURE_WORDS.iter().filter(|it| code.contains(**it)) {
+                wrong.push(format!("{}: {word:?} in a pure module", source.path));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn crates_of_the_outside_world_stay_in_their_folder() {
+    assert_eq!(strays(&source("src/remedy/mod.rs", "use rdkafka::ClientConfig;")).len(), 1);
+    assert_eq!(strays(&source("src/loader.rs", "use rdkafka::ClientConfig;")).len(), 1);
+    assert_eq!(strays(&source("src/load/client.rs", "use rdkafka::ClientConfig;")).len(), 0);
+    assert_eq!(strays(&source("src/kafka/mod.rs", "//! Not rdkafka::ClientConfig.")).len(), 0);
+    let wrong: Vec<String> =
+        sources().iter().filter(|it| it.path.starts_with("src/")).flat_map(strays).collect();
+    none(&wrong);
+}
+
+#[test]
+fn only_the_clock_reads_the_time() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|it| it.path.starts_with("src/")) {
+        let code = source.code();
+        for read in TIME_READS.iter().filter(|it| places(&code, it).next().is_some()) {
+            if source.path != TIME_READER {
+                wrong.push(format!("{}: {read} outside {TIME_READER}", source.path));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn lines_fit_the_page() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let long: Vec<usize> =
+            (1..).zip(source.text.lines()).filter(|it| is_too_long(it.1)).map(|it| it.0).collect();
+        let listed = LONG_LINES_STILL_IN.contains(&source.path.as_str());
+        if !long.is_empty() && !listed {
+            wrong.push(format!("{}: more than {COLUMNS_MAX} columns: {long:?}", source.path));
+        }
+        if long.is_empty() && listed {
+            wrong.push(format!("{}: take it off LONG_LINES_STILL_IN", source.path));
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn each_module_says_first_what_it_is() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|it| !it.text.is_empty()) {
+        let head = source.text.lines().next().unwrap_or_default();
+        if head.strip_prefix("//! ").is_none_or(|it| it.trim().is_empty()) {
+            wrong.push(format!("{}: the first line must be a //! comment", source.path));
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn what_is_left_to_do_has_an_issue() {
+    let word = concat!("TO", "DO");
+    assert!(is_loose_todo(&format!("// {word}: later")));
+    assert!(is_loose_todo(&format!("// {word} # later")));
+    assert!(!is_loose_todo(&format!("// {word}(#12): later")));
+    assert!(!is_loose_todo(&format!("// {word} #12: later")));
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for (number, _) in (1..).zip(source.text.lines()).filter(|it| is_loose_todo(it.1)) {
+            wrong.push(format!("{}:{number}: {word} without an issue's number", source.path));
+        }
+    }
+    none(&wrong);
+}
+
+#[test]
+fn tests_are_named_for_what_they_show() {
+    let text =
+        "#[test]\nfn test_a() {}\n#[tokio::test]\n#[ignore]\nasync fn b() {}\nfn test_c() {}";
+    assert_eq!(tests(text), ["test_a", "b"]);
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let code = source.code();
+        let named = tests(&code).into_iter().filter(|it| it.starts_with("test_"));
+        wrong.extend(named.map(|it| format!("{}: {it}: say what it shows", source.path)));
+    }
+    // The made-up text above is no test of this file.
+    wrong.retain(|it| !it.starts_with("tests/it/tidy.rs: test_a:"));
+    none(&wrong);
+}
+
+#[test]
+fn each_safety_invariant_has_a_test_that_names_it() {
+    assert_eq!(invariants("i24_a_noisy_win_is_neutral").collect::<Vec<_>>(), [24]);
+    assert_eq!(invariants("a_step_in_flight_ends_i22_i31").collect::<Vec<_>>(), [22, 31]);
+    assert_eq!(invariants("it_is_in_ipv4_form").count(), 0);
+    let mut named = BTreeSet::new();
+    for source in sources().iter().filter(|it| it.path != "tests/it/tidy.rs") {
+        named.extend(tests(&source.code()).into_iter().flat_map(invariants));
+    }
+    let mut wrong = Vec::new();
+    for number in INVARIANTS {
+        match (named.contains(number), INVARIANTS_STILL_WITHOUT_TEST.contains(number)) {
+            (true, true) => wrong
+                .push(format!("I{number} has a test: take it off INVARIANTS_STILL_WITHOUT_TEST")),
+            (false, false) => wrong.push(format!("no test names I{number}: fn i{number}_…")),
+            (true, false) | (false, true) => (),
+        }
+    }
+    none(&wrong);
+}
