@@ -1,5 +1,7 @@
 //! Sets up the log.
 
+use std::error::Error;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::model::closed_list;
@@ -38,4 +40,16 @@ pub fn init(level: &str, format: LogFormat) -> Result<(), LogError> {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     set.map_err(|_| LogError::Twice)
+}
+
+/// `outer: middle: innermost`, for the log line at the place that gives up.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
 }

@@ -23,7 +23,7 @@ use std::{
 use prometheus_client::{encoding::text::encode_registry, registry::Registry};
 use tracing::{debug, error, info, warn};
 
-pub use log::{LogError, LogFormat, init};
+pub use log::{LogError, LogFormat, chain, init};
 pub use spec::{Kind, Spec};
 pub use view::{
     CollectorDone, CollectorName, Cooldown, Quarantine, RemedyView, Requests, RunInfo,

@@ -3,11 +3,10 @@
 use super::spec::{Kind, Spec};
 
 macro_rules! own {
-    ($($(#[$doc:meta])* $constant:ident: $kind:ident $name:literal [$($label:literal),*]
+    ($($constant:ident: $kind:ident $name:literal [$($label:literal),*]
         $help:literal, $bound:literal;)+) => {
         $(
-            $(#[$doc])*
-            #[doc = $help]
+            #[doc = concat!("`", $name, "`")]
             pub const $constant: Spec = Spec {
                 name: $name,
                 kind: Kind::$kind,

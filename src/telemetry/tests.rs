@@ -1,1 +1,201 @@
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::*;
+use crate::model::{Mode, RunId};
+
+fn telemetry() -> Telemetry {
+    let build = Build { version: "0.1.0", revision: "abc", rustc: "1.95" };
+    Telemetry::new(build, &["broker-threads".to_owned()], &[ClusterName::new("main")])
+}
+
+fn main_cluster() -> ClusterName {
+    ClusterName::new("main")
+}
+
+/// The value of the one series that `series` names, as it stands on the page.
+#[track_caller]
+fn value(page: &str, series: &str) -> Option<f64> {
+    let line = page.lines().find_map(|it| it.strip_prefix(series)?.strip_prefix(' '));
+    line.map(|it| it.parse().expect("a number"))
+}
+
+#[track_caller]
+fn check(telemetry: &Telemetry, series: &str, want: Option<f64>) {
+    let page = telemetry.encode().unwrap();
+    assert_eq!(value(&page, series), want, "{series} in\n{page}");
+}
+
+fn busy_telemetry() -> Telemetry {
+    let telemetry = telemetry();
+    let done = CollectorDone {
+        collector: CollectorName::Offsets,
+        failure: Some("no answer".into()),
+        took: Duration::from_millis(250),
+        at: Wall(5_000),
+        unknown: BTreeMap::from([(UnknownReason::Timeout, 3)]),
+    };
+    telemetry.collector_done(&main_cluster(), done.clone());
+    let topology = CollectorDone { collector: CollectorName::Topology, failure: None, ..done };
+    telemetry.collector_done(&main_cluster(), topology);
+    telemetry.snapshot_made(&main_cluster(), Wall(7_500), 2);
+    let requests = Requests { api: "Metadata", sent: 9, failed: vec![("timeout", 1)] };
+    telemetry.requests_counted(&main_cluster(), vec![requests]);
+    let series = vec![(main_cluster(), 11)];
+    telemetry.page_made(PageMade { series, identity_bytes: 100, gzip_bytes: 10 });
+    telemetry.config_reloaded(Reload::Applied(Wall(1_000)));
+    telemetry.remedy_changed(&main_cluster(), view(60));
+    telemetry
+}
+
+fn view(runs: i64) -> RemedyView {
+    let run = |id| RunInfo {
+        run: RunId(id),
+        optimizer: OptimizerKind::TuneBrokers,
+        target: "broker 1".into(),
+        verdict: None,
+        outcome: RunState::Acting,
+        started: Wall(3_000),
+    };
+    RemedyView {
+        active: Some(RunState::Acting),
+        runs: (1..=runs).map(run).collect(),
+        stuck: 1,
+        quarantined: vec![Quarantine { playbook: "p".into(), target: "t".into() }],
+        cooldowns: vec![Cooldown { playbook: "p".into(), target: "t".into(), end: Wall(9_000) }],
+        ..RemedyView::idle(Mode::Act)
+    }
+}
+
+#[test]
+fn closed_lists_are_there_at_0_from_the_start() {
+    let telemetry = telemetry();
+    for series in [
+        "kafka_optimizer_webhook_requests_total{code=\"503\"}",
+        "kafka_optimizer_alerts_total{outcome=\"unmatched\"}",
+        "kafka_optimizer_truncated_alerts_total",
+        "kafka_optimizer_holds_total{playbook=\"broker-threads\",reason=\"cooldown\"}",
+        "kafka_optimizer_holds_total{playbook=\"manual\",reason=\"paused\"}",
+        "kafka_optimizer_runs_total{optimizer=\"tune_brokers\",outcome=\"kept\"}",
+        "kafka_optimizer_verdicts_total{optimizer=\"tune_brokers\",verdict=\"neutral\"}",
+        "kafka_optimizer_alert_to_effect_seconds_count",
+        "kafka_optimizer_readings_unknown{kafka_cluster=\"main\",collector=\"lag\",reason=\"busy\"}",
+    ] {
+        check(&telemetry, series, Some(0.0));
+    }
+}
+
+#[test]
+fn an_event_is_counted() {
+    let telemetry = telemetry();
+    telemetry.held("broker-threads", Hold::Cooldown);
+    telemetry.alerts_taken(AlertOutcome::New, 3);
+    telemetry.run_ended(OptimizerKind::TuneBrokers, RunState::Kept);
+    telemetry.verdict_given(OptimizerKind::TuneBrokers, Verdict::Improved);
+    telemetry.webhook_answered(418);
+    telemetry.truncated_alerts(4);
+    telemetry.alert_to_effect(Duration::from_millis(400));
+    let holds = "kafka_optimizer_holds_total{playbook=\"broker-threads\",reason=\"cooldown\"}";
+    check(&telemetry, holds, Some(1.0));
+    check(&telemetry, "kafka_optimizer_alerts_total{outcome=\"new\"}", Some(3.0));
+    let runs = "kafka_optimizer_runs_total{optimizer=\"tune_brokers\",outcome=\"kept\"}";
+    check(&telemetry, runs, Some(1.0));
+    check(&telemetry, "kafka_optimizer_webhook_requests_total{code=\"418\"}", Some(1.0));
+    check(&telemetry, "kafka_optimizer_truncated_alerts_total", Some(4.0));
+    check(&telemetry, "kafka_optimizer_alert_to_effect_seconds_bucket{le=\"0.3\"}", Some(0.0));
+    check(&telemetry, "kafka_optimizer_alert_to_effect_seconds_bucket{le=\"0.5\"}", Some(1.0));
+}
+
+#[test]
+fn a_view_replaces_the_one_before() {
+    let telemetry = busy_telemetry();
+    let active = "kafka_optimizer_run_active{kafka_cluster=\"main\"}";
+    let acting = "kafka_optimizer_run_state{kafka_cluster=\"main\",state=\"acting\"}";
+    let quarantined =
+        "kafka_optimizer_quarantined{kafka_cluster=\"main\",playbook=\"p\",target=\"t\"}";
+    check(&telemetry, active, Some(1.0));
+    check(&telemetry, acting, Some(1.0));
+    check(&telemetry, quarantined, Some(1.0));
+    check(&telemetry, "kafka_optimizer_mode{mode=\"act\"}", Some(1.0));
+    telemetry.remedy_changed(&main_cluster(), RemedyView::idle(Mode::Rehearse));
+    check(&telemetry, active, Some(0.0));
+    check(&telemetry, acting, Some(0.0));
+    check(&telemetry, quarantined, None);
+    check(&telemetry, "kafka_optimizer_mode{mode=\"act\"}", Some(0.0));
+    assert!(!telemetry.encode().unwrap().contains("kafka_optimizer_run_info"));
+}
+
+#[test]
+fn the_history_holds_the_last_fifty_runs() {
+    let page = busy_telemetry().encode().unwrap();
+    let runs: Vec<&str> =
+        page.lines().filter(|it| it.starts_with("kafka_optimizer_run_info{")).collect();
+    assert_eq!(runs.len(), 50);
+    let newest = "kafka_optimizer_run_info{kafka_cluster=\"main\",run=\"60\",\
+        optimizer=\"tune_brokers\",target=\"broker 1\",verdict=\"none\",outcome=\"acting\"} 3.0";
+    assert_eq!(runs[0], newest);
+}
+
+#[test]
+fn a_failed_round_keeps_the_time_of_the_last_success() {
+    let telemetry = busy_telemetry();
+    let of = |name: &str, collector: &str| {
+        format!(
+            "kafka_optimizer_collector_{name}{{kafka_cluster=\"main\",collector=\"{collector}\"}}"
+        )
+    };
+    check(&telemetry, &of("success", "offsets"), Some(0.0));
+    check(&telemetry, &of("duration_seconds", "offsets"), Some(0.25));
+    check(&telemetry, &of("last_success_timestamp_seconds", "offsets"), None);
+    check(&telemetry, &of("last_success_timestamp_seconds", "topology"), Some(5.0));
+    check(
+        &telemetry,
+        "kafka_optimizer_snapshot_timestamp_seconds{kafka_cluster=\"main\"}",
+        Some(7.5),
+    );
+}
+
+#[test]
+fn a_refused_configuration_keeps_the_time_of_the_last_accepted_one() {
+    let telemetry = busy_telemetry();
+    telemetry.config_reloaded(Reload::Refused);
+    check(&telemetry, "kafka_optimizer_config_last_reload_successful", Some(0.0));
+    let since = "kafka_optimizer_config_last_reload_success_timestamp_seconds";
+    check(&telemetry, since, Some(1.0));
+}
+
+/// The library's traps (a suffix twice, an empty family, a stop after the help, one name registered
+/// twice, a unit's spelling, a line break in a help text) all show as a difference from the catalogue.
+#[test]
+fn the_page_describes_each_metric_once_and_as_the_catalogue_does() {
+    let page = busy_telemetry().encode().unwrap();
+    let comments: Vec<&str> = page.lines().filter(|it| it.starts_with('#')).collect();
+    let mut want = BTreeSet::new();
+    for spec in own::ALL {
+        want.insert(format!("# HELP {} {}", spec.name, spec.help));
+        want.insert(format!("# TYPE {} {}", spec.name, spec.kind));
+    }
+    let seen: BTreeSet<String> = comments.iter().map(|it| (*it).to_owned()).collect();
+    assert_eq!(seen, want);
+    assert_eq!(comments.len(), want.len(), "one is there twice");
+}
+
+#[test]
+fn no_series_is_there_twice_and_each_has_its_labels_in_order() {
+    let page = busy_telemetry().encode().unwrap();
+    let mut seen = BTreeSet::new();
+    for line in page.lines().filter(|it| !it.starts_with('#')) {
+        let (series, _) = line.rsplit_once(' ').expect("a value");
+        assert!(seen.insert(series), "{series} is there twice");
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        let family = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|it| own::ALL.iter().find(|spec| name.strip_suffix(it) == Some(spec.name)));
+        let spec = family.or_else(|| own::ALL.iter().find(|spec| spec.name == name));
+        let spec = spec.unwrap_or_else(|| panic!("{name} is not in the catalogue"));
+        let names: Vec<&str> =
+            labels.split("\",").filter_map(|it| it.split("=\"").next()).collect();
+        let names: Vec<&str> =
+            names.into_iter().filter(|it| !it.is_empty() && *it != "le").collect();
+        assert_eq!(names, spec.labels, "{series}");
+    }
+}

@@ -274,7 +274,7 @@ impl Views {
         let build = self.build;
         let parts = [build.version, build.revision, build.rustc];
         gauges(encoder, &own::BUILD_INFO, [(texts(&parts), 1.0)])?;
-        let loaded = self.reload.map(|it| (Vec::new(), flag(it != Reload::Refused)));
+        let loaded = self.reload.map(|it| (Vec::new(), f64::from(it != Reload::Refused)));
         gauges(encoder, &own::CONFIG_SUCCESSFUL, loaded)?;
         let since = self.reload_success.map(|it| (Vec::new(), it.seconds()));
         gauges(encoder, &own::CONFIG_SUCCESS_TIMESTAMP, since)?;
@@ -292,9 +292,9 @@ impl Views {
             })
         };
         let done = |it: &CollectorView| it.succeeded.is_some();
-        let success = each()
-            .filter(|it| done(it.2))
-            .map(|(cluster, name, it)| (texts(&[cluster, name]), flag(it.succeeded == Some(true))));
+        let success = each().filter(|it| done(it.2)).map(|(cluster, name, it)| {
+            (texts(&[cluster, name]), f64::from(it.succeeded == Some(true)))
+        });
         gauges(encoder, &own::COLLECTOR_SUCCESS, success)?;
         let took = each()
             .filter(|it| done(it.2))
@@ -339,15 +339,15 @@ impl Views {
     fn encode_remedy(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mode = self.clusters.values().find_map(|it| it.remedy.as_ref()).map(|it| it.mode);
         let modes = mode.into_iter().flat_map(|mode| {
-            Mode::ALL.iter().map(move |it| (texts(&[it.label()]), flag(*it == mode)))
+            Mode::ALL.iter().map(move |it| (texts(&[it.label()]), f64::from(*it == mode)))
         });
         gauges(encoder, &own::MODE, modes)?;
-        gauges(encoder, &own::PAUSED, self.by_remedy(|it| flag(it.paused)))?;
-        gauges(encoder, &own::RUN_ACTIVE, self.by_remedy(|it| flag(it.active.is_some())))?;
+        gauges(encoder, &own::PAUSED, self.by_remedy(|it| f64::from(it.paused)))?;
+        gauges(encoder, &own::RUN_ACTIVE, self.by_remedy(|it| f64::from(it.active.is_some())))?;
         gauges(encoder, &own::STUCK, self.by_remedy(|it| count(it.stuck)))?;
         let states = self.remedies().flat_map(|(cluster, it)| {
             RunState::ALL.iter().map(move |state| {
-                (texts(&[cluster, state.label()]), flag(it.active == Some(*state)))
+                (texts(&[cluster, state.label()]), f64::from(it.active == Some(*state)))
             })
         });
         gauges(encoder, &own::RUN_STATE, states)
@@ -410,10 +410,6 @@ fn texts(values: &[&str]) -> Vec<String> {
     values.iter().map(|it| (*it).to_owned()).collect()
 }
 
-fn flag(set: bool) -> f64 {
-    if set { 1.0 } else { 0.0 }
-}
-
 #[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
 fn count(value: u64) -> f64 {
     value as f64
@@ -458,6 +454,10 @@ fn family(
     let name = spec.name.strip_suffix("_total").unwrap_or(spec.name);
     let mut family = encoder.encode_descriptor(name, spec.help, None, kind)?;
     for (values, metric) in rows {
+        if values.is_empty() {
+            // The library would write empty braces. Without labels there is one row.
+            return metric.encode(family);
+        }
         let labels: Vec<(&str, String)> = spec.labels.iter().copied().zip(values).collect();
         metric.encode(family.encode_family(&labels)?)?;
     }
