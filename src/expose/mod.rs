@@ -1,1 +1,95 @@
-//! To come.
+//! Snapshots to pages: encoded and compressed once per snapshot, served as ready bytes.
+//!
+//! A scrape costs no broker call, and a dead cluster still scrapes: its snapshot says `kafka_up` 0 and
+//! holds no section past its life.
+
+pub mod catalogue;
+mod encode;
+mod page;
+mod text;
+
+use std::{future::pending, sync::Arc};
+
+use futures_util::future::select_all;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use page::{CONTENT_TYPE, Encoding, Page};
+
+use crate::{
+    snapshot::{Latest, Snapshot},
+    telemetry::{PageMade, Telemetry},
+};
+
+/// Makes pages of the latest snapshots.
+#[derive(Debug)]
+pub struct Exposer {
+    latest: Vec<Latest>,
+    telemetry: Arc<Telemetry>,
+    pages: watch::Sender<Arc<Page>>,
+}
+
+impl Exposer {
+    /// One `latest` per cluster.
+    pub fn new(latest: Vec<Latest>, telemetry: Arc<Telemetry>) -> Self {
+        Self { latest, telemetry, pages: watch::channel(Arc::new(Page::empty())).0 }
+    }
+
+    /// The latest page, now and later.
+    pub fn pages(&self) -> watch::Receiver<Arc<Page>> {
+        self.pages.subscribe()
+    }
+
+    /// Makes a page whenever a snapshot is new, until `stop` or until a snapshot's maker is gone.
+    pub async fn run(mut self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(&mut self) {
+        let mut bytes_before = 0;
+        loop {
+            let seen = self.latest.iter_mut().filter_map(|it| it.borrow_and_update().clone());
+            let snapshots: Vec<Arc<Snapshot>> = seen.collect();
+            // A large page takes some 50 ms to make: not on a thread that answers requests.
+            let made = tokio::task::spawn_blocking(move || make(&snapshots, bytes_before)).await;
+            let (page, facts) = match made {
+                Ok(made) => made,
+                Err(failure) if failure.is_panic() => {
+                    std::panic::resume_unwind(failure.into_panic())
+                }
+                // The runtime is going down.
+                Err(_cancelled) => return,
+            };
+            bytes_before = page.identity.len();
+            self.telemetry.page_made(facts);
+            self.pages.send_replace(Arc::new(page));
+            if any_is_new(&mut self.latest).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn any_is_new(latest: &mut [Latest]) -> Result<(), watch::error::RecvError> {
+    if latest.is_empty() {
+        return pending().await;
+    }
+    let changes = latest.iter_mut().map(|it| Box::pin(it.changed()));
+    select_all(changes).await.0
+}
+
+/// The page of `snapshots`, and what is worth knowing about it.
+pub fn make(snapshots: &[Arc<Snapshot>], bytes_before: usize) -> (Page, PageMade) {
+    let (text, series) = encode::encode(snapshots, bytes_before);
+    let page = Page::new(text);
+    let bytes = |of: usize| u64::try_from(of).unwrap_or(u64::MAX);
+    let facts = PageMade {
+        series,
+        identity_bytes: bytes(page.identity.len()),
+        gzip_bytes: bytes(page.gzip.len()),
+    };
+    (page, facts)
+}

@@ -1,13 +1,6 @@
-//! One test binary: what the program promises, seen from outside.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test that cannot go on says so by panicking, and live tests print what they measured"
-)]
+//! One test binary: everything that needs more than one module.
 
-mod config;
-mod live;
-mod tidy;
-mod webhook;
+#[cfg(test)]
+mod fake_kafka;
+#[cfg(test)]
+mod scrape;

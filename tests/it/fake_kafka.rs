@@ -1,0 +1,408 @@
+//! A Kafka cluster that answers from a script, and a clock that only moves when a test waits.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::pending,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use kafka_optimizer::{
+    clock::Clock,
+    docker::{ContainerUse, Docker, DockerError},
+    kafka::{
+        Api, Broker, BrokerConfig, CommittedOffset, ConfigChange, ConfigEntry, ConfigSource, Edge,
+        GroupDescription, GroupListing, GroupOffsets, GroupState, Kafka, KafkaError, LogDir,
+        Partition, PartitionEdge, PartitionFault, Quorum, RequestCount, RequestFault, Topic,
+        TopicLogSize, Topology, WriteMode,
+    },
+    model::{BrokerId, GroupName, TopicName, TopicPartition, Uptime, Wall},
+};
+
+/// The deadline of a request to a frozen broker.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(4);
+/// When every test begins: 2025-01-01.
+pub(crate) const BEGIN: Wall = Wall(1_735_689_600_000);
+
+pub(crate) fn id(raw: i32) -> BrokerId {
+    BrokerId::from_wire(raw).expect("an id")
+}
+
+/// tokio's clock, which `start_paused` holds still.
+pub(crate) struct PausedClock(tokio::time::Instant);
+
+impl PausedClock {
+    pub(crate) fn shared() -> Arc<dyn Clock> {
+        Arc::new(Self(tokio::time::Instant::now()))
+    }
+}
+
+#[async_trait]
+impl Clock for PausedClock {
+    fn uptime(&self) -> Uptime {
+        Uptime(self.0.elapsed())
+    }
+
+    fn wall(&self) -> Wall {
+        BEGIN.after(self.0.elapsed())
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// How a broker behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mood {
+    #[default]
+    Well,
+    /// Each request ends by its deadline.
+    Frozen,
+    /// No request ever ends: a deadline that does not work.
+    Hung,
+}
+
+/// What the cluster is like now. Tests change it between rounds.
+#[derive(Default)]
+pub(crate) struct Script {
+    pub(crate) down: bool,
+    pub(crate) moods: BTreeMap<BrokerId, Mood>,
+    pub(crate) topology: Topology,
+    pub(crate) firsts: BTreeMap<(String, i32), i64>,
+    pub(crate) lasts: BTreeMap<(String, i32), Result<i64, PartitionFault>>,
+    pub(crate) listings: BTreeMap<BrokerId, Vec<GroupListing>>,
+    pub(crate) members: BTreeMap<String, Result<(GroupState, u32), PartitionFault>>,
+    pub(crate) commits: BTreeMap<String, Vec<CommittedOffset>>,
+    pub(crate) dirs: BTreeMap<BrokerId, Vec<LogDir>>,
+    pub(crate) configs: BTreeMap<BrokerId, Vec<ConfigEntry>>,
+    pub(crate) min_insync: BTreeMap<String, u32>,
+    pub(crate) quorum: Option<Quorum>,
+    pub(crate) moving: Vec<TopicPartition>,
+}
+
+/// The cluster. Writes down what it was asked.
+#[derive(Default)]
+pub(crate) struct FakeKafka {
+    script: Mutex<Script>,
+    asked: Mutex<Vec<(&'static str, Option<BrokerId>)>>,
+}
+
+impl FakeKafka {
+    pub(crate) fn new(script: Script) -> Arc<Self> {
+        Arc::new(Self { script: Mutex::new(script), asked: Mutex::default() })
+    }
+
+    pub(crate) fn change(&self, how: impl FnOnce(&mut Script)) {
+        how(&mut self.script.lock().unwrap());
+    }
+
+    /// What was asked since the last time this was called.
+    pub(crate) fn asked(&self) -> Vec<(&'static str, Option<BrokerId>)> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+
+    async fn at<T>(
+        &self,
+        request: &'static str,
+        broker: BrokerId,
+        answer: impl FnOnce(&Script) -> T,
+    ) -> Result<T, KafkaError> {
+        self.asked.lock().unwrap().push((request, Some(broker)));
+        let mood = self.script.lock().unwrap().moods.get(&broker).copied().unwrap_or_default();
+        match mood {
+            Mood::Well => Ok(answer(&self.script.lock().unwrap())),
+            Mood::Frozen => {
+                tokio::time::sleep(DEADLINE).await;
+                let peer = format!("kafka-{broker}:9092");
+                Err(KafkaError::NoAnswer { request, peer, deadline: DEADLINE })
+            }
+            Mood::Hung => pending().await,
+        }
+    }
+
+    fn anywhere<T>(
+        &self,
+        request: &'static str,
+        answer: impl FnOnce(&Script) -> T,
+    ) -> Result<T, KafkaError> {
+        self.asked.lock().unwrap().push((request, None));
+        let script = self.script.lock().unwrap();
+        if script.down {
+            let source = std::io::ErrorKind::ConnectionRefused.into();
+            return Err(KafkaError::Unreachable { peer: "kafka-1:9092".into(), source });
+        }
+        Ok(answer(&script))
+    }
+}
+
+#[async_trait]
+impl Kafka for FakeKafka {
+    async fn topology(&self) -> Result<Topology, KafkaError> {
+        self.anywhere("topology", |it| it.topology.clone())
+    }
+
+    async fn offsets(
+        &self,
+        broker: BrokerId,
+        edge: Edge,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<PartitionEdge>, KafkaError> {
+        let request = match edge {
+            Edge::First => "firsts",
+            Edge::Last => "lasts",
+        };
+        let answer = |script: &Script| {
+            let of = |at: &TopicPartition| {
+                let key = (at.topic.as_str().to_owned(), at.partition);
+                let offset = match edge {
+                    Edge::First => Some(Ok(script.firsts.get(&key).copied().unwrap_or(0))),
+                    Edge::Last => script.lasts.get(&key).copied(),
+                };
+                Some(PartitionEdge { at: at.clone(), offset: offset? })
+            };
+            partitions.iter().filter_map(of).collect()
+        };
+        self.at(request, broker, answer).await
+    }
+
+    async fn groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError> {
+        let listed = |it: &Script| it.listings.get(&broker).cloned().unwrap_or_default();
+        self.at("groups", broker, listed).await
+    }
+
+    async fn describe_groups(
+        &self,
+        broker: BrokerId,
+        groups: &[GroupName],
+    ) -> Result<Vec<GroupDescription>, KafkaError> {
+        let answer = |script: &Script| {
+            let of = |group: &GroupName| GroupDescription {
+                group: group.clone(),
+                members: script.members[group.as_str()],
+            };
+            groups.iter().map(of).collect()
+        };
+        self.at("members", broker, answer).await
+    }
+
+    async fn committed(
+        &self,
+        broker: BrokerId,
+        groups: &[GroupName],
+    ) -> Result<Vec<GroupOffsets>, KafkaError> {
+        let answer = |script: &Script| {
+            let of = |group: &GroupName| {
+                let offsets = script.commits.get(group.as_str()).cloned();
+                GroupOffsets { group: group.clone(), offsets: Ok(offsets.unwrap_or_default()) }
+            };
+            groups.iter().map(of).collect()
+        };
+        self.at("commits", broker, answer).await
+    }
+
+    async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError> {
+        let dirs = |it: &Script| it.dirs.get(&broker).cloned().unwrap_or_default();
+        self.at("log_dirs", broker, dirs).await
+    }
+
+    async fn broker_config(
+        &self,
+        broker: BrokerId,
+        _keys: &[&str],
+    ) -> Result<BrokerConfig, KafkaError> {
+        let entries = |it: &Script| it.configs.get(&broker).cloned().unwrap_or_default();
+        let entries = self.at("config", broker, entries).await?;
+        Ok(BrokerConfig { broker, entries })
+    }
+
+    async fn min_insync_replicas(
+        &self,
+        topics: &[TopicName],
+    ) -> Result<Vec<(TopicName, u32)>, KafkaError> {
+        self.anywhere("min_insync", |script| {
+            let of = |it: &TopicName| Some((it.clone(), *script.min_insync.get(it.as_str())?));
+            topics.iter().filter_map(of).collect()
+        })
+    }
+
+    async fn quorum(&self) -> Result<Quorum, KafkaError> {
+        let unknown = Quorum { leader: None, epoch: 0 };
+        self.anywhere("quorum", |it| it.quorum.unwrap_or(unknown))
+    }
+
+    async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError> {
+        self.anywhere("reassignments", |it| it.moving.clone())
+    }
+
+    async fn alter_broker_config(
+        &self,
+        broker: BrokerId,
+        _changes: &[ConfigChange],
+        _mode: WriteMode,
+    ) -> Result<(), KafkaError> {
+        panic!("collection changed broker {broker}");
+    }
+
+    fn request_counts(&self) -> Vec<RequestCount> {
+        let none = |api: &Api| RequestCount {
+            api: *api,
+            sent: 0,
+            failed: vec![0; RequestFault::ALL.len()],
+        };
+        Api::ALL.iter().map(none).collect()
+    }
+}
+
+/// An engine that takes a second to answer, as engines do.
+pub(crate) struct FakeDocker(pub(crate) Vec<ContainerUse>);
+
+#[async_trait]
+impl Docker for FakeDocker {
+    async fn broker_use(&self, _cluster: &str) -> Result<Vec<ContainerUse>, DockerError> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(self.0.clone())
+    }
+}
+
+pub(crate) fn partition(
+    index: i32,
+    leader: Option<i32>,
+    replicas: &[i32],
+    isr: &[i32],
+) -> Partition {
+    let ids = |raw: &[i32]| raw.iter().copied().map(id).collect();
+    Partition { index, leader: leader.map(id), replicas: ids(replicas), isr: ids(isr) }
+}
+
+pub(crate) fn topic(name: &str, topic_id: u128, partitions: Vec<Partition>) -> Topic {
+    let internal = name.starts_with("__");
+    Topic { name: TopicName::new(name), id: topic_id, internal, partitions }
+}
+
+pub(crate) fn commit(topic: &str, partition: i32, offset: i64) -> CommittedOffset {
+    let at = TopicPartition { topic: TopicName::new(topic), partition };
+    CommittedOffset { at, offset: Ok(offset) }
+}
+
+pub(crate) fn listing(group: &str, state: GroupState) -> GroupListing {
+    GroupListing {
+        group: GroupName::new(group),
+        protocol_type: "consumer".into(),
+        group_type: "classic".into(),
+        state,
+    }
+}
+
+/// A key with its value in force, the one in the file, and the dynamic one if there is one.
+pub(crate) fn entry(
+    key: &str,
+    effective: &str,
+    at_start: &str,
+    stored: Option<&str>,
+) -> ConfigEntry {
+    let mut synonyms = vec![(ConfigSource::Static, Some(at_start.to_owned()))];
+    if let Some(stored) = stored {
+        synonyms.insert(0, (ConfigSource::DynamicBroker, Some(stored.to_owned())));
+    }
+    let source = synonyms[0].0;
+    let read_only = key.starts_with("socket");
+    ConfigEntry { key: key.into(), effective: Some(effective.into()), source, read_only, synonyms }
+}
+
+/// Three brokers, four topics, two groups: every metric has a sample, and every odd case one.
+pub(crate) fn world() -> Script {
+    let ids = BTreeSet::from([1, 2, 3]);
+    let broker =
+        |raw: &i32| Broker { id: id(*raw), host: format!("kafka-{raw}"), port: 9092, rack: None };
+    let dir = |raw: &i32| {
+        let size = |topic: &str, bytes| TopicLogSize { topic: TopicName::new(topic), bytes };
+        let topics = vec![size("orders", 4096), size("__consumer_offsets", 512), size("gone", 1)];
+        let (total_bytes, usable_bytes) = (Some(1 << 40), Some(1 << 39));
+        let path = "/var/lib/kafka/data".into();
+        (id(*raw), vec![LogDir { path, offline: *raw == 3, total_bytes, usable_bytes, topics }])
+    };
+    let config = |raw: &i32| {
+        let threads = if *raw == 1 {
+            // The restart trap: 32 is stored, the static 8 is in force.
+            entry("num.io.threads", "8", "8", Some("32"))
+        } else {
+            entry("num.io.threads", "16", "8", Some("16"))
+        };
+        let buffer = entry("socket.send.buffer.bytes", "-1", "-1", None);
+        (id(*raw), vec![threads, buffer])
+    };
+    let of = |topic: &str, partition: i32| (topic.to_owned(), partition);
+    Script {
+        topology: Topology {
+            cluster_id: Some("MkU3OEVBNTcwNTJENDM2Qk".into()),
+            controller: Some(id(2)),
+            brokers: ids.iter().map(broker).collect(),
+            topics: topics(),
+            unreadable: Vec::new(),
+        },
+        firsts: BTreeMap::from([(of("orders", 0), 10)]),
+        lasts: BTreeMap::from([
+            (of("orders", 0), Ok(100)),
+            (of("orders", 1), Ok(50)),
+            (of("lone", 0), Ok(7)),
+            (of("__consumer_offsets", 0), Ok(12_345_678_901)),
+            (of("payments", 0), Err(PartitionFault::NotLeader)),
+        ]),
+        listings: BTreeMap::from([
+            (id(1), vec![listing("billing", GroupState::Stable)]),
+            (id(2), vec![listing("\"odd\" \\ group\n", GroupState::Empty)]),
+        ]),
+        members: BTreeMap::from([
+            ("billing".into(), Ok((GroupState::Stable, 2))),
+            ("\"odd\" \\ group\n".into(), Ok((GroupState::Empty, 0))),
+        ]),
+        commits: BTreeMap::from([
+            ("billing".into(), vec![commit("orders", 0, 90), commit("orders", 1, 50)]),
+            (
+                "\"odd\" \\ group\n".into(),
+                vec![commit("orders", 0, 125), commit("payments", 0, 3), commit("gone", 0, 1)],
+            ),
+        ]),
+        dirs: ids.iter().map(dir).collect(),
+        configs: ids.iter().map(config).collect(),
+        min_insync: BTreeMap::from([
+            ("orders".into(), 2),
+            ("payments".into(), 2),
+            ("__consumer_offsets".into(), 1),
+        ]),
+        quorum: Some(Quorum { leader: Some(id(100)), epoch: 3 }),
+        ..Script::default()
+    }
+}
+
+fn topics() -> Vec<Topic> {
+    vec![
+        topic("__consumer_offsets", 1, vec![partition(0, Some(1), &[1, 2, 3], &[1, 2, 3])]),
+        topic("lone", 2, vec![partition(0, None, &[3], &[3])]),
+        topic(
+            "orders",
+            3,
+            vec![
+                partition(0, Some(1), &[1, 2, 3], &[1, 2, 3]),
+                partition(1, Some(3), &[2, 3, 1], &[3]),
+            ],
+        ),
+        topic("payments", 4, vec![partition(0, Some(2), &[2, 1], &[2, 1])]),
+    ]
+}
+
+pub(crate) fn usage(raw: i32) -> ContainerUse {
+    ContainerUse {
+        broker: id(raw),
+        cpu_seconds: Some(12.5),
+        cpu_limit_cores: Some(2.0),
+        throttled_periods: Some(0),
+        memory_anonymous_bytes: Some(400_000_000),
+        memory_limit_bytes: Some(1_610_612_736),
+        network_receive_bytes: Some(1_000),
+        // An engine that reports no network.
+        network_transmit_bytes: (raw != 3).then_some(2_000),
+    }
+}
