@@ -1,0 +1,532 @@
+//! The Kafka adapter against fake brokers: negotiation, deadlines, faults, and what answers mean.
+
+use std::{sync::Arc, time::Duration};
+
+use kafka_optimizer::{
+    clock::{Clock, SystemClock},
+    kafka::{
+        Api, CommittedOffset, ConfigChange, ConfigSource, Edge, GroupState, Kafka, KafkaError,
+        PartitionFault, RequestFault, WriteMode,
+        wire::{Wire, WireOptions},
+    },
+    model::{BrokerId, GroupName, TopicName, TopicPartition},
+    shutdown::{Drained, Tasks},
+};
+use kafka_protocol::messages::ApiKey;
+
+use crate::fake_broker::{FakeBroker, FakeCluster, FakeGroup, FakePartition, Fault};
+
+/// Short enough for tests, long enough for a busy machine.
+const DEADLINE: Duration = Duration::from_millis(600);
+
+fn wire_to(bootstrap: &[&FakeBroker]) -> Wire {
+    wire_with(bootstrap, Tasks::default())
+}
+
+fn wire_with(bootstrap: &[&FakeBroker], tasks: Tasks) -> Wire {
+    let options = WireOptions {
+        bootstrap: bootstrap.iter().map(|it| it.address.to_string()).collect(),
+        request_timeout: DEADLINE,
+        client_id: "tests".to_owned(),
+    };
+    Wire::new(options, Arc::new(SystemClock::new()), tasks)
+}
+
+fn id(raw: i32) -> BrokerId {
+    BrokerId::from_wire(raw).unwrap()
+}
+
+fn at(topic: &str, partition: i32) -> TopicPartition {
+    TopicPartition { topic: TopicName::new(topic), partition }
+}
+
+fn led_by(leader: i32) -> FakePartition {
+    FakePartition {
+        leader,
+        replicas: vec![leader, 2],
+        isr: vec![leader],
+        first: 3,
+        last: 20,
+        error: 0,
+    }
+}
+
+fn group(kind: &'static str) -> FakeGroup {
+    let commits = vec![("orders".to_owned(), 0, 7), ("orders".to_owned(), 1, -1)];
+    FakeGroup { coordinator: 1, kind, members: 2, commits, error: 0 }
+}
+
+/// How long `call` took, and what it came to.
+async fn timed<T>(call: impl Future<Output = T>) -> (Duration, T) {
+    let clock = SystemClock::new();
+    let done = call.await;
+    (clock.uptime().0, done)
+}
+
+async fn alter(wire: &Wire, mode: WriteMode) -> Result<(), KafkaError> {
+    let changes = [
+        ConfigChange { key: "num.io.threads".to_owned(), value: Some("16".to_owned()) },
+        ConfigChange { key: "num.network.threads".to_owned(), value: None },
+    ];
+    wire.alter_broker_config(id(1), &changes, mode).await
+}
+
+#[tokio::test]
+async fn the_highest_version_that_both_know_is_spoken() {
+    let cluster = FakeCluster::default();
+    cluster.contents().versions.insert(ApiKey::Metadata as i16, (0, 9));
+    cluster.contents().groups.insert("g".to_owned(), group("classic"));
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    wire.topology().await.unwrap();
+    wire.committed(id(1), &[GroupName::new("g")]).await.unwrap();
+    wire.groups(id(1)).await.unwrap();
+    assert_eq!(broker.seen(ApiKey::Metadata)[0].version, 9);
+    assert_eq!(broker.seen(ApiKey::OffsetFetch)[0].version, 9, "10 names topics by id");
+    assert_eq!(broker.seen(ApiKey::ListGroups)[0].version, 5);
+    assert_eq!(broker.seen(ApiKey::Metadata)[0].client_id, "tests");
+    assert_eq!(broker.seen(ApiKey::ApiVersions).len(), 1, "once per connection");
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_know_our_greeting_is_greeted_in_version_0() {
+    let broker = FakeCluster::default().start(1).await;
+    broker.fail(ApiKey::ApiVersions, Fault::Unsupported);
+    wire_to(&[&broker]).topology().await.unwrap();
+    let versions: Vec<_> = broker.seen(ApiKey::ApiVersions).iter().map(|it| it.version).collect();
+    assert_eq!(versions, [3, 0]);
+}
+
+#[tokio::test]
+async fn versions_that_do_not_meet_are_a_protocol_error() {
+    let cluster = FakeCluster::default();
+    cluster.contents().versions.insert(ApiKey::ListGroups as i16, (90, 99));
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    let error = wire.groups(id(1)).await.unwrap_err();
+    assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
+    wire.log_dirs(id(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_share_a_connection_without_waiting_for_each_other() {
+    let cluster = FakeCluster::default();
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    wire.topology().await.unwrap();
+    // Nothing is answered before all three are there.
+    broker.fail(ApiKey::ListGroups, Fault::Together(3));
+    broker.fail(ApiKey::DescribeLogDirs, Fault::Together(3));
+    let answers = tokio::join!(wire.groups(id(1)), wire.log_dirs(id(1)), wire.groups(id(1)));
+    assert_eq!(answers.0.unwrap(), []);
+    assert_eq!(answers.1.unwrap().len(), 2, "each gets its own answer");
+    assert_eq!(answers.2.unwrap(), []);
+    assert_eq!(broker.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_call_ends_at_its_deadline_and_its_connection_is_replaced() {
+    let broker = FakeCluster::default().start(1).await;
+    let wire = wire_to(&[&broker]);
+    wire.topology().await.unwrap();
+    broker.fail(ApiKey::ListGroups, Fault::Freeze);
+    let (took, outcome) = timed(wire.groups(id(1))).await;
+    assert!(matches!(outcome, Err(KafkaError::NoAnswer { .. })), "{outcome:?}");
+    assert!((DEADLINE..DEADLINE * 2).contains(&took), "{took:?}");
+    broker.heal();
+    wire.groups(id(1)).await.unwrap();
+    assert_eq!(broker.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_call_behind_a_late_one_keeps_its_own_deadline() {
+    let broker = FakeCluster::default().start(1).await;
+    let wire = wire_to(&[&broker]);
+    wire.topology().await.unwrap();
+    broker.fail(ApiKey::ListGroups, Fault::Delay(DEADLINE * 3 / 2));
+    let behind = async {
+        tokio::time::sleep(DEADLINE * 3 / 4).await;
+        wire.log_dirs(id(1)).await
+    };
+    let (late, behind) = tokio::join!(wire.groups(id(1)), behind);
+    assert!(matches!(late, Err(KafkaError::NoAnswer { .. })), "{late:?}");
+    assert!(behind.is_ok(), "{behind:?}");
+}
+
+#[tokio::test]
+async fn a_frozen_broker_delays_no_other() {
+    let cluster = FakeCluster::default();
+    let (first, second) = (cluster.start(1).await, cluster.start(2).await);
+    let wire = wire_to(&[&second]);
+    wire.topology().await.unwrap();
+    first.freeze();
+    let other = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        timed(wire.groups(id(2))).await
+    };
+    let (frozen, (took, answered)) = tokio::join!(wire.groups(id(1)), other);
+    assert!(frozen.is_err());
+    assert!(answered.is_ok() && took < DEADLINE / 2, "{took:?}");
+}
+
+#[tokio::test]
+async fn any_broker_means_one_that_answers_and_the_silent_one_is_asked_last_from_then_on() {
+    let cluster = FakeCluster::default();
+    let (first, second) = (cluster.start(1).await, cluster.start(2).await);
+    let wire = wire_to(&[&first, &second]);
+    wire.topology().await.unwrap();
+    first.freeze();
+    let (took, answered) = timed(wire.topology()).await;
+    assert!(answered.is_ok() && DEADLINE <= took, "{took:?}");
+    let (took, answered) = timed(wire.topology()).await;
+    assert!(answered.is_ok() && took < DEADLINE / 2, "{took:?}");
+    assert_eq!(second.seen(ApiKey::Metadata).len(), 2);
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_down_is_reported_and_found_when_it_comes_up() {
+    let cluster = FakeCluster::default();
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    let address = broker.stop().await;
+    for _ in 0..3 {
+        let error = wire.topology().await.unwrap_err();
+        assert!(matches!(error, KafkaError::Unreachable { .. }), "{error}");
+    }
+    let _back = cluster.start_at(1, address).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    wire.topology().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_that_restarts_breaks_one_call_at_most() {
+    let cluster = FakeCluster::default();
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    wire.groups(id(1)).await.unwrap();
+    let address = broker.stop().await;
+    let _back = cluster.start_at(1, address).await;
+    let first = wire.groups(id(1)).await;
+    let allowed = matches!(first, Ok(_) | Err(KafkaError::Broken { .. }));
+    assert!(allowed, "{first:?}");
+    wire.groups(id(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_that_moved_is_followed_with_the_next_topology() {
+    let cluster = FakeCluster::default();
+    let (first, second) = (cluster.start(1).await, cluster.start(2).await);
+    let wire = wire_to(&[&second]);
+    wire.topology().await.unwrap();
+    wire.groups(id(1)).await.unwrap();
+    first.stop().await;
+    let moved = cluster.start(1).await;
+    assert!(wire.groups(id(1)).await.is_err());
+    wire.topology().await.unwrap();
+    wire.groups(id(1)).await.unwrap();
+    assert_eq!(moved.seen(ApiKey::ListGroups).len(), 1);
+}
+
+#[tokio::test]
+async fn a_broker_that_refuses_connections_is_not_hammered() {
+    let broker = FakeCluster::default().start(1).await;
+    broker.fail(ApiKey::ApiVersions, Fault::HangUp);
+    let wire = wire_to(&[&broker]);
+    let (took, ()) = timed(async {
+        for _ in 0..1_000 {
+            let error = wire.topology().await.unwrap_err();
+            assert!(matches!(error, KafkaError::Unreachable { .. }), "{error}");
+        }
+    })
+    .await;
+    // 80 ms is the shortest pause there is.
+    let attempts = 1 + took.as_millis() / 80;
+    let connections = broker.connections();
+    assert!(u128::try_from(connections).unwrap() <= attempts, "{connections} in {took:?}");
+}
+
+#[tokio::test]
+async fn many_callers_open_one_connection() {
+    let broker = FakeCluster::default().start(1).await;
+    let wire = wire_to(&[&broker]);
+    let calls = (0..50).map(|_| wire.topology());
+    for answer in futures_util::future::join_all(calls).await {
+        answer.unwrap();
+    }
+    assert_eq!(broker.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_frame_that_claims_2_gib_is_refused_at_once() {
+    let broker = FakeCluster::default().start(1).await;
+    let wire = wire_to(&[&broker]);
+    wire.topology().await.unwrap();
+    for claim in [i32::MAX, (100 << 20) + 1, 3, 0, -1] {
+        broker.fail(ApiKey::ListGroups, Fault::Claim(claim));
+        let (took, outcome) = timed(wire.groups(id(1))).await;
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
+        assert!(error.to_string().contains(&claim.to_string()), "{error}");
+        assert!(took < DEADLINE / 2, "{took:?}");
+    }
+    broker.heal();
+    wire.groups(id(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_to_another_request_ends_the_connection() {
+    let broker = FakeCluster::default().start(1).await;
+    let wire = wire_to(&[&broker]);
+    wire.topology().await.unwrap();
+    broker.fail(ApiKey::ListGroups, Fault::WrongCorrelation);
+    let error = wire.groups(id(1)).await.unwrap_err();
+    assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
+    broker.heal();
+    wire.groups(id(1)).await.unwrap();
+    assert_eq!(broker.connections(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_cut_anywhere_is_an_error_and_nothing_worse() {
+    let cluster = FakeCluster::default();
+    cluster.contents().topics.insert("orders".to_owned(), vec![led_by(1), led_by(2)]);
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    wire.topology().await.unwrap();
+    for after in 0..160 {
+        broker.fail(ApiKey::Metadata, Fault::Cut(after));
+        let outcome = wire.topology().await;
+        assert!(outcome.is_err() || 130 < after, "{after}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn topics_leaders_and_errors_are_told_apart() {
+    let cluster = FakeCluster::default();
+    let leaderless = FakePartition { leader: -1, isr: vec![], ..led_by(1) };
+    let orders = vec![led_by(1), leaderless];
+    cluster.contents().topics.insert("orders".to_owned(), orders);
+    cluster.contents().topics.insert("__consumer_offsets".to_owned(), vec![led_by(1)]);
+    cluster.contents().broken_topics.insert("half-made".to_owned(), 5);
+    let broker = cluster.start(1).await;
+    let topology = wire_to(&[&broker]).topology().await.unwrap();
+    assert_eq!(topology.controller, Some(id(1)));
+    assert_eq!(topology.brokers[0].port, broker.address.port());
+    assert_eq!(topology.unreadable, [TopicName::new("half-made")]);
+    let [internal, orders] = topology.topics.as_slice() else { panic!("{topology:?}") };
+    assert!(internal.internal && !orders.internal);
+    assert_eq!(orders.partitions[0].leader, Some(id(1)));
+    assert_eq!(orders.partitions[0].replicas, [id(1), id(2)]);
+    assert_eq!(orders.partitions[1].leader, None);
+    assert_eq!(orders.partitions[1].isr, []);
+}
+
+#[tokio::test]
+async fn a_partition_without_an_offset_says_why() {
+    let cluster = FakeCluster::default();
+    let fenced = FakePartition { error: 74, ..led_by(1) };
+    let orders = vec![led_by(1), led_by(2), fenced];
+    cluster.contents().topics.insert("orders".to_owned(), orders);
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    let asked = [at("orders", 0), at("orders", 1), at("orders", 2), at("gone", 0)];
+    let edges = wire.offsets(id(1), Edge::Last, &asked).await.unwrap();
+    let offset = |at: &TopicPartition| edges.iter().find(|it| it.at == *at).unwrap().offset;
+    assert_eq!(
+        asked.each_ref().map(offset),
+        [
+            Ok(20),
+            Err(PartitionFault::NotLeader),
+            Err(PartitionFault::NotLeader),
+            Err(PartitionFault::Unknown),
+        ]
+    );
+    let first = wire.offsets(id(1), Edge::First, &asked[..1]).await.unwrap();
+    assert_eq!(first[0].offset, Ok(3));
+    assert_eq!(broker.seen(ApiKey::ListOffsets).len(), 2);
+}
+
+#[tokio::test]
+async fn groups_of_both_kinds_are_listed_and_the_classic_described() {
+    let cluster = FakeCluster::default();
+    cluster.contents().groups.insert("old".to_owned(), group("classic"));
+    cluster.contents().groups.insert("new".to_owned(), group("consumer"));
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    let listed = wire.groups(id(1)).await.unwrap();
+    let kinds: Vec<_> = listed.iter().map(|it| (it.group.as_str(), &*it.group_type)).collect();
+    assert_eq!(kinds, [("new", "consumer"), ("old", "classic")]);
+    assert!(listed.iter().all(|it| it.state == GroupState::Stable));
+    let names = [GroupName::new("old"), GroupName::new("new")];
+    let described = wire.describe_groups(id(1), &names).await.unwrap();
+    assert_eq!(described[0].members, Ok((GroupState::Stable, 2)));
+    assert_eq!(described[1].members, Err(PartitionFault::Unknown), "KIP-1043");
+}
+
+#[tokio::test]
+async fn commits_of_many_groups_are_one_request_or_one_each_from_an_old_broker() {
+    for (newest, requests) in [(10, 1), (7, 2)] {
+        let cluster = FakeCluster::default();
+        cluster.contents().versions.insert(ApiKey::OffsetFetch as i16, (1, newest));
+        cluster.contents().groups.insert("a".to_owned(), group("classic"));
+        let loading = FakeGroup { error: 14, ..group("consumer") };
+        cluster.contents().groups.insert("b".to_owned(), loading);
+        let broker = cluster.start(1).await;
+        let names = [GroupName::new("a"), GroupName::new("b")];
+        let committed = wire_to(&[&broker]).committed(id(1), &names).await.unwrap();
+        let seven = CommittedOffset { at: at("orders", 0), offset: Ok(7) };
+        assert_eq!(committed[0].offsets, Ok(vec![seven]), "-1 is no commit");
+        assert_eq!(committed[1].offsets, Err(PartitionFault::NotCoordinator));
+        assert_eq!(committed.iter().map(|it| it.group.clone()).collect::<Vec<_>>(), names);
+        assert_eq!(broker.seen(ApiKey::OffsetFetch).len(), requests);
+    }
+}
+
+#[tokio::test]
+async fn sizes_are_summed_by_topic_and_a_failed_directory_is_offline() {
+    let cluster = FakeCluster::default();
+    cluster.contents().topics.insert("orders".to_owned(), vec![led_by(1), led_by(2)]);
+    let broker = cluster.start(1).await;
+    let dirs = wire_to(&[&broker]).log_dirs(id(1)).await.unwrap();
+    assert_eq!((dirs[0].total_bytes, dirs[0].usable_bytes), (Some(1_000), Some(400)));
+    assert_eq!(dirs[0].topics[0].bytes, 34);
+    assert!(!dirs[0].offline && dirs[1].offline);
+    assert_eq!((dirs[1].total_bytes, dirs[1].usable_bytes), (None, None));
+}
+
+#[tokio::test]
+async fn every_place_that_sets_a_key_is_seen() {
+    let cluster = FakeCluster::default();
+    let places = vec![(2, "16"), (3, "12"), (4, "8"), (5, "3")];
+    cluster.contents().configs.insert("num.io.threads", places);
+    cluster.contents().configs.insert("background.threads", vec![(5, "10")]);
+    let broker = cluster.start(1).await;
+    let keys = ["num.io.threads", "background.threads", "no.such.key"];
+    let config = wire_to(&[&broker]).broker_config(id(1), &keys).await.unwrap();
+    let entry = config.get("num.io.threads").unwrap();
+    assert_eq!((entry.stored(), entry.at_start()), (Some("16"), Some("8")));
+    assert_eq!(
+        entry.synonyms.iter().map(|it| it.0).collect::<Vec<_>>(),
+        [
+            ConfigSource::DynamicBroker,
+            ConfigSource::DynamicDefault,
+            ConfigSource::Static,
+            ConfigSource::Default,
+        ]
+    );
+    let untouched = config.get("background.threads").unwrap();
+    assert_eq!((untouched.stored(), untouched.at_start()), (None, Some("10")));
+    assert_eq!(config.get("no.such.key"), None);
+}
+
+#[tokio::test]
+async fn min_insync_replicas_of_many_topics_are_asked_in_pieces_and_vanished_ones_left_out() {
+    let cluster = FakeCluster::default();
+    let mut topics = Vec::new();
+    for index in 0..2_500 {
+        cluster.contents().topics.insert(format!("t{index}"), Vec::new());
+        topics.push(TopicName::new(format!("t{index}")));
+    }
+    topics.push(TopicName::new("vanished"));
+    let broker = cluster.start(1).await;
+    let found = wire_to(&[&broker]).min_insync_replicas(&topics).await.unwrap();
+    assert_eq!(found.len(), 2_500);
+    assert!(found.iter().all(|(_, it)| *it == 2));
+    assert_eq!(broker.seen(ApiKey::DescribeConfigs).len(), 3);
+}
+
+#[tokio::test]
+async fn the_quorum_and_what_moves_are_read_through_any_broker() {
+    let cluster = FakeCluster::default();
+    cluster.contents().moving.push(("orders".to_owned(), 4));
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    let quorum = wire.quorum().await.unwrap();
+    assert_eq!((quorum.leader, quorum.epoch), (Some(id(101)), 7));
+    assert_eq!(wire.reassignments().await.unwrap(), [at("orders", 4)]);
+}
+
+#[tokio::test]
+async fn rehearsing_is_told_to_the_broker_and_writing_too() {
+    let cluster = FakeCluster::default();
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    alter(&wire, WriteMode::ValidateOnly).await.unwrap();
+    alter(&wire, WriteMode::Write).await.unwrap();
+    let alters: Vec<_> = broker
+        .seen(ApiKey::IncrementalAlterConfigs)
+        .into_iter()
+        .filter_map(|it| it.alter)
+        .collect();
+    let changes = vec![
+        ("num.io.threads".to_owned(), 0, Some("16".to_owned())),
+        ("num.network.threads".to_owned(), 1, None),
+    ];
+    assert_eq!(alters, [(true, changes.clone()), (false, changes)]);
+}
+
+#[tokio::test]
+async fn a_refused_change_keeps_the_brokers_words_and_is_known_not_to_have_happened() {
+    let cluster = FakeCluster::default();
+    cluster.contents().alter_refusal = Some((42, "not greater than double the current value 8"));
+    let broker = cluster.start(1).await;
+    let error = alter(&wire_to(&[&broker]), WriteMode::Write).await.unwrap_err();
+    assert!(!error.outcome_is_unknown());
+    assert!(matches!(error, KafkaError::Refused { code: 42, .. }));
+    assert!(error.to_string().ends_with("error 42: not greater than double the current value 8"));
+}
+
+#[tokio::test]
+async fn a_change_without_an_answer_may_have_happened_and_is_sent_once() {
+    for fault in [Fault::Freeze, Fault::HangUp, Fault::MidFrame, Fault::WrongCorrelation] {
+        let cluster = FakeCluster::default();
+        let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
+        broker.fail(ApiKey::IncrementalAlterConfigs, fault);
+        let error = alter(&wire_to(&[&broker, &other]), WriteMode::Write).await.unwrap_err();
+        assert!(error.outcome_is_unknown(), "{fault:?}: {error}");
+        assert_eq!(broker.seen(ApiKey::IncrementalAlterConfigs).len(), 1, "{fault:?}");
+        assert_eq!(other.seen(ApiKey::IncrementalAlterConfigs).len(), 0, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_nobody_knows_is_looked_up_once_and_then_unknown() {
+    let broker = FakeCluster::default().start(1).await;
+    let wire = wire_to(&[&broker]);
+    let error = wire.groups(id(9)).await.unwrap_err();
+    assert!(matches!(error, KafkaError::UnknownBroker(it) if it == id(9)), "{error}");
+    assert_eq!(broker.seen(ApiKey::Metadata).len(), 1);
+    assert_eq!(broker.seen(ApiKey::ListGroups).len(), 0);
+}
+
+#[tokio::test]
+async fn requests_and_failures_are_counted() {
+    let broker = FakeCluster::default().start(1).await;
+    let wire = wire_to(&[&broker]);
+    wire.groups(id(1)).await.unwrap();
+    broker.fail(ApiKey::ListGroups, Fault::HangUp);
+    assert!(wire.groups(id(1)).await.is_err());
+    let counts = wire.request_counts();
+    assert_eq!(counts.iter().map(|it| it.api).collect::<Vec<_>>(), Api::ALL);
+    let of = |api| counts.iter().find(|it| it.api == api).unwrap();
+    assert_eq!((of(Api::Metadata).sent, of(Api::ListGroups).sent), (1, 2));
+    assert_eq!(of(Api::ApiVersions).sent, 1);
+    for (fault, count) in RequestFault::ALL.iter().zip(&of(Api::ListGroups).failed) {
+        assert_eq!(*count, u64::from(*fault == RequestFault::Connection), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn shutdown_waits_for_no_idle_connection_and_the_step_in_hand_can_still_speak() {
+    let broker = FakeCluster::default().start(1).await;
+    let tasks = Tasks::default();
+    let wire = wire_with(&[&broker], tasks.clone());
+    wire.topology().await.unwrap();
+    broker.fail(ApiKey::ListGroups, Fault::Delay(DEADLINE / 2));
+    let step = async {
+        wire.groups(id(1)).await.unwrap();
+        wire.log_dirs(id(1)).await.unwrap();
+    };
+    let (drained, ()) = tokio::join!(tasks.drain(DEADLINE * 4), step);
+    assert_eq!(drained, Drained::Cleanly);
+}
