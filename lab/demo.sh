@@ -9,7 +9,11 @@ stack demo kafka-optimizer-demo 0 demo
 # What each of a flush's three to four calls waits on the slow disk. Long against the CPU a flush takes, so that the acts
 # look the same on a busy machine.
 SLOW_US=2000
-RECORDS_PER_S=400   # what the producers offer, all together
+# What the producers offer, all together. One that still waits for an answer leaves out its turn, so act 2 offers more: its
+# queue must stay full.
+ACT_ONE_RATE=400
+ACT_TWO_RATE=800
+ACT_TWO_PRODUCERS=32
 BEGUN=$SECONDS
 RESULT=$STACK/result.json
 ACTS=()  # one JSON object an act, for result.json
@@ -103,6 +107,7 @@ stop_producing() {
 
 flows() { local now && now=$(prom "kafka:produce_requests:rate{broker_id=\"$1\"}") && [ -n "$now" ] && awk "BEGIN {exit !($now > ${2:-50})}"; }
 fires() { [ "$(alert_state "$1" "$2")" = firing ]; }
+has_io_threads() { [ "$(io_threads "$1" | cut -d' ' -f1)" = "$2" ]; }
 quiet() { [ "$(alert_state "$1" "$2")" = inactive ]; }
 run_exists() { RUN=$(run_for "broker $1" "$2") && [ -n "$RUN" ]; }
 
@@ -178,9 +183,8 @@ prepare() {
   sed 's/^lab: /        /' "$STACK/images.log"
   stack_render "$OPTIMIZER_IMAGE"
   grep -q '^SLOW_DISK=.' "$STACK/compose.env" || {
-    SLOW_US=0
-    RECORDS_PER_S=1600
-    line "the slow-disk shim does not load here: the real disk and $RECORDS_PER_S records/s take its place"
+    SLOW_US=0 ACT_ONE_RATE=1600 ACT_TWO_RATE=6400 ACT_TWO_PRODUCERS=96
+    line "the slow-disk shim does not load here: the real disk and more records take its place"
   }
   headline "Starting a controller, three brokers, Prometheus, Alertmanager and the optimizer"
   stack_up
@@ -191,7 +195,7 @@ warm_up() {
   topic demo-many "$(printf '1,%.0s' {1..23})1"
   topic demo-one 2
   # A cold JVM is slow by itself: that is not the fault to show.
-  produce 1 demo-many 24 24 "$RECORDS_PER_S"
+  produce 1 demo-many 24 24 "$ACT_ONE_RATE"
   produce 2 demo-one 1 8 200
   line "producing to brokers 1 and 2 for 25 s"
   sleep 25
@@ -204,8 +208,8 @@ act_one() {
   act_begin "starved request handlers"
   headline "Act 1: broker 1 is left with one I/O thread, on a slow disk"
   echo $SLOW_US >"$STACK/slow/us"
-  produce 1 demo-many 24 24 "$RECORDS_PER_S"
-  line "24 producers send $RECORDS_PER_S records/s to 24 partitions of broker 1, which has 8 I/O threads"
+  produce 1 demo-many 24 24 "$ACT_ONE_RATE"
+  line "24 producers send $ACT_ONE_RATE records/s to 24 partitions of broker 1, which has 8 I/O threads"
   sleep 20
   healthy=$(produce_ms 1)
   line "mean produce time $(ms "$healthy")"
@@ -214,6 +218,7 @@ act_one() {
     until_true 30 "broker 1 with $threads I/O threads" set_io_threads 1 $threads
     line "set by hand: num.io.threads=$threads"
   done
+  until_true 30 "one I/O thread in force on broker 1" has_io_threads 1 1
   fault=$(date +%s)
   await_alert 1
   until_true 60 "a run of the optimizer for broker 1" run_exists 1 "$fault"
@@ -221,9 +226,7 @@ act_one() {
   note_run KafkaRequestHandlersSaturated 1 "$fault"
   tell_run "broker 1"
   [ "$(run_field "$RUN_JSON" .state)" = kept ] || die "act 1 should be kept: $(run_field "$RUN_JSON" .verdict)$(why)"
-  local value
-  value=$(io_threads 1)
-  [ "${value%% *}" = 16 ] || die "broker 1 should have 16 I/O threads, kafka-configs says: $value"
+  has_io_threads 1 16 || die "broker 1 should have 16 I/O threads, kafka-configs says: $(io_threads 1)"
   line "kafka-configs: broker 1 has num.io.threads=16"
   until_true 90 "the end of the alert" quiet KafkaRequestHandlersSaturated 1
   line "RESOLVED; mean produce time $(ms "$(produce_ms 1)")"
@@ -234,11 +237,11 @@ act_one() {
 act_two() {
   local fault before after
   act_begin "threads that cannot help"
-  headline "Act 2: 32 producers wait for the lock of ONE partition on broker 2; more threads cannot help"
+  headline "Act 2: $ACT_TWO_PRODUCERS producers wait for the lock of ONE partition on broker 2; more threads cannot help"
   before="$(io_threads 2); $(changed_keys 2 | tr '\n' ' ')"
   fault=$(date +%s)
-  produce 2 demo-one 1 32 "$RECORDS_PER_S"
-  line "32 producers send $RECORDS_PER_S records/s to one partition; num.io.threads is ${before%%;*}"
+  produce 2 demo-one 1 "$ACT_TWO_PRODUCERS" "$ACT_TWO_RATE"
+  line "$ACT_TWO_PRODUCERS producers send $ACT_TWO_RATE records/s to one partition; num.io.threads is ${before%%;*}"
   await_alert 2
   until_true 90 "a run of the optimizer for broker 2" run_exists 2 "$fault"
   follow "$RUN" 300

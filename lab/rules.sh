@@ -1,24 +1,19 @@
 #!/usr/bin/env bash
-# make rules: what Prometheus and Alertmanager say about the files written for them, tests included.
+# make rules: what promtool and amtool say about the files written for Prometheus and Alertmanager, tests included.
 . "$(dirname "$0")/common.sh"
 
 PROMTOOL='' AMTOOL=''
 eval "$("$LAB/tools.sh")"
 export PROMTOOL AMTOOL
-cd "$ROOT"
-"$PROMTOOL" check config --syntax-only prometheus/prometheus.yml
-"$PROMTOOL" check rules prometheus/rules/*.yml
-"$AMTOOL" check-config alertmanager/alertmanager.yml
-if [ -x prometheus/test.sh ]; then
-  prometheus/test.sh
-else
-  "$PROMTOOL" test rules prometheus/tests/*.yml
-fi
-[ ! -x alertmanager/test.sh ] || alertmanager/test.sh
+"$ROOT/prometheus/test.sh"
+"$ROOT/alertmanager/test.sh"
 
-# The rendered copies are what the demo and the tests load: they must stay valid too.
+# The rendered copies are what the demo and the live tests load: they must stay valid too.
 for mode in demo test; do
-  "$LAB/render.sh" "$TARGET/lab/rendered-$mode" "$mode"
-  "$PROMTOOL" check rules "$TARGET/lab/rendered-$mode"/prometheus/rules/*.yml >/dev/null
-  "$AMTOOL" check-config "$TARGET/lab/rendered-$mode/alertmanager/alertmanager.yml" >/dev/null
+  rendered=$TARGET/lab/rendered-$mode
+  "$LAB/render.sh" "$rendered" "$mode"
+  "$PROMTOOL" check config --syntax-only "$rendered/prometheus/prometheus.yml" >/dev/null
+  "$PROMTOOL" check rules "$rendered"/prometheus/rules/*.yml >/dev/null
+  "$AMTOOL" check-config "$rendered/alertmanager/alertmanager.yml" >/dev/null
+  say "the rendered copy for $mode is valid"
 done
