@@ -7,9 +7,11 @@
     reason = "a test that cannot go on says so by panicking, and live tests print what they measured"
 )]
 
-// Clippy lets helpers unwrap only where it sees that everything is a test.
-#![cfg(test)]
-
+mod config;
 mod fake_broker;
+mod fake_kafka;
 mod live;
+mod scrape;
+mod tidy;
+mod webhook;
 mod wire;
