@@ -1,1 +1,374 @@
-//! To come.
+//! `serve`: builds adapters and stages, binds listeners, starts everything, and ends it in order.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{Notify, watch},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    clock::{SharedClock, SystemClock},
+    collect::Collector,
+    config::{ClusterConfig, Config, RemediationConfig},
+    expose::Exposer,
+    http::{self, About, Limits},
+    kafka::{
+        SharedKafka,
+        wire::{Wire, WireOptions},
+    },
+    model::ClusterName,
+    remedy::{Context, NoCluster, PauseFile, Remedy},
+    shutdown::{Drained, Tasks},
+    snapshot::Latest,
+    store::{Store, StoreError},
+    telemetry::{Build, Reload, Telemetry},
+};
+
+/// A step in hand is read back for a few seconds at most, and answers are short.
+const DRAIN_GRACE: Duration = Duration::from_secs(30);
+const LOCK_FILE: &str = "lock";
+const STORE_FILE: &str = "state.db";
+
+const BUILD: Build = Build {
+    version: env!("CARGO_PKG_VERSION"),
+    revision: match option_env!("KAFKA_OPTIMIZER_REVISION") {
+        Some(revision) => revision,
+        None => "unknown",
+    },
+    rustc: match option_env!("KAFKA_OPTIMIZER_RUSTC") {
+        Some(rustc) => rustc,
+        None => "unknown",
+    },
+};
+
+/// What `serve` is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration.
+    pub config: Config,
+    /// `[HOST]:PORT`, at least one.
+    pub listen: Vec<String>,
+    /// The path of the metrics.
+    pub telemetry_path: String,
+}
+
+/// Why the process does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// An address cannot be listened on.
+    #[error("listen on {address}")]
+    Listen {
+        /// The address as given.
+        address: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The state directory cannot be used.
+    #[error("use the state directory {}", path.display())]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the state.
+    #[error("another process holds {}", path.display())]
+    StateLocked {
+        /// The lock's file.
+        path: PathBuf,
+    },
+    /// The store cannot be opened.
+    #[error("open {}", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        #[source]
+        source: StoreError,
+    },
+    /// The configuration has no cluster.
+    #[error(transparent)]
+    NoCluster(#[from] NoCluster),
+    /// Signals cannot be received.
+    #[error("receive signals")]
+    Signals(#[source] io::Error),
+    /// A part of the process ended by itself.
+    #[error("a task that lives as long as the process has ended")]
+    TaskEnded,
+    /// What was in hand did not end in time, or a second signal came.
+    #[error("stopped before everything in hand had ended")]
+    Hurried,
+}
+
+impl AppError {
+    /// What to do.
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::Listen { .. } => "choose another address with --web.listen-address",
+            Self::StateDir { .. } | Self::Store { .. } => {
+                "make it writable for this user, or name another with remediation.state_dir"
+            }
+            Self::StateLocked { .. } => {
+                "stop the other process, or give this one a remediation.state_dir of its own"
+            }
+            Self::NoCluster(_) => "name one in the configuration's `clusters`",
+            Self::Signals(_) => "look at the limits of this user",
+            Self::TaskEnded => "the log says which and why; start the process again",
+            Self::Hurried => "the journal knows what was open; the next start settles it",
+        }
+    }
+}
+
+/// Serves until a signal says stop.
+///
+/// # Errors
+///
+/// See [`AppError`].
+pub async fn serve(options: Options) -> Result<(), AppError> {
+    // First what can fail: nothing has been started when it does.
+    let signals = Signals::new().map_err(AppError::Signals)?;
+    let listeners = listen(&options.listen).await?;
+    let Config { clusters, remediation } = options.config;
+    let (store, _lock) = open_state(&remediation)?;
+
+    let clock: SharedClock = Arc::new(SystemClock::new());
+    let tasks = Tasks::default();
+    let names: Vec<ClusterName> = clusters.iter().map(|it| it.name.clone()).collect();
+    let playbooks: Vec<String> = remediation.playbooks.iter().map(|it| it.name.clone()).collect();
+    let telemetry = Arc::new(Telemetry::new(BUILD, &playbooks, &names));
+    telemetry.config_reloaded(Reload::Applied(clock.wall()));
+
+    let common = Common {
+        pause: PauseFile::in_dir(&remediation.state_dir),
+        remediation: Arc::new(remediation),
+        clock,
+        store,
+        telemetry: Arc::clone(&telemetry),
+        tasks: tasks.clone(),
+    };
+    let contexts: Vec<Context> = clusters.into_iter().map(|it| common.cluster(it)).collect();
+    let latest: Vec<Latest> = contexts.iter().map(|it| it.latest.clone()).collect();
+    let exposer = Exposer::new(latest.clone(), Arc::clone(&telemetry));
+    let pages = exposer.pages();
+    tasks.start("expose", |stop| exposer.run(stop));
+
+    let remedy = Remedy::new(contexts)?;
+    remedy.start(&tasks);
+
+    let (tried, ready) = watch::channel(false);
+    tasks.start("first rounds", |stop| first_rounds(latest, tried, stop));
+    let router = http::router(http::State {
+        pipeline: Arc::new(remedy.clone()),
+        pages,
+        telemetry,
+        ready,
+        token: common.remediation.token.clone(),
+        about: About {
+            version: BUILD.version,
+            mode: common.remediation.mode,
+            clusters: names,
+            telemetry_path: options.telemetry_path,
+        },
+    });
+    http::serve(listeners, &router, Limits::default(), &tasks);
+    info!(version = BUILD.version, mode = %common.remediation.mode, "Serving.");
+    signals.until_stop(&remedy, &tasks).await
+}
+
+/// What the pipelines of all clusters share.
+struct Common {
+    remediation: Arc<RemediationConfig>,
+    clock: SharedClock,
+    store: Store,
+    telemetry: Arc<Telemetry>,
+    pause: PauseFile,
+    tasks: Tasks,
+}
+
+impl Common {
+    /// Builds the adapters and the pipeline's context of one cluster, and starts its collector.
+    fn cluster(&self, config: ClusterConfig) -> Context {
+        let options = WireOptions {
+            bootstrap: config.bootstrap_servers.clone(),
+            request_timeout: config.request_timeout,
+            client_id: "kafka-optimizer".to_owned(),
+        };
+        let kafka: SharedKafka =
+            Arc::new(Wire::new(options, SharedClock::clone(&self.clock), self.tasks.clone()));
+        let collector = Collector::new(
+            &config,
+            SharedKafka::clone(&kafka),
+            None,
+            SharedClock::clone(&self.clock),
+            Arc::clone(&self.telemetry),
+        );
+        let latest = collector.latest();
+        self.tasks.start("collect", |stop| collector.run(stop));
+        Context {
+            cluster: Arc::new(config),
+            remediation: Arc::clone(&self.remediation),
+            kafka,
+            prometheus: None,
+            clock: SharedClock::clone(&self.clock),
+            store: self.store.clone(),
+            telemetry: Arc::clone(&self.telemetry),
+            latest,
+            pause: self.pause.clone(),
+            wake: Arc::new(Notify::new()),
+        }
+    }
+}
+
+/// Says that the process is ready when every cluster's first round has ended, well or not.
+async fn first_rounds(latest: Vec<Latest>, tried: watch::Sender<bool>, stop: CancellationToken) {
+    for mut cluster in latest {
+        let first = cluster.wait_for(Option::is_some);
+        if !matches!(stop.run_until_cancelled(first).await, Some(Ok(_))) {
+            return;
+        }
+    }
+    tried.send_replace(true);
+    // A task that ends ends the process.
+    stop.cancelled().await;
+}
+
+async fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, AppError> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let bound = match address.strip_prefix(':') {
+            // All addresses of the machine; where there is no IPv6, those of IPv4.
+            Some(port) => match TcpListener::bind(format!("[::]:{port}")).await {
+                Ok(bound) => Ok(bound),
+                Err(_no_v6) => TcpListener::bind(format!("0.0.0.0:{port}")).await,
+            },
+            None => TcpListener::bind(address.as_str()).await,
+        };
+        let listening = bound.and_then(|it| Ok((it.local_addr()?, it)));
+        let (at, listener) =
+            listening.map_err(|source| AppError::Listen { address: address.clone(), source })?;
+        info!(address = %at, "Listening.");
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// Held while the process lives: one process per state directory (I10).
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+impl StateLock {
+    /// Takes the lock of `dir`, which must exist.
+    ///
+    /// # Errors
+    ///
+    /// When another process holds it, or its file cannot be made.
+    pub fn take(dir: &Path) -> Result<Self, AppError> {
+        let path = dir.join(LOCK_FILE);
+        let unusable = |source| AppError::StateDir { path: dir.to_owned(), source };
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(AppError::StateLocked { path }),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+}
+
+/// The store, and the lock that keeps it ours.
+fn open_state(remediation: &RemediationConfig) -> Result<(Store, Option<StateLock>), AppError> {
+    match open_dir(&remediation.state_dir) {
+        Ok((store, lock)) => Ok((store, Some(lock))),
+        // Nothing is kept there and nothing can be: no alert is answered and no order is taken. So
+        // an exporter runs without a directory of its own.
+        Err(error @ AppError::StateDir { .. }) if only_exports(remediation) => {
+            info!(reason = %error, "No state is kept.");
+            let path = PathBuf::from("memory");
+            let store = Store::in_memory().map_err(|source| AppError::Store { path, source })?;
+            Ok((store, None))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn only_exports(remediation: &RemediationConfig) -> bool {
+    let stored = remediation.state_dir.join(STORE_FILE).try_exists();
+    remediation.playbooks.is_empty() && remediation.token.is_none() && !stored.unwrap_or(false)
+}
+
+fn open_dir(dir: &Path) -> Result<(Store, StateLock), AppError> {
+    fs::create_dir_all(dir)
+        .map_err(|source| AppError::StateDir { path: dir.to_owned(), source })?;
+    let lock = StateLock::take(dir)?;
+    let path = dir.join(STORE_FILE);
+    let store = Store::open(&path).map_err(|source| AppError::Store { path, source })?;
+    Ok((store, lock))
+}
+
+/// The signals that the process answers.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    pause: Signal,
+    resume: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            pause: signal(SignalKind::user_defined1())?,
+            resume: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    async fn until_stop(mut self, remedy: &Remedy, tasks: &Tasks) -> Result<(), AppError> {
+        let stopping = tasks.stopping();
+        let asked = loop {
+            tokio::select! {
+                () = stopping.cancelled() => break Err(AppError::TaskEnded),
+                _ = self.terminate.recv() => break Ok(()),
+                _ = self.interrupt.recv() => break Ok(()),
+                _ = self.pause.recv() => note("Remediation is paused.", remedy.pause()),
+                _ = self.resume.recv() => note("Remediation is resumed.", remedy.resume()),
+            }
+        };
+        info!("Stopping.");
+        let drained = tokio::select! {
+            drained = tasks.drain(DRAIN_GRACE) => drained,
+            _ = self.terminate.recv() => Drained::GraceExpired,
+            _ = self.interrupt.recv() => Drained::GraceExpired,
+        };
+        match drained {
+            Drained::Cleanly => asked,
+            Drained::GraceExpired => asked.and(Err(AppError::Hurried)),
+        }
+    }
+}
+
+fn note(done: &'static str, result: io::Result<()>) {
+    match result {
+        Ok(()) => info!("{done}"),
+        Err(error) => error!(%error, "The pause file cannot be changed."),
+    }
+}

@@ -23,6 +23,7 @@ pub mod snapshot;
 pub mod collect;
 pub mod expose;
 
+pub mod analysis;
 pub mod optimizers;
 pub mod store;
 

@@ -23,7 +23,7 @@ use axum::{
 };
 
 pub use serve::{Limits, serve};
-pub use state::{About, Counts, Encoding, Pages, Pipeline, State};
+pub use state::{About, Pipeline, State};
 
 use body::Bodies;
 use refused::{Refused, RequestIds};

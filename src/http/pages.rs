@@ -8,23 +8,26 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use super::{
-    Inner,
-    refused::Refused,
-    state::{About, Encoding},
-};
+use super::{Inner, refused::Refused, state::About};
+use crate::expose::{CONTENT_TYPE, Encoding};
 
-/// Prometheus 3 fails a scrape without exactly this.
-const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-pub(super) async fn metrics(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Response {
+/// The clusters' page as it lies ready, and the own metrics as they are now.
+pub(super) async fn metrics(
+    State(inner): State<Arc<Inner>>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let own = inner.state.telemetry.encode().map_err(|error| {
+        let sender = "the metrics of this process cannot be written";
+        Refused::because(StatusCode::INTERNAL_SERVER_ERROR, sender, &error)
+    })?;
     let encoding = if accepts_gzip(&headers) { Encoding::Gzip } else { Encoding::Identity };
-    let body = inner.state.pages.page(encoding);
-    let kind = [(header::CONTENT_TYPE, TEXT_FORMAT), (header::VARY, "Accept-Encoding")];
-    match encoding {
+    let page = Arc::clone(&inner.state.pages.borrow());
+    let body = page.body(&own, encoding);
+    let kind = [(header::CONTENT_TYPE, CONTENT_TYPE), (header::VARY, "Accept-Encoding")];
+    Ok(match encoding {
         Encoding::Identity => (kind, body).into_response(),
         Encoding::Gzip => (kind, [(header::CONTENT_ENCODING, "gzip")], body).into_response(),
-    }
+    })
 }
 
 /// Whether the client takes gzip: named, or by `*`, and not at `q=0`.

@@ -50,7 +50,9 @@ pub struct RunPayload {
     pub playbook: String,
     /// The optimizer.
     pub optimizer: String,
-    /// What it changes.
+    /// How far it goes.
+    pub level: String,
+    /// What it changes: `broker 1`, or `cluster`.
     pub target: String,
     /// `alert` or `person`.
     pub trigger: String,
@@ -203,6 +205,7 @@ impl From<&RunRow> for RunPayload {
             cluster: run.cluster.to_string(),
             playbook: run.playbook.clone(),
             optimizer: run.optimizer.to_string(),
+            level: run.level.to_string(),
             target: run.target(),
             trigger: run.trigger.to_string(),
             cause: run.cause.clone(),

@@ -3,7 +3,6 @@
 
 use std::{
     error::Error,
-    fmt::Write,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +19,7 @@ use axum::{
 use tracing::{info, warn};
 
 use super::payload::ErrorPayload;
-use crate::{remedy::Refusal, store::StoreError};
+use crate::{remedy::Refusal, store::StoreError, telemetry::chain};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -127,16 +126,4 @@ pub(super) async fn finish(
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
-}
-
-/// `outer: middle: innermost`, for the log line at the place that gives up.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        // Writing to a String cannot fail.
-        let _infallible = write!(text, ": {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -129,7 +129,7 @@ pub(super) async fn pause(
     request: Request,
 ) -> Result<Json<PausedPayload>, Refused> {
     let NothingPayload {} = inner.read(request).await?;
-    inner.state.pipeline.pause().await.map_err(|error| pause_file(&error))?;
+    inner.state.pipeline.pause().map_err(|error| pause_file(&error))?;
     Ok(Json(PausedPayload { paused: true }))
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn resume(
     request: Request,
 ) -> Result<Json<PausedPayload>, Refused> {
     let NothingPayload {} = inner.read(request).await?;
-    inner.state.pipeline.resume().await.map_err(|error| pause_file(&error))?;
+    inner.state.pipeline.resume().map_err(|error| pause_file(&error))?;
     Ok(Json(PausedPayload { paused: false }))
 }
 

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::{
     alert::Notification,
     config::Secret,
+    expose::Page,
     model::{ClusterName, Mode, RunId},
     remedy::{Order, Refusal, Remedy},
     store::{RunDetail, RunRow, StoreError, TakenAlerts},
+    telemetry::Telemetry,
 };
 
 /// Everything a handler may use.
@@ -19,10 +20,10 @@ use crate::{
 pub struct State {
     /// Takes alerts and orders.
     pub pipeline: Arc<dyn Pipeline>,
-    /// The pages of metrics.
-    pub pages: Arc<dyn Pages>,
-    /// Counts what was answered.
-    pub counts: Arc<dyn Counts>,
+    /// The latest page of the clusters' metrics.
+    pub pages: watch::Receiver<Arc<Page>>,
+    /// The metrics of this process; counts what the webhook was answered.
+    pub telemetry: Arc<Telemetry>,
     /// Whether the first round has been tried; the store is open before anyone listens.
     pub ready: watch::Receiver<bool>,
     /// What whoever changes state must present; without it nobody may.
@@ -50,27 +51,6 @@ pub struct About {
     pub telemetry_path: String,
 }
 
-/// How a page travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// As it is.
-    Identity,
-    /// Compressed.
-    Gzip,
-}
-
-/// Where the metrics come from. Called once per scrape; must not wait for anything.
-pub trait Pages: Send + Sync + 'static {
-    /// Ready bytes in text format 0.0.4, in the encoding asked for.
-    fn page(&self, encoding: Encoding) -> Bytes;
-}
-
-/// What is counted of the answers.
-pub trait Counts: Send + Sync + 'static {
-    /// The webhook was answered with this code.
-    fn webhook_answered(&self, code: u16);
-}
-
 /// The pipeline as seen from outside. [`Remedy`] is the one of the product.
 #[async_trait]
 pub trait Pipeline: Send + Sync + 'static {
@@ -89,9 +69,17 @@ pub trait Pipeline: Send + Sync + 'static {
     /// See [`Remedy::release`].
     async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal>;
     /// See [`Remedy::pause`].
-    async fn pause(&self) -> Result<(), std::io::Error>;
+    ///
+    /// # Errors
+    ///
+    /// When the pause file cannot be written.
+    fn pause(&self) -> std::io::Result<()>;
     /// See [`Remedy::resume`].
-    async fn resume(&self) -> Result<(), std::io::Error>;
+    ///
+    /// # Errors
+    ///
+    /// When the pause file cannot be removed.
+    fn resume(&self) -> std::io::Result<()>;
     /// See [`Remedy::paused`].
     fn paused(&self) -> bool;
 }
@@ -126,11 +114,11 @@ impl Pipeline for Remedy {
         Remedy::release(self, cluster).await
     }
 
-    async fn pause(&self) -> Result<(), std::io::Error> {
+    fn pause(&self) -> std::io::Result<()> {
         Remedy::pause(self)
     }
 
-    async fn resume(&self) -> Result<(), std::io::Error> {
+    fn resume(&self) -> std::io::Result<()> {
         Remedy::resume(self)
     }
 

@@ -49,6 +49,6 @@ async fn parse(body: Bytes) -> Result<Notification, Refused> {
 
 /// Every answer of the webhook is counted, refusals too.
 pub(super) async fn count(State(inner): State<Arc<Inner>>, response: Response) -> Response {
-    inner.state.counts.webhook_answered(response.status().as_u16());
+    inner.state.telemetry.webhook_answered(response.status().as_u16());
     response
 }

@@ -1,5 +1,4 @@
 //! The configuration file: what it means, and what a person reads when it is wrong.
-#![expect(clippy::panic, reason = "helpers of tests")]
 
 use std::{io, path::Path, time::Duration};
 

@@ -7,10 +7,12 @@
     reason = "a test that cannot go on says so by panicking, and live tests print what they measured"
 )]
 
+mod cli;
 mod config;
 mod fake_broker;
 mod fake_kafka;
 mod live;
+mod rules;
 mod scrape;
 mod tidy;
 mod webhook;

@@ -28,6 +28,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["model", "clock", "shutdown", "config", "docker", "kafka", "telemetry", "snapshot"],
     ),
     ("expose", &["model", "docker", "kafka", "telemetry", "snapshot"]),
+    ("analysis", &["model", "snapshot"]),
     ("optimizers", &["model", "playbook", "kafka", "snapshot"]),
     ("store", &["model", "alert", "playbook"]),
     (
@@ -111,7 +112,7 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// Modules that take values and return values: what they may not hold.
-const PURE: &[&str] = &["model", "alert", "playbook", "optimizers"];
+const PURE: &[&str] = &["model", "alert", "playbook", "analysis", "optimizers"];
 const IMPURE_WORDS: &[&str] =
     &["async ", ".await", "tokio::", "std::fs", "std::net", "SharedClock"];
 

@@ -1,8 +1,8 @@
 //! The HTTP side without a socket: the webhook's promises, who may speak, and what bad input gets. The
 //! last tests open a socket, to see connections end.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
+    io::Read,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -17,11 +17,13 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use kafka_optimizer::{
     alert::Notification,
     config::Secret,
-    http::{self, About, Counts, Encoding, Limits, Pages, Pipeline},
+    expose::Page,
+    http::{self, About, Limits, Pipeline},
     model::{
         AlertOutcome, BrokerId, ClusterName, Hold, Mode, RunId, RunState, Trigger, Verdict, Wall,
     },
@@ -32,6 +34,7 @@ use kafka_optimizer::{
         Extent, JournalLine, Measured, RunDetail, RunRow, StepRow, StepState, StoreError,
         TakenAlerts, Times,
     },
+    telemetry::{Build, Telemetry},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -41,7 +44,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-const TOKEN: &str = "0123456789abcdef";
+pub(crate) const TOKEN: &str = "0123456789abcdef";
 const ALERT: &str = r#"{"version":"4","truncatedAlerts":2,"alerts":[{"status":"firing",
     "labels":{"alertname":"A"},"startsAt":"2026-01-02T03:04:05Z"}]}"#;
 
@@ -73,8 +76,8 @@ impl Pipe {
 impl Pipeline for Pipe {
     async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError> {
         self.note("take")?;
-        self.taken.lock().unwrap().push(notification.clone());
         let count = u64::try_from(notification.alerts.len()).unwrap();
+        self.taken.lock().unwrap().push(notification);
         Ok(TakenAlerts::from([(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)]))
     }
 
@@ -111,13 +114,13 @@ impl Pipeline for Pipe {
         Ok(vec![format!("{cluster:?}")])
     }
 
-    async fn pause(&self) -> Result<(), std::io::Error> {
+    fn pause(&self) -> std::io::Result<()> {
         self.note("pause").map_err(std::io::Error::other)?;
         self.paused.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    async fn resume(&self) -> Result<(), std::io::Error> {
+    fn resume(&self) -> std::io::Result<()> {
         self.note("resume").map_err(std::io::Error::other)?;
         self.paused.store(false, Ordering::Relaxed);
         Ok(())
@@ -147,7 +150,11 @@ fn run() -> RunRow {
         rollback_reason: None,
         undo_requested: false,
         acknowledged: false,
-        times: Times { stored: Wall(1_767_323_045_006), ..Times::default() },
+        times: Times {
+            stored: Wall(1_767_323_045_006),
+            written: Some(Wall(1_767_323_046_006)),
+            ..Times::default()
+        },
     }
 }
 
@@ -168,33 +175,17 @@ fn detail() -> RunDetail {
         measured: Measured {
             query: "a".to_owned(),
             baseline_median: Some(0.25),
-            effect: Some(f64::NAN),
+            baseline_mad: Some(0.01),
+            observed_median: Some(0.1),
+            effect: Some(0.6),
+            load_change: Some(-0.03),
             ..Measured::default()
         },
         journal: vec![JournalLine {
-            at: Wall(0),
+            at: Wall(1_767_323_045_006),
             entry: "stored".to_owned(),
-            text: "<b>\"quotes\" {braces}</b>".to_owned(),
+            text: "<b>\"quotes\" {braces}\u{1b}[31m</b>".to_owned(),
         }],
-    }
-}
-
-#[derive(Default)]
-struct Witness {
-    codes: Mutex<Vec<u16>>,
-}
-
-impl Counts for Witness {
-    fn webhook_answered(&self, code: u16) {
-        self.codes.lock().unwrap().push(code);
-    }
-}
-
-struct Paper;
-
-impl Pages for Paper {
-    fn page(&self, encoding: Encoding) -> Bytes {
-        Bytes::from(format!("kafka_up 1 {encoding:?}\n"))
     }
 }
 
@@ -202,17 +193,19 @@ impl Pages for Paper {
 pub(crate) struct Front {
     pub(crate) router: Router,
     pub(crate) pipe: Arc<Pipe>,
-    witness: Arc<Witness>,
+    telemetry: Arc<Telemetry>,
     ready: watch::Sender<bool>,
 }
 
 pub(crate) fn front(token: Option<&str>) -> Front {
-    let (pipe, witness) = (Arc::<Pipe>::default(), Arc::<Witness>::default());
+    let pipe = Arc::<Pipe>::default();
+    let build = Build { version: "0.1.0", revision: "test", rustc: "test" };
+    let telemetry = Arc::new(Telemetry::new(build, &[], &[]));
     let (ready, is_ready) = watch::channel(false);
     let router = http::router(http::State {
         pipeline: pipe.clone(),
-        pages: Arc::new(Paper),
-        counts: witness.clone(),
+        pages: watch::channel(Arc::new(Page::new("kafka_up 1\n".to_owned()))).1,
+        telemetry: telemetry.clone(),
         ready: is_ready,
         token: token.map(|it| Secret::new(it.to_owned())),
         about: About {
@@ -222,13 +215,21 @@ pub(crate) fn front(token: Option<&str>) -> Front {
             telemetry_path: "/metrics".to_owned(),
         },
     });
-    Front { router, pipe, witness, ready }
+    Front { router, pipe, telemetry, ready }
 }
 
 impl Front {
     async fn send(&self, request: Request<Body>) -> (StatusCode, Response<Body>) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         (response.status(), response)
+    }
+
+    /// How often the webhook was answered with `code`.
+    fn answered(&self, code: u16) -> u64 {
+        let page = self.telemetry.encode().unwrap();
+        let series = format!("kafka_optimizer_webhook_requests_total{{code=\"{code}\"}} ");
+        let value = page.lines().find_map(|line| line.strip_prefix(&series));
+        value.map_or(0, |it| it.parse().unwrap())
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
@@ -267,13 +268,13 @@ const CHANGES: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn a_notification_is_taken_and_answered_with_what_became_of_it() {
+async fn a_notification_is_taken_once_it_is_durable_and_the_answer_counted() {
     let front = front(Some(TOKEN));
     let (status, answer) = front.post("/api/v1/alerts", ALERT).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(answer, json!({"alerts": {"new": 1, "unmatched": 0}, "truncated": 2}));
     assert_eq!(front.pipe.taken.lock().unwrap().len(), 1);
-    assert_eq!(*front.witness.codes.lock().unwrap(), [200]);
+    assert_eq!((front.answered(200), front.answered(503)), (1, 0));
 }
 
 #[tokio::test]
@@ -284,7 +285,7 @@ async fn i2_what_cannot_be_stored_is_answered_with_503_and_the_sender_learns_no_
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer["error"], "the state cannot be read or written; try again");
     assert!(answer["request_id"].as_str().unwrap().contains('-'));
-    assert_eq!(*front.witness.codes.lock().unwrap(), [503]);
+    assert_eq!(front.answered(503), 1);
     for path in ["/api/v1/runs", "/api/v1/runs/7"] {
         assert_eq!(front.get(path).await.0, StatusCode::SERVICE_UNAVAILABLE, "{path}");
     }
@@ -311,7 +312,7 @@ async fn an_undecodable_body_is_400_with_the_reason_and_never_taken() {
         assert!(answer["error"].as_str().unwrap().contains("line"), "{answer}");
     }
     assert!(front.pipe.called.lock().unwrap().is_empty());
-    assert_eq!(front.witness.codes.lock().unwrap().len(), 7);
+    assert_eq!(front.answered(400), 7);
 }
 
 #[tokio::test]
@@ -358,7 +359,7 @@ async fn i9_whoever_has_no_token_changes_nothing() {
         }
     }
     assert!(front.pipe.called.lock().unwrap().is_empty());
-    assert_eq!(*front.witness.codes.lock().unwrap(), [401; 4]);
+    assert_eq!(front.answered(401), 4);
 }
 
 #[tokio::test]
@@ -409,10 +410,10 @@ async fn runs_are_listed_with_the_words_of_the_contract() {
     assert_eq!(
         runs,
         json!({"runs": [{"id": 7, "state": "held", "cluster": "main", "playbook": "broker-threads",
-            "optimizer": "tune_brokers", "target": "broker 1", "trigger": "alert",
+            "optimizer": "tune_brokers", "level": "moderate", "target": "broker 1", "trigger": "alert",
             "cause": "KafkaRequestHandlersSaturated", "attempt": 1, "verdict": "improved",
             "hold": "cooldown", "note": null, "rollback_reason": null, "acknowledged": false,
-            "created_at": "2026-01-02T03:04:05.006Z", "written_at": null, "effective_at": null,
+            "created_at": "2026-01-02T03:04:05.006Z", "written_at": "2026-01-02T03:04:06.006Z", "effective_at": null,
             "ended_at": null}]})
     );
     assert_eq!(*front.pipe.called.lock().unwrap(), ["runs 5"]);
@@ -436,10 +437,10 @@ async fn one_run_is_shown_with_its_plan_its_measurement_and_its_journal() {
     );
     assert_eq!(
         run["objective"],
-        json!({"query": "a", "baseline_median": 0.25, "baseline_mad": null, "observed_median": null,
-            "effect": null, "load_change": null})
+        json!({"query": "a", "baseline_median": 0.25, "baseline_mad": 0.01, "observed_median": 0.1,
+            "effect": 0.6, "load_change": -0.03})
     );
-    assert_eq!(run["journal"][0]["at"], "1970-01-01T00:00:00.000Z");
+    assert_eq!(run["journal"][0]["at"], "2026-01-02T03:04:05.006Z");
     for id in ["8", "x", "-1", "7.0", "99999999999999999999"] {
         let (status, body) = front.get(&format!("/api/v1/runs/{id}")).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{id}");
@@ -506,12 +507,17 @@ async fn the_metrics_are_served_as_text_plain_or_compressed_by_accept_encoding()
     assert_eq!(status, StatusCode::OK);
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
-    assert_eq!(text(response).await, "kafka_up 1 Identity\n");
+    let page = text(response).await;
+    assert!(page.starts_with("kafka_up 1\n"), "{page}");
+    assert!(page.contains("\nkafka_optimizer_build_info{"), "{page}");
     let request = Request::get("/metrics").header(header::ACCEPT_ENCODING, "gzip");
     let (_, response) = front.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
     assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
-    assert_eq!(text(response).await, "kafka_up 1 Gzip\n");
+    let zipped = response.into_body().collect().await.unwrap().to_bytes();
+    let mut unzipped = String::new();
+    MultiGzDecoder::new(zipped.as_ref()).read_to_string(&mut unzipped).unwrap();
+    assert!(unzipped.starts_with("kafka_up 1\n"), "{unzipped}");
 }
 
 #[tokio::test]

@@ -1,0 +1,277 @@
+//! Runs, for people: a table of many, a page of one.
+//!
+//! Texts come from alerts and brokers. A terminal obeys control characters, so none passes through.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
+
+use comfy_table::{Table, presets::NOTHING};
+use jiff::{Timestamp, Unit};
+
+use crate::{
+    http::payload::{ObjectivePayload, RunDetailPayload, RunPayload, RunsPayload},
+    model::{RollbackReason, RunState},
+};
+
+/// `text` without what a terminal would obey.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|it| if it.is_control() { '\u{FFFD}' } else { it }).collect()
+}
+
+/// Where a run stands, in a few words: `held (cooldown): until 12:00`, `kept (improved)`.
+pub(super) fn standing(run: &RunPayload) -> String {
+    let why = [&run.hold, &run.rollback_reason, &run.verdict];
+    // The reason of a rollback that the verdict asked for is that verdict.
+    let by_verdict = RollbackReason::Verdict.label();
+    let why = why.into_iter().flatten().find(|it| it.as_str() != by_verdict);
+    let mut text = run.state.clone();
+    for (before, part, after) in [(" (", why, ")"), (": ", run.note.as_ref(), "")] {
+        if let Some(part) = part {
+            // Writing to a String cannot fail.
+            let _infallible = write!(text, "{before}{part}{after}");
+        }
+    }
+    plain(&text)
+}
+
+/// A table, newest first.
+pub(super) fn runs(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = table(&[
+        "RUN", "CREATED", "STATE", "VERDICT", "CLUSTER", "TARGET", "PLAYBOOK", "CAUSE", "WHY",
+    ]);
+    for run in &runs.runs {
+        let why = [&run.hold, &run.rollback_reason].into_iter().flatten().next();
+        let cells = [
+            run.id.to_string(),
+            clock_time(&run.created_at),
+            run.state.clone(),
+            or_dash(run.verdict.as_ref()),
+            run.cluster.clone(),
+            run.target.clone(),
+            run.playbook.clone(),
+            run.cause.clone(),
+            or_dash(why),
+        ];
+        table.add_row(cells.map(|it| plain(&it)));
+    }
+    writeln!(out, "{}", rendered(table))
+}
+
+/// Everything about one run.
+pub(super) fn run(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
+    let run = &detail.run;
+    writeln!(out, "Run {} is {}\n", run.id, standing(run))?;
+    let mut facts = table(&[]);
+    facts.add_row(["  cluster", &plain(&run.cluster)]);
+    facts.add_row(["  target", &plain(&run.target)]);
+    let optimizer = format!("{}, level {}", run.optimizer, run.level);
+    facts.add_row(["  optimizer", &plain(&optimizer)]);
+    let playbook = format!("{}, attempt {}", run.playbook, run.attempt);
+    facts.add_row(["  playbook", &plain(&playbook)]);
+    facts.add_row(["  cause", &plain(&format!("{} {}", run.trigger, run.cause))]);
+    writeln!(out, "{}", rendered(facts))?;
+
+    times(run, out)?;
+    plan(detail, out)?;
+    verdict(run, &detail.objective, out)?;
+    journal(detail, out)?;
+    if let Some(next) = next_step(run) {
+        writeln!(out, "\n{next}")?;
+    }
+    Ok(())
+}
+
+fn times(run: &RunPayload, out: &mut dyn Write) -> io::Result<()> {
+    let mut rows = table(&[]);
+    rows.add_row(["  stored", &clock_time(&run.created_at), ""]);
+    let later = [
+        ("  first write", &run.written_at),
+        ("  in force", &run.effective_at),
+        ("  ended", &run.ended_at),
+    ];
+    for (name, at) in later {
+        if let Some(at) = at {
+            rows.add_row([name.to_owned(), clock_time(at), since(&run.created_at, at)]);
+        }
+    }
+    writeln!(out, "\nTimes\n{}", rendered(rows))
+}
+
+fn plan(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
+    if detail.steps.is_empty() {
+        return writeln!(out, "\nPlan\n  none yet");
+    }
+    let mut rows =
+        table(&["  WAVE", "BROKER", "KEY", "FROM", "STORED BEFORE", "TO", "STATE", "AT"]);
+    for step in &detail.steps {
+        let cells = [
+            format!("  {}", step.wave),
+            step.broker.to_string(),
+            step.key.clone(),
+            step.from.clone(),
+            or_dash(step.from_stored.as_ref()),
+            step.to.clone(),
+            step.state.clone(),
+            since(&detail.run.created_at, &step.at),
+        ];
+        rows.add_row(cells.map(|it| plain(&it)));
+    }
+    writeln!(out, "\nPlan\n{}", rendered(rows))
+}
+
+fn verdict(run: &RunPayload, measured: &ObjectivePayload, out: &mut dyn Write) -> io::Result<()> {
+    let Some(verdict) = &run.verdict else { return Ok(()) };
+    let number = |it: Option<f64>| it.map_or_else(|| "unknown".to_owned(), significant);
+    let before = match measured.baseline_mad {
+        Some(mad) => format!("{} ± {}", number(measured.baseline_median), significant(mad)),
+        None => number(measured.baseline_median),
+    };
+    let mut rows = table(&[]);
+    rows.add_row(["  objective", &plain(&measured.query)]);
+    rows.add_row(["  before", &before]);
+    rows.add_row(["  after", &number(measured.observed_median)]);
+    if let Some(effect) = measured.effect {
+        let direction = if effect < 0.0 { "worse" } else { "better" };
+        rows.add_row(["  effect", &format!("{:.1} % {direction}", effect.abs() * 100.0)]);
+    }
+    if let Some(change) = measured.load_change {
+        rows.add_row(["  load", &format!("{:+.1} %", change * 100.0)]);
+    }
+    writeln!(out, "\nVerdict: {}\n{}", plain(verdict), rendered(rows))
+}
+
+fn journal(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
+    if detail.journal.is_empty() {
+        return Ok(());
+    }
+    let mut rows = table(&[]);
+    for line in &detail.journal {
+        let at = since(&detail.run.created_at, &line.at);
+        rows.add_row([format!("  {at}"), plain(&line.entry), plain(&line.text)]);
+    }
+    writeln!(out, "\nTimeline\n{}", rendered(rows))
+}
+
+/// What a person may do now.
+fn next_step(run: &RunPayload) -> Option<String> {
+    let id = run.id;
+    match RunState::from_label(&run.state)? {
+        RunState::Kept | RunState::Acting | RunState::Settling | RunState::Observing => {
+            Some(format!("`kafka-optimizer rollback {id}` takes it back."))
+        }
+        RunState::Stuck if !run.acknowledged => Some(format!(
+            "A value is not where it was. Put it right, then `kafka-optimizer acknowledge {id}`."
+        )),
+        RunState::Stuck
+        | RunState::Queued
+        | RunState::Held
+        | RunState::AwaitingApproval
+        | RunState::Rehearsed
+        | RunState::RollingBack
+        | RunState::RolledBack
+        | RunState::Cancelled => None,
+    }
+}
+
+/// Columns two blanks apart, no lines.
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    if !header.is_empty() {
+        table.set_header(header);
+    }
+    table
+}
+
+fn rendered(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+fn or_dash(text: Option<&String>) -> String {
+    text.map_or("-", String::as_str).to_owned()
+}
+
+/// `2026-01-02 03:04:05Z`. A text that is no time is shown as it is.
+fn clock_time(at: &str) -> String {
+    match at.parse::<Timestamp>() {
+        Ok(at) => at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        Err(_) => plain(at),
+    }
+}
+
+/// `+1m 2.345s` after the run was stored.
+fn since(stored: &str, at: &str) -> String {
+    let (Ok(stored), Ok(at)) = (stored.parse::<Timestamp>(), at.parse::<Timestamp>()) else {
+        return plain(at);
+    };
+    let Ok(milliseconds) = stored.until(at).and_then(|it| it.total(Unit::Millisecond)) else {
+        return String::new();
+    };
+    let sign = if milliseconds < 0.0 { '-' } else { '+' };
+    let seconds = milliseconds.abs() / 1000.0;
+    let minutes = (seconds / 60.0).floor();
+    if minutes < 1.0 {
+        format!("{sign}{seconds:.3}s")
+    } else {
+        format!("{sign}{minutes}m {:.3}s", seconds - minutes * 60.0)
+    }
+}
+
+/// Four significant digits, without an exponent where people do not expect one.
+fn significant(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 || (0.001..100_000.0).contains(&size) {
+        let digits = if size < 0.01 {
+            6
+        } else if size < 1.0 {
+            4
+        } else if size < 100.0 {
+            3
+        } else {
+            1
+        };
+        let text = format!("{value:.digits$}");
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    format!("{value:.3e}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_long_as_they_are_worth() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.25, "0.25"),
+            (0.012_345, "0.0123"),
+            (0.001_5, "0.0015"),
+            (12.345_6, "12.346"),
+            (1234.56, "1234.6"),
+            (2.5e9, "2.500e9"),
+            (-0.5, "-0.5"),
+        ] {
+            assert_eq!(significant(value), text);
+        }
+    }
+
+    #[test]
+    fn times_count_from_when_the_run_was_stored() {
+        let stored = "2026-01-02T03:04:05.006Z";
+        assert_eq!(since(stored, "2026-01-02T03:04:05.130Z"), "+0.124s");
+        assert_eq!(since(stored, "2026-01-02T03:15:07.006Z"), "+11m 2.000s");
+        assert_eq!(since(stored, "2026-01-02T03:04:05.000Z"), "-0.006s");
+        assert_eq!(since(stored, "soon"), "soon");
+    }
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_an_alert() {
+        assert_eq!(plain("a\u{1b}[31mb\nc"), "a\u{FFFD}[31mb\u{FFFD}c");
+    }
+}

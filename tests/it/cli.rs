@@ -1,0 +1,420 @@
+//! The command line: what a person reads, what a program reads, and the exit codes.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use kafka_optimizer::{
+    cli::{self, Exit, Interaction, Terminal},
+    http::{self, Limits},
+    shutdown::Tasks,
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, task::spawn_blocking};
+
+use crate::webhook::{Front, TOKEN, front};
+
+/// What a command wrote, and how it ended.
+struct Ran {
+    exit: Exit,
+    out: String,
+    err: String,
+}
+
+fn ran(args: &[String], input: &str, interaction: Interaction) -> Ran {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut terminal =
+        Terminal { out: &mut out, err: &mut err, input: &mut input.as_bytes(), interaction };
+    let program = ["kafka-optimizer".to_owned()];
+    let exit = cli::run(program.iter().chain(args), &mut terminal);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { exit, out: text(out), err: text(err) }
+}
+
+fn offline(args: &[&str]) -> Ran {
+    let args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
+    ran(&args, "", Interaction::Script)
+}
+
+/// A server with the pipeline of the webhook's tests, and its token in a file.
+struct Server {
+    front: Front,
+    url: String,
+    dir: tempfile::TempDir,
+    _tasks: Tasks,
+}
+
+impl Server {
+    async fn new() -> Self {
+        let front = front(Some(TOKEN));
+        let tasks = Tasks::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        http::serve(vec![listener], &front.router, Limits::default(), &tasks);
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("token"), format!("{TOKEN}\n")).unwrap();
+        Self { front, url, dir, _tasks: tasks }
+    }
+
+    async fn script(&self, args: &[&str]) -> Ran {
+        self.run(args, "", Interaction::Script).await
+    }
+
+    async fn run(&self, args: &[&str], input: &str, interaction: Interaction) -> Ran {
+        let mut args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
+        let token = self.dir.path().join("token");
+        args.extend(["--server".to_owned(), self.url.clone()]);
+        args.extend(["--token-file".to_owned(), token.display().to_string()]);
+        let input = input.to_owned();
+        // The command has a runtime of its own, which cannot be started inside this one.
+        spawn_blocking(move || ran(&args, &input, interaction)).await.unwrap()
+    }
+
+    fn called(&self) -> Vec<String> {
+        self.front.pipe.called.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn runs_are_a_table_for_people() {
+    let server = Server::new().await;
+    let ran = server.script(&["runs"]).await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    let cells = |line: &str| -> Vec<String> {
+        line.split("  ").map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+    };
+    let lines: Vec<&str> = ran.out.lines().collect();
+    let [header, row] = lines[..] else { panic!("{}", ran.out) };
+    for (name, value) in [
+        ("RUN", "7"),
+        ("CREATED", "2026-01-02 03:04:05Z"),
+        ("STATE", "held"),
+        ("VERDICT", "improved"),
+        ("CLUSTER", "main"),
+        ("TARGET", "broker 1"),
+        ("PLAYBOOK", "broker-threads"),
+        ("CAUSE", "KafkaRequestHandlersSaturated"),
+        ("WHY", "cooldown"),
+    ] {
+        let at = header.find(name).unwrap();
+        assert!(row[at..].starts_with(value), "{name} stands above {value}:\n{}", ran.out);
+    }
+    assert_eq!((cells(header).len(), cells(row).len()), (9, 9), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn one_run_is_a_page_for_people() {
+    let server = Server::new().await;
+    let ran = server.script(&["runs", "7"]).await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert_eq!(
+        ran.out,
+        "\
+Run 7 is held (cooldown)
+
+  cluster    main
+  target     broker 1
+  optimizer  tune_brokers, level moderate
+  playbook   broker-threads, attempt 1
+  cause      alert KafkaRequestHandlersSaturated
+
+Times
+  stored       2026-01-02 03:04:05Z
+  first write  2026-01-02 03:04:06Z  +1.000s
+
+Plan
+  WAVE  BROKER  KEY             FROM  STORED BEFORE  TO  STATE    AT
+  0     1       num.io.threads  8     -              16  applied  +0.000s
+
+Verdict: improved
+  objective  a
+  before     0.25 ± 0.01
+  after      0.1
+  effect     60.0 % better
+  load       -3.0 %
+
+Timeline
+  +0.000s  stored  <b>\"quotes\" {braces}\u{FFFD}[31m</b>
+"
+    );
+}
+
+#[tokio::test]
+async fn output_json_is_the_apis_json() {
+    let server = Server::new().await;
+    let ran = server.script(&["runs", "7", "--output", "json"]).await;
+    let run: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&run["id"], &run["steps"][0]["to"]), (&Value::from(7), &Value::from("16")));
+    let ran = server.script(&["runs", "--output", "json", "--limit", "3"]).await;
+    let runs: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(runs["runs"][0]["state"], "held");
+    assert_eq!(server.called(), ["run 7", "runs 3"]);
+}
+
+#[tokio::test]
+async fn an_order_reaches_the_server_as_it_was_given() {
+    let server = Server::new().await;
+    let ran =
+        server.script(&["optimize", "--level", "moderate", "--broker", "1", "--rehearse"]).await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert_eq!(ran.out, "Run 7 is stored. `kafka-optimizer runs 7` shows it.\n");
+    for command in [
+        &["rollback", "7"][..],
+        &["acknowledge", "7"],
+        &["release", "--cluster", "main"],
+        &["pause"],
+        &["resume"],
+    ] {
+        let ran = server.script(command).await;
+        assert_eq!(ran.exit, Exit::Done, "{command:?} {}", ran.err);
+        assert!(!ran.out.is_empty(), "{command:?}");
+    }
+    let wanted =
+        ["order", "roll back 7", "run 7", "acknowledge 7", "run 7", "release", "pause", "resume"];
+    assert_eq!(server.called(), wanted);
+}
+
+#[tokio::test]
+async fn a_person_is_asked_before_anything_changes_and_a_no_changes_nothing() {
+    let server = Server::new().await;
+    let commands: [&[&str]; 6] = [
+        &["optimize", "--level", "moderate"],
+        &["rollback", "7"],
+        &["acknowledge", "7"],
+        &["release"],
+        &["pause"],
+        &["resume"],
+    ];
+    for command in commands {
+        for answer in ["n\n", "\n", ""] {
+            let ran = server.run(command, answer, Interaction::Person).await;
+            assert_eq!(ran.exit, Exit::Failed, "{command:?}");
+            assert!(ran.err.contains("Go on? [y/N] "), "{}", ran.err);
+            assert!(ran.err.contains("nothing was changed"), "{}", ran.err);
+        }
+    }
+    assert!(server.called().is_empty());
+    let ran = server.run(&["pause"], "y\n", Interaction::Person).await;
+    assert_eq!((ran.exit, server.called().len()), (Exit::Done, 1));
+    let ran = server.run(&["resume", "--yes"], "", Interaction::Person).await;
+    assert_eq!((ran.exit, server.called().len()), (Exit::Done, 2));
+    assert!(!ran.err.contains("Go on?"));
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_said_with_what_to_do() {
+    let server = Server::new().await;
+    let ran = server.script(&["rollback", "8"]).await;
+    assert_eq!(ran.exit, Exit::Failed);
+    assert_eq!(
+        ran.err,
+        "error: it has ended\n  `kafka-optimizer runs` shows the runs and where they stand\n"
+    );
+    std::fs::write(server.dir.path().join("token"), "another token of 16").unwrap();
+    let ran = server.script(&["pause"]).await;
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(ran.err.contains("--token-file"), "{}", ran.err);
+}
+
+#[test]
+fn without_a_server_a_command_says_how_to_start_one() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{free}");
+    for command in [&["runs"][..], &["pause"], &["optimize", "--level", "moderate"]] {
+        let ran = offline(&[command, &["--server", &url]].concat());
+        assert_eq!(ran.exit, Exit::Failed);
+        assert!(
+            ran.err.starts_with(&format!("error: no server answers at {url}: ")),
+            "{}",
+            ran.err
+        );
+        assert!(ran.err.contains("kafka-optimizer serve --config.file FILE"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn wrong_arguments_end_with_2_and_help_with_0() {
+    for wrong in [
+        &["frobnicate"][..],
+        &["optimize"],
+        &["optimize", "--level", "emergency"],
+        &["optimize", "--level", "moderate", "--broker", "-1"],
+        &["rollback"],
+        &["rollback", "x"],
+        &["runs", "--limit", "0"],
+        &["runs", "--server", "https://host"],
+        &["runs", "--server", "host"],
+        &["runs", "--token-file", "/nowhere/token"],
+        &["serve"],
+        &[],
+        &["serve", "--kafka.server", "kafka"],
+        &["--kafka.server", "kafka:9092", "--config.file", "x"],
+        &["serve", "--kafka.server", "kafka:9092", "--web.telemetry-path", "/api/v1/runs"],
+        &["serve", "--kafka.server", "kafka:9092", "--web.telemetry-path", "/{x}"],
+        &["serve", "--config.file", "/nowhere/config.yaml"],
+        &["check-config", "/nowhere/config.yaml"],
+    ] {
+        let ran = offline(wrong);
+        assert_eq!(ran.exit, Exit::Usage, "{wrong:?} {}", ran.err);
+        assert!(!ran.err.is_empty() && ran.out.is_empty(), "{wrong:?}");
+    }
+    for right in [&["--help"][..], &["--version"], &["serve", "--help"]] {
+        let ran = offline(right);
+        assert_eq!((ran.exit, ran.err.as_str()), (Exit::Done, ""), "{right:?}");
+    }
+    assert_eq!([Exit::Done, Exit::Failed, Exit::Usage].map(Exit::code), [0, 1, 2]);
+}
+
+#[test]
+fn help_teaches_with_examples() {
+    let help = offline(&["--help"]).out;
+    for command in [
+        "serve",
+        "check-config",
+        "optimize",
+        "runs",
+        "rollback",
+        "acknowledge",
+        "release",
+        "pause",
+        "resume",
+        "load",
+    ] {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
+    }
+    assert!(help.contains("Exit codes:"), "{help}");
+    for command in
+        ["serve", "check-config", "optimize", "runs", "rollback", "acknowledge", "release"]
+    {
+        let help = offline(&[command, "--help"]).out;
+        assert!(help.contains("\n  kafka-optimizer "), "{help}");
+    }
+}
+
+#[test]
+fn check_config_says_everything_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let good = file("good.yaml", "clusters: [{bootstrap_servers: [a:1]}]");
+    let ran = offline(&["check-config", &good]);
+    assert_eq!(ran.exit, Exit::Done);
+    assert_eq!(ran.out, format!("{good} is good: clusters main; mode rehearse; playbooks 0\n"));
+
+    let bad = file("bad.yaml", "clusters: [{name: '-', bootstrap_servers: [a]}]");
+    let ran = offline(&["check-config", &bad]);
+    assert_eq!((ran.exit, ran.err.lines().count()), (Exit::Usage, 4), "{}", ran.err);
+    let ran = offline(&["check-config", &bad, "--output", "json"]);
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.exit, &report["valid"]), (Exit::Usage, &Value::from(false)));
+    assert_eq!(report["problems"][1]["path"], "clusters[0].bootstrap_servers[0]");
+
+    let odd = file("odd.yaml", "clusters:\n  - bootstrap_server: [a:1]\n");
+    let ran = offline(&["check-config", &odd]);
+    let wanted = format!(
+        "error: {odd}: line 2, column 5: clusters[0]: unknown key `bootstrap_server`; did you mean `bootstrap_servers`?"
+    );
+    assert!(ran.err.starts_with(&wanted), "{}", ran.err);
+}
+
+/// The program itself, serving.
+struct Serving {
+    child: Child,
+    address: String,
+}
+
+impl Serving {
+    fn start(config: &Path) -> Self {
+        let mut child = program(config).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("Listening.") {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended");
+        }
+        let line: Value = serde_json::from_str(&line).unwrap();
+        // Whoever does not read makes the writer wait.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self { child, address: line["address"].as_str().unwrap().to_owned() }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// Waits until the landing page says so: a signal is answered a moment after it is sent.
+    #[expect(clippy::disallowed_methods, reason = "the process under test has a clock of its own")]
+    fn until_paused(&self, paused: &str) {
+        let wanted = format!("Paused</th><td>{paused}</td>");
+        for _ in 0..200 {
+            if self.get("/").contains(&wanted) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+        panic!("it never became {paused}");
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _gone_already = self.child.kill();
+        let _gone_already = self.child.wait();
+    }
+}
+
+fn program(config: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kafka-optimizer"));
+    command
+        .args(["serve", "--web.listen-address", "127.0.0.1:0", "--log.format", "json"])
+        .arg("--config.file")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn serve_answers_signals_and_keeps_its_state_to_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config.yaml");
+    let state = dir.path().join("state");
+    // Nothing listens there: the process starts all the same.
+    let text = format!(
+        "clusters: [{{bootstrap_servers: ['127.0.0.1:1']}}]\nremediation: {{state_dir: {}}}\n",
+        state.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut serving = Serving::start(&config);
+    assert!(serving.get("/-/healthy").starts_with("HTTP/1.1 200 "));
+    assert!(serving.get("/metrics").contains("kafka_optimizer_build_info"));
+
+    let second = program(&config).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let error = String::from_utf8(second.stderr).unwrap();
+    let lock = state.join("lock");
+    assert!(error.contains(&format!("another process holds {}", lock.display())), "{error}");
+    assert!(error.contains("remediation.state_dir"), "{error}");
+
+    serving.signal("USR1");
+    serving.until_paused("yes");
+    serving.signal("USR2");
+    serving.until_paused("no");
+    serving.signal("TERM");
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+}
