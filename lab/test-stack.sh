@@ -14,7 +14,7 @@ up() {
   rm -rf "$STACK" && mkdir -p "$STACK"
   # Only an engine that was started for this stack is stopped with it.
   [ "$before" != none ] || touch "$STACK/engine-started"
-  [ -n "${LAB_IMAGES_READY:-}" ] || "$LAB/images.sh"
+  [ -n "${LAB_IMAGES_READY:-}" ] || "$LAB/images.sh" # make test has built them before
   stack_render "${OPTIMIZER_IMAGE:-$("$LAB/images.sh" optimizer)}"
   stack_up
   write_env

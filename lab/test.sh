@@ -5,7 +5,6 @@
 
 LOGS=$TARGET/test
 FAILED=()
-BACKGROUND=()
 cd "$ROOT"
 mkdir -p "$LOGS"
 ENGINE_BEFORE=$("$LAB/engine.sh" status)
@@ -27,15 +26,14 @@ part() {
 beside() {
   part "$@" &
   BESIDE=$!
-  BACKGROUND+=("$BESIDE")
 }
 failed() { FAILED+=("$1"); }
 
 at_exit() {
-  local code=$? pid
+  local code=$?
   trap - EXIT
-  for pid in "${BACKGROUND[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait
+  trap '' INT TERM # cleaning up is not interrupted
+  end_jobs
   "$LAB/test-stack.sh" down || code=1
   left_behind || code=1
   exit $code
@@ -60,7 +58,6 @@ left_behind() {
   }
 }
 
-images() { "$LAB/engine.sh" up && "$LAB/images.sh"; }
 # --quiet: a log without progress bars. The tests are built here too, so that later parts only run.
 build() { cargo build --quiet && cargo test --quiet --no-run; }
 lints() {
@@ -78,7 +75,9 @@ live() {
 }
 
 say "logs are in ${LOGS#"$ROOT"/}"
-beside images images
+# Not beside anything: at a terminal these ask before they change the machine.
+"$LAB/engine.sh" up && "$LAB/images.sh" packages || failed engine
+beside images "$LAB/images.sh"
 images_pid=$BESIDE
 built=yes
 part build build || {
