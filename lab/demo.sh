@@ -13,7 +13,6 @@ SLOW_US=2000
 # queue must stay full.
 ACT_ONE_RATE=400
 ACT_TWO_RATE=800
-ACT_TWO_PRODUCERS=32
 BEGUN=$SECONDS
 RESULT=$STACK/result.json
 ACTS=()  # one JSON object an act, for result.json
@@ -185,7 +184,7 @@ prepare() {
   sed 's/^lab: /        /' "$STACK/images.log"
   stack_render "$OPTIMIZER_IMAGE"
   grep -q '^SLOW_DISK=.' "$STACK/compose.env" || {
-    SLOW_US=0 ACT_ONE_RATE=1600 ACT_TWO_RATE=6400 ACT_TWO_PRODUCERS=96
+    SLOW_US=0 ACT_ONE_RATE=1600 ACT_TWO_RATE=3200
     line "the slow-disk shim does not load here: the real disk and more records take its place"
   }
   headline "Starting a controller, three brokers, Prometheus, Alertmanager and the optimizer"
@@ -239,11 +238,11 @@ act_one() {
 act_two() {
   local fault before after
   act_begin "threads that cannot help"
-  headline "Act 2: $ACT_TWO_PRODUCERS producers wait for the lock of ONE partition on broker 2; more threads cannot help"
+  headline "Act 2: 32 producers wait for the lock of ONE partition on broker 2; more threads cannot help"
   before="$(io_threads 2); $(changed_keys 2 | tr '\n' ' ')"
   fault=$(date +%s)
-  produce 2 demo-one 1 "$ACT_TWO_PRODUCERS" "$ACT_TWO_RATE"
-  line "$ACT_TWO_PRODUCERS producers send $ACT_TWO_RATE records/s to one partition; num.io.threads is ${before%%;*}"
+  produce 2 demo-one 1 32 "$ACT_TWO_RATE"
+  line "32 producers send $ACT_TWO_RATE records/s to one partition; num.io.threads is ${before%%;*}"
   await_alert 2
   until_true 90 "a run of the optimizer for broker 2" run_exists 2 "$fault"
   follow "$RUN" 300
