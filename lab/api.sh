@@ -40,6 +40,18 @@ run_json() { curl -sf -m 5 "$OPTIMIZER/api/v1/runs/$1"; }
 RFC3339='def seconds: capture("^(?<whole>[^.Z+]+)(?<fraction>[.][0-9]+)?") |
   ((.whole + "Z") | fromdateiso8601) + ((.fraction // "0") | if startswith(".") then "0" + . else . end | tonumber);'
 run_field() { jq -r "$RFC3339 $2 // empty" <<<"$1"; }
+# run_steps RUN_JSON: each step that is in force or undone, in words, one a line.
+run_steps() {
+  jq -r '.steps[] | if .state == "applied" then "broker \(.broker): \(.key) \(.from) -> \(.to)"
+    elif .state == "undone" then "broker \(.broker): \(.key) back from \(.to) to \(.from)" else empty end' <<<"$1"
+}
+
+# run_time RUN_JSON stored|effective|ended: when the alert was stored, the last step in force, the run over; in Unix seconds.
+run_time() {
+  local field=$2_at
+  [ "$2" != stored ] || field=created_at
+  run_field "$1" "(.$field | if . then seconds else null end)"
+}
 
 # ---- Kafka
 

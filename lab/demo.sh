@@ -117,15 +117,15 @@ follow() {
   local limit=$2 begun=$SECONDS told='' state='' now steps
   while :; do
     RUN_JSON=$(run_json "$1") || die "the optimizer stopped answering$(why)"
-    steps=$(jq -r '.steps[]? | select(.state == "applied") | "\(.index) broker \(.broker): \(.key) \(.from // "-") -> \(.to // "-")"' <<<"$RUN_JSON")
+    steps=$(run_steps "$RUN_JSON")
     while read -r now; do
-      [ -z "$now" ] || grep -qxF "$now" <<<"$told" || line "  step ${now#* }"
+      [ -z "$now" ] || grep -qxF "$now" <<<"$told" || line "  step $now"
     done <<<"$steps"
     told=$steps
-    now=$(run_field "$RUN_JSON" .state)
-    [ "$now" = "$state" ] || line "  run $1: $now$(run_field "$RUN_JSON" '(.hold | if . then " (" + tostring + ")" else null end)')"
+    now="$(run_field "$RUN_JSON" .state)$(run_field "$RUN_JSON" '(.hold | if . then " (" + tostring + ")" else null end)')"
+    [ "$now" = "$state" ] || line "  run $1: $now"
     state=$now
-    case $state in kept | rolled_back) return ;; stuck | cancelled | unplannable | rejected) die "run $1 ended as $state$(why)" ;; esac
+    case $state in kept | rolled_back) return ;; stuck | cancelled) die "run $1 ended as $state$(why)" ;; esac
     [ $((SECONDS - begun)) -lt "$limit" ] || die "run $1 did not end within $limit s, it is $state$(why)"
     sleep 0.7
   done
@@ -137,9 +137,9 @@ ms() { [ -n "${1:-}" ] && printf '%.0f ms' "$1" || printf 'unknown'; }
 note_run() {
   local fired stored effective ended before recovered
   fired=$(fired_at "$1" "$2")
-  stored=$(run_field "$RUN_JSON" '(.timestamps.stored_at | if . then seconds else null end)')
-  effective=$(run_field "$RUN_JSON" '(.timestamps.effective_at | if . then seconds else null end)')
-  ended=$(run_field "$RUN_JSON" '(.timestamps.ended_at | if . then seconds else null end)')
+  stored=$(run_time "$RUN_JSON" stored)
+  effective=$(run_time "$RUN_JSON" effective)
+  ended=$(run_time "$RUN_JSON" ended)
   act_set alert "\"$1\""
   act_set optimizer "\"$(run_field "$RUN_JSON" .optimizer)\""
   act_set verdict "\"$(run_field "$RUN_JSON" .verdict)\""

@@ -11,7 +11,7 @@ TOPIC=lab-tune-all
 trap '"$LAB/test-stack.sh" down' EXIT
 trap 'exit 130' INT TERM
 
-ended() { RUN_JSON=$(run_json "$1") && [[ $(run_field "$RUN_JSON" .state) =~ ^(kept|rolled_back|stuck|cancelled|unplannable|rejected)$ ]]; }
+ended() { RUN_JSON=$(run_json "$1") && [[ $(run_field "$RUN_JSON" .state) =~ ^(kept|rolled_back|stuck|cancelled)$ ]]; }
 run_exists() { RUN=$(run_for cluster "$1") && [ -n "$RUN" ]; }
 alert_gone() { [ -z "$(prom 'ALERTS{alertname="LabTuneAllBrokers"}')" ]; }
 
@@ -29,8 +29,9 @@ for ((round = 1; round <= ROUNDS; round++)); do
   kafka_tool 1 kafka-topics.sh --create --topic "$TOPIC" --partitions 1 --replication-factor 3 >/dev/null
   wait_until 120 "a run for the cluster" run_exists "$since"
   wait_until 300 "the end of run $RUN" ended "$RUN"
-  took=$(run_field "$RUN_JSON" 'if .timestamps.effective_at then (.timestamps.effective_at | seconds) - (.timestamps.stored_at | seconds) else null end')
-  [ -n "$took" ] || die "run $RUN changed nothing: $(run_field "$RUN_JSON" .state)"
+  effective=$(run_time "$RUN_JSON" effective)
+  [ -n "$effective" ] || die "run $RUN changed nothing: $(run_field "$RUN_JSON" .state)"
+  took=$(awk "BEGIN {printf \"%.3f\", $effective - $(run_time "$RUN_JSON" stored)}")
   printf 'run %s of %s: %.3f s, %s\n' "$round" "$ROUNDS" "$took" "$(run_field "$RUN_JSON" .state)"
   printf '%s\n' "$took" >>"$STACK/effects"
   [ "$(run_field "$RUN_JSON" .state)" = rolled_back ] || die "run $RUN was not taken back: the next one has nothing to do"
