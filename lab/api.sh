@@ -15,6 +15,12 @@ alert_state() {
      if any(. == "firing") then "firing" elif any(. == "pending") then "pending" else "inactive" end'
 }
 
+# firing_on_brokers: the alerts that fire and name a broker, "NAME broker N" a line.
+firing_on_brokers() {
+  curl -sf -m 5 "$PROMETHEUS/api/v1/alerts" | jq -r \
+    '[.data.alerts[] | select(.state == "firing" and .labels.broker_id) | "\(.labels.alertname) broker \(.labels.broker_id)"] | unique[]'
+}
+
 # fired_at ALERT BROKER: when it fired first in the last minutes, in Unix seconds.
 fired_at() {
   prom "min(min_over_time(timestamp(ALERTS{alertname=\"$1\",broker_id=\"$2\",alertstate=\"firing\"})[10m:1s]))"

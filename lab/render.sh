@@ -27,16 +27,16 @@ shorten() {
   done
   window_table "$out/alertmanager/alertmanager.yml" \
     's/^( *group_wait:).*/\1 1s/' 's/^( *group_interval:).*/\1 10s/' 's/^( *timeout:).*/\1 8s/'
+  window_table "$out/grafana/provisioning/datasources/datasources.yaml" 's/^( *timeInterval:).*/\1 3s/'
   window_table "$out/kafka-optimizer.yml" \
     's/^( *collect_interval:).*/\1 3s/' 's/(scrape_interval:) *[0-9a-z]+/\1 3s/' \
     's/^( *window:) .*/\1 30s/' 's/^( *baseline:) .*/\1 30s/' 's/^( *settle:) .*/\1 40s/' \
     's/^( *observe:) .*/\1 30s/' 's/^( *cooldown:) .*/\1 60s/'
 }
 
-[ -d "$ROOT/prometheus" ] && [ -d "$ROOT/alertmanager" ] || die "no prometheus/ and alertmanager/ in $ROOT"
 rm -rf "$out"
 mkdir -p "$out"
-cp -r "$ROOT/prometheus" "$ROOT/alertmanager" "$out/"
+cp -r "$ROOT/prometheus" "$ROOT/alertmanager" "$ROOT/grafana" "$out/"
 cp "$LAB/kafka-optimizer.yml" "$out/"
 case $mode in
 plain) ;;
