@@ -42,7 +42,8 @@ pub trait Kafka: Send + Sync + 'static {
     /// Groups that `broker` coordinates, in one request.
     async fn groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError>;
 
-    /// State and members of groups that `broker` coordinates, in one request.
+    /// State and members of groups that `broker` coordinates, in one request, and one more when some
+    /// are not classic. A group of a type without members to count is [`PartitionFault::Unknown`].
     async fn describe_groups(
         &self,
         broker: BrokerId,

@@ -14,14 +14,16 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_optimizer::shutdown::Tasks;
 use kafka_protocol::{
     messages::{
-        self, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeConfigsRequest,
-        DescribeConfigsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
-        DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeQuorumRequest,
-        DescribeQuorumResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-        ListGroupsRequest, ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
+        self, ApiKey, ApiVersionsRequest, ApiVersionsResponse, ConsumerGroupDescribeRequest,
+        ConsumerGroupDescribeResponse, DescribeConfigsRequest, DescribeConfigsResponse,
+        DescribeGroupsRequest, DescribeGroupsResponse, DescribeLogDirsRequest,
+        DescribeLogDirsResponse, DescribeQuorumRequest, DescribeQuorumResponse,
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListGroupsRequest,
+        ListGroupsResponse, ListOffsetsRequest, ListOffsetsResponse,
         ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, MetadataRequest,
         MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, RequestHeader, ResponseHeader,
         api_versions_response::ApiVersion,
+        consumer_group_describe_response,
         describe_configs_response::{
             DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
         },
@@ -78,9 +80,11 @@ pub(crate) enum Fault {
     Claim(i32),
     /// Answers under another request's id.
     WrongCorrelation,
+    /// Writes the largest varint over the body, so many bytes in.
+    Boast(usize),
     /// Cuts the body after so many bytes, under a right length.
     Cut(usize),
-    /// Answers with UNSUPPORTED_VERSION in version 0, as Kafka does for ApiVersions only.
+    /// Answers that it does not know the version, in version 0, as Kafka does to its greeting.
     Unsupported,
 }
 
@@ -133,8 +137,16 @@ pub(crate) struct Seen {
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
     pub(crate) client_id: String,
-    /// Set for IncrementalAlterConfigs: (validate_only, [(key, operation, value)]).
-    pub(crate) alter: Option<(bool, Vec<(String, i8, Option<String>)>)>,
+    /// Set for changes of configuration.
+    pub(crate) alter: Option<Alter>,
+}
+
+/// What a change of configuration asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Alter {
+    pub(crate) validate_only: bool,
+    /// Key, operation, value.
+    pub(crate) changes: Vec<(String, i8, Option<String>)>,
 }
 
 #[derive(Debug, Default)]
@@ -238,6 +250,7 @@ const APIS: &[ApiKey] = &[
     ApiKey::ListPartitionReassignments,
     ApiKey::DescribeQuorum,
     ApiKey::IncrementalAlterConfigs,
+    ApiKey::ConsumerGroupDescribe,
 ];
 
 #[derive(Clone, Debug)]
@@ -305,9 +318,10 @@ impl Served {
                 }
                 Some(Fault::Claim(length)) => {
                     stream.write_all(&length.to_be_bytes()).await.unwrap();
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
                 Some(Fault::WrongCorrelation) => answer[4..8].copy_from_slice(&[0x7f; 4]),
+                Some(Fault::Boast(after)) => boast(&mut answer, after),
                 Some(Fault::Cut(after)) => cut(&mut answer, after),
                 Some(Fault::Unsupported) => answer = unsupported(&header),
             }
@@ -318,6 +332,7 @@ impl Served {
     }
 
     /// The bytes of the answer, and what was asked.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
     fn answer(&self, header: &RequestHeader, api: ApiKey, body: Bytes) -> (Vec<u8>, Seen) {
         let cluster = &*self.cluster.contents();
         let id = self.id;
@@ -349,6 +364,7 @@ impl Served {
             ApiKey::IncrementalAlterConfigs => {
                 on.answer(|it| alter_configs(cluster, &it, &mut seen))
             }
+            ApiKey::ConsumerGroupDescribe => on.answer(|it| describe_consumer_groups(cluster, it)),
             _ => panic!("this program does not send {api:?}"),
         };
         (bytes, seen)
@@ -384,6 +400,13 @@ fn encode<R: Request>(correlation: i32, version: i16, answer: &R::Response) -> V
 fn relength(frame: &mut [u8]) {
     let length = i32::try_from(frame.len() - 4).unwrap();
     frame[..4].copy_from_slice(&length.to_be_bytes());
+}
+
+fn boast(frame: &mut [u8], after: usize) {
+    let varint = [0xff, 0xff, 0xff, 0xff, 0x0f];
+    for (byte, boasted) in frame.iter_mut().skip(8 + after).zip(varint) {
+        *byte = boasted;
+    }
 }
 
 fn cut(frame: &mut Vec<u8>, after: usize) {
@@ -524,6 +547,24 @@ fn describe_groups(
     DescribeGroupsResponse::default().with_groups(groups.collect())
 }
 
+fn describe_consumer_groups(
+    cluster: &Contents,
+    request: ConsumerGroupDescribeRequest,
+) -> ConsumerGroupDescribeResponse {
+    let groups = request.group_ids.into_iter().map(|asked| {
+        let found = cluster.groups.get(asked.as_str()).filter(|it| it.kind == "consumer");
+        let answer = consumer_group_describe_response::DescribedGroup::default();
+        let answer = answer.with_group_id(asked);
+        match found {
+            None => answer.with_error_code(GROUP_ID_NOT_FOUND),
+            Some(it) => answer.with_group_state(text("Reconciling")).with_members(
+                vec![consumer_group_describe_response::Member::default(); it.members],
+            ),
+        }
+    });
+    ConsumerGroupDescribeResponse::default().with_groups(groups.collect())
+}
+
 fn offset_fetch(
     cluster: &Contents,
     request: OffsetFetchRequest,
@@ -651,7 +692,8 @@ fn alter_configs(
         let value = it.value.as_ref().map(ToString::to_string);
         (it.name.to_string(), it.config_operation, value)
     });
-    seen.alter = Some((request.validate_only, changes.collect()));
+    let changes = changes.collect();
+    seen.alter = Some(Alter { validate_only: request.validate_only, changes });
     let (code, message) = cluster.alter_refusal.unwrap_or((0, ""));
     let response = AlterConfigsResourceResponse::default()
         .with_resource_type(BROKER)

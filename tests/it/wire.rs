@@ -14,7 +14,7 @@ use kafka_optimizer::{
 };
 use kafka_protocol::messages::ApiKey;
 
-use crate::fake_broker::{FakeBroker, FakeCluster, FakeGroup, FakePartition, Fault};
+use crate::fake_broker::{Alter, FakeBroker, FakeCluster, FakeGroup, FakePartition, Fault};
 
 /// Short enough for tests, long enough for a busy machine.
 const DEADLINE: Duration = Duration::from_millis(600);
@@ -301,6 +301,27 @@ async fn an_answer_cut_anywhere_is_an_error_and_nothing_worse() {
 }
 
 #[tokio::test]
+async fn an_answer_that_boasts_of_4_billion_elements_is_an_error_and_nothing_worse() {
+    let cluster = FakeCluster::default();
+    cluster.contents().topics.insert("orders".to_owned(), vec![led_by(1), led_by(2)]);
+    cluster.contents().groups.insert("g".to_owned(), group("consumer"));
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    wire.topology().await.unwrap();
+    let mut refused = 0;
+    for after in 0..160 {
+        for api in [ApiKey::Metadata, ApiKey::ListGroups, ApiKey::OffsetFetch] {
+            broker.fail(api, Fault::Boast(after));
+        }
+        let group = [GroupName::new("g")];
+        refused += usize::from(wire.topology().await.is_err());
+        refused += usize::from(wire.groups(id(1)).await.is_err());
+        refused += usize::from(wire.committed(id(1), &group).await.is_err());
+    }
+    assert!(80 < refused, "{refused}");
+}
+
+#[tokio::test]
 async fn topics_leaders_and_errors_are_told_apart() {
     let cluster = FakeCluster::default();
     let leaderless = FakePartition { leader: -1, isr: vec![], ..led_by(1) };
@@ -347,7 +368,7 @@ async fn a_partition_without_an_offset_says_why() {
 }
 
 #[tokio::test]
-async fn groups_of_both_kinds_are_listed_and_the_classic_described() {
+async fn groups_of_both_kinds_are_listed_and_described() {
     let cluster = FakeCluster::default();
     cluster.contents().groups.insert("old".to_owned(), group("classic"));
     cluster.contents().groups.insert("new".to_owned(), group("consumer"));
@@ -357,10 +378,20 @@ async fn groups_of_both_kinds_are_listed_and_the_classic_described() {
     let kinds: Vec<_> = listed.iter().map(|it| (it.group.as_str(), &*it.group_type)).collect();
     assert_eq!(kinds, [("new", "consumer"), ("old", "classic")]);
     assert!(listed.iter().all(|it| it.state == GroupState::Stable));
-    let names = [GroupName::new("old"), GroupName::new("new")];
-    let described = wire.describe_groups(id(1), &names).await.unwrap();
-    assert_eq!(described[0].members, Ok((GroupState::Stable, 2)));
-    assert_eq!(described[1].members, Err(PartitionFault::Unknown), "KIP-1043");
+    for newest in [6, 5] {
+        // Version 5 calls a group of another type dead, 6 says that it is not there (KIP-1043).
+        cluster.contents().versions.insert(ApiKey::DescribeGroups as i16, (0, newest));
+        let wire = wire_to(&[&broker]);
+        let names = ["old", "new", "gone"].map(GroupName::new);
+        let described = wire.describe_groups(id(1), &names).await.unwrap();
+        assert_eq!(described[0].members, Ok((GroupState::Stable, 2)));
+        assert_eq!(described[1].members, Ok((GroupState::Reconciling, 2)));
+        let gone =
+            if newest == 6 { Err(PartitionFault::Unknown) } else { Ok((GroupState::Dead, 0)) };
+        assert_eq!(described[2].members, gone);
+        wire.describe_groups(id(1), &names[..1]).await.unwrap();
+    }
+    assert_eq!(broker.seen(ApiKey::ConsumerGroupDescribe).len(), 2, "only for what is not classic");
 }
 
 #[tokio::test]
@@ -462,7 +493,9 @@ async fn rehearsing_is_told_to_the_broker_and_writing_too() {
         ("num.io.threads".to_owned(), 0, Some("16".to_owned())),
         ("num.network.threads".to_owned(), 1, None),
     ];
-    assert_eq!(alters, [(true, changes.clone()), (false, changes)]);
+    let rehearsed = Alter { validate_only: true, changes };
+    let written = Alter { validate_only: false, ..rehearsed.clone() };
+    assert_eq!(alters, [rehearsed, written]);
 }
 
 #[tokio::test]

@@ -143,13 +143,13 @@ impl Connection {
         // The error code comes first in every version; a broker that does not know ours answers in
         // version 0, whatever was asked.
         let error = frame.get(4..6).map(|it| i16::from_be_bytes([it[0], it[1]]));
-        let answer = if error == Some(codes::UNSUPPORTED_VERSION) {
+        if error == Some(codes::UNSUPPORTED_VERSION) {
             let frame = self.exchange(&ApiVersionsRequest::default(), 0).await?;
-            frame::decode::<ApiVersionsRequest>(frame, 0)
-        } else {
-            frame::decode::<ApiVersionsRequest>(frame, API_VERSIONS)
-        };
-        let answer = answer.map_err(|it| Ending::Nonsense(format!("ApiVersions: {it}")))?;
+            let versions = frame.get(4..).and_then(Versions::from_version_0);
+            return versions.ok_or_else(|| Ending::Nonsense("ApiVersions in version 0".to_owned()));
+        }
+        let answer = frame::decode::<ApiVersionsRequest>(frame, API_VERSIONS)
+            .map_err(|it| Ending::Nonsense(format!("ApiVersions: {it}")))?;
         if answer.error_code != codes::NONE {
             return Err(Ending::Nonsense(format!("ApiVersions: error {}", answer.error_code)));
         }

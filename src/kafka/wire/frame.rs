@@ -9,7 +9,7 @@ use kafka_protocol::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::options::FRAME_BYTES_MAX;
+use super::{bounded::Bounded, options::FRAME_BYTES_MAX};
 
 /// Length prefix and correlation id.
 const PREFIX_BYTES: usize = 4;
@@ -50,8 +50,9 @@ pub(super) fn encode<R: Request>(
 }
 
 /// The answer to a request of type `R`; `frame` begins at the correlation id.
-pub(super) fn decode<R: Request>(mut frame: Bytes, version: i16) -> Result<R::Response, String> {
-    let read = |frame: &mut Bytes| {
+pub(super) fn decode<R: Request>(frame: Bytes, version: i16) -> Result<R::Response, String> {
+    let mut frame = Bounded::new(frame);
+    let read = |frame: &mut Bounded| {
         ResponseHeader::decode(frame, R::Response::header_version(version))?;
         R::Response::decode(frame, version)
     };

@@ -7,6 +7,7 @@
 //! Invariant: no record is ever read or written here.
 //! Invariant: a call ends within its deadline, whatever the broker does.
 
+mod bounded;
 mod call;
 mod cluster;
 mod codes;
@@ -114,7 +115,20 @@ impl Kafka for Wire {
         broker: BrokerId,
         groups: &[GroupName],
     ) -> Result<Vec<GroupDescription>, KafkaError> {
-        self.cluster.ask(broker, &requests::DescribeGroups(groups)).await
+        use requests::{DescribeConsumerGroups, DescribeGroups};
+        let peer = self.cluster.broker(broker).await?;
+        let mut described = peer.ask(&DescribeGroups(groups)).await?;
+        let others = DescribeGroups::others(&described);
+        if others.is_empty() {
+            return Ok(described);
+        }
+        for found in peer.ask(&DescribeConsumerGroups(&others)).await? {
+            let known = described.iter_mut().find(|it| it.group == found.group);
+            if let Some(known) = known.filter(|_| found.members.is_ok()) {
+                *known = found;
+            }
+        }
+        Ok(described)
     }
 
     async fn committed(

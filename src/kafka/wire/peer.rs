@@ -59,18 +59,24 @@ impl Peer {
     /// Sends one request. Retries nothing.
     pub(super) async fn ask<C: Call>(&self, call: &C) -> Result<C::Answer, KafkaError> {
         let outcome = self.ask_once(call).await;
+        self.note::<C, _>(&outcome);
+        outcome
+    }
+
+    fn note<C: Call, T>(&self, outcome: &Result<T, KafkaError>) {
         let fault = outcome.as_ref().err().map(KafkaError::fault);
         if let Some(fault) = fault {
             self.common.counts.failed(C::API, fault);
         }
         self.suspect.store(!matches!(fault, None | Some(RequestFault::Refused)), Ordering::Relaxed);
-        outcome
     }
 
     /// The version that a request of type `C` would be sent in.
     pub(super) async fn version<C: Call>(&self) -> Result<i16, KafkaError> {
-        let connection = self.connection(self.common.deadline()).await?;
-        self.agree::<C>(&connection)
+        let connection = self.connection(self.common.deadline()).await;
+        let version = connection.and_then(|it| self.agree::<C>(&it));
+        self.note::<C, _>(&version);
+        version
     }
 
     fn agree<C: Call>(&self, connection: &Connection) -> Result<i16, KafkaError> {

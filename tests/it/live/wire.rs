@@ -135,6 +135,7 @@ async fn groups_are_listed_described_and_their_commits_read() {
         let names: Vec<GroupName> = listed.iter().map(|it| it.group.clone()).collect();
         let described = wire.describe_groups(it.id, &names).await.unwrap();
         assert_eq!(described.len(), names.len());
+        assert!(described.iter().all(|it| it.members.is_ok()), "{described:?}");
         let committed = wire.committed(it.id, &names).await.unwrap();
         assert_eq!(committed.len(), names.len());
         for group in committed {

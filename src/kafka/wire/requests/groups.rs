@@ -1,13 +1,11 @@
 //! `ListGroups`, `DescribeGroups`, `OffsetFetch`: who consumes, and how far they are.
 
-use kafka_protocol::{
-    messages::{
-        self, DescribeGroupsRequest, DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse,
-        OffsetFetchRequest, OffsetFetchResponse, describe_groups_response::DescribedGroup,
-        list_groups_response::ListedGroup, offset_fetch_request::OffsetFetchRequestGroup,
-        offset_fetch_response::OffsetFetchResponseGroup,
-    },
-    protocol::StrBytes,
+use kafka_protocol::messages::{
+    self, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribeGroupsRequest,
+    DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest,
+    OffsetFetchResponse, consumer_group_describe_response, describe_groups_response,
+    list_groups_response::ListedGroup, offset_fetch_request::OffsetFetchRequestGroup,
+    offset_fetch_response::OffsetFetchResponseGroup,
 };
 
 use super::super::{
@@ -15,7 +13,10 @@ use super::super::{
     codes,
 };
 use crate::{
-    kafka::{Api, CommittedOffset, GroupDescription, GroupListing, GroupOffsets, GroupState},
+    kafka::{
+        Api, CommittedOffset, GroupDescription, GroupListing, GroupOffsets, GroupState,
+        PartitionFault,
+    },
     model::{GroupName, TopicName, TopicPartition},
 };
 
@@ -25,6 +26,9 @@ pub(in super::super) struct Groups;
 /// State and members of classic groups. Version 6 says `GROUP_ID_NOT_FOUND` of others (KIP-1043);
 /// before it, a group of another type looks `Dead`.
 pub(in super::super) struct DescribeGroups<'a>(pub(in super::super) &'a [GroupName]);
+
+/// State and members of KIP-848 groups.
+pub(in super::super) struct DescribeConsumerGroups<'a>(pub(in super::super) &'a [GroupName]);
 
 /// What groups have committed.
 pub(in super::super) struct Committed<'a>(pub(in super::super) &'a [GroupName]);
@@ -59,7 +63,40 @@ impl Call for DescribeGroups<'_> {
     }
 
     fn read(&self, answer: DescribeGroupsResponse) -> Result<Vec<GroupDescription>, Objection> {
-        Ok(answer.groups.iter().map(description).collect())
+        let read = |it: &describe_groups_response::DescribedGroup| {
+            members(&it.group_id, it.error_code, &it.group_state, it.members.len())
+        };
+        Ok(answer.groups.iter().map(read).collect())
+    }
+}
+
+impl DescribeGroups<'_> {
+    /// Groups that may be of another type than classic.
+    pub(in super::super) fn others(described: &[GroupDescription]) -> Vec<GroupName> {
+        let is_other = |it: &&GroupDescription| {
+            matches!(it.members, Err(PartitionFault::Unknown) | Ok((GroupState::Dead, _)))
+        };
+        described.iter().filter(is_other).map(|it| it.group.clone()).collect()
+    }
+}
+
+impl Call for DescribeConsumerGroups<'_> {
+    const API: Api = Api::ConsumerGroupDescribe;
+    type Wire = ConsumerGroupDescribeRequest;
+    type Answer = Vec<GroupDescription>;
+
+    fn request(&self, _version: i16) -> ConsumerGroupDescribeRequest {
+        ConsumerGroupDescribeRequest::default().with_group_ids(self.0.iter().map(id).collect())
+    }
+
+    fn read(
+        &self,
+        answer: ConsumerGroupDescribeResponse,
+    ) -> Result<Vec<GroupDescription>, Objection> {
+        let read = |it: &consumer_group_describe_response::DescribedGroup| {
+            members(&it.group_id, it.error_code, &it.group_state, it.members.len())
+        };
+        Ok(answer.groups.iter().map(read).collect())
     }
 }
 
@@ -102,17 +139,16 @@ fn listing(listed: &ListedGroup) -> GroupListing {
     }
 }
 
-fn description(described: &DescribedGroup) -> GroupDescription {
-    let count = u32::try_from(described.members.len()).unwrap_or(u32::MAX);
-    let known = (state(&described.group_state), count);
+fn members(group: &str, code: i16, word: &str, count: usize) -> GroupDescription {
+    let known = (state(word), u32::try_from(count).unwrap_or(u32::MAX));
     GroupDescription {
-        group: GroupName::new(described.group_id.as_str()),
-        members: codes::fault(described.error_code).map_or(Ok(known), Err),
+        group: GroupName::new(group),
+        members: codes::fault(code).map_or(Ok(known), Err),
     }
 }
 
 /// Kafka writes states as `PreparingRebalance`.
-fn state(word: &StrBytes) -> GroupState {
+fn state(word: &str) -> GroupState {
     let same = |it: &GroupState| it.label().replace('_', "").eq_ignore_ascii_case(word);
     GroupState::ALL.iter().copied().find(same).unwrap_or(GroupState::Unknown)
 }
@@ -170,7 +206,6 @@ fn commit(at: TopicPartition, code: i16, offset: i64) -> Option<CommittedOffset>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::PartitionFault;
 
     #[test]
     fn kafkas_words_for_states_are_ours() {
@@ -185,7 +220,7 @@ mod tests {
             ("NotReady", GroupState::Unknown),
             ("", GroupState::Unknown),
         ] {
-            assert_eq!(state(&text(word)), want, "{word}");
+            assert_eq!(state(word), want, "{word}");
         }
     }
 

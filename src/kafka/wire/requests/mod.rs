@@ -9,7 +9,7 @@ mod topology;
 
 pub(super) use configs::{AlterBroker, BrokerConfiguration, MinInsyncReplicas};
 pub(super) use controller::{DescribeQuorum, Reassignments};
-pub(super) use groups::{Committed, DescribeGroups, Groups};
+pub(super) use groups::{Committed, DescribeConsumerGroups, DescribeGroups, Groups};
 pub(super) use log_dirs::LogDirs;
 pub(super) use offsets::Offsets;
 pub(super) use topology::{Brokers, WholeTopology};
