@@ -2,6 +2,9 @@
 //!
 //! [`http`] implements it; so does the simulated world of the tests. Read-only.
 
+pub mod http;
+mod payload;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

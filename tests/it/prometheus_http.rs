@@ -1,0 +1,159 @@
+//! The Prometheus adapter against a server that answers what it is told to.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use kafka_optimizer::{
+    model::Wall,
+    prometheus::{Prometheus, PrometheusError, Sample, Span, http::HttpPrometheus},
+    shutdown::Tasks,
+};
+
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What came in: path and query, authorization, body.
+type Seen = Arc<Mutex<Vec<(String, Option<String>, String)>>>;
+
+struct Server {
+    answer: fn() -> Response,
+    seen: Seen,
+}
+
+/// Starts a server that gives every request the same answer; returns its `host:port`.
+async fn serve(answer: fn() -> Response) -> (String, Seen) {
+    let seen = Seen::default();
+    let state = Arc::new(Server { answer, seen: Arc::clone(&seen) });
+    let router = Router::new().fallback(handle).with_state(state);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    Tasks::default().start_short("fake prometheus", async {
+        axum::serve(listener, router).await.unwrap();
+    });
+    (address, seen)
+}
+
+async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let path = request.uri().to_string();
+    let given = request.headers().get(header::AUTHORIZATION);
+    let given = given.map(|it| it.to_str().unwrap().to_owned());
+    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    server.seen.lock().unwrap().push((path, given, body));
+    (server.answer)()
+}
+
+fn json(status: u16, body: &'static str) -> Response {
+    (StatusCode::from_u16(status).unwrap(), body).into_response()
+}
+
+fn vector() -> Response {
+    json(
+        200,
+        r#"{"status":"success","data":{"resultType":"vector","result":[
+            {"metric":{"__name__":"up","broker_id":"1"},"value":[1757000000.123,"0.5"]}]}}"#,
+    )
+}
+
+#[tokio::test]
+async fn an_instant_query_is_posted_as_a_form_below_the_servers_path() {
+    let (address, seen) = serve(vector).await;
+    let prometheus = HttpPrometheus::new(&format!("http://{address}/prom/"), TIMEOUT).unwrap();
+    let series = prometheus.instant("up{a=\"b&c\"}").await.unwrap();
+    assert_eq!(series[0].labels["broker_id"], "1");
+    assert_eq!(series[0].sample, Sample { at: Wall(1_757_000_000_123), value: 0.5 });
+    let (path, given, body) = seen.lock().unwrap()[0].clone();
+    assert_eq!((path.as_str(), given), ("/prom/api/v1/query", None));
+    assert_eq!(body, "query=up%7Ba%3D%22b%26c%22%7D&timeout=0.5");
+}
+
+#[tokio::test]
+async fn a_range_query_has_a_span_in_seconds() {
+    fn matrix() -> Response {
+        json(
+            200,
+            r#"{"status":"success","data":{"resultType":"matrix","result":[
+                {"metric":{},"values":[[1,"1"],[2.5,"NaN"]]}]}}"#,
+        )
+    }
+    let (address, seen) = serve(matrix).await;
+    let prometheus = HttpPrometheus::new(&format!("http://{address}"), TIMEOUT).unwrap();
+    let span = Span { from: Wall(1_000), to: Wall(2_500), step: Duration::from_millis(1_500) };
+    let series = prometheus.range("up", span).await.unwrap();
+    assert_eq!(series[0].samples[0], Sample { at: Wall(1_000), value: 1.0 });
+    assert!(series[0].samples[1].value.is_nan());
+    let (path, _, body) = seen.lock().unwrap()[0].clone();
+    assert_eq!(path, "/api/v1/query_range");
+    assert_eq!(body, "query=up&timeout=0.5&start=1&end=2.5&step=1.5");
+}
+
+#[tokio::test]
+async fn a_query_that_is_wrong_is_told_apart_from_a_server_that_is_down() {
+    fn refused() -> Response {
+        json(400, r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#)
+    }
+    fn overloaded() -> Response {
+        json(503, r#"{"status":"error","errorType":"timeout","error":"query timed out"}"#)
+    }
+    fn no_api() -> Response {
+        json(404, "404 page not found")
+    }
+    fn no_json() -> Response {
+        json(200, "<html>")
+    }
+    fn elsewhere() -> Response {
+        (StatusCode::FOUND, [(header::LOCATION, "http://127.0.0.1:1/")]).into_response()
+    }
+    fn too_long() -> Response {
+        Body::from(vec![b' '; (16 << 20) + 1]).into_response()
+    }
+    for (answer, want) in [
+        (refused as fn() -> Response, "Prometheus refuses `up`: bad_data: parse error"),
+        (overloaded, "503 Service Unavailable: timeout: query timed out"),
+        (no_api, "404 Not Found"),
+        (no_json, "not its API"),
+        (elsewhere, "302 Found"),
+        (too_long, "an answer of more than 16777216 bytes"),
+    ] {
+        let (address, _) = serve(answer).await;
+        let prometheus = HttpPrometheus::new(&format!("http://{address}"), TIMEOUT).unwrap();
+        let error = prometheus.instant("up").await.unwrap_err();
+        assert!(error.to_string().contains(want), "{error}");
+        let refused = matches!(error, PrometheusError::Refused { .. });
+        assert_eq!(refused, want.starts_with("Prometheus refuses"));
+    }
+}
+
+#[tokio::test]
+async fn credentials_reach_the_server_and_no_message() {
+    let (address, seen) = serve(vector).await;
+    let prometheus = HttpPrometheus::new(&format!("http://me:geheim@{address}"), TIMEOUT).unwrap();
+    prometheus.instant("up").await.unwrap();
+    let given = seen.lock().unwrap()[0].1.clone();
+    assert_eq!(given.as_deref(), Some("Basic bWU6Z2VoZWlt"));
+
+    let down = HttpPrometheus::new("http://me:geheim@127.0.0.1:1/x?token=geheim", TIMEOUT).unwrap();
+    let error = down.instant("up").await.unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(shown.contains("http://127.0.0.1:1/x") && !shown.contains("geheim"), "{shown}");
+    for unusable in ["ftp://me:geheim@host", "me:geheim@host", "http://me:geheim@host:port"] {
+        let error = HttpPrometheus::new(unusable, TIMEOUT).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("geheim"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_given_up_at_the_deadline() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let error = HttpPrometheus::new(&url, TIMEOUT).unwrap().instant("up").await.unwrap_err();
+    assert!(matches!(error, PrometheusError::Unavailable { .. }), "{error}");
+}
