@@ -1,5 +1,7 @@
 //! The seam to a Docker engine, in this program's words. Read-only: list and stats.
 
+pub mod engine;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

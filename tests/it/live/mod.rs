@@ -1,9 +1,5 @@
 //! Checks against a real cluster. Only the live part of the test script runs them (`live::`): they
 //! fail without one.
 
-mod input;
-mod page;
-mod stack;
-mod state;
-mod tuning;
+mod docker;
 mod wire;
