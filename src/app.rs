@@ -19,7 +19,8 @@ use tracing::{error, info};
 use crate::{
     clock::{SharedClock, SystemClock},
     collect::Collector,
-    config::{ClusterConfig, Config, RemediationConfig},
+    config::{ClusterConfig, Config, DockerConfig, RemediationConfig},
+    docker::{SharedDocker, engine::Engine},
     expose::Exposer,
     http::{self, About, Limits},
     kafka::{
@@ -27,6 +28,7 @@ use crate::{
         wire::{Wire, WireOptions},
     },
     model::ClusterName,
+    prometheus::{PrometheusError, SharedPrometheus, http::HttpPrometheus},
     remedy::{Context, NoCluster, PauseFile, Remedy},
     shutdown::{Drained, Tasks},
     snapshot::Latest,
@@ -36,6 +38,8 @@ use crate::{
 
 /// A step in hand is read back for a few seconds at most, and answers are short.
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
+/// One-shot statistics of a container take about a second.
+const DOCKER_TIMEOUT: Duration = Duration::from_secs(10);
 const LOCK_FILE: &str = "lock";
 const STORE_FILE: &str = "state.db";
 
@@ -102,6 +106,9 @@ pub enum AppError {
     /// The configuration has no cluster.
     #[error(transparent)]
     NoCluster(#[from] NoCluster),
+    /// No client for a Prometheus can be made.
+    #[error("prepare the queries to Prometheus")]
+    Prometheus(#[from] PrometheusError),
     /// Signals cannot be received.
     #[error("receive signals")]
     Signals(#[source] io::Error),
@@ -125,6 +132,7 @@ impl AppError {
                 "stop the other process, or give this one a remediation.state_dir of its own"
             }
             Self::NoCluster(_) => "name one in the configuration's `clusters`",
+            Self::Prometheus(_) => "look at the cluster's `prometheus.url`",
             Self::Signals(_) => "look at the limits of this user",
             Self::TaskEnded => "the log says which and why; start the process again",
             Self::Hurried => "the journal knows what was open; the next start settles it",
@@ -159,7 +167,8 @@ pub async fn serve(options: Options) -> Result<(), AppError> {
         telemetry: Arc::clone(&telemetry),
         tasks: tasks.clone(),
     };
-    let contexts: Vec<Context> = clusters.into_iter().map(|it| common.cluster(it)).collect();
+    let contexts =
+        clusters.into_iter().map(|it| common.cluster(it)).collect::<Result<Vec<Context>, _>>()?;
     let latest: Vec<Latest> = contexts.iter().map(|it| it.latest.clone()).collect();
     let exposer = Exposer::new(latest.clone(), Arc::clone(&telemetry));
     let pages = exposer.pages();
@@ -200,7 +209,7 @@ struct Common {
 
 impl Common {
     /// Builds the adapters and the pipeline's context of one cluster, and starts its collector.
-    fn cluster(&self, config: ClusterConfig) -> Context {
+    fn cluster(&self, config: ClusterConfig) -> Result<Context, AppError> {
         let options = WireOptions {
             bootstrap: config.bootstrap_servers.clone(),
             request_timeout: config.request_timeout,
@@ -208,27 +217,36 @@ impl Common {
         };
         let kafka: SharedKafka =
             Arc::new(Wire::new(options, SharedClock::clone(&self.clock), self.tasks.clone()));
+        let prometheus = config.prometheus.as_ref().map(|it| {
+            HttpPrometheus::new(&it.url, it.timeout).map(|it| Arc::new(it) as SharedPrometheus)
+        });
+        let docker = config.docker.as_ref().map(|it| self.engine(it));
         let collector = Collector::new(
             &config,
             SharedKafka::clone(&kafka),
-            None,
+            docker,
             SharedClock::clone(&self.clock),
             Arc::clone(&self.telemetry),
         );
         let latest = collector.latest();
         self.tasks.start("collect", |stop| collector.run(stop));
-        Context {
+        Ok(Context {
             cluster: Arc::new(config),
             remediation: Arc::clone(&self.remediation),
             kafka,
-            prometheus: None,
+            prometheus: prometheus.transpose()?,
             clock: SharedClock::clone(&self.clock),
             store: self.store.clone(),
             telemetry: Arc::clone(&self.telemetry),
             latest,
             pause: self.pause.clone(),
             wake: Arc::new(Notify::new()),
-        }
+        })
+    }
+
+    fn engine(&self, config: &DockerConfig) -> SharedDocker {
+        let socket = config.socket.to_string_lossy();
+        Arc::new(Engine::new(socket, DOCKER_TIMEOUT, SharedClock::clone(&self.clock)))
     }
 }
 

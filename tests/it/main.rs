@@ -13,4 +13,8 @@ mod fake_broker;
 mod fake_kafka;
 mod live;
 mod prometheus_http;
+mod rules;
+mod scrape;
+mod tidy;
+mod webhook;
 mod wire;

@@ -124,7 +124,8 @@ fn every_series_that_a_rule_a_panel_or_a_playbook_reads_is_exported_by_someone()
     let known = known();
     let mut unknown = BTreeMap::<String, String>::new();
     let rules = rules();
-    let read = rules.iter().map(|it| (it.expr.clone(), format!("{}: {}", it.file.display(), it.name)));
+    let read =
+        rules.iter().map(|it| (it.expr.clone(), format!("{}: {}", it.file.display(), it.name)));
     let shown = dashboard_queries().into_iter().map(|it| (it, "overview.json".to_owned()));
     for (expr, place) in read.chain(shown) {
         for name in names(&expr).difference(&known) {
@@ -145,7 +146,8 @@ fn the_thresholds_are_those_of_the_rules() {
             let sign = if threshold.side == Side::Above { '>' } else { '<' };
             let want = format!("{} {sign} {limit}", threshold.series);
             let has = rules.iter().any(|it| {
-                let severe = it.alert.as_ref().is_some_and(|it| it["labels"]["severity"] == severity);
+                let severe =
+                    it.alert.as_ref().is_some_and(|it| it["labels"]["severity"] == severity);
                 it.name == alert && severe && it.expr.trim() == want
             });
             assert!(has, "no {severity} rule {alert} says `{want}`");
@@ -184,10 +186,8 @@ fn every_alert_has_its_runbook_and_a_severity_that_is_known() {
 fn the_labs_playbooks_read_series_that_exist() {
     let known = known();
     let config = yaml(Path::new("lab/kafka-optimizer.yml"));
-    let values = Values::from([
-        ("kafka_cluster", "main".to_owned()),
-        ("broker_id", "1".to_owned()),
-    ]);
+    let values =
+        Values::from([("kafka_cluster", "main".to_owned()), ("broker_id", "1".to_owned())]);
     let mut read = 0;
     for playbook in config["remediation"]["playbooks"].as_array().unwrap() {
         let one = |it: &Value| it.as_str().map(str::to_owned);
@@ -225,7 +225,8 @@ fn the_dashboard_is_one_that_grafana_takes_without_edits() {
         let title = panel["title"].as_str().unwrap();
         assert!(ids.insert(panel["id"].as_i64().unwrap()), "{title}: its id is taken");
         assert!(!panel["description"].as_str().unwrap_or("").is_empty(), "{title}: no description");
-        for place in std::iter::once(panel).chain(panel["targets"].as_array().into_iter().flatten()) {
+        for place in std::iter::once(panel).chain(panel["targets"].as_array().into_iter().flatten())
+        {
             if let Some(source) = place.get("datasource") {
                 let uid = source["uid"].as_str().unwrap();
                 assert!(uid == "${datasource}" || uid.starts_with("--"), "{title}: {uid}");

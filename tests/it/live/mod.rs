@@ -2,4 +2,9 @@
 //! fail without one.
 
 mod docker;
+mod input;
+mod page;
+mod stack;
+mod state;
+mod tuning;
 mod wire;

@@ -13,7 +13,7 @@ fn store_file() -> String {
     let args = ["volume", "inspect", "--format", "{{.Mountpoint}}", &volume];
     let done = Command::new("docker").args(args).output().unwrap();
     let mount = String::from_utf8(done.stdout).unwrap();
-    format!("{}/kafka-optimizer.db", mount.trim())
+    format!("{}/state.db", mount.trim())
 }
 
 #[tokio::test]
