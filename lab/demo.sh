@@ -99,7 +99,7 @@ calm() {
 # Whatever may explain a step that did not happen.
 why() {
   local runs
-  runs=$(curl -sf -m 5 "$OPTIMIZER/api/v1/runs" | jq -c '[.runs[] | {id, state, target, hold, verdict}]' 2>/dev/null) || runs='the optimizer does not answer'
+  runs=$(curl -sf -m 5 "$OPTIMIZER/api/v1/runs" | jq -c '[.runs[] | {id, state, target, hold, note, verdict}]' 2>/dev/null) || runs='the optimizer does not answer'
   printf '\n  runs: %s\n  the optimizer said last:\n%s' "$runs" "$(compose logs --no-log-prefix --tail 5 kafka-optimizer 2>&1 | sed 's/^/    /')"
 }
 
@@ -144,7 +144,7 @@ follow() {
       [ -z "$now" ] || grep -qxF "$now" <<<"$told" || line "  step $now"
     done <<<"$steps"
     told=$steps
-    now="$(run_field "$RUN_JSON" .state)$(run_field "$RUN_JSON" '(.hold | if . then " (" + tostring + ")" else null end)')"
+    now="$(run_field "$RUN_JSON" .state)$(run_field "$RUN_JSON" '(if .hold then " (\(.hold): \(.note // ""))" else null end)')"
     [ "$now" = "$state" ] || line "  run $1: $now"
     state=$now
     case $state in kept | rolled_back) return ;; stuck | cancelled) die "run $1 ended as $state$(why)" ;; esac
