@@ -2,7 +2,7 @@
 //!
 //! Invariant: a question that still owes its answer is not asked again, however many rounds pass.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
@@ -47,6 +47,20 @@ impl Question {
         }
     }
 
+    /// The broker that is asked; `None` for a question that any broker answers.
+    const fn broker(self) -> Option<BrokerId> {
+        match self {
+            Self::MinInsync | Self::Quorum | Self::Reassignments => None,
+            Self::Lasts(broker)
+            | Self::Firsts(broker)
+            | Self::Groups(broker)
+            | Self::Members(broker)
+            | Self::Commits(broker)
+            | Self::LogDirs(broker)
+            | Self::Config(broker) => Some(broker),
+        }
+    }
+
     /// Whether its answer is one reading, not one per partition or group.
     pub(super) const fn is_one_reading(self) -> bool {
         match self {
@@ -57,6 +71,15 @@ impl Question {
             | Self::Groups(_)
             | Self::LogDirs(_)
             | Self::Config(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.broker() {
+            Some(broker) => write!(f, "{} of broker {broker}", self.collector()),
+            None => write!(f, "{} of any broker", self.collector()),
         }
     }
 }

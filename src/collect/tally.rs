@@ -96,7 +96,7 @@ impl Tallies {
         if question.is_one_reading() {
             self.unknown(collector, reason, 1);
         }
-        self.of(collector).failure.get_or_insert_with(|| format!("{question:?}: {why}"));
+        self.of(collector).failure.get_or_insert_with(|| format!("{question}: {why}"));
     }
 
     /// A collector that asks no question of the pool failed.

@@ -2,25 +2,26 @@
 
 /// Names a counter's HELP and TYPE as its samples are named, and leaves the end marker out. The full
 /// stop that the library puts after every help text goes too: help is exactly what the catalogue says.
+/// Samples are sorted, so that two pages of the same values are the same text.
 pub(super) fn from_open_metrics(open: &str) -> String {
     let mut text = String::with_capacity(open.len() + 256);
-    let mut lines = open.lines().peekable();
+    let mut samples: Vec<&str> = Vec::new();
+    let mut kind = "";
+    let mut lines = open.lines().filter(|it| *it != "# EOF").peekable();
     while let Some(line) = lines.next() {
-        if line == "# EOF" {
-            continue;
-        }
         if let Some((name, help)) = comment(line, "# HELP ") {
+            flush(&mut text, &mut samples, kind);
             // The TYPE of a metric is on the line below its HELP.
-            let kind = lines.peek().and_then(|next| comment(next, "# TYPE "));
-            let suffix = counter_suffix(kind.map(|(_, kind)| kind));
+            kind = lines.peek().and_then(|it| comment(it, "# TYPE ")).map_or("", |it| it.1);
             let help = help.strip_suffix('.').unwrap_or(help);
-            push(&mut text, &["# HELP ", name, suffix, " ", help]);
+            push(&mut text, &["# HELP ", name, counter_suffix(kind), " ", help]);
         } else if let Some((name, kind)) = comment(line, "# TYPE ") {
-            push(&mut text, &["# TYPE ", name, counter_suffix(Some(kind)), " ", kind]);
+            push(&mut text, &["# TYPE ", name, counter_suffix(kind), " ", kind]);
         } else {
-            push(&mut text, &[line]);
+            samples.push(line);
         }
     }
+    flush(&mut text, &mut samples, kind);
     text
 }
 
@@ -28,8 +29,18 @@ fn comment<'a>(line: &'a str, keyword: &str) -> Option<(&'a str, &'a str)> {
     line.strip_prefix(keyword)?.split_once(' ')
 }
 
-fn counter_suffix(kind: Option<&str>) -> &'static str {
-    if kind == Some("counter") { "_total" } else { "" }
+fn counter_suffix(kind: &str) -> &'static str {
+    if kind == "counter" { "_total" } else { "" }
+}
+
+/// Buckets are in the order of their bounds already, which is not that of their text.
+fn flush(text: &mut String, samples: &mut Vec<&str>, kind: &str) {
+    if kind != "histogram" {
+        samples.sort_unstable();
+    }
+    for sample in samples.drain(..) {
+        push(text, &[sample]);
+    }
 }
 
 fn push(text: &mut String, parts: &[&str]) {
