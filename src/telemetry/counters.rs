@@ -9,12 +9,13 @@ use prometheus_client::{
 
 use super::{Event, own, spec::Spec};
 use crate::{
-    model::{AlertOutcome, Hold, RunState, Verdict},
+    model::{AlertOutcome, ClusterName, Hold, RunState, Verdict},
     playbook::OptimizerKind,
 };
 
 type Labels = Vec<(&'static str, String)>;
 type Counted = Family<Labels, Counter>;
+type Timed = Family<Labels, Histogram, fn() -> Histogram>;
 
 /// The codes that the webhook answers with. Another code's series appears when it is first answered.
 const WEBHOOK_CODES: &[u16] = &[200, 400, 401, 413, 415, 503];
@@ -38,13 +39,17 @@ pub(super) struct Counters {
     holds: Counted,
     runs: Counted,
     verdicts: Counted,
-    alert_to_effect: Histogram,
-    step: Histogram,
+    alert_to_effect: Timed,
+    step: Timed,
     store: Histogram,
 }
 
 impl Counters {
-    pub(super) fn new(registry: &mut Registry, playbooks: &[String]) -> Self {
+    pub(super) fn new(
+        registry: &mut Registry,
+        playbooks: &[String],
+        clusters: &[ClusterName],
+    ) -> Self {
         let counters = Self {
             webhook: family(registry, &own::WEBHOOK_REQUESTS),
             alerts: family(registry, &own::ALERTS),
@@ -52,35 +57,45 @@ impl Counters {
             holds: family(registry, &own::HOLDS),
             runs: family(registry, &own::RUNS),
             verdicts: family(registry, &own::VERDICTS),
-            alert_to_effect: histogram(registry, &own::ALERT_TO_EFFECT, EFFECT_SECONDS),
-            step: histogram(registry, &own::STEP_DURATION, STEP_SECONDS),
-            store: histogram(registry, &own::STORE_WRITE, STORE_SECONDS),
+            alert_to_effect: timed(registry, &own::ALERT_TO_EFFECT, || histogram(EFFECT_SECONDS)),
+            step: timed(registry, &own::STEP_DURATION, || histogram(STEP_SECONDS)),
+            store: histogram(STORE_SECONDS),
         };
         register(registry, &own::TRUNCATED_ALERTS, counters.truncated.clone());
-        counters.create_all(playbooks);
+        register(registry, &own::STORE_WRITE, counters.store.clone());
+        counters.create_all();
+        for cluster in clusters {
+            counters.create_of(cluster, playbooks);
+        }
         counters
     }
 
     /// An absent series is not 0 to a rule: `increase` misses the first event.
-    fn create_all(&self, playbooks: &[String]) {
+    fn create_all(&self) {
         for code in WEBHOOK_CODES {
             touch(&self.webhook, &webhook(*code));
         }
         for outcome in AlertOutcome::ALL {
             touch(&self.alerts, &alerts(*outcome));
         }
+    }
+
+    fn create_of(&self, cluster: &ClusterName, playbooks: &[String]) {
         for playbook in playbooks.iter().map(String::as_str).chain([MANUAL]) {
             for reason in Hold::ALL {
-                touch(&self.holds, &holds(playbook, *reason));
+                touch(&self.holds, &holds(cluster, playbook, *reason));
             }
         }
         for optimizer in OptimizerKind::ALL {
             for state in RunState::ALL.iter().filter(|it| it.is_end()) {
-                touch(&self.runs, &runs(*optimizer, *state));
+                touch(&self.runs, &runs(cluster, *optimizer, *state));
             }
             for verdict in Verdict::ALL {
-                touch(&self.verdicts, &verdicts(*optimizer, *verdict));
+                touch(&self.verdicts, &verdicts(cluster, *optimizer, *verdict));
             }
+        }
+        for times in [&self.alert_to_effect, &self.step] {
+            let _created = times.get_or_create(&vec![of(cluster)]);
         }
     }
 
@@ -91,14 +106,18 @@ impl Counters {
             Event::TruncatedAlerts(count) => {
                 self.truncated.inc_by(count);
             }
-            Event::Held(playbook, reason) => add(&self.holds, &holds(playbook, reason), 1),
-            Event::RunEnded(optimizer, state) => add(&self.runs, &runs(optimizer, state), 1),
-            Event::VerdictGiven(optimizer, verdict) => {
-                add(&self.verdicts, &verdicts(optimizer, verdict), 1);
+            Event::Held(cluster, playbook, reason) => {
+                add(&self.holds, &holds(cluster, playbook, reason), 1);
             }
-            Event::AlertToEffect(took) => observe(&self.alert_to_effect, took),
-            Event::StepDone(took) => observe(&self.step, took),
-            Event::StoreWritten(took) => observe(&self.store, took),
+            Event::RunEnded(cluster, optimizer, state) => {
+                add(&self.runs, &runs(cluster, optimizer, state), 1);
+            }
+            Event::VerdictGiven(cluster, optimizer, verdict) => {
+                add(&self.verdicts, &verdicts(cluster, optimizer, verdict), 1);
+            }
+            Event::AlertToEffect(cluster, took) => observe(&self.alert_to_effect, cluster, took),
+            Event::StepDone(cluster, took) => observe(&self.step, cluster, took),
+            Event::StoreWritten(took) => self.store.observe(took.as_secs_f64()),
         }
     }
 }
@@ -111,16 +130,20 @@ fn alerts(outcome: AlertOutcome) -> Labels {
     vec![("outcome", outcome.to_string())]
 }
 
-fn holds(playbook: &str, reason: Hold) -> Labels {
-    vec![("playbook", playbook.to_owned()), ("reason", reason.to_string())]
+fn of(cluster: &ClusterName) -> (&'static str, String) {
+    ("kafka_cluster", cluster.to_string())
 }
 
-fn runs(optimizer: OptimizerKind, state: RunState) -> Labels {
-    vec![("optimizer", optimizer.to_string()), ("outcome", state.to_string())]
+fn holds(cluster: &ClusterName, playbook: &str, reason: Hold) -> Labels {
+    vec![of(cluster), ("playbook", playbook.to_owned()), ("reason", reason.to_string())]
 }
 
-fn verdicts(optimizer: OptimizerKind, verdict: Verdict) -> Labels {
-    vec![("optimizer", optimizer.to_string()), ("verdict", verdict.to_string())]
+fn runs(cluster: &ClusterName, optimizer: OptimizerKind, state: RunState) -> Labels {
+    vec![of(cluster), ("optimizer", optimizer.to_string()), ("outcome", state.to_string())]
+}
+
+fn verdicts(cluster: &ClusterName, optimizer: OptimizerKind, verdict: Verdict) -> Labels {
+    vec![of(cluster), ("optimizer", optimizer.to_string()), ("verdict", verdict.to_string())]
 }
 
 fn touch(family: &Counted, labels: &Labels) {
@@ -131,8 +154,8 @@ fn add(family: &Counted, labels: &Labels, count: u64) {
     family.get_or_create(labels).inc_by(count);
 }
 
-fn observe(histogram: &Histogram, took: Duration) {
-    histogram.observe(took.as_secs_f64());
+fn observe(times: &Timed, cluster: &ClusterName, took: Duration) {
+    times.get_or_create(&vec![of(cluster)]).observe(took.as_secs_f64());
 }
 
 fn family(registry: &mut Registry, spec: &Spec) -> Counted {
@@ -141,10 +164,14 @@ fn family(registry: &mut Registry, spec: &Spec) -> Counted {
     family
 }
 
-fn histogram(registry: &mut Registry, spec: &Spec, buckets: &[f64]) -> Histogram {
-    let histogram = Histogram::new(buckets.iter().copied());
-    register(registry, spec, histogram.clone());
-    histogram
+fn timed(registry: &mut Registry, spec: &Spec, histogram: fn() -> Histogram) -> Timed {
+    let times = Timed::new_with_constructor(histogram);
+    register(registry, spec, times.clone());
+    times
+}
+
+fn histogram(buckets: &[f64]) -> Histogram {
+    Histogram::new(buckets.iter().copied())
 }
 
 /// The library appends `_total` to a counter's name, so it is given the name without.

@@ -86,7 +86,7 @@ impl Telemetry {
     /// Creates every series that has a closed list of labels.
     pub fn new(build: Build, playbooks: &[String], clusters: &[ClusterName]) -> Self {
         let mut registry = Registry::default();
-        let counters = Counters::new(&mut registry, playbooks);
+        let counters = Counters::new(&mut registry, playbooks, clusters);
         let views = Arc::new(Mutex::new(Views::new(build, clusters)));
         registry.register_collector(Box::new(view::Shown(Arc::clone(&views))));
         registry.register_collector(Box::new(process::Process));
@@ -120,28 +120,28 @@ impl Telemetry {
     }
 
     /// A run that could start was held. Call it when the reason is new, not at each look.
-    pub fn held(&self, playbook: &str, reason: Hold) {
-        self.emit(Event::Held(playbook, reason));
+    pub fn held(&self, cluster: &ClusterName, playbook: &str, reason: Hold) {
+        self.emit(Event::Held(cluster, playbook, reason));
     }
 
     /// A run ended in `state`.
-    pub fn run_ended(&self, optimizer: OptimizerKind, state: RunState) {
-        self.emit(Event::RunEnded(optimizer, state));
+    pub fn run_ended(&self, cluster: &ClusterName, optimizer: OptimizerKind, state: RunState) {
+        self.emit(Event::RunEnded(cluster, optimizer, state));
     }
 
     /// A run was judged.
-    pub fn verdict_given(&self, optimizer: OptimizerKind, verdict: Verdict) {
-        self.emit(Event::VerdictGiven(optimizer, verdict));
+    pub fn verdict_given(&self, cluster: &ClusterName, optimizer: OptimizerKind, verdict: Verdict) {
+        self.emit(Event::VerdictGiven(cluster, optimizer, verdict));
     }
 
     /// From the alert being durable to the last value being in force.
-    pub fn alert_to_effect(&self, took: Duration) {
-        self.emit(Event::AlertToEffect(took));
+    pub fn alert_to_effect(&self, cluster: &ClusterName, took: Duration) {
+        self.emit(Event::AlertToEffect(cluster, took));
     }
 
     /// From a step's request to its value being read back.
-    pub fn step_done(&self, took: Duration) {
-        self.emit(Event::StepDone(took));
+    pub fn step_done(&self, cluster: &ClusterName, took: Duration) {
+        self.emit(Event::StepDone(cluster, took));
     }
 
     /// One transaction of the store.
@@ -214,11 +214,11 @@ enum Event<'a> {
     WebhookAnswered(u16),
     AlertsTaken(AlertOutcome, u64),
     TruncatedAlerts(u64),
-    Held(&'a str, Hold),
-    RunEnded(OptimizerKind, RunState),
-    VerdictGiven(OptimizerKind, Verdict),
-    AlertToEffect(Duration),
-    StepDone(Duration),
+    Held(&'a ClusterName, &'a str, Hold),
+    RunEnded(&'a ClusterName, OptimizerKind, RunState),
+    VerdictGiven(&'a ClusterName, OptimizerKind, Verdict),
+    AlertToEffect(&'a ClusterName, Duration),
+    StepDone(&'a ClusterName, Duration),
     StoreWritten(Duration),
 }
 
@@ -231,21 +231,22 @@ impl Event<'_> {
                 debug!(outcome = outcome.label(), count, "Alerts taken.");
             }
             Self::TruncatedAlerts(count) => warn!(count, "Alertmanager cut alerts off."),
-            Self::Held(playbook, reason) => {
-                info!(playbook, reason = reason.label(), "Run held.");
+            Self::Held(cluster, playbook, reason) => {
+                info!(%cluster, playbook, reason = reason.label(), "Run held.");
             }
-            Self::RunEnded(optimizer, state @ RunState::Stuck) => {
-                let (optimizer, state) = (optimizer.label(), state.label());
-                error!(optimizer, state, "Run is stuck and waits for a person.");
+            Self::RunEnded(cluster, optimizer, RunState::Stuck) => {
+                error!(%cluster, %optimizer, "Run is stuck and waits for a person.");
             }
-            Self::RunEnded(optimizer, state) => {
-                info!(optimizer = optimizer.label(), state = state.label(), "Run ended.");
+            Self::RunEnded(cluster, optimizer, state) => {
+                info!(%cluster, %optimizer, %state, "Run ended.");
             }
-            Self::VerdictGiven(optimizer, verdict) => {
-                info!(optimizer = optimizer.label(), verdict = verdict.label(), "Verdict given.");
+            Self::VerdictGiven(cluster, optimizer, verdict) => {
+                info!(%cluster, %optimizer, %verdict, "Verdict given.");
             }
-            Self::AlertToEffect(took) => info!(?took, "Alert has taken effect."),
-            Self::StepDone(took) => debug!(?took, "Step done."),
+            Self::AlertToEffect(cluster, took) => {
+                info!(%cluster, ?took, "Alert has taken effect.");
+            }
+            Self::StepDone(cluster, took) => debug!(%cluster, ?took, "Step done."),
             Self::StoreWritten(took) => debug!(?took, "Store written."),
         }
     }

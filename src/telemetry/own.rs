@@ -62,12 +62,12 @@ own! {
         "Alerts of accepted notifications, by what became of them", "six outcomes";
     TRUNCATED_ALERTS: Counter "kafka_optimizer_truncated_alerts_total" []
         "Alerts that Alertmanager cut off its notifications", "one";
-    HOLDS: Counter "kafka_optimizer_holds_total" ["playbook", "reason"]
-        "Runs that could start and were held", "playbooks × reasons";
-    RUNS: Counter "kafka_optimizer_runs_total" ["optimizer", "outcome"]
-        "Runs that ended", "optimizers × five outcomes";
-    VERDICTS: Counter "kafka_optimizer_verdicts_total" ["optimizer", "verdict"]
-        "Runs judged", "optimizers × four verdicts";
+    HOLDS: Counter "kafka_optimizer_holds_total" ["kafka_cluster", "playbook", "reason"]
+        "Runs that could start and were held", "clusters × playbooks × reasons";
+    RUNS: Counter "kafka_optimizer_runs_total" ["kafka_cluster", "optimizer", "outcome"]
+        "Runs that ended", "clusters × optimizers × five outcomes";
+    VERDICTS: Counter "kafka_optimizer_verdicts_total" ["kafka_cluster", "optimizer", "verdict"]
+        "Runs judged", "clusters × optimizers × four verdicts";
     RUN_ACTIVE: Gauge "kafka_optimizer_run_active" ["kafka_cluster"]
         "1 while a run may be changing the cluster", "clusters";
     RUN_STATE: Gauge "kafka_optimizer_run_state" ["kafka_cluster", "state"]
@@ -76,10 +76,10 @@ own! {
     RUN_INFO: Gauge "kafka_optimizer_run_info"
         ["kafka_cluster", "run", "optimizer", "target", "verdict", "outcome"]
         "When the run started, as a Unix time", "the last 50 runs of each cluster";
-    ALERT_TO_EFFECT: Histogram "kafka_optimizer_alert_to_effect_seconds" []
-        "From a stored alert to its last value being in force", "one";
-    STEP_DURATION: Histogram "kafka_optimizer_step_duration_seconds" []
-        "From a step's request to its value being read back", "one";
+    ALERT_TO_EFFECT: Histogram "kafka_optimizer_alert_to_effect_seconds" ["kafka_cluster"]
+        "From a stored alert to its last value being in force", "clusters";
+    STEP_DURATION: Histogram "kafka_optimizer_step_duration_seconds" ["kafka_cluster"]
+        "From a step's request to its value being read back", "clusters";
     STUCK: Gauge "kafka_optimizer_stuck" ["kafka_cluster"]
         "Runs whose undo failed and that no person has acknowledged", "clusters";
     QUARANTINED: Gauge "kafka_optimizer_quarantined" ["kafka_cluster", "playbook", "target"]

@@ -73,11 +73,11 @@ fn closed_lists_are_there_at_0_from_the_start() {
         "kafka_optimizer_webhook_requests_total{code=\"503\"}",
         "kafka_optimizer_alerts_total{outcome=\"unmatched\"}",
         "kafka_optimizer_truncated_alerts_total",
-        "kafka_optimizer_holds_total{playbook=\"broker-threads\",reason=\"cooldown\"}",
-        "kafka_optimizer_holds_total{playbook=\"manual\",reason=\"paused\"}",
-        "kafka_optimizer_runs_total{optimizer=\"tune_brokers\",outcome=\"kept\"}",
-        "kafka_optimizer_verdicts_total{optimizer=\"tune_brokers\",verdict=\"neutral\"}",
-        "kafka_optimizer_alert_to_effect_seconds_count",
+        "kafka_optimizer_holds_total{kafka_cluster=\"main\",playbook=\"broker-threads\",reason=\"cooldown\"}",
+        "kafka_optimizer_holds_total{kafka_cluster=\"main\",playbook=\"manual\",reason=\"paused\"}",
+        "kafka_optimizer_runs_total{kafka_cluster=\"main\",optimizer=\"tune_brokers\",outcome=\"kept\"}",
+        "kafka_optimizer_verdicts_total{kafka_cluster=\"main\",optimizer=\"tune_brokers\",verdict=\"neutral\"}",
+        "kafka_optimizer_alert_to_effect_seconds_count{kafka_cluster=\"main\"}",
         "kafka_optimizer_readings_unknown{kafka_cluster=\"main\",collector=\"lag\",reason=\"busy\"}",
     ] {
         check(&telemetry, series, Some(0.0));
@@ -87,22 +87,30 @@ fn closed_lists_are_there_at_0_from_the_start() {
 #[test]
 fn an_event_is_counted() {
     let telemetry = telemetry();
-    telemetry.held("broker-threads", Hold::Cooldown);
+    telemetry.held(&main_cluster(), "broker-threads", Hold::Cooldown);
     telemetry.alerts_taken(AlertOutcome::New, 3);
-    telemetry.run_ended(OptimizerKind::TuneBrokers, RunState::Kept);
-    telemetry.verdict_given(OptimizerKind::TuneBrokers, Verdict::Improved);
+    telemetry.run_ended(&main_cluster(), OptimizerKind::TuneBrokers, RunState::Kept);
+    telemetry.verdict_given(&main_cluster(), OptimizerKind::TuneBrokers, Verdict::Improved);
     telemetry.webhook_answered(418);
     telemetry.truncated_alerts(4);
-    telemetry.alert_to_effect(Duration::from_millis(400));
-    let holds = "kafka_optimizer_holds_total{playbook=\"broker-threads\",reason=\"cooldown\"}";
+    telemetry.alert_to_effect(&main_cluster(), Duration::from_millis(400));
+    let holds = "kafka_optimizer_holds_total{kafka_cluster=\"main\",playbook=\"broker-threads\",reason=\"cooldown\"}";
     check(&telemetry, holds, Some(1.0));
     check(&telemetry, "kafka_optimizer_alerts_total{outcome=\"new\"}", Some(3.0));
-    let runs = "kafka_optimizer_runs_total{optimizer=\"tune_brokers\",outcome=\"kept\"}";
+    let runs = "kafka_optimizer_runs_total{kafka_cluster=\"main\",optimizer=\"tune_brokers\",outcome=\"kept\"}";
     check(&telemetry, runs, Some(1.0));
     check(&telemetry, "kafka_optimizer_webhook_requests_total{code=\"418\"}", Some(1.0));
     check(&telemetry, "kafka_optimizer_truncated_alerts_total", Some(4.0));
-    check(&telemetry, "kafka_optimizer_alert_to_effect_seconds_bucket{le=\"0.3\"}", Some(0.0));
-    check(&telemetry, "kafka_optimizer_alert_to_effect_seconds_bucket{le=\"0.5\"}", Some(1.0));
+    check(
+        &telemetry,
+        "kafka_optimizer_alert_to_effect_seconds_bucket{le=\"0.3\",kafka_cluster=\"main\"}",
+        Some(0.0),
+    );
+    check(
+        &telemetry,
+        "kafka_optimizer_alert_to_effect_seconds_bucket{le=\"0.5\",kafka_cluster=\"main\"}",
+        Some(1.0),
+    );
 }
 
 #[test]

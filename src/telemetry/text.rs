@@ -33,13 +33,26 @@ fn counter_suffix(kind: &str) -> &'static str {
     if kind == "counter" { "_total" } else { "" }
 }
 
-/// Buckets are in the order of their bounds already, which is not that of their text.
 fn flush(text: &mut String, samples: &mut Vec<&str>, kind: &str) {
-    if kind != "histogram" {
+    // Buckets are in the order of their bounds already, which is not that of their text.
+    if kind == "histogram" {
+        samples.sort_by_key(|it| histogram_labels(it));
+    } else {
         samples.sort_unstable();
     }
     for sample in samples.drain(..) {
         push(text, &[sample]);
+    }
+}
+
+/// The labels of a histogram's sample without its bucket, which the library writes first: what tells
+/// one histogram of a family from another.
+fn histogram_labels(sample: &str) -> &str {
+    let labels = sample.split_once('{').map_or("", |(_, rest)| rest);
+    let labels = labels.rsplit_once('}').map_or(labels, |(labels, _)| labels);
+    match labels.strip_prefix("le=\"") {
+        Some(rest) => rest.split_once("\",").map_or("", |(_, others)| others),
+        None => labels,
     }
 }
 
