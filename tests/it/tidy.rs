@@ -211,7 +211,7 @@ impl Source {
 
     /// Whether a line names another module of the crate without the word `crate`.
     fn climbs_to_the_root(&self, line: &str) -> bool {
-        let steps = (1..).take_while(|it| line.contains(&"super::".repeat(*it))).count();
+        let steps = (1..9).take_while(|it| line.contains(&"super::".repeat(*it))).count();
         let nested = self.path.trim_end_matches("/mod.rs").matches('/').count();
         // What is indented may stand in a module of its own inside the file, as tests do.
         let inner = usize::from(line.starts_with(' '));
@@ -299,13 +299,11 @@ fn spread<'a>(before: &str, rest: &'a str, found: &mut BTreeSet<String>) -> &'a 
     let end = rest.find(|it: char| !is_word(it) && it != '*').unwrap_or(rest.len());
     let (name, after) = rest.split_at(end);
     let path = if before.is_empty() { name.to_owned() } else { format!("{before}::{name}") };
-    match after.strip_prefix("::") {
-        Some(deeper) => spread(&path, deeper, found),
-        None => {
-            found.insert(path);
-            after
-        }
+    if let Some(deeper) = after.strip_prefix("::") {
+        return spread(&path, deeper, found);
     }
+    found.insert(path);
+    after
 }
 
 /// What `source` names that the table does not allow it.
