@@ -32,7 +32,7 @@ pub(super) struct ServerArgs {
     )]
     server: String,
 
-    /// File with the token of the server's `remediation.token_file`; whatever changes state needs it.
+    /// File with the token of the server's `remediation.token_file`; needed to change anything.
     #[arg(long, value_name = "FILE", env = "KAFKA_OPTIMIZER_TOKEN_FILE")]
     token_file: Option<PathBuf>,
 
