@@ -49,7 +49,7 @@ pub(super) async fn drive(
                 }
                 if rehearsal_is_all(at, row) {
                     at.store.end_rehearsed(run, at.now()).await?;
-                    at.telemetry.run_ended(row.optimizer, RunState::Rehearsed);
+                    at.telemetry.run_ended(&at.cluster.name, row.optimizer, RunState::Rehearsed);
                     return Ok(Driven::Ended);
                 }
                 act(at, run, stop).await?;
@@ -91,7 +91,7 @@ pub(super) async fn move_to(
 ) -> Result<RunState, StoreError> {
     let state = at.store.move_run(run.id, at.now(), event, change).await?;
     if state.is_end() && state != RunState::Rehearsed {
-        at.telemetry.run_ended(run.optimizer, state);
+        at.telemetry.run_ended(&at.cluster.name, run.optimizer, state);
     }
     super::view::publish(at).await?;
     Ok(state)
@@ -135,7 +135,7 @@ pub(super) async fn hold(
     (reason, note): (Hold, String),
 ) -> Result<(), StoreError> {
     if run.state != RunState::Held || run.hold != Some(reason) {
-        at.telemetry.held(&run.playbook, reason);
+        at.telemetry.held(&at.cluster.name, &run.playbook, reason);
         info!(run = %run.id, playbook = run.playbook, %reason, note, "Run held.");
     }
     let event = match run.trigger {
@@ -181,7 +181,7 @@ async fn act(at: &Context, run: RunId, stop: &CancellationToken) -> Result<(), S
 }
 
 async fn applied(at: &Context, run: &RunRow) -> Result<(), StoreError> {
-    at.telemetry.alert_to_effect(at.now().since(run.times.stored));
+    at.telemetry.alert_to_effect(&at.cluster.name, at.now().since(run.times.stored));
     move_to(at, run, RunEvent::Apply, Change::default()).await?;
     info!(run = %run.id, target = run.target(), "Every step is in force.");
     Ok(())
@@ -255,7 +255,7 @@ async fn watch_on(
     match watch::until(at, detail, end, stop).await? {
         Watched::Stopping => return Ok(Driven::Stopping),
         Watched::Back(reason, verdict, text) => {
-            at.telemetry.verdict_given(run.optimizer, verdict);
+            at.telemetry.verdict_given(&at.cluster.name, run.optimizer, verdict);
             back(at, run, (reason, Some(verdict)), text).await?;
         }
         Watched::Passed if run.state == RunState::Settling => {
@@ -270,7 +270,7 @@ async fn watch_on(
 async fn conclude(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
     let run = &detail.run;
     let (verdict, measured, text) = watch::judge(at, detail).await;
-    at.telemetry.verdict_given(run.optimizer, verdict);
+    at.telemetry.verdict_given(&at.cluster.name, run.optimizer, verdict);
     at.store.keep_measured(run.id, measured).await?;
     let keep_neutral = at.playbook(run).is_some_and(|it| it.keep_neutral);
     let keep = verdict == Verdict::Improved || (verdict == Verdict::Neutral && keep_neutral);

@@ -96,7 +96,7 @@ pub(super) async fn perform(
         Ok(()) => read_back(at, step, APPLY_MAX, Standing::After).await,
     };
     let took = took(at, started);
-    at.telemetry.step_done(took);
+    at.telemetry.step_done(&at.cluster.name, took);
     let said = answer.err().map_or("accepted".to_owned(), |error| chain(&error));
     match &end {
         StepEnd::Done => {

@@ -129,7 +129,9 @@ impl Remedy {
         for (&outcome, &count) in &taken {
             shared.telemetry.alerts_taken(outcome, count);
         }
-        shared.telemetry.truncated_alerts(notification.truncated);
+        if 0 < notification.truncated {
+            shared.telemetry.truncated_alerts(notification.truncated);
+        }
         self.wake();
         Ok(taken)
     }

@@ -33,7 +33,7 @@ pub(super) async fn due(at: &Context, told: &mut Told) -> Result<(), StoreError>
                 refused => {
                     let reason = refused.map_or_else(|it| it, |_| Hold::ModeObserve);
                     if told.insert((episode.id, playbook.name.clone())) {
-                        at.telemetry.held(&playbook.name, reason);
+                        at.telemetry.held(&at.cluster.name, &playbook.name, reason);
                     }
                 }
             }
