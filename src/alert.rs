@@ -1,7 +1,7 @@
 //! Alertmanager's payload, read leniently, as [`Alert`]s.
 //!
-//! Unknown fields are another program's evolution and are passed over. Labels stay data: nothing here
-//! looks at what they say. Pure: no I/O, no clock.
+//! Unknown fields are another program's evolution and are passed over. Labels stay data: nothing
+//! here looks at what they say. Pure: no I/O, no clock.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -13,8 +13,8 @@ use crate::model::Wall;
 /// An alert's labels.
 pub type Labels = BTreeMap<String, String>;
 
-/// Longest label name or value that is accepted, in bytes. Prometheus itself has no limit; a label of
-/// an alert that a playbook can answer names a broker, a topic or a group.
+/// Longest label name or value that is accepted, in bytes. Prometheus itself has no limit; a label
+/// of an alert that a playbook can answer names a broker, a topic or a group.
 pub const LABEL_BYTES_MAX: usize = 4096;
 /// Most labels on one alert.
 pub const LABELS_MAX: usize = 64;
@@ -145,13 +145,14 @@ impl AlertPayload {
 }
 
 impl Alert {
-    /// The value of a label; nothing when it is absent or empty, which Prometheus does not tell apart.
+    /// The value of a label; nothing when it is absent or empty, which Prometheus does not tell
+    /// apart.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.get(name).map(String::as_str).filter(|it| !it.is_empty())
     }
 
-    /// The identity of the alert's episode: its labels but `severity`, so that a warning and a critical
-    /// alert of the same thing are one episode.
+    /// The identity of the alert's episode: its labels but `severity`, so that a warning and a
+    /// critical alert of the same thing are one episode.
     pub fn episode_key(&self) -> String {
         let mut labels = self.labels.clone();
         labels.remove("severity");

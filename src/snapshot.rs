@@ -1,7 +1,8 @@
 //! One cluster at one moment: immutable, shared, replaced as a whole.
 //!
 //! `collect` makes it; `expose` and `remedy` read it. What was not read is not there: there is no
-//! value that means "unknown", and a section past its life is left out by whoever makes the snapshot.
+//! value that means "unknown", and a section past its life is left out by whoever makes the
+//! snapshot.
 
 use std::{collections::BTreeMap, sync::Arc};
 

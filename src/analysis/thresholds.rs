@@ -1,7 +1,7 @@
 //! The numbers that separate green, yellow and red, once.
 //!
-//! The rules under `prometheus/rules/` say the same in PromQL; a test compares the two. They are the
-//! seeds' thresholds (`CPU 60/80 %`, …) and those of the saturation alerts.
+//! The rules under `prometheus/rules/` say the same in PromQL; a test compares the two. They are
+//! the seeds' thresholds (`CPU 60/80 %`, …) and those of the saturation alerts.
 
 /// Which side of a threshold is bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! What the brokers' containers use. An engine takes about a second to say, so it is asked beside the
-//! rounds, which take whatever is there.
+//! What the brokers' containers use. An engine takes about a second to say, so it is asked beside
+//! the rounds, which take whatever is there.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -52,7 +52,8 @@ impl Containers {
         let (failure, unknown) = match read {
             Ok(mut found) => {
                 found.sort_by_key(|it| it.broker);
-                // Two containers that both say they are one broker would be two samples of one series.
+                // Two containers that both say they are one broker would be two samples of one
+                // series.
                 found.dedup_by_key(|it| it.broker);
                 self.found.send_replace(Some(Kept::new(found, ended)));
                 (None, BTreeMap::new())

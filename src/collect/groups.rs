@@ -35,8 +35,8 @@ pub(super) struct ToAsk {
 }
 
 impl Groups {
-    /// Takes the groups that `broker` lists. A group moves between coordinators, and for a moment two
-    /// brokers list it: the first answer of the round counts, so that it is never two series.
+    /// Takes the groups that `broker` lists. A group moves between coordinators, and for a moment
+    /// two brokers list it: the first answer of the round counts, so that it is never two series.
     pub(super) fn list(&mut self, broker: BrokerId, listings: Vec<GroupListing>) -> ToAsk {
         let mut ask = ToAsk::default();
         for listing in listings {
@@ -85,7 +85,8 @@ impl Groups {
         (groups, count)
     }
 
-    /// The description is younger than the listing; without one the listing's state is what we have.
+    /// The description is younger than the listing; without one the listing's state is what we
+    /// have.
     fn members(
         &mut self,
         name: &GroupName,

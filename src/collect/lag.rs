@@ -1,6 +1,7 @@
 //! Lag, from committed offsets and log ends. Pure.
 //!
-//! Invariant: what is not known is [`Reading::Unknown`], never 0; a sum with a hole in it is not a sum.
+//! Invariant: what is not known is [`Reading::Unknown`], never 0; a sum with a hole in it is not a
+//! sum.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,8 +1,9 @@
-//! One cluster, read in rounds. A round fills one immutable snapshot; any number of readers share it.
+//! One cluster, read in rounds. A round fills one immutable snapshot; any number of readers share
+//! it.
 //!
-//! The number of requests in a round grows with brokers, not with topics or groups. Brokers are asked
-//! at the same time, each question on its own deadline; what is not answered has no value in the
-//! snapshot and a counted reason. Nothing here retries: the next round does.
+//! The number of requests in a round grows with brokers, not with topics or groups. Brokers are
+//! asked at the same time, each question on its own deadline; what is not answered has no value in
+//! the snapshot and a counted reason. Nothing here retries: the next round does.
 //!
 //! Invariant: collectors take no orders and change nothing in the cluster.
 
@@ -229,7 +230,8 @@ impl Collector {
         self.ask(heard, Request::Quorum);
         self.ask(heard, Request::Reassignments);
         for (broker, led) in offsets::by_leader(topology) {
-            // The configuration goes first: a broker answers in order, and remedy waits for this one.
+            // The configuration goes first: a broker answers in order, and remedy waits for this
+            // one.
             self.ask(heard, Request::Config(broker));
             let firsts = if self.is_due(Question::Firsts(broker)) {
                 led.clone()
@@ -420,9 +422,9 @@ impl Known {
     }
 }
 
-/// A request ends by its own deadline; commits and members are asked for after the list of groups, so
-/// a round may take two. It gives up before the next one is due, and a little after one deadline at
-/// the earliest, so that a request's own end is heard first.
+/// A request ends by its own deadline; commits and members are asked for after the list of groups,
+/// so a round may take two. It gives up before the next one is due, and a little after one deadline
+/// at the earliest, so that a request's own end is heard first.
 fn patience(config: &ClusterConfig) -> Duration {
     let once = config.request_timeout + config.request_timeout / 10;
     (config.request_timeout * 2).min(config.collect_interval).max(once)

@@ -116,8 +116,8 @@ fn read_token(path: &Path) -> io::Result<TokenFile> {
     Ok(TokenFile { text: fs::read_to_string(path)?, world_readable: mode & 0o004 != 0 })
 }
 
-/// The one place that knows the YAML library. An empty file is an empty configuration, which `check`
-/// then refuses with what is missing.
+/// The one place that knows the YAML library. An empty file is an empty configuration, which
+/// `check` then refuses with what is missing.
 fn from_yaml(text: &str) -> Result<RawConfig, SyntaxError> {
     let parsed: Result<Option<RawConfig>, _> = serde_yaml::from_str(text);
     parsed.map(Option::unwrap_or_default).map_err(|error| {

@@ -76,7 +76,8 @@ pub struct ClusterConfig {
     pub docker: Option<DockerConfig>,
     /// The Prometheus that scrapes this process and the brokers; needed to remediate.
     pub prometheus: Option<PrometheusConfig>,
-    /// The operator that owns the brokers' configuration (`strimzi`, …): then this program advises only.
+    /// The operator that owns the brokers' configuration (`strimzi`, …): then this program advises
+    /// only.
     pub managed_by: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! The file as written: every key optional, no meaning checked.
 //!
-//! Unknown keys are refused, and so are duplicates, in the free map `match` too: YAML libraries keep
-//! the last of two equal keys without a word. No type of this file leaves `config`.
+//! Unknown keys are refused, and so are duplicates, in the free map `match` too: YAML libraries
+//! keep the last of two equal keys without a word. No type of this file leaves `config`.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 

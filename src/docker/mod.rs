@@ -44,8 +44,8 @@ pub struct DockerError(pub String);
 /// What this program needs of a Docker engine.
 #[async_trait]
 pub trait Docker: Send + Sync + 'static {
-    /// What the broker containers of `cluster` use, by broker; all are asked at once. Containers are
-    /// found by their labels. One that fails is left out.
+    /// What the broker containers of `cluster` use, by broker; all are asked at once. Containers
+    /// are found by their labels. One that fails is left out.
     async fn broker_use(&self, cluster: &str) -> Result<Vec<ContainerUse>, DockerError>;
 }
 

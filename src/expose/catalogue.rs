@@ -1,7 +1,7 @@
 //! Every metric of a cluster: name, type, help, labels, and what bounds it. Once.
 //!
-//! The first fifteen are `kafka_exporter`'s, with its exact help texts, so that dashboards and alerts
-//! people have keep working; `kafka_cluster` is added in front.
+//! The first fifteen are `kafka_exporter`'s, with its exact help texts, so that dashboards and
+//! alerts people have keep working; `kafka_cluster` is added in front.
 
 use crate::telemetry::{Kind, Spec, own};
 

@@ -1,5 +1,5 @@
-//! Snapshots to text. All clusters together, family by family: a family's HELP and TYPE stand on a page
-//! once.
+//! Snapshots to text. All clusters together, family by family: a family's HELP and TYPE stand on a
+//! page once.
 
 use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 

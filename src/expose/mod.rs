@@ -1,7 +1,7 @@
 //! Snapshots to pages: encoded and compressed once per snapshot, served as ready bytes.
 //!
-//! A scrape costs no broker call, and a dead cluster still scrapes: its snapshot says `kafka_up` 0 and
-//! holds no section past its life.
+//! A scrape costs no broker call, and a dead cluster still scrapes: its snapshot says `kafka_up` 0
+//! and holds no section past its life.
 
 pub mod catalogue;
 mod encode;

@@ -42,8 +42,8 @@ impl Page {
         Self::new(String::new())
     }
 
-    /// The whole answer to a scrape: this page, then `own`, the metrics of this process. Only `own` is
-    /// compressed here: gzip members may stand one behind the other (RFC 1952, 2.2).
+    /// The whole answer to a scrape: this page, then `own`, the metrics of this process. Only `own`
+    /// is compressed here: gzip members may stand one behind the other (RFC 1952, 2.2).
     pub fn body(&self, own: &str, encoding: Encoding) -> Bytes {
         match encoding {
             Encoding::Identity => join(&self.identity, own.as_bytes()),

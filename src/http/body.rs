@@ -15,10 +15,11 @@ use super::refused::Refused;
 
 /// 10,000 alerts of a large cluster are 6 MiB (I3).
 pub(super) const BODY_BYTES_MAX: usize = 16 << 20;
-/// Of a body that is too large this much is thrown away, so that its sender reads the answer instead of
-/// a broken connection, which Alertmanager would retry.
+/// Of a body that is too large this much is thrown away, so that its sender reads the answer
+/// instead of a broken connection, which Alertmanager would retry.
 const DISCARD_BYTES_MAX: usize = 64 << 20;
-/// What all bodies in hand may take together: small ones hardly count, and eight of the largest fit.
+/// What all bodies in hand may take together: small ones hardly count, and eight of the largest
+/// fit.
 const BUDGET_KIB: usize = 128 << 10;
 /// A small body is counted as this much.
 const BODY_KIB_MIN: usize = 64;

@@ -1,6 +1,7 @@
 //! The JSON of the API, written by the handlers and read by the command line.
 //!
-//! Part of the contract: fields are added, never renamed. Times are RFC 3339 in UTC, in milliseconds.
+//! Part of the contract: fields are added, never renamed. Times are RFC 3339 in UTC, in
+//! milliseconds.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! An answer that is not what was asked for. It has two texts, one for the sender and one for the log,
-//! joined by a request id: the sender learns nothing of the machine, the operator everything.
+//! An answer that is not what was asked for. It has two texts, one for the sender and one for the
+//! log, joined by a request id: the sender learns nothing of the machine, the operator everything.
 
 use std::{
     error::Error,

@@ -1,7 +1,8 @@
 //! Serves the router on listeners that are bound already.
 //!
-//! Every connection has an end: a head must arrive in time, a body must (`body`), and none lives longer
-//! than [`Limits::connection_age_max`], so that slow senders and slow readers cannot take all places.
+//! Every connection has an end: a head must arrive in time, a body must (`body`), and none lives
+//! longer than [`Limits::connection_age_max`], so that slow senders and slow readers cannot take
+//! all places.
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
@@ -26,8 +27,8 @@ use crate::shutdown::Tasks;
 pub struct Limits {
     /// Connections at once, over all listeners. The next ones wait unaccepted.
     pub connections_max: usize,
-    /// From the start of a connection, or the end of an answer, to the end of the next head. Longer than
-    /// a usual scrape interval, so that scrapers keep their connections.
+    /// From the start of a connection, or the end of an answer, to the end of the next head. Longer
+    /// than a usual scrape interval, so that scrapers keep their connections.
     pub head_timeout: Duration,
     /// Then the connection ends after the answer in hand.
     pub connection_age_max: Duration,

@@ -1,5 +1,5 @@
-//! Who may speak (I9). A handler that changes state takes a [`Speaker`], and there is none without the
-//! token, on loopback too: a browser on the same machine can post there.
+//! Who may speak (I9). A handler that changes state takes a [`Speaker`], and there is none without
+//! the token, on loopback too: a browser on the same machine can post there.
 
 use std::sync::Arc;
 

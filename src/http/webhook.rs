@@ -1,8 +1,8 @@
 //! `POST /api/v1/alerts`: Alertmanager's webhook.
 //!
-//! Invariant (I2): 200 says that every alert of the notification is durable. What cannot be stored is
-//! answered with 503, which Alertmanager tries again.
-//! Invariant (I3): no run happens inside the request.
+//! Invariant (I2): 200 says that every alert of the notification is durable. What cannot be stored
+//! is answered with 503, which Alertmanager tries again. Invariant (I3): no run happens inside the
+//! request.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The seam to a Kafka cluster, in this program's words.
 //!
-//! [`wire`] implements it over the Kafka protocol; so does the simulated world of the tests. No type
-//! of the codec crosses this line. Nothing here retries: a stage that calls decides.
+//! [`wire`] implements it over the Kafka protocol; so does the simulated world of the tests. No
+//! type of the codec crosses this line. Nothing here retries: a stage that calls decides.
 //!
 //! Invariant: the only method that can change a cluster is [`Kafka::alter_broker_config`].
 
@@ -25,7 +25,8 @@ use crate::model::{BrokerId, GroupName, TopicName, TopicPartition};
 /// What this program needs of one Kafka cluster.
 ///
 /// Each call has its own deadline inside the implementation and ends with
-/// [`KafkaError::NoAnswer`] when it passes. Calls that take a broker go to that broker and to no other.
+/// [`KafkaError::NoAnswer`] when it passes. Calls that take a broker go to that broker and to no
+/// other.
 #[async_trait]
 pub trait Kafka: Send + Sync + 'static {
     /// Brokers, controller and partitions, in one request to any broker that answers.
@@ -42,8 +43,9 @@ pub trait Kafka: Send + Sync + 'static {
     /// Groups that `broker` coordinates, in one request.
     async fn groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError>;
 
-    /// State and members of groups that `broker` coordinates, in one request, and one more when some
-    /// are not classic. A group of a type without members to count is [`PartitionFault::Unknown`].
+    /// State and members of groups that `broker` coordinates, in one request, and one more when
+    /// some are not classic. A group of a type without members to count is
+    /// [`PartitionFault::Unknown`].
     async fn describe_groups(
         &self,
         broker: BrokerId,
@@ -67,8 +69,8 @@ pub trait Kafka: Send + Sync + 'static {
         keys: &[&str],
     ) -> Result<BrokerConfig, KafkaError>;
 
-    /// Effective `min.insync.replicas` of topics, in one request to any broker. A topic that vanished
-    /// meanwhile is left out.
+    /// Effective `min.insync.replicas` of topics, in one request to any broker. A topic that
+    /// vanished meanwhile is left out.
     async fn min_insync_replicas(
         &self,
         topics: &[TopicName],

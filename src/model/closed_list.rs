@@ -1,7 +1,7 @@
 //! Closed lists: an enum whose labels are part of a contract (metric labels, states, reasons).
 
-/// Declares a closed list: the enum, all of its variants, and their labels, from one text. A variant
-/// cannot be added and left out of the series that are created at start.
+/// Declares a closed list: the enum, all of its variants, and their labels, from one text. A
+/// variant cannot be added and left out of the series that are created at start.
 macro_rules! closed_list {
     ($(#[$meta:meta])* $vis:vis enum $name:ident {
         $($(#[$doc:meta])* $variant:ident = $label:literal,)+

@@ -17,7 +17,8 @@ impl BrokerId {
         self.0
     }
 
-    /// Reads a label or an argument: decimal digits only, so that ` 1`, `+1` and `01` are not broker 1.
+    /// Reads a label or an argument: decimal digits only, so that ` 1`, `+1` and `01` are not
+    /// broker 1.
     pub fn parse(text: &str) -> Option<Self> {
         let id = text.parse().ok().and_then(Self::from_wire)?;
         (id.to_string() == text).then_some(id)

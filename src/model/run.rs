@@ -86,7 +86,8 @@ pub struct Impossible {
 }
 
 impl RunState {
-    /// The whole transition table. It names every state: a new one does not compile until it is placed.
+    /// The whole transition table. It names every state: a new one does not compile until it is
+    /// placed.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! The rungs of a thread pool: a broker accepts a new size between half and double of the live one
 //! (`DynamicThreadPool.validateReconfiguration`).
 
-/// The values from `from` (not included) up to `to`, each at most double of the one before. Empty when
-/// `to` is not above `from`.
+/// The values from `from` (not included) up to `to`, each at most double of the one before. Empty
+/// when `to` is not above `from`.
 pub(super) fn up(from: u32, to: u32) -> Vec<u32> {
     let mut rungs = Vec::new();
     let mut at = from.max(1);

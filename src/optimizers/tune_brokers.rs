@@ -41,7 +41,7 @@ pub struct Goal {
     pub socket_buffer: u32,
 }
 
-/// The levels of `mission.md`, row 4.
+/// The levels, as operators know them from the scripts this program replaces.
 pub const fn goal(level: Level) -> Goal {
     match level {
         Level::Conservative => Goal { threads: 12, socket_buffer: 524_288 },

@@ -98,7 +98,8 @@ pub struct Objective {
 /// The times of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
-    /// Longest range of the recording rules behind the objective: how long an old sample stays in it.
+    /// Longest range of the recording rules behind the objective: how long an old sample stays in
+    /// it.
     pub window: Duration,
     /// Length of the baseline before the write.
     pub baseline: Duration,

@@ -1,7 +1,8 @@
 //! A PromQL expression with places for a label's value.
 //!
-//! Invariant (I35): `$name` stands only as the whole value of an `=` matcher, so a value cannot become
-//! part of the expression. Checked when the template is made; values are escaped when they are put in.
+//! Invariant (I35): `$name` stands only as the whole value of an `=` matcher, so a value cannot
+//! become part of the expression. Checked when the template is made; values are escaped when they
+//! are put in.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -72,7 +73,8 @@ impl Template {
         for selector in &found.0 {
             whole_values = whole_values.saturating_add(check_matchers(&selector.matchers)?);
         }
-        // A place in a string literal, a label_replace or a comment is in no matcher: count them all.
+        // A place in a string literal, a label_replace or a comment is in no matcher: count them
+        // all.
         if places(text).count() != whole_values {
             let stray = places(text).next().unwrap_or_default();
             return Err(TemplateError::Place(format!("${stray}")));
@@ -130,7 +132,8 @@ fn check_matchers(matchers: &Matchers) -> Result<usize, TemplateError> {
     Ok(found)
 }
 
-/// The names after each `$` that a letter or `_` follows; a `$` that ends a regular expression is none.
+/// The names after each `$` that a letter or `_` follows; a `$` that ends a regular expression is
+/// none.
 fn places(text: &str) -> impl Iterator<Item = &str> {
     text.split('$').skip(1).filter_map(|rest| {
         let end = rest.find(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));

@@ -17,7 +17,8 @@ type Labels = Vec<(&'static str, String)>;
 type Counted = Family<Labels, Counter>;
 type Timed = Family<Labels, Histogram, fn() -> Histogram>;
 
-/// The codes that the webhook answers with. Another code's series appears when it is first answered.
+/// The codes that the webhook answers with. Another code's series appears when it is first
+/// answered.
 const WEBHOOK_CODES: &[u16] = &[200, 400, 401, 413, 415, 503];
 /// The playbook of a person's order, beside those of the configuration.
 const MANUAL: &str = "manual";

@@ -1,8 +1,9 @@
 //! What this process says about itself: log lines and its own metrics.
 //!
-//! One event is one log line and one metric, from one place ([`Telemetry`]'s methods), so that neither
-//! can be forgotten. Values that replace each other (a round's result, the state of remediation) are
-//! kept as views and written out at the scrape: what is gone from a view is gone from the page.
+//! One event is one log line and one metric, from one place ([`Telemetry`]'s methods), so that
+//! neither can be forgotten. Values that replace each other (a round's result, the state of
+//! remediation) are kept as views and written out at the scrape: what is gone from a view is gone
+//! from the page.
 //!
 //! Invariant: every series of a closed list exists, at 0, from the first scrape.
 

@@ -10,7 +10,8 @@ use prometheus_client::{
 
 use super::{own, view::gauges};
 
-/// Kernel clock ticks a second, as `/proc` counts them: 100 on every architecture Linux runs on today.
+/// Kernel clock ticks a second, as `/proc` counts them: 100 on every architecture Linux runs on
+/// today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 #[derive(Debug)]
@@ -50,8 +51,9 @@ impl Stat {
         Self::parse(&fs::read_to_string("/proc/self/stat").ok()?)
     }
 
-    /// The second field is the name in brackets and may hold spaces and brackets: fields are counted
-    /// after the last one. There `state` is the first, `utime` the 12th, `starttime` the 20th.
+    /// The second field is the name in brackets and may hold spaces and brackets: fields are
+    /// counted after the last one. There `state` is the first, `utime` the 12th, `starttime` the
+    /// 20th.
     fn parse(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();

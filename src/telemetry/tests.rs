@@ -1,3 +1,5 @@
+//! The own metrics, as they stand on the page.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
@@ -173,7 +175,8 @@ fn a_refused_configuration_keeps_the_time_of_the_last_accepted_one() {
 }
 
 /// The library's traps (a suffix twice, an empty family, a stop after the help, one name registered
-/// twice, a unit's spelling, a line break in a help text) all show as a difference from the catalogue.
+/// twice, a unit's spelling, a line break in a help text) all show as a difference from the
+/// catalogue.
 #[test]
 fn the_page_describes_each_metric_once_and_as_the_catalogue_does() {
     let page = busy_telemetry().encode().unwrap();

@@ -1,8 +1,8 @@
 //! OpenMetrics, as the library writes it, to the text format 0.0.4.
 
-/// Names a counter's HELP and TYPE as its samples are named, and leaves the end marker out. The full
-/// stop that the library puts after every help text goes too: help is exactly what the catalogue says.
-/// Samples are sorted, so that two pages of the same values are the same text.
+/// Names a counter's HELP and TYPE as its samples are named, and leaves the end marker out. The
+/// full stop that the library puts after every help text goes too: help is exactly what the
+/// catalogue says. Samples are sorted, so that two pages of the same values are the same text.
 pub(super) fn from_open_metrics(open: &str) -> String {
     let mut text = String::with_capacity(open.len() + 256);
     let mut samples: Vec<&str> = Vec::new();
@@ -45,8 +45,8 @@ fn flush(text: &mut String, samples: &mut Vec<&str>, kind: &str) {
     }
 }
 
-/// The labels of a histogram's sample without its bucket, which the library writes first: what tells
-/// one histogram of a family from another.
+/// The labels of a histogram's sample without its bucket, which the library writes first: what
+/// tells one histogram of a family from another.
 fn histogram_labels(sample: &str) -> &str {
     let labels = sample.split_once('{').map_or("", |(_, rest)| rest);
     let labels = labels.rsplit_once('}').map_or(labels, |(labels, _)| labels);

@@ -15,6 +15,7 @@ mod live;
 mod prometheus_http;
 mod rules;
 mod scrape;
+mod store;
 mod tidy;
 mod webhook;
 mod wire;

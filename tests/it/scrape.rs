@@ -160,7 +160,8 @@ async fn a_frozen_broker_leaves_its_own_values_absent_and_delays_nothing_past_it
     let offset = "kafka_topic_partition_current_offset{kafka_cluster=\"main\",topic=\"orders\"";
     check_absent(&page, &format!("{offset},partition=\"0\"}}"));
     check_has(&page, &format!("{offset},partition=\"1\"}}"), "50");
-    // Its group is not known, so it is not there; the other coordinator's is, without an unknown sum.
+    // Its group is not known, so it is not there; the other coordinator's is, without an unknown
+    // sum.
     check_absent(
         &page,
         "kafka_consumergroup_members{kafka_cluster=\"main\",consumergroup=\"billing\"",

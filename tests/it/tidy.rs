@@ -135,68 +135,6 @@ const TIME_READER: &str = "src/clock.rs";
 
 const COLUMNS_MAX: usize = 100;
 
-/// Files that still hold a line that is too long.
-const LONG_LINES_STILL_IN: &[&str] = &[
-    "src/alert.rs",
-    "src/collect/containers.rs",
-    "src/collect/groups.rs",
-    "src/collect/lag.rs",
-    "src/collect/mod.rs",
-    "src/config/check/mod.rs",
-    "src/config/load.rs",
-    "src/config/mod.rs",
-    "src/config/raw.rs",
-    "src/docker/mod.rs",
-    "src/expose/catalogue.rs",
-    "src/expose/encode.rs",
-    "src/expose/mod.rs",
-    "src/expose/page.rs",
-    "src/http/body.rs",
-    "src/http/payload.rs",
-    "src/http/refused.rs",
-    "src/http/serve.rs",
-    "src/http/speaker.rs",
-    "src/http/webhook.rs",
-    "src/kafka/mod.rs",
-    "src/kafka/wire/mod.rs",
-    "src/model/closed_list.rs",
-    "src/model/id.rs",
-    "src/model/run.rs",
-    "src/optimizers/ladder.rs",
-    "src/playbook/mod.rs",
-    "src/playbook/template.rs",
-    "src/remedy/context.rs",
-    "src/remedy/drive.rs",
-    "src/remedy/evidence.rs",
-    "src/remedy/execute.rs",
-    "src/remedy/guard/gate.rs",
-    "src/remedy/guard/health.rs",
-    "src/remedy/guard/mod.rs",
-    "src/remedy/guard/past.rs",
-    "src/remedy/mod.rs",
-    "src/remedy/schedule.rs",
-    "src/remedy/undo.rs",
-    "src/remedy/verdict.rs",
-    "src/remedy/watch.rs",
-    "src/remedy/worker.rs",
-    "src/store/alerts.rs",
-    "src/store/history.rs",
-    "src/store/mod.rs",
-    "src/store/rows.rs",
-    "src/store/runs.rs",
-    "src/telemetry/counters.rs",
-    "src/telemetry/mod.rs",
-    "src/telemetry/process.rs",
-    "src/telemetry/tests.rs",
-    "src/telemetry/text.rs",
-    "tests/it/live/tuning.rs",
-    "tests/it/scrape.rs",
-    "tests/it/webhook.rs",
-];
-
-/// Files that do not say yet what they are.
-const HEADLESS_STILL: &[&str] = &["src/telemetry/tests.rs"];
-
 /// The invariants of the product's safety that this code has to hold, by number. ARCHITECTURE.md
 /// says them in words.
 const INVARIANTS: &[u32] = &[
@@ -492,12 +430,8 @@ fn lines_fit_the_page() {
     for source in sources() {
         let long: Vec<usize> =
             (1..).zip(source.text.lines()).filter(|it| is_too_long(it.1)).map(|it| it.0).collect();
-        let listed = LONG_LINES_STILL_IN.contains(&source.path.as_str());
-        if !long.is_empty() && !listed {
+        if !long.is_empty() {
             wrong.push(format!("{}: more than {COLUMNS_MAX} columns: {long:?}", source.path));
-        }
-        if long.is_empty() && listed {
-            wrong.push(format!("{}: take it off LONG_LINES_STILL_IN", source.path));
         }
     }
     none(&wrong);
@@ -509,12 +443,8 @@ fn each_module_says_first_what_it_is() {
     for source in sources() {
         let head = source.text.lines().next().unwrap_or_default();
         let headless = head.strip_prefix("//! ").is_none_or(|it| it.trim().is_empty());
-        let listed = HEADLESS_STILL.contains(&source.path.as_str());
-        if headless && !listed {
+        if headless {
             wrong.push(format!("{}: the first line must be a //! comment", source.path));
-        }
-        if !headless && listed {
-            wrong.push(format!("{}: take it off HEADLESS_STILL", source.path));
         }
     }
     none(&wrong);

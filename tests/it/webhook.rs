@@ -1,5 +1,5 @@
-//! The HTTP side without a socket: the webhook's promises, who may speak, and what bad input gets. The
-//! last tests open a socket, to see connections end.
+//! The HTTP side without a socket: the webhook's promises, who may speak, and what bad input gets.
+//! The last tests open a socket, to see connections end.
 
 use std::{
     io::Read,

@@ -1,8 +1,9 @@
 //! From the file as written to the file as meant.
 //!
-//! Reports every problem at once: an operator should edit the file once, not five times. A value that
-//! is wrong is replaced by its default only so that the check can go on; with one problem there is no
-//! [`Config`]. Pure but for the token file, which is read through the caller's function.
+//! Reports every problem at once: an operator should edit the file once, not five times. A value
+//! that is wrong is replaced by its default only so that the check can go on; with one problem
+//! there is no [`Config`]. Pure but for the token file, which is read through the caller's
+//! function.
 
 mod playbook;
 
@@ -204,7 +205,8 @@ fn remediation(
     }
 }
 
-/// An alert is confirmed, and an effect measured, on Prometheus: without one nothing can be done (I34, I24).
+/// An alert is confirmed, and an effect measured, on Prometheus: without one nothing can be done
+/// (I34, I24).
 fn needs_prometheus(
     clusters: &[ClusterConfig],
     remediation: &RemediationConfig,

@@ -8,24 +8,24 @@ use std::{
 use serde_json::Value;
 
 /// Addresses and paths of the stack.
-pub struct Stack {
-    pub prometheus: String,
-    pub optimizer: String,
-    pub bootstrap: String,
-    pub promtool: String,
-    pub token: String,
+pub(super) struct Stack {
+    pub(super) prometheus: String,
+    pub(super) optimizer: String,
+    pub(super) bootstrap: String,
+    pub(super) promtool: String,
+    pub(super) token: String,
     compose: String,
     client: reqwest::Client,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test script says where the stack is")]
-pub fn variable(name: &str) -> String {
+pub(super) fn variable(name: &str) -> String {
     let name = format!("KAFKA_OPTIMIZER_LIVE_{name}");
     std::env::var(&name).unwrap_or_else(|_| panic!("{name} is not set: run `make test`"))
 }
 
 impl Stack {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let token = std::fs::read_to_string(variable("TOKEN_FILE")).unwrap();
         // Whoever comes first installs it; the second time it is there.
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
@@ -40,23 +40,28 @@ impl Stack {
         }
     }
 
-    pub async fn get(&self, path: &str) -> reqwest::Response {
+    pub(super) async fn get(&self, path: &str) -> reqwest::Response {
         self.client.get(format!("{}{path}", self.optimizer)).send().await.unwrap()
     }
 
     /// Posts as Alertmanager does.
-    pub async fn post(&self, path: &str, body: Vec<u8>) -> u16 {
+    pub(super) async fn post(&self, path: &str, body: Vec<u8>) -> u16 {
         self.post_as(path, body, ("application/json", &self.token)).await
     }
 
-    pub async fn post_as(&self, path: &str, body: Vec<u8>, (kind, token): (&str, &str)) -> u16 {
+    pub(super) async fn post_as(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        (kind, token): (&str, &str),
+    ) -> u16 {
         let request = self.client.post(format!("{}{path}", self.optimizer)).body(body);
         let request = request.header("content-type", kind).bearer_auth(token);
         request.send().await.unwrap().status().as_u16()
     }
 
     /// The series of an instant query; Prometheus must answer without warning.
-    pub async fn query(&self, query: &str) -> Vec<Value> {
+    pub(super) async fn query(&self, query: &str) -> Vec<Value> {
         let answer = self.try_query(query).await;
         assert_eq!(answer["status"], "success", "{query}: {answer}");
         for remark in ["warnings", "infos"] {
@@ -72,27 +77,27 @@ impl Stack {
     }
 
     /// The value of the one series of `query`.
-    pub async fn value(&self, query: &str) -> Option<f64> {
+    pub(super) async fn value(&self, query: &str) -> Option<f64> {
         let series = self.query(query).await;
         series.first()?["value"][1].as_str()?.parse().ok()
     }
 
-    pub async fn runs(&self) -> Vec<Value> {
+    pub(super) async fn runs(&self) -> Vec<Value> {
         let answer: Value = self.get("/api/v1/runs?limit=200").await.json().await.unwrap();
         answer["runs"].as_array().unwrap().clone()
     }
 
-    pub async fn run(&self, id: u64) -> Value {
+    pub(super) async fn run(&self, id: u64) -> Value {
         self.get(&format!("/api/v1/runs/{id}")).await.json().await.unwrap()
     }
 
     /// Runs the stack's own compose command.
-    pub fn compose(&self, args: &[&str]) -> Output {
+    pub(super) fn compose(&self, args: &[&str]) -> Output {
         Command::new(&self.compose).args(args).output().unwrap()
     }
 
     /// The same; it must succeed. Returns what it printed.
-    pub fn compose_ok(&self, args: &[&str]) -> String {
+    pub(super) fn compose_ok(&self, args: &[&str]) -> String {
         let done = self.compose(args);
         let (out, err) =
             (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
@@ -101,7 +106,7 @@ impl Stack {
     }
 
     /// One of Kafka's own tools, inside broker 1.
-    pub fn kafka_tool(&self, tool: &str, args: &[&str]) -> String {
+    pub(super) fn kafka_tool(&self, tool: &str, args: &[&str]) -> String {
         let tool = format!("/opt/kafka/bin/{tool}");
         let mut all = vec!["exec", "-T", "-e", "KAFKA_OPTS=", "-e", "LD_PRELOAD="];
         all.extend(["-e", "KAFKA_HEAP_OPTS=-Xmx192m", "kafka-1", &tool]);
@@ -113,7 +118,7 @@ impl Stack {
 
 /// Asks until there is an answer, at most `limit`.
 #[expect(clippy::disallowed_methods, reason = "a live test waits for real things")]
-pub async fn eventually<T, F>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T
+pub(super) async fn eventually<T, F>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
@@ -129,7 +134,7 @@ where
 }
 
 /// A notification as Alertmanager sends it, of alerts with these labels.
-pub fn notification(alerts: &[&[(&str, &str)]]) -> Vec<u8> {
+pub(super) fn notification(alerts: &[&[(&str, &str)]]) -> Vec<u8> {
     let alerts: Vec<Value> = alerts
         .iter()
         .map(|labels| {

@@ -1,5 +1,5 @@
-//! The loop on real brokers: an alert of the test's own rule, every broker from 8 to 16, a kill in the
-//! middle, and exactly the prior values back.
+//! The loop on real brokers: an alert of the test's own rule, every broker from 8 to 16, a kill in
+//! the middle, and exactly the prior values back.
 
 use std::time::Duration;
 

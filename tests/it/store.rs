@@ -1,0 +1,217 @@
+//! What the store promises by itself: episodes, claims, the journal, and what the past forbids.
+
+use std::time::Duration;
+
+use kafka_optimizer::{
+    alert::{Alert, AlertStatus, Labels},
+    model::{AlertOutcome, BrokerId, ClusterName, RunEvent, RunId, Trigger, Wall},
+    playbook::{Level, OptimizerKind},
+    store::{
+        Answered, Change, Extent, NewClaim, NewRun, Newness, Routed, StepChange, StepRow,
+        StepState, Store,
+    },
+};
+
+const HOUR: Duration = Duration::from_hours(1);
+const START: Wall = Wall(1_800_000_000_000);
+
+fn main_cluster() -> ClusterName {
+    ClusterName::new("main")
+}
+
+fn routed(status: AlertStatus, severity: &str, n: usize) -> Routed {
+    let labels = Labels::from([
+        ("alertname".to_owned(), "Slow".to_owned()),
+        ("n".to_owned(), n.to_string()),
+        ("severity".to_owned(), severity.to_owned()),
+    ]);
+    let alert = Alert { status, labels, starts_at: START, fingerprint: format!("{severity}{n}") };
+    Routed { cluster: main_cluster(), alert, answered: Answered::Yes }
+}
+
+fn new_run(broker: i32, stored: Wall) -> NewRun {
+    NewRun {
+        cluster: main_cluster(),
+        playbook: "threads".to_owned(),
+        optimizer: OptimizerKind::TuneBrokers,
+        level: Level::Moderate,
+        broker: BrokerId::from_wire(broker),
+        trigger: Trigger::Alert,
+        cause: "Slow".to_owned(),
+        extent: Extent::AsConfigured,
+        stored,
+    }
+}
+
+fn step() -> StepRow {
+    StepRow {
+        index: 0,
+        wave: 0,
+        broker: BrokerId::from_wire(1).unwrap(),
+        key: "num.io.threads".to_owned(),
+        from: "8".to_owned(),
+        from_stored: None,
+        to: "16".to_owned(),
+        state: StepState::Planned,
+        at: START,
+    }
+}
+
+/// A run on broker 1 that wrote at `at` and was rolled back then.
+async fn rolled_back(store: &Store, at: Wall) -> RunId {
+    let (run, _) = store.add_run(new_run(1, at), None).await.unwrap().unwrap();
+    let rehearsed = Change { steps: vec![step()], ..Change::default() };
+    store.move_run(run, at, RunEvent::Rehearse, rehearsed).await.unwrap();
+    store.move_run(run, at, RunEvent::Act, Change::default()).await.unwrap();
+    for state in [StepState::Began, StepState::Applied, StepState::Undone] {
+        let change = StepChange { run, index: 0, state, text: String::new() };
+        store.move_step(change, at).await.unwrap();
+    }
+    store.move_run(run, at, RunEvent::RollBack, Change::default()).await.unwrap();
+    store.move_run(run, at, RunEvent::Undo, Change::default()).await.unwrap();
+    run
+}
+
+#[tokio::test]
+async fn i2_ten_thousand_alerts_are_stored_in_one_transaction_in_under_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("state.db")).unwrap();
+    let alerts = (0..10_000).map(|n| routed(AlertStatus::Firing, "warning", n)).collect();
+    let begun = tokio::time::Instant::now();
+    let taken = store.take_alerts(alerts, START).await.unwrap();
+    let took = begun.elapsed();
+    assert_eq!(taken[&AlertOutcome::New], 10_000);
+    assert_eq!(store.open_episodes(&main_cluster(), START).await.unwrap().len(), 10_000);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test]
+async fn i4_i5_severities_are_one_episode_that_ends_with_the_last_of_them() {
+    let store = Store::in_memory().unwrap();
+    let post = async |status, severity| {
+        let taken = store.take_alerts(vec![routed(status, severity, 1)], START).await.unwrap();
+        let open = store.open_episodes(&main_cluster(), START).await.unwrap();
+        (taken.keys().copied().next().unwrap(), open.len())
+    };
+    assert_eq!(post(AlertStatus::Firing, "warning").await, (AlertOutcome::New, 1));
+    assert_eq!(post(AlertStatus::Firing, "critical").await, (AlertOutcome::Repeated, 1));
+    assert_eq!(post(AlertStatus::Resolved, "warning").await, (AlertOutcome::Resolved, 1));
+    assert_eq!(post(AlertStatus::Resolved, "critical").await, (AlertOutcome::Resolved, 0));
+    assert_eq!(post(AlertStatus::Resolved, "critical").await, (AlertOutcome::ResolvedUnknown, 0));
+    assert_eq!(post(AlertStatus::Firing, "warning").await, (AlertOutcome::New, 1));
+}
+
+#[tokio::test]
+async fn i4_an_attempt_of_an_episode_is_claimed_once() {
+    let store = Store::in_memory().unwrap();
+    let claim = Some(NewClaim { episode: 1, attempt: 1 });
+    let first = store.add_run(new_run(1, START), claim).await.unwrap().unwrap();
+    assert_eq!(first.1, Newness::New);
+    assert_eq!(store.add_run(new_run(1, START), claim).await.unwrap(), None);
+    assert_eq!(store.runs(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn i5_the_same_effect_on_the_same_target_is_merged_into_the_run_that_waits() {
+    let store = Store::in_memory().unwrap();
+    let claim = |episode| Some(NewClaim { episode, attempt: 1 });
+    let (run, _) = store.add_run(new_run(1, START), claim(1)).await.unwrap().unwrap();
+    let merged = store.add_run(new_run(1, START), claim(2)).await.unwrap().unwrap();
+    assert_eq!(merged, (run, Newness::Merged));
+    let other = store.add_run(new_run(2, START), claim(3)).await.unwrap().unwrap();
+    assert_eq!(other.1, Newness::New);
+    // Its claim is kept: the episode does not start a run of its own when this one is over.
+    assert_eq!(store.last_attempt(2, "threads".to_owned()).await.unwrap().unwrap().0, 1);
+}
+
+#[tokio::test]
+async fn i25_rest_doubles_with_each_rollback_and_has_an_end() {
+    let store = Store::in_memory().unwrap();
+    let target = ("threads".to_owned(), BrokerId::from_wire(1));
+    let mut at = START;
+    for doubled in [2_u32, 4, 8, 16, 24, 24] {
+        rolled_back(&store, at).await;
+        let past = store.past(&main_cluster(), target.clone(), at).await.unwrap();
+        let end = past.cooldown_end(HOUR, 24 * HOUR).unwrap();
+        assert_eq!(end.since(at), doubled * HOUR);
+        at = end;
+    }
+    let elsewhere = ("threads".to_owned(), BrokerId::from_wire(2));
+    let past = store.past(&main_cluster(), elsewhere, at).await.unwrap();
+    assert_eq!(past.cooldown_end(HOUR, 24 * HOUR), None);
+}
+
+#[tokio::test]
+async fn i25_runs_that_wrote_count_by_the_hour_and_the_day() {
+    let store = Store::in_memory().unwrap();
+    for minutes in [0, 30, 59] {
+        rolled_back(&store, START.after(Duration::from_mins(minutes))).await;
+    }
+    let now = START.after(Duration::from_mins(61));
+    let target = ("threads".to_owned(), None);
+    let past = store.past(&main_cluster(), target, now).await.unwrap();
+    assert_eq!((past.wrote_last_hour, past.wrote_last_day), (2, 3));
+}
+
+#[tokio::test]
+async fn i26_three_rollbacks_in_a_row_are_counted_until_a_person_releases_them() {
+    let store = Store::in_memory().unwrap();
+    let target = ("threads".to_owned(), BrokerId::from_wire(1));
+    for hours in 0..3 {
+        rolled_back(&store, START.after(hours * HOUR)).await;
+    }
+    let later = START.after(4 * HOUR);
+    let past = async || store.past(&main_cluster(), target.clone(), later).await.unwrap();
+    assert_eq!(past().await.rollbacks_in_a_row(), 3);
+    store.release(&main_cluster(), later).await.unwrap();
+    assert_eq!(past().await.rollbacks_in_a_row(), 0);
+}
+
+#[tokio::test]
+async fn i32_the_journal_of_a_run_that_wrote_cannot_be_changed_or_shortened() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    let store = Store::open(&file).unwrap();
+    let run = rolled_back(&store, START).await;
+    let before = store.run(run).await.unwrap().unwrap().journal;
+    assert!(before.iter().any(|it| it.entry == "step"), "{before:?}");
+    let shell = rusqlite::Connection::open(&file).unwrap();
+    for text in ["DELETE FROM journal", "UPDATE journal SET text = ''", "UPDATE journal SET at = 0"]
+    {
+        let refused = shell.execute(text, []).unwrap_err().to_string();
+        assert!(refused.contains("append-only"), "{text}: {refused}");
+    }
+    assert_eq!(store.run(run).await.unwrap().unwrap().journal, before);
+}
+
+#[tokio::test]
+async fn i22_a_move_that_the_table_does_not_know_changes_nothing() {
+    let store = Store::in_memory().unwrap();
+    let (run, _) = store.add_run(new_run(1, START), None).await.unwrap().unwrap();
+    let before = store.run(run).await.unwrap();
+    for event in [RunEvent::Act, RunEvent::Keep, RunEvent::Undo, RunEvent::Apply] {
+        let refused = store.move_run(run, START, event, Change::default()).await.unwrap_err();
+        assert!(refused.to_string().contains("not possible while queued"), "{refused}");
+    }
+    assert_eq!(store.run(run).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_version_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    let shell = rusqlite::Connection::open(&file).unwrap();
+    shell.pragma_update(None, "user_version", 99).unwrap();
+    let refused = Store::open(&file).unwrap_err().to_string();
+    assert!(refused.contains("99") && refused.contains("newer version"), "{refused}");
+}
+
+#[tokio::test]
+async fn an_episode_of_which_nobody_speaks_for_a_day_is_over() {
+    let store = Store::in_memory().unwrap();
+    store.take_alerts(vec![routed(AlertStatus::Firing, "warning", 1)], START).await.unwrap();
+    let day = START.after(24 * HOUR);
+    assert_eq!(store.open_episodes(&main_cluster(), day).await.unwrap().len(), 1);
+    let later = day.after(Duration::from_secs(1));
+    assert_eq!(store.open_episodes(&main_cluster(), later).await.unwrap().len(), 0);
+}
