@@ -20,13 +20,13 @@ use crate::fake_broker::{Alter, FakeBroker, FakeCluster, FakeGroup, FakePartitio
 const DEADLINE: Duration = Duration::from_millis(600);
 
 fn wire_to(bootstrap: &[&FakeBroker]) -> Wire {
-    wire_with(bootstrap, Tasks::default())
+    wire_with(bootstrap, DEADLINE, Tasks::default())
 }
 
-fn wire_with(bootstrap: &[&FakeBroker], tasks: Tasks) -> Wire {
+fn wire_with(bootstrap: &[&FakeBroker], request_timeout: Duration, tasks: Tasks) -> Wire {
     let options = WireOptions {
         bootstrap: bootstrap.iter().map(|it| it.address.to_string()).collect(),
-        request_timeout: DEADLINE,
+        request_timeout,
         client_id: "tests".to_owned(),
     };
     Wire::new(options, Arc::new(SystemClock::new()), tasks)
@@ -141,11 +141,13 @@ async fn a_call_ends_at_its_deadline_and_its_connection_is_replaced() {
 #[tokio::test]
 async fn a_call_behind_a_late_one_keeps_its_own_deadline() {
     let broker = FakeCluster::default().start(1).await;
-    let wire = wire_to(&[&broker]);
+    // Three moments, a quarter of it apart each: room for a busy machine.
+    let deadline = DEADLINE * 3;
+    let wire = wire_with(&[&broker], deadline, Tasks::default());
     wire.topology().await.unwrap();
-    broker.fail(ApiKey::ListGroups, Fault::Delay(DEADLINE * 3 / 2));
+    broker.fail(ApiKey::ListGroups, Fault::Delay(deadline * 5 / 4));
     let behind = async {
-        tokio::time::sleep(DEADLINE * 3 / 4).await;
+        tokio::time::sleep(deadline / 2).await;
         wire.log_dirs(id(1)).await
     };
     let (late, behind) = tokio::join!(wire.groups(id(1)), behind);
@@ -553,7 +555,7 @@ async fn requests_and_failures_are_counted() {
 async fn shutdown_waits_for_no_idle_connection_and_the_step_in_hand_can_still_speak() {
     let broker = FakeCluster::default().start(1).await;
     let tasks = Tasks::default();
-    let wire = wire_with(&[&broker], tasks.clone());
+    let wire = wire_with(&[&broker], DEADLINE, tasks.clone());
     wire.topology().await.unwrap();
     broker.fail(ApiKey::ListGroups, Fault::Delay(DEADLINE / 2));
     let step = async {

@@ -1,8 +1,8 @@
 //! The Kafka protocol's control plane, over the codec of the `kafka-protocol` crate.
 //!
-//! [`requests`] says what is asked and what an answer means, without a socket; [`cluster`] knows
-//! who to ask, [`peer`] keeps one connection per address, [`connection`] carries requests. Nothing
-//! here retries; only a call that may go to any broker asks the next one when the first is silent.
+//! `requests` says what is asked and what an answer means, without a socket; `cluster` knows who
+//! to ask, `peer` keeps one connection per address, `connection` carries requests. Nothing here
+//! retries; only a call that may go to any broker asks the next one when the first is silent.
 //!
 //! Invariant: no record is ever read or written here.
 //! Invariant: a call ends within its deadline, whatever the broker does.
