@@ -1,6 +1,6 @@
 # `make help` lists what there is. Each target is a script in lab/; CI calls `make test` and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down up down test check rules effect lab-images
+.PHONY: help demo demo-down up down test check golden rules effect lab-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -24,6 +24,11 @@ check: ## what a commit must pass: format, lints, documentation
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --document-private-items
+
+golden: ## rewrite the golden files and the generated documents, then show what changed
+	UPDATE_GOLDEN=1 cargo test --quiet --lib
+	UPDATE_GOLDEN=1 cargo test --quiet --test it -- --skip live::
+	git diff --stat
 
 rules: ## check and test what Prometheus and Alertmanager read
 	@lab/rules.sh

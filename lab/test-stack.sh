@@ -29,7 +29,7 @@ write_env() {
       PROJECT "$PROJECT" NETWORK "${PROJECT}_default" COMPOSE "$STACK/compose" \
       BOOTSTRAP "127.0.0.1:$KAFKA_PORT_1,127.0.0.1:$KAFKA_PORT_2,127.0.0.1:$KAFKA_PORT_3" \
       PROMETHEUS "$PROMETHEUS" ALERTMANAGER "$ALERTMANAGER" OPTIMIZER "$OPTIMIZER" \
-      TOKEN_FILE "$STACK/secrets/webhook-token" CONFIG "$STACK/config/kafka-optimizer.yml" CONFIG_DIR "$STACK/config"
+      CLUSTER main TOKEN_FILE "$STACK/secrets/webhook-token" CONFIG "$STACK/config/kafka-optimizer.yml" CONFIG_DIR "$STACK/config"
     sed 's/^/KAFKA_OPTIMIZER_LIVE_/' <<<"$tools"
   } >"$STACK/env.new"
   mv "$STACK/env.new" "$STACK/env"

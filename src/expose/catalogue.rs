@@ -131,7 +131,8 @@ const HEAD: &str = "# Metrics
 Written by `make golden` from the catalogue in the source; a test compares the two.
 Content-Type of the page: `text/plain; version=0.0.4; charset=utf-8`.
 What is not known has no sample: there is no value that means \"unknown\".
-The first fifteen are named and described as kafka_exporter has them, with the label `kafka_cluster` added.
+The first fifteen are named and described as kafka_exporter has them.
+The label `kafka_cluster` is added to them.
 ";
 
 fn table(text: &mut String, title: &str, specs: &[Spec]) {

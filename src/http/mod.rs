@@ -1,7 +1,7 @@
 //! The HTTP side: metrics, health, the webhook, the API of runs.
 //!
 //! Sees channels, watches and plain data ([`State`]); starts nothing and decides nothing about
-//! clusters. Reading is open to everyone; whatever changes state asks for the token ([`speaker`]).
+//! clusters. Reading is open to everyone; whatever changes state asks for the token (`speaker`).
 
 mod body;
 mod pages;

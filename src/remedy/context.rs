@@ -63,8 +63,8 @@ impl Context {
         configured.unwrap_or(Duration::from_secs(15))
     }
 
-    /// Values for a template: from the configuration and live metadata, never from a label as it came
-    /// (I35).
+    /// Values for a template: from the configuration and live metadata, never from a label as it
+    /// came (I35).
     pub(super) fn values(&self, broker: Option<BrokerId>) -> Values {
         let mut values = Values::from([("kafka_cluster", self.cluster.name.to_string())]);
         if let Some(broker) = broker {
@@ -74,8 +74,8 @@ impl Context {
     }
 }
 
-/// Remediation is paused while this file exists (I31): it survives a restart, and a person can make it
-/// with `touch` when nothing else answers.
+/// Remediation is paused while this file exists (I31): it survives a restart, and a person can make
+/// it with `touch` when nothing else answers.
 #[derive(Clone, Debug)]
 pub struct PauseFile(PathBuf);
 

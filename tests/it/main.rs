@@ -1,4 +1,5 @@
 //! One test binary: what the program promises, seen from outside.
+#![cfg(test)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
