@@ -2,6 +2,7 @@
 
 use std::{
     process::{Command, Output},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -113,6 +114,84 @@ impl Stack {
         all.extend(["--bootstrap-server", "kafka-1:9092"]);
         all.extend(args);
         self.compose_ok(&all)
+    }
+}
+
+/// Set by the first test that needs load; the load ends with the stack.
+static LOADED: OnceLock<()> = OnceLock::new();
+
+impl Stack {
+    /// Twenty requests a second on each broker and a group that reads them, for as long as a
+    /// baseline and a rate need.
+    pub(super) async fn light_load(&self) {
+        if LOADED.set(()).is_err() {
+            return;
+        }
+        let (topic, brokers) = ("live-light", "kafka-1:9092");
+        self.kafka_tool(
+            "kafka-topics.sh",
+            &[
+                "--create",
+                "--if-not-exists",
+                "--topic",
+                topic,
+                "--partitions",
+                "6",
+                "--replication-factor",
+                "3",
+            ],
+        );
+        self.compose_ok(&[
+            "run",
+            "-d",
+            "--no-deps",
+            "load",
+            "load",
+            "produce",
+            "--kafka.server",
+            brokers,
+            "--topic",
+            topic,
+            "--partitions",
+            "6",
+            "--producers",
+            "6",
+            "--rate",
+            "60",
+            "--record-bytes",
+            "200",
+            "--acks",
+            "1",
+            "--pinned",
+            "--for",
+            "1200s",
+        ]);
+        self.compose_ok(&[
+            "exec",
+            "-d",
+            "-T",
+            "-e",
+            "KAFKA_OPTS=",
+            "-e",
+            "LD_PRELOAD=",
+            "-e",
+            "KAFKA_HEAP_OPTS=-Xmx128m",
+            "kafka-3",
+            "/opt/kafka/bin/kafka-console-consumer.sh",
+            "--bootstrap-server",
+            "kafka-3:9092",
+            "--topic",
+            topic,
+            "--group",
+            "live-readers",
+        ]);
+        eventually("every broker takes records", Duration::from_secs(90), async || {
+            let flowing = self.query("kafka:produce_requests:rate > 1").await;
+            (flowing.len() == 3).then_some(())
+        })
+        .await;
+        // A baseline looks back 30 s and wants six samples 3 s apart.
+        tokio::time::sleep(Duration::from_secs(30)).await;
     }
 }
 

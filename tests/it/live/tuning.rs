@@ -31,7 +31,7 @@ const KEYS: [&str; 2] = ["num.io.threads", "num.network.threads"];
 #[tokio::test]
 async fn a_cluster_alert_tunes_every_broker_within_a_second_and_survives_a_kill() {
     let stack = Stack::new();
-    let load = light_load(&stack).await;
+    stack.light_load().await;
     let run = under_way(&stack).await;
     let id = run["id"].as_u64().unwrap();
     let took = seconds(&run, "effective_at") - seconds(&run, "created_at");
@@ -55,61 +55,10 @@ async fn a_cluster_alert_tunes_every_broker_within_a_second_and_survives_a_kill(
     let twice = stack.runs().await.iter().filter(|it| it["cause"] == ALERT).count();
     assert_eq!(twice, 1, "the kill started the run again");
     stack.kafka_tool("kafka-topics.sh", &["--delete", "--topic", TOPIC]);
-    drop_container(load.trim());
 }
 
 fn pools() -> impl Iterator<Item = (&'static str, &'static str)> {
     ["1", "2", "3"].into_iter().flat_map(|broker| KEYS.map(|key| (broker, key)))
-}
-
-/// Ten requests a second on each broker, for as long as a baseline needs. Returns the container's id.
-async fn light_load(stack: &Stack) -> String {
-    stack.kafka_tool(
-        "kafka-topics.sh",
-        &[
-            "--create",
-            "--if-not-exists",
-            "--topic",
-            "live-light",
-            "--partitions",
-            "6",
-            "--replication-factor",
-            "3",
-        ],
-    );
-    let load = stack.compose_ok(&[
-        "run",
-        "-d",
-        "--no-deps",
-        "load",
-        "load",
-        "produce",
-        "--kafka.server",
-        "kafka-1:9092",
-        "--topic",
-        "live-light",
-        "--partitions",
-        "6",
-        "--producers",
-        "6",
-        "--rate",
-        "60",
-        "--record-bytes",
-        "200",
-        "--acks",
-        "1",
-        "--pinned",
-        "--for",
-        "600s",
-    ]);
-    eventually("every broker takes records", Duration::from_secs(90), async || {
-        let flowing = stack.query("kafka:produce_requests:rate > 1").await;
-        (flowing.len() == 3).then_some(())
-    })
-    .await;
-    // The baseline looks back 30 s and wants six samples 3 s apart.
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    load
 }
 
 /// Makes the alert fire, and waits for its run to be in force.
@@ -134,11 +83,6 @@ async fn kill_and_start(stack: &Stack) {
         reqwest::get(url).await.ok().filter(|it| it.status().is_success())
     })
     .await;
-}
-
-fn drop_container(id: &str) {
-    let done = std::process::Command::new("docker").args(["rm", "-f", id]).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 #[tokio::test]
