@@ -22,6 +22,8 @@ mod worker;
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 pub use context::{Context, PauseFile};
 
 use crate::{
@@ -102,6 +104,16 @@ impl Remedy {
     pub fn start(&self, tasks: &Tasks) {
         for cluster in &self.shared.clusters {
             tasks.start("remedy", |stop| worker::run(cluster.clone(), stop));
+        }
+    }
+
+    /// The work of one cluster's worker until `stop`, for who runs it on a task of their own: the
+    /// simulated world, which drops it wherever a process could end. Ends at once when there is no such
+    /// cluster. Never run two of a cluster at a time (I10).
+    pub async fn work(&self, cluster: &ClusterName, stop: CancellationToken) {
+        let found = self.shared.clusters.iter().find(|it| it.cluster.name == *cluster);
+        if let Some(cluster) = found {
+            worker::run(cluster.clone(), stop).await;
         }
     }
 

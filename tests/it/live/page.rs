@@ -78,8 +78,7 @@ fn with_variables(expression: &str) -> String {
         .replace("$__rate_interval", "30s")
         .replace("$__interval", "3s")
         .replace("$__range", "5m");
-    for name in ["job", "kafka_cluster", "cluster", "broker_id", "broker", "topic", "group"]
-    {
+    for name in ["job", "kafka_cluster", "cluster", "broker_id", "broker", "topic", "group"] {
         query = query.replace(&format!("${{{name}}}"), ".+").replace(&format!("${name}"), ".+");
     }
     assert!(!query.contains('$'), "an unknown variable: {query}");

@@ -1,0 +1,30 @@
+//! The invariants of remediation, each by its number, against the simulated world.
+
+mod found;
+
+use std::time::Duration;
+
+use kafka_optimizer::model::RunState;
+
+use crate::world::{Crash, Effect, Setup, World, simulate};
+
+/// A world in which broker 1 is starved and its alert stored, one hold or one run away from action.
+async fn slow(setup: Setup) -> World {
+    let mut world = World::starved(setup).await;
+    world.alert("Slow", Some("1")).await;
+    world.start(Crash::Never);
+    world
+}
+
+/// The same, when run 1 stands there.
+async fn slow_until(setup: Setup, state: RunState) -> World {
+    let mut world = slow(setup).await;
+    world.live(Duration::from_mins(10), |it| it.stands(state)).await;
+    assert!(world.stands(state), "{}", world.story().await);
+    world
+}
+
+/// Runs one world per effect.
+fn helps(test: impl AsyncFnOnce(Setup)) {
+    simulate(test(Setup::new(0, Effect::Help)));
+}

@@ -1,0 +1,318 @@
+//! One broker's dynamic thread pools, by the rules that were read in Kafka's source and seen on
+//! real brokers: half to double of the live size, application some time after acceptance, and the
+//! restart trap (KAFKA-20890).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use kafka_optimizer::{
+    kafka::{BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, WriteMode},
+    model::BrokerId,
+    optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS, RECEIVE_BUFFER, SEND_BUFFER},
+};
+
+/// Sizes of the pools at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pools {
+    pub(crate) io: u32,
+    pub(crate) network: u32,
+}
+
+/// A key's own entry and the value in force: what an undo has to bring back.
+pub(crate) type Standing = (Option<String>, String);
+
+/// What is on its way inside the broker.
+#[derive(Clone, Debug)]
+enum Event {
+    /// A request comes to the head of the queue.
+    Arrive { call: usize, change: ConfigChange, mode: WriteMode, lag: Lag },
+    /// The broker sees the stored entry.
+    Store { key: String, value: Option<String> },
+    /// The broker resizes its pools.
+    Apply,
+    /// The broker is up again.
+    Up,
+}
+
+/// How long after acceptance an entry is seen, and then in force.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lag {
+    pub(crate) seen: Duration,
+    pub(crate) in_force: Duration,
+    /// Whether it comes into force at all.
+    pub(crate) ever: bool,
+}
+
+/// A broker's answer: accepted, or refused in its own words.
+pub(crate) type Answer = Result<(), String>;
+
+/// One broker.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    pub(crate) id: BrokerId,
+    statics: BTreeMap<&'static str, u32>,
+    stored: BTreeMap<String, String>,
+    effective: BTreeMap<&'static str, u32>,
+    due: BTreeMap<(Duration, u64), Event>,
+    number: u64,
+    /// Entries (none: the absence of one) that were accepted and do not come into force, until they
+    /// are written again.
+    cursed: BTreeSet<(String, Option<String>)>,
+    /// Nothing is answered and nothing is worked on in these times.
+    pub(crate) frozen: Vec<(Duration, Duration)>,
+    /// Not there until then.
+    pub(crate) down_until: Duration,
+    /// Sizes of the pools, each since when.
+    history: Vec<(Duration, Pools)>,
+    pub(crate) answers: BTreeMap<usize, Answer>,
+    /// Values found outside the rules when they came into force, for the checks.
+    pub(crate) refused: u32,
+}
+
+impl Broker {
+    pub(crate) fn new(id: BrokerId, at_start: u32) -> Self {
+        let statics = BTreeMap::from([(IO_THREADS, at_start), (NETWORK_THREADS, at_start)]);
+        let mut broker = Self {
+            id,
+            effective: statics.clone(),
+            statics,
+            stored: BTreeMap::new(),
+            due: BTreeMap::new(),
+            number: 0,
+            cursed: BTreeSet::new(),
+            frozen: Vec::new(),
+            down_until: Duration::ZERO,
+            history: Vec::new(),
+            answers: BTreeMap::new(),
+            refused: 0,
+        };
+        broker.remember(Duration::ZERO);
+        broker
+    }
+
+    /// Someone else's change, in force at once, as if walked there step by step.
+    pub(crate) fn set(&mut self, now: Duration, key: &'static str, value: Option<u32>) {
+        match value {
+            Some(value) => self.stored.insert(key.to_owned(), value.to_string()),
+            None => self.stored.remove(key),
+        };
+        let in_force = value.unwrap_or_else(|| self.statics[key]);
+        self.effective.insert(key, in_force);
+        self.remember(now);
+    }
+
+    /// Someone else stores an entry that the broker does not run.
+    pub(crate) fn store_only(&mut self, key: &'static str, value: u32) {
+        self.stored.insert(key.to_owned(), value.to_string());
+    }
+
+    /// What it starts with.
+    pub(crate) fn at_start(&self, key: &str) -> Option<u32> {
+        self.statics.get(key).copied()
+    }
+
+    /// What it runs.
+    pub(crate) fn effective(&self, key: &str) -> Option<u32> {
+        self.effective.get(key).copied()
+    }
+
+    pub(crate) fn standing(&self, key: &str) -> Standing {
+        (self.stored.get(key).cloned(), self.effective[key].to_string())
+    }
+
+    /// Sizes of the pools at a time.
+    pub(crate) fn pools(&self, at: Duration) -> Pools {
+        let after = self.history.partition_point(|(since, _)| *since <= at);
+        self.history[after.saturating_sub(1)].1
+    }
+
+    /// Whether anything is still on its way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    /// When a request that comes at `at` is worked on: after the freeze it falls into, if any.
+    pub(crate) fn thawed(&self, at: Duration) -> Duration {
+        let hit = self.frozen.iter().find(|(from, to)| *from <= at && at < *to);
+        hit.map_or(at, |(_, to)| *to)
+    }
+
+    /// A request reaches the broker at `at`; it is worked on at the time returned.
+    pub(crate) fn send(
+        &mut self,
+        at: Duration,
+        call: usize,
+        (change, mode): (ConfigChange, WriteMode),
+        lag: Lag,
+    ) -> Duration {
+        // What is late holds up what comes behind it.
+        let queued = self.due.iter().filter(|it| matches!(it.1, Event::Arrive { .. }));
+        let last = queued.map(|it| it.0.0).max().unwrap_or_default();
+        let at = self.thawed(at).max(last);
+        self.plan(at, Event::Arrive { call, change, mode, lag });
+        at
+    }
+
+    /// The broker stops, and starts again after `pause`.
+    pub(crate) fn restart(&mut self, now: Duration, pause: Duration) {
+        self.due.clear();
+        self.down_until = now + pause;
+        self.plan(now + pause, Event::Up);
+    }
+
+    fn plan(&mut self, at: Duration, event: Event) {
+        self.number += 1;
+        self.due.insert((at, self.number), event);
+    }
+
+    /// Everything that has happened by `now`.
+    pub(crate) fn pump(&mut self, now: Duration) {
+        while let Some(entry) = self.due.first_entry() {
+            let at = entry.key().0;
+            if now < at {
+                return;
+            }
+            match entry.remove() {
+                Event::Arrive { call, change, mode, lag } => {
+                    self.arrive(at, call, (change, mode), lag);
+                }
+                Event::Store { key, value } => match value {
+                    Some(value) => drop(self.stored.insert(key, value)),
+                    None => drop(self.stored.remove(&key)),
+                },
+                Event::Apply => self.apply(at),
+                Event::Up => {
+                    // The first publication is checked against the static sizes: one entry outside
+                    // of half to double, and none of them comes into force.
+                    self.effective = self.statics.clone();
+                    self.apply(at);
+                    self.remember(at);
+                }
+            }
+        }
+    }
+
+    fn arrive(
+        &mut self,
+        at: Duration,
+        call: usize,
+        (change, mode): (ConfigChange, WriteMode),
+        lag: Lag,
+    ) {
+        let answer = self.validate(&change);
+        if answer.is_err() {
+            self.refused += 1;
+        }
+        let accepted = answer.is_ok();
+        self.answers.insert(call, answer);
+        if !accepted || mode == WriteMode::ValidateOnly {
+            return;
+        }
+        let entry = (change.key.clone(), change.value.clone());
+        if lag.ever {
+            self.cursed.remove(&entry);
+        } else {
+            self.cursed.insert(entry);
+        }
+        // The metadata log has one order: nothing overtakes.
+        let last = self.due.iter().filter(|it| !matches!(it.1, Event::Arrive { .. }));
+        let last = last.map(|it| it.0.0).max().unwrap_or_default();
+        let seen = (at + lag.seen).max(last);
+        self.plan(seen, Event::Store { key: change.key, value: change.value });
+        self.plan((at + lag.in_force).max(seen), Event::Apply);
+    }
+
+    /// `DynamicBrokerConfig.processReconfiguration`: the whole set of entries is checked, so that
+    /// one that is not in force stands in the way of every other.
+    fn validate(&self, change: &ConfigChange) -> Answer {
+        if [SEND_BUFFER, RECEIVE_BUFFER].contains(&change.key.as_str()) {
+            return Err(format!("Cannot update these configs dynamically: [{}]", change.key));
+        }
+        let mut wanted = self.stored.clone();
+        match &change.value {
+            Some(value) => wanted.insert(change.key.clone(), value.clone()),
+            None => wanted.remove(&change.key),
+        };
+        for (&key, &at_start) in &self.statics {
+            let value = wanted.get(key).map_or(Ok(at_start), |it| it.parse());
+            let value = value.map_err(|_| format!("Invalid value for configuration {key}"))?;
+            self.resize(key, value).map_err(|problem| {
+                format!(
+                    "Invalid value org.apache.kafka.common.config.ConfigException: {problem} for \
+                     configuration Invalid dynamic configuration"
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// `DynamicThreadPool.validateReconfiguration`, with its words.
+    fn resize(&self, key: &str, to: u32) -> Result<(), String> {
+        let current = self.effective[key];
+        let head = format!("Dynamic thread count update validation failed for {key}={to}");
+        if to == current {
+            Ok(())
+        } else if to == 0 {
+            Err(format!("{head}, value should be at least 1"))
+        } else if to < current / 2 {
+            Err(format!("{head}, value should be at least half the current value {current}"))
+        } else if current * 2 < to {
+            Err(format!(
+                "{head}, value should not be greater than double the current value {current}"
+            ))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// All entries come into force, or none does.
+    fn apply(&mut self, at: Duration) {
+        let mut next = self.effective.clone();
+        for (&key, &at_start) in &self.statics {
+            let stored = self.stored.get(key);
+            let cursed = self.cursed.contains(&(key.to_owned(), stored.cloned()));
+            let value = stored.map_or(at_start, |it| it.parse().unwrap());
+            if (cursed && value != self.effective[key]) || self.resize(key, value).is_err() {
+                return;
+            }
+            next.insert(key, value);
+        }
+        self.effective = next;
+        self.remember(at);
+    }
+
+    fn remember(&mut self, at: Duration) {
+        let pools =
+            Pools { io: self.effective[IO_THREADS], network: self.effective[NETWORK_THREADS] };
+        self.history.push((at, pools));
+    }
+
+    /// `DescribeConfigs` of the named broker: the entry's value is what it runs, the first synonym
+    /// what is stored.
+    pub(crate) fn describe(&self, keys: &[&str]) -> BrokerConfig {
+        let entries = keys.iter().filter_map(|key| self.entry(key)).collect();
+        BrokerConfig { broker: self.id, entries }
+    }
+
+    fn entry(&self, key: &str) -> Option<ConfigEntry> {
+        let (effective, at_start) = match self.statics.get(key) {
+            Some(at_start) => (self.effective[key], *at_start),
+            None if [SEND_BUFFER, RECEIVE_BUFFER].contains(&key) => (102_400, 102_400),
+            None => return None,
+        };
+        let mut synonyms = Vec::new();
+        if let Some(stored) = self.stored.get(key) {
+            synonyms.push((ConfigSource::DynamicBroker, Some(stored.clone())));
+        }
+        synonyms.push((ConfigSource::Static, Some(at_start.to_string())));
+        Some(ConfigEntry {
+            key: key.to_owned(),
+            effective: Some(effective.to_string()),
+            source: synonyms[0].0,
+            read_only: !self.statics.contains_key(key),
+            synonyms,
+        })
+    }
+}

@@ -1,0 +1,471 @@
+//! A cluster behind the seam: brokers, topology, and every way in which a call can go wrong.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use kafka_optimizer::{
+    kafka::{
+        self, BrokerConfig, ConfigChange, Edge, GroupDescription, GroupListing, GroupOffsets,
+        Kafka, KafkaError, LogDir, Partition, PartitionEdge, Quorum, RequestCount, Topic, Topology,
+        WriteMode,
+    },
+    model::{BrokerId, GroupName, TopicName, TopicPartition},
+};
+
+use super::{
+    broker::{Broker, Lag},
+    chance::{between, draw},
+    checks::{Checks, Request},
+    clock::WorldClock,
+    moments::Moments,
+};
+
+/// How long the adapter waits for an answer.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A broker's id.
+pub(crate) fn id(raw: i32) -> BrokerId {
+    BrokerId::from_wire(raw).unwrap()
+}
+
+/// What is asked of a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Topology,
+    Minimums,
+    Quorum,
+    Reassignments,
+    Describe,
+    Validate,
+    Write,
+}
+
+/// A call, as it was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) at: Duration,
+    pub(crate) kind: Kind,
+    pub(crate) broker: Option<BrokerId>,
+    pub(crate) change: Option<ConfigChange>,
+    /// How many of its kind came before it.
+    pub(crate) nth: usize,
+    /// How many of its kind came to the same broker before it.
+    pub(crate) nth_of_broker: usize,
+}
+
+/// What goes wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The broker refuses it.
+    Refuse,
+    /// It never arrives, and nobody answers.
+    LoseRequest,
+    /// It takes effect, and nobody answers.
+    LoseAnswer,
+    /// It takes effect, and the connection breaks.
+    Break,
+    /// There is no connection to begin with.
+    Unreachable,
+    /// The answer takes so long, within the deadline.
+    Slow(Duration),
+    /// It waits so long in the broker's queue; the deadline may pass before.
+    Late(Duration),
+    /// Accepted, stored, and not brought into force.
+    NeverApplied,
+}
+
+type Faults = Box<dyn Fn(&Call) -> Option<Fault> + Send>;
+
+/// What the metadata says.
+#[derive(Clone, Debug)]
+pub(crate) struct Metadata {
+    pub(crate) topics: Vec<Topic>,
+    pub(crate) min_isr: BTreeMap<TopicName, u32>,
+    pub(crate) quorum: Quorum,
+    pub(crate) reassignments: Vec<TopicPartition>,
+    /// Brokers that are gone.
+    pub(crate) gone: Vec<BrokerId>,
+}
+
+pub(crate) struct State {
+    pub(crate) brokers: BTreeMap<BrokerId, Broker>,
+    pub(crate) metadata: Metadata,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) faults: Faults,
+    seed: u64,
+}
+
+impl State {
+    /// Everything that has happened by `now`.
+    pub(crate) fn pump(&mut self, now: Duration) {
+        for broker in self.brokers.values_mut() {
+            broker.pump(now);
+        }
+    }
+
+    fn record(
+        &mut self,
+        at: Duration,
+        kind: Kind,
+        (broker, change): (Option<BrokerId>, Option<ConfigChange>),
+    ) -> (usize, Option<Fault>) {
+        let same = self.calls.iter().filter(|it| it.kind == kind);
+        let nth = same.clone().count();
+        let nth_of_broker = same.filter(|it| it.broker == broker).count();
+        let call = Call { at, kind, broker, change, nth, nth_of_broker };
+        let fault = (self.faults)(&call);
+        self.calls.push(call);
+        (self.calls.len() - 1, fault)
+    }
+
+    /// A pause for a call, the same whatever else happens.
+    fn chance(&self, call: usize, part: u64, range: (u64, u64)) -> u64 {
+        let call = &self.calls[call];
+        let broker = call.broker.map_or(0, |it| u64::try_from(it.to_wire()).unwrap() + 1);
+        let nth = u64::try_from(call.nth_of_broker).unwrap();
+        between(range, draw(self.seed, &[call.kind as u64, broker, nth, part]))
+    }
+}
+
+/// The cluster.
+pub(crate) struct FakeKafka {
+    state: Mutex<State>,
+    clock: Arc<WorldClock>,
+    moments: Moments,
+    checks: Arc<Checks>,
+}
+
+/// `count` partitions' worth of a topic whose replicas are all in sync.
+fn topic(name: &str, brokers: &[BrokerId]) -> Topic {
+    let partitions = (0..).zip(brokers).map(|(index, leader)| Partition {
+        index,
+        leader: Some(*leader),
+        replicas: brokers.to_vec(),
+        isr: brokers.to_vec(),
+    });
+    Topic { name: TopicName::new(name), id: 1, internal: false, partitions: partitions.collect() }
+}
+
+impl FakeKafka {
+    pub(crate) fn new(
+        (seed, count): (u64, i32),
+        clock: Arc<WorldClock>,
+        moments: Moments,
+        checks: Arc<Checks>,
+    ) -> Self {
+        let ids: Vec<BrokerId> = (1..=count).map(id).collect();
+        let names = ["orders", "payments with a space", "__consumer_offsets"];
+        let metadata = Metadata {
+            topics: names.iter().map(|it| topic(it, &ids)).collect(),
+            min_isr: names.iter().map(|it| (TopicName::new(*it), 2)).collect(),
+            quorum: Quorum { leader: Some(id(100)), epoch: 7 },
+            reassignments: Vec::new(),
+            gone: Vec::new(),
+        };
+        let state = State {
+            brokers: ids.into_iter().map(|it| (it, Broker::new(it, 8))).collect(),
+            metadata,
+            calls: Vec::new(),
+            faults: Box::new(|_| None),
+            seed,
+        };
+        Self { state: Mutex::new(state), clock, moments, checks }
+    }
+
+    /// The cluster as it stands now.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.pump(self.clock.elapsed());
+        state
+    }
+
+    /// Someone else changes a key, in force at once.
+    pub(crate) fn set(&self, broker: i32, key: &'static str, value: Option<u32>) {
+        let now = self.clock.elapsed();
+        self.state().brokers.get_mut(&id(broker)).unwrap().set(now, key, value);
+    }
+
+    /// A broker stops, and starts again after `pause`.
+    pub(crate) fn restart(&self, broker: i32, pause: Duration) {
+        let now = self.clock.elapsed();
+        self.state().brokers.get_mut(&id(broker)).unwrap().restart(now, pause);
+    }
+
+    /// A broker answers nothing and does nothing between two times from now.
+    pub(crate) fn freeze(&self, broker: i32, (from, to): (Duration, Duration)) {
+        let now = self.clock.elapsed();
+        let mut state = self.state();
+        state.brokers.get_mut(&id(broker)).unwrap().frozen.push((now + from, now + to));
+    }
+
+    pub(crate) fn fail(&self, faults: impl Fn(&Call) -> Option<Fault> + Send + 'static) {
+        self.state().faults = Box::new(faults);
+    }
+
+    pub(crate) fn calls(&self, kind: Kind) -> Vec<Call> {
+        self.state().calls.iter().filter(|it| it.kind == kind).cloned().collect()
+    }
+
+    /// Sizes of the pools at a time.
+    pub(crate) fn threads(&self, broker: BrokerId, at: Duration) -> super::broker::Pools {
+        self.state().brokers[&broker].pools(at)
+    }
+
+    pub(crate) fn topology_now(&self) -> Topology {
+        let now = self.clock.elapsed();
+        let state = self.state();
+        let gone = &state.metadata.gone;
+        let live = state.brokers.values().filter(|it| it.down_until <= now);
+        let brokers = live.filter(|it| !gone.contains(&it.id)).map(|it| kafka::Broker {
+            id: it.id,
+            host: format!("kafka-{}", it.id),
+            port: 9092,
+            rack: None,
+        });
+        Topology {
+            cluster_id: Some("world".to_owned()),
+            controller: Some(id(1)),
+            brokers: brokers.collect(),
+            topics: state.metadata.topics.clone(),
+            unreadable: Vec::new(),
+        }
+    }
+
+    /// A call that changes nothing.
+    async fn read<T>(
+        &self,
+        (kind, broker): (Kind, Option<BrokerId>),
+        answer: impl FnOnce(&Self) -> T + Send,
+    ) -> Result<T, KafkaError> {
+        self.moments.pass().await;
+        let now = self.clock.elapsed();
+        let (fault, pause) = {
+            let mut state = self.state();
+            let (call, fault) = state.record(now, kind, (broker, None));
+            let pause = Duration::from_micros(state.chance(call, 0, (300, 3000)));
+            let broker = broker.and_then(|it| state.brokers.get(&it));
+            let pause = broker.map_or(pause, |it| it.thawed(now + pause).saturating_sub(now));
+            let down = broker.is_some_and(|it| now < it.down_until);
+            (if down { Some(Fault::Unreachable) } else { fault }, pause)
+        };
+        let ended = self.wait(kind, broker, (fault, pause)).await;
+        self.moments.pass().await;
+        ended.map(|()| answer(self))
+    }
+
+    /// Waits for an answer, as long as the adapter does, and says how the call ended.
+    async fn wait(
+        &self,
+        kind: Kind,
+        broker: Option<BrokerId>,
+        (fault, pause): (Option<Fault>, Duration),
+    ) -> Result<(), KafkaError> {
+        let (request, peer) = (name(kind), peer(broker));
+        let pause = match fault {
+            Some(Fault::Slow(more)) => (pause + more).min(DEADLINE / 2),
+            Some(Fault::Late(more)) => pause + more,
+            Some(Fault::LoseRequest | Fault::LoseAnswer) => DEADLINE,
+            Some(Fault::Unreachable) => Duration::from_millis(1),
+            Some(Fault::Refuse | Fault::Break | Fault::NeverApplied) | None => pause,
+        };
+        tokio::time::sleep(pause.min(DEADLINE)).await;
+        match fault {
+            _ if DEADLINE <= pause => {
+                Err(KafkaError::NoAnswer { request, peer, deadline: DEADLINE })
+            }
+            Some(Fault::Unreachable) => {
+                let source = io::Error::from(io::ErrorKind::ConnectionRefused);
+                Err(KafkaError::Unreachable { peer, source })
+            }
+            Some(Fault::Break) => {
+                let source = io::Error::from(io::ErrorKind::ConnectionReset);
+                Err(KafkaError::Broken { request, peer, source })
+            }
+            Some(Fault::Refuse) => {
+                let message = Some("Cluster authorization failed.".to_owned());
+                Err(KafkaError::Refused { request, peer, code: 31, message })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends the change on its way, whoever waits for the answer. `None`: it never arrives.
+    fn send(
+        &self,
+        broker: BrokerId,
+        (change, mode): (&ConfigChange, WriteMode),
+        asked: (usize, Option<Fault>),
+    ) -> Option<Duration> {
+        let (call, fault) = asked;
+        let now = self.clock.elapsed();
+        let mut state = self.state();
+        let queue = Duration::from_micros(state.chance(call, 1, (500, 5000)));
+        let seen = state.chance(call, 2, (1, 60));
+        // Seen: 4–143 ms idle, 0.3–2.3 s at load.
+        let in_force = match state.chance(call, 3, (0, 3)) {
+            0 => state.chance(call, 4, (300, 2300)),
+            _ => state.chance(call, 4, (4, 143)),
+        };
+        let lag = Lag {
+            seen: Duration::from_millis(seen.min(in_force)),
+            in_force: Duration::from_millis(in_force),
+            ever: fault != Some(Fault::NeverApplied),
+        };
+        let late = if let Some(Fault::Late(more)) = fault { more } else { Duration::ZERO };
+        let node = state.brokers.get_mut(&broker)?;
+        match fault {
+            Some(Fault::Refuse | Fault::LoseRequest | Fault::Unreachable) => None,
+            _ if now < node.down_until => None,
+            _ => {
+                let at = node.send(now + queue + late, call, (change.clone(), mode), lag);
+                Some(at.saturating_sub(now))
+            }
+        }
+    }
+}
+
+const fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Topology => "Metadata",
+        Kind::Minimums | Kind::Describe => "DescribeConfigs",
+        Kind::Quorum => "DescribeQuorum",
+        Kind::Reassignments => "ListPartitionReassignments",
+        Kind::Validate | Kind::Write => "IncrementalAlterConfigs",
+    }
+}
+
+fn peer(broker: Option<BrokerId>) -> String {
+    broker.map_or("any broker".to_owned(), |it| format!("kafka-{it}:9092"))
+}
+
+#[async_trait]
+impl Kafka for FakeKafka {
+    async fn topology(&self) -> Result<Topology, KafkaError> {
+        self.read((Kind::Topology, None), Self::topology_now).await
+    }
+
+    async fn broker_config(
+        &self,
+        broker: BrokerId,
+        keys: &[&str],
+    ) -> Result<BrokerConfig, KafkaError> {
+        let known = self.state().brokers.contains_key(&broker);
+        if !known {
+            return Err(KafkaError::UnknownBroker(broker));
+        }
+        let asked = (Kind::Describe, Some(broker));
+        self.read(asked, |it| it.state().brokers[&broker].describe(keys)).await
+    }
+
+    async fn min_insync_replicas(
+        &self,
+        topics: &[TopicName],
+    ) -> Result<Vec<(TopicName, u32)>, KafkaError> {
+        let answer = |it: &Self| {
+            let all = it.state().metadata.min_isr.clone();
+            all.into_iter().filter(|(name, _)| topics.contains(name)).collect()
+        };
+        self.read((Kind::Minimums, None), answer).await
+    }
+
+    async fn quorum(&self) -> Result<Quorum, KafkaError> {
+        self.read((Kind::Quorum, None), |it| it.state().metadata.quorum).await
+    }
+
+    async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError> {
+        let answer = |it: &Self| it.state().metadata.reassignments.clone();
+        self.read((Kind::Reassignments, None), answer).await
+    }
+
+    async fn alter_broker_config(
+        &self,
+        broker: BrokerId,
+        changes: &[ConfigChange],
+        mode: WriteMode,
+    ) -> Result<(), KafkaError> {
+        self.moments.pass().await;
+        let kind = if mode == WriteMode::Write { Kind::Write } else { Kind::Validate };
+        let [change] = changes else { panic!("not one change at a time: {changes:?}") };
+        let asked = {
+            let now = self.clock.elapsed();
+            let mut state = self.state();
+            let asked = state.record(now, kind, (Some(broker), Some(change.clone())));
+            let Some(node) = state.brokers.get(&broker) else {
+                return Err(KafkaError::UnknownBroker(broker));
+            };
+            self.checks.sent(&Request { node, change, mode, at: now });
+            asked
+        };
+        let _under_way = (mode == WriteMode::Write).then(|| self.checks.under_way());
+        let arrives = self.send(broker, (change, mode), asked);
+        let (call, fault) = asked;
+        let fault = match (arrives, fault) {
+            (None, None) => Some(Fault::Unreachable),
+            // It is in the time of arrival already.
+            (Some(_), Some(Fault::Late(_))) => None,
+            (_, fault) => fault,
+        };
+        let pause = arrives.unwrap_or(Duration::from_millis(1)) + Duration::from_micros(100);
+        let ended = self.wait(kind, Some(broker), (fault, pause)).await;
+        self.moments.pass().await;
+        ended?;
+        let answer = self.state().brokers.get_mut(&broker).and_then(|it| it.answers.remove(&call));
+        match answer {
+            Some(Ok(())) => Ok(()),
+            Some(Err(message)) => Err(KafkaError::Refused {
+                request: name(kind),
+                peer: peer(Some(broker)),
+                code: 42,
+                message: Some(message),
+            }),
+            // The broker went down meanwhile.
+            None => Err(KafkaError::Broken {
+                request: name(kind),
+                peer: peer(Some(broker)),
+                source: io::Error::from(io::ErrorKind::ConnectionReset),
+            }),
+        }
+    }
+
+    fn request_counts(&self) -> Vec<RequestCount> {
+        Vec::new()
+    }
+
+    async fn offsets(
+        &self,
+        _: BrokerId,
+        _: Edge,
+        _: &[TopicPartition],
+    ) -> Result<Vec<PartitionEdge>, KafkaError> {
+        unreachable!("remediation reads no offsets")
+    }
+
+    async fn groups(&self, _: BrokerId) -> Result<Vec<GroupListing>, KafkaError> {
+        unreachable!("remediation reads no groups")
+    }
+
+    async fn describe_groups(
+        &self,
+        _: BrokerId,
+        _: &[GroupName],
+    ) -> Result<Vec<GroupDescription>, KafkaError> {
+        unreachable!("remediation reads no groups")
+    }
+
+    async fn committed(
+        &self,
+        _: BrokerId,
+        _: &[GroupName],
+    ) -> Result<Vec<GroupOffsets>, KafkaError> {
+        unreachable!("remediation reads no commits")
+    }
+
+    async fn log_dirs(&self, _: BrokerId) -> Result<Vec<LogDir>, KafkaError> {
+        unreachable!("remediation reads no log directories")
+    }
+}

@@ -1,0 +1,302 @@
+//! A Prometheus behind the seam: it evaluates what the pipeline asks, from time and from the sizes
+//! of the brokers' pools, so that "more threads help" is a script.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use kafka_optimizer::{
+    clock::Clock,
+    model::Wall,
+    prometheus::{InstantSeries, Labels, Prometheus, PrometheusError, RangeSeries, Sample, Span},
+};
+use promql_parser::{
+    label::MatchOp,
+    parser::{self, Expr, LabelModifier, VectorSelector},
+};
+
+use super::{broker::Pools, chance::draw, clock::WorldClock, kafka::FakeKafka, moments::Moments};
+
+/// Distance of two samples.
+pub(crate) const SCRAPE: Duration = Duration::from_secs(3);
+/// Range of the recording rule behind the objective.
+pub(crate) const WINDOW: Duration = Duration::from_secs(30);
+
+/// The mean time of a produce request, in seconds.
+pub(crate) const OBJECTIVE: &str = "kafka:produce_time:mean_seconds";
+/// Produce requests per second.
+pub(crate) const LOAD: &str = "kafka:produce_requests:rate";
+/// Partitions under `min.insync.replicas`.
+pub(crate) const GUARD: &str = "kafka_topic_partition_under_min_isr";
+/// Share of the CPU limit in use.
+pub(crate) const CPU: &str = "kafka:broker_cpu:ratio";
+
+/// What more threads do to the time of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Less waiting.
+    Help,
+    /// Nothing.
+    Nothing,
+    /// More of it.
+    Harm,
+}
+
+/// What goes wrong with a query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum PromFault {
+    /// No answer.
+    Unavailable,
+    /// An answer without a series.
+    Empty,
+    /// Samples that are no numbers.
+    NotANumber,
+    /// The newest sample is so old.
+    Stale(Duration),
+    /// The answer takes so long.
+    Slow(Duration),
+    /// Its clock is so far ahead of ours.
+    Ahead(Duration),
+}
+
+type Faults = Box<dyn Fn(&str, Duration) -> Option<PromFault> + Send>;
+
+/// What Prometheus sees.
+pub(crate) struct Script {
+    pub(crate) effect: Effect,
+    /// Labels of the alerts that fire.
+    pub(crate) firing: Vec<Labels>,
+    /// Requests per second, by time.
+    pub(crate) load: fn(Duration) -> f64,
+    /// What the guard shows, by time since the world began.
+    pub(crate) guard: Box<dyn Fn(Duration) -> f64 + Send>,
+    pub(crate) cpu: f64,
+    pub(crate) faults: Faults,
+    pub(crate) queries: Vec<String>,
+}
+
+/// One sample of one series.
+#[derive(Clone, Debug)]
+struct Point {
+    labels: Labels,
+    value: f64,
+    at: f64,
+}
+
+/// The server.
+pub(crate) struct FakePrometheus {
+    script: Mutex<Script>,
+    kafka: Arc<FakeKafka>,
+    clock: Arc<WorldClock>,
+    moments: Moments,
+    seed: u64,
+}
+
+/// A request's time with so many threads.
+fn time_of(effect: Effect, pools: Pools) -> f64 {
+    let threads = f64::from(pools.io);
+    match effect {
+        Effect::Help => 0.4 / threads,
+        Effect::Nothing => 0.2,
+        Effect::Harm => 0.02 * threads,
+    }
+}
+
+impl FakePrometheus {
+    pub(crate) fn new(
+        seed: u64,
+        effect: Effect,
+        kafka: Arc<FakeKafka>,
+        clock: Arc<WorldClock>,
+        moments: Moments,
+    ) -> Self {
+        let script = Script {
+            effect,
+            firing: Vec::new(),
+            load: |_| 1000.0,
+            guard: Box::new(|_| 0.0),
+            cpu: 0.4,
+            faults: Box::new(|_, _| None),
+            queries: Vec::new(),
+        };
+        Self { script: Mutex::new(script), kafka, clock, moments, seed }
+    }
+
+    pub(crate) fn script(&self) -> std::sync::MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn fail(
+        &self,
+        faults: impl Fn(&str, Duration) -> Option<PromFault> + Send + 'static,
+    ) {
+        self.script().faults = Box::new(faults);
+    }
+
+    /// A call that waits, and fails if it is scripted to.
+    async fn asked(&self, query: &str) -> Result<Option<PromFault>, PrometheusError> {
+        self.moments.pass().await;
+        let now = self.clock.elapsed();
+        let fault = {
+            let mut script = self.script();
+            script.queries.push(query.to_owned());
+            (script.faults)(query, now)
+        };
+        let pause = if let Some(PromFault::Slow(more)) = fault { more } else { Duration::ZERO };
+        tokio::time::sleep(Duration::from_millis(2) + pause).await;
+        self.moments.pass().await;
+        if fault == Some(PromFault::Unavailable) {
+            let (url, problem) = ("http://prometheus:9090".to_owned(), "connection refused".into());
+            return Err(PrometheusError::Unavailable { url, problem });
+        }
+        Ok(fault)
+    }
+
+    /// The value of the rule behind the objective at a scrape: a mean over its window.
+    fn objective(&self, broker: i32, at: Duration) -> f64 {
+        let effect = self.script().effect;
+        let seconds = WINDOW.as_secs();
+        let sum: f64 = (0..seconds)
+            .map(|back| {
+                let then = at.saturating_sub(Duration::from_secs(back));
+                time_of(effect, self.kafka.threads(super::kafka::id(broker), then))
+            })
+            .sum();
+        let noise = draw(self.seed, &[u64::from(broker.unsigned_abs()), at.as_secs()]) % 1000;
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let (mean, noise) = (sum / seconds as f64, noise as f64 / 1000.0);
+        mean * (0.99 + 0.02 * noise)
+    }
+
+    fn select(&self, selector: &VectorSelector, now: Duration) -> Vec<Point> {
+        let name = selector.name.clone().unwrap_or_default();
+        let scrape = now.as_secs() / SCRAPE.as_secs() * SCRAPE.as_secs();
+        let scraped = Duration::from_secs(scrape);
+        let at = self.clock.wall().before(self.clock.elapsed().saturating_sub(scraped)).seconds();
+        let point = |broker: Option<i32>, value: f64| {
+            let mut labels = Labels::from([("kafka_cluster".to_owned(), "main".to_owned())]);
+            labels.extend(broker.map(|it| ("broker_id".to_owned(), it.to_string())));
+            Point { labels, value, at }
+        };
+        let brokers: Vec<i32> = self.kafka.state().brokers.keys().map(|it| it.to_wire()).collect();
+        let all: Vec<Point> = match name.as_str() {
+            "ALERTS" => {
+                let firing = self.script().firing.clone();
+                firing.into_iter().map(|labels| Point { labels, value: 1.0, at }).collect()
+            }
+            OBJECTIVE => {
+                brokers.iter().map(|&it| point(Some(it), self.objective(it, scraped))).collect()
+            }
+            LOAD => {
+                let load = self.script().load;
+                brokers.iter().map(|&it| point(Some(it), load(scraped))).collect()
+            }
+            GUARD => vec![point(None, (self.script().guard)(scraped))],
+            CPU => brokers.iter().map(|&it| point(Some(it), self.script().cpu)).collect(),
+            other => panic!("the world has no series {other}"),
+        };
+        all.into_iter().filter(|it| fits(selector, &it.labels)).collect()
+    }
+
+    fn evaluate(&self, expr: &Expr, now: Duration) -> Vec<Point> {
+        if let Expr::VectorSelector(selector) = expr {
+            self.select(selector, now)
+        } else if let Expr::Aggregate(it) = expr {
+            let by = match &it.modifier {
+                Some(LabelModifier::Include(by)) => by.labels.clone(),
+                Some(LabelModifier::Exclude(_)) | None => Vec::new(),
+            };
+            aggregate(&it.op.to_string(), &by, self.evaluate(&it.expr, now))
+        } else if let Expr::Call(call) = expr {
+            assert_eq!(call.func.name, "timestamp");
+            let points = self.evaluate(&call.args.args[0], now);
+            points.into_iter().map(|it| Point { value: it.at, ..it }).collect()
+        } else if let Expr::Binary(it) = expr {
+            let Expr::NumberLiteral(limit) = &*it.rhs else { panic!("compare with a number") };
+            assert_eq!(it.op.to_string(), "<");
+            let points = self.evaluate(&it.lhs, now);
+            points.into_iter().filter(|point| point.value < limit.val).collect()
+        } else {
+            panic!("the world cannot evaluate {expr}")
+        }
+    }
+}
+
+fn fits(selector: &VectorSelector, labels: &Labels) -> bool {
+    selector.matchers.matchers.iter().all(|it| {
+        let value = labels.get(&it.name).map_or("", String::as_str);
+        let equal = it.op == MatchOp::Equal;
+        assert!(equal || it.op == MatchOp::NotEqual, "the world cannot match {}", it.op);
+        (value == it.value) == equal
+    })
+}
+
+fn aggregate(op: &str, by: &[String], points: Vec<Point>) -> Vec<Point> {
+    let mut groups = BTreeMap::<Labels, Vec<Point>>::new();
+    for point in points {
+        let kept = point.labels.iter().filter(|(name, _)| by.contains(name));
+        let labels = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        groups.entry(labels).or_default().push(point);
+    }
+    let reduce = |points: &[Point]| {
+        let values = points.iter().map(|it| it.value);
+        match op {
+            "max" => values.fold(f64::NEG_INFINITY, f64::max),
+            "min" => values.fold(f64::INFINITY, f64::min),
+            "sum" => values.sum(),
+            "count" => values.map(|_| 1.0).sum(),
+            other => panic!("the world cannot aggregate with {other}"),
+        }
+    };
+    let point = |(labels, points): (Labels, Vec<Point>)| Point {
+        value: reduce(&points),
+        at: points.first().map_or(0.0, |it| it.at),
+        labels,
+    };
+    groups.into_iter().map(point).collect()
+}
+
+#[async_trait]
+impl Prometheus for FakePrometheus {
+    async fn instant(&self, query: &str) -> Result<Vec<InstantSeries>, PrometheusError> {
+        let fault = self.asked(query).await?;
+        let expr = parser::parse(query).unwrap_or_else(|it| panic!("{query}: {it}"));
+        let mut now = self.clock.wall();
+        let mut points = self.evaluate(&expr, self.clock.elapsed());
+        match fault {
+            Some(PromFault::Empty) => points.clear(),
+            Some(PromFault::NotANumber) => points.iter_mut().for_each(|it| it.value = f64::NAN),
+            Some(PromFault::Stale(age)) if query.contains("timestamp") => {
+                for it in &mut points {
+                    it.value -= age.as_secs_f64();
+                }
+            }
+            Some(PromFault::Ahead(by)) => now = now.after(by),
+            _ => (),
+        }
+        let series = |it: Point| InstantSeries {
+            labels: it.labels,
+            sample: Sample { at: now, value: it.value },
+        };
+        Ok(points.into_iter().map(series).collect())
+    }
+
+    async fn range(&self, query: &str, span: Span) -> Result<Vec<RangeSeries>, PrometheusError> {
+        let fault = self.asked(query).await?;
+        let expr = parser::parse(query).unwrap_or_else(|it| panic!("{query}: {it}"));
+        let mut series = BTreeMap::<Labels, Vec<Sample>>::new();
+        let mut at: Wall = span.from;
+        while at <= span.to && fault != Some(PromFault::Empty) {
+            for point in self.evaluate(&expr, self.clock.when(at)) {
+                let nan = fault == Some(PromFault::NotANumber);
+                let value = if nan { f64::NAN } else { point.value };
+                series.entry(point.labels).or_default().push(Sample { at, value });
+            }
+            at = at.after(span.step);
+        }
+        Ok(series.into_iter().map(|(labels, samples)| RangeSeries { labels, samples }).collect())
+    }
+}

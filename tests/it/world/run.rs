@@ -1,0 +1,378 @@
+//! A world in time: start the worker, let it live, crash it, start it again.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use kafka_optimizer::{
+    clock::Clock,
+    model::{BrokerId, RunId, RunState},
+    optimizers::tune_brokers::{IO_THREADS, WRITES},
+    remedy::{Context, PauseFile, Remedy},
+    snapshot::{Section, Snapshot},
+    store::{RunDetail, Store},
+    telemetry::{Build, Telemetry},
+};
+use tempfile::TempDir;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    broker::Standing,
+    checks::Checks,
+    clock::WorldClock,
+    kafka::{Call, FakeKafka, Kind},
+    moments::{Crash, Ended, Moments, Process},
+    prometheus::{FakePrometheus, SCRAPE},
+    setup::{self, Setup},
+};
+
+/// Every tuned key of every broker: its own entry, and the value in force.
+pub(crate) type Standings = BTreeMap<(BrokerId, String), Standing>;
+
+/// How often the world is looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs a test in simulated time.
+pub(crate) fn simulate<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    // One thread for the store: its transactions come in the order in which they were asked for.
+    let runtime = runtime.enable_time().start_paused(true).max_blocking_threads(1).build();
+    runtime.unwrap().block_on(future)
+}
+
+/// How a stretch of a worker's life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// What was waited for has come.
+    Reached,
+    /// Its time is up.
+    TimeUp,
+    /// The process ended.
+    Over(Ended),
+}
+
+/// The world.
+pub(crate) struct World {
+    pub(crate) kafka: Arc<FakeKafka>,
+    pub(crate) prometheus: Arc<FakePrometheus>,
+    pub(crate) clock: Arc<WorldClock>,
+    pub(crate) checks: Arc<Checks>,
+    pub(crate) moments: Moments,
+    pub(crate) remedy: Remedy,
+    pub(crate) store: Store,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) setup: Setup,
+    /// Changes what the next snapshots say.
+    pub(crate) tweak: Box<dyn Fn(&mut Snapshot)>,
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    worker: Option<Pin<Box<Process>>>,
+    stop: CancellationToken,
+    dir: TempDir,
+    snapshot_at: Option<Duration>,
+}
+
+/// A directory whose files are durable at once.
+fn directory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+impl World {
+    pub(crate) fn new(mut setup: Setup) -> Self {
+        let dir = directory();
+        dir.path().clone_into(&mut setup.remediation.state_dir);
+        let store = Store::open(&dir.path().join("state.db")).unwrap();
+        let moments = Moments::default();
+        let clock = Arc::new(WorldClock::new(moments.clone()));
+        let checks = Arc::new(Checks::new(&dir.path().join("state.db")));
+        let size = (setup.seed, setup.brokers);
+        let kafka = FakeKafka::new(size, Arc::clone(&clock), moments.clone(), Arc::clone(&checks));
+        let kafka = Arc::new(kafka);
+        let prometheus = Arc::new(FakePrometheus::new(
+            setup.seed,
+            setup.effect,
+            Arc::clone(&kafka),
+            Arc::clone(&clock),
+            moments.clone(),
+        ));
+        let (snapshots, latest) = watch::channel(None);
+        let context =
+            Parts { kafka: &kafka, prometheus: &prometheus, clock: &clock, setup: &setup };
+        let (remedy, telemetry) = context.pipeline(&store, latest);
+        Self {
+            kafka,
+            prometheus,
+            clock,
+            checks,
+            moments,
+            remedy,
+            store,
+            telemetry,
+            setup,
+            tweak: Box::new(|_| ()),
+            snapshots,
+            worker: None,
+            stop: CancellationToken::new(),
+            dir,
+            snapshot_at: None,
+        }
+    }
+
+    /// A world in which broker 1 is left with one I/O thread, for five minutes already.
+    pub(crate) async fn starved(setup: Setup) -> Self {
+        let world = Self::new(setup);
+        world.kafka.set(1, IO_THREADS, Some(1));
+        world.age().await;
+        world
+    }
+
+    /// A world that has been there for five minutes.
+    pub(crate) async fn healthy(setup: Setup) -> Self {
+        let world = Self::new(setup);
+        world.age().await;
+        world
+    }
+
+    async fn age(&self) {
+        tokio::time::sleep(Duration::from_mins(5)).await;
+    }
+
+    /// Prometheus fires it, and Alertmanager delivers it.
+    pub(crate) async fn alert(&self, name: &str, broker: Option<&str>) {
+        self.fire(name, broker);
+        let sent = setup::notification(vec![setup::firing(name, broker)]);
+        self.remedy.take(sent).await.unwrap();
+    }
+
+    /// From here on nothing can be added to a table of the store.
+    pub(crate) fn break_store(&self, table: &str) {
+        let text = format!(
+            "CREATE TRIGGER broken BEFORE INSERT ON {table}
+             BEGIN SELECT RAISE (ABORT, 'no space left on device'); END"
+        );
+        self.checks.query(|at| at.execute_batch(&text));
+    }
+
+    /// It can be written again.
+    pub(crate) fn mend_store(&self) {
+        self.checks.query(|at| at.execute_batch("DROP TRIGGER broken"));
+    }
+
+    /// Prometheus fires it.
+    pub(crate) fn fire(&self, name: &str, broker: Option<&str>) {
+        let mut labels = setup::labels(name, broker);
+        labels.insert("alertstate".to_owned(), "firing".to_owned());
+        self.prometheus.script().firing.push(labels);
+    }
+
+    /// A new process over the same state. It ends where `crash` says.
+    pub(crate) fn start(&mut self, crash: Crash) {
+        self.worker = None;
+        self.snapshot_at = None;
+        self.refresh();
+        self.moments.restart(crash);
+        self.stop = CancellationToken::new();
+        self.store = Store::open(&self.dir.path().join("state.db")).unwrap();
+        let parts = Parts {
+            kafka: &self.kafka,
+            prometheus: &self.prometheus,
+            clock: &self.clock,
+            setup: &self.setup,
+        };
+        let (remedy, telemetry) = parts.pipeline(&self.store, self.snapshots.subscribe());
+        (self.remedy, self.telemetry) = (remedy.clone(), telemetry);
+        let (name, stop) = (self.setup.cluster.name.clone(), self.stop.clone());
+        let checks = Arc::clone(&self.checks);
+        let ends = move || matches!(crash, Crash::AfterLine(line) if line <= checks.lines());
+        let work = async move { remedy.work(&name, stop).await };
+        self.worker = Some(Box::pin(Process::new(work, self.moments.clone(), ends)));
+    }
+
+    /// Asks the process to stop, and waits until it has.
+    pub(crate) async fn stop(&mut self) -> Life {
+        self.stop.cancel();
+        self.live(Duration::from_mins(10), |_| false).await
+    }
+
+    /// Takes a new snapshot when it is time for one.
+    fn refresh(&mut self) {
+        let now = self.clock.elapsed();
+        if self.snapshot_at.is_some_and(|it| now < it + SCRAPE) {
+            return;
+        }
+        self.snapshot_at = Some(now);
+        let at = self.clock.wall();
+        let topology = self.kafka.topology_now();
+        let reporting = topology.brokers.iter().map(|it| (it.id, at)).collect();
+        let mut snapshot = Snapshot {
+            at,
+            up: true,
+            topology: Some(Section::new(topology, at)),
+            reporting,
+            ..Snapshot::unknown(self.setup.cluster.name.clone())
+        };
+        (self.tweak)(&mut snapshot);
+        self.snapshots.send_replace(Some(Arc::new(snapshot)));
+    }
+
+    /// Lets time pass until `reached`, at most `limit`.
+    pub(crate) async fn live(&mut self, limit: Duration, reached: impl Fn(&Self) -> bool) -> Life {
+        let end = self.clock.elapsed() + limit;
+        loop {
+            self.refresh();
+            self.check();
+            if reached(self) {
+                return Life::Reached;
+            }
+            if end <= self.clock.elapsed() {
+                return Life::TimeUp;
+            }
+            let Some(worker) = self.worker.as_mut() else {
+                tokio::time::sleep(TICK).await;
+                continue;
+            };
+            let tick = tokio::time::sleep(TICK);
+            tokio::select! {
+                biased;
+                ended = worker => {
+                    self.worker = None;
+                    self.check();
+                    return Life::Over(ended);
+                }
+                () = tick => (),
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) async fn pass(&mut self, time: Duration) {
+        let _end = self.live(time, |_| false).await;
+    }
+
+    /// Until every run is over, or half an hour has passed.
+    pub(crate) async fn until_over(&mut self) -> Life {
+        self.live(Duration::from_mins(30), |it| it.open_runs() == 0 && 0 < it.all_runs()).await
+    }
+
+    fn count(&self, rest: &str) -> u32 {
+        let query = format!("SELECT count(*) FROM runs {rest}");
+        self.checks.query(|at| at.query_row(&query, [], |row| row.get(0)))
+    }
+
+    /// Runs that are not over.
+    pub(crate) fn open_runs(&self) -> u32 {
+        self.count("WHERE ended_at IS NULL OR (state = 'kept' AND undo_requested)")
+    }
+
+    /// All runs.
+    pub(crate) fn all_runs(&self) -> u32 {
+        self.count("")
+    }
+
+    /// Whether run 1 stands there.
+    pub(crate) fn stands(&self, state: RunState) -> bool {
+        self.count(&format!("WHERE id = 1 AND state = '{state}'")) == 1
+    }
+
+    /// A run with all that is known of it.
+    pub(crate) async fn run(&self, number: i64) -> RunDetail {
+        self.store.run(RunId(number)).await.unwrap().expect("the run")
+    }
+
+    /// Every tuned key of every broker, as it stands.
+    pub(crate) fn standings(&self) -> Standings {
+        let state = self.kafka.state();
+        let each = state.brokers.values().flat_map(|broker| {
+            WRITES.iter().map(|key| ((broker.id, (*key).to_owned()), broker.standing(key)))
+        });
+        each.collect()
+    }
+
+    /// When every run is over: two more minutes, in which what was late may still come, and then
+    /// every key is as a kept run left it, or exactly as it was. Nothing is half done.
+    pub(crate) async fn verify(&mut self, before: &Standings) {
+        self.pass(Duration::from_mins(2)).await;
+        let mut expected = before.clone();
+        for number in 1..=self.all_runs() {
+            let RunDetail { run, steps, .. } = self.run(i64::from(number)).await;
+            match run.state {
+                RunState::Kept => {
+                    let set = steps
+                        .into_iter()
+                        .map(|it| ((it.broker, it.key), (Some(it.to.clone()), it.to)));
+                    expected.extend(set);
+                }
+                RunState::RolledBack => (),
+                RunState::Queued | RunState::Held | RunState::Cancelled | RunState::Rehearsed => {
+                    assert_eq!(run.times.written, None, "{}", self.story().await);
+                }
+                RunState::AwaitingApproval
+                | RunState::Acting
+                | RunState::Settling
+                | RunState::Observing
+                | RunState::RollingBack
+                | RunState::Stuck => panic!("{}", self.story().await),
+            }
+        }
+        assert_eq!(self.standings(), expected, "{}", self.story().await);
+        assert!(self.kafka.state().brokers.values().all(super::broker::Broker::is_quiet));
+    }
+
+    /// What happened, for whoever reads a failure.
+    pub(crate) async fn story(&self) -> String {
+        let mut lines = vec![format!("seed {}", self.setup.seed)];
+        for number in 1..=self.all_runs() {
+            let detail = self.run(i64::from(number)).await;
+            lines.push(format!("run {number}: {}", detail.run.state));
+            for line in detail.journal {
+                let at = self.clock.when(line.at);
+                lines.push(format!("  {at:9.3?} {} {}", line.entry, line.text));
+            }
+        }
+        for Call { at, broker, change, .. } in self.kafka.calls(Kind::Write) {
+            lines.push(format!("  {at:9.3?} write {broker:?} {change:?}"));
+        }
+        lines.join("\n")
+    }
+
+    /// Fails when a check has found anything.
+    #[track_caller]
+    pub(crate) fn check(&self) {
+        let problems = self.checks.problems();
+        assert!(problems.is_empty(), "seed {}: {problems:#?}", self.setup.seed);
+    }
+}
+
+/// What a pipeline is made of.
+struct Parts<'a> {
+    kafka: &'a Arc<FakeKafka>,
+    prometheus: &'a Arc<FakePrometheus>,
+    clock: &'a Arc<WorldClock>,
+    setup: &'a Setup,
+}
+
+impl Parts<'_> {
+    fn pipeline(
+        &self,
+        store: &Store,
+        latest: watch::Receiver<Option<Arc<Snapshot>>>,
+    ) -> (Remedy, Arc<Telemetry>) {
+        let Setup { cluster, remediation, .. } = self.setup;
+        let build = Build { version: "0", revision: "0", rustc: "0" };
+        let names: Vec<String> = remediation.playbooks.iter().map(|it| it.name.clone()).collect();
+        let telemetry =
+            Arc::new(Telemetry::new(build, &names, std::slice::from_ref(&cluster.name)));
+        let prometheus = cluster.prometheus.as_ref().map(|_| Arc::clone(self.prometheus) as _);
+        let context = Context {
+            cluster: Arc::new(cluster.clone()),
+            remediation: Arc::new(remediation.clone()),
+            kafka: Arc::clone(self.kafka) as _,
+            prometheus,
+            clock: Arc::clone(self.clock) as _,
+            store: store.clone(),
+            telemetry: Arc::clone(&telemetry),
+            latest,
+            pause: PauseFile::in_dir(&remediation.state_dir),
+            wake: Arc::new(Notify::new()),
+        };
+        (Remedy::new(vec![context]).unwrap(), telemetry)
+    }
+}

@@ -1,0 +1,164 @@
+//! What a world starts with: a configuration with short windows, and what goes wrong in it.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use kafka_optimizer::{
+    alert::{Alert, AlertStatus, Labels, Notification},
+    config::{ClusterConfig, PrometheusConfig, RemediationConfig},
+    model::{ClusterName, Mode, Wall},
+    playbook::{
+        AboveStatic, Better, Level, Match, Objective, Optimizer, Playbook, Rollout, Template,
+        TuneBrokers, Windows,
+    },
+};
+
+use super::prometheus::{CPU, Effect, GUARD, LOAD, OBJECTIVE, SCRAPE, WINDOW};
+
+/// What a world starts with.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) seed: u64,
+    pub(crate) brokers: i32,
+    pub(crate) effect: Effect,
+    pub(crate) cluster: ClusterConfig,
+    pub(crate) remediation: RemediationConfig,
+}
+
+/// The seeds of a sweep: `SEED`, or the first `SEEDS`, or the first `usual`.
+#[expect(clippy::disallowed_methods, reason = "tests have no command line")]
+pub(crate) fn seeds(usual: u64) -> Vec<u64> {
+    let read = |name: &str| std::env::var(name).ok().and_then(|it| it.parse::<u64>().ok());
+    match read("SEED") {
+        Some(seed) => vec![seed],
+        None => (0..read("SEEDS").unwrap_or(usual)).collect(),
+    }
+}
+
+fn template(text: &str) -> Template {
+    Template::new(text).unwrap()
+}
+
+fn tune(level: Level) -> Optimizer {
+    Optimizer::TuneBrokers(TuneBrokers {
+        level,
+        above_static: AboveStatic::Cap,
+        rollout: Rollout::Together,
+    })
+}
+
+const WINDOWS: Windows = Windows {
+    window: WINDOW,
+    baseline: Duration::from_secs(30),
+    settle: Duration::from_secs(40),
+    observe: Duration::from_secs(30),
+    cooldown: Duration::from_mins(5),
+};
+
+/// Answers `Slow` of one broker.
+fn broker_playbook() -> Playbook {
+    let of_broker = r#"{kafka_cluster="$kafka_cluster",broker_id="$broker_id"}"#;
+    Playbook {
+        name: "broker-threads".to_owned(),
+        matches: Match { labels: BTreeMap::from([("alertname".to_owned(), "Slow".to_owned())]) },
+        when: Some(template(&format!("{CPU}{of_broker} < 0.8"))),
+        optimizer: tune(Level::Moderate),
+        objective: Objective {
+            query: template(&format!("{OBJECTIVE}{of_broker}")),
+            better: Better::Lower,
+            at_least: 0.2,
+        },
+        load: template(&format!("{LOAD}{of_broker}")),
+        guards: vec![template(&format!(r#"max({GUARD}{{kafka_cluster="$kafka_cluster"}})"#))],
+        windows: WINDOWS,
+        attempts_max: 1,
+        keep_neutral: false,
+        approve: false,
+    }
+}
+
+/// Answers `AllSlow` of the cluster.
+fn cluster_playbook() -> Playbook {
+    let of_cluster = r#"{kafka_cluster="$kafka_cluster"}"#;
+    Playbook {
+        name: "cluster-threads".to_owned(),
+        matches: Match { labels: BTreeMap::from([("alertname".to_owned(), "AllSlow".to_owned())]) },
+        when: None,
+        objective: Objective {
+            query: template(&format!("max({OBJECTIVE}{of_cluster})")),
+            better: Better::Lower,
+            at_least: 0.2,
+        },
+        load: template(&format!("sum({LOAD}{of_cluster})")),
+        ..broker_playbook()
+    }
+}
+
+impl Setup {
+    pub(crate) fn new(seed: u64, effect: Effect) -> Self {
+        Self {
+            seed,
+            brokers: 3,
+            effect,
+            cluster: ClusterConfig {
+                name: ClusterName::new("main"),
+                bootstrap_servers: vec!["kafka-1:9092".to_owned()],
+                collect_interval: SCRAPE,
+                request_timeout: Duration::from_secs(2),
+                docker: None,
+                prometheus: Some(PrometheusConfig {
+                    url: "http://prometheus:9090".to_owned(),
+                    scrape_interval: SCRAPE,
+                    timeout: Duration::from_secs(5),
+                }),
+                managed_by: None,
+            },
+            remediation: RemediationConfig {
+                mode: Mode::Act,
+                token: None,
+                state_dir: Path::new("/nowhere").to_owned(),
+                runs_per_hour_max: 100,
+                runs_per_day_max: 100,
+                shrink_pause: Duration::from_secs(30),
+                playbooks: vec![broker_playbook(), cluster_playbook()],
+            },
+        }
+    }
+
+    /// The playbook that answers `Slow`.
+    pub(crate) fn playbook(&mut self) -> &mut Playbook {
+        &mut self.remediation.playbooks[0]
+    }
+}
+
+/// Labels of an alert, as a rule gives them.
+pub(crate) fn labels(name: &str, broker: Option<&str>) -> Labels {
+    let mut labels = BTreeMap::from([
+        ("alertname".to_owned(), name.to_owned()),
+        ("kafka_cluster".to_owned(), "main".to_owned()),
+        ("severity".to_owned(), "warning".to_owned()),
+    ]);
+    labels.extend(broker.map(|it| ("broker_id".to_owned(), it.to_owned())));
+    labels
+}
+
+fn alert(status: AlertStatus, labels: Labels) -> Alert {
+    // Alertmanager's fingerprint covers all labels; any text that differs with them will do.
+    let parts: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let fingerprint = parts.join(";");
+    Alert { status, labels, starts_at: Wall(0), fingerprint }
+}
+
+/// A firing alert.
+pub(crate) fn firing(name: &str, broker: Option<&str>) -> Alert {
+    alert(AlertStatus::Firing, labels(name, broker))
+}
+
+/// A resolved alert.
+pub(crate) fn resolved(name: &str, broker: Option<&str>) -> Alert {
+    alert(AlertStatus::Resolved, labels(name, broker))
+}
+
+/// One delivery.
+pub(crate) fn notification(alerts: Vec<Alert>) -> Notification {
+    Notification { alerts, faults: Vec::new(), truncated: 0 }
+}
