@@ -41,6 +41,8 @@ pub(super) enum Standing {
     After,
     /// The step's value is stored, another one is in force.
     StoredOnly,
+    /// What was stored before the step is stored again, the step's value is still in force.
+    BeforeStoredOnly,
     /// Neither before nor after.
     Elsewhere(String),
 }
@@ -54,6 +56,8 @@ pub(super) fn standing(config: &BrokerConfig, step: &StepRow) -> Standing {
         if effective == Some(&step.to) { Standing::After } else { Standing::StoredOnly }
     } else if stored == step.from_stored.as_deref() && effective == Some(&step.from) {
         Standing::Before
+    } else if stored == step.from_stored.as_deref() && effective == Some(&step.to) {
+        Standing::BeforeStoredOnly
     } else {
         Standing::Elsewhere(format!(
             "{} of broker {} is {} (stored: {}), not {} as planned from",
@@ -118,7 +122,7 @@ async fn refused_beforehand(
     match observe(at, step).await {
         Ok(Standing::Before) => (),
         Ok(Standing::Elsewhere(text)) => return Some(StepEnd::Drifted(text)),
-        Ok(found @ (Standing::After | Standing::StoredOnly)) => {
+        Ok(found @ (Standing::After | Standing::StoredOnly | Standing::BeforeStoredOnly)) => {
             return Some(StepEnd::Drifted(format!("{found:?} before it was written by this run")));
         }
         Err(error) => return Some(StepEnd::Failed(chain(&error))),

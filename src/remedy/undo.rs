@@ -124,7 +124,10 @@ async fn one(
     }
     // Found undone although no undo had begun: someone else set it back.
     if step.state == StepState::Applied
-        && execute::observe(at, step).await.is_ok_and(|it| it == Standing::Before)
+        && matches!(
+            execute::observe(at, step).await,
+            Ok(Standing::Before | Standing::BeforeStoredOnly)
+        )
     {
         return drifted(at, (run, step), "it was set back by someone else".to_owned()).await;
     }
@@ -168,7 +171,7 @@ async fn attempt(at: &Context, step: &StepRow) -> StepEnd {
     match execute::observe(at, step).await {
         Ok(Standing::Before) => return StepEnd::Done,
         Ok(Standing::Elsewhere(text)) => return StepEnd::Drifted(text),
-        Ok(Standing::After | Standing::StoredOnly) => (),
+        Ok(Standing::After | Standing::StoredOnly | Standing::BeforeStoredOnly) => (),
         Err(error) => return StepEnd::Failed(chain(&error)),
     }
     let change = ConfigChange { key: step.key.clone(), value: step.from_stored.clone() };

@@ -98,7 +98,7 @@ async fn drift(at: &Context, steps: &[StepRow], memory: &mut Memory) -> Option<W
                 weak =
                     Some(format!("broker {} runs another {} than stored", step.broker, step.key));
             }
-            Ok(Standing::Before) => {
+            Ok(Standing::Before | Standing::BeforeStoredOnly) => {
                 let text = format!("{} of broker {} was set back", step.key, step.broker);
                 return Some(changed(text));
             }

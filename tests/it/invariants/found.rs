@@ -24,6 +24,24 @@ async fn crash_when(world: &mut World, reached: impl Fn(&World) -> bool) {
 }
 
 #[test]
+fn i23_an_undo_cut_off_by_a_crash_was_taken_for_someone_elses_change() {
+    simulate(async {
+        let mut world = World::starved(Setup::new(0, Effect::Nothing)).await;
+        let before = world.standings();
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        // The prior entry is stored again, and not in force when the process ends.
+        world
+            .kafka
+            .fail(|it| (it.kind == Kind::Write && it.nth == 6).then_some(Fault::NeverApplied));
+        crash_when(&mut world, |it| it.kafka.calls(Kind::Write).len() == 7).await;
+        world.until_over().await;
+        world.verify(&before).await;
+        assert_eq!(world.run(1).await.run.rollback_reason.unwrap().label(), "verdict");
+    });
+}
+
+#[test]
 fn a_second_process_takes_up_what_the_first_left_however_often_it_ends() {
     simulate(async {
         let mut world = World::starved(Setup::new(0, Effect::Help)).await;
