@@ -42,6 +42,23 @@ fn i23_an_undo_cut_off_by_a_crash_was_taken_for_someone_elses_change() {
 }
 
 #[test]
+fn i23_a_write_that_waited_in_the_queue_came_after_its_undo() {
+    for late in [5, 20, 45] {
+        helps(async |setup| {
+            let mut world = World::starved(setup).await;
+            let before = world.standings();
+            world.alert("Slow", Some("1")).await;
+            let late = Fault::Late(Duration::from_secs(late));
+            world.kafka.fail(move |it| (it.kind == Kind::Write && it.nth == 1).then_some(late));
+            world.start(Crash::Never);
+            crash_when(&mut world, |it| it.kafka.calls(Kind::Write).len() == 2).await;
+            world.until_over().await;
+            world.verify(&before).await;
+        });
+    }
+}
+
+#[test]
 fn a_second_process_takes_up_what_the_first_left_however_often_it_ends() {
     simulate(async {
         let mut world = World::starved(Setup::new(0, Effect::Help)).await;
