@@ -47,10 +47,14 @@ pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<U
     waves.sort_unstable();
     waves.dedup();
     let mut shrunk_before = Shrunk::No;
-    let mut theirs = BTreeSet::<(BrokerId, String)>::new();
+    let key = |it: &StepRow| (it.broker, it.key.clone());
+    let mut theirs: BTreeSet<(BrokerId, String)> =
+        steps.iter().filter(|it| it.state == StepState::Drifted).map(key).collect();
+    let mut jammed = BTreeSet::<(BrokerId, String)>::new();
     for wave in waves.into_iter().rev() {
-        let in_wave: Vec<&StepRow> =
-            steps.iter().filter(|it| it.wave == wave && may_have_effect(it.state)).collect();
+        let in_wave = steps.iter().filter(|it| it.wave == wave && may_have_effect(it.state));
+        // A rung that will not go back stands in the way of those below it, and of no other key.
+        let in_wave: Vec<&StepRow> = in_wave.filter(|it| !jammed.contains(&key(it))).collect();
         if in_wave.iter().any(|it| it.key == NETWORK_THREADS) {
             if shrunk_before == Shrunk::Yes {
                 at.clock.sleep(at.remediation.shrink_pause).await;
@@ -59,7 +63,7 @@ pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<U
         }
         let ends = in_wave.iter().map(|step| {
             // Once a key is someone else's, a lower rung that happens to look like ours is theirs too.
-            let whose = theirs.contains(&(step.broker, step.key.clone()));
+            let whose = theirs.contains(&key(step));
             async move { Ok::<_, StoreError>((*step, one(at, run, (step, whose.into())).await?)) }
         });
         // Not `try_`: a step in hand is finished even when another cannot be stored.
@@ -68,16 +72,15 @@ pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<U
             let named = |text: String| format!("broker {} {}: {text}", step.broker, step.key);
             match end {
                 StepEnd::Done => (),
-                StepEnd::Failed(text) => undone.failed.push(named(text)),
+                StepEnd::Failed(text) => {
+                    jammed.insert(key(step));
+                    undone.failed.push(named(text));
+                }
                 StepEnd::Drifted(text) => {
-                    theirs.insert((step.broker, step.key.clone()));
+                    theirs.insert(key(step));
                     undone.drifted.push(named(text));
                 }
             }
-        }
-        // A rung that will not go back stands in the way of those below it.
-        if !undone.failed.is_empty() {
-            break;
         }
     }
     Ok(undone)

@@ -59,6 +59,28 @@ fn i23_a_write_that_waited_in_the_queue_came_after_its_undo() {
 }
 
 #[test]
+fn i23_a_broker_that_refused_its_undo_left_the_others_half_undone() {
+    simulate(async {
+        let mut world = World::healthy(Setup::new(0, Effect::Nothing)).await;
+        let before = world.standings();
+        world.alert("AllSlow", None).await;
+        world.start(Crash::Never);
+        world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+        world.kafka.fail(|it| {
+            let hit = it.kind == Kind::Write && it.broker == Some(id(2));
+            hit.then_some(Fault::Refuse)
+        });
+        world.live(Duration::from_mins(5), |it| it.stands(RunState::Stuck)).await;
+        let after = world.standings();
+        for ((broker, key), was) in &before {
+            if *broker != id(2) {
+                assert_eq!(&after[&(*broker, key.clone())], was, "{}", world.story().await);
+            }
+        }
+    });
+}
+
+#[test]
 fn a_second_process_takes_up_what_the_first_left_however_often_it_ends() {
     simulate(async {
         let mut world = World::starved(Setup::new(0, Effect::Help)).await;
