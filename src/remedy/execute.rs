@@ -86,9 +86,17 @@ pub(super) async fn perform(
     let change = ConfigChange { key: step.key.clone(), value: Some(step.to.clone()) };
     // The first step of each broker was rehearsed a moment ago; a later one could not be (I19).
     if let Some(end) = refused_beforehand(at, step, &change).await {
-        let state =
-            if matches!(end, StepEnd::Drifted(_)) { StepState::Drifted } else { StepState::Failed };
-        record(at, (run, step), state, end.text()).await?;
+        match &end {
+            StepEnd::Drifted(text) => {
+                record(at, (run, step), StepState::Drifted, text.clone()).await?;
+            }
+            // It stays planned: nothing was sent, so that there is nothing to undo.
+            StepEnd::Failed(text) => {
+                let text = format!("step {}: not begun: {text}", step.index);
+                at.store.note(run, at.now(), "step", text).await?;
+            }
+            StepEnd::Done => (),
+        }
         return Ok(end);
     }
     let intent = format!("broker {} {} {} → {}", step.broker, step.key, step.from, step.to);
@@ -180,13 +188,4 @@ pub(super) async fn record(
     text: String,
 ) -> Result<(), StoreError> {
     at.store.move_step(StepChange { run, index: step.index, state, text }, at.now()).await
-}
-
-impl StepEnd {
-    fn text(&self) -> String {
-        match self {
-            Self::Done => "in force".to_owned(),
-            Self::Failed(text) | Self::Drifted(text) => text.clone(),
-        }
-    }
 }

@@ -81,6 +81,26 @@ fn i23_a_broker_that_refused_its_undo_left_the_others_half_undone() {
 }
 
 #[test]
+fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
+    simulate(async {
+        let mut world = World::healthy(Setup::new(0, Effect::Help)).await;
+        let before = world.standings();
+        world.alert("AllSlow", None).await;
+        // Broker 3 answers the guard and then nothing more.
+        world.kafka.fail(|it| {
+            let gone =
+                it.broker == Some(id(3)) && it.kind == Kind::Describe && 0 < it.nth_of_broker;
+            gone.then_some(Fault::Unreachable)
+        });
+        world.start(Crash::Never);
+        world.until_over().await;
+        world.verify(&before).await;
+        assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+        assert!(world.kafka.calls(Kind::Write).iter().all(|it| it.broker != Some(id(3))));
+    });
+}
+
+#[test]
 fn a_second_process_takes_up_what_the_first_left_however_often_it_ends() {
     simulate(async {
         let mut world = World::starved(Setup::new(0, Effect::Help)).await;
