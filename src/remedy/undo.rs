@@ -20,8 +20,14 @@ use crate::{
     store::{StepRow, StepState, StoreError},
 };
 
-/// Tries of one undo. Between them the pause doubles from one second.
+/// Tries of one undo that a broker may answer with a no. Between them the pause doubles from one
+/// second.
 const TRIES_MAX: u32 = 6;
+/// How long a broker that does not answer is waited for: a restart with log recovery takes minutes,
+/// and a stuck run takes a person.
+const ANSWER_MAX: Duration = Duration::from_mins(10);
+/// Longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// How long one try waits for the broker to apply what it accepted.
 const APPLY_MAX: Duration = Duration::from_secs(30);
 /// How long a broker takes to show what it has accepted. Seen: up to 2.3 s at load 10.
@@ -145,8 +151,11 @@ async fn one(
     let mut pause = Duration::from_secs(1);
     let mut last = String::new();
     let mut under_way = UnderWay::of(step.state);
-    for tries_left in (0..TRIES_MAX).rev() {
-        match attempt(at, step, &mut under_way).await {
+    let started = at.clock.uptime();
+    let mut tries_left = TRIES_MAX;
+    while 0 < tries_left && execute::took(at, started) < ANSWER_MAX {
+        let (end, answered) = attempt(at, step, &mut under_way).await;
+        match end {
             StepEnd::Done => {
                 let text = format!("{} again, stored: {prior}", step.from);
                 execute::record(at, (run, step), StepState::Undone, text).await?;
@@ -155,9 +164,10 @@ async fn one(
             StepEnd::Drifted(text) => return drifted(at, (run, step), text).await,
             StepEnd::Failed(text) => last = text,
         }
+        tries_left = tries_left.saturating_sub(u32::from(answered == Answered::Yes));
         if 0 < tries_left {
             at.clock.sleep(pause).await;
-            pause = pause.saturating_mul(2);
+            pause = pause.saturating_mul(2).min(PAUSE_MAX);
         }
     }
     execute::record(at, (run, step), StepState::UndoFailed, last.clone()).await?;
@@ -188,18 +198,32 @@ impl UnderWay {
     }
 }
 
-async fn attempt(at: &Context, step: &StepRow, under_way: &mut UnderWay) -> StepEnd {
+/// Whether a broker said anything to a try that failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    Yes,
+    No,
+}
+
+impl Answered {
+    fn with(error: &KafkaError) -> Self {
+        if matches!(error, KafkaError::Refused { .. }) { Self::Yes } else { Self::No }
+    }
+}
+
+async fn attempt(at: &Context, step: &StepRow, under_way: &mut UnderWay) -> (StepEnd, Answered) {
     let unsure = *under_way == UnderWay::Maybe;
     let undone = match execute::observe(at, step).await {
-        Ok(Standing::Before) if !unsure => return StepEnd::Done,
+        Ok(Standing::Before) if !unsure => return (StepEnd::Done, Answered::Yes),
         Ok(Standing::Before) => true,
-        Ok(Standing::Elsewhere(text)) => return StepEnd::Drifted(text),
+        Ok(Standing::Elsewhere(text)) => return (StepEnd::Drifted(text), Answered::Yes),
         Ok(Standing::After | Standing::StoredOnly | Standing::BeforeStoredOnly) => false,
-        Err(error) => return StepEnd::Failed(chain(&error)),
+        Err(error) => return (StepEnd::Failed(chain(&error)), Answered::with(&error)),
     };
     let change = ConfigChange { key: step.key.clone(), value: step.from_stored.clone() };
     let answer = at.kafka.alter_broker_config(step.broker, &[change], WriteMode::Write).await;
-    if matches!(answer, Ok(()) | Err(KafkaError::Refused { .. })) {
+    let answered = answer.as_ref().map_or_else(Answered::with, |()| Answered::Yes);
+    if answered == Answered::Yes {
         if unsure {
             // What came before it in the queue is accepted by now, and may be seen a moment later.
             at.clock.sleep(QUEUE_PAUSE).await;
@@ -214,8 +238,8 @@ async fn attempt(at: &Context, step: &StepRow, under_way: &mut UnderWay) -> Step
         Err(error) => undone || !error.outcome_is_unknown(),
     };
     match answer {
-        Err(error) if failed => StepEnd::Failed(chain(&error)),
-        _ => execute::read_back(at, step, APPLY_MAX, Standing::Before).await,
+        Err(error) if failed => (StepEnd::Failed(chain(&error)), answered),
+        _ => (execute::read_back(at, step, APPLY_MAX, Standing::Before).await, Answered::Yes),
     }
 }
 

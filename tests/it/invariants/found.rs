@@ -81,6 +81,30 @@ fn i23_a_broker_that_refused_its_undo_left_the_others_half_undone() {
 }
 
 #[test]
+fn i23_a_broker_that_was_away_for_minutes_left_its_run_stuck() {
+    for (effect, state) in
+        [(Effect::Nothing, RunState::Observing), (Effect::Help, RunState::Acting)]
+    {
+        simulate(async {
+            let mut world = World::healthy(Setup::new(0, effect)).await;
+            let before = world.standings();
+            world.alert("AllSlow", None).await;
+            let slow = Fault::Slow(Duration::from_secs(2));
+            world.kafka.fail(move |it| (it.kind == Kind::Write).then_some(slow));
+            world.start(Crash::Never);
+            world.live(Duration::from_mins(5), |it| it.stands(state)).await;
+            let back = world.clock.elapsed() + Duration::from_mins(5);
+            world.kafka.fail(move |it| {
+                (it.broker == Some(id(2)) && it.at < back).then_some(Fault::Unreachable)
+            });
+            world.until_over().await;
+            world.verify(&before).await;
+            assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+        });
+    }
+}
+
+#[test]
 fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
     simulate(async {
         let mut world = World::healthy(Setup::new(0, Effect::Help)).await;
