@@ -52,7 +52,9 @@ pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<U
     let mut waves: Vec<u32> = steps.iter().map(|it| it.wave).collect();
     waves.sort_unstable();
     waves.dedup();
-    let mut shrunk_before = Shrunk::No;
+    // A process that ended between two halvings does not shorten the pause between them.
+    let shrunk = |it: &StepRow| it.key == NETWORK_THREADS && it.state == StepState::Undone;
+    let mut shrunk_before = if steps.iter().any(shrunk) { Shrunk::Yes } else { Shrunk::No };
     let key = |it: &StepRow| (it.broker, it.key.clone());
     let mut theirs: BTreeSet<(BrokerId, String)> =
         steps.iter().filter(|it| it.state == StepState::Drifted).map(key).collect();

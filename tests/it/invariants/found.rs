@@ -125,6 +125,32 @@ fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
 }
 
 #[test]
+fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
+    for crash in [Crash::Never, Crash::AfterLine(15)] {
+        simulate(async {
+            let mut world = World::new(Setup::new(0, Effect::Nothing));
+            world.kafka.set(1, NETWORK_THREADS, Some(2));
+            world.kafka.set(1, IO_THREADS, Some(16));
+            world.pass(Duration::from_mins(5)).await;
+            let before = world.standings();
+            world.alert("Slow", Some("1")).await;
+            world.start(crash);
+            world.until_over().await;
+            world.start(Crash::Never);
+            world.until_over().await;
+            world.verify(&before).await;
+            assert!(world.stands(RunState::RolledBack));
+            let writes = world.kafka.calls(Kind::Write);
+            let down: Vec<_> = writes.iter().skip(3).collect();
+            for pair in down.windows(2).filter(|it| it[0].change != it[1].change) {
+                let apart = pair[1].at.saturating_sub(pair[0].at);
+                assert!(Duration::from_secs(30) <= apart, "{apart:?}: {}", world.story().await);
+            }
+        });
+    }
+}
+
+#[test]
 fn a_second_process_takes_up_what_the_first_left_however_often_it_ends() {
     simulate(async {
         let mut world = World::starved(Setup::new(0, Effect::Help)).await;
