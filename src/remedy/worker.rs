@@ -77,10 +77,10 @@ async fn all_held(
     (open, memory): (Vec<RunRow>, &mut Memory),
     stop: &CancellationToken,
 ) -> Result<Looked, StoreError> {
-    // What may have changed the cluster comes before anything that wants to.
-    let (active, waiting): (Vec<_>, Vec<_>) =
-        open.into_iter().partition(|it| it.state.is_active() || it.undo_requested);
-    for (place, run) in active.into_iter().chain(waiting).enumerate() {
+    // What may be half done comes before what a person wants undone, and that before all that waits.
+    let mut open = open;
+    open.sort_by_key(|it| (!it.state.is_active(), !it.undo_requested, it.id));
+    for (place, run) in open.into_iter().enumerate() {
         if stop.is_cancelled() || over(at, &run).await? {
             continue;
         }

@@ -125,6 +125,27 @@ fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
 }
 
 #[test]
+fn i10_an_undo_that_a_person_asked_for_came_before_a_run_that_was_half_done() {
+    helps(async |mut setup| {
+        setup.playbook().windows.cooldown = Duration::from_secs(1);
+        let mut world = slow_until(setup, RunState::Kept).await;
+        // Run 2 raises the network threads of broker 2, and its process ends in the middle.
+        world.prometheus.fail(|it, _| it.starts_with("count").then_some(PromFault::Empty));
+        world.kafka.set(2, NETWORK_THREADS, Some(4));
+        world.alert("Slow", Some("2")).await;
+        world.live(Duration::from_mins(2), |it| 6 <= it.kafka.calls(Kind::Write).len()).await;
+        let sent = world.kafka.calls(Kind::Write).len();
+        world.remedy.roll_back(RunId(1)).await.unwrap();
+        world.start(Crash::Never);
+        world.until_over().await;
+        let after = world.kafka.calls(Kind::Write).split_off(sent);
+        let first_of_run_1 = after.iter().position(|it| it.broker == Some(id(1))).unwrap();
+        let last_of_run_2 = after.iter().rposition(|it| it.broker == Some(id(2)));
+        assert!(last_of_run_2.is_none_or(|it| it < first_of_run_1), "{}", world.story().await);
+    });
+}
+
+#[test]
 fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
     for crash in [Crash::Never, Crash::AfterLine(15)] {
         simulate(async {
