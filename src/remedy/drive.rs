@@ -128,7 +128,8 @@ async fn start(at: &Context, run: &RunRow) -> Result<Started, StoreError> {
     }
 }
 
-/// Holds a run. A person waits for an answer, so that their order is not held but cancelled.
+/// Holds a run. A person waits for an answer, so that their order is not held but cancelled; unless
+/// an alert has joined it, which must not lose its only attempt for that.
 pub(super) async fn hold(
     at: &Context,
     run: &RunRow,
@@ -140,6 +141,7 @@ pub(super) async fn hold(
     }
     let event = match run.trigger {
         Trigger::Alert => RunEvent::Hold,
+        Trigger::Person if 0 < at.store.claims(run.id).await?.0 => RunEvent::Hold,
         Trigger::Person => RunEvent::Cancel,
     };
     let same = event == RunEvent::Hold && run.state == RunState::Held && run.hold == Some(reason);

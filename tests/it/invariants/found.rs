@@ -146,6 +146,30 @@ fn i10_an_undo_that_a_person_asked_for_came_before_a_run_that_was_half_done() {
 }
 
 #[test]
+fn i4_an_alert_that_had_joined_a_persons_order_was_lost_with_it() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        let before = world.standings();
+        world.remedy.pause().unwrap();
+        world.alert("Slow", Some("1")).await;
+        let order = Order {
+            cluster: None,
+            broker: Some(id(1)),
+            level: Level::Moderate,
+            extent: Extent::AsConfigured,
+        };
+        world.remedy.order(order).await.unwrap();
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        assert_eq!(world.run(1).await.run.hold, Some(Hold::Paused));
+        world.remedy.resume().unwrap();
+        world.until_over().await;
+        world.verify(&before).await;
+        assert!(world.stands(RunState::Kept), "{}", world.story().await);
+    });
+}
+
+#[test]
 fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
     for crash in [Crash::Never, Crash::AfterLine(15)] {
         simulate(async {
