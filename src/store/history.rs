@@ -39,7 +39,9 @@ impl Past {
     pub fn rollbacks_in_a_row(&self) -> u32 {
         let since = self.released.unwrap_or_default();
         let fell = |end: &&PastEnd| end.state == RunState::RolledBack && since < end.at;
-        u32::try_from(self.ends.iter().take_while(fell).count()).unwrap_or(u32::MAX)
+        // A rehearsal proves nothing about what a change would do: it ends no row of rollbacks.
+        let tried = self.ends.iter().filter(|end| end.state != RunState::Rehearsed);
+        u32::try_from(tried.take_while(fell).count()).unwrap_or(u32::MAX)
     }
 
     /// When the rest after the last run ends: `cooldown`, doubled for each rollback in a row, at most
@@ -124,10 +126,11 @@ fn ends(
     cluster: &ClusterName,
     (playbook, broker): (&str, Option<BrokerId>),
 ) -> rusqlite::Result<Vec<PastEnd>> {
-    // A cancelled run did nothing: it earns no rest.
+    // A cancelled run did nothing, nor did a person's rehearsal: they earn no rest.
     let mut query = at.prepare_cached(
         "SELECT state, ended_at FROM runs WHERE cluster = ?1 AND playbook = ?2 AND broker IS ?3
-         AND ended_at IS NOT NULL AND state <> 'cancelled' ORDER BY ended_at DESC, id DESC LIMIT ?4",
+         AND ended_at IS NOT NULL AND state <> 'cancelled' AND extent <> 'rehearse_only'
+         ORDER BY ended_at DESC, id DESC LIMIT ?4",
     )?;
     let rows = query.query_map(
         params![cluster.as_str(), playbook, broker.map(BrokerId::to_wire), ENDS_LOOKED_AT],

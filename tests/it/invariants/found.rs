@@ -170,6 +170,27 @@ fn i4_an_alert_that_had_joined_a_persons_order_was_lost_with_it() {
 }
 
 #[test]
+fn i26_a_rehearsal_ended_a_row_of_rollbacks_and_began_a_rest() {
+    simulate(async {
+        let mut world = World::starved(Setup::new(0, Effect::Nothing)).await;
+        world.fire("Slow", Some("1"));
+        world.start(Crash::Never);
+        let order =
+            |extent| Order { cluster: None, broker: Some(id(1)), level: Level::Moderate, extent };
+        for _ in 0..3 {
+            for extent in [Extent::AsConfigured, Extent::RehearseOnly] {
+                world.remedy.order(order(extent)).await.unwrap();
+                world.until_over().await;
+                world.pass(Duration::from_mins(45)).await;
+            }
+        }
+        let refused = world.remedy.order(order(Extent::AsConfigured)).await.unwrap();
+        world.until_over().await;
+        assert_eq!(world.run(refused.0).await.run.hold, Some(Hold::Quarantined));
+    });
+}
+
+#[test]
 fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
     for crash in [Crash::Never, Crash::AfterLine(15)] {
         simulate(async {
