@@ -20,7 +20,7 @@ use super::{
     held::Held,
 };
 use crate::{
-    kafka::{BrokerConfig, ConfigChange, Topology, WriteMode},
+    kafka::{BrokerConfig, ConfigChange, KafkaError, Topology, WriteMode},
     model::{BrokerId, Hold, TopicName, Trigger},
     optimizers::{
         Plan, PlannedStep,
@@ -121,10 +121,11 @@ async fn rehearse(at: &Context, plan: &Plan) -> Result<(), Held> {
     });
     match try_join_all(sent).await {
         Ok(_) => Ok(()),
-        Err(error) => {
-            let note = super::held::chain(&error);
-            Err(Held::new(Hold::RehearsalRefused, note))
+        Err(error @ KafkaError::Refused { .. }) => {
+            Err(Held::new(Hold::RehearsalRefused, super::held::chain(&error)))
         }
+        // Nobody has said no.
+        Err(error) => Err(error.into()),
     }
 }
 

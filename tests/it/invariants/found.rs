@@ -217,6 +217,20 @@ fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
 }
 
 #[test]
+fn i19_a_rehearsal_that_nobody_answered_was_taken_for_a_refusal() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        world.kafka.fail(|it| (it.kind == Kind::Validate).then_some(Fault::LoseAnswer));
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        let run = world.run(1).await.run;
+        assert_eq!(run.hold, Some(Hold::KafkaUnavailable));
+        assert!(run.note.unwrap().contains("no answer within"));
+    });
+}
+
+#[test]
 fn a_second_process_takes_up_what_the_first_left_however_often_it_ends() {
     simulate(async {
         let mut world = World::starved(Setup::new(0, Effect::Help)).await;
