@@ -135,7 +135,8 @@ pub(super) async fn hold(
     run: &RunRow,
     (reason, note): (Hold, String),
 ) -> Result<(), StoreError> {
-    if run.state != RunState::Held || run.hold != Some(reason) {
+    // A run that was stored as held has not been spoken of yet: it has no note.
+    if run.state != RunState::Held || run.hold != Some(reason) || run.note.is_none() {
         at.telemetry.held(&at.cluster.name, &run.playbook, reason);
         info!(run = %run.id, playbook = run.playbook, %reason, note, "Run held.");
     }

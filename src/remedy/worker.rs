@@ -85,8 +85,11 @@ async fn all_held(
             continue;
         }
         if QUEUE_MAX <= place {
-            let note = format!("{QUEUE_MAX} runs wait before it");
-            drive::hold(at, &run, (Hold::QueueFull, note)).await?;
+            // Said once: in a storm of alerts, thousands wait.
+            if run.hold != Some(Hold::QueueFull) || run.note.is_none() {
+                let note = format!("{QUEUE_MAX} runs wait before it");
+                drive::hold(at, &run, (Hold::QueueFull, note)).await?;
+            }
             continue;
         }
         let now = at.clock.uptime();

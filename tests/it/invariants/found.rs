@@ -231,6 +231,32 @@ fn i19_a_rehearsal_that_nobody_answered_was_taken_for_a_refusal() {
 }
 
 #[test]
+fn i2_a_plan_that_found_the_queue_full_was_held_without_a_word() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        world.checks.forbid_writes();
+        world.start(Crash::Never);
+        let name = |it: u32| (1000 + it).to_string();
+        let all = (0..103).map(|it| firing("Slow", Some(&name(it)))).collect();
+        world.remedy.take(notification(all)).await.unwrap();
+        world.pass(Duration::from_secs(40)).await;
+        assert_eq!(world.all_runs(), 103);
+        for number in 101..=103 {
+            let run = world.run(number).await.run;
+            assert_eq!((run.state, run.hold), (RunState::Held, Some(Hold::QueueFull)));
+            assert_eq!(run.note.as_deref(), Some("100 runs wait before it"));
+        }
+        let counted = r#"playbook="broker-threads",reason="queue_full"} 3"#;
+        assert!(world.telemetry.encode().unwrap().contains(counted));
+        let over = (0..5).map(|it| resolved("Slow", Some(&name(it)))).collect();
+        world.remedy.take(notification(over)).await.unwrap();
+        world.pass(Duration::from_secs(40)).await;
+        assert_eq!(world.run(1).await.run.state, RunState::Cancelled);
+        assert_eq!(world.run(103).await.run.hold, Some(Hold::NotConfirmed));
+    });
+}
+
+#[test]
 fn a_second_process_takes_up_what_the_first_left_however_often_it_ends() {
     simulate(async {
         let mut world = World::starved(Setup::new(0, Effect::Help)).await;
