@@ -1,5 +1,5 @@
-//! Drives one run from where it stands to its end. The store says where that is, so that a run after a
-//! crash and a run that never stopped take the same way.
+//! Drives one run from where it stands to its end. The store says where that is, so that a run
+//! after a crash and a run that never stopped take the same way.
 
 use std::time::Duration;
 
@@ -206,8 +206,8 @@ async fn told_to_stop(
     Ok(asked.then(|| (RollbackReason::Person, "a person asked for it".to_owned())))
 }
 
-/// After a crash among the steps: look at the cluster before deciding (I22). If every step is in force
-/// the run goes on; else what took effect is undone. Nothing is done again.
+/// After a crash among the steps: look at the cluster before deciding (I22). If every step is in
+/// force the run goes on; else what took effect is undone. Nothing is done again.
 async fn recover(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
     let run = &detail.run;
     warn!(run = %run.id, "Run found among its steps, looking at the brokers.");
@@ -238,7 +238,8 @@ async fn recover(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
     back(at, run, (RollbackReason::Interrupted, None), text).await
 }
 
-/// Where a step that had begun stands, once the broker has had time to apply what it may have accepted.
+/// Where a step that had begun stands, once the broker has had time to apply what it may have
+/// accepted.
 async fn settled(at: &Context, step: &StepRow) -> Option<Standing> {
     let end = execute::read_back(at, step, Duration::from_secs(10), Standing::After).await;
     (end == StepEnd::Done).then_some(Standing::After)

@@ -81,8 +81,8 @@ pub(super) fn prometheus(at: &Context) -> Result<&SharedPrometheus, Held> {
     })
 }
 
-/// Every input has a sample younger than two scrape intervals, by Prometheus's own clock, and that clock
-/// agrees with ours (I13).
+/// Every input has a sample younger than two scrape intervals, by Prometheus's own clock, and that
+/// clock agrees with ours (I13).
 pub(super) async fn fresh(at: &Context, questions: &Questions) -> Result<(), Held> {
     let prometheus = prometheus(at)?;
     let limit = at.scrape_interval().saturating_mul(2).max(FRESH_MIN);
@@ -199,12 +199,13 @@ fn enough(query: &str, samples: &[f64]) -> Result<(), Held> {
     })
 }
 
-/// The selector that confirms an alert: its name from the playbook, its target from live metadata (I34).
+/// The selector that confirms an alert: its name from the playbook, its target from live metadata
+/// (I34).
 pub(super) fn firing(playbook: &Playbook, cluster: &str, broker: Option<BrokerId>) -> String {
     let mut matchers = vec![r#"alertstate="firing""#.to_owned()];
     for (label, value) in &playbook.matches.labels {
-        // Alertmanager's routes may add labels that Prometheus does not know; a rule's own labels and
-        // the name are the same on both sides.
+        // Alertmanager's routes may add labels that Prometheus does not know; a rule's own labels
+        // and the name are the same on both sides.
         matchers.push(format!("{label}={}", quoted(value)));
     }
     if !playbook.matches.labels.contains_key("kafka_cluster") {

@@ -1,7 +1,8 @@
 //! Carries steps out, one wave after the other, and reads each back.
 //!
 //! Invariant (I22): the intent is durable before the request, the outcome after it.
-//! Invariant (I21): success is what the named broker says it runs, never what it answered to the write.
+//! Invariant (I21): success is what the named broker says it runs, never what it answered to the
+//! write.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use crate::{
 
 /// How long a broker may take to apply what it accepted. Seen: 4–143 ms idle, 2.3 s at load 10.
 const APPLY_MAX: Duration = Duration::from_secs(30);
-/// The same when the answer to the write was lost: the request may still stand in the broker's queue.
+/// The same when the answer to the write was lost: the request may still stand in the broker's
+/// queue.
 const APPLY_UNANSWERED_MAX: Duration = Duration::from_mins(1);
 /// First pause between two reads; doubles.
 const PAUSE_FIRST: Duration = Duration::from_millis(10);

@@ -1,8 +1,9 @@
-//! The remediation pipeline: intake → guard → plan → rehearse → execute → verify → keep or roll back.
+//! The remediation pipeline: intake → guard → plan → rehearse → execute → verify → keep or roll
+//! back.
 //!
 //! [`Remedy`] is the handle that `http` and `cli` hold; [`Remedy::start`] starts a worker for each
-//! cluster. The stages in the order a run meets them: `schedule`, `guard`, `drive` (`execute`, `watch`,
-//! `verdict`, `undo`).
+//! cluster. The stages in the order a run meets them: `schedule`, `guard`, `drive` (`execute`,
+//! `watch`, `verdict`, `undo`).
 //!
 //! Invariant: nothing here runs inside a request; a request stores and wakes a worker (I3).
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
@@ -108,8 +109,8 @@ impl Remedy {
     }
 
     /// The work of one cluster's worker until `stop`, for who runs it on a task of their own: the
-    /// simulated world, which drops it wherever a process could end. Ends at once when there is no such
-    /// cluster. Never run two of a cluster at a time (I10).
+    /// simulated world, which drops it wherever a process could end. Ends at once when there is no
+    /// such cluster. Never run two of a cluster at a time (I10).
     pub async fn work(&self, cluster: &ClusterName, stop: CancellationToken) {
         let found = self.shared.clusters.iter().find(|it| it.cluster.name == *cluster);
         if let Some(cluster) = found {
@@ -148,7 +149,8 @@ impl Remedy {
         Ok(taken)
     }
 
-    /// The alert's cluster, and whether a playbook answers it. An alert of no known cluster is nobody's.
+    /// The alert's cluster, and whether a playbook answers it. An alert of no known cluster is
+    /// nobody's.
     fn route(&self, alert: Alert) -> Option<Routed> {
         let named = alert.label("kafka_cluster")?;
         let cluster = self.shared.clusters.iter().find(|it| it.cluster.name.as_str() == named)?;
@@ -292,8 +294,8 @@ impl Remedy {
         run.ok_or_else(|| Refusal::NotFound(format!("there is no run {id}")))
     }
 
-    /// Lifts the quarantines and the marks of externally changed keys of a cluster (or of all). Returns
-    /// what was released, in words.
+    /// Lifts the quarantines and the marks of externally changed keys of a cluster (or of all).
+    /// Returns what was released, in words.
     ///
     /// # Errors
     ///

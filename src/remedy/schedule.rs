@@ -1,5 +1,5 @@
-//! From open episodes to runs: each attempt of each episode, for each playbook that answers it, once
-//! (I4).
+//! From open episodes to runs: each attempt of each episode, for each playbook that answers it,
+//! once (I4).
 
 use std::collections::BTreeSet;
 
@@ -42,8 +42,8 @@ pub(super) async fn due(at: &Context, told: &mut Told) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The broker an alert names. A label that cannot be a broker's id is no target at all: it must not turn
-/// into "every broker" (I8).
+/// The broker an alert names. A label that cannot be a broker's id is no target at all: it must not
+/// turn into "every broker" (I8).
 fn target(alert: &Labels) -> Result<Option<BrokerId>, Hold> {
     match alert.get(BROKER_LABEL).filter(|it| !it.is_empty()) {
         None => Ok(None),
@@ -81,7 +81,8 @@ fn next_attempt(
 ) -> Option<u32> {
     let Some((number, state, ended)) = last else { return Some(1) };
     let more = number < playbook.attempts_max && state == RunState::RolledBack;
-    // The guard knows how long the rest really is; this only keeps the run from waiting in the queue.
+    // The guard knows how long the rest really is; this only keeps the run from waiting in the
+    // queue.
     let rested = ended?.after(playbook.windows.cooldown.min(guard::COOLDOWN_MAX)) <= at.now();
     (more && rested).then(|| number.saturating_add(1))
 }

@@ -1,7 +1,7 @@
 //! Undoes steps, last first, each to exactly what was there before it (I23).
 //!
-//! Every undo observes before it acts, so that it may be repeated after a crash: a step that is undone
-//! already is left, and a value that someone else wrote is theirs (I12).
+//! Every undo observes before it acts, so that it may be repeated after a crash: a step that is
+//! undone already is left, and a value that someone else wrote is theirs (I12).
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -70,7 +70,8 @@ pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<U
             shrunk_before = Shrunk::Yes;
         }
         let ends = in_wave.iter().map(|step| {
-            // Once a key is someone else's, a lower rung that happens to look like ours is theirs too.
+            // Once a key is someone else's, a lower rung that happens to look like ours is theirs
+            // too.
             let whose = theirs.contains(&key(step));
             async move { Ok::<_, StoreError>((*step, one(at, run, (step, whose.into())).await?)) }
         });
@@ -245,8 +246,8 @@ async fn attempt(at: &Context, step: &StepRow, under_way: &mut UnderWay) -> (Ste
     }
 }
 
-/// Shrinking closes connections; it waits until every partition on the broker has a replica to spare,
-/// but not for ever.
+/// Shrinking closes connections; it waits until every partition on the broker has a replica to
+/// spare, but not for ever.
 async fn wait_for_gate(at: &Context, (run, step): (RunId, &StepRow)) -> Result<(), StoreError> {
     let started = at.clock.uptime();
     loop {

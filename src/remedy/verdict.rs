@@ -1,5 +1,5 @@
-//! The verdict: medians of before and after, against the noise of before and the load of both (I24).
-//! Pure.
+//! The verdict: medians of before and after, against the noise of before and the load of both
+//! (I24). Pure.
 
 use super::evidence::SAMPLES_MIN;
 use crate::{
@@ -10,7 +10,8 @@ use crate::{
 
 /// How far the load may fall or rise before it explains a difference by itself.
 const LOAD_CHANGE_MAX: f64 = 0.2;
-/// How many median absolute deviations of the baseline a difference must exceed to be more than noise.
+/// How many median absolute deviations of the baseline a difference must exceed to be more than
+/// noise.
 const NOISE_FACTOR: f64 = 2.0;
 
 /// The middle value; of an even number, the mean of the two.
@@ -67,8 +68,8 @@ pub(super) fn judge(
     explained_by_load(effect, measured.load_change)
 }
 
-/// Better while the load fell, or worse while it rose: the load alone may have done it. Without a load
-/// nothing can be told.
+/// Better while the load fell, or worse while it rose: the load alone may have done it. Without a
+/// load nothing can be told.
 fn explained_by_load(effect: f64, load_change: Option<f64>) -> Verdict {
     let Some(change) = load_change else { return Verdict::Inconclusive };
     if 0.0 < effect {

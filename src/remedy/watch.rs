@@ -1,7 +1,7 @@
 //! Watches a change that is in force: drift, guards, evidence, a person's order; then judges it.
 //!
-//! Guards and the objective are read back from Prometheus by time, so that a restart of this process in
-//! the middle loses nothing.
+//! Guards and the objective are read back from Prometheus by time, so that a restart of this
+//! process in the middle loses nothing.
 
 use std::time::Duration;
 
@@ -88,7 +88,8 @@ async fn look(
     Ok(blind(at, detail, (questions, memory)).await)
 }
 
-/// The last applied step of each key must stand as written. A broker that does not answer is no drift.
+/// The last applied step of each key must stand as written. A broker that does not answer is no
+/// drift.
 async fn drift(at: &Context, steps: &[StepRow], memory: &mut Memory) -> Option<Watched> {
     let mut weak = None;
     for step in last_of_each_key(steps) {
@@ -123,8 +124,8 @@ pub(super) fn last_of_each_key(steps: &[StepRow]) -> impl Iterator<Item = &StepR
     })
 }
 
-/// A guard trips when two samples in a row exceed the most that its baseline showed. A Prometheus that
-/// does not answer trips nothing; [`blind`] sees to that.
+/// A guard trips when two samples in a row exceed the most that its baseline showed. A Prometheus
+/// that does not answer trips nothing; [`blind`] sees to that.
 async fn tripped(at: &Context, detail: &RunDetail) -> Option<String> {
     let prometheus = at.prometheus.as_ref()?;
     let from = detail.run.times.written?;
@@ -139,7 +140,8 @@ async fn tripped(at: &Context, detail: &RunDetail) -> Option<String> {
     None
 }
 
-/// Evidence that stays away longer than the observation is long cannot judge the change any more (I13).
+/// Evidence that stays away longer than the observation is long cannot judge the change any more
+/// (I13).
 async fn blind(
     at: &Context,
     detail: &RunDetail,

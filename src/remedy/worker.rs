@@ -77,7 +77,8 @@ async fn all_held(
     (open, memory): (Vec<RunRow>, &mut Memory),
     stop: &CancellationToken,
 ) -> Result<Looked, StoreError> {
-    // What may be half done comes before what a person wants undone, and that before all that waits.
+    // What may be half done comes before what a person wants undone, and that before all that
+    // waits.
     let mut open = open;
     open.sort_by_key(|it| (!it.state.is_active(), !it.undo_requested, it.id));
     for (place, run) in open.into_iter().enumerate() {
@@ -105,7 +106,8 @@ async fn all_held(
     Ok(Looked::Everything)
 }
 
-/// Cancels a waiting run whose episodes are all over (I6). An order has none, and is not over for that.
+/// Cancels a waiting run whose episodes are all over (I6). An order has none, and is not over for
+/// that.
 async fn over(at: &Context, run: &RunRow) -> Result<bool, StoreError> {
     let waits = match run.state {
         RunState::Queued | RunState::Held | RunState::AwaitingApproval => true,

@@ -1,5 +1,5 @@
-//! Alerts and episodes. An episode lasts from the first firing of its labels until all of its alerts
-//! are resolved; alerts that differ only in `severity` share one (I4, I5).
+//! Alerts and episodes. An episode lasts from the first firing of its labels until all of its
+//! alerts are resolved; alerts that differ only in `severity` share one (I4, I5).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,12 +11,12 @@ use crate::{
     model::{AlertOutcome, ClusterName, Wall},
 };
 
-/// Open episodes a cluster may have. A cluster has one for each alert and broker, topic or group; more
-/// than this is a flood, and the sender is told to come back.
+/// Open episodes a cluster may have. A cluster has one for each alert and broker, topic or group;
+/// more than this is a flood, and the sender is told to come back.
 const EPISODES_OPEN_MAX: i64 = 50_000;
 
-/// An episode that nobody has spoken of for so long is over: its end was lost. Alertmanager repeats a
-/// firing alert every `repeat_interval` (4 h as shipped).
+/// An episode that nobody has spoken of for so long is over: its end was lost. Alertmanager repeats
+/// a firing alert every `repeat_interval` (4 h as shipped).
 const SILENCE_MAX: Duration = Duration::from_hours(24);
 
 /// How long closed episodes without a run are kept.
@@ -92,8 +92,8 @@ impl Store {
         .await
     }
 
-    /// Closes episodes that nobody speaks of any more and forgets those long over; returns the open ones
-    /// of `cluster`, oldest first.
+    /// Closes episodes that nobody speaks of any more and forgets those long over; returns the open
+    /// ones of `cluster`, oldest first.
     ///
     /// # Errors
     ///
@@ -176,7 +176,8 @@ fn open_episode(
     Ok(at.last_insert_rowid())
 }
 
-/// Only the alert that is resolved leaves its episode; a resolved warning does not end a critical one.
+/// Only the alert that is resolved leaves its episode; a resolved warning does not end a critical
+/// one.
 fn resolve(
     at: &Transaction<'_>,
     cluster: &ClusterName,

@@ -44,8 +44,8 @@ impl Past {
         u32::try_from(tried.take_while(fell).count()).unwrap_or(u32::MAX)
     }
 
-    /// When the rest after the last run ends: `cooldown`, doubled for each rollback in a row, at most
-    /// `cooldown_max`.
+    /// When the rest after the last run ends: `cooldown`, doubled for each rollback in a row, at
+    /// most `cooldown_max`.
     pub fn cooldown_end(&self, cooldown: Duration, cooldown_max: Duration) -> Option<Wall> {
         let last = self.ends.first()?;
         let doublings = self.rollbacks_in_a_row().min(16);

@@ -1,5 +1,5 @@
-//! One SQLite file: alerts and episodes, runs, steps, the journal. Cooldown, caps and quarantine are
-//! queries over runs.
+//! One SQLite file: alerts and episodes, runs, steps, the journal. Cooldown, caps and quarantine
+//! are queries over runs.
 //!
 //! Invariant: every method is one transaction; when it returns `Ok`, what it wrote is on the disk.
 //! Invariant: a run's state moves only through the table in [`RunState::after`].

@@ -164,7 +164,8 @@ pub struct Measured {
 pub struct JournalLine {
     /// When.
     pub at: Wall,
-    /// What kind of line: `stored`, `held`, `plan`, `rehearsed`, `state`, `step`, `answer`, `verdict`, …
+    /// What kind of line: `stored`, `held`, `plan`, `rehearsed`, `state`, `step`, `answer`,
+    /// `verdict`, …
     pub entry: String,
     /// In words.
     pub text: String,

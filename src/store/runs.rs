@@ -58,9 +58,9 @@ pub struct StepChange {
 }
 
 impl Store {
-    /// Stores a run and what it answers, unless that is answered already. A waiting or active run with
-    /// the same effect on the same target takes the claim instead (I5); then that run is returned with
-    /// `false`.
+    /// Stores a run and what it answers, unless that is answered already. A waiting or active run
+    /// with the same effect on the same target takes the claim instead (I5); then that run is
+    /// returned with `false`.
     ///
     /// # Errors
     ///
@@ -132,8 +132,8 @@ impl Store {
         .await
     }
 
-    /// Sets a step's state and writes the journal's line, in one transaction. Intent comes here before
-    /// the deed (I22).
+    /// Sets a step's state and writes the journal's line, in one transaction. Intent comes here
+    /// before the deed (I22).
     ///
     /// # Errors
     ///
@@ -214,8 +214,8 @@ impl Store {
         .await
     }
 
-    /// The runs of `cluster` that are not over, oldest first. A kept run that a person wants undone is
-    /// not over.
+    /// The runs of `cluster` that are not over, oldest first. A kept run that a person wants undone
+    /// is not over.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! The availability gate: may a broker lose connections, or be away for a moment, without a partition
-//! becoming unavailable for acks=all? Pure; the rules are those of Strimzi's roller.
+//! The availability gate: may a broker lose connections, or be away for a moment, without a
+//! partition becoming unavailable for acks=all? Pure; the rules are those of Strimzi's roller.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::{
 
 /// What stands against touching `broker`, if anything: the first partition found.
 ///
-/// A topic with no more replicas than `min.insync.replicas` does not block here: no broker goes down in
-/// a resize (I15). A topic whose `min.insync.replicas` is not known blocks.
+/// A topic with no more replicas than `min.insync.replicas` does not block here: no broker goes
+/// down in a resize (I15). A topic whose `min.insync.replicas` is not known blocks.
 pub(in crate::remedy) fn blocked(
     topology: &Topology,
     min_isr: &BTreeMap<TopicName, u32>,

@@ -19,7 +19,8 @@ use crate::{
 /// After a broker came or went, or the controller changed, the cluster is left alone so long.
 const QUIET: Duration = Duration::from_mins(1);
 
-/// Whether the latest snapshot is young, every broker reports, and nobody came or went a moment ago.
+/// Whether the latest snapshot is young, every broker reports, and nobody came or went a moment
+/// ago.
 pub(super) fn snapshot(at: &Context) -> Result<(), Held> {
     let latest = at.latest.borrow().clone();
     let Some(snapshot) = latest else {
@@ -133,7 +134,8 @@ pub(super) fn cores(at: &Context) -> BTreeMap<BrokerId, u32> {
     containers.filter_map(|it| Some((it.broker, whole(it.cpu_limit_cores?)?))).collect()
 }
 
-/// Rounded up; 64 cores allow more threads than [`crate::optimizers::tune_brokers::POOL_MAX`] anyway.
+/// Rounded up; 64 cores allow more threads than [`crate::optimizers::tune_brokers::POOL_MAX`]
+/// anyway.
 fn whole(cores: f64) -> Option<u32> {
     (1..=64).find(|it| cores <= f64::from(*it)).or(Some(64)).filter(|_| 0.0 < cores)
 }

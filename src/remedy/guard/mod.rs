@@ -1,4 +1,5 @@
-//! The guard: may this run start now? Every "no" has a reason from [`Hold`] and the value that decided.
+//! The guard: may this run start now? Every "no" has a reason from [`Hold`] and the value that
+//! decided.
 //!
 //! Questions are asked in the order of their cost: the operator's stop, the store, Prometheus, the
 //! brokers. The last of them is the rehearsal on the target brokers themselves, so that a plan that
@@ -57,8 +58,8 @@ pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
     Ok(Cleared { steps: rows(at, &plan), remarks: plan.remarks, measured })
 }
 
-/// The alert fires in Prometheus too, and the playbook's condition holds (I34). A person is their own
-/// confirmation, but not of the condition.
+/// The alert fires in Prometheus too, and the playbook's condition holds (I34). A person is their
+/// own confirmation, but not of the condition.
 async fn confirmed(
     at: &Context,
     run: &RunRow,
@@ -109,7 +110,8 @@ fn plan(
     tune_brokers::plan(&facts, parameters).map_err(|it| Held::new(Hold::Unplannable, it.0))
 }
 
-/// Sends the first step of each target broker with `validate_only`; the broker runs its real checks.
+/// Sends the first step of each target broker with `validate_only`; the broker runs its real
+/// checks.
 async fn rehearse(at: &Context, plan: &Plan) -> Result<(), Held> {
     let mut first = BTreeMap::<BrokerId, &PlannedStep>::new();
     for step in &plan.steps {

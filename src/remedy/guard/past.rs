@@ -1,4 +1,5 @@
-//! What the store says: pause, stuck runs, quarantine, cooldown, caps, and whose values stand where.
+//! What the store says: pause, stuck runs, quarantine, cooldown, caps, and whose values stand
+//! where.
 
 use std::time::Duration;
 
@@ -50,8 +51,8 @@ fn judge(at: &Context, past: &Past, (playbook, now): (&Playbook, Wall)) -> Resul
     })
 }
 
-/// No key of the targets was changed by someone else after this program wrote it (I12). What is found
-/// here is marked, so that it holds until a person releases it.
+/// No key of the targets was changed by someone else after this program wrote it (I12). What is
+/// found here is marked, so that it holds until a person releases it.
 pub(super) async fn nobody_else_wrote(at: &Context, configs: &[BrokerConfig]) -> Result<(), Held> {
     for known in at.store.keys(&at.cluster.name).await.map_err(unread)? {
         let Some(config) = configs.iter().find(|it| it.broker == known.broker) else { continue };
