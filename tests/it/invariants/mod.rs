@@ -1,6 +1,10 @@
 //! The invariants of remediation, each by its number, against the simulated world.
 
+mod after;
 mod found;
+mod holds;
+mod intake;
+mod operator;
 
 use std::time::Duration;
 

@@ -65,16 +65,8 @@ async fn the_exporter_starts_with_kafka_down_and_recovers() {
         probe.local_addr().unwrap()
     };
     let (late, listen) = (free().await, free().await);
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("kafka-optimizer.yml");
-    let text = format!(
-        "clusters: [{{name: main, bootstrap_servers: ['{late}'], collect_interval: 3s}}]\n\
-         remediation: {{state_dir: {}}}\n",
-        folder.path().display()
-    );
-    std::fs::write(&config, text).unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_kafka-optimizer"))
-        .args(["serve", "--config.file", config.to_str().unwrap()])
+        .args(["serve", "--kafka.server", &late.to_string()])
         .args(["--web.listen-address", &listen.to_string()])
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -1,0 +1,371 @@
+//! Among and after the steps: drift, evidence, guards, verdicts, exact undo, rest (I10, I12–I26).
+
+use std::time::Duration;
+
+use kafka_optimizer::{
+    model::{Hold, RollbackReason, RunState, Verdict},
+    optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS, WRITES},
+    playbook::Level,
+};
+
+use super::{helps, slow, slow_until};
+use crate::world::{
+    Crash, Effect, Fault, Kind, PromFault, SCRAPE, Setup, World, firing, id, notification,
+    resolved, simulate,
+};
+
+/// A new episode of the alert.
+async fn again(world: &mut World) {
+    world.remedy.take(notification(vec![resolved("Slow", Some("1"))])).await.unwrap();
+    world.remedy.take(notification(vec![firing("Slow", Some("1"))])).await.unwrap();
+}
+
+#[test]
+fn i10_two_runs_of_a_cluster_come_one_after_the_other() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        let before = world.standings();
+        // Below 40 % of the brokers may be named: two alerts at once need more than three of them.
+        world.prometheus.fail(|it, _| it.starts_with("count").then_some(PromFault::Empty));
+        world.alert("Slow", Some("1")).await;
+        world.alert("Slow", Some("2")).await;
+        world.start(Crash::Never);
+        world.until_over().await;
+        world.verify(&before).await;
+        let (first, second) = (world.run(1).await.run, world.run(2).await.run);
+        assert!(first.times.ended <= second.times.written, "{}", world.story().await);
+        assert!(second.times.written.is_some());
+    });
+}
+
+#[test]
+fn i12_a_value_that_someone_changes_meanwhile_is_theirs_until_released() {
+    for state in [RunState::Settling, RunState::Observing] {
+        helps(async |setup| {
+            let mut world = slow_until(setup, state).await;
+            world.kafka.set(1, IO_THREADS, Some(12));
+            let sent = world.kafka.calls(Kind::Write).len();
+            world.until_over().await;
+            let run = world.run(1).await.run;
+            assert_eq!(run.state, RunState::RolledBack);
+            assert_eq!(run.rollback_reason, Some(RollbackReason::ExternallyChanged));
+            let standing = world.standings();
+            assert_eq!(standing[&(id(1), IO_THREADS.to_owned())].1, "12", "theirs");
+            assert_eq!(standing[&(id(1), NETWORK_THREADS.to_owned())], (None, "8".to_owned()));
+            let written = world.kafka.calls(Kind::Write).split_off(sent);
+            assert!(written.iter().all(|it| it.change.as_ref().unwrap().key == NETWORK_THREADS));
+            world.pass(Duration::from_mins(11)).await;
+            again(&mut world).await;
+            world.pass(Duration::from_secs(40)).await;
+            assert_eq!(world.run(2).await.run.hold, Some(Hold::ExternallyChanged));
+            world.remedy.release(None).await.unwrap();
+            world.pass(Duration::from_secs(40)).await;
+            assert_ne!(world.run(2).await.run.hold, Some(Hold::ExternallyChanged));
+        });
+    }
+}
+
+#[test]
+fn i12_a_value_changed_among_the_steps_stops_them() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        // Slow enough to come between two steps.
+        let slow = Fault::Slow(Duration::from_secs(2));
+        world.kafka.fail(move |it| (it.kind == Kind::Write).then_some(slow));
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.live(Duration::from_mins(1), |it| 2 <= it.kafka.calls(Kind::Write).len()).await;
+        world.pass(Duration::from_secs(1)).await;
+        world.kafka.set(1, IO_THREADS, Some(3));
+        world.until_over().await;
+        let run = world.run(1).await.run;
+        assert_eq!(run.rollback_reason, Some(RollbackReason::ExternallyChanged));
+        assert_eq!(world.standings()[&(id(1), IO_THREADS.to_owned())].1, "3");
+    });
+}
+
+#[test]
+fn i12_a_kept_value_that_someone_changed_later_holds_until_released() {
+    helps(async |setup| {
+        let mut world = slow_until(setup, RunState::Kept).await;
+        world.kafka.set(1, IO_THREADS, Some(10));
+        world.pass(Duration::from_mins(6)).await;
+        again(&mut world).await;
+        world.pass(Duration::from_secs(40)).await;
+        let run = world.run(2).await.run;
+        assert_eq!((run.state, run.hold), (RunState::Held, Some(Hold::ExternallyChanged)));
+        assert!(run.note.unwrap().contains("num.io.threads of broker 1 is 10"));
+        world.remedy.release(None).await.unwrap();
+        world.until_over().await;
+        let second = world.run(2).await;
+        assert_eq!(second.run.state, RunState::Kept);
+        assert_eq!((second.steps[0].from.as_str(), second.steps[0].to.as_str()), ("10", "16"));
+    });
+}
+
+#[test]
+fn i13_evidence_that_stays_away_sends_the_run_back() {
+    for fault in [PromFault::Unavailable, PromFault::Empty, PromFault::Stale(SCRAPE * 9)] {
+        helps(async |setup| {
+            let mut world = slow_until(setup, RunState::Settling).await;
+            world.prometheus.fail(move |_, _| Some(fault));
+            world.until_over().await;
+            let run = world.run(1).await.run;
+            assert_eq!(run.state, RunState::RolledBack);
+            assert_eq!(run.verdict, Some(Verdict::Inconclusive));
+            assert_eq!(run.rollback_reason, Some(RollbackReason::EvidenceLost), "{fault:?}");
+        });
+    }
+}
+
+#[test]
+fn i15_an_undo_of_network_threads_waits_for_the_gate_and_not_for_ever() {
+    simulate(async {
+        let world = World::starved(Setup::new(0, Effect::Nothing)).await;
+        let before = world.standings();
+        let mut world = world;
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+        world.kafka.state().metadata.topics[0].partitions[0].isr = vec![id(1)];
+        world.live(Duration::from_mins(5), |it| it.stands(RunState::RollingBack)).await;
+        let from = world.clock.elapsed();
+        world.until_over().await;
+        let waited = world.clock.elapsed().saturating_sub(from);
+        assert!((290..330).contains(&waited.as_secs()), "{waited:?}");
+        let journal = world.run(1).await.journal;
+        assert!(journal.iter().any(|it| it.entry == "gate" && it.text.contains("1 of 3 replicas")));
+        world.verify(&before).await;
+    });
+}
+
+#[test]
+fn i17_i18_the_most_aggressive_level_stops_at_twice_what_the_broker_starts_with() {
+    helps(async |mut setup| {
+        let kafka_optimizer::playbook::Optimizer::TuneBrokers(it) = &mut setup.playbook().optimizer;
+        it.level = Level::Aggressive;
+        let mut world = slow_until(setup, RunState::Kept).await;
+        let run = world.run(1).await;
+        assert!(run.run.note.unwrap().contains("stops at 16, not 32"));
+        for call in world.kafka.calls(Kind::Write) {
+            let change = call.change.unwrap();
+            assert!(WRITES.contains(&change.key.as_str()));
+            assert!(change.value.unwrap().parse::<u32>().unwrap() <= 16);
+        }
+        // So it survives a restart of the broker.
+        let kept = world.standings();
+        world.kafka.restart(1, Duration::from_secs(10));
+        world.pass(Duration::from_mins(1)).await;
+        assert_eq!(world.standings(), kept);
+    });
+}
+
+#[test]
+fn i18_a_value_above_twice_the_static_one_does_not_survive_a_restart_in_this_world_either() {
+    simulate(async {
+        let mut world = World::new(Setup::new(0, Effect::Help));
+        world.kafka.set(1, NETWORK_THREADS, Some(32));
+        world.kafka.set(1, IO_THREADS, Some(16));
+        world.kafka.restart(1, Duration::from_secs(10));
+        world.pass(Duration::from_mins(1)).await;
+        let standing = world.standings();
+        let lost = |stored: &str| (Some(stored.to_owned()), "8".to_owned());
+        assert_eq!(standing[&(id(1), NETWORK_THREADS.to_owned())], lost("32"));
+        assert_eq!(standing[&(id(1), IO_THREADS.to_owned())], lost("16"), "the legal one too");
+    });
+}
+
+#[test]
+fn i20_each_broker_is_named_and_no_other_is_touched() {
+    helps(async |setup| {
+        let mut world = World::healthy(setup).await;
+        world.alert("AllSlow", None).await;
+        world.start(Crash::Never);
+        world.until_over().await;
+        let mut brokers: Vec<_> =
+            world.kafka.calls(Kind::Write).iter().map(|it| it.broker).collect();
+        brokers.sort_unstable();
+        let both = |it: i32| [Some(id(it)), Some(id(it))];
+        assert_eq!(brokers, [both(1), both(2), both(3)].concat());
+    });
+    helps(async |setup| {
+        let world = slow_until(setup, RunState::Kept).await;
+        assert!(world.kafka.calls(Kind::Write).iter().all(|it| it.broker == Some(id(1))));
+    });
+}
+
+#[test]
+fn i21_a_value_that_is_accepted_and_never_in_force_is_taken_back() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        let before = world.standings();
+        world
+            .kafka
+            .fail(|it| (it.kind == Kind::Write && it.nth == 2).then_some(Fault::NeverApplied));
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.until_over().await;
+        world.verify(&before).await;
+        let run = world.run(1).await.run;
+        assert_eq!(run.rollback_reason, Some(RollbackReason::FailedToApply));
+    });
+}
+
+#[test]
+fn i23_an_undo_that_fails_is_stuck_until_a_person_has_seen_it() {
+    simulate(async {
+        let mut world = slow_until(Setup::new(0, Effect::Nothing), RunState::Observing).await;
+        world.kafka.fail(|it| (it.kind == Kind::Write).then_some(Fault::Refuse));
+        world.live(Duration::from_mins(10), |it| it.stands(RunState::Stuck)).await;
+        let run = world.run(1).await.run;
+        assert_eq!(run.state, RunState::Stuck);
+        assert!(run.note.unwrap().contains("authorization failed"));
+        world.kafka.fail(|_| None);
+        world.alert("Slow", Some("2")).await;
+        world.prometheus.fail(|it, _| it.starts_with("count").then_some(PromFault::Empty));
+        world.pass(Duration::from_secs(40)).await;
+        assert_eq!(world.run(2).await.run.hold, Some(Hold::Stuck));
+        assert!(world.remedy.acknowledge(kafka_optimizer::model::RunId(2)).await.is_err());
+        world.remedy.acknowledge(kafka_optimizer::model::RunId(1)).await.unwrap();
+        world.pass(Duration::from_mins(1)).await;
+        assert_ne!(world.run(2).await.run.hold, Some(Hold::Stuck));
+    });
+}
+
+#[track_caller]
+fn judged(
+    setup: Setup,
+    arrange: impl AsyncFnOnce(&mut World),
+    want: (RunState, Verdict, Option<RollbackReason>),
+) {
+    simulate(async {
+        let mut world = World::starved(setup).await;
+        let before = world.standings();
+        arrange(&mut world).await;
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.until_over().await;
+        world.verify(&before).await;
+        let run = world.run(1).await.run;
+        let got = (run.state, run.verdict.unwrap(), run.rollback_reason);
+        assert_eq!(got, want, "{}", world.story().await);
+    });
+}
+
+#[test]
+fn i24_only_what_helps_is_kept() {
+    let back = Some(RollbackReason::Verdict);
+    let nothing = |_: &mut World| ();
+    judged(
+        Setup::new(0, Effect::Help),
+        async |it| nothing(it),
+        (RunState::Kept, Verdict::Improved, None),
+    );
+    let want = (RunState::RolledBack, Verdict::Neutral, back);
+    judged(Setup::new(0, Effect::Nothing), async |it| nothing(it), want);
+    let want = (RunState::RolledBack, Verdict::Regressed, back);
+    judged(Setup::new(0, Effect::Harm), async |it| nothing(it), want);
+    let mut neutral = Setup::new(0, Effect::Nothing);
+    neutral.playbook().keep_neutral = true;
+    judged(neutral, async |it| nothing(it), (RunState::Kept, Verdict::Neutral, None));
+}
+
+#[test]
+fn i24_a_load_that_fell_explains_what_got_better() {
+    let want = (RunState::RolledBack, Verdict::Inconclusive, Some(RollbackReason::Verdict));
+    let falls = async |it: &mut World| {
+        it.prometheus.script().load = |at| if at.as_secs() < 310 { 1000.0 } else { 500.0 };
+    };
+    judged(Setup::new(0, Effect::Help), falls, want);
+}
+
+#[test]
+fn i24_a_guard_that_trips_undoes_the_change_at_once() {
+    let want = (RunState::RolledBack, Verdict::Regressed, Some(RollbackReason::GuardTripped));
+    let trips = async |it: &mut World| {
+        it.prometheus.script().guard = Box::new(|at| if at.as_secs() < 320 { 0.0 } else { 2.0 });
+    };
+    judged(Setup::new(0, Effect::Help), trips, want);
+    helps(async |setup| {
+        let mut world = slow(setup).await;
+        world.prometheus.script().guard = Box::new(|at| if at.as_secs() < 320 { 0.0 } else { 2.0 });
+        world.live(Duration::from_mins(5), |it| it.stands(RunState::RollingBack)).await;
+        let at = world.clock.elapsed().as_secs();
+        assert!((323..335).contains(&at), "two samples after it rose, not at the end: {at}");
+    });
+}
+
+#[test]
+fn i24_one_sample_of_a_guard_trips_nothing() {
+    let want = (RunState::Kept, Verdict::Improved, None);
+    let spikes = async |it: &mut World| {
+        it.prometheus.script().guard =
+            Box::new(|at| if (321..324).contains(&at.as_secs()) { 2.0 } else { 0.0 });
+    };
+    judged(Setup::new(0, Effect::Help), spikes, want);
+}
+
+#[test]
+fn i25_a_target_rests_after_each_run_and_twice_as_long_after_a_rollback() {
+    for (effect, rest) in [(Effect::Help, 5_u64), (Effect::Nothing, 10)] {
+        simulate(async {
+            let mut world = slow(Setup::new(0, effect)).await;
+            world.until_over().await;
+            let ended = world.run(1).await.run.times.ended.unwrap();
+            // The broker is back at one thread, as if restarted with another file.
+            again(&mut world).await;
+            world.pass(Duration::from_mins(1)).await;
+            // A restart does not shorten it.
+            world.start(Crash::Never);
+            world.pass(Duration::from_secs(rest * 60 - 70)).await;
+            let run = world.run(2).await.run;
+            assert_eq!((run.state, run.hold), (RunState::Held, Some(Hold::Cooldown)));
+            assert!(run.note.unwrap().contains("s of rest are left"));
+            world.pass(Duration::from_mins(1)).await;
+            assert_ne!(world.run(2).await.run.hold, Some(Hold::Cooldown));
+            assert!(ended < run.times.stored);
+        });
+    }
+}
+
+#[test]
+fn i25_a_cluster_has_so_many_runs_an_hour_and_a_day() {
+    for (hour, day, want) in [(1, 100, Hold::CapHour), (100, 1, Hold::CapDay)] {
+        simulate(async {
+            let mut setup = Setup::new(0, Effect::Help);
+            setup.remediation.runs_per_hour_max = hour;
+            setup.remediation.runs_per_day_max = day;
+            let mut world = slow(setup).await;
+            world.until_over().await;
+            world.checks.forbid_writes();
+            world.prometheus.fail(|it, _| it.starts_with("count").then_some(PromFault::Empty));
+            world.alert("Slow", Some("2")).await;
+            world.pass(Duration::from_secs(40)).await;
+            world.start(Crash::Never);
+            world.pass(Duration::from_secs(40)).await;
+            assert_eq!(world.run(2).await.run.hold, Some(want));
+        });
+    }
+}
+
+#[test]
+fn i26_three_rollbacks_in_a_row_quarantine_a_target_until_a_person_releases_it() {
+    simulate(async {
+        let mut world = slow(Setup::new(0, Effect::Nothing)).await;
+        for number in 1..=3_u32 {
+            world
+                .live(Duration::from_hours(1), |it| it.all_runs() == number && it.open_runs() == 0)
+                .await;
+            assert_eq!(world.run(i64::from(number)).await.run.state, RunState::RolledBack);
+            again(&mut world).await;
+        }
+        world.pass(Duration::from_hours(2)).await;
+        let run = world.run(4).await.run;
+        assert_eq!((run.state, run.hold), (RunState::Held, Some(Hold::Quarantined)));
+        let page = world.telemetry.encode().unwrap();
+        assert!(page.contains("kafka_optimizer_quarantined{"), "{page}");
+        world.remedy.release(None).await.unwrap();
+        world.until_over().await;
+        assert_eq!(world.run(4).await.run.state, RunState::RolledBack);
+    });
+}

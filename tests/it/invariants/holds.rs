@@ -1,0 +1,392 @@
+//! Whatever speaks against a run: nothing is written, and the reason is stored, with the value that
+//! decided, and counted.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use kafka_optimizer::{
+    model::{Hold, Mode, RunState, TopicName, TopicPartition},
+    optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
+    snapshot::Snapshot,
+};
+
+use super::slow;
+use crate::world::{Crash, Effect, Fault, Kind, PromFault, Setup, World, id, simulate};
+
+/// Changes what a world starts with, and what it finds.
+type Before = (fn(&mut Setup), fn(&mut World));
+
+/// Nothing is written in 40 seconds, and the run says why.
+#[track_caller]
+fn check(want: Hold, words: &str, (setup_with, arrange): Before) {
+    simulate(async {
+        let mut setup = Setup::new(0, Effect::Help);
+        setup_with(&mut setup);
+        let mut world = World::starved(setup).await;
+        arrange(&mut world);
+        world.checks.forbid_writes();
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        let run = world.run(1).await;
+        assert_eq!((run.run.state, run.run.hold), (RunState::Held, Some(want)), "{run:#?}");
+        let note = run.run.note.unwrap_or_default();
+        assert!(note.contains(words), "{want}: {note}");
+        let line = run.journal.iter().find(|it| it.text.contains(want.label()));
+        assert!(line.is_some_and(|it| it.text.contains(&note)), "{:#?}", run.journal);
+        assert!(world.kafka.calls(Kind::Write).is_empty());
+        let counted = format!(r#"playbook="broker-threads",reason="{want}"}} 1"#);
+        assert!(world.telemetry.encode().unwrap().contains(&counted), "{want} is not counted once");
+    });
+}
+
+fn as_usual(_: &mut Setup) {}
+
+fn snapshot(world: &mut World, tweak: fn(&mut Snapshot)) {
+    world.tweak = Box::new(tweak);
+}
+
+#[test]
+fn i11_a_reassignment_of_someone_else_holds() {
+    check(
+        Hold::ForeignReassignment,
+        "1 partition(s) are being reassigned",
+        (as_usual, |world| {
+            let moving = TopicPartition { topic: TopicName::new("orders"), partition: 0 };
+            world.kafka.state().metadata.reassignments.push(moving);
+        }),
+    );
+}
+
+#[test]
+fn i11_a_broker_that_came_or_went_a_moment_ago_holds() {
+    check(
+        Hold::RollingRestart,
+        "broker 2 came or went",
+        (as_usual, |world| {
+            snapshot(world, |it| it.membership.returned.extend([(id(2), it.at)]));
+        }),
+    );
+    check(
+        Hold::RollingRestart,
+        "broker 3 came or went",
+        (as_usual, |world| {
+            snapshot(world, |it| it.membership.missing.extend([(id(3), it.at)]));
+        }),
+    );
+}
+
+#[test]
+fn i11_a_controller_that_changed_a_moment_ago_holds() {
+    check(
+        Hold::ControllerChanged,
+        "the controller changed",
+        (as_usual, |world| {
+            snapshot(world, |it| it.membership.controller_changed = Some(it.at));
+        }),
+    );
+}
+
+#[test]
+fn i12_a_cluster_that_an_operator_owns_is_advised_only() {
+    let owned: fn(&mut Setup) = |it| it.cluster.managed_by = Some("strimzi".to_owned());
+    check(Hold::AdviseOnly, "managed by strimzi", (owned, |_| ()));
+}
+
+#[test]
+fn i13_a_snapshot_that_is_old_or_missing_holds() {
+    check(
+        Hold::EvidenceStale,
+        "snapshot is 60 s old",
+        (as_usual, |world| {
+            snapshot(world, |it| it.at = it.at.before(Duration::from_mins(1)));
+        }),
+    );
+    check(
+        Hold::EvidenceStale,
+        "the latest snapshot",
+        (as_usual, |world| {
+            snapshot(world, |it| it.up = false);
+        }),
+    );
+}
+
+#[test]
+fn i13_a_broker_that_does_not_report_holds() {
+    check(
+        Hold::BrokerNotReporting,
+        "broker 2",
+        (as_usual, |world| {
+            snapshot(world, |it| it.reporting.retain(|broker, _| *broker != id(2)));
+        }),
+    );
+}
+
+#[test]
+fn i13_a_prometheus_that_does_not_answer_or_is_not_there_holds() {
+    check(
+        Hold::PrometheusUnavailable,
+        "connection refused",
+        (as_usual, |world| {
+            world.prometheus.fail(|_, _| Some(PromFault::Unavailable));
+        }),
+    );
+    let none: fn(&mut Setup) = |it| it.cluster.prometheus = None;
+    check(Hold::PrometheusUnavailable, "no `prometheus` configured", (none, |_| ()));
+}
+
+#[test]
+fn i13_evidence_that_is_missing_old_or_no_number_holds() {
+    check(
+        Hold::EvidenceMissing,
+        "has no sample",
+        (as_usual, |world| {
+            world.prometheus.fail(|it, _| it.contains("timestamp").then_some(PromFault::Empty));
+        }),
+    );
+    check(
+        Hold::EvidenceStale,
+        "s old, more than",
+        (as_usual, |world| {
+            let old = PromFault::Stale(Duration::from_secs(20));
+            world.prometheus.fail(move |_, _| Some(old));
+        }),
+    );
+    check(
+        Hold::EvidenceStale,
+        "the newest sample",
+        (as_usual, |world| {
+            let timestamp = |it: &str| it.contains("timestamp");
+            world.prometheus.fail(move |it, _| timestamp(it).then_some(PromFault::NotANumber));
+        }),
+    );
+    check(
+        Hold::EvidenceStale,
+        "the clocks of Prometheus",
+        (as_usual, |world| {
+            let ahead = PromFault::Ahead(Duration::from_mins(2));
+            world.prometheus.fail(move |_, _| Some(ahead));
+        }),
+    );
+}
+
+#[test]
+fn i13_a_baseline_of_fewer_than_six_samples_holds() {
+    check(
+        Hold::EvidenceMissing,
+        "0 samples in the window, fewer than 6",
+        (as_usual, |world| {
+            // The window is asked for without `timestamp`, and after the alert's confirmation.
+            let window = |it: &str| it.starts_with("kafka:produce_time");
+            world.prometheus.fail(move |it, _| window(it).then_some(PromFault::NotANumber));
+        }),
+    );
+    let short: fn(&mut Setup) = |it| it.playbook().windows.baseline = Duration::from_secs(12);
+    check(Hold::EvidenceMissing, "5 samples in the window, fewer than 6", (short, |_| ()));
+}
+
+#[test]
+fn i14_a_partition_without_a_leader_holds() {
+    check(
+        Hold::OfflinePartitions,
+        "1 partition(s) have no leader",
+        (as_usual, |world| {
+            world.kafka.state().metadata.topics[0].partitions[0].leader = None;
+        }),
+    );
+}
+
+#[test]
+fn i14_a_quorum_without_a_leader_holds() {
+    check(
+        Hold::NoController,
+        "no leader",
+        (as_usual, |world| {
+            world.kafka.state().metadata.quorum.leader = None;
+        }),
+    );
+}
+
+#[test]
+fn i14_more_than_one_missing_broker_holds() {
+    check(
+        Hold::BrokersMissing,
+        "2 brokers with replicas are missing",
+        (as_usual, |world| {
+            world.kafka.state().metadata.gone = vec![id(2), id(3)];
+        }),
+    );
+}
+
+#[test]
+fn i14_brokers_named_by_firing_alerts_hold() {
+    check(
+        Hold::TooBroken,
+        "2 of 3 brokers",
+        (as_usual, |world| {
+            world.fire("DiskFull", Some("3"));
+        }),
+    );
+    check(
+        Hold::TooBroken,
+        "2 of 3 brokers",
+        (as_usual, |world| {
+            world.kafka.state().metadata.gone = vec![id(3)];
+        }),
+    );
+}
+
+#[test]
+fn i15_a_partition_at_its_minimum_holds() {
+    check(
+        Hold::AvailabilityGate,
+        "2 of 3 replicas in sync, 2 needed",
+        (as_usual, |world| {
+            world.kafka.state().metadata.topics[1].partitions[2].isr = vec![id(1), id(2)];
+        }),
+    );
+    check(
+        Hold::AvailabilityGate,
+        "is not known",
+        (as_usual, |world| {
+            world.kafka.state().metadata.min_isr = BTreeMap::new();
+        }),
+    );
+}
+
+#[test]
+fn i18_an_entry_that_is_not_in_force_is_not_built_upon() {
+    check(
+        Hold::Unplannable,
+        "stored but runs 8",
+        (as_usual, |world| {
+            let mut state = world.kafka.state();
+            state.brokers.get_mut(&id(1)).unwrap().store_only(NETWORK_THREADS, 32);
+        }),
+    );
+}
+
+#[test]
+fn i19_a_plan_that_the_broker_refuses_is_not_written() {
+    check(
+        Hold::RehearsalRefused,
+        "Cluster authorization failed.",
+        (as_usual, |world| {
+            world.kafka.fail(|it| (it.kind == Kind::Validate).then_some(Fault::Refuse));
+        }),
+    );
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_holds() {
+    for kind in [Kind::Topology, Kind::Describe, Kind::Minimums, Kind::Quorum, Kind::Reassignments]
+    {
+        simulate(async {
+            let world = World::starved(Setup::new(0, Effect::Help)).await;
+            world.kafka.fail(move |it| (it.kind == kind).then_some(Fault::LoseAnswer));
+            world.checks.forbid_writes();
+            world.alert("Slow", Some("1")).await;
+            let mut world = world;
+            world.start(Crash::Never);
+            world.pass(Duration::from_secs(40)).await;
+            assert_eq!(world.run(1).await.run.hold, Some(Hold::KafkaUnavailable), "{kind:?}");
+        });
+    }
+}
+
+#[test]
+fn i34_an_alert_that_prometheus_does_not_confirm_holds() {
+    check(
+        Hold::NotConfirmed,
+        "does not fire in Prometheus",
+        (as_usual, |world| {
+            world.prometheus.fail(|it, _| it.starts_with("ALERTS").then_some(PromFault::Empty));
+        }),
+    );
+}
+
+#[test]
+fn i34_a_condition_that_does_not_hold_holds() {
+    check(
+        Hold::NotConfirmed,
+        "the playbook's condition",
+        (as_usual, |world| {
+            world.prometheus.script().cpu = 0.95;
+        }),
+    );
+}
+
+#[test]
+fn i38_a_broker_that_is_at_the_level_or_above_is_left_alone() {
+    check(
+        Hold::Unplannable,
+        "has reached the level moderate",
+        (as_usual, |world| {
+            world.kafka.set(1, IO_THREADS, Some(32));
+            world.kafka.set(1, NETWORK_THREADS, Some(16));
+        }),
+    );
+}
+
+#[test]
+fn i8_a_broker_that_is_not_in_the_cluster_holds() {
+    simulate(async {
+        let mut world = World::starved(Setup::new(0, Effect::Help)).await;
+        world.kafka.state().metadata.gone = vec![id(1)];
+        world.checks.forbid_writes();
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        assert_eq!(world.run(1).await.run.hold, Some(Hold::UnknownTarget));
+    });
+}
+
+#[test]
+fn i1_rehearsing_asks_the_brokers_and_changes_nothing() {
+    simulate(async {
+        let mut setup = Setup::new(0, Effect::Help);
+        setup.remediation.mode = Mode::Rehearse;
+        let mut world = World::starved(setup).await;
+        world.checks.forbid_writes();
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.until_over().await;
+        world.pass(Duration::from_mins(2)).await;
+        let run = world.run(1).await;
+        assert_eq!(run.run.state, RunState::Rehearsed);
+        assert!(run.run.times.ended.is_some() && run.run.times.written.is_none());
+        assert_eq!(run.steps.len(), 5, "the plan is stored");
+        assert_eq!(world.kafka.calls(Kind::Validate).len(), 1, "the first step, by its broker");
+    });
+}
+
+#[test]
+fn i1_observing_asks_nobody_anything() {
+    simulate(async {
+        let mut setup = Setup::new(0, Effect::Help);
+        setup.remediation.mode = Mode::Observe;
+        let mut world = slow(setup).await;
+        world.pass(Duration::from_mins(2)).await;
+        assert_eq!(world.all_runs(), 0);
+        assert!(
+            world.kafka.state().calls.is_empty() && world.prometheus.script().queries.is_empty()
+        );
+        let counted = r#"playbook="broker-threads",reason="mode_observe"} 1"#;
+        assert!(world.telemetry.encode().unwrap().contains(counted));
+    });
+}
+
+#[test]
+fn a_held_run_starts_when_what_held_it_is_over() {
+    simulate(async {
+        let world = World::starved(Setup::new(0, Effect::Help)).await;
+        let before = world.standings();
+        let until = world.clock.elapsed() + Duration::from_mins(1);
+        world.prometheus.fail(move |_, now| (now < until).then_some(PromFault::Unavailable));
+        let mut world = world;
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.until_over().await;
+        world.verify(&before).await;
+        assert!(world.stands(RunState::Kept), "{}", world.story().await);
+    });
+}

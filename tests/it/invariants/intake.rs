@@ -1,0 +1,276 @@
+//! From an alert to a run (I2–I8, I35).
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use kafka_optimizer::{
+    alert::Notification,
+    clock::{Clock, SystemClock},
+    model::{AlertOutcome, ClusterName, RunState, Wall},
+    store::{Answered, Routed, Store},
+};
+
+use super::{helps, slow, slow_until};
+use crate::world::{Crash, Effect, Kind, Setup, World, firing, notification, resolved, simulate};
+
+#[test]
+fn i2_what_cannot_be_stored_is_refused_whole_and_nothing_comes_of_it() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        world.fire("Slow", Some("1"));
+        world.checks.forbid_writes();
+        world.break_store("alerts");
+        world.start(Crash::Never);
+        let sent = || notification(vec![firing("Other", None), firing("Slow", Some("1"))]);
+        assert!(world.remedy.take(sent()).await.is_err());
+        world.pass(Duration::from_mins(1)).await;
+        let stored: u32 = world
+            .checks
+            .query(|at| at.query_row("SELECT count(*) FROM episodes", [], |it| it.get(0)));
+        assert_eq!((stored, world.all_runs()), (0, 0));
+        world.mend_store();
+        let taken = world.remedy.take(sent()).await.unwrap();
+        assert_eq!(taken[&AlertOutcome::New], 1);
+    });
+}
+
+#[test]
+fn i22_a_journal_that_cannot_be_written_stops_everything_before_the_deed() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        let before = world.standings();
+        world.alert("Slow", Some("1")).await;
+        world.break_store("journal");
+        world.start(Crash::Never);
+        world.pass(Duration::from_mins(1)).await;
+        assert!(world.kafka.calls(Kind::Write).is_empty());
+        world.mend_store();
+        // Broken again in the middle of the steps.
+        let writes = |it: &World| 2 <= it.kafka.calls(Kind::Write).len();
+        world.live(Duration::from_mins(1), writes).await;
+        world.break_store("journal");
+        let sent = world.kafka.calls(Kind::Write).len();
+        world.pass(Duration::from_mins(2)).await;
+        assert_eq!(world.kafka.calls(Kind::Write).len(), sent);
+        world.mend_store();
+        world.until_over().await;
+        world.verify(&before).await;
+    });
+}
+
+#[test]
+fn i3_ten_thousand_alerts_are_stored_in_one_transaction_in_under_a_second() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("state.db")).unwrap();
+        let routed = |it: u32| Routed {
+            cluster: ClusterName::new("main"),
+            alert: firing("Slow", Some(&it.to_string())),
+            answered: Answered::Yes,
+        };
+        let alerts: Vec<Routed> = (0..10_000).map(routed).collect();
+        let clock = SystemClock::new();
+        let taken = store.take_alerts(alerts, Wall(1)).await.unwrap();
+        let took = clock.uptime().0;
+        assert_eq!(taken[&AlertOutcome::New], 10_000);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    });
+}
+
+#[test]
+fn i3_a_storm_of_alerts_does_not_keep_a_real_one_waiting() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        world.alert("Slow", Some("1")).await;
+        let all = (0..2000).map(|it| firing("Slow", Some(&(1000 + it).to_string()))).collect();
+        world.remedy.take(notification(all)).await.unwrap();
+        world.start(Crash::Never);
+        world.live(Duration::from_secs(10), |it| it.stands(RunState::Settling)).await;
+        assert!(world.stands(RunState::Settling), "{}", world.run(1).await.run.state);
+    });
+}
+
+#[test]
+fn i4_the_same_post_fifty_times_at_once_is_one_run() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        let before = world.standings();
+        world.fire("Slow", Some("1"));
+        world.start(Crash::Never);
+        let remedy = world.remedy.clone();
+        let posts = (0..50).map(|_| remedy.take(notification(vec![firing("Slow", Some("1"))])));
+        let taken = join_all(posts).await;
+        let new = taken.iter().filter(|it| it.as_ref().unwrap().contains_key(&AlertOutcome::New));
+        assert_eq!(new.count(), 1);
+        world.until_over().await;
+        world.verify(&before).await;
+        assert_eq!(world.all_runs(), 1);
+    });
+}
+
+#[test]
+fn i4_a_start_that_moves_within_the_episode_starts_nothing_more() {
+    helps(async |setup| {
+        let mut world = slow_until(setup, RunState::Kept).await;
+        let mut moved = firing("Slow", Some("1"));
+        moved.starts_at = Wall(moved.starts_at.0 + 60_000);
+        world.remedy.take(notification(vec![moved])).await.unwrap();
+        world.pass(Duration::from_mins(20)).await;
+        assert_eq!(world.all_runs(), 1);
+    });
+}
+
+#[test]
+fn i4_a_second_attempt_comes_from_our_own_timer_after_the_rest() {
+    simulate(async {
+        let mut setup = Setup::new(0, Effect::Nothing);
+        setup.playbook().attempts_max = 2;
+        let mut world = slow_until(setup, RunState::RolledBack).await;
+        let ended = world.run(1).await.run.times.ended.unwrap();
+        world.live(Duration::from_mins(30), |it| it.all_runs() == 2).await;
+        world.until_over().await;
+        let second = world.run(2).await.run;
+        assert_eq!((second.attempt, second.state), (2, RunState::RolledBack));
+        // Doubled after a rollback (I25).
+        let rest = second.times.written.unwrap().since(ended);
+        assert!((Duration::from_mins(10)..Duration::from_mins(11)).contains(&rest), "{rest:?}");
+        world.pass(Duration::from_hours(2)).await;
+        assert_eq!(world.all_runs(), 2, "two attempts and no more");
+    });
+}
+
+#[test]
+fn i5_alerts_that_differ_in_severity_only_are_one_episode() {
+    helps(async |setup| {
+        let mut world = slow(setup).await;
+        let mut critical = firing("Slow", Some("1"));
+        critical.labels.insert("severity".to_owned(), "critical".to_owned());
+        critical.fingerprint = "c".to_owned();
+        let taken = world.remedy.take(notification(vec![critical])).await.unwrap();
+        assert_eq!(taken[&AlertOutcome::Repeated], 1);
+        world.until_over().await;
+        // The end of one of the two is not the end of the episode.
+        let sent = notification(vec![resolved("Slow", Some("1"))]);
+        world.remedy.take(sent).await.unwrap();
+        world.pass(Duration::from_mins(1)).await;
+        let open: u32 = world.checks.query(|at| {
+            at.query_row("SELECT count(*) FROM episodes WHERE closed_at IS NULL", [], |it| {
+                it.get(0)
+            })
+        });
+        assert_eq!((open, world.all_runs()), (1, 1));
+    });
+}
+
+#[test]
+fn i5_a_plan_with_the_effect_of_a_waiting_one_joins_it() {
+    helps(async |mut setup| {
+        let mut twin = setup.playbook().clone();
+        twin.name = "twin".to_owned();
+        twin.matches.labels.insert("alertname".to_owned(), "SlowToo".to_owned());
+        setup.remediation.playbooks.push(twin);
+        let mut world = World::starved(setup).await;
+        let before = world.standings();
+        world.alert("Slow", Some("1")).await;
+        world.alert("SlowToo", Some("1")).await;
+        world.start(Crash::Never);
+        world.until_over().await;
+        world.verify(&before).await;
+        assert_eq!(world.all_runs(), 1);
+        assert!(world.run(1).await.journal.iter().any(|it| it.entry == "merged"));
+    });
+}
+
+#[test]
+fn i6_an_alert_resolved_before_its_turn_starts_nothing() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        world.checks.forbid_writes();
+        world.kafka.state().metadata.quorum.leader = None;
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(30)).await;
+        let sent = notification(vec![resolved("Slow", Some("1"))]);
+        world.remedy.take(sent).await.unwrap();
+        world.pass(Duration::from_secs(30)).await;
+        let run = world.run(1).await.run;
+        assert_eq!(run.state, RunState::Cancelled);
+        assert_eq!(run.note.as_deref(), Some("the alert is resolved"));
+        let sent = notification(vec![resolved("Slow", Some("2"))]);
+        let taken = world.remedy.take(sent).await.unwrap();
+        assert_eq!(taken[&AlertOutcome::ResolvedUnknown], 1);
+        world.pass(Duration::from_secs(30)).await;
+        assert_eq!(world.all_runs(), 1);
+    });
+}
+
+#[test]
+fn i6_an_alert_resolved_among_the_steps_interrupts_nothing() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        let before = world.standings();
+        world.alert("Slow", Some("1")).await;
+        // Slow enough for a look between two steps.
+        let slow = crate::world::Fault::Slow(Duration::from_secs(2));
+        world.kafka.fail(move |it| (it.kind == Kind::Write).then_some(slow));
+        world.start(Crash::Never);
+        world.live(Duration::from_mins(1), |it| it.stands(RunState::Acting)).await;
+        let sent = notification(vec![resolved("Slow", Some("1"))]);
+        world.remedy.take(sent).await.unwrap();
+        world.until_over().await;
+        world.verify(&before).await;
+        assert!(world.stands(RunState::Kept), "{}", world.story().await);
+    });
+}
+
+#[test]
+fn i7_an_alert_that_was_cut_off_is_not_taken_for_resolved() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        world.kafka.state().metadata.quorum.leader = None;
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        let rest = Notification { truncated: 3, ..notification(vec![firing("Other", None)]) };
+        world.remedy.take(rest).await.unwrap();
+        world.pass(Duration::from_mins(1)).await;
+        assert_eq!(world.run(1).await.run.state, RunState::Held);
+        let page = world.telemetry.encode().unwrap();
+        assert!(page.contains("kafka_optimizer_truncated_alerts_total 3"), "{page}");
+    });
+}
+
+#[test]
+fn i8_i35_a_label_stays_data_whatever_it_holds() {
+    for nasty in ["1\"} or vector(1) #", " 1", "01", "-1", "+1", "1\n", "$broker_id", "99999999999"]
+    {
+        helps(async |setup| {
+            let mut world = World::starved(setup).await;
+            world.checks.forbid_writes();
+            world.alert("Slow", Some(nasty)).await;
+            world.start(Crash::Never);
+            world.pass(Duration::from_secs(40)).await;
+            assert_eq!(world.all_runs(), 0, "{nasty:?} is no broker, and not every broker");
+            let asked = world.prometheus.script().queries.clone();
+            assert!(asked.iter().all(|it| !it.contains(nasty)), "{asked:?}");
+            let counted = r#"playbook="broker-threads",reason="unknown_target"} 1"#;
+            assert!(world.telemetry.encode().unwrap().contains(counted));
+        });
+    }
+}
+
+#[test]
+fn i8_an_alert_of_another_cluster_is_nobodys() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        world.start(Crash::Never);
+        let mut other = firing("Slow", Some("1"));
+        other.labels.insert("kafka_cluster".to_owned(), "other".to_owned());
+        let mut none = firing("Slow", Some("1"));
+        none.labels.remove("kafka_cluster");
+        let taken = world.remedy.take(notification(vec![other, none])).await.unwrap();
+        assert_eq!(taken[&AlertOutcome::Invalid], 2);
+        world.pass(Duration::from_mins(1)).await;
+        assert_eq!(world.all_runs(), 0);
+    });
+}

@@ -1,0 +1,190 @@
+//! The operator's hand: pause, stop, orders, and the record of it all (I31, I32).
+
+use std::time::Duration;
+
+use kafka_optimizer::{
+    model::{Hold, RollbackReason, RunId, RunState},
+    playbook::Level,
+    remedy::Order,
+    store::Extent,
+};
+
+use super::{helps, slow, slow_until};
+use crate::world::{Crash, Effect, Ended, Fault, Kind, Life, Setup, World, id, simulate};
+
+fn order(extent: Extent) -> Order {
+    Order { cluster: None, broker: Some(id(1)), level: Level::Moderate, extent }
+}
+
+/// A world whose writes take two seconds, among the steps of run 1.
+async fn among_the_steps(setup: Setup) -> World {
+    let mut world = World::starved(setup).await;
+    let slow = Fault::Slow(Duration::from_secs(2));
+    world.kafka.fail(move |it| (it.kind == Kind::Write).then_some(slow));
+    world.alert("Slow", Some("1")).await;
+    world.start(Crash::Never);
+    world.live(Duration::from_mins(1), |it| 2 <= it.kafka.calls(Kind::Write).len()).await;
+    world
+}
+
+#[test]
+fn i31_while_paused_nothing_starts_and_a_restart_does_not_forget_it() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        let before = world.standings();
+        world.remedy.pause().unwrap();
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        let run = world.run(1).await.run;
+        assert_eq!((run.state, run.hold), (RunState::Held, Some(Hold::Paused)));
+        assert_eq!(run.note.as_deref(), Some("remediation is paused"));
+        assert!(world.kafka.state().calls.is_empty());
+        let page = world.telemetry.encode().unwrap();
+        assert!(page.contains(r#"kafka_optimizer_paused{kafka_cluster="main"} 1"#), "{page}");
+        world.remedy.resume().unwrap();
+        world.until_over().await;
+        world.verify(&before).await;
+        assert!(world.stands(RunState::Kept));
+    });
+}
+
+#[test]
+fn i31_a_pause_among_the_steps_finishes_the_one_in_hand_and_reverts() {
+    helps(async |setup| {
+        let mut world = among_the_steps(setup).await;
+        world.remedy.pause().unwrap();
+        let sent = world.kafka.calls(Kind::Write).len();
+        world.until_over().await;
+        let run = world.run(1).await.run;
+        assert_eq!(run.state, RunState::RolledBack);
+        assert_eq!(run.rollback_reason, Some(RollbackReason::Interrupted));
+        // What followed went back: the undo is allowed while paused (I23).
+        let values = world.kafka.calls(Kind::Write).into_iter().skip(sent);
+        let values: Vec<_> = values.map(|it| it.change.unwrap().value.unwrap()).collect();
+        assert_eq!(values.last().map(String::as_str), Some("1"), "{values:?}");
+    });
+}
+
+#[test]
+fn i31_a_process_that_is_asked_to_stop_reverts_at_its_next_start() {
+    helps(async |setup| {
+        let mut world = among_the_steps(setup).await;
+        assert_eq!(world.stop().await, Life::Over(Ended::ByItself));
+        world.start(Crash::Never);
+        world.until_over().await;
+        assert_eq!(world.run(1).await.run.rollback_reason, Some(RollbackReason::Interrupted));
+        assert_eq!(world.standings()[&(id(1), "num.io.threads".to_owned())].1, "1");
+    });
+}
+
+#[test]
+fn a_process_that_is_asked_to_stop_while_it_watches_goes_on_at_its_next_start() {
+    for state in [RunState::Settling, RunState::Observing] {
+        helps(async |setup| {
+            let mut world = slow_until(setup, state).await;
+            assert_eq!(world.stop().await, Life::Over(Ended::ByItself));
+            assert!(world.stands(state));
+            world.start(Crash::Never);
+            world.until_over().await;
+            assert!(world.stands(RunState::Kept), "{}", world.story().await);
+        });
+    }
+}
+
+#[test]
+fn a_person_can_do_what_an_alert_can_and_is_told_at_once_when_not() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        let before = world.standings();
+        world.start(Crash::Never);
+        world.remedy.order(order(Extent::RehearseOnly)).await.unwrap();
+        world.until_over().await;
+        assert_eq!(world.run(1).await.run.state, RunState::Rehearsed);
+        world.remedy.order(order(Extent::AsConfigured)).await.unwrap();
+        world.until_over().await;
+        world.verify(&before).await;
+        assert_eq!(world.run(2).await.run.state, RunState::Kept, "a rehearsal earns no rest");
+        let third = world.remedy.order(order(Extent::AsConfigured)).await.unwrap();
+        world.until_over().await;
+        let run = world.run(third.0).await.run;
+        assert_eq!((run.state, run.hold), (RunState::Cancelled, Some(Hold::Cooldown)));
+    });
+}
+
+#[test]
+fn a_person_can_have_a_run_undone_at_any_point() {
+    for state in [RunState::Settling, RunState::Observing, RunState::Kept] {
+        helps(async |setup| {
+            let mut world = World::starved(setup).await;
+            let before = world.standings();
+            world.alert("Slow", Some("1")).await;
+            world.start(Crash::Never);
+            world.live(Duration::from_mins(10), |it| it.stands(state)).await;
+            world.remedy.roll_back(RunId(1)).await.unwrap();
+            world.until_over().await;
+            world.verify(&before).await;
+            let run = world.run(1).await.run;
+            assert_eq!(run.rollback_reason, Some(RollbackReason::Person), "{state}");
+        });
+    }
+    helps(async |setup| {
+        let mut world = among_the_steps(setup).await;
+        world.remedy.roll_back(RunId(1)).await.unwrap();
+        world.until_over().await;
+        assert_eq!(world.run(1).await.run.rollback_reason, Some(RollbackReason::Person));
+    });
+}
+
+#[test]
+fn i32_the_journal_tells_the_whole_story_and_cannot_be_changed() {
+    simulate(async {
+        let mut world = slow(Setup::new(0, Effect::Nothing)).await;
+        world.until_over().await;
+        let lines: Vec<String> = world
+            .run(1)
+            .await
+            .journal
+            .iter()
+            .map(|it| format!("{} {}", it.entry, it.text))
+            .collect();
+        for wanted in [
+            "stored Slow (alert)",
+            "state rehearsed",
+            "step step 0: began: broker 1 num.io.threads 1 → 2",
+            "the broker's answer: accepted",
+            "state settling",
+            "verdict median 0.",
+            "state rolling_back: neutral: verdict",
+            "step step 4: undone: 8 again, stored: no entry of its own",
+            "state rolled_back",
+        ] {
+            assert!(lines.iter().any(|it| it.contains(wanted)), "{wanted} in {lines:#?}");
+        }
+        for text in ["UPDATE journal SET text = ''", "DELETE FROM journal"] {
+            let refused = world.checks.query(|at| Ok(at.execute(text, []).is_err()));
+            assert!(refused, "{text}");
+        }
+    });
+}
+
+#[test]
+fn i25_a_clock_that_is_set_back_or_forward_leaves_nothing_half_done() {
+    for milliseconds in [-3_600_000, 3_600_000] {
+        for state in [RunState::Settling, RunState::Observing] {
+            simulate(async {
+                let mut world = World::starved(Setup::new(0, Effect::Nothing)).await;
+                let before = world.standings();
+                world.alert("Slow", Some("1")).await;
+                world.start(Crash::Never);
+                world.live(Duration::from_mins(10), |it| it.stands(state)).await;
+                world.clock.set_by(milliseconds);
+                let over = |it: &World| it.open_runs() == 0;
+                world.live(Duration::from_hours(3), over).await;
+                world.verify(&before).await;
+            });
+        }
+    }
+}
