@@ -5,6 +5,7 @@ mod found;
 mod holds;
 mod intake;
 mod operator;
+mod sweeps;
 
 use std::time::Duration;
 

@@ -1,0 +1,315 @@
+//! Every step fails, every answer is lost, the process ends at every await: each run ends kept or
+//! exactly undone, never half done (I20–I23).
+
+use std::time::Duration;
+
+use kafka_optimizer::model::RunState;
+
+use crate::world::{
+    Call, Crash, Effect, Ended, Fault, Kind, Life, PromFault, Setup, Standings, World, between,
+    draw, notification, seeds, simulate,
+};
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plan {
+    /// Broker 1 alone: I/O threads 1 → 2 → 4 → 8 → 16, network threads 8 → 16.
+    One,
+    /// Three brokers together: both pools 8 → 16.
+    Three,
+}
+
+const PLANS: [Plan; 2] = [Plan::One, Plan::Three];
+
+/// A world in which the plan's alert is stored, and how its brokers stand.
+async fn before(plan: Plan, (seed, effect): (u64, Effect)) -> (World, Standings) {
+    let setup = Setup::new(seed, effect);
+    let world = match plan {
+        Plan::One => World::starved(setup).await,
+        Plan::Three => World::healthy(setup).await,
+    };
+    let standings = world.standings();
+    match plan {
+        Plan::One => world.alert("Slow", Some("1")).await,
+        Plan::Three => world.alert("AllSlow", None).await,
+    }
+    (world, standings)
+}
+
+/// Lives to the end of every run, through one process after another. Returns how many of them
+/// crashed.
+async fn live_through(world: &mut World, crashes: &[Crash]) -> usize {
+    for (crashed, &crash) in crashes.iter().chain([&Crash::Never]).enumerate() {
+        world.start(crash);
+        match world.until_over().await {
+            Life::Reached => return crashed,
+            Life::Over(Ended::Crashed) => (),
+            life @ (Life::TimeUp | Life::Over(Ended::ByItself)) => {
+                panic!("{life:?} after {crashes:?}: {}", world.story().await)
+            }
+        }
+    }
+    unreachable!("the last process does not crash")
+}
+
+/// One call of a kind goes wrong, for each of them in turn.
+#[track_caller]
+fn each_call_fails(plan: Plan, effect: Effect, (kind, fault): (Kind, Fault)) {
+    let mut nth = 0;
+    loop {
+        let calls = simulate(async {
+            let (mut world, standings) = before(plan, (1, effect)).await;
+            world.kafka.fail(move |call| (call.kind == kind && call.nth == nth).then_some(fault));
+            live_through(&mut world, &[]).await;
+            world.verify(&standings).await;
+            world.kafka.calls(kind).len()
+        });
+        nth += 1;
+        if calls <= nth {
+            return;
+        }
+    }
+}
+
+const LATE: [u64; 4] = [3, 20, 50, 90];
+
+#[test]
+fn i21_i23_whichever_write_goes_wrong_the_run_ends_whole() {
+    for plan in PLANS {
+        for fault in [
+            Fault::Refuse,
+            Fault::LoseRequest,
+            Fault::LoseAnswer,
+            Fault::Break,
+            Fault::Unreachable,
+            Fault::NeverApplied,
+            Fault::Slow(Duration::from_secs(2)),
+        ] {
+            each_call_fails(plan, Effect::Nothing, (Kind::Write, fault));
+        }
+    }
+}
+
+#[test]
+fn i21_i23_whichever_write_waits_in_a_queue_the_run_ends_whole() {
+    for plan in PLANS {
+        for late in LATE {
+            let fault = Fault::Late(Duration::from_secs(late));
+            each_call_fails(plan, Effect::Nothing, (Kind::Write, fault));
+        }
+    }
+}
+
+#[test]
+fn i19_i23_whichever_validation_goes_wrong_the_run_ends_whole() {
+    for plan in PLANS {
+        for fault in [Fault::Refuse, Fault::LoseRequest, Fault::LoseAnswer, Fault::Break] {
+            each_call_fails(plan, Effect::Help, (Kind::Validate, fault));
+        }
+    }
+}
+
+#[test]
+fn i21_whichever_read_goes_wrong_the_run_ends_whole() {
+    for kind in [Kind::Describe, Kind::Topology, Kind::Minimums] {
+        for fault in [Fault::Refuse, Fault::LoseAnswer] {
+            each_call_fails(Plan::One, Effect::Nothing, (kind, fault));
+        }
+    }
+    each_call_fails(Plan::Three, Effect::Nothing, (Kind::Describe, Fault::LoseAnswer));
+}
+
+#[test]
+fn i21_a_lost_answer_is_read_back_and_the_change_is_kept() {
+    for plan in PLANS {
+        for fault in [Fault::LoseAnswer, Fault::Break, Fault::Late(Duration::from_secs(20))] {
+            simulate(async {
+                let (mut world, standings) = before(plan, (1, Effect::Help)).await;
+                world.kafka.fail(move |call| (call.kind == Kind::Write).then_some(fault));
+                live_through(&mut world, &[]).await;
+                world.verify(&standings).await;
+                assert!(world.stands(RunState::Kept), "{}", world.story().await);
+            });
+        }
+    }
+}
+
+/// Crashes after each line of the journal, in turn; `again` says when the next process ends.
+fn each_line_is_the_last(plan: Plan, effect: Effect, again: impl Fn(u64) -> Vec<Crash>) {
+    for line in 1.. {
+        let crashed = simulate(async {
+            let (mut world, standings) = before(plan, (2, effect)).await;
+            let mut crashes = vec![Crash::AfterLine(line)];
+            crashes.extend(again(line));
+            let ended = live_through(&mut world, &crashes).await;
+            world.verify(&standings).await;
+            assert_eq!(world.all_runs(), 1, "I4: {}", world.story().await);
+            ended
+        });
+        if crashed == 0 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn i22_a_crash_after_each_line_of_the_journal_leaves_nothing_half_done() {
+    for plan in PLANS {
+        for effect in [Effect::Help, Effect::Nothing] {
+            each_line_is_the_last(plan, effect, |_| Vec::new());
+        }
+    }
+}
+
+#[test]
+fn i22_a_crash_after_two_lines_in_a_row_leaves_nothing_half_done() {
+    for plan in PLANS {
+        each_line_is_the_last(plan, Effect::Nothing, |line| vec![Crash::AfterLine(line + 1)]);
+    }
+}
+
+/// How many moments a run has when nothing goes wrong: until it is in force, until it is judged, to
+/// its end.
+fn moments(plan: Plan, effect: Effect) -> [u64; 3] {
+    simulate(async {
+        let (mut world, _) = before(plan, (3, effect)).await;
+        world.start(Crash::Never);
+        let limit = Duration::from_mins(10);
+        world.live(limit, |it| it.stands(RunState::Settling)).await;
+        let in_force = world.moments.passed();
+        let judged = |it: &World| it.stands(RunState::RollingBack) || it.stands(RunState::Kept);
+        world.live(limit, judged).await;
+        let judged = world.moments.passed();
+        world.until_over().await;
+        [in_force, judged, world.moments.passed()]
+    })
+}
+
+fn each_moment_is_the_last(plan: Plan, effect: Effect) {
+    let [in_force, judged, end] = moments(plan, effect);
+    let undone_from = judged.saturating_sub(60);
+    // Watching changes nothing: every twenty-ninth moment of it stands for the others.
+    let watched = (in_force..undone_from).step_by(29);
+    for moment in (1..in_force).chain(watched).chain(undone_from..=end) {
+        simulate(async {
+            let (mut world, standings) = before(plan, (3, effect)).await;
+            live_through(&mut world, &[Crash::AtMoment(moment)]).await;
+            world.verify(&standings).await;
+            assert_eq!(world.all_runs(), 1, "I4: {}", world.story().await);
+        });
+    }
+}
+
+#[test]
+fn i22_a_crash_at_every_await_of_a_change_that_is_kept_leaves_nothing_half_done() {
+    for plan in PLANS {
+        each_moment_is_the_last(plan, Effect::Help);
+    }
+}
+
+#[test]
+fn i22_a_crash_at_every_await_of_a_change_that_is_undone_leaves_nothing_half_done() {
+    for plan in PLANS {
+        each_moment_is_the_last(plan, Effect::Nothing);
+    }
+}
+
+#[test]
+fn i4_an_alert_delivered_again_at_every_step_starts_nothing_more() {
+    for plan in PLANS {
+        for effect in [Effect::Help, Effect::Nothing] {
+            simulate(async {
+                let (mut world, standings) = before(plan, (4, effect)).await;
+                world.start(Crash::Never);
+                while world.open_runs() != 0 || world.all_runs() == 0 {
+                    world.pass(Duration::from_secs(1)).await;
+                    let again = match plan {
+                        Plan::One => crate::world::firing("Slow", Some("1")),
+                        Plan::Three => crate::world::firing("AllSlow", None),
+                    };
+                    world.remedy.take(notification(vec![again])).await.unwrap();
+                }
+                world.verify(&standings).await;
+                assert_eq!(world.all_runs(), 1, "{}", world.story().await);
+            });
+        }
+    }
+}
+
+#[test]
+fn i23_a_kept_change_that_a_person_wants_undone_twice_is_undone_once_and_exactly() {
+    for plan in PLANS {
+        simulate(async {
+            let (mut world, standings) = before(plan, (5, Effect::Help)).await;
+            live_through(&mut world, &[]).await;
+            assert!(world.stands(RunState::Kept));
+            let run = kafka_optimizer::model::RunId(1);
+            world.remedy.roll_back(run).await.unwrap();
+            world.remedy.roll_back(run).await.unwrap();
+            live_through(&mut world, &[Crash::AtMoment(40)]).await;
+            world.verify(&standings).await;
+            assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+            assert!(world.remedy.roll_back(run).await.is_err());
+        });
+    }
+}
+
+/// One call in twelve goes wrong.
+fn trouble(seed: u64, call: &Call) -> Option<Fault> {
+    let broker = call.broker.map_or(0, |it| u64::from(it.to_wire().unsigned_abs()) + 1);
+    let place = [7, call.kind as u64, broker, u64::try_from(call.nth_of_broker).unwrap()];
+    let drawn = draw(seed, &place);
+    if !drawn.is_multiple_of(12) {
+        return None;
+    }
+    let more = Duration::from_millis(between((1, 40_000), drawn / 12 / 8));
+    let fault = match drawn / 12 % 8 {
+        0 => Fault::Refuse,
+        1 => Fault::LoseRequest,
+        2 => Fault::Unreachable,
+        3 => Fault::Slow(more / 20),
+        4 => Fault::LoseAnswer,
+        5 => Fault::Break,
+        6 => Fault::NeverApplied,
+        _ => Fault::Late(more),
+    };
+    Some(fault)
+}
+
+async fn storm(seed: u64) {
+    let drawn = |part: u64| draw(seed, &[11, part]);
+    let plan = PLANS[usize::from(drawn(0) % 2 == 0)];
+    let effect =
+        [Effect::Help, Effect::Nothing, Effect::Harm][usize::try_from(drawn(1) % 3).unwrap()];
+    let (mut world, standings) = before(plan, (seed, effect)).await;
+    world.kafka.fail(move |call| trouble(seed, call));
+    world.prometheus.fail(move |query, now| {
+        let length = u64::try_from(query.len()).unwrap();
+        let place = [13, length, now.as_secs()];
+        match draw(seed, &place) % 60 {
+            0 => Some(PromFault::Unavailable),
+            1 => Some(PromFault::Empty),
+            2 => Some(PromFault::Slow(Duration::from_secs(2))),
+            _ => None,
+        }
+    });
+    let from = Duration::from_millis(between((0, 120_000), drawn(2)));
+    let to = from + Duration::from_millis(between((0, 120_000), drawn(3)));
+    world.kafka.freeze(1, (from, to));
+    let crash = |it: u64| match drawn(20 + it) % 3 {
+        0 => Crash::AfterLine(between((1, 30), drawn(30 + it))),
+        _ => Crash::AtMoment(between((1, 500), drawn(30 + it))),
+    };
+    let crashes: Vec<Crash> = (0..drawn(4) % 4).map(crash).collect();
+    live_through(&mut world, &crashes).await;
+    world.verify(&standings).await;
+}
+
+/// `SEED=n` replays one.
+#[test]
+fn whatever_goes_wrong_nothing_is_left_half_done() {
+    for seed in seeds(50) {
+        println!("seed {seed}");
+        simulate(storm(seed));
+    }
+}
