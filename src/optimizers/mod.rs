@@ -13,7 +13,7 @@ use crate::model::BrokerId;
 /// One change of one key of one broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedStep {
-    /// Steps of one wave are taken at the same time, each on another broker.
+    /// Steps of one wave are taken at the same time, each on another broker or key.
     pub wave: u32,
     /// The broker.
     pub broker: BrokerId,

@@ -59,8 +59,8 @@ pub struct BrokerFacts {
     pub cores: Option<u32>,
 }
 
-/// Plans for every broker in `facts`: first I/O threads, then network threads, one step after the
-/// other; brokers side by side.
+/// Plans for every broker in `facts`: pools and brokers side by side, the steps of one pool
+/// one after the other.
 ///
 /// # Errors
 ///
@@ -68,16 +68,13 @@ pub struct BrokerFacts {
 pub fn plan(facts: &[BrokerFacts], parameters: TuneBrokers) -> Result<Plan, Unplannable> {
     let mut plan = Plan::default();
     for broker in facts {
-        let mut wave = 0_u32;
         for key in WRITES {
-            for step in pool(broker, key, (parameters.level, &mut plan.remarks))? {
-                plan.steps.push(PlannedStep { wave, ..step });
-                wave = wave.saturating_add(1);
-            }
+            let steps = pool(broker, key, (parameters.level, &mut plan.remarks))?;
+            plan.steps.extend((0..).zip(steps).map(|(wave, step)| PlannedStep { wave, ..step }));
         }
         plan.remarks.extend(restart_only(broker, goal(parameters.level)));
     }
-    plan.steps.sort_by_key(|it| (it.wave, it.broker));
+    plan.steps.sort_by_key(|it| (it.wave, it.broker, it.key));
     if plan.steps.is_empty() {
         return Err(Unplannable(nothing_to_do(parameters.level, &plan.remarks)));
     }
@@ -258,10 +255,10 @@ mod tests {
             Level::Moderate,
             &[
                 "0 b1 num.io.threads 1(1)>2",
+                "0 b1 num.network.threads 8(-)>16",
                 "1 b1 num.io.threads 2(2)>4",
                 "2 b1 num.io.threads 4(4)>8",
                 "3 b1 num.io.threads 8(8)>16",
-                "4 b1 num.network.threads 8(-)>16",
             ],
         );
     }
@@ -273,9 +270,9 @@ mod tests {
             Level::Conservative,
             &[
                 "0 b1 num.io.threads 8(-)>12",
+                "0 b1 num.network.threads 8(-)>12",
                 "0 b2 num.io.threads 8(-)>12",
-                "1 b1 num.network.threads 8(-)>12",
-                "1 b2 num.network.threads 8(-)>12",
+                "0 b2 num.network.threads 8(-)>12",
             ],
         );
     }
@@ -285,7 +282,7 @@ mod tests {
         let plan = check(
             &[fresh(1)],
             Level::Aggressive,
-            &["0 b1 num.io.threads 8(-)>16", "1 b1 num.network.threads 8(-)>16"],
+            &["0 b1 num.io.threads 8(-)>16", "0 b1 num.network.threads 8(-)>16"],
         );
         assert!(plan.remarks.iter().any(|it| it.contains("stops at 16, not 32")), "{plan:?}");
     }

@@ -252,7 +252,7 @@ async fn wait_for_gate(at: &Context, (run, step): (RunId, &StepRow)) -> Result<(
     let started = at.clock.uptime();
     loop {
         let problem = match at.kafka.topology().await {
-            Ok(topology) => match guard::minimums(at, &topology, step.broker).await {
+            Ok(topology) => match guard::minimums(at, &topology, &[step.broker]).await {
                 Ok(minimums) => gate::blocked(&topology, &minimums, step.broker),
                 Err(held) => Some(held.note),
             },

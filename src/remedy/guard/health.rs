@@ -117,9 +117,11 @@ async fn too_broken(
 /// A change that may have to be taken back by shrinking network threads is not begun where the gate
 /// would not open for it (I15).
 async fn in_sync(at: &Context, run: &RunRow, topology: &Topology) -> Result<(), Held> {
-    let targets = topology.brokers.iter().map(|it| it.id);
-    for broker in targets.filter(|it| run.broker.is_none_or(|only| only == *it)) {
-        let minimums = super::minimums(at, topology, broker).await?;
+    let live = topology.brokers.iter().map(|it| it.id);
+    let targets: Vec<BrokerId> =
+        live.filter(|it| run.broker.is_none_or(|only| only == *it)).collect();
+    let minimums = super::minimums(at, topology, &targets).await?;
+    for broker in targets {
         if let Some(problem) = gate::blocked(topology, &minimums, broker) {
             return Err(Held::new(Hold::AvailabilityGate, problem));
         }

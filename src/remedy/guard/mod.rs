@@ -13,7 +13,7 @@ pub(super) use past::{COOLDOWN_MAX, QUARANTINE_AFTER};
 
 use std::collections::BTreeMap;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join_all;
 
 use super::{
     context::Context,
@@ -24,7 +24,7 @@ use crate::{
     kafka::{BrokerConfig, ConfigChange, KafkaError, Topology, WriteMode},
     model::{BrokerId, Hold, TopicName, Trigger},
     optimizers::{
-        Plan, PlannedStep,
+        Plan,
         tune_brokers::{self, BrokerFacts},
     },
     playbook::{Optimizer, Playbook, TuneBrokers},
@@ -47,7 +47,8 @@ pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
     past::allows(at, run, playbook).await?;
     health::snapshot(at)?;
     let questions = Questions::of(playbook, &at.values(run.broker))?;
-    try_join(confirmed(at, run, (playbook, &questions)), evidence::fresh(at, &questions)).await?;
+    confirmed(at, run, (playbook, &questions)).await?;
+    evidence::fresh(at, &questions).await?;
     let topology = at.kafka.topology().await?;
     health::cluster(at, run, &topology).await?;
     let configs = read_targets(at, run, &topology).await?;
@@ -110,14 +111,10 @@ fn plan(
     tune_brokers::plan(&facts, parameters).map_err(|it| Held::new(Hold::Unplannable, it.0))
 }
 
-/// Sends the first step of each target broker with `validate_only`; the broker runs its real
-/// checks.
+/// Sends the first step of each pool with `validate_only`; the broker runs its real checks.
 async fn rehearse(at: &Context, plan: &Plan) -> Result<(), Held> {
-    let mut first = BTreeMap::<BrokerId, &PlannedStep>::new();
-    for step in &plan.steps {
-        first.entry(step.broker).or_insert(step);
-    }
-    let sent = first.into_values().map(|step| async move {
+    let first = plan.steps.iter().filter(|it| it.wave == 0);
+    let sent = first.map(|step| async move {
         let change = ConfigChange { key: step.key.to_owned(), value: Some(step.to.to_string()) };
         at.kafka.alter_broker_config(step.broker, &[change], WriteMode::ValidateOnly).await
     });
@@ -149,14 +146,17 @@ fn rows(at: &Context, plan: &Plan) -> Vec<StepRow> {
         .collect()
 }
 
-/// `min.insync.replicas` of every topic with a replica on `broker`, read now.
+/// `min.insync.replicas` of every topic with a replica on one of `brokers`, read now.
 pub(super) async fn minimums(
     at: &Context,
     topology: &Topology,
-    broker: BrokerId,
+    brokers: &[BrokerId],
 ) -> Result<BTreeMap<TopicName, u32>, Held> {
     let on_it = topology.topics.iter().filter(|topic| {
-        topic.partitions.iter().any(|partition| partition.replicas.contains(&broker))
+        topic
+            .partitions
+            .iter()
+            .any(|partition| partition.replicas.iter().any(|it| brokers.contains(it)))
     });
     let names: Vec<TopicName> = on_it.map(|it| it.name.clone()).collect();
     Ok(at.kafka.min_insync_replicas(&names).await?.into_iter().collect())

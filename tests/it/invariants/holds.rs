@@ -355,7 +355,7 @@ fn i1_rehearsing_asks_the_brokers_and_changes_nothing() {
         assert_eq!(run.run.state, RunState::Rehearsed);
         assert!(run.run.times.ended.is_some() && run.run.times.written.is_none());
         assert_eq!(run.steps.len(), 5, "the plan is stored");
-        assert_eq!(world.kafka.calls(Kind::Validate).len(), 1, "the first step, by its broker");
+        assert_eq!(world.kafka.calls(Kind::Validate).len(), 2, "the first step of each pool");
     });
 }
 
