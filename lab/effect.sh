@@ -13,6 +13,12 @@ trap 'exit 130' INT TERM
 
 ended() { RUN_JSON=$(run_json "$1") && [[ $(run_field "$RUN_JSON" .state) =~ ^(kept|rolled_back|stuck|cancelled)$ ]]; }
 run_exists() { RUN=$(run_for cluster "$1") && [ -n "$RUN" ]; }
+effective() { RUN_JSON=$(run_json "$1") && [ -n "$(run_time "$RUN_JSON" effective)" ]; }
+# order PATH: what a person would ask of the optimizer.
+order() {
+  curl -sf -m 10 -o /dev/null -X POST -H 'content-type: application/json' -d '{}' \
+    -H "authorization: Bearer $(cat "$STACK/secrets/webhook-token")" "$OPTIMIZER/api/v1/$1"
+}
 alert_gone() { [ -z "$(prom 'ALERTS{alertname="LabTuneAllBrokers"}')" ]; }
 
 (cd "$ROOT" && cargo build --quiet)
@@ -28,6 +34,8 @@ for ((round = 1; round <= ROUNDS; round++)); do
   since=$(date +%s)
   kafka_tool 1 kafka-topics.sh --create --topic "$TOPIC" --partitions 1 --replication-factor 3 >/dev/null
   wait_until 120 "a run for the cluster" run_exists "$since"
+  wait_until 120 "run $RUN to be in force" effective "$RUN"
+  order "runs/$RUN/rollback" || die "run $RUN cannot be taken back"
   wait_until 300 "the end of run $RUN" ended "$RUN"
   effective=$(run_time "$RUN_JSON" effective)
   [ -n "$effective" ] || die "run $RUN changed nothing: $(run_field "$RUN_JSON" .state)"
@@ -37,5 +45,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
   [ "$(run_field "$RUN_JSON" .state)" = rolled_back ] || die "run $RUN was not taken back: the next one has nothing to do"
   kafka_tool 1 kafka-topics.sh --delete --topic "$TOPIC" >/dev/null
   wait_until 60 "the end of the alert" alert_gone
+  # Ten rollbacks in a row would quarantine the target, and each doubles its rest.
+  order quarantine/release || die "the target cannot be released"
 done
 sort -n "$STACK/effects" | awk '{v[NR] = $1} END {printf "from stored webhook to in force on three brokers: median %.3f s of %d, %.3f to %.3f\n", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2, NR, v[1], v[NR]}'
