@@ -216,7 +216,7 @@ async fn recover(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
         match step.state {
             StepState::Applied => (),
             StepState::Began => {
-                let applied = settled(at, step).await == Some(Standing::After);
+                let applied = came_into_force(at, step).await;
                 if applied {
                     let text = "found in force after a restart".to_owned();
                     execute::record(at, (run.id, step), StepState::Applied, text).await?;
@@ -238,11 +238,11 @@ async fn recover(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
     back(at, run, (RollbackReason::Interrupted, None), text).await
 }
 
-/// Where a step that had begun stands, once the broker has had time to apply what it may have
-/// accepted.
-async fn settled(at: &Context, step: &StepRow) -> Option<Standing> {
+/// Whether a step that had begun is in force, once the broker has had time to apply what it may
+/// have accepted.
+async fn came_into_force(at: &Context, step: &StepRow) -> bool {
     let end = execute::read_back(at, step, Duration::from_secs(10), Standing::After).await;
-    (end == StepEnd::Done).then_some(Standing::After)
+    end == StepEnd::Done
 }
 
 async fn watch_on(

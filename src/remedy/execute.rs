@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-use super::{context::Context, held::chain};
+use super::context::Context;
 use crate::{
     kafka::{BrokerConfig, ConfigChange, ConfigEntry, KafkaError, WriteMode},
     model::{RunId, Uptime},
     store::{StepChange, StepRow, StepState, StoreError},
+    telemetry::chain,
 };
 
 /// How long a broker may take to apply what it accepted. Seen: 4–143 ms idle, 2.3 s at load 10.

@@ -1,6 +1,6 @@
 //! "Not now", with its reason.
 
-use crate::{kafka::KafkaError, model::Hold, prometheus::PrometheusError};
+use crate::{kafka::KafkaError, model::Hold, prometheus::PrometheusError, telemetry::chain};
 
 /// Why a run does not start now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,18 +42,6 @@ impl From<bool> for Fine {
     fn from(fine: bool) -> Self {
         if fine { Self::Yes } else { Self::No }
     }
-}
-
-/// `outer: middle: innermost`.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 impl From<KafkaError> for Held {

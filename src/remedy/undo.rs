@@ -11,13 +11,13 @@ use super::{
     context::Context,
     execute::{self, Standing, StepEnd},
     guard::{self, gate},
-    held::chain,
 };
 use crate::{
     kafka::{ConfigChange, KafkaError, WriteMode},
     model::{BrokerId, RunId},
     optimizers::tune_brokers::NETWORK_THREADS,
     store::{StepRow, StepState, StoreError},
+    telemetry::chain,
 };
 
 /// Tries of one undo that a broker may answer with a no. Between them the pause doubles from one

@@ -9,13 +9,13 @@ use tracing::error;
 use super::{
     context::Context,
     drive::{self, Driven},
-    held::chain,
     schedule::{self, Told},
     view,
 };
 use crate::{
     model::{Hold, RunEvent, RunId, RunState, Uptime},
     store::{Change, RunRow, StoreError},
+    telemetry::chain,
 };
 
 /// How often a held run is looked at again, and the store after it could not be written.

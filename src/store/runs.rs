@@ -60,7 +60,7 @@ pub struct StepChange {
 impl Store {
     /// Stores a run and what it answers, unless that is answered already. A waiting or active run
     /// with the same effect on the same target takes the claim instead (I5); then that run is
-    /// returned with `false`.
+    /// returned as merged.
     ///
     /// # Errors
     ///

@@ -29,6 +29,7 @@ use crate::{
     },
     playbook::{Optimizer, Playbook, TuneBrokers},
     store::{Measured, RunRow, StepRow, StepState},
+    telemetry::chain,
 };
 
 /// A run that may start: its plan, rehearsed, and its baseline.
@@ -121,7 +122,7 @@ async fn rehearse(at: &Context, plan: &Plan) -> Result<(), Held> {
     match try_join_all(sent).await {
         Ok(_) => Ok(()),
         Err(error @ KafkaError::Refused { .. }) => {
-            Err(Held::new(Hold::RehearsalRefused, super::held::chain(&error)))
+            Err(Held::new(Hold::RehearsalRefused, chain(&error)))
         }
         // Nobody has said no.
         Err(error) => Err(error.into()),

@@ -9,6 +9,7 @@ use crate::{
     model::{Hold, Wall},
     playbook::Playbook,
     store::{Past, RunRow, StoreError},
+    telemetry::chain,
 };
 
 /// Rollbacks in a row that quarantine a target (I26).
@@ -79,5 +80,5 @@ pub(super) async fn nobody_else_wrote(at: &Context, configs: &[BrokerConfig]) ->
 /// Without its past a run may not start.
 #[expect(clippy::needless_pass_by_value, reason = "it is a `map_err` argument")]
 fn unread(error: StoreError) -> Held {
-    Held::new(Hold::EvidenceMissing, super::super::held::chain(&error))
+    Held::new(Hold::EvidenceMissing, chain(&error))
 }
