@@ -4,19 +4,25 @@
 //! value that means "unknown", and a section past its life is left out by whoever makes the
 //! snapshot.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use tokio::sync::watch;
 
 pub use crate::{
     docker::ContainerUse,
     kafka::{
-        Broker, BrokerConfig, ConfigEntry, ConfigSource, GroupState, LogDir, Partition, Quorum,
-        Topic, TopicLogSize, Topology,
+        Broker, BrokerConfig, ConfigEntry, ConfigSource, LogDir, Partition, Quorum, QuorumReplica,
+        QuorumRole, Topic, TopicLogSize, Topology,
     },
 };
 
-use crate::model::{BrokerId, ClusterName, GroupName, Reading, TopicName, TopicPartition, Wall};
+use crate::model::{
+    BrokerId, ClusterName, Export, GroupName, GroupState, GroupType, LagTime, Reading, TopicName,
+    TopicPartition, Wall,
+};
 
 /// The latest snapshot of one cluster; `None` until the first round has ended.
 pub type Latest = watch::Receiver<Option<Arc<Snapshot>>>;
@@ -75,6 +81,10 @@ pub struct Snapshot {
     pub membership: Membership,
     /// When each broker last answered its configuration request.
     pub reporting: BTreeMap<BrokerId, Wall>,
+    /// How often partitions changed their leader, since this process began.
+    pub leader_changes: LeaderChanges,
+    /// What of all this is put on the page.
+    pub export: Export,
 }
 
 impl Snapshot {
@@ -95,6 +105,8 @@ impl Snapshot {
             containers: None,
             membership: Membership::default(),
             reporting: BTreeMap::new(),
+            leader_changes: LeaderChanges::new(),
+            export: Export::DEFAULT,
         }
     }
 }
@@ -125,10 +137,13 @@ impl Ends {
 }
 
 /// The ends of all logs: topic to partitions, in the order of the topology's partitions.
-pub type Offsets = BTreeMap<TopicName, Vec<(i32, Ends)>>;
+pub type Offsets = HashMap<TopicName, Vec<(i32, Ends)>>;
+
+/// Changes of leaders: topic to partitions, in the order of the topology's partitions.
+pub type LeaderChanges = HashMap<TopicName, Arc<Vec<u64>>>;
 
 /// A consumer group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// Its id.
     pub name: GroupName,
@@ -136,18 +151,25 @@ pub struct Group {
     pub coordinator: BrokerId,
     /// `consumer`, `connect`, …; empty for a group that only commits.
     pub protocol_type: String,
-    /// `classic`, `consumer`, `share`, …; empty where the broker is too old to say.
-    pub group_type: String,
+    /// Which protocol it follows.
+    pub group_type: GroupType,
     /// Its state.
     pub state: GroupState,
     /// How many members it has.
     pub members: Reading<u32>,
+    /// Partitions that no member holds, of each topic that members subscribe to. Empty while they
+    /// are being handed out, and where the protocol hands out something else.
+    pub unassigned: Vec<(TopicName, u64)>,
+    /// Rebalances seen since this process began.
+    pub rebalances: u64,
+    /// When a commit was last seen to move on; `None` when none was since this process began.
+    pub progressed: Option<Wall>,
     /// What it has committed, by topic. Topics and partitions that are gone are left out.
     pub topics: Vec<GroupTopic>,
 }
 
 /// What a group has committed in one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GroupTopic {
     /// The topic.
     pub topic: TopicName,
@@ -157,6 +179,12 @@ pub struct GroupTopic {
     pub committed_sum: Reading<i64>,
     /// Sum of the lags; unknown when a part is.
     pub lag_sum: Reading<u64>,
+    /// The longest of the lags in time; unknown when one is.
+    pub time_max: Reading<LagTime>,
+    /// Partitions of the topic that the group never committed.
+    pub uncommitted: Reading<u64>,
+    /// What retention took or is about to take; unknown when a part is.
+    pub retention: Reading<Retention>,
 }
 
 /// What a group has committed in one partition.
@@ -168,4 +196,41 @@ pub struct GroupPartition {
     pub committed: Reading<i64>,
     /// Records between the commit and the log end; 0 when the commit lies ahead of the end.
     pub lag: Reading<u64>,
+    /// The age of the oldest record that the group has yet to read.
+    pub time: Reading<LagTime>,
+}
+
+/// How close retention is to what a group has yet to read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retention {
+    /// Records between the commit and the log start: they are gone, unread.
+    pub lost: u64,
+    /// Where the commit stands between the log start (0) and the log end (1). 1 for a group that
+    /// has nothing left to read.
+    pub headroom: f64,
+}
+
+impl Retention {
+    /// Of one partition.
+    pub fn of(committed: i64, first: i64, last: i64) -> Self {
+        let length = |from: i64, to: i64| u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+        let left = length(committed.max(first), last);
+        let headroom = if left == 0 { 1.0 } else { 1.0 - share(left, length(first, last)) };
+        Self { lost: length(committed, first.min(last)), headroom }
+    }
+
+    /// Of two partitions together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            lost: self.lost.saturating_add(other.lost),
+            headroom: self.headroom.min(other.headroom),
+        }
+    }
+}
+
+/// `part` of `whole`, to a millionth: exact for logs of any length.
+fn share(part: u64, whole: u64) -> f64 {
+    let millionths = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
+    f64::from(u32::try_from(millionths).unwrap_or(1_000_000)) / 1e6
 }

@@ -1,14 +1,15 @@
 //! Lag, from committed offsets and log ends. Pure.
 //!
 //! Invariant: what is not known is [`Reading::Unknown`], never 0; a sum with a hole in it is not a
-//! sum.
+//! sum, and neither is a worst of all.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::history::{History, TopicHistory};
 use crate::{
-    kafka::CommittedOffset,
-    model::{Reading, TopicName},
-    snapshot::{GroupPartition, GroupTopic, Offsets},
+    kafka::TopicOffsets,
+    model::{LagTime, Reading, TopicName, Uptime},
+    snapshot::{Ends, GroupPartition, GroupTopic, Offsets, Retention},
 };
 
 /// What is worth a count.
@@ -20,31 +21,132 @@ pub(super) struct LagCount {
     pub(super) unknown: u64,
 }
 
+/// What lag is measured against.
+#[derive(Clone, Copy)]
+pub(super) struct Logs<'a> {
+    pub(super) ends: &'a Offsets,
+    /// Topics whose metadata could not be read.
+    pub(super) unreadable: &'a HashSet<TopicName>,
+    /// `None` when lag is not followed in time.
+    pub(super) history: Option<&'a History>,
+    pub(super) now: Uptime,
+}
+
+/// One topic's part of [`Logs`].
+struct Log<'a> {
+    /// `None` for a topic that could not be read.
+    ends: Option<&'a [(i32, Ends)]>,
+    history: Option<TopicHistory<'a>>,
+    now: Uptime,
+}
+
 /// What a group has committed, by topic. Partitions that the topology no longer has are left out;
 /// those of a topic whose metadata could not be read stay, with an unknown lag.
 pub(super) fn by_topic(
-    commits: Vec<CommittedOffset>,
-    ends: &Offsets,
-    unreadable: &HashSet<TopicName>,
+    commits: Vec<TopicOffsets>,
+    logs: Logs<'_>,
     count: &mut LagCount,
 ) -> Vec<GroupTopic> {
-    let mut topics: BTreeMap<TopicName, Vec<GroupPartition>> = BTreeMap::new();
-    for CommittedOffset { at, offset } in commits {
-        // Kafka says -1 for a partition that the group never committed.
-        if offset.is_ok_and(|it| it < 0) {
-            continue;
-        }
-        let last = match end_of(ends, &at.topic, at.partition) {
-            Some(last) => last,
-            None if unreadable.contains(&at.topic) => Reading::Unknown,
+    let mut topics = Vec::with_capacity(commits.len());
+    for TopicOffsets { topic, partitions } in commits {
+        let (topic, ends) = match logs.ends.get_key_value(&topic) {
+            // The name as the topology has it: thousands of groups then share one text.
+            Some((known, ends)) => (known.clone(), Some(ends.as_slice())),
+            None if logs.unreadable.contains(&topic) => (topic, None),
             None => continue,
         };
-        let committed = offset.ok().into();
-        let lag = between(committed, last, count);
-        let partition = GroupPartition { partition: at.partition, committed, lag };
-        topics.entry(at.topic).or_default().push(partition);
+        let history = logs.history.and_then(|it| it.of(&topic));
+        let log = Log { ends, history, now: logs.now };
+        let read = partitions.into_iter().filter_map(|(partition, offset)| {
+            // Kafka says -1 for a partition that the group never committed.
+            let unknown = offset.is_err();
+            let committed = offset.ok().filter(|it| 0 <= *it);
+            (unknown || committed.is_some())
+                .then(|| log.partition(partition, committed.into(), count))?
+        });
+        let mut read: Vec<GroupPartition> = read.collect();
+        read.sort_unstable_by_key(|it| it.partition);
+        if !read.is_empty() {
+            topics.push(log.topic(topic, read));
+        }
     }
-    topics.into_iter().map(|(topic, partitions)| of_topic(topic, partitions)).collect()
+    topics.sort_unstable_by(|a, b| a.topic.cmp(&b.topic));
+    topics
+}
+
+impl Log<'_> {
+    /// `None` for a partition that the topology does not have.
+    fn partition(
+        &self,
+        partition: i32,
+        committed: Reading<i64>,
+        count: &mut LagCount,
+    ) -> Option<GroupPartition> {
+        let ends = match self.ends {
+            Some(ends) => find(ends, partition)?,
+            None => Ends::UNKNOWN,
+        };
+        let lag = between(committed, ends.last, count);
+        let time = self.time(partition, committed, ends, lag);
+        Some(GroupPartition { partition, committed, lag, time })
+    }
+
+    /// The age of the oldest record that can still be read.
+    fn time(
+        &self,
+        partition: i32,
+        committed: Reading<i64>,
+        ends: Ends,
+        lag: Reading<u64>,
+    ) -> Reading<LagTime> {
+        let history = match (self.history, lag) {
+            (Some(_), Reading::Known(0)) => return Reading::Known(LagTime::NONE),
+            (Some(history), Reading::Known(_)) => history,
+            (None, _) | (_, Reading::Unknown) => return Reading::Unknown,
+        };
+        let from = committed.known().map(|it| it.max(ends.first.known().unwrap_or(it)));
+        from.and_then(|it| history.age(partition, it, self.now)).into()
+    }
+
+    fn topic(&self, topic: TopicName, partitions: Vec<GroupPartition>) -> GroupTopic {
+        let never = |ends: &[(i32, Ends)]| ends.len().saturating_sub(partitions.len());
+        let worst = |worst: LagTime, it: LagTime| worst.max(it);
+        GroupTopic {
+            topic,
+            committed_sum: folded(partitions.iter().map(|it| it.committed), i64::saturating_add),
+            lag_sum: folded(partitions.iter().map(|it| it.lag), u64::saturating_add),
+            time_max: folded(partitions.iter().map(|it| it.time), worst),
+            uncommitted: self.ends.map(|it| u64::try_from(never(it)).unwrap_or(u64::MAX)).into(),
+            retention: self.retention(&partitions),
+            partitions,
+        }
+    }
+
+    fn retention(&self, partitions: &[GroupPartition]) -> Reading<Retention> {
+        let of = |it: &GroupPartition| {
+            let ends = self.ends.and_then(|ends| find(ends, it.partition));
+            let ends = ends.unwrap_or(Ends::UNKNOWN);
+            match (it.committed, ends.first, ends.last) {
+                (Reading::Known(committed), Reading::Known(first), Reading::Known(last)) => {
+                    Reading::Known(Retention::of(committed, first, last))
+                }
+                _ => Reading::Unknown,
+            }
+        };
+        folded(partitions.iter().map(of), Retention::and)
+    }
+}
+
+/// Partitions by topic that `commits` hold, for the history to follow.
+pub(super) fn read_partitions<'a>(
+    commits: impl Iterator<Item = &'a TopicOffsets>,
+) -> BTreeMap<&'a TopicName, HashSet<i32>> {
+    let mut read: HashMap<&TopicName, HashSet<i32>> = HashMap::new();
+    for TopicOffsets { topic, partitions } in commits {
+        let known = partitions.iter().filter(|(_, offset)| offset.is_ok_and(|it| 0 <= it));
+        read.entry(topic).or_default().extend(known.map(|(partition, _)| *partition));
+    }
+    read.into_iter().collect()
 }
 
 /// Commits are read after ends, so a live group may be ahead of the end we saw; so is a group whose
@@ -60,60 +162,72 @@ fn between(committed: Reading<i64>, last: Reading<i64>, count: &mut LagCount) ->
     Reading::Known(u64::try_from(last.saturating_sub(committed)).unwrap_or(0))
 }
 
-fn of_topic(topic: TopicName, mut partitions: Vec<GroupPartition>) -> GroupTopic {
-    partitions.sort_by_key(|it| it.partition);
-    let committed_sum = sum(partitions.iter().map(|it| it.committed), i64::saturating_add);
-    let lag_sum = sum(partitions.iter().map(|it| it.lag), u64::saturating_add);
-    GroupTopic { topic, partitions, committed_sum, lag_sum }
-}
-
-fn sum<T: Default>(parts: impl Iterator<Item = Reading<T>>, add: impl Fn(T, T) -> T) -> Reading<T> {
-    let mut total = T::default();
+/// All parts in one, unless one is unknown, or there is none.
+fn folded<T>(mut parts: impl Iterator<Item = Reading<T>>, with: impl Fn(T, T) -> T) -> Reading<T> {
+    let Some(Reading::Known(mut whole)) = parts.next() else { return Reading::Unknown };
     for part in parts {
         match part {
-            Reading::Known(part) => total = add(total, part),
+            Reading::Known(part) => whole = with(whole, part),
             Reading::Unknown => return Reading::Unknown,
         }
     }
-    Reading::Known(total)
+    Reading::Known(whole)
 }
 
-/// The log end, if the topology has the partition.
-fn end_of(ends: &Offsets, topic: &TopicName, partition: i32) -> Option<Reading<i64>> {
-    let partitions = ends.get(topic)?;
-    let at = partitions.binary_search_by_key(&partition, |(index, _)| *index).ok()?;
-    partitions.get(at).map(|(_, ends)| ends.last)
+/// The ends of a partition, if the topology has it.
+fn find(ends: &[(i32, Ends)], partition: i32) -> Option<Ends> {
+    // Partitions are numbered from 0, so each is nearly always at its own place.
+    let at = usize::try_from(partition).ok()?;
+    if let Some((index, found)) = ends.get(at)
+        && *index == partition
+    {
+        return Some(*found);
+    }
+    let at = ends.binary_search_by_key(&partition, |(index, _)| *index).ok()?;
+    ends.get(at).map(|(_, ends)| *ends)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{kafka::PartitionFault, model::TopicPartition, snapshot::Ends};
+    use crate::{kafka::PartitionFault, model::LagMethod};
+
+    const NONE: Reading<i64> = Reading::Unknown;
 
     /// Ends of partitions 0, 1, … of topic `t`.
-    fn ends(lasts: &[Option<i64>]) -> Offsets {
+    fn ends(firsts: &[Reading<i64>], lasts: &[Option<i64>]) -> Offsets {
+        let first = |at: usize| firsts.get(at).copied().unwrap_or(NONE);
         let partitions = (0..)
             .zip(lasts)
-            .map(|(index, last)| (index, Ends { first: Reading::Unknown, last: (*last).into() }));
+            .enumerate()
+            .map(|(at, (index, last))| (index, Ends { first: first(at), last: (*last).into() }));
         [(TopicName::new("t"), partitions.collect())].into()
     }
 
-    fn commit(topic: &str, partition: i32, offset: Result<i64, PartitionFault>) -> CommittedOffset {
-        CommittedOffset { at: TopicPartition { topic: TopicName::new(topic), partition }, offset }
+    fn commits(topic: &str, of: &[(i32, Result<i64, PartitionFault>)]) -> TopicOffsets {
+        TopicOffsets { topic: TopicName::new(topic), partitions: of.to_vec() }
+    }
+
+    fn read(commits: Vec<TopicOffsets>, ends: &Offsets, count: &mut LagCount) -> Vec<GroupTopic> {
+        let unreadable = HashSet::from([TopicName::new("dark")]);
+        let now = Uptime::default();
+        by_topic(commits, Logs { ends, unreadable: &unreadable, history: None, now }, count)
     }
 
     /// Lags and their sum of topic `t`, or of what the commits hold instead.
     #[track_caller]
     fn check(
         lasts: &[Option<i64>],
-        commits: &[(i32, i64)],
+        offsets: &[(i32, i64)],
         want: &[Option<u64>],
         want_sum: Option<u64>,
         want_count: (u64, u64),
     ) {
-        let commits = commits.iter().map(|(at, offset)| commit("t", *at, Ok(*offset))).collect();
+        let offsets: Vec<_> = offsets.iter().map(|(at, offset)| (*at, Ok(*offset))).collect();
         let mut count = LagCount::default();
-        let topics = by_topic(commits, &ends(lasts), &HashSet::new(), &mut count);
+        let topics = read(vec![commits("t", &offsets)], &ends(&[], lasts), &mut count);
         let topic = topics.first().expect("a topic");
         let lags: Vec<Option<u64>> = topic.partitions.iter().map(|it| it.lag.known()).collect();
         assert_eq!(lags, want);
@@ -143,23 +257,69 @@ mod tests {
 
     #[test]
     fn a_commit_that_could_not_be_read_spoils_both_sums() {
-        let commits = vec![commit("t", 0, Err(PartitionFault::Other)), commit("t", 1, Ok(3))];
+        let offsets = commits("t", &[(0, Err(PartitionFault::Other)), (1, Ok(3))]);
         let mut count = LagCount::default();
-        let topics = by_topic(commits, &ends(&[Some(5), Some(5)]), &HashSet::new(), &mut count);
+        let topics = read(vec![offsets], &ends(&[], &[Some(5), Some(5)]), &mut count);
         assert_eq!(topics[0].committed_sum, Reading::Unknown);
         assert_eq!(topics[0].lag_sum, Reading::Unknown);
     }
 
     #[test]
     fn a_topic_that_is_gone_is_left_out_and_an_unreadable_one_is_unknown() {
-        let commits =
-            vec![commit("gone", 0, Ok(3)), commit("dark", 0, Ok(3)), commit("t", 9, Ok(1))];
-        let dark = HashSet::from([TopicName::new("dark")]);
+        let all = ["gone", "dark", "t"].map(|it| commits(it, &[(9, Ok(3))]));
         let mut count = LagCount::default();
-        let topics = by_topic(commits, &ends(&[Some(5)]), &dark, &mut count);
+        let topics = read(all.to_vec(), &ends(&[], &[Some(5)]), &mut count);
         assert_eq!(topics.len(), 1);
         assert_eq!(topics[0].topic.as_str(), "dark");
         assert_eq!(topics[0].partitions[0].lag, Reading::Unknown);
         assert_eq!(topics[0].committed_sum, Reading::Known(3));
+        assert_eq!(topics[0].uncommitted, Reading::Unknown);
+    }
+
+    #[test]
+    fn records_that_retention_took_are_lost_and_the_rest_has_a_headroom() {
+        let known = [Reading::Known(10), Reading::Known(0)];
+        let ends = ends(&known, &[Some(20), Some(100)]);
+        let topics =
+            read(vec![commits("t", &[(0, Ok(3)), (1, Ok(75))])], &ends, &mut LagCount::default());
+        let retention = topics[0].retention.known().unwrap();
+        assert_eq!((topics[0].lag_sum, retention.lost), (Reading::Known(17 + 25), 7));
+        assert!(retention.headroom.abs() < f64::EPSILON, "{retention:?}");
+        let topics = read(vec![commits("t", &[(1, Ok(75))])], &ends, &mut LagCount::default());
+        let retention = topics[0].retention.known().unwrap();
+        assert!((retention.headroom - 0.75).abs() < f64::EPSILON, "{retention:?}");
+        assert_eq!(topics[0].uncommitted, Reading::Known(1));
+    }
+
+    #[test]
+    fn without_the_start_of_one_log_nothing_is_said_of_retention() {
+        let ends = ends(&[Reading::Known(0)], &[Some(20), Some(20)]);
+        let all = vec![commits("t", &[(0, Ok(3)), (1, Ok(3))])];
+        let topics = read(all, &ends, &mut LagCount::default());
+        assert_eq!(topics[0].retention, Reading::Unknown);
+    }
+
+    #[test]
+    fn lag_in_time_is_that_of_the_oldest_record_that_can_be_read() {
+        let name = TopicName::new("t");
+        let at = |seconds| Uptime(Duration::from_secs(seconds));
+        let mut history = History::default();
+        history.follow(&name, 1, [0, 1].into_iter(), at(0));
+        for (second, end) in [(0, 0), (100, 100)] {
+            history.observe(&name, &[(0, end, at(second)), (1, end, at(second))]);
+        }
+        let age = |first: Reading<i64>, offsets: &[(i32, i64)]| {
+            let offsets: Vec<_> = offsets.iter().map(|(at, it)| (*at, Ok(*it))).collect();
+            let (ends, unreadable) = (ends(&[first], &[Some(100), Some(100)]), HashSet::new());
+            let (history, now) = (Some(&history), at(100));
+            let logs = Logs { ends: &ends, unreadable: &unreadable, history, now };
+            let topics = by_topic(vec![commits("t", &offsets)], logs, &mut LagCount::default());
+            topics[0].time_max.known().map(|it| (it.age.as_secs(), it.method))
+        };
+        let interpolated = |seconds| Some((seconds, LagMethod::Interpolated));
+        assert_eq!(age(NONE, &[(0, 40)]), interpolated(59));
+        assert_eq!(age(Reading::Known(90), &[(0, 40)]), interpolated(9));
+        assert_eq!(age(NONE, &[(0, 40), (1, 100)]), interpolated(59));
+        assert_eq!(age(NONE, &[(0, 100)]), interpolated(0));
     }
 }

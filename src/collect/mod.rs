@@ -10,22 +10,19 @@
 pub mod configs;
 mod containers;
 mod groups;
+mod history;
 mod kept;
 mod lag;
+mod leaders;
 mod log_dirs;
 mod min_insync;
 mod offsets;
 mod pool;
+mod progress;
 mod tally;
 mod topology;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt,
-    future::pending,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, future::pending, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -38,12 +35,12 @@ use tally::Tallies;
 
 use crate::{
     clock::SharedClock,
-    config::ClusterConfig,
+    config::{ClusterConfig, NameFilter},
     docker::SharedDocker,
     kafka::{RequestFault, SharedKafka},
-    model::{BrokerId, ClusterName, TopicName, TopicPartition, Wall},
+    model::{BrokerId, ClusterName, Export, GroupState, LagSeconds, TopicPartition, Wall},
     snapshot::{BrokerConfig, Group, Latest, LogDir, Offsets, Quorum, Snapshot, Topology},
-    telemetry::{CollectorName, Requests, Telemetry, UnknownReason, chain},
+    telemetry::{CollectorName, Requests, RoundDone, Telemetry, UnknownReason, chain},
 };
 
 /// Log directories, first offsets and topic configuration change slowly: every fourth round.
@@ -55,6 +52,7 @@ pub struct Collector {
     interval: Duration,
     /// How long a round waits for its answers.
     patience: Duration,
+    selection: Selection,
     kafka: SharedKafka,
     clock: SharedClock,
     telemetry: Arc<Telemetry>,
@@ -74,6 +72,14 @@ impl fmt::Debug for Collector {
     }
 }
 
+/// What of the cluster is collected and shown.
+struct Selection {
+    topics: NameFilter,
+    groups: NameFilter,
+    group_states: Vec<GroupState>,
+    export: Export,
+}
+
 /// What outlives a round.
 #[derive(Default)]
 struct Known {
@@ -91,6 +97,9 @@ struct Known {
     log_dirs: PerBroker<Vec<LogDir>>,
     configs: PerBroker<BrokerConfig>,
     reporting: BTreeMap<BrokerId, Wall>,
+    leaders: leaders::Leaders,
+    history: history::History,
+    progress: progress::Progress,
     /// In which round a slow question was last answered.
     answered: BTreeMap<Question, u64>,
 }
@@ -125,6 +134,12 @@ impl Collector {
             cluster: config.name.clone(),
             interval,
             patience: patience(config),
+            selection: Selection {
+                topics: config.topics.clone(),
+                groups: config.groups.clone(),
+                group_states: config.group_states.clone(),
+                export: config.export,
+            },
             pool: Pool::new(SharedKafka::clone(&kafka), SharedClock::clone(&clock)),
             kafka,
             clock,
@@ -185,6 +200,7 @@ impl Collector {
     }
 
     async fn round(&mut self, began: Moment) {
+        let requests_before = self.requests_sent();
         let read = self.kafka.topology().await;
         let now = Moment::now(&self.clock);
         let mut tallies = Tallies::new(began);
@@ -193,6 +209,7 @@ impl Collector {
         self.known.up = read.is_ok();
         let ahead = match read {
             Ok(topology) => {
+                let topology = self.selection.of(topology);
                 self.known.look(topology, now, self.interval * SLOW_ROUNDS);
                 self.ask_and_hear(&mut tallies).await
             }
@@ -205,6 +222,9 @@ impl Collector {
         let now = Moment::now(&self.clock);
         tallies.report(&self.cluster, &self.telemetry, now);
         self.telemetry.snapshot_made(&self.cluster, self.known.topology_at, ahead);
+        let requests = self.requests_sent().saturating_sub(requests_before);
+        let took = now.since(began.uptime);
+        self.telemetry.round_done(&self.cluster, RoundDone { took, requests });
         self.count_requests();
         self.latest.send_replace(Some(Arc::new(self.snapshot(now))));
     }
@@ -244,7 +264,7 @@ impl Collector {
             if !firsts.is_empty() {
                 self.ask(heard, Request::Firsts(broker, firsts));
             }
-            self.ask(heard, Request::Groups(broker));
+            self.ask(heard, Request::Groups(broker, self.selection.group_states.clone()));
             if self.is_due(Question::LogDirs(broker)) {
                 self.ask(heard, Request::LogDirs(broker));
             }
@@ -309,17 +329,17 @@ impl Collector {
         };
         self.known.answered.insert(question, self.round);
         match self.known.keep(question, answer, at) {
-            Some(Answer::Lasts(edges)) => heard.lasts.take(edges),
+            Some(Answer::Lasts(ends)) => heard.lasts.take(ends, at),
             Some(Answer::Members(described)) => heard.groups.describe(described),
             Some(Answer::Commits(committed)) => heard.groups.commit(committed),
             Some(Answer::Groups(listed)) => {
                 let Question::Groups(broker) = question else { return };
-                let ask = heard.groups.list(broker, listed);
+                let ask = heard.groups.list(broker, listed, &self.selection.groups);
                 if !ask.commits.is_empty() {
                     self.ask(heard, Request::Commits(broker, ask.commits));
                 }
-                if !ask.members.is_empty() {
-                    self.ask(heard, Request::Members(broker, ask.members));
+                for (group_type, groups) in ask.members {
+                    self.ask(heard, Request::Members(broker, group_type, groups));
                 }
             }
             // `keep` keeps the others.
@@ -337,15 +357,26 @@ impl Collector {
     }
 
     fn assemble(&mut self, heard: &mut Heard, began: Moment) -> u64 {
-        let Some(topology) = &self.known.topology else { return 0 };
+        let Some(topology) = self.known.topology.clone() else { return 0 };
         let topology = topology.value();
-        let tallies = &mut heard.tallies;
+        let now = Moment::now(&self.clock);
+        let Heard { tallies, lasts, groups } = heard;
         let unread = u64::try_from(topology.unreadable.len()).unwrap_or(u64::MAX);
         tallies.unknown(CollectorName::Topology, UnknownReason::Other, unread);
-        let ends = offsets::assemble(topology, &heard.lasts, &self.known.firsts, tallies);
-        let unreadable: HashSet<TopicName> = topology.unreadable.iter().cloned().collect();
-        let groups = std::mem::take(&mut heard.groups);
-        let (groups, count) = groups.assemble(&ends, &unreadable, tallies);
+        lasts.sort();
+        let ends = offsets::assemble(topology, lasts, &self.known.firsts, tallies);
+        let lag_seconds = self.selection.export.lag_seconds;
+        if lag_seconds == LagSeconds::Followed {
+            let history = &mut self.known.history;
+            let without_room = groups.follow(topology, history, now);
+            tallies.unknown(CollectorName::Lag, UnknownReason::Budget, without_room);
+            lasts.observe(history);
+            history.retain(topology, now.uptime);
+        }
+        let history = &self.known.history;
+        let beside = groups::Beside { topology, ends: &ends, history, lag_seconds, now };
+        let groups = std::mem::take(groups);
+        let (groups, count) = groups.assemble(&beside, &mut self.known.progress, tallies);
         tallies.unknown(CollectorName::Lag, UnknownReason::Incomplete, count.unknown);
         self.known.offsets = Some(Kept::new(ends, began));
         self.known.groups = Some(Kept::new(groups, began));
@@ -370,7 +401,13 @@ impl Collector {
             containers: self.last_use.borrow().as_ref().and_then(|it| it.shown(now, often)),
             membership: known.members.membership(),
             reporting: known.reporting.clone(),
+            leader_changes: known.leaders.changes(),
+            export: self.selection.export,
         }
+    }
+
+    fn requests_sent(&self) -> u64 {
+        self.kafka.request_counts().iter().map(|it| it.sent).sum()
     }
 
     fn count_requests(&self) {
@@ -383,10 +420,20 @@ impl Collector {
     }
 }
 
+impl Selection {
+    /// The topology without the topics that are not collected.
+    fn of(&self, mut topology: Topology) -> Topology {
+        topology.topics.retain(|it| self.topics.admits(it.name.as_str()));
+        topology.unreadable.retain(|it| self.topics.admits(it.as_str()));
+        topology
+    }
+}
+
 impl Known {
     /// Takes a topology, and drops what belongs to brokers and topics that are gone.
     fn look(&mut self, topology: Topology, now: Moment, slow: Duration) {
         self.members.look(&topology, now.wall);
+        self.leaders.look(&topology);
         self.min_insync.forget(&topology, now, slow);
         self.firsts.forget(&topology, now, slow);
         self.log_dirs.forget(&topology);
@@ -401,9 +448,9 @@ impl Known {
         let topology = self.topology.as_ref()?.value();
         match (question, answer) {
             (_, Answer::MinInsync(values)) => self.min_insync.take(topology, values, at),
-            (_, Answer::Firsts(edges)) => self.firsts.take(topology, edges, at),
+            (_, Answer::Firsts(ends)) => self.firsts.take(topology, ends, at),
             (_, Answer::Quorum(quorum)) => {
-                self.members.look_at_quorum(quorum, at.wall);
+                self.members.look_at_quorum(&quorum, at.wall);
                 self.quorum = Some(Kept::new(quorum, at));
             }
             (_, Answer::Reassignments(moving)) => {

@@ -6,47 +6,74 @@ use std::{
 };
 
 use super::{
+    history::History,
     kept::Moment,
     pool::Question,
     tally::{self, Tallies},
 };
 use crate::{
-    kafka::{PartitionEdge, Topology},
-    model::{BrokerId, Reading, TopicName, TopicPartition, Uptime},
+    kafka::{TopicOffsets, TopicPartitions, Topology},
+    model::{BrokerId, Reading, TopicName, Uptime},
     snapshot::{Ends, Offsets, Partition},
     telemetry::{CollectorName, UnknownReason},
 };
 
 /// The partitions that each live broker leads.
-pub(super) fn by_leader(topology: &Topology) -> BTreeMap<BrokerId, Vec<TopicPartition>> {
-    let mut led: BTreeMap<BrokerId, Vec<TopicPartition>> =
+pub(super) fn by_leader(topology: &Topology) -> BTreeMap<BrokerId, Vec<TopicPartitions>> {
+    let mut led: BTreeMap<BrokerId, Vec<TopicPartitions>> =
         topology.brokers.iter().map(|it| (it.id, Vec::new())).collect();
     for topic in &topology.topics {
         for partition in &topic.partitions {
             // A leader that is not among the live brokers cannot be asked.
-            if let Some(of) = partition.leader.and_then(|it| led.get_mut(&it)) {
-                of.push(TopicPartition { topic: topic.name.clone(), partition: partition.index });
+            let Some(of) = partition.leader.and_then(|it| led.get_mut(&it)) else { continue };
+            match of.last_mut() {
+                Some(last) if last.topic == topic.name => last.partitions.push(partition.index),
+                _ => of.push(TopicPartitions {
+                    topic: topic.name.clone(),
+                    partitions: vec![partition.index],
+                }),
             }
         }
     }
     led
 }
 
+/// A partition's last offset, and when it was read.
+type Last = (i32, Result<i64, UnknownReason>, Uptime);
+
 /// The last offsets that this round has read.
 #[derive(Debug, Default)]
 pub(super) struct Lasts {
-    read: HashMap<TopicName, HashMap<i32, Result<i64, UnknownReason>>>,
+    read: HashMap<TopicName, Vec<Last>>,
 }
 
 impl Lasts {
-    pub(super) fn take(&mut self, edges: Vec<PartitionEdge>) {
-        for PartitionEdge { at, offset } in edges {
-            // Kafka answers -1 where it has no offset to give.
-            let offset = match offset.map_err(tally::of_part) {
-                Ok(offset) if offset < 0 => Err(UnknownReason::Other),
-                known => known,
-            };
-            self.read.entry(at.topic).or_default().insert(at.partition, offset);
+    pub(super) fn take(&mut self, answer: Vec<TopicOffsets>, at: Moment) {
+        for TopicOffsets { topic, partitions } in answer {
+            let read = partitions.into_iter().map(|(partition, offset)| {
+                // Kafka answers -1 where it has no offset to give.
+                let offset = match offset.map_err(tally::of_part) {
+                    Ok(offset) if offset < 0 => Err(UnknownReason::Other),
+                    known => known,
+                };
+                (partition, offset, at.uptime)
+            });
+            self.read.entry(topic).or_default().extend(read);
+        }
+    }
+
+    /// Every topic's answers come from several leaders; looking up wants them in order.
+    pub(super) fn sort(&mut self) {
+        for read in self.read.values_mut() {
+            read.sort_unstable_by_key(|it| it.0);
+        }
+    }
+
+    /// Hands the log ends to the history.
+    pub(super) fn observe(&self, history: &mut History) {
+        for (topic, read) in &self.read {
+            let known = read.iter().filter_map(|(at, end, when)| Some((*at, (*end).ok()?, *when)));
+            history.observe(topic, &known.collect::<Vec<_>>());
         }
     }
 }
@@ -61,64 +88,86 @@ pub(super) struct Firsts {
 struct OfTopic {
     /// A topic deleted and created again is another topic.
     id: u128,
-    partitions: HashMap<i32, (i64, Uptime)>,
+    /// By index.
+    partitions: Vec<Option<(i64, Uptime)>>,
 }
 
 impl Firsts {
-    pub(super) fn take(&mut self, topology: &Topology, edges: Vec<PartitionEdge>, at: Moment) {
-        let ids: HashMap<&TopicName, u128> =
-            topology.topics.iter().map(|it| (&it.name, it.id)).collect();
-        for edge in edges {
-            let (Ok(offset @ 0..), Some(id)) = (edge.offset, ids.get(&edge.at.topic)) else {
-                continue;
-            };
-            let fresh = || OfTopic { id: *id, partitions: HashMap::new() };
-            let of = self.known.entry(edge.at.topic).or_insert_with(fresh);
+    pub(super) fn take(&mut self, topology: &Topology, answer: Vec<TopicOffsets>, at: Moment) {
+        let ids = ids(topology);
+        for TopicOffsets { topic, partitions } in answer {
+            let Some(id) = ids.get(&topic) else { continue };
+            let fresh = || OfTopic { id: *id, partitions: Vec::new() };
+            let of = self.known.entry(topic).or_insert_with(fresh);
             if of.id != *id {
                 *of = fresh();
             }
-            of.partitions.insert(edge.at.partition, (offset, at.uptime));
+            for (partition, offset) in partitions {
+                let (Ok(index), Ok(offset @ 0..)) = (usize::try_from(partition), offset) else {
+                    continue;
+                };
+                if of.partitions.len() <= index {
+                    of.partitions.resize(index + 1, None);
+                }
+                of.partitions[index] = Some((offset, at.uptime));
+            }
         }
     }
 
     /// Drops what is past its life, and what belongs to a topic that is gone.
     pub(super) fn forget(&mut self, topology: &Topology, now: Moment, cadence: Duration) {
-        let ids: HashMap<&TopicName, u128> =
-            topology.topics.iter().map(|it| (&it.name, it.id)).collect();
+        let ids = ids(topology);
         self.known.retain(|topic, of| {
-            of.partitions.retain(|_, (_, read)| now.shows(*read, cadence));
+            for known in &mut of.partitions {
+                known.take_if(|(_, read)| !now.shows(*read, cadence));
+            }
             ids.get(topic) == Some(&of.id)
         });
     }
 
-    fn get(&self, topic: &TopicName, partition: i32) -> Option<i64> {
-        self.known.get(topic)?.partitions.get(&partition).map(|(offset, _)| *offset)
-    }
-
-    /// Those of `partitions` whose first offset is not known.
-    pub(super) fn missing(&self, partitions: &[TopicPartition]) -> Vec<TopicPartition> {
-        let unknown = |it: &&TopicPartition| self.get(&it.topic, it.partition).is_none();
-        partitions.iter().filter(unknown).cloned().collect()
+    /// Those of `led` whose first offset is not known.
+    pub(super) fn missing(&self, led: &[TopicPartitions]) -> Vec<TopicPartitions> {
+        let missing = led.iter().filter_map(|TopicPartitions { topic, partitions }| {
+            let known = self.known.get(topic);
+            let unknown = |it: &&i32| known.and_then(|of| of.get(**it)).is_none();
+            let partitions: Vec<i32> = partitions.iter().filter(unknown).copied().collect();
+            (!partitions.is_empty()).then(|| TopicPartitions { topic: topic.clone(), partitions })
+        });
+        missing.collect()
     }
 }
 
-/// Puts the ends of all logs together, and counts the partitions whose end is not known.
+impl OfTopic {
+    fn get(&self, partition: i32) -> Option<i64> {
+        let known = self.partitions.get(usize::try_from(partition).ok()?)?;
+        known.map(|(offset, _)| offset)
+    }
+}
+
+fn ids(topology: &Topology) -> HashMap<&TopicName, u128> {
+    topology.topics.iter().map(|it| (&it.name, it.id)).collect()
+}
+
+/// Puts the ends of all logs together, and counts the partitions whose end is not known. `lasts`
+/// are in order.
 pub(super) fn assemble(
     topology: &Topology,
     lasts: &Lasts,
     firsts: &Firsts,
     tallies: &mut Tallies,
 ) -> Offsets {
-    let mut offsets = Offsets::new();
+    let mut offsets = Offsets::with_capacity(topology.topics.len());
     for topic in &topology.topics {
-        let read = lasts.read.get(&topic.name);
+        let read = lasts.read.get(&topic.name).map_or(&[][..], Vec::as_slice);
+        let known = firsts.known.get(&topic.name);
         let ends = topic.partitions.iter().map(|partition| {
-            let last = read.and_then(|it| it.get(&partition.index)).copied();
+            let found = read.binary_search_by_key(&partition.index, |it| it.0);
+            let last = found.ok().and_then(|at| read.get(at)).map(|it| it.1);
             let last = last.unwrap_or_else(|| Err(why_unread(partition, tallies)));
             if let Err(reason) = last {
                 tallies.unknown(CollectorName::Offsets, reason, 1);
             }
-            let first = firsts.get(&topic.name, partition.index).into();
+            let first = known.and_then(|it| it.get(partition.index)).into();
             (
                 partition.index,
                 Ends { first, last: last.ok().map_or(Reading::Unknown, Reading::Known) },

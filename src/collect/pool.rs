@@ -11,9 +11,9 @@ use crate::{
     clock::SharedClock,
     kafka::{
         BrokerConfig, Edge, GroupDescription, GroupListing, GroupOffsets, KafkaError, LogDir,
-        PartitionEdge, Quorum, SharedKafka,
+        Quorum, SharedKafka, TopicOffsets, TopicPartitions,
     },
-    model::{BrokerId, GroupName, TopicName, TopicPartition},
+    model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition},
     telemetry::CollectorName,
 };
 
@@ -26,7 +26,7 @@ pub(super) enum Question {
     Lasts(BrokerId),
     Firsts(BrokerId),
     Groups(BrokerId),
-    Members(BrokerId),
+    Members(BrokerId, GroupType),
     Commits(BrokerId),
     LogDirs(BrokerId),
     Config(BrokerId),
@@ -40,7 +40,7 @@ impl Question {
             Self::Quorum => CollectorName::Quorum,
             Self::Reassignments => CollectorName::Reassignments,
             Self::Lasts(_) | Self::Firsts(_) => CollectorName::Offsets,
-            Self::Groups(_) | Self::Members(_) => CollectorName::Groups,
+            Self::Groups(_) | Self::Members(..) => CollectorName::Groups,
             Self::Commits(_) => CollectorName::Committed,
             Self::LogDirs(_) => CollectorName::LogDirs,
             Self::Config(_) => CollectorName::Configs,
@@ -54,7 +54,7 @@ impl Question {
             Self::Lasts(broker)
             | Self::Firsts(broker)
             | Self::Groups(broker)
-            | Self::Members(broker)
+            | Self::Members(broker, _)
             | Self::Commits(broker)
             | Self::LogDirs(broker)
             | Self::Config(broker) => Some(broker),
@@ -64,7 +64,7 @@ impl Question {
     /// Whether its answer is one reading, not one per partition or group.
     pub(super) const fn is_one_reading(self) -> bool {
         match self {
-            Self::Lasts(_) | Self::Firsts(_) | Self::Members(_) | Self::Commits(_) => false,
+            Self::Lasts(_) | Self::Firsts(_) | Self::Members(..) | Self::Commits(_) => false,
             Self::MinInsync
             | Self::Quorum
             | Self::Reassignments
@@ -90,10 +90,10 @@ pub(super) enum Request {
     MinInsync(Vec<TopicName>),
     Quorum,
     Reassignments,
-    Lasts(BrokerId, Vec<TopicPartition>),
-    Firsts(BrokerId, Vec<TopicPartition>),
-    Groups(BrokerId),
-    Members(BrokerId, Vec<GroupName>),
+    Lasts(BrokerId, Vec<TopicPartitions>),
+    Firsts(BrokerId, Vec<TopicPartitions>),
+    Groups(BrokerId, Vec<GroupState>),
+    Members(BrokerId, GroupType, Vec<GroupName>),
     Commits(BrokerId, Vec<GroupName>),
     LogDirs(BrokerId),
     Config(BrokerId),
@@ -105,8 +105,8 @@ pub(super) enum Answer {
     MinInsync(Vec<(TopicName, u32)>),
     Quorum(Quorum),
     Reassignments(Vec<TopicPartition>),
-    Lasts(Vec<PartitionEdge>),
-    Firsts(Vec<PartitionEdge>),
+    Lasts(Vec<TopicOffsets>),
+    Firsts(Vec<TopicOffsets>),
     Groups(Vec<GroupListing>),
     Members(Vec<GroupDescription>),
     Commits(Vec<GroupOffsets>),
@@ -122,8 +122,8 @@ impl Request {
             Self::Reassignments => Question::Reassignments,
             Self::Lasts(broker, _) => Question::Lasts(*broker),
             Self::Firsts(broker, _) => Question::Firsts(*broker),
-            Self::Groups(broker) => Question::Groups(*broker),
-            Self::Members(broker, _) => Question::Members(*broker),
+            Self::Groups(broker, _) => Question::Groups(*broker),
+            Self::Members(broker, kind, _) => Question::Members(*broker, *kind),
             Self::Commits(broker, _) => Question::Commits(*broker),
             Self::LogDirs(broker) => Question::LogDirs(*broker),
             Self::Config(broker) => Question::Config(*broker),
@@ -143,9 +143,9 @@ impl Request {
             Self::Firsts(broker, partitions) => {
                 kafka.offsets(broker, Edge::First, &partitions).await.map(Answer::Firsts)
             }
-            Self::Groups(broker) => kafka.groups(broker).await.map(Answer::Groups),
-            Self::Members(broker, groups) => {
-                kafka.describe_groups(broker, &groups).await.map(Answer::Members)
+            Self::Groups(broker, states) => kafka.groups(broker, &states).await.map(Answer::Groups),
+            Self::Members(broker, kind, groups) => {
+                kafka.describe_groups(broker, kind, &groups).await.map(Answer::Members)
             }
             Self::Commits(broker, groups) => {
                 kafka.committed(broker, &groups).await.map(Answer::Commits)

@@ -38,7 +38,7 @@ impl Members {
     }
 
     /// Takes note of the quorum's epoch. The first one seen is no change.
-    pub(super) fn look_at_quorum(&mut self, quorum: Quorum, now: Wall) {
+    pub(super) fn look_at_quorum(&mut self, quorum: &Quorum, now: Wall) {
         let before = self.epoch.replace(quorum.epoch);
         if before.is_some_and(|it| it != quorum.epoch) {
             self.seen.controller_changed = Some(now);
@@ -88,13 +88,17 @@ mod tests {
         assert!(members.membership().missing.is_empty());
     }
 
+    fn quorum(leader: Option<BrokerId>, epoch: i32) -> Quorum {
+        Quorum { leader, epoch, ..Quorum::default() }
+    }
+
     #[test]
     fn only_a_new_epoch_is_a_change_of_the_controller() {
         let mut members = Members::default();
-        members.look_at_quorum(Quorum { leader: None, epoch: 7 }, Wall(1));
-        members.look_at_quorum(Quorum { leader: Some(id(1)), epoch: 7 }, Wall(2));
+        members.look_at_quorum(&quorum(None, 7), Wall(1));
+        members.look_at_quorum(&quorum(Some(id(1)), 7), Wall(2));
         assert_eq!(members.membership().controller_changed, None);
-        members.look_at_quorum(Quorum { leader: Some(id(1)), epoch: 8 }, Wall(3));
+        members.look_at_quorum(&quorum(Some(id(1)), 8), Wall(3));
         assert_eq!(members.membership().controller_changed, Some(Wall(3)));
     }
 }

@@ -3,15 +3,17 @@
 //! Holding a [`Config`] proves that it was checked.
 
 mod check;
+mod filter;
 mod load;
 mod raw;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+pub use filter::NameFilter;
 pub use load::{ConfigError, Loaded, TokenFile, TokenReader, load, of_servers, parse};
 
 use crate::{
-    model::{ClusterName, Mode},
+    model::{ClusterName, Export, GroupState, Mode},
     playbook::Playbook,
 };
 
@@ -79,6 +81,33 @@ pub struct ClusterConfig {
     /// The operator that owns the brokers' configuration (`strimzi`, …): then this program advises
     /// only.
     pub managed_by: Option<String>,
+    /// Which topics are collected.
+    pub topics: NameFilter,
+    /// Which groups are collected.
+    pub groups: NameFilter,
+    /// In which states groups are collected; empty for all.
+    pub group_states: Vec<GroupState>,
+    /// What is put on the page.
+    pub export: Export,
+}
+
+impl ClusterConfig {
+    /// A cluster of which only this is said: it is collected, whole, and nothing more.
+    pub fn new(name: ClusterName, bootstrap_servers: Vec<String>) -> Self {
+        Self {
+            name,
+            bootstrap_servers,
+            collect_interval: check::COLLECT_INTERVAL_DEFAULT,
+            request_timeout: check::REQUEST_TIMEOUT_DEFAULT_MAX,
+            docker: None,
+            prometheus: None,
+            managed_by: None,
+            topics: NameFilter::default(),
+            groups: NameFilter::default(),
+            group_states: Vec::new(),
+            export: Export::DEFAULT,
+        }
+    }
 }
 
 /// A Docker engine.

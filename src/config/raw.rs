@@ -31,6 +31,39 @@ pub(super) struct RawCluster {
     pub(super) docker: Option<RawDocker>,
     pub(super) prometheus: Option<RawPrometheus>,
     pub(super) managed_by: Option<String>,
+    pub(super) topics: Option<RawTopics>,
+    pub(super) groups: Option<RawGroups>,
+    pub(super) export: Option<RawExport>,
+}
+
+/// `topics` of a cluster.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTopics {
+    pub(super) include: Option<Vec<String>>,
+    pub(super) exclude: Option<Vec<String>>,
+}
+
+/// `groups` of a cluster.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGroups {
+    pub(super) include: Option<Vec<String>>,
+    pub(super) exclude: Option<Vec<String>>,
+    pub(super) states: Option<Vec<String>>,
+}
+
+/// `export` of a cluster.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExport {
+    pub(super) topics: Option<String>,
+    pub(super) groups: Option<String>,
+    pub(super) lag_seconds: Option<bool>,
+    pub(super) series_max: Option<u64>,
 }
 
 /// `docker` of a cluster.

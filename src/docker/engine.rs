@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::Duration};
 use async_trait::async_trait;
 use bollard::{
     API_DEFAULT_VERSION,
-    models::{ContainerMemoryStats, ContainerStatsResponse, HostConfig},
+    models::{ContainerBlkioStatEntry, ContainerMemoryStats, ContainerStatsResponse, HostConfig},
     query_parameters::{ListContainersOptionsBuilder, StatsOptionsBuilder},
 };
 use futures_util::{StreamExt, future::join_all};
@@ -156,6 +156,9 @@ fn container_use(
         cpu_limit_cores: cpu_limit(limits).or(host.cores),
         throttled_periods: cpu.and_then(|it| it.throttling_data.as_ref()?.throttled_periods),
         memory_anonymous_bytes: stats.memory_stats.as_ref().and_then(anonymous),
+        memory_working_set_bytes: stats.memory_stats.as_ref().and_then(working_set),
+        block_read_bytes: block_bytes(stats, "read"),
+        block_write_bytes: block_bytes(stats, "write"),
         memory_limit_bytes: positive(limits.memory).or(host.memory_bytes),
         network_receive_bytes: network(|it| it.rx_bytes),
         network_transmit_bytes: network(|it| it.tx_bytes),
@@ -185,6 +188,25 @@ fn anonymous(memory: &ContainerMemoryStats) -> Option<u64> {
     ["anon", "total_rss", "rss"].iter().find_map(|it| stats.get(*it)).copied()
 }
 
+/// As the kubelet and cAdvisor have it: usage without inactive file pages.
+fn working_set(memory: &ContainerMemoryStats) -> Option<u64> {
+    let stats = memory.stats.as_ref()?;
+    let inactive = ["inactive_file", "total_inactive_file"];
+    let inactive = inactive.iter().find_map(|it| stats.get(*it)).copied()?;
+    Some(memory.usage?.saturating_sub(inactive))
+}
+
+/// Over all devices. No entry at all means that the kernel does not count.
+fn block_bytes(stats: &ContainerStatsResponse, operation: &str) -> Option<u64> {
+    let entries = stats.blkio_stats.as_ref()?.io_service_bytes_recursive.as_ref()?;
+    let is_one = |it: &&ContainerBlkioStatEntry| {
+        it.op.as_ref().is_some_and(|it| it.eq_ignore_ascii_case(operation))
+    };
+    let mut entries = entries.iter().filter(is_one).peekable();
+    entries.peek()?;
+    entries.try_fold(0, |sum: u64, it| Some(sum.saturating_add(it.value?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,6 +234,14 @@ mod tests {
         assert_eq!(used.memory_anonymous_bytes, Some(400));
         assert_eq!(used.memory_limit_bytes, Some(1_000));
         assert_eq!((used.network_receive_bytes, used.network_transmit_bytes), (Some(11), Some(22)));
+        assert_eq!((used.memory_working_set_bytes, used.block_read_bytes), (None, None));
+        let v2 = r#"{"blkio_stats":{"io_service_bytes_recursive":[
+                {"major":8,"minor":0,"op":"read","value":5},{"major":8,"minor":0,"op":"write","value":7},
+                {"major":9,"minor":0,"op":"Read","value":6}]},
+            "memory_stats":{"usage":900,"stats":{"inactive_file":200}}}"#;
+        let used = read(v2, "{}");
+        assert_eq!((used.block_read_bytes, used.block_write_bytes), (Some(11), Some(7)));
+        assert_eq!(used.memory_working_set_bytes, Some(700));
         let v2 = r#"{"memory_stats":{"usage":900,"stats":{"anon":300,"file":500}}}"#;
         assert_eq!(read(v2, "{}").memory_anonymous_bytes, Some(300));
     }

@@ -28,6 +28,13 @@ pub struct ContainerUse {
     pub throttled_periods: Option<u64>,
     /// Anonymous memory in bytes (rss in cgroup v1, anon in v2): not the page cache.
     pub memory_anonymous_bytes: Option<u64>,
+    /// Memory in bytes without the page cache that the kernel gives back first: what decides
+    /// whether the container is killed.
+    pub memory_working_set_bytes: Option<u64>,
+    /// Bytes read from disks since its start. Some kernels do not say.
+    pub block_read_bytes: Option<u64>,
+    /// Bytes written to disks since its start. Some kernels do not say.
+    pub block_write_bytes: Option<u64>,
     /// Memory limit in bytes; without a limit the host's memory.
     pub memory_limit_bytes: Option<u64>,
     /// Bytes received on all networks since its start.

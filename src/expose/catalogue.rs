@@ -66,12 +66,36 @@ catalogue! {
         "1 if the cluster's metadata was read in the latest round", "clusters";
     CLUSTER_INFO: Gauge "kafka_cluster_info" ["cluster_id"]
         "The cluster's own id, always 1", "clusters";
+    BROKER_RACK: Gauge "kafka_broker_rack_info" ["broker_id", "rack"]
+        "Rack of the broker, always 1, absent without one", "brokers";
     CONTROLLER_ID: Gauge "kafka_controller_id" []
         "Node id of the active controller, absent while there is none", "clusters";
+    QUORUM_EPOCH: Gauge "kafka_quorum_epoch" []
+        "Epoch of the active controller", "clusters";
+    QUORUM_HIGH_WATERMARK: Gauge "kafka_quorum_high_watermark" []
+        "Committed end of the metadata log", "clusters";
+    QUORUM_LAG: Gauge "kafka_quorum_replica_lag_records" ["replica_id", "role"]
+        "Records of the metadata log that the replica has yet to copy", "controllers and brokers";
+    QUORUM_FETCH: Gauge "kafka_quorum_replica_last_fetch_timestamp_seconds"
+        ["replica_id", "role"]
+        "When the replica last fetched from the active controller, as a Unix time",
+        "controllers and brokers";
+    QUORUM_CAUGHT_UP: Gauge "kafka_quorum_replica_last_caught_up_timestamp_seconds"
+        ["replica_id", "role"]
+        "When the replica last had the whole metadata log, as a Unix time",
+        "controllers and brokers";
+    LEADER_CHANGES: Counter "kafka_topic_partition_leader_changes_total" ["topic", "partition"]
+        "Changes of the partition's leader seen by this process", "partitions";
     UNDER_MIN_ISR: Gauge "kafka_topic_partition_under_min_isr" ["topic", "partition"]
         "1 if the partition has fewer replicas in sync than min.insync.replicas", "partitions";
     OFFLINE: Gauge "kafka_topic_partition_offline" ["topic", "partition"]
         "1 if the partition has no leader", "partitions";
+    TOPIC_UNDER_REPLICATED: Gauge "kafka_topic_under_replicated_partitions" ["topic"]
+        "Partitions of the topic with fewer replicas in sync than assigned", "topics";
+    TOPIC_UNDER_MIN_ISR: Gauge "kafka_topic_under_min_isr_partitions" ["topic"]
+        "Partitions of the topic with fewer replicas in sync than min.insync.replicas", "topics";
+    TOPIC_OFFLINE: Gauge "kafka_topic_offline_partitions" ["topic"]
+        "Partitions of the topic without a leader", "topics";
     MIN_INSYNC: Gauge "kafka_topic_min_insync_replicas" ["topic"]
         "Effective min.insync.replicas of the topic", "topics";
     REASSIGNMENTS: Gauge "kafka_partition_reassignments" []
@@ -96,7 +120,37 @@ catalogue! {
         "0 if a dynamic value is stored for the broker and another one is in force, else 1",
         "brokers × six keys";
     GROUP_STATE: Gauge "kafka_consumergroup_state" ["consumergroup", "state"]
-        "1 for the group's state, 0 for the others", "groups × eight states";
+        "1 for the group's state, 0 for the others", "groups × nine states";
+    GROUP_INFO: Gauge "kafka_consumergroup_info"
+        ["consumergroup", "group_type", "protocol_type", "coordinator_id"]
+        "Type of the group and the broker that coordinates it, always 1", "groups";
+    GROUP_REBALANCES: Counter "kafka_consumergroup_rebalances_total" ["consumergroup"]
+        "Rebalances of the group seen by this process, at most one each round", "groups";
+    GROUP_PROGRESS: Gauge "kafka_consumergroup_last_progress_timestamp_seconds" ["consumergroup"]
+        "When a commit of the group was last seen to move on, as a Unix time, absent until one was",
+        "groups";
+    GROUP_UNASSIGNED: Gauge "kafka_consumergroup_unassigned_partitions" ["consumergroup", "topic"]
+        "Partitions of a topic that members subscribe to and none holds, absent during a rebalance",
+        "groups × topics they subscribe to";
+    GROUP_UNCOMMITTED: Gauge "kafka_consumergroup_uncommitted_partitions"
+        ["consumergroup", "topic"]
+        "Partitions without a commit of a topic that the group has commits in",
+        "groups × topics they committed";
+    GROUP_LOST: Gauge "kafka_consumergroup_lost_records" ["consumergroup", "topic"]
+        "Records between the group's commits and the starts of the logs, which are gone unread",
+        "groups × topics they committed";
+    GROUP_HEADROOM: Gauge "kafka_consumergroup_retention_headroom_ratio"
+        ["consumergroup", "topic"]
+        "Where the commit closest to its log's start lies between start (0) and end (1)",
+        "groups × topics they committed";
+    GROUP_LAG_MAX_SECONDS: Gauge "kafka_consumergroup_lag_max_seconds"
+        ["consumergroup", "topic", "method"]
+        "Age of the oldest record of the topic that the group has yet to read",
+        "groups × topics they committed";
+    GROUP_LAG_SECONDS: Gauge "kafka_consumergroup_lag_seconds"
+        ["consumergroup", "topic", "partition", "method"]
+        "Age of the oldest record that the group has yet to read, a lower bound if the method says it",
+        "groups × partitions they committed";
     CONTAINER_CPU: Counter "kafka_broker_container_cpu_seconds_total" ["broker_id"]
         "CPU seconds used by the broker's container", "brokers";
     CONTAINER_CPU_LIMIT: Gauge "kafka_broker_container_cpu_limit_cores" ["broker_id"]
@@ -107,6 +161,13 @@ catalogue! {
         "Memory of the broker's container that is not page cache", "brokers";
     CONTAINER_MEMORY_LIMIT: Gauge "kafka_broker_container_memory_limit_bytes" ["broker_id"]
         "Memory that the broker's container may use, without a limit the host's", "brokers";
+    CONTAINER_WORKING_SET: Gauge "kafka_broker_container_memory_working_set_bytes" ["broker_id"]
+        "Memory of the broker's container without the page cache that is easily given back",
+        "brokers";
+    CONTAINER_READ: Counter "kafka_broker_container_block_read_bytes_total" ["broker_id"]
+        "Bytes that the broker's container read from disks", "brokers";
+    CONTAINER_WRITTEN: Counter "kafka_broker_container_block_write_bytes_total" ["broker_id"]
+        "Bytes that the broker's container wrote to disks", "brokers";
     CONTAINER_RECEIVED: Counter "kafka_broker_container_network_receive_bytes_total" ["broker_id"]
         "Bytes received by the broker's container", "brokers";
     CONTAINER_SENT: Counter "kafka_broker_container_network_transmit_bytes_total" ["broker_id"]
@@ -126,14 +187,8 @@ pub fn document() -> String {
     text
 }
 
-const HEAD: &str = "# Metrics
-
-Written by `make golden` from the catalogue in the source; a test compares the two.
-Content-Type of the page: `text/plain; version=0.0.4; charset=utf-8`.
-What is not known has no sample: there is no value that means \"unknown\".
-The first fifteen are named and described as kafka_exporter has them.
-The label `kafka_cluster` is added to them.
-";
+/// What stands before the tables.
+const HEAD: &str = include_str!("metrics-head.md");
 
 fn table(text: &mut String, title: &str, specs: &[Spec]) {
     text.push_str("\n## ");

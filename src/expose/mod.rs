@@ -1,4 +1,4 @@
-//! Snapshots to pages: encoded and compressed once per snapshot, served as ready bytes.
+//! Snapshots to pages: written and compressed once per snapshot, served as ready bytes.
 //!
 //! A scrape costs no broker call, and a dead cluster still scrapes: its snapshot says `kafka_up` 0
 //! and holds no section past its life.
@@ -14,7 +14,7 @@ use futures_util::future::select_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use page::{CONTENT_TYPE, Encoding, Page};
+pub use page::{Format, Page, Pieces};
 
 use crate::{
     snapshot::{Latest, Snapshot},
@@ -32,7 +32,7 @@ pub struct Exposer {
 impl Exposer {
     /// One `latest` per cluster.
     pub fn new(latest: Vec<Latest>, telemetry: Arc<Telemetry>) -> Self {
-        Self { latest, telemetry, pages: watch::channel(Arc::new(Page::empty())).0 }
+        Self { latest, telemetry, pages: watch::channel(Arc::default()).0 }
     }
 
     /// The latest page, now and later.
@@ -49,12 +49,11 @@ impl Exposer {
     }
 
     async fn follow(&mut self) {
-        let mut bytes_before = 0;
         loop {
             let seen = self.latest.iter_mut().filter_map(|it| it.borrow_and_update().clone());
             let snapshots: Vec<Arc<Snapshot>> = seen.collect();
             // A large page takes some 50 ms to make: not on a thread that answers requests.
-            let made = tokio::task::spawn_blocking(move || make(&snapshots, bytes_before)).await;
+            let made = tokio::task::spawn_blocking(move || make(&snapshots)).await;
             let (page, facts) = match made {
                 Ok(made) => made,
                 Err(failure) if failure.is_panic() => {
@@ -63,7 +62,6 @@ impl Exposer {
                 // The runtime is going down.
                 Err(_cancelled) => return,
             };
-            bytes_before = page.identity.len();
             self.telemetry.page_made(facts);
             self.pages.send_replace(Arc::new(page));
             if any_is_new(&mut self.latest).await.is_err() {
@@ -82,14 +80,8 @@ async fn any_is_new(latest: &mut [Latest]) -> Result<(), watch::error::RecvError
 }
 
 /// The page of `snapshots`, and what is worth knowing about it.
-pub fn make(snapshots: &[Arc<Snapshot>], bytes_before: usize) -> (Page, PageMade) {
-    let (text, series) = encode::encode(snapshots, bytes_before);
-    let page = Page::new(text);
-    let bytes = |of: usize| u64::try_from(of).unwrap_or(u64::MAX);
-    let facts = PageMade {
-        series,
-        identity_bytes: bytes(page.identity.len()),
-        gzip_bytes: bytes(page.gzip.len()),
-    };
-    (page, facts)
+pub fn make(snapshots: &[Arc<Snapshot>]) -> (Page, PageMade) {
+    let (page, series) = encode::encode(snapshots);
+    let (identity_bytes, gzip_bytes) = (page.text_bytes(), page.gzip_bytes());
+    (page, PageMade { series, identity_bytes, gzip_bytes })
 }

@@ -1,98 +1,236 @@
-//! The page: text that is written and compressed once per snapshot, and handed to any number of
+//! The page: compressed while it is written, once per snapshot, and handed to any number of
 //! scrapers.
+//!
+//! Only compressed bytes are kept: a page is some twenty times as long as text, and nearly every
+//! scraper asks for gzip. For the rare one that does not, it is inflated piece by piece.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use bytes::{Bytes, BytesMut};
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 
-/// Content type of the text format, exactly as Prometheus 3 wants it.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+use crate::model::closed_list;
 
 /// Level 2 of 9: a page of 25 MB takes 30–55 ms, and higher levels hardly make it smaller.
 const LEVEL: Compression = Compression::new(2);
 
-/// How a page is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// As it is.
-    Identity,
-    /// Compressed.
-    Gzip,
+/// How much text is handed on at once when a page is inflated.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// The line that ends a page in `OpenMetrics`.
+const END: &str = "# EOF\n";
+
+closed_list! {
+    /// How a page is written.
+    pub enum Format {
+        /// Prometheus' text format.
+        Text = "text",
+        /// `OpenMetrics`: counters are described by their names without `_total`, and the page has
+        /// an end.
+        OpenMetrics = "open_metrics",
+    }
 }
 
-/// The clusters' metrics, ready to send.
-#[derive(Clone, Debug)]
-pub struct Page {
-    /// As text.
-    pub identity: Bytes,
-    /// The same, compressed.
-    pub gzip: Bytes,
-}
-
-impl Page {
-    /// Compresses `text`.
-    pub fn new(text: String) -> Self {
-        let gzip = compress(&text);
-        Self { identity: text.into(), gzip }
+impl Format {
+    /// The content type, exactly as Prometheus 3 wants it.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
     }
 
-    /// The page before the first snapshot.
-    pub fn empty() -> Self {
-        Self::new(String::new())
-    }
-
-    /// The whole answer to a scrape: this page, then `own`, the metrics of this process. Only `own`
-    /// is compressed here: gzip members may stand one behind the other (RFC 1952, 2.2).
-    pub fn body(&self, own: &str, encoding: Encoding) -> Bytes {
-        match encoding {
-            Encoding::Identity => join(&self.identity, own.as_bytes()),
-            Encoding::Gzip => join(&self.gzip, &compress(own)),
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Text => "",
+            Self::OpenMetrics => END,
         }
     }
 }
 
-fn join(page: &Bytes, own: &[u8]) -> Bytes {
-    let mut body = BytesMut::with_capacity(page.len() + own.len());
-    body.extend_from_slice(page);
-    body.extend_from_slice(own);
-    body.freeze()
+/// The clusters' metrics, ready to send.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    parts: Vec<Part>,
+    text_bytes: u64,
 }
 
-fn compress(text: &str) -> Bytes {
-    let zip = || -> io::Result<Vec<u8>> {
-        let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8 + 64), LEVEL);
-        encoder.write_all(text.as_bytes())?;
-        encoder.finish()
-    };
+/// A part of a page: a gzip member of its own. Members may stand one behind the other (RFC 1952,
+/// 2.2).
+#[derive(Clone, Debug)]
+struct Part {
+    /// The format it belongs to; `None` for both.
+    only: Option<Format>,
+    gzip: Bytes,
+}
+
+impl Page {
+    /// Bytes as text.
+    pub fn text_bytes(&self) -> u64 {
+        self.text_bytes
+    }
+
+    /// Bytes compressed.
+    pub fn gzip_bytes(&self) -> u64 {
+        let bytes: usize = self.of(Format::Text).map(Bytes::len).sum();
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
+    fn of(&self, format: Format) -> impl Iterator<Item = &Bytes> {
+        let belongs = move |it: &&Part| it.only.is_none_or(|it| it == format);
+        self.parts.iter().filter(belongs).map(|it| &it.gzip)
+    }
+
+    /// The whole answer to a scrape, compressed: this page, then `own`, the metrics of this process
+    /// in the same format. Only `own` is compressed here.
+    pub fn gzip(&self, format: Format, own: &str) -> Bytes {
+        let rest = compress(&[own, format.end()]);
+        let all = || self.of(format).chain([&rest]);
+        let mut body = BytesMut::with_capacity(all().map(Bytes::len).sum());
+        for part in all() {
+            body.extend_from_slice(part);
+        }
+        body.freeze()
+    }
+
+    /// The same as text, piece by piece.
+    pub fn identity(&self, format: Format, own: &str) -> Pieces {
+        Pieces(MultiGzDecoder::new(Chained { left: self.gzip(format, own) }))
+    }
+}
+
+/// A page as text, inflated while it is sent.
+#[derive(Debug)]
+pub struct Pieces(MultiGzDecoder<Chained>);
+
+#[derive(Debug)]
+struct Chained {
+    left: Bytes,
+}
+
+impl Read for Chained {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = buf.len().min(self.left.len());
+        buf[..count].copy_from_slice(&self.left.split_to(count));
+        Ok(count)
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = io::Result<Bytes>;
+
+    fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let limit = u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX);
+        match self.0.by_ref().take(limit).read_to_end(&mut piece) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(piece.into())),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// A page that is being written.
+#[derive(Debug)]
+pub(super) struct PageWriter {
+    page: Page,
+    zip: GzEncoder<Vec<u8>>,
+    pending: bool,
+}
+
+impl PageWriter {
+    pub(super) fn new() -> Self {
+        Self { page: Page::default(), zip: encoder(), pending: false }
+    }
+
+    /// Appends text that both formats share.
+    pub(super) fn write(&mut self, text: &str) {
+        self.page.text_bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
+        self.pending = true;
+        // Writing to a Vec cannot fail.
+        let _infallible = self.zip.write_all(text.as_bytes());
+    }
+
+    /// Appends text that belongs to one format.
+    pub(super) fn write_for(&mut self, only: Format, text: &str) {
+        self.close();
+        if only == Format::Text {
+            self.page.text_bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
+        }
+        self.page.parts.push(Part { only: Some(only), gzip: compress(&[text]) });
+    }
+
+    fn close(&mut self) {
+        if std::mem::take(&mut self.pending) {
+            let done = std::mem::replace(&mut self.zip, encoder());
+            self.page.parts.push(Part { only: None, gzip: finished(done) });
+        }
+    }
+
+    pub(super) fn finish(mut self) -> Page {
+        self.close();
+        self.page
+    }
+}
+
+fn encoder() -> GzEncoder<Vec<u8>> {
+    GzEncoder::new(Vec::new(), LEVEL)
+}
+
+fn finished(zip: GzEncoder<Vec<u8>>) -> Bytes {
     // Writing to a Vec cannot fail.
-    zip().map_or_else(|_infallible| Bytes::new(), Bytes::from)
+    zip.finish().map_or_else(|_infallible| Bytes::new(), Bytes::from)
+}
+
+fn compress(texts: &[&str]) -> Bytes {
+    let mut zip = encoder();
+    for text in texts {
+        // Writing to a Vec cannot fail.
+        let _infallible = zip.write_all(text.as_bytes());
+    }
+    finished(zip)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
-    use flate2::read::MultiGzDecoder;
-
     use super::*;
 
-    #[test]
-    fn both_encodings_hold_the_same_text() {
-        let page = Page::new("kafka_up{kafka_cluster=\"main\"} 1\n".to_owned());
-        let identity = page.body("process_open_fds 7\n", Encoding::Identity);
-        let gzip = page.body("process_open_fds 7\n", Encoding::Gzip);
-        let mut unzipped = Vec::new();
-        MultiGzDecoder::new(gzip.as_ref()).read_to_end(&mut unzipped).unwrap();
-        assert_eq!(unzipped, identity);
-        assert!(identity.ends_with(b"1\nprocess_open_fds 7\n"));
+    fn text(page: &Page, format: Format, own: &str) -> String {
+        let pieces: Vec<Bytes> = page.identity(format, own).map(Result::unwrap).collect();
+        String::from_utf8(pieces.concat()).unwrap()
     }
 
     #[test]
-    fn the_empty_page_is_valid_gzip_too() {
-        let gzip = Page::empty().body("", Encoding::Gzip);
-        let mut unzipped = Vec::new();
-        MultiGzDecoder::new(gzip.as_ref()).read_to_end(&mut unzipped).unwrap();
-        assert!(unzipped.is_empty());
+    fn each_format_gets_its_own_parts_and_those_of_both() {
+        let mut writer = PageWriter::new();
+        writer.write("a 1\n");
+        writer.write_for(Format::Text, "# TYPE b_total counter\n");
+        writer.write_for(Format::OpenMetrics, "# TYPE b counter\n");
+        writer.write("b_total 2\n");
+        let page = writer.finish();
+        let want = "a 1\n# TYPE b_total counter\nb_total 2\n";
+        assert_eq!(text(&page, Format::Text, "own 3\n"), format!("{want}own 3\n"));
+        assert_eq!(page.text_bytes(), u64::try_from(want.len()).unwrap());
+        let want = "a 1\n# TYPE b counter\nb_total 2\nown 3\n# EOF\n";
+        assert_eq!(text(&page, Format::OpenMetrics, "own 3\n"), want);
+    }
+
+    #[test]
+    fn both_encodings_hold_the_same_text() {
+        let mut writer = PageWriter::new();
+        writer.write(&"kafka_up{kafka_cluster=\"main\"} 1\n".repeat(10_000));
+        let page = writer.finish();
+        let mut unzipped = String::new();
+        let gzip = page.gzip(Format::Text, "process_open_fds 7\n");
+        MultiGzDecoder::new(gzip.as_ref()).read_to_string(&mut unzipped).unwrap();
+        assert_eq!(unzipped, text(&page, Format::Text, "process_open_fds 7\n"));
+        assert!(unzipped.ends_with("1\nprocess_open_fds 7\n"));
+        assert!(page.gzip_bytes() * 20 < page.text_bytes());
+    }
+
+    #[test]
+    fn the_empty_page_is_valid_too() {
+        assert_eq!(text(&Page::default(), Format::Text, ""), "");
+        assert_eq!(text(&Page::default(), Format::OpenMetrics, ""), END);
     }
 }

@@ -1,14 +1,61 @@
-//! The text format 0.0.4, by hand: a page of 200,000 series is written in about 10 ms.
+//! Samples as text, by hand: 200,000 of them are written in about 10 ms.
 
 use std::fmt::Write;
 
-use crate::telemetry::Spec;
+use super::page::{Format, Page, PageWriter};
+use crate::{
+    model::LagTime,
+    telemetry::{Kind, Spec},
+};
+
+/// Text is handed to the compressor when it is so long.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// A value that a sample can have.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sample {
+    Signed(i64),
+    Whole(u64),
+    Float(f64),
+    /// In seconds, to a tenth.
+    Age(LagTime),
+}
+
+impl Sample {
+    /// What is not finite is not known, and has no sample.
+    fn is_known(self) -> bool {
+        match self {
+            Self::Float(value) => value.is_finite(),
+            Self::Signed(_) | Self::Whole(_) | Self::Age(_) => true,
+        }
+    }
+
+    fn push(self, out: &mut String) {
+        match self {
+            Self::Signed(value) => push_integer(out, value),
+            Self::Whole(value) => push_unsigned(out, value),
+            // Rust writes the shortest decimal that reads back the same. A String takes all writes.
+            Self::Float(value) => {
+                let _infallible = write!(out, "{value}");
+            }
+            Self::Age(time) => {
+                let tenths = u64::try_from(time.age.as_millis() / 100).unwrap_or(u64::MAX);
+                push_unsigned(out, tenths / 10);
+                if tenths % 10 != 0 {
+                    out.push('.');
+                    push_unsigned(out, tenths % 10);
+                }
+            }
+        }
+    }
+}
 
 /// A page in the making.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Text {
     out: String,
     series: u64,
+    page: PageWriter,
 }
 
 /// One family in the making. Its HELP and TYPE are written before its first sample, and not at all
@@ -17,23 +64,51 @@ pub(super) struct Text {
 pub(super) struct Family<'a> {
     text: &'a mut Text,
     spec: &'static Spec,
-    /// Where the page ended before this family.
-    from: usize,
+    begun: bool,
 }
 
 impl Text {
-    pub(super) fn with_capacity(bytes: usize) -> Self {
-        Self { out: String::with_capacity(bytes), series: 0 }
+    pub(super) fn new() -> Self {
+        let out = String::with_capacity(BUFFER_BYTES + BUFFER_BYTES / 8);
+        Self { out, series: 0, page: PageWriter::new() }
     }
 
     pub(super) fn family(&mut self, spec: &'static Spec) -> Family<'_> {
-        let from = self.out.len();
-        Family { text: self, spec, from }
+        Family { text: self, spec, begun: false }
     }
 
-    pub(super) fn finish(self) -> String {
-        self.out
+    fn flush(&mut self) {
+        if !self.out.is_empty() {
+            self.page.write(&self.out);
+            self.out.clear();
+        }
     }
+
+    /// HELP and TYPE, which the formats write alike for gauges alone.
+    fn head(&mut self, spec: &Spec) {
+        if spec.kind == Kind::Gauge {
+            push_head(&mut self.out, spec.name, spec.help, spec.kind.label());
+            return;
+        }
+        self.flush();
+        let mut head = String::new();
+        push_head(&mut head, spec.name, spec.help, spec.kind.label());
+        self.page.write_for(Format::Text, &head);
+        head.clear();
+        let name = spec.name.strip_suffix("_total").unwrap_or(spec.name);
+        let kind = if spec.kind == Kind::Untyped { "unknown" } else { spec.kind.label() };
+        push_head(&mut head, name, spec.help, kind);
+        self.page.write_for(Format::OpenMetrics, &head);
+    }
+
+    pub(super) fn finish(mut self) -> Page {
+        self.flush();
+        self.page.finish()
+    }
+}
+
+fn push_head(out: &mut String, name: &str, help: &str, kind: &str) {
+    out.extend(["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"]);
 }
 
 impl Family<'_> {
@@ -44,52 +119,50 @@ impl Family<'_> {
 
     /// Writes a sample. `labels` is what stands between the braces; a second part saves its callers
     /// from putting a long first part together again for each series.
-    pub(super) fn integer(&mut self, labels: [&str; 2], value: i64) {
-        self.begin(labels);
-        push_integer(&mut self.text.out, value);
-        self.text.out.push('\n');
-    }
-
-    /// Writes a sample whose last label is a partition: `labels` ends in `partition="`.
-    pub(super) fn partition(&mut self, labels: &str, partition: i32, value: i64) {
-        self.open(labels);
-        push_integer(&mut self.text.out, partition.into());
-        self.text.out.push_str("\"} ");
-        push_integer(&mut self.text.out, value);
-        self.text.out.push('\n');
-    }
-
-    pub(super) fn unsigned(&mut self, labels: [&str; 2], value: u64) {
-        self.begin(labels);
-        push_unsigned(&mut self.text.out, value);
-        self.text.out.push('\n');
-    }
-
-    /// What is not finite is not known, and has no sample.
-    pub(super) fn float(&mut self, labels: [&str; 2], value: f64) {
-        if value.is_finite() {
-            self.begin(labels);
-            // Rust writes the shortest decimal that reads back the same. A String takes all writes.
-            let _infallible = writeln!(self.text.out, "{value}");
+    pub(super) fn sample(&mut self, labels: [&str; 2], sample: Sample) {
+        if sample.is_known() {
+            self.open(labels[0]);
+            self.text.out.push_str(labels[1]);
+            self.close(sample);
         }
     }
 
-    fn begin(&mut self, labels: [&str; 2]) {
-        self.open(labels[0]);
-        self.text.out.push_str(labels[1]);
-        self.text.out.push_str("} ");
+    pub(super) fn whole(&mut self, labels: [&str; 2], value: u64) {
+        self.sample(labels, Sample::Whole(value));
+    }
+
+    /// Writes a sample of a partition; `more` are labels behind the partition's.
+    pub(super) fn partition(&mut self, labels: &str, partition: i32, more: &str, sample: Sample) {
+        if sample.is_known() {
+            self.open(labels);
+            self.text.out.push_str(",partition=\"");
+            push_integer(&mut self.text.out, partition.into());
+            self.text.out.push('"');
+            self.text.out.push_str(more);
+            self.close(sample);
+        }
     }
 
     fn open(&mut self, labels: &str) {
-        let out = &mut self.text.out;
-        if out.len() == self.from {
-            let Spec { name, kind, help, .. } = self.spec;
-            out.extend(["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind.label(), "\n"]);
+        if BUFFER_BYTES <= self.text.out.len() {
+            self.text.flush();
         }
+        if !self.begun {
+            self.text.head(self.spec);
+            self.begun = true;
+        }
+        let out = &mut self.text.out;
         out.push_str(self.spec.name);
         out.push('{');
         out.push_str(labels);
         self.text.series = self.text.series.saturating_add(1);
+    }
+
+    fn close(&mut self, sample: Sample) {
+        let out = &mut self.text.out;
+        out.push_str("} ");
+        sample.push(out);
+        out.push('\n');
     }
 }
 
@@ -119,7 +192,7 @@ pub(super) fn with_label(labels: &str, name: &str, value: &str) -> String {
     all
 }
 
-pub(super) fn push_integer(out: &mut String, value: i64) {
+fn push_integer(out: &mut String, value: i64) {
     if value < 0 {
         out.push('-');
     }
@@ -143,19 +216,41 @@ fn push_unsigned(out: &mut String, mut value: u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::expose::catalogue;
+    use crate::{expose::catalogue, model::LagMethod};
+
+    fn text_of(page: &Page, format: Format) -> String {
+        let pieces: Vec<_> = page.identity(format, "").map(Result::unwrap).collect();
+        String::from_utf8(pieces.concat()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(sample: Sample, want: &str) {
+        let mut out = String::new();
+        sample.push(&mut out);
+        assert_eq!(out, want);
+    }
 
     #[test]
     fn integers_are_written_whole() {
         for value in [0, 7, 10, -1, 1_234_567_890_123, i64::MAX, i64::MIN] {
-            let mut out = String::new();
-            push_integer(&mut out, value);
-            assert_eq!(out, value.to_string());
+            check(Sample::Signed(value), &value.to_string());
         }
-        let mut out = String::new();
-        push_unsigned(&mut out, u64::MAX);
-        assert_eq!(out, u64::MAX.to_string());
+        check(Sample::Whole(u64::MAX), &u64::MAX.to_string());
+    }
+
+    #[test]
+    fn ages_are_written_to_a_tenth_and_floats_read_back_the_same() {
+        let age = |millis| {
+            let age = Duration::from_millis(millis);
+            Sample::Age(LagTime { age, method: LagMethod::Interpolated })
+        };
+        check(age(0), "0");
+        check(age(12_000), "12");
+        check(age(12_349), "12.3");
+        check(Sample::Float(0.1 + 0.2), "0.30000000000000004");
     }
 
     #[test]
@@ -166,17 +261,25 @@ mod tests {
 
     #[test]
     fn a_family_without_samples_leaves_nothing() {
-        let mut text = Text::default();
+        let mut text = Text::new();
         text.family(&catalogue::UP);
-        text.family(&catalogue::CONTAINER_CPU).float(["", ""], f64::NAN);
-        assert_eq!(text.finish(), "");
+        text.family(&catalogue::CONTAINER_CPU).sample(["", ""], Sample::Float(f64::NAN));
+        let page = text.finish();
+        assert_eq!(text_of(&page, Format::Text), "");
+        assert_eq!(page.text_bytes(), 0);
     }
 
     #[test]
-    fn floats_read_back_the_same() {
-        let mut text = Text::default();
-        text.family(&catalogue::CONTAINER_CPU).float(["x=\"1\"", ""], 0.1 + 0.2);
+    fn a_counter_is_described_as_each_format_has_it() {
+        let mut text = Text::new();
+        text.family(&catalogue::CONTAINER_CPU).sample(["a=\"1\"", ""], Sample::Float(1.5));
         let page = text.finish();
-        assert!(page.ends_with("_total{x=\"1\"} 0.30000000000000004\n"), "{page}");
+        let sample = "kafka_broker_container_cpu_seconds_total{a=\"1\"} 1.5\n";
+        for (format, kind) in [
+            (Format::Text, "# TYPE kafka_broker_container_cpu_seconds_total counter\n"),
+            (Format::OpenMetrics, "# TYPE kafka_broker_container_cpu_seconds counter\n"),
+        ] {
+            assert!(text_of(&page, format).contains(&format!("{kind}{sample}")), "{format}");
+        }
     }
 }

@@ -3,31 +3,58 @@
 use std::{fmt::Write, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 
 use super::{Inner, refused::Refused, state::About};
-use crate::expose::{CONTENT_TYPE, Encoding};
+use crate::expose::Format;
 
 /// The clusters' page as it lies ready, and the own metrics as they are now.
 pub(super) async fn metrics(
     State(inner): State<Arc<Inner>>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
-    let own = inner.state.telemetry.encode().map_err(|error| {
+    let format = format_for(&headers);
+    let own = match format {
+        Format::Text => inner.state.telemetry.encode(),
+        Format::OpenMetrics => inner.state.telemetry.encode_open_metrics(),
+    };
+    let own = own.map_err(|error| {
         let sender = "the metrics of this process cannot be written";
         Refused::because(StatusCode::INTERNAL_SERVER_ERROR, sender, &error)
     })?;
-    let encoding = if accepts_gzip(&headers) { Encoding::Gzip } else { Encoding::Identity };
     let page = Arc::clone(&inner.state.pages.borrow());
-    let body = page.body(&own, encoding);
-    let kind = [(header::CONTENT_TYPE, CONTENT_TYPE), (header::VARY, "Accept-Encoding")];
-    Ok(match encoding {
-        Encoding::Identity => (kind, body).into_response(),
-        Encoding::Gzip => (kind, [(header::CONTENT_ENCODING, "gzip")], body).into_response(),
+    let kind = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, VARIES_BY)];
+    Ok(if accepts_gzip(&headers) {
+        let body = page.gzip(format, &own);
+        (kind, [(header::CONTENT_ENCODING, "gzip")], body).into_response()
+    } else {
+        let pieces = futures_util::stream::iter(page.identity(format, &own));
+        (kind, Body::from_stream(pieces)).into_response()
     })
+}
+
+const VARIES_BY: &str = "Accept, Accept-Encoding";
+
+/// `OpenMetrics` for whoever names it and wants nothing else more; the text format for everyone
+/// else, a browser or curl among them.
+fn format_for(headers: &HeaderMap) -> Format {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|it| it.to_str().ok());
+    let (mut open, mut text) = (0.0_f32, 0.0_f32);
+    for range in values.flat_map(|it| it.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        let quality = parts.find_map(|it| it.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+        if kind.eq_ignore_ascii_case("application/openmetrics-text") {
+            open = open.max(quality);
+        } else if kind.eq_ignore_ascii_case("text/plain") {
+            text = text.max(quality);
+        }
+    }
+    if 0.0 < open && text <= open { Format::OpenMetrics } else { Format::Text }
 }
 
 /// Whether the client takes gzip: named, or by `*`, and not at `q=0`.
@@ -126,6 +153,34 @@ mod tests {
             assert_eq!(accepts_gzip(&headers), gzip, "{value:?}");
         }
         assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn the_format_is_the_one_the_client_wants_most() {
+        for (value, want) in [
+            ("", Format::Text),
+            ("*/*", Format::Text),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Text),
+            ("application/openmetrics-text", Format::OpenMetrics),
+            // Prometheus 2.42 and 3.5.
+            (
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;\
+                 version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                Format::OpenMetrics,
+            ),
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                 application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;\
+                 escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+                Format::OpenMetrics,
+            ),
+            ("text/plain;version=0.0.4;q=0.9,application/openmetrics-text;q=0.1", Format::Text),
+            ("application/openmetrics-text;q=0", Format::Text),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(value));
+            assert_eq!(format_for(&headers), want, "{value:?}");
+        }
     }
 
     #[test]

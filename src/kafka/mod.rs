@@ -15,12 +15,13 @@ use async_trait::async_trait;
 
 pub use error::{KafkaError, RequestFault};
 pub use words::{
-    Api, Broker, BrokerConfig, CommittedOffset, ConfigChange, ConfigEntry, ConfigSource, Edge,
-    GroupDescription, GroupListing, GroupOffsets, GroupState, LogDir, Partition, PartitionEdge,
-    PartitionFault, Quorum, RequestCount, Topic, TopicLogSize, Topology, WriteMode,
+    Api, Broker, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, Edge, GroupDescription,
+    GroupListing, GroupMembers, GroupOffsets, LogDir, Partition, PartitionFault, Quorum,
+    QuorumReplica, QuorumRole, RequestCount, Topic, TopicLogSize, TopicOffsets, TopicPartitions,
+    Topology, WriteMode,
 };
 
-use crate::model::{BrokerId, GroupName, TopicName, TopicPartition};
+use crate::model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition};
 
 /// What this program needs of one Kafka cluster.
 ///
@@ -37,18 +38,23 @@ pub trait Kafka: Send + Sync + 'static {
         &self,
         broker: BrokerId,
         edge: Edge,
-        partitions: &[TopicPartition],
-    ) -> Result<Vec<PartitionEdge>, KafkaError>;
+        partitions: &[TopicPartitions],
+    ) -> Result<Vec<TopicOffsets>, KafkaError>;
 
-    /// Groups that `broker` coordinates, in one request.
-    async fn groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError>;
+    /// Groups that `broker` coordinates and that are in one of `states`, in one request. No states
+    /// means all of them.
+    async fn groups(
+        &self,
+        broker: BrokerId,
+        states: &[GroupState],
+    ) -> Result<Vec<GroupListing>, KafkaError>;
 
-    /// State and members of groups that `broker` coordinates, in one request, and one more when
-    /// some are not classic. A group of a type without members to count is
-    /// [`PartitionFault::Unknown`].
+    /// State and members of groups of one type that `broker` coordinates, in one request. Of
+    /// [`GroupType::Unknown`] nobody can be asked: the answer is empty.
     async fn describe_groups(
         &self,
         broker: BrokerId,
+        group_type: GroupType,
         groups: &[GroupName],
     ) -> Result<Vec<GroupDescription>, KafkaError>;
 

@@ -1,6 +1,8 @@
 //! The data that crosses the seam.
 
-use crate::model::{BrokerId, GroupName, TopicName, TopicPartition, closed_list};
+use std::collections::BTreeMap;
+
+use crate::model::{BrokerId, GroupName, GroupState, GroupType, TopicName, Wall, closed_list};
 
 /// A live broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,35 +86,22 @@ closed_list! {
     }
 }
 
-/// An offset of one partition, or why there is none.
+/// Partitions of one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionEdge {
-    /// Which partition.
-    pub at: TopicPartition,
-    /// Its offset.
-    pub offset: Result<i64, PartitionFault>,
+pub struct TopicPartitions {
+    /// The topic.
+    pub topic: TopicName,
+    /// Indexes of its partitions.
+    pub partitions: Vec<i32>,
 }
 
-closed_list! {
-    /// State of a group. Classic and KIP-848 groups share the words.
-    pub enum GroupState {
-        /// Members join.
-        PreparingRebalance = "preparing_rebalance",
-        /// Assignments are handed out.
-        CompletingRebalance = "completing_rebalance",
-        /// All members have their partitions.
-        Stable = "stable",
-        /// The group is being removed.
-        Dead = "dead",
-        /// No members, offsets kept.
-        Empty = "empty",
-        /// KIP-848: a new assignment is computed.
-        Assigning = "assigning",
-        /// KIP-848: members move to the new assignment.
-        Reconciling = "reconciling",
-        /// A word this program does not know.
-        Unknown = "unknown",
-    }
+/// Offsets of one topic's partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicOffsets {
+    /// The topic.
+    pub topic: TopicName,
+    /// By index: the offset, or why there is none.
+    pub partitions: Vec<(i32, Result<i64, PartitionFault>)>,
 }
 
 /// A group as its coordinator lists it.
@@ -122,10 +111,24 @@ pub struct GroupListing {
     pub group: GroupName,
     /// `consumer`, `connect`, …; empty for a group that only commits.
     pub protocol_type: String,
-    /// `classic`, `consumer`, `share`, …; empty where the broker is too old to say.
-    pub group_type: String,
+    /// Which protocol it follows.
+    pub group_type: GroupType,
     /// Its state.
     pub state: GroupState,
+}
+
+/// What a group's coordinator says of its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMembers {
+    /// The group's state.
+    pub state: GroupState,
+    /// How many there are.
+    pub count: u32,
+    /// Changes when a member comes or goes, and when one gets other partitions.
+    pub fingerprint: u64,
+    /// The topics that members subscribe to or hold partitions of, with how many partitions they
+    /// hold. `None` where the protocol hands out something else than partitions.
+    pub assigned: Option<BTreeMap<TopicName, u32>>,
 }
 
 /// A group's state and members.
@@ -133,17 +136,8 @@ pub struct GroupListing {
 pub struct GroupDescription {
     /// Its id.
     pub group: GroupName,
-    /// Its state and member count, or why there is none.
-    pub members: Result<(GroupState, u32), PartitionFault>,
-}
-
-/// A committed offset of one partition, or why there is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommittedOffset {
-    /// Which partition.
-    pub at: TopicPartition,
-    /// The offset.
-    pub offset: Result<i64, PartitionFault>,
+    /// Its members, or why nothing is known of them.
+    pub members: Result<GroupMembers, PartitionFault>,
 }
 
 /// What a group has committed. A partition it never committed is not in the list.
@@ -152,7 +146,7 @@ pub struct GroupOffsets {
     /// The group.
     pub group: GroupName,
     /// Its commits, or why there are none.
-    pub offsets: Result<Vec<CommittedOffset>, PartitionFault>,
+    pub offsets: Result<Vec<TopicOffsets>, PartitionFault>,
 }
 
 /// Bytes that one topic's replicas take in one directory.
@@ -263,13 +257,42 @@ pub enum WriteMode {
     Write,
 }
 
-/// The controller quorum (`DescribeQuorum`, KIP-595).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The controller quorum (`DescribeQuorum`, KIP-595, KIP-836).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quorum {
     /// The active controller, if there is one.
     pub leader: Option<BrokerId>,
     /// Its epoch: a new one means that the controller changed.
     pub epoch: i32,
+    /// How far the metadata log is committed.
+    pub high_watermark: Option<i64>,
+    /// Everyone who copies the metadata log, by id.
+    pub replicas: Vec<QuorumReplica>,
+}
+
+closed_list! {
+    /// What a replica of the metadata log is.
+    pub enum QuorumRole {
+        /// A controller, which votes.
+        Voter = "voter",
+        /// A broker, which only follows.
+        Observer = "observer",
+    }
+}
+
+/// One replica of the metadata log, as the active controller sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuorumReplica {
+    /// Its `node.id`.
+    pub id: BrokerId,
+    /// What it is.
+    pub role: QuorumRole,
+    /// How far its log goes.
+    pub log_end: Option<i64>,
+    /// When it last fetched; since version 1 (KIP-836).
+    pub last_fetch: Option<Wall>,
+    /// When it last had everything; since version 1 (KIP-836).
+    pub last_caught_up: Option<Wall>,
 }
 
 closed_list! {
@@ -287,6 +310,10 @@ closed_list! {
         DescribeGroups = "DescribeGroups",
         /// State and members of KIP-848 groups.
         ConsumerGroupDescribe = "ConsumerGroupDescribe",
+        /// State and members of share groups.
+        ShareGroupDescribe = "ShareGroupDescribe",
+        /// State and members of Streams groups.
+        StreamsGroupDescribe = "StreamsGroupDescribe",
         /// Committed offsets.
         OffsetFetch = "OffsetFetch",
         /// Log directories.

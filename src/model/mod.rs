@@ -3,13 +3,19 @@
 //! Does no I/O, knows no wire format and no file format, and names no other module of this crate.
 
 mod closed_list;
+mod export;
+mod group;
 mod id;
+mod lag;
 mod reading;
 mod run;
 mod time;
 
 pub(crate) use closed_list::closed_list;
+pub use export::{Export, Granularity, LagSeconds};
+pub use group::{GroupState, GroupType};
 pub use id::{BrokerId, ClusterName, GroupName, RunId, TopicName, TopicPartition};
+pub use lag::{LagMethod, LagTime};
 pub use reading::Reading;
 pub use run::{
     AlertOutcome, Hold, Impossible, Mode, RollbackReason, RunEvent, RunState, Trigger, Verdict,

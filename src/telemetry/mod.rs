@@ -27,7 +27,7 @@ use tracing::{debug, error, info, warn};
 pub use log::{LogError, LogFormat, chain, init};
 pub use spec::{Kind, Spec};
 pub use view::{
-    CollectorDone, CollectorName, Cooldown, Quarantine, RemedyView, Requests, RunInfo,
+    CollectorDone, CollectorName, Cooldown, Quarantine, RemedyView, Requests, RoundDone, RunInfo,
     UnknownReason,
 };
 
@@ -64,11 +64,20 @@ pub enum Reload {
 #[error("write the own metrics")]
 pub struct EncodeError(#[from] fmt::Error);
 
+/// Series of one cluster on the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeriesCount {
+    /// On it.
+    pub shown: u64,
+    /// At most so many more, which the cluster's budget left out.
+    pub dropped: u64,
+}
+
 /// The page of cluster metrics, as it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageMade {
     /// Series by cluster.
-    pub series: Vec<(ClusterName, u64)>,
+    pub series: Vec<(ClusterName, SeriesCount)>,
     /// Bytes as they are.
     pub identity_bytes: u64,
     /// Bytes compressed.
@@ -100,9 +109,18 @@ impl Telemetry {
     ///
     /// When a value cannot be formatted.
     pub fn encode(&self) -> Result<String, EncodeError> {
+        self.encode_open_metrics().map(|open| text::from_open_metrics(&open))
+    }
+
+    /// The own metrics as `OpenMetrics`, without the line that ends a page.
+    ///
+    /// # Errors
+    ///
+    /// When a value cannot be formatted.
+    pub fn encode_open_metrics(&self) -> Result<String, EncodeError> {
         let mut open = String::with_capacity(16 * 1024);
         encode_registry(&mut open, &self.registry)?;
-        Ok(text::from_open_metrics(&open))
+        Ok(open)
     }
 
     /// The webhook or the API was answered.
@@ -178,6 +196,12 @@ impl Telemetry {
     pub fn snapshot_made(&self, cluster: &ClusterName, at: Wall, commits_ahead: u64) {
         debug!(%cluster, at = at.0, commits_ahead, "Snapshot made.");
         self.look(|views| views.snapshot_made(cluster, at, commits_ahead));
+    }
+
+    /// A round of collection has ended.
+    pub fn round_done(&self, cluster: &ClusterName, done: RoundDone) {
+        debug!(%cluster, took = ?done.took, requests = done.requests, "Round done.");
+        self.look(|views| views.round_done(cluster, done));
     }
 
     /// Requests to the cluster so far. Replaces what was said before.

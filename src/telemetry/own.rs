@@ -45,8 +45,15 @@ own! {
         ["kafka_cluster", "api", "reason"]
         "Requests to the cluster's brokers that failed",
         "clusters × kinds of request × four reasons";
+    ROUND_DURATION: Gauge "kafka_optimizer_round_duration_seconds" ["kafka_cluster"]
+        "How long the latest round of collection took", "clusters";
+    ROUND_REQUESTS: Gauge "kafka_optimizer_round_requests" ["kafka_cluster"]
+        "Requests sent to the cluster's brokers during the latest round of collection",
+        "clusters";
     SERIES: Gauge "kafka_optimizer_series" ["kafka_cluster"]
         "Series of the cluster on the page", "clusters";
+    SERIES_DROPPED: Gauge "kafka_optimizer_series_dropped" ["kafka_cluster"]
+        "Series of the cluster that its budget left out of the page, at most", "clusters";
     PAGE_BYTES: Gauge "kafka_optimizer_page_bytes" ["encoding"]
         "Size of the page of cluster metrics", "two encodings";
     READINGS_UNKNOWN: Gauge "kafka_optimizer_readings_unknown"

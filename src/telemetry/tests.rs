@@ -42,7 +42,8 @@ fn busy_telemetry() -> Telemetry {
     telemetry.snapshot_made(&main_cluster(), Wall(7_500), 2);
     let requests = Requests { api: "Metadata", sent: 9, failed: vec![("timeout", 1)] };
     telemetry.requests_counted(&main_cluster(), vec![requests]);
-    let series = vec![(main_cluster(), 11)];
+    let series = vec![(main_cluster(), SeriesCount { shown: 11, dropped: 0 })];
+    telemetry.round_done(&main_cluster(), RoundDone { took: Duration::from_secs(1), requests: 15 });
     telemetry.page_made(PageMade { series, identity_bytes: 100, gzip_bytes: 10 });
     telemetry.config_reloaded(Reload::Applied(Wall(1_000)));
     telemetry.remedy_changed(&main_cluster(), view(60));

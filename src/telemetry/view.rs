@@ -13,7 +13,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
-use super::{Build, PageMade, Reload, own, spec::Spec};
+use super::{Build, PageMade, Reload, SeriesCount, own, spec::Spec};
 use crate::{
     model::{ClusterName, Mode, RunId, RunState, Verdict, Wall, closed_list},
     playbook::OptimizerKind,
@@ -72,6 +72,8 @@ closed_list! {
         Unauthorized = "unauthorized",
         /// The broker does not coordinate the group, or is still loading it.
         NotCoordinator = "not_coordinator",
+        /// There is no room to remember what it is computed from.
+        Budget = "budget",
         /// A value it depends on is not known.
         Incomplete = "incomplete",
         /// Another error.
@@ -92,6 +94,15 @@ pub struct CollectorDone {
     pub at: Wall,
     /// Values that could not be read. Those at 0 may be left out.
     pub unknown: BTreeMap<UnknownReason, u64>,
+}
+
+/// A round of collection, as it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundDone {
+    /// How long it took.
+    pub took: Duration,
+    /// Requests sent to the cluster meanwhile.
+    pub requests: u64,
 }
 
 /// Requests of one kind, so far.
@@ -193,8 +204,9 @@ struct ClusterView {
     collectors: BTreeMap<CollectorName, CollectorView>,
     snapshot: Option<Wall>,
     commits_ahead: u64,
+    round: Option<RoundDone>,
     requests: Vec<Requests>,
-    series: Option<u64>,
+    series: Option<SeriesCount>,
     remedy: Option<RemedyView>,
 }
 
@@ -245,6 +257,10 @@ impl Views {
         let view = self.of(cluster);
         view.snapshot = (at != Wall::default()).then_some(at);
         view.commits_ahead = commits_ahead;
+    }
+
+    pub(super) fn round_done(&mut self, cluster: &ClusterName, done: RoundDone) {
+        self.of(cluster).round = Some(done);
     }
 
     pub(super) fn requests_counted(&mut self, cluster: &ClusterName, requests: Vec<Requests>) {
@@ -317,7 +333,13 @@ impl Views {
         let snapshots = self.by_cluster(|it| it.snapshot.map(Wall::seconds));
         gauges(encoder, &own::SNAPSHOT_TIMESTAMP, snapshots)?;
         gauges(encoder, &own::COMMITS_AHEAD, self.by_cluster(|it| Some(count(it.commits_ahead))))?;
-        gauges(encoder, &own::SERIES, self.by_cluster(|it| it.series.map(count)))
+        let took = self.by_cluster(|it| it.round.map(|it| it.took.as_secs_f64()));
+        gauges(encoder, &own::ROUND_DURATION, took)?;
+        let requests = self.by_cluster(|it| it.round.map(|it| count(it.requests)));
+        gauges(encoder, &own::ROUND_REQUESTS, requests)?;
+        gauges(encoder, &own::SERIES, self.by_cluster(|it| it.series.map(|it| count(it.shown))))?;
+        let dropped = self.by_cluster(|it| it.series.map(|it| count(it.dropped)));
+        gauges(encoder, &own::SERIES_DROPPED, dropped)
     }
 
     fn encode_requests(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

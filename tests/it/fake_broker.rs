@@ -349,7 +349,7 @@ impl Served {
             ApiKey::Metadata => on.answer(|it| metadata(cluster, &it)),
             ApiKey::ListOffsets => on.answer(|it| list_offsets(cluster, id, it)),
             ApiKey::ListGroups => {
-                on.answer(|_: ListGroupsRequest| list_groups(cluster, id, version))
+                on.answer(|it: ListGroupsRequest| list_groups(cluster, id, &it, version))
             }
             ApiKey::DescribeGroups => on.answer(|it| describe_groups(cluster, it, version)),
             ApiKey::OffsetFetch => on.answer(|it| offset_fetch(cluster, it, version)),
@@ -515,13 +515,23 @@ fn list_offsets(cluster: &Contents, id: i32, request: ListOffsetsRequest) -> Lis
     ListOffsetsResponse::default().with_topics(topics.collect())
 }
 
-fn list_groups(cluster: &Contents, id: i32, version: i16) -> ListGroupsResponse {
+fn list_groups(
+    cluster: &Contents,
+    id: i32,
+    request: &ListGroupsRequest,
+    version: i16,
+) -> ListGroupsResponse {
     let ours = cluster.groups.iter().filter(|(_, it)| it.coordinator == id);
-    let listed = ours.map(|(name, it)| {
+    let state = |it: &FakeGroup| if it.members == 0 { "Empty" } else { "Stable" };
+    let wanted = |it: &FakeGroup| {
+        let states = &request.states_filter;
+        states.is_empty() || states.iter().any(|word| word.eq_ignore_ascii_case(state(it)))
+    };
+    let listed = ours.filter(|(_, it)| wanted(it)).map(|(name, it)| {
         let listed = ListedGroup::default()
             .with_group_id(group_id(name))
             .with_protocol_type(text("consumer"));
-        let state = if it.members == 0 { "Empty" } else { "Stable" };
+        let state = state(it);
         let listed = if version < 4 { listed } else { listed.with_group_state(text(state)) };
         if version < 5 { listed } else { listed.with_group_type(text(it.kind)) }
     });

@@ -12,12 +12,12 @@ use kafka_optimizer::{
     clock::Clock,
     docker::{ContainerUse, Docker, DockerError},
     kafka::{
-        Api, Broker, BrokerConfig, CommittedOffset, ConfigChange, ConfigEntry, ConfigSource, Edge,
-        GroupDescription, GroupListing, GroupOffsets, GroupState, Kafka, KafkaError, LogDir,
-        Partition, PartitionEdge, PartitionFault, Quorum, RequestCount, RequestFault, Topic,
-        TopicLogSize, Topology, WriteMode,
+        Api, Broker, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, Edge, GroupDescription,
+        GroupListing, GroupMembers, GroupOffsets, Kafka, KafkaError, LogDir, Partition,
+        PartitionFault, Quorum, QuorumReplica, QuorumRole, RequestCount, RequestFault, Topic,
+        TopicLogSize, TopicOffsets, TopicPartitions, Topology, WriteMode,
     },
-    model::{BrokerId, GroupName, TopicName, TopicPartition, Uptime, Wall},
+    model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition, Uptime, Wall},
 };
 
 /// The deadline of a request to a frozen broker.
@@ -73,8 +73,10 @@ pub(crate) struct Script {
     pub(crate) firsts: BTreeMap<(String, i32), i64>,
     pub(crate) lasts: BTreeMap<(String, i32), Result<i64, PartitionFault>>,
     pub(crate) listings: BTreeMap<BrokerId, Vec<GroupListing>>,
-    pub(crate) members: BTreeMap<String, Result<(GroupState, u32), PartitionFault>>,
-    pub(crate) commits: BTreeMap<String, Vec<CommittedOffset>>,
+    pub(crate) members: BTreeMap<String, Result<GroupMembers, PartitionFault>>,
+    pub(crate) commits: BTreeMap<String, Vec<TopicOffsets>>,
+    /// Groups whose commits are answered with an error.
+    pub(crate) commit_faults: BTreeMap<String, PartitionFault>,
     pub(crate) dirs: BTreeMap<BrokerId, Vec<LogDir>>,
     pub(crate) configs: BTreeMap<BrokerId, Vec<ConfigEntry>>,
     pub(crate) min_insync: BTreeMap<String, u32>,
@@ -147,40 +149,53 @@ impl Kafka for FakeKafka {
         &self,
         broker: BrokerId,
         edge: Edge,
-        partitions: &[TopicPartition],
-    ) -> Result<Vec<PartitionEdge>, KafkaError> {
+        partitions: &[TopicPartitions],
+    ) -> Result<Vec<TopicOffsets>, KafkaError> {
         let request = match edge {
             Edge::First => "firsts",
             Edge::Last => "lasts",
         };
         let answer = |script: &Script| {
-            let of = |at: &TopicPartition| {
-                let key = (at.topic.as_str().to_owned(), at.partition);
-                let offset = match edge {
+            let offset = |topic: &TopicName, partition: i32| {
+                let key = (topic.as_str().to_owned(), partition);
+                match edge {
                     Edge::First => Some(Ok(script.firsts.get(&key).copied().unwrap_or(0))),
                     Edge::Last => script.lasts.get(&key).copied(),
-                };
-                Some(PartitionEdge { at: at.clone(), offset: offset? })
+                }
             };
-            partitions.iter().filter_map(of).collect()
+            let of = |asked: &TopicPartitions| {
+                let indexes = asked.partitions.iter().copied();
+                let known = indexes.filter_map(|it| Some((it, offset(&asked.topic, it)?)));
+                TopicOffsets { topic: asked.topic.clone(), partitions: known.collect() }
+            };
+            partitions.iter().map(of).collect()
         };
         self.at(request, broker, answer).await
     }
 
-    async fn groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError> {
-        let listed = |it: &Script| it.listings.get(&broker).cloned().unwrap_or_default();
+    async fn groups(
+        &self,
+        broker: BrokerId,
+        states: &[GroupState],
+    ) -> Result<Vec<GroupListing>, KafkaError> {
+        let listed = |it: &Script| {
+            let mut listed = it.listings.get(&broker).cloned().unwrap_or_default();
+            listed.retain(|it| states.is_empty() || states.contains(&it.state));
+            listed
+        };
         self.at("groups", broker, listed).await
     }
 
     async fn describe_groups(
         &self,
         broker: BrokerId,
+        _: GroupType,
         groups: &[GroupName],
     ) -> Result<Vec<GroupDescription>, KafkaError> {
         let answer = |script: &Script| {
             let of = |group: &GroupName| GroupDescription {
                 group: group.clone(),
-                members: script.members[group.as_str()],
+                members: script.members[group.as_str()].clone(),
             };
             groups.iter().map(of).collect()
         };
@@ -194,8 +209,10 @@ impl Kafka for FakeKafka {
     ) -> Result<Vec<GroupOffsets>, KafkaError> {
         let answer = |script: &Script| {
             let of = |group: &GroupName| {
-                let offsets = script.commits.get(group.as_str()).cloned();
-                GroupOffsets { group: group.clone(), offsets: Ok(offsets.unwrap_or_default()) }
+                let offsets = script.commits.get(group.as_str()).cloned().unwrap_or_default();
+                let fault = script.commit_faults.get(group.as_str());
+                let offsets = fault.map_or(Ok(offsets), |it| Err(*it));
+                GroupOffsets { group: group.clone(), offsets }
             };
             groups.iter().map(of).collect()
         };
@@ -228,8 +245,7 @@ impl Kafka for FakeKafka {
     }
 
     async fn quorum(&self) -> Result<Quorum, KafkaError> {
-        let unknown = Quorum { leader: None, epoch: 0 };
-        self.anywhere("quorum", |it| it.quorum.unwrap_or(unknown))
+        self.anywhere("quorum", |it| it.quorum.clone().unwrap_or_default())
     }
 
     async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError> {
@@ -281,16 +297,23 @@ pub(crate) fn topic(name: &str, topic_id: u128, partitions: Vec<Partition>) -> T
     Topic { name: TopicName::new(name), id: topic_id, internal, partitions }
 }
 
-pub(crate) fn commit(topic: &str, partition: i32, offset: i64) -> CommittedOffset {
-    let at = TopicPartition { topic: TopicName::new(topic), partition };
-    CommittedOffset { at, offset: Ok(offset) }
+/// Commits in partitions of one topic.
+pub(crate) fn commits(topic: &str, offsets: &[(i32, i64)]) -> TopicOffsets {
+    let partitions = offsets.iter().map(|(at, offset)| (*at, Ok(*offset))).collect();
+    TopicOffsets { topic: TopicName::new(topic), partitions }
+}
+
+/// Members that hold so many partitions of these topics.
+pub(crate) fn members(state: GroupState, count: u32, held: &[(&str, u32)]) -> GroupMembers {
+    let assigned = held.iter().map(|(topic, held)| (TopicName::new(*topic), *held)).collect();
+    GroupMembers { state, count, fingerprint: 7, assigned: Some(assigned) }
 }
 
 pub(crate) fn listing(group: &str, state: GroupState) -> GroupListing {
     GroupListing {
         group: GroupName::new(group),
         protocol_type: "consumer".into(),
-        group_type: "classic".into(),
+        group_type: GroupType::Classic,
         state,
     }
 }
@@ -314,8 +337,12 @@ pub(crate) fn entry(
 /// Three brokers, four topics, two groups: every metric has a sample, and every odd case one.
 pub(crate) fn world() -> Script {
     let ids = BTreeSet::from([1, 2, 3]);
-    let broker =
-        |raw: &i32| Broker { id: id(*raw), host: format!("kafka-{raw}"), port: 9092, rack: None };
+    let broker = |raw: &i32| Broker {
+        id: id(*raw),
+        host: format!("kafka-{raw}"),
+        port: 9092,
+        rack: (*raw == 1).then(|| "east".into()),
+    };
     let dir = |raw: &i32| {
         let size = |topic: &str, bytes| TopicLogSize { topic: TopicName::new(topic), bytes };
         let topics = vec![size("orders", 4096), size("__consumer_offsets", 512), size("gone", 1)];
@@ -354,15 +381,19 @@ pub(crate) fn world() -> Script {
             (id(1), vec![listing("billing", GroupState::Stable)]),
             (id(2), vec![listing("\"odd\" \\ group\n", GroupState::Empty)]),
         ]),
-        members: BTreeMap::from([
-            ("billing".into(), Ok((GroupState::Stable, 2))),
-            ("\"odd\" \\ group\n".into(), Ok((GroupState::Empty, 0))),
-        ]),
+        members: BTreeMap::from([(
+            "billing".into(),
+            Ok(members(GroupState::Stable, 2, &[("orders", 1)])),
+        )]),
         commits: BTreeMap::from([
-            ("billing".into(), vec![commit("orders", 0, 90), commit("orders", 1, 50)]),
+            ("billing".into(), vec![commits("orders", &[(0, 90), (1, 50)])]),
             (
                 "\"odd\" \\ group\n".into(),
-                vec![commit("orders", 0, 125), commit("payments", 0, 3), commit("gone", 0, 1)],
+                vec![
+                    commits("orders", &[(0, 125)]),
+                    commits("payments", &[(0, 3)]),
+                    commits("gone", &[(0, 1)]),
+                ],
             ),
         ]),
         dirs: ids.iter().map(dir).collect(),
@@ -372,8 +403,29 @@ pub(crate) fn world() -> Script {
             ("payments".into(), 2),
             ("__consumer_offsets".into(), 1),
         ]),
-        quorum: Some(Quorum { leader: Some(id(100)), epoch: 3 }),
+        quorum: Some(quorum()),
         ..Script::default()
+    }
+}
+
+/// A controller and two brokers that follow it, one of them late.
+fn quorum() -> Quorum {
+    let replica = |raw, role, log_end, seen: i64| QuorumReplica {
+        id: id(raw),
+        role,
+        log_end: Some(log_end),
+        last_fetch: Some(Wall(BEGIN.0 - seen)),
+        last_caught_up: Some(Wall(BEGIN.0 - 2 * seen)),
+    };
+    Quorum {
+        leader: Some(id(100)),
+        epoch: 3,
+        high_watermark: Some(990),
+        replicas: vec![
+            replica(1, QuorumRole::Observer, 1_000, 100),
+            replica(2, QuorumRole::Observer, 980, 1_500),
+            replica(100, QuorumRole::Voter, 1_000, 0),
+        ],
     }
 }
 
@@ -400,6 +452,9 @@ pub(crate) fn usage(raw: i32) -> ContainerUse {
         cpu_limit_cores: Some(2.0),
         throttled_periods: Some(0),
         memory_anonymous_bytes: Some(400_000_000),
+        memory_working_set_bytes: Some(500_000_000),
+        block_read_bytes: Some(4_096),
+        block_write_bytes: Some(8_192),
         memory_limit_bytes: Some(1_610_612_736),
         network_receive_bytes: Some(1_000),
         // An engine that reports no network.

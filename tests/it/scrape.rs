@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use kafka_optimizer::{
     collect::Collector,
-    config::ClusterConfig,
+    config::{ClusterConfig, NameFilter},
     docker::SharedDocker,
-    expose::{Encoding, Exposer, catalogue, make},
-    model::{ClusterName, GroupName, Reading},
+    expose::{Exposer, Format, Page, catalogue, make},
+    kafka::PartitionFault,
+    model::{ClusterName, Export, Granularity, GroupName, GroupState, LagSeconds, Reading},
     shutdown::Tasks,
     snapshot::{Latest, Snapshot},
     telemetry::{Build, Telemetry},
@@ -15,8 +16,8 @@ use kafka_optimizer::{
 use tokio::time::Instant;
 
 use crate::fake_kafka::{
-    BEGIN, DEADLINE, FakeDocker, FakeKafka, Mood, PausedClock, Script, commit, id, listing,
-    partition, topic, usage, world,
+    BEGIN, DEADLINE, FakeDocker, FakeKafka, Mood, PausedClock, Script, commits, id, listing,
+    members, partition, topic, usage, world,
 };
 
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -31,13 +32,16 @@ struct Bench {
 
 impl Bench {
     fn new(script: Script, docker: Option<SharedDocker>) -> Self {
-        let config = config("main");
+        Self::of(&config("main"), script, docker)
+    }
+
+    fn of(config: &ClusterConfig, script: Script, docker: Option<SharedDocker>) -> Self {
         let kafka = FakeKafka::new(script);
         let build = Build { version: "0", revision: "0", rustc: "0" };
         let telemetry = Arc::new(Telemetry::new(build, &[], std::slice::from_ref(&config.name)));
         let shared = Arc::clone(&kafka) as _;
         let clock = PausedClock::shared();
-        let collector = Collector::new(&config, shared, docker, clock, Arc::clone(&telemetry));
+        let collector = Collector::new(config, shared, docker, clock, Arc::clone(&telemetry));
         let latest = collector.latest();
         let tasks = Tasks::default();
         tasks.start("collect", |stop| collector.run(stop));
@@ -64,19 +68,19 @@ impl Bench {
 
 fn config(name: &str) -> ClusterConfig {
     ClusterConfig {
-        name: ClusterName::new(name),
-        bootstrap_servers: vec!["kafka-1:9092".into()],
         collect_interval: INTERVAL,
         request_timeout: DEADLINE,
-        docker: None,
-        prometheus: None,
-        managed_by: None,
+        ..ClusterConfig::new(ClusterName::new(name), vec!["kafka-1:9092".into()])
     }
 }
 
 fn page(snapshots: &[Arc<Snapshot>]) -> String {
-    let (page, _) = make(snapshots, 0);
-    String::from_utf8(page.identity.to_vec()).unwrap()
+    text(&make(snapshots).0, Format::Text, "")
+}
+
+fn text(page: &Page, format: Format, own: &str) -> String {
+    let pieces: Vec<_> = page.identity(format, own).map(Result::unwrap).collect();
+    String::from_utf8(pieces.concat()).unwrap()
 }
 
 #[track_caller]
@@ -94,8 +98,12 @@ fn check_absent(page: &str, series: &str) {
 async fn the_page_is_the_golden_one() {
     let containers = [1, 2, 3].map(usage).to_vec();
     let mut bench = Bench::new(world(), Some(Arc::new(FakeDocker(containers))));
+    bench.kafka.change(|it| {
+        it.commits.insert("billing".into(), vec![commits("orders", &[(0, 89), (1, 50)])]);
+    });
     // The engine takes a second, which delays no round: the second one has what it said.
     assert!(bench.next().await.containers.is_none());
+    bench.kafka.change(|it| *it = world());
     let mut other = Snapshot::unknown(ClusterName::new("other"));
     other.at = BEGIN;
     let page = page(&[bench.next().await, Arc::new(other)]);
@@ -221,7 +229,7 @@ async fn unknown_ends_leave_lag_and_its_sum_absent() {
     let mut bench = Bench::new(world(), None);
     bench.kafka.change(|it| {
         let end = it.lasts.get_mut(&("orders".to_owned(), 1)).unwrap();
-        *end = Err(kafka_optimizer::kafka::PartitionFault::Unavailable);
+        *end = Err(PartitionFault::Unavailable);
     });
     let page = bench.page().await;
     let lag =
@@ -244,7 +252,7 @@ async fn unknown_ends_leave_lag_and_its_sum_absent() {
 async fn a_partition_never_committed_is_absent() {
     let mut bench = Bench::new(world(), None);
     bench.kafka.change(|it| {
-        it.commits.insert("billing".into(), vec![commit("orders", 0, 90), commit("orders", 1, -1)]);
+        it.commits.insert("billing".into(), vec![commits("orders", &[(0, 90), (1, -1)])]);
     });
     let page = bench.page().await;
     let of = "{kafka_cluster=\"main\",consumergroup=\"billing\",topic=\"orders\"";
@@ -257,7 +265,7 @@ async fn a_partition_never_committed_is_absent() {
 async fn a_group_that_two_brokers_list_is_one_series() {
     let mut bench = Bench::new(world(), None);
     bench.kafka.change(|it| {
-        let stable = kafka_optimizer::kafka::GroupState::Stable;
+        let stable = GroupState::Stable;
         it.listings.insert(id(3), vec![listing("billing", stable)]);
     });
     let snapshot = bench.next().await;
@@ -266,14 +274,14 @@ async fn a_group_that_two_brokers_list_is_one_series() {
     assert_eq!(groups.iter().filter(named).count(), 1);
     let asked = bench.kafka.asked();
     let described = asked.iter().filter(|it| it.0 == "members").count();
-    assert_eq!(described, 2, "one for each broker that has a group to itself");
+    assert_eq!(described, 1, "one for the broker that has a group with members");
 }
 
 #[tokio::test(start_paused = true)]
 async fn members_that_could_not_be_read_are_absent_and_the_group_is_not() {
     let mut bench = Bench::new(world(), None);
     bench.kafka.change(|it| {
-        let fault = kafka_optimizer::kafka::PartitionFault::NotCoordinator;
+        let fault = PartitionFault::NotCoordinator;
         it.members.insert("billing".into(), Err(fault));
     });
     let page = bench.page().await;
@@ -297,9 +305,9 @@ async fn requests_do_not_multiply_with_groups_or_topics() {
         script.topology.topics.push(topic(&name, n, vec![partition(0, Some(1), &[1], &[1])]));
         script.lasts.insert((name, 0), Ok(1));
         let group = format!("group-{n}");
-        let stable = kafka_optimizer::kafka::GroupState::Stable;
+        let stable = GroupState::Stable;
         script.listings.get_mut(&id(1)).unwrap().push(listing(&group, stable));
-        script.members.insert(group, Ok((stable, 1)));
+        script.members.insert(group, Ok(members(stable, 1, &[])));
     }
     let mut bench = Bench::new(script, None);
     assert_eq!(bench.next().await.groups.as_ref().unwrap().value.len(), 202);
@@ -386,11 +394,210 @@ async fn a_scrape_gets_both_parts_in_both_encodings() {
     let mut pages = exposer.pages();
     bench.tasks.start("expose", |stop| exposer.run(stop));
     bench.next().await;
-    let made = pages.wait_for(|it| !it.identity.is_empty()).await.unwrap().clone();
+    let made = pages.wait_for(|it| 0 < it.text_bytes()).await.unwrap().clone();
     let own = bench.telemetry.encode().unwrap();
-    let body = made.body(&own, Encoding::Identity);
-    let text = std::str::from_utf8(&body).unwrap();
-    check_has(text, "kafka_up{kafka_cluster=\"main\"}", "1");
-    assert!(text.contains("\nkafka_optimizer_series{kafka_cluster=\"main\"} "), "{text}");
-    assert_eq!(&made.body(&own, Encoding::Gzip)[..2], [0x1f, 0x8b]);
+    let page = text(&made, Format::Text, &own);
+    check_has(&page, "kafka_up{kafka_cluster=\"main\"}", "1");
+    assert!(page.contains("\nkafka_optimizer_series{kafka_cluster=\"main\"} "), "{page}");
+    assert_eq!(&made.gzip(Format::Text, &own)[..2], [0x1f, 0x8b]);
+}
+
+const BILLING: &str = "{kafka_cluster=\"main\",consumergroup=\"billing\"";
+
+fn of_billing(name: &str, more: &str) -> String {
+    format!("kafka_consumergroup_{name}{BILLING}{more}}}")
+}
+
+fn of_partition(topic: &str, partition: i32) -> String {
+    format!("{{kafka_cluster=\"main\",topic=\"{topic}\",partition=\"{partition}\"}}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn filters_apply_before_anything_is_fetched() {
+    let only = |it: &str| NameFilter::new(&[it.to_owned()], &[]).unwrap();
+    let config = ClusterConfig {
+        topics: only("orders"),
+        groups: NameFilter::new(&[], &["bill.*".to_owned()]).unwrap(),
+        group_states: vec![GroupState::Empty],
+        ..config("main")
+    };
+    let mut bench = Bench::of(&config, world(), None);
+    let page = bench.page().await;
+    check_has(&page, "kafka_topic_partitions{kafka_cluster=\"main\",topic=\"orders\"}", "2");
+    check_absent(&page, "kafka_topic_partitions{kafka_cluster=\"main\",topic=\"payments\"}");
+    check_absent(&page, &format!("kafka_consumergroup_members{BILLING}"));
+    let asked = bench.kafka.asked();
+    let commits: Vec<_> = asked.iter().filter(|it| it.0 == "commits").collect();
+    assert_eq!(commits, [&("commits", Some(id(2)))], "nothing is asked of billing's coordinator");
+    // `lone` and `payments` are led by nobody and by broker 2, which leads nothing of `orders`.
+    assert!(!asked.contains(&("lasts", Some(id(2)))), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn coarse_granularity_leaves_the_sums() {
+    let export = Export {
+        topics: Granularity::Topic,
+        groups: Granularity::Topic,
+        lag_seconds: LagSeconds::Left,
+        ..Export::DEFAULT
+    };
+    let mut bench = Bench::of(&ClusterConfig { export, ..config("main") }, world(), None);
+    let page = bench.page().await;
+    assert!(!page.contains(",partition=\""), "{page}");
+    check_has(&page, &of_billing("lag_sum", ",topic=\"orders\""), "10");
+    let of = |name: &str| format!("kafka_topic_{name}{{kafka_cluster=\"main\",topic=\"orders\"}}");
+    check_has(&page, &of("under_replicated_partitions"), "1");
+    check_has(&page, &of("under_min_isr_partitions"), "1");
+    check_has(&page, &of("offline_partitions"), "0");
+    check_absent(&page, "kafka_consumergroup_lag_max_seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_leaves_out_whole_families_and_says_how_many_series() {
+    let mut bench = Bench::new(world(), None);
+    let whole = bench.next().await;
+    let (_, facts) = make(&[Arc::clone(&whole)]);
+    let shown = facts.series[0].1.shown;
+    assert_eq!(facts.series[0].1.dropped, 0);
+    let with_budget = |series_max| {
+        let export = Export { series_max, ..Export::DEFAULT };
+        make(&[Arc::new(Snapshot { export, ..(*whole).clone() })])
+    };
+    for budget in [1, 60, shown - 1, shown] {
+        let (page, facts) = with_budget(budget);
+        let page = text(&page, Format::Text, "");
+        let count = facts.series[0].1;
+        check_has(&page, "kafka_up{kafka_cluster=\"main\"}", "1");
+        assert_eq!(count.dropped == 0, budget == shown, "{budget}: {count:?}");
+        // What tells of a whole cluster or broker is always there; the rest is whole or absent.
+        let leaders = page.matches("\nkafka_topic_partition_replicas{").count();
+        assert!([0, 5].contains(&leaders), "{budget}: {leaders}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clusters_are_isolated_from_each_other() {
+    let mut well = Bench::of(&config("well"), world(), None);
+    let mut down = Bench::of(&config("down"), Script { down: true, ..world() }, None);
+    let (page, facts) = make(&[down.next().await, well.next().await]);
+    let page = text(&page, Format::Text, "");
+    check_has(&page, "kafka_up{kafka_cluster=\"down\"}", "0");
+    check_has(&page, "kafka_brokers{kafka_cluster=\"well\"}", "3");
+    check_absent(&page, "kafka_brokers{kafka_cluster=\"down\"}");
+    assert_eq!(facts.series[0].1.shown, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lag_in_time_grows_with_an_idle_group_and_ends_when_it_catches_up() {
+    let mut bench = Bench::new(world(), None);
+    let page = bench.page().await;
+    // Its commit was there before this process: the record is at least as old as that.
+    let bound =
+        of_billing("lag_seconds", ",topic=\"orders\",partition=\"0\",method=\"lower_bound\"");
+    check_has(&page, &bound, "0");
+    let seconds = |it: &str| {
+        of_billing(
+            "lag_seconds",
+            &format!(",topic=\"orders\",partition=\"{it}\",method=\"interpolated\""),
+        )
+    };
+    check_has(&page, &seconds("1"), "0");
+    bench.kafka.change(|it| {
+        it.lasts.insert(("orders".into(), 1), Ok(51));
+    });
+    // Appended between two rounds, so in the middle of them.
+    check_has(&bench.page().await, &seconds("1"), "7.5");
+    bench.next().await;
+    let page = bench.page().await;
+    check_has(&page, &seconds("1"), "37.5");
+    check_has(&page, &bound, "45");
+    let worst = of_billing("lag_max_seconds", ",topic=\"orders\",method=\"lower_bound\"");
+    check_has(&page, &worst, "45");
+    bench.kafka.change(|it| {
+        it.commits.insert("billing".into(), vec![commits("orders", &[(0, 100), (1, 51)])]);
+    });
+    let page = bench.page().await;
+    check_has(&page, &seconds("0"), "0");
+    check_has(&page, &seconds("1"), "0");
+    let progress = of_billing("last_progress_timestamp_seconds", "");
+    check_has(&page, &progress, &format!("{}", BEGIN.after(INTERVAL * 4).seconds()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_created_again_before_a_new_commit_shows_no_false_lag() {
+    let mut bench = Bench::new(world(), None);
+    bench.next().await;
+    bench.kafka.change(|it| {
+        it.topology.topics[2] = topic("orders", 99, vec![partition(0, Some(1), &[1], &[1])]);
+        it.lasts.insert(("orders".into(), 0), Ok(0));
+        it.firsts.clear();
+        // Kafka drops the commits of a deleted topic.
+        it.commits.insert("billing".into(), Vec::new());
+    });
+    let page = bench.page().await;
+    check_absent(&page, &format!("kafka_consumergroup_lag{BILLING}"));
+    check_absent(&page, &format!("kafka_consumergroup_lag_seconds{BILLING}"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_fails_alone_is_absent_with_a_reason() {
+    let mut bench = Bench::new(world(), None);
+    bench.kafka.change(|it| {
+        it.commit_faults.insert("billing".into(), PartitionFault::NotCoordinator);
+    });
+    let page = bench.page().await;
+    check_absent(&page, &format!("kafka_consumergroup_lag{BILLING}"));
+    check_absent(&page, &format!("kafka_consumergroup_lag_sum{BILLING}"));
+    check_has(&page, &of_billing("members", ""), "2");
+    assert!(
+        page.contains("kafka_consumergroup_lag{kafka_cluster=\"main\",consumergroup=\"\\\"odd")
+    );
+    bench.check_own(
+        "readings_unknown{kafka_cluster=\"main\",collector=\"committed\",reason=\"not_coordinator\"}",
+        "1.0",
+    );
+    bench.kafka.change(|it| it.commit_faults.clear());
+    let page = bench.page().await;
+    check_has(&page, &of_billing("lag_sum", ",topic=\"orders\""), "10");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_retention_took_and_what_nobody_committed_or_holds_is_counted() {
+    let mut bench = Bench::new(world(), None);
+    bench.kafka.change(|it| {
+        it.firsts.insert(("orders".into(), 0), 95);
+        it.commits.insert("billing".into(), vec![commits("orders", &[(0, 90)])]);
+    });
+    let page = bench.page().await;
+    check_has(&page, &of_billing("lost_records", ",topic=\"orders\""), "5");
+    check_has(&page, &of_billing("retention_headroom_ratio", ",topic=\"orders\""), "0");
+    check_has(&page, &of_billing("uncommitted_partitions", ",topic=\"orders\""), "1");
+    check_has(&page, &of_billing("unassigned_partitions", ",topic=\"orders\""), "1");
+    check_has(
+        &page,
+        &of_billing(
+            "info",
+            ",group_type=\"classic\",protocol_type=\"consumer\",coordinator_id=\"1\"",
+        ),
+        "1",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn leader_changes_and_rebalances_are_counted_from_the_first_round_on() {
+    let mut bench = Bench::new(world(), None);
+    let changes =
+        format!("kafka_topic_partition_leader_changes_total{}", of_partition("orders", 0));
+    let page = bench.page().await;
+    check_has(&page, &changes, "0");
+    check_has(&page, &of_billing("rebalances_total", ""), "0");
+    bench.kafka.change(|it| {
+        it.topology.topics[2].partitions[0].leader = Some(id(2));
+        let preparing = members(GroupState::PreparingRebalance, 3, &[]);
+        it.members.insert("billing".into(), Ok(preparing));
+    });
+    let page = bench.page().await;
+    check_has(&page, &changes, "1");
+    check_has(&page, &of_billing("rebalances_total", ""), "1");
+    check_absent(&page, &format!("kafka_consumergroup_unassigned_partitions{BILLING}"));
 }

@@ -22,7 +22,7 @@ use http_body_util::BodyExt;
 use kafka_optimizer::{
     alert::Notification,
     config::Secret,
-    expose::Page,
+    expose::{Page, make},
     http::{self, About, Limits, Pipeline},
     model::{
         AlertOutcome, BrokerId, ClusterName, Hold, Mode, RunId, RunState, Trigger, Verdict, Wall,
@@ -30,6 +30,7 @@ use kafka_optimizer::{
     playbook::{Level, OptimizerKind},
     remedy::{Order, Refusal},
     shutdown::Tasks,
+    snapshot::Snapshot,
     store::{
         Extent, JournalLine, Measured, RunDetail, RunRow, StepRow, StepState, StoreError,
         TakenAlerts, Times,
@@ -197,6 +198,11 @@ pub(crate) struct Front {
     ready: watch::Sender<bool>,
 }
 
+/// One sample: `kafka_up` is 0.
+fn page_of_an_unknown_cluster() -> Page {
+    make(&[Arc::new(Snapshot::unknown(ClusterName::new("main")))]).0
+}
+
 pub(crate) fn front(token: Option<&str>) -> Front {
     let pipe = Arc::<Pipe>::default();
     let build = Build { version: "0.1.0", revision: "test", rustc: "test" };
@@ -204,7 +210,7 @@ pub(crate) fn front(token: Option<&str>) -> Front {
     let (ready, is_ready) = watch::channel(false);
     let router = http::router(http::State {
         pipeline: pipe.clone(),
-        pages: watch::channel(Arc::new(Page::new("kafka_up 1\n".to_owned()))).1,
+        pages: watch::channel(Arc::new(page_of_an_unknown_cluster())).1,
         telemetry: telemetry.clone(),
         ready: is_ready,
         token: token.map(|it| Secret::new(it.to_owned())),
@@ -508,7 +514,7 @@ async fn the_metrics_are_served_as_text_plain_or_compressed_by_accept_encoding()
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
     let page = text(response).await;
-    assert!(page.starts_with("kafka_up 1\n"), "{page}");
+    assert!(page.contains("\nkafka_up{kafka_cluster=\"main\"} 0\n"), "{page}");
     assert!(page.contains("\nkafka_optimizer_build_info{"), "{page}");
     let request = Request::get("/metrics").header(header::ACCEPT_ENCODING, "gzip");
     let (_, response) = front.send(request.body(Body::empty()).unwrap()).await;
@@ -517,7 +523,24 @@ async fn the_metrics_are_served_as_text_plain_or_compressed_by_accept_encoding()
     let zipped = response.into_body().collect().await.unwrap().to_bytes();
     let mut unzipped = String::new();
     MultiGzDecoder::new(zipped.as_ref()).read_to_string(&mut unzipped).unwrap();
-    assert!(unzipped.starts_with("kafka_up 1\n"), "{unzipped}");
+    assert_eq!(unzipped.lines().next(), page.lines().next());
+}
+
+#[tokio::test]
+async fn the_metrics_are_served_as_open_metrics_to_whoever_wants_that_most() {
+    let front = front(None);
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3";
+    let request = Request::get("/metrics").header(header::ACCEPT, accept);
+    let (status, response) = front.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
+    assert_eq!(response.headers()[header::VARY], "Accept, Accept-Encoding");
+    let page = text(response).await;
+    assert!(page.contains("\nkafka_up{kafka_cluster=\"main\"} 0\n"), "{page}");
+    assert!(page.contains("\n# TYPE kafka_optimizer_truncated_alerts counter\n"), "{page}");
+    assert!(page.ends_with("\n# EOF\n"), "{page}");
+    assert_eq!(page.matches("# EOF").count(), 1);
 }
 
 #[tokio::test]

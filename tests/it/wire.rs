@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use kafka_optimizer::{
     clock::{Clock, SystemClock},
     kafka::{
-        Api, CommittedOffset, ConfigChange, ConfigSource, Edge, GroupState, Kafka, KafkaError,
-        PartitionFault, RequestFault, WriteMode,
+        Api, ConfigChange, ConfigSource, Edge, Kafka, KafkaError, PartitionFault, RequestFault,
+        TopicOffsets, TopicPartitions, WriteMode,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, TopicName, TopicPartition},
+    model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition},
     shutdown::{Drained, Tasks},
 };
 use kafka_protocol::messages::ApiKey;
@@ -80,7 +80,7 @@ async fn the_highest_version_that_both_know_is_spoken() {
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
     wire.committed(id(1), &[GroupName::new("g")]).await.unwrap();
-    wire.groups(id(1)).await.unwrap();
+    wire.groups(id(1), &[]).await.unwrap();
     assert_eq!(broker.seen(ApiKey::Metadata)[0].version, 9);
     assert_eq!(broker.seen(ApiKey::OffsetFetch)[0].version, 9, "10 names topics by id");
     assert_eq!(broker.seen(ApiKey::ListGroups)[0].version, 5);
@@ -103,7 +103,7 @@ async fn versions_that_do_not_meet_are_a_protocol_error() {
     cluster.contents().versions.insert(ApiKey::ListGroups as i16, (90, 99));
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
-    let error = wire.groups(id(1)).await.unwrap_err();
+    let error = wire.groups(id(1), &[]).await.unwrap_err();
     assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
     wire.log_dirs(id(1)).await.unwrap();
 }
@@ -117,7 +117,8 @@ async fn requests_share_a_connection_without_waiting_for_each_other() {
     // Nothing is answered before all three are there.
     broker.fail(ApiKey::ListGroups, Fault::Together(3));
     broker.fail(ApiKey::DescribeLogDirs, Fault::Together(3));
-    let answers = tokio::join!(wire.groups(id(1)), wire.log_dirs(id(1)), wire.groups(id(1)));
+    let answers =
+        tokio::join!(wire.groups(id(1), &[]), wire.log_dirs(id(1)), wire.groups(id(1), &[]));
     assert_eq!(answers.0.unwrap(), []);
     assert_eq!(answers.1.unwrap().len(), 2, "each gets its own answer");
     assert_eq!(answers.2.unwrap(), []);
@@ -130,11 +131,11 @@ async fn a_call_ends_at_its_deadline_and_its_connection_is_replaced() {
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
     broker.fail(ApiKey::ListGroups, Fault::Freeze);
-    let (took, outcome) = timed(wire.groups(id(1))).await;
+    let (took, outcome) = timed(wire.groups(id(1), &[])).await;
     assert!(matches!(outcome, Err(KafkaError::NoAnswer { .. })), "{outcome:?}");
     assert!((DEADLINE..DEADLINE * 2).contains(&took), "{took:?}");
     broker.heal();
-    wire.groups(id(1)).await.unwrap();
+    wire.groups(id(1), &[]).await.unwrap();
     assert_eq!(broker.connections(), 2);
 }
 
@@ -150,7 +151,7 @@ async fn a_call_behind_a_late_one_keeps_its_own_deadline() {
         tokio::time::sleep(deadline / 2).await;
         wire.log_dirs(id(1)).await
     };
-    let (late, behind) = tokio::join!(wire.groups(id(1)), behind);
+    let (late, behind) = tokio::join!(wire.groups(id(1), &[]), behind);
     assert!(matches!(late, Err(KafkaError::NoAnswer { .. })), "{late:?}");
     assert!(behind.is_ok(), "{behind:?}");
 }
@@ -164,9 +165,9 @@ async fn a_frozen_broker_delays_no_other() {
     first.freeze();
     let other = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        timed(wire.groups(id(2))).await
+        timed(wire.groups(id(2), &[])).await
     };
-    let (frozen, (took, answered)) = tokio::join!(wire.groups(id(1)), other);
+    let (frozen, (took, answered)) = tokio::join!(wire.groups(id(1), &[]), other);
     assert!(frozen.is_err());
     assert!(answered.is_ok() && took < DEADLINE / 2, "{took:?}");
 }
@@ -205,13 +206,13 @@ async fn a_broker_that_restarts_breaks_one_call_at_most() {
     let cluster = FakeCluster::default();
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
-    wire.groups(id(1)).await.unwrap();
+    wire.groups(id(1), &[]).await.unwrap();
     let address = broker.stop().await;
     let _back = cluster.start_at(1, address).await;
-    let first = wire.groups(id(1)).await;
+    let first = wire.groups(id(1), &[]).await;
     let allowed = matches!(first, Ok(_) | Err(KafkaError::Broken { .. }));
     assert!(allowed, "{first:?}");
-    wire.groups(id(1)).await.unwrap();
+    wire.groups(id(1), &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -220,12 +221,12 @@ async fn a_broker_that_moved_is_followed_with_the_next_topology() {
     let (first, second) = (cluster.start(1).await, cluster.start(2).await);
     let wire = wire_to(&[&second]);
     wire.topology().await.unwrap();
-    wire.groups(id(1)).await.unwrap();
+    wire.groups(id(1), &[]).await.unwrap();
     first.stop().await;
     let moved = cluster.start(1).await;
-    assert!(wire.groups(id(1)).await.is_err());
+    assert!(wire.groups(id(1), &[]).await.is_err());
     wire.topology().await.unwrap();
-    wire.groups(id(1)).await.unwrap();
+    wire.groups(id(1), &[]).await.unwrap();
     assert_eq!(moved.seen(ApiKey::ListGroups).len(), 1);
 }
 
@@ -265,14 +266,14 @@ async fn a_frame_that_claims_2_gib_is_refused_at_once() {
     wire.topology().await.unwrap();
     for claim in [i32::MAX, (100 << 20) + 1, 3, 0, -1] {
         broker.fail(ApiKey::ListGroups, Fault::Claim(claim));
-        let (took, outcome) = timed(wire.groups(id(1))).await;
+        let (took, outcome) = timed(wire.groups(id(1), &[])).await;
         let error = outcome.unwrap_err();
         assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
         assert!(error.to_string().contains(&claim.to_string()), "{error}");
         assert!(took < DEADLINE / 2, "{took:?}");
     }
     broker.heal();
-    wire.groups(id(1)).await.unwrap();
+    wire.groups(id(1), &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -281,10 +282,10 @@ async fn an_answer_to_another_request_ends_the_connection() {
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
     broker.fail(ApiKey::ListGroups, Fault::WrongCorrelation);
-    let error = wire.groups(id(1)).await.unwrap_err();
+    let error = wire.groups(id(1), &[]).await.unwrap_err();
     assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
     broker.heal();
-    wire.groups(id(1)).await.unwrap();
+    wire.groups(id(1), &[]).await.unwrap();
     assert_eq!(broker.connections(), 2);
 }
 
@@ -317,7 +318,7 @@ async fn an_answer_that_boasts_of_4_billion_elements_is_an_error_and_nothing_wor
         }
         let group = [GroupName::new("g")];
         refused += usize::from(wire.topology().await.is_err());
-        refused += usize::from(wire.groups(id(1)).await.is_err());
+        refused += usize::from(wire.groups(id(1), &[]).await.is_err());
         refused += usize::from(wire.committed(id(1), &group).await.is_err());
     }
     assert!(80 < refused, "{refused}");
@@ -352,20 +353,18 @@ async fn a_partition_without_an_offset_says_why() {
     cluster.contents().topics.insert("orders".to_owned(), orders);
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
-    let asked = [at("orders", 0), at("orders", 1), at("orders", 2), at("gone", 0)];
-    let edges = wire.offsets(id(1), Edge::Last, &asked).await.unwrap();
-    let offset = |at: &TopicPartition| edges.iter().find(|it| it.at == *at).unwrap().offset;
-    assert_eq!(
-        asked.each_ref().map(offset),
-        [
-            Ok(20),
-            Err(PartitionFault::NotLeader),
-            Err(PartitionFault::NotLeader),
-            Err(PartitionFault::Unknown),
-        ]
-    );
-    let first = wire.offsets(id(1), Edge::First, &asked[..1]).await.unwrap();
-    assert_eq!(first[0].offset, Ok(3));
+    let of = |topic: &str, partitions: &[i32]| TopicPartitions {
+        topic: TopicName::new(topic),
+        partitions: partitions.to_vec(),
+    };
+    let asked = [of("orders", &[0, 1, 2]), of("gone", &[0])];
+    let ends = wire.offsets(id(1), Edge::Last, &asked).await.unwrap();
+    let (not_leader, unknown) = (PartitionFault::NotLeader, PartitionFault::Unknown);
+    let orders = [(0, Ok(20)), (1, Err(not_leader)), (2, Err(not_leader))];
+    assert_eq!(ends[0].partitions, orders);
+    assert_eq!(ends[1].partitions, [(0, Err(unknown))]);
+    let starts = wire.offsets(id(1), Edge::First, &[of("orders", &[0])]).await.unwrap();
+    assert_eq!(starts[0].partitions, [(0, Ok(3))]);
     assert_eq!(broker.seen(ApiKey::ListOffsets).len(), 2);
 }
 
@@ -376,24 +375,42 @@ async fn groups_of_both_kinds_are_listed_and_described() {
     cluster.contents().groups.insert("new".to_owned(), group("consumer"));
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
-    let listed = wire.groups(id(1)).await.unwrap();
-    let kinds: Vec<_> = listed.iter().map(|it| (it.group.as_str(), &*it.group_type)).collect();
-    assert_eq!(kinds, [("new", "consumer"), ("old", "classic")]);
+    let listed = wire.groups(id(1), &[]).await.unwrap();
+    let kinds: Vec<_> = listed.iter().map(|it| (it.group.as_str(), it.group_type)).collect();
+    assert_eq!(kinds, [("new", GroupType::Consumer), ("old", GroupType::Classic)]);
     assert!(listed.iter().all(|it| it.state == GroupState::Stable));
-    for newest in [6, 5] {
-        // Version 5 calls a group of another type dead, 6 says that it is not there (KIP-1043).
-        cluster.contents().versions.insert(ApiKey::DescribeGroups as i16, (0, newest));
-        let wire = wire_to(&[&broker]);
-        let names = ["old", "new", "gone"].map(GroupName::new);
-        let described = wire.describe_groups(id(1), &names).await.unwrap();
-        assert_eq!(described[0].members, Ok((GroupState::Stable, 2)));
-        assert_eq!(described[1].members, Ok((GroupState::Reconciling, 2)));
-        let gone =
-            if newest == 6 { Err(PartitionFault::Unknown) } else { Ok((GroupState::Dead, 0)) };
-        assert_eq!(described[2].members, gone);
-        wire.describe_groups(id(1), &names[..1]).await.unwrap();
+    let names = ["old", "new"].map(GroupName::new);
+    for (kind, name, state) in [
+        (GroupType::Classic, &names[..1], GroupState::Stable),
+        (GroupType::Consumer, &names[1..], GroupState::Reconciling),
+    ] {
+        let described = wire.describe_groups(id(1), kind, name).await.unwrap();
+        let members = described[0].members.as_ref().unwrap();
+        assert_eq!((described.len(), members.state, members.count), (1, state, 2));
     }
-    assert_eq!(broker.seen(ApiKey::ConsumerGroupDescribe).len(), 2, "only for what is not classic");
+    let described = wire.describe_groups(id(1), GroupType::Classic, &names[1..]).await.unwrap();
+    assert_eq!(described[0].members, Err(PartitionFault::Unknown), "of another type");
+    assert_eq!(broker.seen(ApiKey::ConsumerGroupDescribe).len(), 1);
+    let described = wire.describe_groups(id(1), GroupType::Unknown, &names).await.unwrap();
+    assert_eq!(described, [], "nobody can be asked");
+}
+
+#[tokio::test]
+async fn a_broker_selects_groups_by_their_state() {
+    let cluster = FakeCluster::default();
+    cluster.contents().groups.insert("busy".to_owned(), group("classic"));
+    cluster
+        .contents()
+        .groups
+        .insert("idle".to_owned(), FakeGroup { members: 0, ..group("classic") });
+    let broker = cluster.start(1).await;
+    let wire = wire_to(&[&broker]);
+    let mut names = Vec::new();
+    for states in [&[GroupState::Empty][..], &[GroupState::PreparingRebalance], &[]] {
+        let listed = wire.groups(id(1), states).await.unwrap();
+        names.push(listed.iter().map(|it| it.group.as_str().to_owned()).collect::<Vec<_>>());
+    }
+    assert_eq!(names, [vec!["idle"], vec![], vec!["busy", "idle"]]);
 }
 
 #[tokio::test]
@@ -407,7 +424,8 @@ async fn commits_of_many_groups_are_one_request_or_one_each_from_an_old_broker()
         let broker = cluster.start(1).await;
         let names = [GroupName::new("a"), GroupName::new("b")];
         let committed = wire_to(&[&broker]).committed(id(1), &names).await.unwrap();
-        let seven = CommittedOffset { at: at("orders", 0), offset: Ok(7) };
+        let topic = TopicName::new("orders");
+        let seven = TopicOffsets { topic, partitions: vec![(0, Ok(7))] };
         assert_eq!(committed[0].offsets, Ok(vec![seven]), "-1 is no commit");
         assert_eq!(committed[1].offsets, Err(PartitionFault::NotCoordinator));
         assert_eq!(committed.iter().map(|it| it.group.clone()).collect::<Vec<_>>(), names);
@@ -453,7 +471,7 @@ async fn every_place_that_sets_a_key_is_seen() {
 }
 
 #[tokio::test]
-async fn min_insync_replicas_of_many_topics_are_asked_in_pieces_and_vanished_ones_left_out() {
+async fn min_insync_replicas_of_many_topics_are_one_request_and_vanished_ones_left_out() {
     let cluster = FakeCluster::default();
     let mut topics = Vec::new();
     for index in 0..2_500 {
@@ -465,7 +483,7 @@ async fn min_insync_replicas_of_many_topics_are_asked_in_pieces_and_vanished_one
     let found = wire_to(&[&broker]).min_insync_replicas(&topics).await.unwrap();
     assert_eq!(found.len(), 2_500);
     assert!(found.iter().all(|(_, it)| *it == 2));
-    assert_eq!(broker.seen(ApiKey::DescribeConfigs).len(), 3);
+    assert_eq!(broker.seen(ApiKey::DescribeConfigs).len(), 1);
 }
 
 #[tokio::test]
@@ -528,7 +546,7 @@ async fn a_change_without_an_answer_may_have_happened_and_is_sent_once() {
 async fn a_broker_nobody_knows_is_looked_up_once_and_then_unknown() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
-    let error = wire.groups(id(9)).await.unwrap_err();
+    let error = wire.groups(id(9), &[]).await.unwrap_err();
     assert!(matches!(error, KafkaError::UnknownBroker(it) if it == id(9)), "{error}");
     assert_eq!(broker.seen(ApiKey::Metadata).len(), 1);
     assert_eq!(broker.seen(ApiKey::ListGroups).len(), 0);
@@ -538,9 +556,9 @@ async fn a_broker_nobody_knows_is_looked_up_once_and_then_unknown() {
 async fn requests_and_failures_are_counted() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
-    wire.groups(id(1)).await.unwrap();
+    wire.groups(id(1), &[]).await.unwrap();
     broker.fail(ApiKey::ListGroups, Fault::HangUp);
-    assert!(wire.groups(id(1)).await.is_err());
+    assert!(wire.groups(id(1), &[]).await.is_err());
     let counts = wire.request_counts();
     assert_eq!(counts.iter().map(|it| it.api).collect::<Vec<_>>(), Api::ALL);
     let of = |api| counts.iter().find(|it| it.api == api).unwrap();
@@ -559,7 +577,7 @@ async fn shutdown_waits_for_no_idle_connection_and_the_step_in_hand_can_still_sp
     wire.topology().await.unwrap();
     broker.fail(ApiKey::ListGroups, Fault::Delay(DEADLINE / 2));
     let step = async {
-        wire.groups(id(1)).await.unwrap();
+        wire.groups(id(1), &[]).await.unwrap();
         wire.log_dirs(id(1)).await.unwrap();
     };
     let (drained, ()) = tokio::join!(tasks.drain(DEADLINE * 4), step);

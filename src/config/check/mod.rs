@@ -6,6 +6,7 @@
 //! function.
 
 mod playbook;
+mod selection;
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
@@ -19,11 +20,11 @@ use crate::model::{ClusterName, Mode};
 /// The only cluster of a file need not be named.
 const CLUSTER_NAME_DEFAULT: &str = "main";
 /// Two rounds fit between two scrapes at Prometheus' usual 30 s.
-const COLLECT_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
+pub(super) const COLLECT_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
 /// Below it the rounds would be the brokers' main load.
 const COLLECT_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// A healthy broker answers in milliseconds; a saturated one in seconds, or never.
-const REQUEST_TIMEOUT_DEFAULT_MAX: Duration = Duration::from_secs(5);
+pub(super) const REQUEST_TIMEOUT_DEFAULT_MAX: Duration = Duration::from_secs(5);
 const DOCKER_SOCKET_DEFAULT: &str = "/var/run/docker.sock";
 const SCRAPE_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
 const QUERY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
@@ -117,6 +118,7 @@ fn cluster(raw: RawCluster, at: &str, found: &mut Findings) -> ClusterConfig {
     if raw.managed_by.as_ref().is_some_and(|it| it.trim().is_empty()) {
         found.problem(format!("{at}.managed_by"), "name the operator, as strimzi, or leave it out");
     }
+    let (groups, group_states) = selection::groups(raw.groups, at, found);
     ClusterConfig {
         name: ClusterName::new(name),
         bootstrap_servers: servers,
@@ -127,6 +129,10 @@ fn cluster(raw: RawCluster, at: &str, found: &mut Findings) -> ClusterConfig {
         }),
         prometheus: raw.prometheus.map(|it| prometheus(it, &format!("{at}.prometheus"), found)),
         managed_by: raw.managed_by,
+        topics: selection::topics(raw.topics, at, found),
+        groups,
+        group_states,
+        export: selection::export(raw.export, at, found),
     }
 }
 

@@ -30,9 +30,10 @@ use crate::{
     clock::SharedClock,
     kafka::{
         BrokerConfig, ConfigChange, Edge, GroupDescription, GroupListing, GroupOffsets, Kafka,
-        KafkaError, LogDir, PartitionEdge, Quorum, RequestCount, Topology, WriteMode,
+        KafkaError, LogDir, Quorum, RequestCount, TopicOffsets, TopicPartitions, Topology,
+        WriteMode,
     },
-    model::{BrokerId, GroupName, TopicName, TopicPartition, Uptime},
+    model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition, Uptime},
     shutdown::Tasks,
 };
 use cluster::Cluster;
@@ -101,34 +102,33 @@ impl Kafka for Wire {
         &self,
         broker: BrokerId,
         edge: Edge,
-        partitions: &[TopicPartition],
-    ) -> Result<Vec<PartitionEdge>, KafkaError> {
+        partitions: &[TopicPartitions],
+    ) -> Result<Vec<TopicOffsets>, KafkaError> {
         self.cluster.ask(broker, &requests::Offsets { edge, partitions }).await
     }
 
-    async fn groups(&self, broker: BrokerId) -> Result<Vec<GroupListing>, KafkaError> {
-        self.cluster.ask(broker, &requests::Groups).await
+    async fn groups(
+        &self,
+        broker: BrokerId,
+        states: &[GroupState],
+    ) -> Result<Vec<GroupListing>, KafkaError> {
+        self.cluster.ask(broker, &requests::Groups(states)).await
     }
 
     async fn describe_groups(
         &self,
         broker: BrokerId,
+        group_type: GroupType,
         groups: &[GroupName],
     ) -> Result<Vec<GroupDescription>, KafkaError> {
-        use requests::{DescribeConsumerGroups, DescribeGroups};
-        let peer = self.cluster.broker(broker).await?;
-        let mut described = peer.ask(&DescribeGroups(groups)).await?;
-        let others = DescribeGroups::others(&described);
-        if others.is_empty() {
-            return Ok(described);
+        let cluster = &self.cluster;
+        match group_type {
+            GroupType::Classic => cluster.ask(broker, &requests::DescribeClassic(groups)).await,
+            GroupType::Consumer => cluster.ask(broker, &requests::DescribeConsumer(groups)).await,
+            GroupType::Share => cluster.ask(broker, &requests::DescribeShare(groups)).await,
+            GroupType::Streams => cluster.ask(broker, &requests::DescribeStreams(groups)).await,
+            GroupType::Unknown => Ok(Vec::new()),
         }
-        for found in peer.ask(&DescribeConsumerGroups(&others)).await? {
-            let known = described.iter_mut().find(|it| it.group == found.group);
-            if let Some(known) = known.filter(|_| found.members.is_ok()) {
-                *known = found;
-            }
-        }
-        Ok(described)
     }
 
     async fn committed(

@@ -33,5 +33,6 @@ pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// add up.
 pub(super) const ANY_DEADLINES_MAX: u32 = 3;
 
-/// Resources in one `DescribeConfigs` request: an answer stays below 1 MB.
-pub(super) const CONFIG_RESOURCES_MAX: usize = 1_000;
+/// Resources in one `DescribeConfigs` request. A round asks for all topics at once; with one key of
+/// each the answer takes some 60 bytes a topic, so this many make 3 MB.
+pub(super) const CONFIG_RESOURCES_MAX: usize = 50_000;

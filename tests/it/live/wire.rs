@@ -11,10 +11,11 @@ use std::{
 use kafka_optimizer::{
     clock::SystemClock,
     kafka::{
-        Api, ConfigChange, ConfigSource, Edge, Kafka, KafkaError, Topology, WriteMode,
+        Api, ConfigChange, ConfigSource, Edge, Kafka, KafkaError, QuorumRole, TopicPartitions,
+        Topology, WriteMode,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, TopicName, TopicPartition},
+    model::{BrokerId, GroupName, GroupType, TopicName},
     shutdown::Tasks,
 };
 
@@ -40,15 +41,13 @@ fn broker(id: i32) -> BrokerId {
     BrokerId::from_wire(id).unwrap()
 }
 
-fn led_by(topology: &Topology, leader: BrokerId) -> Vec<TopicPartition> {
-    let mut led = Vec::new();
-    for topic in &topology.topics {
+fn led_by(topology: &Topology, leader: BrokerId) -> Vec<TopicPartitions> {
+    let led = topology.topics.iter().map(|topic| {
         let ours = topic.partitions.iter().filter(|it| it.leader == Some(leader));
-        led.extend(
-            ours.map(|it| TopicPartition { topic: topic.name.clone(), partition: it.index }),
-        );
-    }
-    led
+        let partitions = ours.map(|it| it.index).collect();
+        TopicPartitions { topic: topic.name.clone(), partitions }
+    });
+    led.filter(|it| !it.partitions.is_empty()).collect()
 }
 
 /// Polls broker 3 until its effective value is `want`: a success comes before it is applied.
@@ -108,8 +107,11 @@ async fn both_edges_are_read_of_every_partition_from_its_leader() {
         assert_eq!(first.len(), led.len());
         assert_eq!(last.len(), led.len());
         for (first, last) in first.iter().zip(&last) {
-            assert_eq!(first.at, last.at);
-            assert!(first.offset.unwrap() <= last.offset.unwrap(), "{first:?} {last:?}");
+            assert_eq!(first.topic, last.topic);
+            for (start, end) in first.partitions.iter().zip(&last.partitions) {
+                assert_eq!(start.0, end.0);
+                assert!(start.1.unwrap() <= end.1.unwrap(), "{start:?} {end:?}");
+            }
         }
     }
 }
@@ -121,9 +123,9 @@ async fn a_partition_asked_of_another_broker_has_no_offset() {
     let topic = topology.topics.iter().find(|it| !it.partitions.is_empty()).expect("a topic");
     let partition = &topic.partitions[0];
     let other = topology.brokers.iter().find(|it| Some(it.id) != partition.leader).unwrap();
-    let at = TopicPartition { topic: topic.name.clone(), partition: partition.index };
-    let edges = wire.offsets(other.id, Edge::Last, &[at]).await.unwrap();
-    assert!(edges[0].offset.is_err(), "{edges:?}");
+    let at = TopicPartitions { topic: topic.name.clone(), partitions: vec![partition.index] };
+    let ends = wire.offsets(other.id, Edge::Last, &[at]).await.unwrap();
+    assert!(ends[0].partitions[0].1.is_err(), "{ends:?}");
 }
 
 #[tokio::test]
@@ -131,16 +133,21 @@ async fn groups_are_listed_described_and_their_commits_read() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
     for it in &topology.brokers {
-        let listed = wire.groups(it.id).await.unwrap();
+        let listed = wire.groups(it.id, &[]).await.unwrap();
         let names: Vec<GroupName> = listed.iter().map(|it| it.group.clone()).collect();
-        let described = wire.describe_groups(it.id, &names).await.unwrap();
-        assert_eq!(described.len(), names.len());
-        assert!(described.iter().all(|it| it.members.is_ok()), "{described:?}");
+        for kind in GroupType::ALL.iter().filter(|it| **it != GroupType::Unknown) {
+            let same = listed.iter().filter(|it| it.group_type == *kind);
+            let same: Vec<GroupName> = same.map(|it| it.group.clone()).collect();
+            let described = wire.describe_groups(it.id, *kind, &same).await.unwrap();
+            assert_eq!(described.len(), same.len());
+            assert!(described.iter().all(|it| it.members.is_ok()), "{described:?}");
+        }
         let committed = wire.committed(it.id, &names).await.unwrap();
         assert_eq!(committed.len(), names.len());
         for group in committed {
             let offsets = group.offsets.unwrap();
-            assert!(offsets.iter().all(|it| it.offset.is_ok_and(|it| 0 <= it)));
+            let mut all = offsets.iter().flat_map(|it| &it.partitions);
+            assert!(all.all(|(_, it)| it.is_ok_and(|it| 0 <= it)));
         }
     }
 }
@@ -150,9 +157,11 @@ async fn a_group_that_does_not_exist_is_unknown_or_dead() {
     let wire = wire();
     wire.topology().await.unwrap();
     let nobody = [GroupName::new("kafka-optimizer no such group")];
-    let described = wire.describe_groups(broker(1), &nobody).await.unwrap();
-    assert_eq!(described.len(), 1);
-    assert!(described[0].members.is_err(), "{described:?}");
+    for kind in GroupType::ALL.iter().filter(|it| **it != GroupType::Unknown) {
+        let described = wire.describe_groups(broker(1), *kind, &nobody).await.unwrap();
+        assert_eq!(described.len(), 1, "{kind}");
+        assert!(described[0].members.is_err(), "{described:?}");
+    }
 }
 
 #[tokio::test]
@@ -181,6 +190,9 @@ async fn the_controllers_answer_through_a_broker() {
     let wire = wire();
     let quorum = wire.quorum().await.unwrap();
     assert!(quorum.leader.is_some() && 0 < quorum.epoch, "{quorum:?}");
+    let of = |role| quorum.replicas.iter().filter(move |it| it.role == role).count();
+    assert!(1 <= of(QuorumRole::Voter) && 3 <= of(QuorumRole::Observer), "{quorum:?}");
+    assert!(quorum.replicas.iter().all(|it| it.log_end.is_some()), "{quorum:?}");
     assert_eq!(wire.reassignments().await.unwrap(), []);
 }
 

@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use kafka_optimizer::{
     kafka::{
         self, BrokerConfig, ConfigChange, Edge, GroupDescription, GroupListing, GroupOffsets,
-        Kafka, KafkaError, LogDir, Partition, PartitionEdge, Quorum, RequestCount, Topic, Topology,
-        WriteMode,
+        Kafka, KafkaError, LogDir, Partition, Quorum, RequestCount, Topic, TopicOffsets,
+        TopicPartitions, Topology, WriteMode,
     },
-    model::{BrokerId, GroupName, TopicName, TopicPartition},
+    model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition},
 };
 
 use super::{
@@ -163,7 +163,7 @@ impl FakeKafka {
         let metadata = Metadata {
             topics: names.iter().map(|it| topic(it, &ids)).collect(),
             min_isr: names.iter().map(|it| (TopicName::new(*it), 2)).collect(),
-            quorum: Quorum { leader: Some(id(100)), epoch: 7 },
+            quorum: Quorum { leader: Some(id(100)), epoch: 7, ..Quorum::default() },
             reassignments: Vec::new(),
             gone: Vec::new(),
         };
@@ -374,7 +374,7 @@ impl Kafka for FakeKafka {
     }
 
     async fn quorum(&self) -> Result<Quorum, KafkaError> {
-        self.read((Kind::Quorum, None), |it| it.state().metadata.quorum).await
+        self.read((Kind::Quorum, None), |it| it.state().metadata.quorum.clone()).await
     }
 
     async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError> {
@@ -440,18 +440,19 @@ impl Kafka for FakeKafka {
         &self,
         _: BrokerId,
         _: Edge,
-        _: &[TopicPartition],
-    ) -> Result<Vec<PartitionEdge>, KafkaError> {
+        _: &[TopicPartitions],
+    ) -> Result<Vec<TopicOffsets>, KafkaError> {
         unreachable!("remediation reads no offsets")
     }
 
-    async fn groups(&self, _: BrokerId) -> Result<Vec<GroupListing>, KafkaError> {
+    async fn groups(&self, _: BrokerId, _: &[GroupState]) -> Result<Vec<GroupListing>, KafkaError> {
         unreachable!("remediation reads no groups")
     }
 
     async fn describe_groups(
         &self,
         _: BrokerId,
+        _: GroupType,
         _: &[GroupName],
     ) -> Result<Vec<GroupDescription>, KafkaError> {
         unreachable!("remediation reads no groups")

@@ -100,17 +100,14 @@ impl Setup {
             brokers: 3,
             effect,
             cluster: ClusterConfig {
-                name: ClusterName::new("main"),
-                bootstrap_servers: vec!["kafka-1:9092".to_owned()],
                 collect_interval: SCRAPE,
                 request_timeout: Duration::from_secs(2),
-                docker: None,
                 prometheus: Some(PrometheusConfig {
                     url: "http://prometheus:9090".to_owned(),
                     scrape_interval: SCRAPE,
                     timeout: Duration::from_secs(5),
                 }),
-                managed_by: None,
+                ..ClusterConfig::new(ClusterName::new("main"), vec!["kafka-1:9092".to_owned()])
             },
             remediation: RemediationConfig {
                 mode: Mode::Act,

@@ -6,12 +6,13 @@ use kafka_protocol::messages::{
     self, DescribeQuorumRequest, DescribeQuorumResponse, ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsResponse,
     describe_quorum_request::{PartitionData, TopicData},
+    describe_quorum_response::ReplicaState,
 };
 
 use super::super::call::{Call, Objection, refuse, text};
 use crate::{
-    kafka::{Api, Quorum},
-    model::{BrokerId, TopicName, TopicPartition},
+    kafka::{Api, Quorum, QuorumReplica, QuorumRole},
+    model::{BrokerId, TopicName, TopicPartition, Wall},
 };
 
 /// The one partition of the controllers' log.
@@ -47,9 +48,35 @@ impl Call for DescribeQuorum {
             return Err(Objection::Nonsense(format!("no word about {METADATA_TOPIC}")));
         };
         refuse(partition.error_code, partition.error_message.as_ref())?;
-        let leader = BrokerId::from_wire(partition.leader_id.0);
-        Ok(Quorum { leader, epoch: partition.leader_epoch })
+        let voters = partition.current_voters.iter().map(|it| (it, QuorumRole::Voter));
+        let observers = partition.observers.iter().map(|it| (it, QuorumRole::Observer));
+        let replicas = voters.chain(observers).filter_map(|(it, role)| replica(it, role));
+        let mut replicas: Vec<QuorumReplica> = replicas.collect();
+        replicas.sort_by_key(|it| it.id);
+        // A node that changes its role, or its directory, may be named twice for a moment.
+        replicas.dedup_by_key(|it| it.id);
+        Ok(Quorum {
+            leader: BrokerId::from_wire(partition.leader_id.0),
+            epoch: partition.leader_epoch,
+            high_watermark: known(partition.high_watermark),
+            replicas,
+        })
     }
+}
+
+fn replica(listed: &ReplicaState, role: QuorumRole) -> Option<QuorumReplica> {
+    Some(QuorumReplica {
+        id: BrokerId::from_wire(listed.replica_id.0)?,
+        role,
+        log_end: known(listed.log_end_offset),
+        last_fetch: known(listed.last_fetch_timestamp).map(Wall),
+        last_caught_up: known(listed.last_caught_up_timestamp).map(Wall),
+    })
+}
+
+/// Kafka writes -1 for what it does not know.
+fn known(raw: i64) -> Option<i64> {
+    (0 <= raw).then_some(raw)
 }
 
 impl Call for Reassignments {

@@ -1,9 +1,7 @@
-//! `ListGroups`, `DescribeGroups`, `OffsetFetch`: who consumes, and how far they are.
+//! `ListGroups` and `OffsetFetch`: who consumes, and how far they are.
 
 use kafka_protocol::messages::{
-    self, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribeGroupsRequest,
-    DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest,
-    OffsetFetchResponse, consumer_group_describe_response, describe_groups_response,
+    self, ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest, OffsetFetchResponse,
     list_groups_response::ListedGroup, offset_fetch_request::OffsetFetchRequestGroup,
     offset_fetch_response::OffsetFetchResponseGroup,
 };
@@ -13,22 +11,12 @@ use super::super::{
     codes,
 };
 use crate::{
-    kafka::{
-        Api, CommittedOffset, GroupDescription, GroupListing, GroupOffsets, GroupState,
-        PartitionFault,
-    },
-    model::{GroupName, TopicName, TopicPartition},
+    kafka::{Api, GroupListing, GroupOffsets, PartitionFault, TopicOffsets},
+    model::{GroupName, GroupState, GroupType, TopicName},
 };
 
-/// All groups of one coordinator.
-pub(in super::super) struct Groups;
-
-/// State and members of classic groups. Version 6 says `GROUP_ID_NOT_FOUND` of others (KIP-1043);
-/// before it, a group of another type looks `Dead`.
-pub(in super::super) struct DescribeGroups<'a>(pub(in super::super) &'a [GroupName]);
-
-/// State and members of KIP-848 groups.
-pub(in super::super) struct DescribeConsumerGroups<'a>(pub(in super::super) &'a [GroupName]);
+/// The groups of one coordinator that are in one of these states; no states means all.
+pub(in super::super) struct Groups<'a>(pub(in super::super) &'a [GroupState]);
 
 /// What groups have committed.
 pub(in super::super) struct Committed<'a>(pub(in super::super) &'a [GroupName]);
@@ -38,65 +26,19 @@ impl Committed<'_> {
     pub(in super::super) const MANY_GROUPS_SINCE: i16 = 8;
 }
 
-impl Call for Groups {
+impl Call for Groups<'_> {
     const API: Api = Api::ListGroups;
     type Wire = ListGroupsRequest;
     type Answer = Vec<GroupListing>;
 
     fn request(&self, _version: i16) -> ListGroupsRequest {
-        ListGroupsRequest::default()
+        let states = self.0.iter().map(|it| text(&kafkas_word(*it))).collect();
+        ListGroupsRequest::default().with_states_filter(states)
     }
 
     fn read(&self, answer: ListGroupsResponse) -> Result<Vec<GroupListing>, Objection> {
         refuse(answer.error_code, None)?;
         Ok(answer.groups.iter().map(listing).collect())
-    }
-}
-
-impl Call for DescribeGroups<'_> {
-    const API: Api = Api::DescribeGroups;
-    type Wire = DescribeGroupsRequest;
-    type Answer = Vec<GroupDescription>;
-
-    fn request(&self, _version: i16) -> DescribeGroupsRequest {
-        DescribeGroupsRequest::default().with_groups(self.0.iter().map(id).collect())
-    }
-
-    fn read(&self, answer: DescribeGroupsResponse) -> Result<Vec<GroupDescription>, Objection> {
-        let read = |it: &describe_groups_response::DescribedGroup| {
-            members(&it.group_id, it.error_code, &it.group_state, it.members.len())
-        };
-        Ok(answer.groups.iter().map(read).collect())
-    }
-}
-
-impl DescribeGroups<'_> {
-    /// Groups that may be of another type than classic.
-    pub(in super::super) fn others(described: &[GroupDescription]) -> Vec<GroupName> {
-        let is_other = |it: &&GroupDescription| {
-            matches!(it.members, Err(PartitionFault::Unknown) | Ok((GroupState::Dead, _)))
-        };
-        described.iter().filter(is_other).map(|it| it.group.clone()).collect()
-    }
-}
-
-impl Call for DescribeConsumerGroups<'_> {
-    const API: Api = Api::ConsumerGroupDescribe;
-    type Wire = ConsumerGroupDescribeRequest;
-    type Answer = Vec<GroupDescription>;
-
-    fn request(&self, _version: i16) -> ConsumerGroupDescribeRequest {
-        ConsumerGroupDescribeRequest::default().with_group_ids(self.0.iter().map(id).collect())
-    }
-
-    fn read(
-        &self,
-        answer: ConsumerGroupDescribeResponse,
-    ) -> Result<Vec<GroupDescription>, Objection> {
-        let read = |it: &consumer_group_describe_response::DescribedGroup| {
-            members(&it.group_id, it.error_code, &it.group_state, it.members.len())
-        };
-        Ok(answer.groups.iter().map(read).collect())
     }
 }
 
@@ -126,43 +68,40 @@ impl Call for Committed<'_> {
     }
 }
 
-fn id(group: &GroupName) -> messages::GroupId {
+pub(super) fn id(group: &GroupName) -> messages::GroupId {
     messages::GroupId(text(group.as_str()))
 }
 
 fn listing(listed: &ListedGroup) -> GroupListing {
+    let word = listed.group_type.to_lowercase();
     GroupListing {
         group: GroupName::new(listed.group_id.as_str()),
         protocol_type: listed.protocol_type.to_string(),
-        group_type: listed.group_type.to_lowercase(),
+        group_type: GroupType::from_label(&word).unwrap_or(GroupType::Unknown),
         state: state(&listed.group_state),
     }
 }
 
-fn members(group: &str, code: i16, word: &str, count: usize) -> GroupDescription {
-    let known = (state(word), u32::try_from(count).unwrap_or(u32::MAX));
-    GroupDescription {
-        group: GroupName::new(group),
-        members: codes::fault(code).map_or(Ok(known), Err),
-    }
+/// Kafka writes states as `PreparingRebalance`.
+pub(super) fn state(word: &str) -> GroupState {
+    let same = |it: &GroupState| kafkas_word(*it).eq_ignore_ascii_case(word);
+    GroupState::ALL.iter().copied().find(same).unwrap_or(GroupState::Unknown)
 }
 
-/// Kafka writes states as `PreparingRebalance`.
-fn state(word: &str) -> GroupState {
-    let same = |it: &GroupState| it.label().replace('_', "").eq_ignore_ascii_case(word);
-    GroupState::ALL.iter().copied().find(same).unwrap_or(GroupState::Unknown)
+fn kafkas_word(state: GroupState) -> String {
+    state.label().replace('_', "")
 }
 
 fn group_offsets(listed: &OffsetFetchResponseGroup) -> GroupOffsets {
     let offsets = || {
-        let topics = listed.topics.iter().map(|topic| {
+        let topics = listed.topics.iter().filter_map(|topic| {
             let parts = topic.partitions.iter();
             commits(
                 &topic.name,
                 parts.map(|it| (it.partition_index, it.error_code, it.committed_offset)),
             )
         });
-        topics.flatten().collect()
+        topics.collect()
     };
     GroupOffsets {
         group: GroupName::new(listed.group_id.as_str()),
@@ -173,33 +112,31 @@ fn group_offsets(listed: &OffsetFetchResponseGroup) -> GroupOffsets {
 /// The same, out of the form that holds one group.
 fn single_offsets(group: &GroupName, answer: &OffsetFetchResponse) -> GroupOffsets {
     let offsets = || {
-        let topics = answer.topics.iter().map(|topic| {
+        let topics = answer.topics.iter().filter_map(|topic| {
             let parts = topic.partitions.iter();
             commits(
                 &topic.name,
                 parts.map(|it| (it.partition_index, it.error_code, it.committed_offset)),
             )
         });
-        topics.flatten().collect()
+        topics.collect()
     };
     let offsets = codes::fault(answer.error_code).map_or_else(|| Ok(offsets()), Err);
     GroupOffsets { group: group.clone(), offsets }
 }
 
-/// Commits of one topic, out of (partition, error, offset).
-fn commits(topic: &str, parts: impl Iterator<Item = (i32, i16, i64)>) -> Vec<CommittedOffset> {
-    let topic = TopicName::new(topic);
-    let commit = |(partition, code, offset)| {
-        commit(TopicPartition { topic: topic.clone(), partition }, code, offset)
-    };
-    parts.filter_map(commit).collect()
+/// Commits of one topic, out of (partition, error, offset); `None` where there is none.
+fn commits(topic: &str, parts: impl Iterator<Item = (i32, i16, i64)>) -> Option<TopicOffsets> {
+    let commit = |(partition, code, offset)| Some((partition, commit(code, offset)?));
+    let partitions: Vec<_> = parts.filter_map(commit).collect();
+    (!partitions.is_empty()).then(|| TopicOffsets { topic: TopicName::new(topic), partitions })
 }
 
 /// `None` where the group never committed.
-fn commit(at: TopicPartition, code: i16, offset: i64) -> Option<CommittedOffset> {
+fn commit(code: i16, offset: i64) -> Option<Result<i64, PartitionFault>> {
     match codes::fault(code) {
-        Some(fault) => Some(CommittedOffset { at, offset: Err(fault) }),
-        None => (0 <= offset).then_some(CommittedOffset { at, offset: Ok(offset) }),
+        Some(fault) => Some(Err(fault)),
+        None => (0 <= offset).then_some(Ok(offset)),
     }
 }
 
@@ -217,7 +154,8 @@ mod tests {
             ("Empty", GroupState::Empty),
             ("Assigning", GroupState::Assigning),
             ("Reconciling", GroupState::Reconciling),
-            ("NotReady", GroupState::Unknown),
+            ("NotReady", GroupState::NotReady),
+            ("Lost", GroupState::Unknown),
             ("", GroupState::Unknown),
         ] {
             assert_eq!(state(word), want, "{word}");
@@ -226,9 +164,8 @@ mod tests {
 
     #[test]
     fn a_partition_never_committed_is_no_commit_of_0() {
-        let at = TopicPartition { topic: TopicName::new("orders"), partition: 0 };
-        assert_eq!(commit(at.clone(), 0, -1), None);
-        assert_eq!(commit(at.clone(), 0, 7).unwrap().offset, Ok(7));
-        assert_eq!(commit(at, 29, -1).unwrap().offset, Err(PartitionFault::Unauthorized));
+        assert_eq!(commit(0, -1), None);
+        assert_eq!(commit(0, 7), Some(Ok(7)));
+        assert_eq!(commit(29, -1), Some(Err(PartitionFault::Unauthorized)));
     }
 }

@@ -2,14 +2,19 @@
 
 mod configs;
 mod controller;
+mod embedded;
 mod groups;
 mod log_dirs;
+mod members;
 mod offsets;
+mod streams;
 mod topology;
 
 pub(super) use configs::{AlterBroker, BrokerConfiguration, MinInsyncReplicas};
 pub(super) use controller::{DescribeQuorum, Reassignments};
-pub(super) use groups::{Committed, DescribeConsumerGroups, DescribeGroups, Groups};
+pub(super) use groups::{Committed, Groups};
 pub(super) use log_dirs::LogDirs;
+pub(super) use members::{DescribeClassic, DescribeConsumer, DescribeShare};
 pub(super) use offsets::Offsets;
+pub(super) use streams::DescribeStreams;
 pub(super) use topology::{Brokers, WholeTopology};

@@ -1,11 +1,9 @@
 //! `ListOffsets`: where logs begin and end.
 
-use std::collections::BTreeMap;
-
 use kafka_protocol::messages::{
     self, ListOffsetsRequest, ListOffsetsResponse,
     list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
-    list_offsets_response::ListOffsetsPartitionResponse,
+    list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse},
 };
 
 use super::super::{
@@ -13,8 +11,8 @@ use super::super::{
     codes,
 };
 use crate::{
-    kafka::{Api, Edge, PartitionEdge, PartitionFault},
-    model::{TopicName, TopicPartition},
+    kafka::{Api, Edge, PartitionFault, TopicOffsets, TopicPartitions},
+    model::TopicName,
 };
 
 /// Reserved "timestamps".
@@ -30,46 +28,43 @@ const READ_UNCOMMITTED: i8 = 0;
 /// One edge of many partitions that one broker leads.
 pub(in super::super) struct Offsets<'a> {
     pub(in super::super) edge: Edge,
-    pub(in super::super) partitions: &'a [TopicPartition],
+    pub(in super::super) partitions: &'a [TopicPartitions],
 }
 
 impl Call for Offsets<'_> {
     const API: Api = Api::ListOffsets;
     type Wire = ListOffsetsRequest;
-    type Answer = Vec<PartitionEdge>;
+    type Answer = Vec<TopicOffsets>;
 
     fn request(&self, _version: i16) -> ListOffsetsRequest {
         let timestamp = match self.edge {
             Edge::First => FIRST,
             Edge::Last => LAST,
         };
-        let mut topics: BTreeMap<&TopicName, Vec<ListOffsetsPartition>> = BTreeMap::new();
-        for at in self.partitions {
-            let partition = ListOffsetsPartition::default()
-                .with_partition_index(at.partition)
-                .with_timestamp(timestamp);
-            topics.entry(&at.topic).or_default().push(partition);
-        }
-        let topic = |(name, partitions): (&TopicName, _)| {
-            let name = messages::TopicName(text(name.as_str()));
+        let partition = |index: &i32| {
+            ListOffsetsPartition::default().with_partition_index(*index).with_timestamp(timestamp)
+        };
+        let topic = |of: &TopicPartitions| {
+            let name = messages::TopicName(text(of.topic.as_str()));
+            let partitions = of.partitions.iter().map(partition).collect();
             ListOffsetsTopic::default().with_name(name).with_partitions(partitions)
         };
         ListOffsetsRequest::default()
             .with_replica_id(NO_REPLICA.into())
             .with_isolation_level(READ_UNCOMMITTED)
-            .with_topics(topics.into_iter().map(topic).collect())
+            .with_topics(self.partitions.iter().map(topic).collect())
     }
 
-    fn read(&self, answer: ListOffsetsResponse) -> Result<Vec<PartitionEdge>, Objection> {
-        let mut edges = Vec::with_capacity(self.partitions.len());
-        for listed in answer.topics {
-            let topic = TopicName::new(listed.name.as_str());
-            edges.extend(listed.partitions.iter().map(|it| PartitionEdge {
-                at: TopicPartition { topic: topic.clone(), partition: it.partition_index },
-                offset: offset(it),
-            }));
-        }
-        Ok(edges)
+    fn read(&self, answer: ListOffsetsResponse) -> Result<Vec<TopicOffsets>, Objection> {
+        let topic = |listed: &ListOffsetsTopicResponse| TopicOffsets {
+            topic: TopicName::new(listed.name.as_str()),
+            partitions: listed
+                .partitions
+                .iter()
+                .map(|it| (it.partition_index, offset(it)))
+                .collect(),
+        };
+        Ok(answer.topics.iter().map(topic).collect())
     }
 }
 

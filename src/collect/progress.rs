@@ -1,0 +1,198 @@
+//! What groups did since the rounds before: whether they moved on, and how often they handed out
+//! their partitions anew.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
+
+use super::kept::Moment;
+use crate::{
+    kafka::{GroupMembers, TopicOffsets},
+    model::{GroupName, GroupState, Uptime, Wall},
+};
+
+/// A group that was not seen for this long is forgotten. Longer than a broker is away, so that the
+/// groups it coordinates keep their counts.
+const MEMORY: Duration = Duration::from_mins(10);
+
+/// What is known of one group from earlier rounds.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    seen: Uptime,
+    /// Partitions with a commit, and the sum of their offsets.
+    commits: Option<(usize, i64)>,
+    progressed: Option<Wall>,
+    state: GroupState,
+    fingerprint: Option<u64>,
+    rebalances: u64,
+}
+
+/// How a group stands now. What could not be read is `None`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stands<'a> {
+    pub(super) state: GroupState,
+    pub(super) members: Option<&'a GroupMembers>,
+    pub(super) commits: Option<&'a [TopicOffsets]>,
+}
+
+/// What a group did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Did {
+    /// When a commit was last seen to move on; `None` when none has been since this process began.
+    pub(super) progressed: Option<Wall>,
+    /// Rebalances seen.
+    pub(super) rebalances: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    groups: HashMap<GroupName, Before>,
+}
+
+impl Progress {
+    /// Takes note of how a group stands now.
+    pub(super) fn look(&mut self, group: &GroupName, stands: Stands<'_>, now: Moment) -> Did {
+        let Stands { state, members, commits } = stands;
+        let commits = commits.and_then(summed);
+        let fingerprint = members.map(|it| it.fingerprint);
+        let before = match self.groups.entry(group.clone()) {
+            Entry::Occupied(known) => {
+                let before = known.into_mut();
+                before.compare(state, fingerprint, commits, now);
+                before
+            }
+            Entry::Vacant(none) => none.insert(Before {
+                seen: now.uptime,
+                commits,
+                progressed: None,
+                state,
+                fingerprint,
+                rebalances: 0,
+            }),
+        };
+        Did { progressed: before.progressed, rebalances: before.rebalances }
+    }
+
+    /// Drops groups that have not been seen for long.
+    pub(super) fn forget(&mut self, now: Moment) {
+        self.groups.retain(|_, it| now.since(it.seen) <= MEMORY);
+    }
+}
+
+impl Before {
+    fn compare(
+        &mut self,
+        state: GroupState,
+        fingerprint: Option<u64>,
+        commits: Option<(usize, i64)>,
+        now: Moment,
+    ) {
+        // One that begins, or one that fell between two rounds: others hold other partitions now.
+        let begins = state.is_rebalancing() && !self.state.is_rebalancing();
+        let between = !state.is_rebalancing()
+            && !self.state.is_rebalancing()
+            && fingerprint.zip(self.fingerprint).is_some_and(|(now, then)| now != then);
+        if begins || between {
+            self.rebalances = self.rebalances.saturating_add(1);
+        }
+        if let Some((count, sum)) = commits {
+            // With other partitions the sums do not compare; a group set back has not moved on.
+            if self.commits.is_some_and(|(before, then)| before == count && then < sum) {
+                self.progressed = Some(now.wall);
+            }
+            self.commits = commits;
+        }
+        self.fingerprint = fingerprint.or(self.fingerprint);
+        self.state = state;
+        self.seen = now.uptime;
+    }
+}
+
+/// `None` when a commit is not known: a sum with a hole in it is not a sum.
+fn summed(commits: &[TopicOffsets]) -> Option<(usize, i64)> {
+    let mut all = commits.iter().flat_map(|it| &it.partitions);
+    all.try_fold((0, 0_i64), |(count, sum), (_, offset)| {
+        Some((count + 1, sum.saturating_add((*offset).ok()?)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TopicName;
+
+    const NAME: &str = "g";
+    const NOTHING_KNOWN: Stands<'_> =
+        Stands { state: GroupState::Empty, members: None, commits: None };
+
+    fn moment(seconds: u64) -> Moment {
+        let uptime = Uptime(Duration::from_secs(seconds));
+        Moment { wall: Wall(0).after(uptime.0), uptime }
+    }
+
+    fn members(state: GroupState, fingerprint: u64) -> GroupMembers {
+        GroupMembers { state, count: 1, fingerprint, assigned: None }
+    }
+
+    #[track_caller]
+    fn check_rebalances(rounds: &[(GroupState, u64)], want: u64) {
+        let mut progress = Progress::default();
+        let mut seen = 0;
+        for (second, (state, fingerprint)) in (0..).zip(rounds) {
+            let members = members(*state, *fingerprint);
+            let stands = Stands { state: *state, members: Some(&members), commits: None };
+            seen = progress.look(&GroupName::new(NAME), stands, moment(second)).rebalances;
+        }
+        assert_eq!(seen, want, "{rounds:?}");
+    }
+
+    #[test]
+    fn a_rebalance_counts_once_however_many_rounds_it_takes() {
+        use GroupState::{CompletingRebalance, PreparingRebalance, Reconciling, Stable};
+        check_rebalances(&[(Stable, 1), (Stable, 1)], 0);
+        check_rebalances(&[(Stable, 1), (PreparingRebalance, 1), (CompletingRebalance, 2)], 1);
+        check_rebalances(&[(Stable, 1), (Reconciling, 1), (Reconciling, 1), (Stable, 2)], 1);
+        check_rebalances(&[(Stable, 1), (Reconciling, 2), (Stable, 2), (Reconciling, 3)], 2);
+    }
+
+    #[test]
+    fn a_rebalance_that_fell_between_two_rounds_counts() {
+        use GroupState::{Empty, Stable};
+        check_rebalances(&[(Stable, 1), (Stable, 2)], 1);
+        check_rebalances(&[(Stable, 1), (Empty, 0), (Stable, 1)], 2);
+    }
+
+    fn commits(offsets: &[Result<i64, crate::kafka::PartitionFault>]) -> Vec<TopicOffsets> {
+        let partitions = (0..).zip(offsets.iter().copied()).collect();
+        vec![TopicOffsets { topic: TopicName::new("t"), partitions }]
+    }
+
+    #[test]
+    fn only_a_commit_that_moves_on_is_progress() {
+        use crate::kafka::PartitionFault::Other;
+        let mut progress = Progress::default();
+        let mut look = |second, offsets: &[_]| {
+            let commits = commits(offsets);
+            let stands = Stands { commits: Some(&commits), ..NOTHING_KNOWN };
+            progress.look(&GroupName::new(NAME), stands, moment(second)).progressed
+        };
+        assert_eq!(look(0, &[Ok(5), Ok(5)]), None);
+        assert_eq!(look(10, &[Ok(5), Ok(5)]), None);
+        assert_eq!(look(20, &[Ok(6), Ok(5)]), Some(Wall(20_000)));
+        assert_eq!(look(30, &[Ok(9), Err(Other)]), Some(Wall(20_000)), "a hole");
+        assert_eq!(look(40, &[Ok(2), Ok(2)]), Some(Wall(20_000)), "set back");
+        assert_eq!(look(50, &[Ok(2), Ok(2), Ok(9)]), Some(Wall(20_000)), "a new partition");
+        assert_eq!(look(60, &[Ok(2), Ok(3), Ok(9)]), Some(Wall(60_000)));
+    }
+
+    #[test]
+    fn a_group_that_is_gone_is_forgotten() {
+        let mut progress = Progress::default();
+        progress.look(&GroupName::new(NAME), NOTHING_KNOWN, moment(0));
+        progress.forget(moment(600));
+        assert_eq!(progress.groups.len(), 1);
+        progress.forget(moment(601));
+        assert!(progress.groups.is_empty());
+    }
+}

@@ -1,0 +1,154 @@
+//! Topics and their partitions.
+
+use super::{
+    super::{
+        catalogue,
+        text::{Sample, Text, with_label},
+    },
+    Cluster, family, large_family, length, value,
+};
+use crate::{
+    model::Granularity,
+    snapshot::{Ends, Partition, Snapshot, Topic},
+    telemetry::Spec,
+};
+
+pub(super) struct LabelledTopic<'a> {
+    pub(super) topic: &'a Topic,
+    pub(super) labels: String,
+    ends: Option<&'a Vec<(i32, Ends)>>,
+    leader_changes: Option<&'a [u64]>,
+    min_insync: Option<u32>,
+}
+
+impl<'a> LabelledTopic<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, topic: &'a Topic, cluster: &str) -> Self {
+        Self {
+            topic,
+            labels: with_label(cluster, "topic", topic.name.as_str()),
+            ends: value(snapshot.offsets.as_ref()).and_then(|it| it.get(&topic.name)),
+            leader_changes: snapshot.leader_changes.get(&topic.name).map(|it| it.as_slice()),
+            min_insync: value(snapshot.min_insync_replicas.as_ref())
+                .and_then(|it| it.get(&topic.name))
+                .copied(),
+        }
+    }
+
+    /// The ends of the partition at `at` in the topology's order.
+    fn ends(&self, at: usize, partition: &Partition) -> Ends {
+        // Offsets may be of the round before, so the place must hold the same partition.
+        let found = self.ends.and_then(|it| it.get(at));
+        found.filter(|(index, _)| *index == partition.index).map_or(Ends::UNKNOWN, |it| it.1)
+    }
+
+    /// `None` where the topic's minimum is not known.
+    fn is_under_min_isr(&self, partition: &Partition) -> Option<bool> {
+        Some(partition.isr.len() < usize::try_from(self.min_insync?).ok()?)
+    }
+
+    /// How many partitions are so; `None` where it cannot be said of one.
+    fn count(&self, is_so: impl Fn(&Partition) -> Option<bool>) -> Option<u64> {
+        let each = self.topic.partitions.iter().map(|it| is_so(it).map(u64::from));
+        each.sum()
+    }
+}
+
+fn is_under_replicated(partition: &Partition) -> bool {
+    partition.isr.len() < partition.replicas.len()
+}
+
+/// One series for each topic.
+pub(super) fn encode(text: &mut Text, clusters: &[Cluster<'_>]) {
+    of_topic(text, clusters, &catalogue::TOPIC_PARTITIONS, |it| Some(length(&it.topic.partitions)));
+    of_topic(text, clusters, &catalogue::TOPIC_UNDER_REPLICATED, |it| {
+        it.count(|partition| Some(is_under_replicated(partition)))
+    });
+    of_topic(text, clusters, &catalogue::TOPIC_UNDER_MIN_ISR, |it| {
+        it.count(|partition| it.is_under_min_isr(partition))
+    });
+    of_topic(text, clusters, &catalogue::TOPIC_OFFLINE, |it| {
+        it.count(|partition| Some(partition.leader.is_none()))
+    });
+    of_topic(text, clusters, &catalogue::MIN_INSYNC, |it| it.min_insync.map(u64::from));
+}
+
+fn of_topic(
+    text: &mut Text,
+    clusters: &[Cluster<'_>],
+    spec: &'static Spec,
+    value: impl Fn(&LabelledTopic<'_>) -> Option<u64>,
+) {
+    large_family(
+        text,
+        clusters,
+        spec,
+        |it| length(&it.topics),
+        |out, it| {
+            for topic in &it.topics {
+                if let Some(value) = value(topic) {
+                    out.whole([&topic.labels, ""], value);
+                }
+            }
+        },
+    );
+}
+
+/// One series for each partition. What tells of trouble comes first, in case the budget ends.
+pub(super) fn encode_partitions(text: &mut Text, clusters: &[Cluster<'_>]) {
+    partitions(text, clusters, &catalogue::UNDER_MIN_ISR, |topic, it, _| {
+        flag(topic.is_under_min_isr(it)?)
+    });
+    partitions(text, clusters, &catalogue::OFFLINE, |_, it, _| flag(it.leader.is_none()));
+    partitions(text, clusters, &catalogue::UNDER_REPLICATED, |_, it, _| {
+        flag(is_under_replicated(it))
+    });
+    partitions(text, clusters, &catalogue::CURRENT_OFFSET, |topic, it, at| {
+        topic.ends(at, it).last.known().map(Sample::Signed)
+    });
+    partitions(text, clusters, &catalogue::OLDEST_OFFSET, |topic, it, at| {
+        topic.ends(at, it).first.known().map(Sample::Signed)
+    });
+    partitions(text, clusters, &catalogue::LEADER, |_, it, _| {
+        it.leader.map(|it| Sample::Signed(it.to_wire().into()))
+    });
+    partitions(text, clusters, &catalogue::LEADER_CHANGES, |topic, _, at| {
+        topic.leader_changes?.get(at).copied().map(Sample::Whole)
+    });
+    partitions(text, clusters, &catalogue::REPLICAS, |_, it, _| {
+        Some(Sample::Whole(length(&it.replicas)))
+    });
+    partitions(text, clusters, &catalogue::IN_SYNC, |_, it, _| {
+        Some(Sample::Whole(length(&it.isr)))
+    });
+    partitions(text, clusters, &catalogue::PREFERRED, |_, it, _| {
+        flag(it.leader.is_some() && it.leader.as_ref() == it.replicas.first())
+    });
+}
+
+/// Writes one sample per partition that has a value; `value` is told its place in the topology.
+fn partitions(
+    text: &mut Text,
+    clusters: &[Cluster<'_>],
+    spec: &'static Spec,
+    value: impl Fn(&LabelledTopic<'_>, &Partition, usize) -> Option<Sample>,
+) {
+    family(text, clusters, spec, |out, cluster| {
+        let most = cluster.topics.iter().map(|it| length(&it.topic.partitions)).sum();
+        if cluster.snapshot.export.topics == Granularity::Topic || !cluster.admits(most) {
+            return;
+        }
+        for topic in &cluster.topics {
+            for (at, partition) in topic.topic.partitions.iter().enumerate() {
+                if let Some(sample) = value(topic, partition, at) {
+                    out.partition(&topic.labels, partition.index, "", sample);
+                }
+            }
+        }
+    });
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape that `partitions` asks for")]
+#[expect(clippy::fn_params_excessive_bools, reason = "it turns a bool into a sample")]
+fn flag(set: bool) -> Option<Sample> {
+    Some(Sample::Whole(u64::from(set)))
+}
