@@ -3,6 +3,8 @@
 //! Holding a [`Config`] proves that it was checked.
 
 mod check;
+#[cfg(test)]
+mod documentation;
 mod filter;
 mod load;
 mod raw;

@@ -2,6 +2,9 @@
 //!
 //! Unknown keys are refused, and so are duplicates, in the free map `match` too: YAML libraries
 //! keep the last of two equal keys without a word. No type of this file leaves `config`.
+//!
+//! A key's doc comment becomes its row of `docs/config.md` (`documentation`): what it means, then a
+//! paragraph `Default: …`.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -12,7 +15,7 @@ use serde::{
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
     pub(super) clusters: Option<Vec<RawCluster>>,
@@ -21,15 +24,31 @@ pub(super) struct RawConfig {
 
 /// One entry of `clusters`.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCluster {
+    /// The value of the label `kafka_cluster`. Letters, digits, `-`, `_`, `.`; at most 64. Unique.
+    ///
+    /// Default: `main`, when there is one cluster
     pub(super) name: Option<String>,
+    /// `host:port` of brokers to ask first. The others are found through them.
+    ///
+    /// Default: required
     pub(super) bootstrap_servers: Option<Vec<String>>,
+    /// From the start of one collection round to the start of the next. At least `1s`.
+    ///
+    /// Default: `15s`
     pub(super) collect_interval: Option<Scalar>,
+    /// Deadline of one request to one broker. Less than `collect_interval`.
+    ///
+    /// Default: `5s`, or two thirds of `collect_interval` if that is less
     pub(super) request_timeout: Option<Scalar>,
     pub(super) docker: Option<RawDocker>,
     pub(super) prometheus: Option<RawPrometheus>,
+    /// The operator that owns the brokers' configuration (`strimzi`, …) and would undo a change.
+    /// Then this program only advises.
+    ///
+    /// Default: none
     pub(super) managed_by: Option<String>,
     pub(super) topics: Option<RawTopics>,
     pub(super) groups: Option<RawGroups>,
@@ -38,92 +57,208 @@ pub(super) struct RawCluster {
 
 /// `topics` of a cluster.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTopics {
+    /// Regular expressions; only topics whose whole name one of them matches are collected. None
+    /// means all. Filters apply before offsets are fetched.
+    ///
+    /// Default: `[]`
     pub(super) include: Option<Vec<String>>,
+    /// Topics that one of these matches are not collected.
+    ///
+    /// Default: `[]`
     pub(super) exclude: Option<Vec<String>>,
 }
 
 /// `groups` of a cluster.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawGroups {
+    /// Regular expressions; only groups whose whole name one of them matches are collected. None
+    /// means all. Filters apply before members and offsets are fetched.
+    ///
+    /// Default: `[]`
     pub(super) include: Option<Vec<String>>,
+    /// Groups that one of these matches are not collected.
+    ///
+    /// Default: `[]`
     pub(super) exclude: Option<Vec<String>>,
+    /// Only groups in one of these states are collected; the brokers select them. None means all.
+    /// Some of `stable`, `empty`, `preparing_rebalance`, `completing_rebalance`, `assigning`,
+    /// `reconciling`, `not_ready`, `dead`.
+    ///
+    /// Default: `[]`
     pub(super) states: Option<Vec<String>>,
 }
 
 /// `export` of a cluster.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawExport {
+    /// `partition`: a series for each partition. `topic`: the sums of each topic alone; the shipped
+    /// rules and guards for replication then have nothing to read.
+    ///
+    /// Default: `partition`
     pub(super) topics: Option<String>,
+    /// `partition`: offset and lag of each partition. `topic`: the sums of each topic alone.
+    ///
+    /// Default: `partition`
     pub(super) groups: Option<String>,
+    /// Whether lag is followed in time too. Takes up to 64 MiB for 200,000 partitions.
+    ///
+    /// Default: `true`
     pub(super) lag_seconds: Option<bool>,
+    /// Most series of the cluster on one page. Beyond it whole families are left out, those of
+    /// single partitions first, and `kafka_optimizer_series_dropped` says how many series that were.
+    ///
+    /// Default: `5000000`
     pub(super) series_max: Option<u64>,
 }
 
 /// `docker` of a cluster.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDocker {
+    /// Socket of the Docker engine that runs the brokers. Without `docker` no container is read;
+    /// `docker: {}` takes the default. Brokers are found by the labels `kafka-optimizer.role:
+    /// broker`, `kafka-optimizer.cluster` and `kafka-optimizer.broker-id`.
+    ///
+    /// Default: `/var/run/docker.sock`
     pub(super) socket: Option<PathBuf>,
 }
 
 /// `prometheus` of a cluster.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPrometheus {
+    /// Base URL of the Prometheus that scrapes the brokers and this process. Needed as soon as
+    /// there is a playbook, or the mode is `act`: alerts are confirmed and effects are measured
+    /// there.
+    ///
+    /// Default: required with `prometheus`
     pub(super) url: Option<String>,
+    /// Its scrape and evaluation interval: how far apart two samples are.
+    ///
+    /// Default: `15s`
     pub(super) scrape_interval: Option<Scalar>,
+    /// Deadline of one query.
+    ///
+    /// Default: `5s`
     pub(super) timeout: Option<Scalar>,
 }
 
 /// `remediation`.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRemediation {
+    /// `observe`: count what would match. `rehearse`: plan, and let the brokers validate the plan.
+    /// `act`: carry plans out.
+    ///
+    /// Default: `rehearse`
     pub(super) mode: Option<String>,
+    /// File with the token that whoever changes state must send as `Authorization: Bearer …`. One
+    /// word of at least 16 bytes, as `openssl rand -hex 32` makes it; blanks around it are dropped.
+    /// Required in mode `act`. Without it the webhook and every other order over HTTP is answered
+    /// with 403.
+    ///
+    /// Default: none
     pub(super) token_file: Option<PathBuf>,
+    /// Directory of the store, its lock and the pause file. One process per directory.
+    ///
+    /// Default: `/var/lib/kafka-optimizer`
     pub(super) state_dir: Option<PathBuf>,
+    /// Runs that wrote anything, in an hour, by cluster. A rollback belongs to its run.
+    ///
+    /// Default: `4`
     pub(super) runs_per_hour_max: Option<u32>,
+    /// The same in a day.
+    ///
+    /// Default: `12`
     pub(super) runs_per_day_max: Option<u32>,
+    /// How long an undo of network threads waits between two halvings: each closes the connections
+    /// of the threads it removes.
+    ///
+    /// Default: `30s`
     pub(super) shrink_pause: Option<Scalar>,
     pub(super) playbooks: Option<Vec<RawPlaybook>>,
 }
 
 /// One entry of `remediation.playbooks`.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPlaybook {
+    /// Unique; the same characters as a cluster's name.
+    ///
+    /// Default: required
     pub(super) name: Option<String>,
+    /// Labels that the alert must carry with exactly these values; must hold `alertname`.
+    ///
+    /// Default: required
     #[serde(rename = "match")]
     pub(super) matches: Option<RawMatch>,
+    /// Expression that must return a series before a run starts, besides the alert itself.
+    ///
+    /// Default: none
     pub(super) when: Option<String>,
     pub(super) optimizer: Option<RawOptimizer>,
     pub(super) objective: Option<RawObjective>,
+    /// The load that the objective depends on; returns one series. A verdict that the load alone
+    /// explains is `inconclusive`.
+    ///
+    /// Default: required
     pub(super) load: Option<String>,
+    /// Expressions where higher is worse. Two samples in a row above the baseline's maximum undo
+    /// the change at once.
+    ///
+    /// Default: `[]`
     pub(super) guards: Option<Vec<String>>,
+    /// Longest range of the recording rules behind the objective: how long an old sample stays in
+    /// it.
+    ///
+    /// Default: `5m`
     pub(super) window: Option<Scalar>,
+    /// Length of the baseline, which ends with the first write. Holds at least 6 scrapes.
+    ///
+    /// Default: `5m`
     pub(super) baseline: Option<Scalar>,
+    /// Wait after the last write. At least `window` and two scrapes.
+    ///
+    /// Default: `6m`
     pub(super) settle: Option<Scalar>,
+    /// Length of the observation. Holds at least 6 scrapes.
+    ///
+    /// Default: `5m`
     pub(super) observe: Option<Scalar>,
+    /// Rest after the end of a run, by playbook and target; doubled after a rollback. At most
+    /// `24h`.
+    ///
+    /// Default: `1h`
     pub(super) cooldown: Option<Scalar>,
+    /// Runs per episode of the alert, `1` to `10`. The next one starts after the cooldown while the
+    /// alert still fires.
+    ///
+    /// Default: `1`
     pub(super) max_attempts: Option<u32>,
+    /// Whether a change that made no difference is kept.
+    ///
+    /// Default: `false`
     pub(super) keep_neutral: Option<bool>,
+    /// Whether a person must approve each run. `true` is not in this version.
+    ///
+    /// Default: `false`
     pub(super) approve: Option<bool>,
 }
 
 /// `optimizer` of a playbook: exactly one key.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOptimizer {
     pub(super) tune_brokers: Option<RawTuneBrokers>,
@@ -131,28 +266,48 @@ pub(super) struct RawOptimizer {
 
 /// `optimizer.tune_brokers`.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTuneBrokers {
+    /// `conservative` (12 network and 12 I/O threads), `moderate` (16, 16) or `aggressive` (32,
+    /// 32). Never lowers a value.
+    ///
+    /// Default: required
     pub(super) level: Option<String>,
+    /// What to do above twice the value that the broker starts with, which it would not survive a
+    /// restart with. `cap`: stop there and say so. `reapply` and `restart` are not in this version.
+    ///
+    /// Default: `cap`
     pub(super) above_static: Option<String>,
+    /// How a change of several brokers is spread. `canary` is not in this version.
+    ///
+    /// Default: `together`
     pub(super) rollout: Option<String>,
 }
 
 /// `objective` of a playbook.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawObjective {
+    /// What shall get better; returns one series.
+    ///
+    /// Default: required
     pub(super) query: Option<String>,
+    /// `lower` or `higher`.
+    ///
+    /// Default: required
     pub(super) better: Option<String>,
+    /// Least relative improvement of the median for a change to be kept, `1%` to `100%`.
+    ///
+    /// Default: `20%`
     pub(super) at_least: Option<Scalar>,
 }
 
 /// A duration or a percentage as written. A bare number is taken as text too, so that the check can
 /// say which unit is missing instead of "invalid type".
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 pub(super) struct Scalar(pub(super) String);
 
 impl<'de> Deserialize<'de> for Scalar {
@@ -189,7 +344,7 @@ impl<'de> Deserialize<'de> for Scalar {
 
 /// `match` of a playbook: label to value.
 #[derive(Debug, Default)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 pub(super) struct RawMatch(pub(super) BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for RawMatch {
@@ -218,56 +373,5 @@ impl<'de> Deserialize<'de> for RawMatch {
         }
 
         deserializer.deserialize_map(Labels)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_yaml::Value;
-
-    use super::*;
-
-    const REFERENCE: &str = include_str!("../../config/reference.yaml");
-    const DOCS: &str = include_str!("../../docs/config.md");
-
-    /// The path of every leaf, `[]` for a list's entries. A key that the file leaves out is null.
-    fn leaves(value: &Value, at: &str, found: &mut Vec<(String, bool)>) {
-        match value {
-            // Free labels, not keys of ours.
-            Value::Mapping(_) if at.rsplit('.').next() == Some("match") => {
-                found.push((at.to_owned(), true));
-            }
-            Value::Mapping(map) => {
-                for (key, value) in map {
-                    let dot = if at.is_empty() { "" } else { "." };
-                    leaves(value, &format!("{at}{dot}{}", key.as_str().unwrap()), found);
-                }
-            }
-            Value::Sequence(list) if list.is_empty() => found.push((format!("{at}[]"), true)),
-            Value::Sequence(list) => {
-                for value in list {
-                    leaves(value, &format!("{at}[]"), found);
-                }
-            }
-            Value::Null => found.push((at.to_owned(), false)),
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Tagged(_) => {
-                found.push((at.to_owned(), true));
-            }
-        }
-    }
-
-    #[test]
-    fn every_key_is_in_the_reference_file_and_in_the_documentation() {
-        let raw: RawConfig = serde_yaml::from_str(REFERENCE).unwrap();
-        let mut found = Vec::new();
-        leaves(&serde_yaml::to_value(raw).unwrap(), "", &mut found);
-        assert!(30 < found.len(), "{found:?}");
-        for (path, present) in found {
-            assert!(present, "config/reference.yaml leaves out {path}");
-            assert!(
-                DOCS.contains(&format!("| `{path}` |")),
-                "docs/config.md has no row for {path}"
-            );
-        }
     }
 }
