@@ -28,6 +28,7 @@ use crate::{
         wire::{Wire, WireOptions},
     },
     model::ClusterName,
+    probe::{Access, Probe},
     prometheus::{PrometheusError, SharedPrometheus, http::HttpPrometheus},
     remedy::{Context, NoCluster, PauseFile, Remedy},
     shutdown::{Drained, Tasks},
@@ -230,6 +231,12 @@ impl Common {
         );
         let latest = collector.latest();
         self.tasks.start("collect", |stop| collector.run(stop));
+        if let Some(probe) = config.probe.clone() {
+            let clock = SharedClock::clone(&self.clock);
+            let telemetry = Arc::clone(&self.telemetry);
+            let probe = Probe::new(&config, probe, Access::default(), clock, telemetry);
+            self.tasks.start("probe", |stop| probe.run(stop));
+        }
         Ok(Context {
             cluster: Arc::new(config),
             remediation: Arc::clone(&self.remediation),

@@ -31,6 +31,8 @@ pub mod remedy;
 
 pub mod load;
 
+pub mod probe;
+
 pub mod http;
 
 pub mod app;

@@ -15,7 +15,7 @@ pub use filter::NameFilter;
 pub use load::{ConfigError, Loaded, TokenFile, TokenReader, load, of_servers, parse};
 
 use crate::{
-    model::{ClusterName, Export, GroupState, Mode},
+    model::{ClusterName, Export, GroupState, Mode, TopicName},
     playbook::Playbook,
 };
 
@@ -80,6 +80,8 @@ pub struct ClusterConfig {
     pub docker: Option<DockerConfig>,
     /// The Prometheus that scrapes this process and the brokers; needed to remediate.
     pub prometheus: Option<PrometheusConfig>,
+    /// The end-to-end probe, which writes records to a topic of its own; none without the key.
+    pub probe: Option<ProbeConfig>,
     /// The operator that owns the brokers' configuration (`strimzi`, …): then this program advises
     /// only.
     pub managed_by: Option<String>,
@@ -103,6 +105,7 @@ impl ClusterConfig {
             request_timeout: check::REQUEST_TIMEOUT_DEFAULT_MAX,
             docker: None,
             prometheus: None,
+            probe: None,
             managed_by: None,
             topics: NameFilter::default(),
             groups: NameFilter::default(),
@@ -128,6 +131,21 @@ pub struct PrometheusConfig {
     pub scrape_interval: Duration,
     /// Deadline of one query.
     pub timeout: Duration,
+}
+
+/// The end-to-end probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeConfig {
+    /// The topic it writes to; created when it is missing.
+    pub topic: TopicName,
+    /// Start of one record to the start of the next, by broker.
+    pub interval: Duration,
+    /// When a record that has not come back is given up.
+    pub timeout: Duration,
+    /// Replicas of the topic; the smaller of 3 and the number of brokers when left out.
+    pub replication_factor: Option<u32>,
+    /// Bytes of a record's value.
+    pub record_bytes: u32,
 }
 
 /// Remediation.

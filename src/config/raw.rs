@@ -45,6 +45,8 @@ pub(super) struct RawCluster {
     pub(super) request_timeout: Option<Scalar>,
     pub(super) docker: Option<RawDocker>,
     pub(super) prometheus: Option<RawPrometheus>,
+    #[serde(default, deserialize_with = "there")]
+    pub(super) probe: Option<RawProbe>,
     /// The operator that owns the brokers' configuration (`strimzi`, …) and would undo a change.
     /// Then this program only advises.
     ///
@@ -118,6 +120,13 @@ pub(super) struct RawExport {
     pub(super) series_max: Option<u64>,
 }
 
+/// A key that is there without a value means its defaults, and not that it is not there.
+fn there<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer).map(|it| Some(it.unwrap_or_default()))
+}
+
 /// `docker` of a cluster.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
@@ -150,6 +159,35 @@ pub(super) struct RawPrometheus {
     ///
     /// Default: `5s`
     pub(super) timeout: Option<Scalar>,
+}
+
+/// `probe` of a cluster.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProbe {
+    /// The topic of the end-to-end probe, see below. A topic of its own: what is in it is written
+    /// over by retention.
+    ///
+    /// Default: `_kafka_optimizer_probe`
+    pub(super) topic: Option<String>,
+    /// From one record to the next, by broker. At least `1s`. A broker that owes an answer gets no
+    /// second record.
+    ///
+    /// Default: `5s`
+    pub(super) interval: Option<Scalar>,
+    /// When a record that has not come back counts as failed. `1s` to `1m`.
+    ///
+    /// Default: `10s`
+    pub(super) timeout: Option<Scalar>,
+    /// Replicas of the topic when it is created, `1` to `16`.
+    ///
+    /// Default: the smaller of 3 and the number of brokers
+    pub(super) replication_factor: Option<u32>,
+    /// Size of a record's value, `16` to `100000`.
+    ///
+    /// Default: `100`
+    pub(super) record_bytes: Option<u32>,
 }
 
 /// `remediation`.

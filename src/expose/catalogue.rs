@@ -3,7 +3,7 @@
 //! The first fifteen are `kafka_exporter`'s, with its exact help texts, so that dashboards and
 //! alerts people have keep working; `kafka_cluster` is added in front.
 
-use crate::telemetry::{Kind, Spec, own};
+use crate::telemetry::{Kind, Spec, own, probe};
 
 macro_rules! catalogue {
     ($($constant:ident: $kind:ident $name:literal [$($label:literal),*]
@@ -174,15 +174,16 @@ catalogue! {
         "Bytes sent by the broker's container", "brokers";
 }
 
-/// Every metric there is: of clusters, and of this process.
+/// Every metric there is: of clusters, of the probe, and of this process.
 pub fn all() -> impl Iterator<Item = &'static Spec> {
-    CLUSTER.iter().chain(own::ALL)
+    CLUSTER.iter().chain(probe::ALL).chain(own::ALL)
 }
 
 /// `docs/metrics.md`, as it has to be.
 pub fn document() -> String {
     let mut text = String::from(HEAD);
     table(&mut text, "Of clusters", CLUSTER);
+    table(&mut text, "Of the probe, where a cluster's configuration has `probe`", probe::ALL);
     table(&mut text, "Of this process", own::ALL);
     text
 }
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_prefix_says_whose_metric_it_is() {
-        for spec in CLUSTER {
+        for spec in CLUSTER.iter().chain(probe::ALL) {
             assert!(spec.name.starts_with("kafka_"), "{}", spec.name);
             assert!(!spec.name.starts_with("kafka_optimizer_"), "{}", spec.name);
             assert_eq!(spec.labels.first(), Some(&"kafka_cluster"), "{}", spec.name);

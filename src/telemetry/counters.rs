@@ -13,9 +13,9 @@ use crate::{
     playbook::OptimizerKind,
 };
 
-type Labels = Vec<(&'static str, String)>;
-type Counted = Family<Labels, Counter>;
-type Timed = Family<Labels, Histogram, fn() -> Histogram>;
+pub(super) type Labels = Vec<(&'static str, String)>;
+pub(super) type Counted = Family<Labels, Counter>;
+pub(super) type Timed = Family<Labels, Histogram, fn() -> Histogram>;
 
 /// The codes that the webhook answers with. Another code's series appears when it is first
 /// answered.
@@ -131,7 +131,7 @@ fn alerts(outcome: AlertOutcome) -> Labels {
     vec![("outcome", outcome.to_string())]
 }
 
-fn of(cluster: &ClusterName) -> (&'static str, String) {
+pub(super) fn of(cluster: &ClusterName) -> (&'static str, String) {
     ("kafka_cluster", cluster.to_string())
 }
 
@@ -147,11 +147,11 @@ fn verdicts(cluster: &ClusterName, optimizer: OptimizerKind, verdict: Verdict) -
     vec![of(cluster), ("optimizer", optimizer.to_string()), ("verdict", verdict.to_string())]
 }
 
-fn touch(family: &Counted, labels: &Labels) {
+pub(super) fn touch(family: &Counted, labels: &Labels) {
     let _created = family.get_or_create(labels);
 }
 
-fn add(family: &Counted, labels: &Labels, count: u64) {
+pub(super) fn add(family: &Counted, labels: &Labels, count: u64) {
     family.get_or_create(labels).inc_by(count);
 }
 
@@ -159,19 +159,19 @@ fn observe(times: &Timed, cluster: &ClusterName, took: Duration) {
     times.get_or_create(&vec![of(cluster)]).observe(took.as_secs_f64());
 }
 
-fn family(registry: &mut Registry, spec: &Spec) -> Counted {
+pub(super) fn family(registry: &mut Registry, spec: &Spec) -> Counted {
     let family = Counted::default();
     register(registry, spec, family.clone());
     family
 }
 
-fn timed(registry: &mut Registry, spec: &Spec, histogram: fn() -> Histogram) -> Timed {
+pub(super) fn timed(registry: &mut Registry, spec: &Spec, histogram: fn() -> Histogram) -> Timed {
     let times = Timed::new_with_constructor(histogram);
     register(registry, spec, times.clone());
     times
 }
 
-fn histogram(buckets: &[f64]) -> Histogram {
+pub(super) fn histogram(buckets: &[f64]) -> Histogram {
     Histogram::new(buckets.iter().copied())
 }
 

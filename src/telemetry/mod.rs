@@ -10,12 +10,14 @@
 mod counters;
 mod log;
 pub mod own;
+pub mod probe;
 mod process;
 mod spec;
 mod text;
 mod view;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -25,6 +27,7 @@ use prometheus_client::{encoding::text::encode_registry, registry::Registry};
 use tracing::{debug, error, info, warn};
 
 pub use log::{LogError, LogFormat, chain, init};
+pub use probe::{ProbeFault, Probed};
 pub use spec::{Kind, Spec};
 pub use view::{
     CollectorDone, CollectorName, Cooldown, Quarantine, RemedyView, Requests, RoundDone, RunInfo,
@@ -32,10 +35,11 @@ pub use view::{
 };
 
 use counters::Counters;
+use probe::{Before, Probes};
 use view::Views;
 
 use crate::{
-    model::{AlertOutcome, ClusterName, Hold, RunState, Verdict, Wall},
+    model::{AlertOutcome, BrokerId, ClusterName, Hold, RunState, Verdict, Wall},
     playbook::OptimizerKind,
 };
 
@@ -89,6 +93,7 @@ pub struct PageMade {
 pub struct Telemetry {
     registry: Registry,
     counters: Counters,
+    probes: Probes,
     views: Arc<Mutex<Views>>,
 }
 
@@ -97,10 +102,11 @@ impl Telemetry {
     pub fn new(build: Build, playbooks: &[String], clusters: &[ClusterName]) -> Self {
         let mut registry = Registry::default();
         let counters = Counters::new(&mut registry, playbooks, clusters);
+        let probes = Probes::new(&mut registry);
         let views = Arc::new(Mutex::new(Views::new(build, clusters)));
         registry.register_collector(Box::new(view::Shown(Arc::clone(&views))));
         registry.register_collector(Box::new(process::Process));
-        Self { registry, counters, views }
+        Self { registry, counters, probes, views }
     }
 
     /// The own metrics in text format 0.0.4.
@@ -202,6 +208,24 @@ impl Telemetry {
     pub fn round_done(&self, cluster: &ClusterName, done: RoundDone) {
         debug!(%cluster, took = ?done.took, requests = done.requests, "Round done.");
         self.look(|views| views.round_done(cluster, done));
+    }
+
+    /// The brokers that the probe knows. Replaces what was said before.
+    pub fn probe_brokers(&self, cluster: &ClusterName, brokers: &BTreeSet<BrokerId>) {
+        self.probes.brokers(cluster, brokers);
+    }
+
+    /// A record of the probe came back from `broker`, or did not.
+    pub fn probed(&self, cluster: &ClusterName, broker: BrokerId, probed: Probed) {
+        let Some(Before(before)) = self.probes.count(cluster, broker, probed) else { return };
+        // As with a collector: what goes on is not news.
+        match (before, probed.fault) {
+            (before, Some(fault)) if before != Some(fault) => {
+                warn!(%cluster, %broker, reason = fault.label(), "Probe failed.");
+            }
+            (Some(_), None) => info!(%cluster, %broker, "Probe works again."),
+            (_, fault) => debug!(%cluster, %broker, ?fault, "Probe done."),
+        }
     }
 
     /// Requests to the cluster so far. Replaces what was said before.

@@ -231,3 +231,55 @@ fn no_series_is_there_twice_and_each_has_its_labels_in_order() {
         assert_eq!(names, spec.labels, "{series}");
     }
 }
+
+#[test]
+fn a_brokers_probe_is_there_at_0_and_goes_with_the_broker() {
+    let telemetry = telemetry();
+    assert!(!telemetry.encode().unwrap().contains("kafka_probe_"), "off: not on the page");
+    let broker = |id| BrokerId::from_wire(id).unwrap();
+    telemetry.probe_brokers(&main_cluster(), &[1, 2].map(broker).into());
+    let series = |name: &str, more: &str| {
+        format!("kafka_probe_{name}{{kafka_cluster=\"main\",broker_id=\"2\"{more}}}")
+    };
+    for fault in ProbeFault::ALL {
+        let series = series("failures_total", &format!(",reason=\"{fault}\""));
+        check(&telemetry, &series, Some(0.0));
+    }
+    for name in ["attempts_total", "produce_seconds_count", "round_trip_seconds_count"] {
+        check(&telemetry, &series(name, ""), Some(0.0));
+    }
+    let probed = Probed {
+        produced: Some(Duration::from_millis(7)),
+        fault: Some(ProbeFault::Timeout),
+        ..Probed::default()
+    };
+    telemetry.probed(&main_cluster(), broker(2), probed);
+    check(&telemetry, &series("attempts_total", ""), Some(1.0));
+    check(&telemetry, &series("failures_total", ",reason=\"timeout\""), Some(1.0));
+    check(&telemetry, &series("produce_seconds_count", ""), Some(1.0));
+    check(&telemetry, &series("round_trip_seconds_count", ""), Some(0.0));
+    telemetry.probe_brokers(&main_cluster(), &[1, 3].map(broker).into());
+    // A record that was under way when its broker was forgotten.
+    telemetry.probed(&main_cluster(), broker(2), probed);
+    let page = telemetry.encode().unwrap();
+    assert!(!page.contains("broker_id=\"2\""), "{page}");
+    assert!(page.contains("kafka_probe_attempts_total{kafka_cluster=\"main\",broker_id=\"3\"} 0"));
+}
+
+#[test]
+fn the_probe_is_described_as_the_catalogue_does() {
+    let telemetry = telemetry();
+    let broker = BrokerId::from_wire(1).unwrap();
+    telemetry.probe_brokers(&main_cluster(), &[broker].into());
+    let page = telemetry.encode().unwrap();
+    for spec in probe::ALL {
+        for line in [
+            format!("# HELP {} {}\n", spec.name, spec.help),
+            format!("# TYPE {} {}\n", spec.name, spec.kind),
+        ] {
+            assert_eq!(page.matches(&line).count(), 1, "{line}");
+        }
+    }
+    let described = page.lines().filter(|it| it.starts_with("# HELP kafka_probe_")).count();
+    assert_eq!(described, probe::ALL.len());
+}

@@ -75,7 +75,7 @@ fn one_bootstrap_server_is_a_whole_configuration() {
     assert_eq!(cluster.name.as_str(), "main");
     assert_eq!(cluster.collect_interval, Duration::from_secs(15));
     assert_eq!(cluster.request_timeout, Duration::from_secs(5));
-    assert_eq!((&cluster.docker, &cluster.prometheus), (&None, &None));
+    assert_eq!((&cluster.docker, &cluster.prometheus, &cluster.probe), (&None, &None, &None));
     assert_eq!(config.remediation.mode, Mode::Rehearse);
     assert_eq!(config.remediation.state_dir, Path::new("/var/lib/kafka-optimizer"));
     assert_eq!(of_servers(&["kafka-1:9092".to_owned()]).unwrap().config, config);
@@ -94,6 +94,7 @@ clusters:
   - bootstrap_servers: [kafka-1:9092]
     docker: {}
     prometheus: {url: 'http://prometheus:9090'}
+    probe: {replication_factor: 3}
     managed_by: strimzi
 remediation:
   token_file: /run/secrets/kafka-optimizer-token
@@ -251,6 +252,40 @@ fn a_prometheus_url_is_a_base_url_without_credentials() {
     let text = with_playbook("").replace("http://prometheus:9090", "https://h:1/prometheus/");
     let config = meant(&text);
     assert_eq!(config.clusters[0].prometheus.as_ref().unwrap().url, "https://h:1/prometheus");
+}
+
+#[test]
+fn the_probe_is_off_unless_its_key_is_there() {
+    let with = |probe: &str| format!("clusters: [{{bootstrap_servers: [a:1]{probe}}}]");
+    assert_eq!(meant(&with("")).clusters[0].probe, None);
+    for written in [", probe: {}", ", probe: ", ", probe: ~"] {
+        let probe = meant(&with(written)).clusters[0].probe.clone().unwrap();
+        assert_eq!(probe.topic.as_str(), "_kafka_optimizer_probe", "{written:?}");
+        assert_eq!(
+            (probe.interval, probe.timeout),
+            (Duration::from_secs(5), Duration::from_secs(10))
+        );
+        assert_eq!((probe.replication_factor, probe.record_bytes), (None, 100));
+    }
+}
+
+#[test]
+fn a_probe_that_would_be_a_load_or_write_to_kafkas_own_topics_is_refused() {
+    let at = "clusters[0].probe.";
+    for (written, key) in [
+        ("topic: __consumer_offsets", "topic"),
+        ("topic: 'a b'", "topic"),
+        ("topic: ..", "topic"),
+        ("interval: 999ms", "interval"),
+        ("timeout: 500ms", "timeout"),
+        ("timeout: 61s", "timeout"),
+        ("replication_factor: 0", "replication_factor"),
+        ("record_bytes: 15", "record_bytes"),
+        ("record_bytes: 1000000", "record_bytes"),
+    ] {
+        let text = format!("clusters: [{{bootstrap_servers: [a:1], probe: {{{written}}}}}]");
+        assert_eq!(problems(&text).0, [format!("{at}{key}")], "{written}");
+    }
 }
 
 #[test]

@@ -49,6 +49,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("load", &["model", "clock"]),
+    ("probe", &["model", "clock", "shutdown", "config", "telemetry"]),
     (
         "http",
         &[
@@ -86,6 +87,7 @@ const EVERYTHING_BUT_COMMANDS: &[&str] = &[
     "optimizers",
     "store",
     "remedy",
+    "probe",
     "http",
 ];
 
@@ -107,6 +109,7 @@ const EVERYTHING: &[&str] = &[
     "store",
     "remedy",
     "load",
+    "probe",
     "http",
     "app",
 ];
@@ -122,7 +125,7 @@ const ADAPTERS: &[&str] = &["kafka::wire", "docker::engine", "prometheus::http"]
 /// A crate, and the only places that may name it.
 const CONFINED: &[(&str, &[&str])] = &[
     ("kafka_protocol", &["src/kafka/wire"]),
-    ("rdkafka", &["src/load"]),
+    ("rdkafka", &["src/load", "src/probe"]),
     ("bollard", &["src/docker"]),
     ("reqwest", &["src/prometheus", "src/cli"]),
     ("serde_yaml", &["src/config"]),

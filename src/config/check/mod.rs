@@ -6,6 +6,7 @@
 //! function.
 
 mod playbook;
+mod probe;
 mod selection;
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
@@ -128,6 +129,7 @@ fn cluster(raw: RawCluster, at: &str, found: &mut Findings) -> ClusterConfig {
             socket: docker.socket.unwrap_or_else(|| DOCKER_SOCKET_DEFAULT.into()),
         }),
         prometheus: raw.prometheus.map(|it| prometheus(it, &format!("{at}.prometheus"), found)),
+        probe: raw.probe.map(|it| probe::probe(it, &format!("{at}.probe"), found)),
         managed_by: raw.managed_by,
         topics: selection::topics(raw.topics, at, found),
         groups,

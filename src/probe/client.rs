@@ -1,0 +1,365 @@
+//! The two clients of a probe: one writes, one reads, each with a thread that takes its answers.
+//!
+//! The reader is told where to read (`assign`), so it joins no group, and commits nothing. Clients
+//! are closed on the threads that poll them: closing waits for librdkafka's own threads.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::KafkaError,
+    metadata::Metadata,
+    producer::{
+        BaseProducer, BaseRecord, DeliveryResult, NoCustomPartitioner, Producer, ProducerContext,
+    },
+    types::RDKafkaErrorCode,
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Options,
+    access::{self, Unreadable},
+    fault,
+    topic::{Partition, Seen},
+};
+use crate::{
+    clock::SharedClock,
+    model::{BrokerId, Uptime},
+    telemetry::ProbeFault,
+};
+
+/// What brokers, their quotas and their logs know the probe by.
+const CLIENT_ID: &str = "kafka-optimizer-probe";
+/// How long one poll lasts while nothing comes in; so also how long an end may take.
+const POLL_FOR: Duration = Duration::from_secs(1);
+/// How long a question about the topic may take. It goes to any broker, which may be the frozen
+/// one; the next look asks another.
+const LOOK_FOR: Duration = Duration::from_secs(3);
+/// A reader waits up to half a second for records, and its requests have that time on top.
+const READER_TIMEOUT_MIN: Duration = Duration::from_secs(5);
+/// Bytes at the start of a record that tell it from every other.
+const NUMBER_BYTES: usize = 16;
+
+/// How long a token is taken to hold: it is read again well before that.
+const TOKEN_FOR: Duration = Duration::from_mins(1);
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unmade {
+    #[error("read what the client proves itself with")]
+    Secret(#[from] Unreadable),
+    #[error("make a client")]
+    Kafka(#[from] KafkaError),
+}
+
+/// What tells a record from every other.
+pub(super) type Number = [u8; NUMBER_BYTES];
+
+/// When a record was acknowledged, and at which offset; or why not.
+pub(super) type Acknowledged = (Uptime, Result<i64, KafkaError>);
+
+/// The clients of one cluster's probe.
+pub(super) struct Clients {
+    writer: BaseProducer<Context>,
+    reader: BaseConsumer<Context>,
+    topic: String,
+    shared: Arc<Shared>,
+    /// Partitions that the reader was told to read.
+    assigned: Mutex<BTreeSet<i32>>,
+}
+
+/// What librdkafka's threads tell us.
+pub(super) struct Shared {
+    clock: SharedClock,
+    /// Records that someone waits for; one for each broker at most.
+    awaited: Mutex<BTreeMap<Number, oneshot::Sender<Uptime>>>,
+    /// What each broker's connections said last. librdkafka does not repeat itself, so it holds
+    /// until a record comes back.
+    troubles: Mutex<BTreeMap<BrokerId, ProbeFault>>,
+    /// Why the reader reads nothing, as it said last.
+    unreadable: Mutex<Option<ProbeFault>>,
+    refused: AtomicBool,
+}
+
+impl Clients {
+    /// Makes both; they connect by themselves.
+    pub(super) fn new(options: &Arc<Options>, clock: &SharedClock) -> Result<Self, Unmade> {
+        let shared = Arc::new(Shared {
+            clock: SharedClock::clone(clock),
+            awaited: Mutex::default(),
+            troubles: Mutex::default(),
+            unreadable: Mutex::default(),
+            refused: AtomicBool::new(false),
+        });
+        let context = || Context { shared: Arc::clone(&shared), options: Arc::clone(options) };
+        Ok(Self {
+            writer: writer_config(options)?.create_with_context(context())?,
+            reader: reader_config(options)?.create_with_context(context())?,
+            topic: options.config.topic.as_str().to_owned(),
+            shared,
+            assigned: Mutex::default(),
+        })
+    }
+
+    /// Hands out acknowledgements until `ends`. Blocks; so do the functions below.
+    pub(super) fn take_acknowledgements(&self, ends: &CancellationToken) {
+        while !ends.is_cancelled() {
+            self.writer.poll(POLL_FOR);
+        }
+    }
+
+    /// Hands out what is read until `ends`.
+    pub(super) fn take_records(&self, ends: &CancellationToken) {
+        while !ends.is_cancelled() {
+            match self.reader.poll(POLL_FOR) {
+                Some(Ok(record)) => self.shared.arrived(record.payload()),
+                Some(Err(error)) => self.shared.unreadable(&error),
+                None => (),
+            }
+        }
+    }
+
+    /// Asks a broker who is there and who leads the topic.
+    pub(super) fn look(&self) -> Result<Seen, KafkaError> {
+        let metadata = self.reader.client().fetch_metadata(Some(&self.topic), LOOK_FOR)?;
+        Ok(seen(&metadata, &self.topic))
+    }
+
+    /// Lets the writer see what has just changed, so that no record goes to a former leader.
+    pub(super) fn refresh_writer(&self) -> Result<(), KafkaError> {
+        self.writer.client().fetch_metadata(Some(&self.topic), LOOK_FOR).map(drop)
+    }
+
+    /// Reads `partition` from `offset` on, whatever it read there before.
+    pub(super) fn read_from(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
+        let mut assigned = lock(&self.assigned);
+        let mut one = TopicPartitionList::new();
+        one.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
+        if assigned.remove(&partition) {
+            self.reader.incremental_unassign(&one)?;
+        }
+        self.reader.incremental_assign(&one)?;
+        assigned.insert(partition);
+        Ok(())
+    }
+
+    /// Writes one record. Its acknowledgement, or its end, comes to the receiver.
+    pub(super) fn write(
+        &self,
+        partition: i32,
+        record: &[u8],
+    ) -> Result<oneshot::Receiver<Acknowledged>, KafkaError> {
+        let (waiting, acknowledged) = oneshot::channel();
+        let record = BaseRecord::<(), [u8], _>::with_opaque_to(&self.topic, Box::new(waiting))
+            .partition(partition)
+            .payload(record);
+        self.writer.send(record).map_err(|(problem, _record)| problem)?;
+        Ok(acknowledged)
+    }
+
+    /// Registers a record that is about to be written.
+    pub(super) fn await_record(&self, number: Number) -> Awaited {
+        let (waiting, arrived) = oneshot::channel();
+        lock(&self.shared.awaited).insert(number, waiting);
+        Awaited { number, arrived, shared: Arc::clone(&self.shared) }
+    }
+
+    /// Why nothing comes back from `broker`, as far as its connections said.
+    pub(super) fn trouble(&self, broker: BrokerId) -> Option<ProbeFault> {
+        lock(&self.shared.troubles).get(&broker).copied()
+    }
+
+    /// Why nothing is read, as far as the reader said.
+    pub(super) fn read_trouble(&self) -> Option<ProbeFault> {
+        *lock(&self.shared.unreadable)
+    }
+
+    /// Whether a broker did not take our credentials, and nothing has come back since.
+    pub(super) fn refused(&self) -> bool {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+
+    /// A record came back from `broker`: what was said before is over.
+    pub(super) fn works(&self, broker: BrokerId) {
+        lock(&self.shared.troubles).remove(&broker);
+        *lock(&self.shared.unreadable) = None;
+        self.shared.refused.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A record that someone waits for. Dropped, nobody does.
+pub(super) struct Awaited {
+    number: Number,
+    arrived: oneshot::Receiver<Uptime>,
+    shared: Arc<Shared>,
+}
+
+impl Awaited {
+    /// When it was read; nothing when the clients ended first.
+    pub(super) async fn arrival(&mut self) -> Option<Uptime> {
+        (&mut self.arrived).await.ok()
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        lock(&self.shared.awaited).remove(&self.number);
+    }
+}
+
+impl Shared {
+    /// Records of another process, or of an attempt that was given up, are nobody's.
+    fn arrived(&self, record: Option<&[u8]>) {
+        let number = record.and_then(|it| it.first_chunk::<NUMBER_BYTES>());
+        let waiting = number.and_then(|it| lock(&self.awaited).remove(it));
+        if let Some(waiting) = waiting {
+            let _gone = waiting.send(self.clock.uptime()).is_err();
+        }
+    }
+
+    fn unreadable(&self, error: &KafkaError) {
+        // No group is joined, so whether one may be does not matter.
+        let group = Some(RDKafkaErrorCode::GroupAuthorizationFailed);
+        let fault = fault::of(error);
+        if error.rdkafka_error_code() != group && fault == ProbeFault::Authorization {
+            *lock(&self.unreadable) = Some(fault);
+        }
+    }
+}
+
+/// Plain values: a panic of another holder leaves nothing half done.
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What librdkafka calls. It logs nothing: what an operator should see is in the metrics.
+pub(super) struct Context {
+    shared: Arc<Shared>,
+    options: Arc<Options>,
+}
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
+
+    fn error(&self, error: KafkaError, text: &str) {
+        if fault::of(&error) == ProbeFault::Authentication {
+            self.shared.refused.store(true, Ordering::Relaxed);
+        }
+        if let Some((broker, fault)) = fault::of_connection(&error, text) {
+            lock(&self.shared.troubles).insert(broker, fault);
+        }
+    }
+
+    fn generate_oauth_token(&self, _ours: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        let token = self.options.access.token().ok_or("no token is configured")??;
+        Ok(OAuthToken {
+            token: token.reveal().to_owned(),
+            // The token itself says whose it is.
+            principal_name: CLIENT_ID.to_owned(),
+            lifetime_ms: self.shared.clock.wall().after(TOKEN_FOR).0,
+        })
+    }
+}
+
+impl ConsumerContext for Context {}
+
+impl ProducerContext<NoCustomPartitioner> for Context {
+    type DeliveryOpaque = Box<oneshot::Sender<Acknowledged>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<oneshot::Sender<Acknowledged>>) {
+        let end = match result {
+            Ok(record) => Ok(record.offset()),
+            Err((problem, _record)) => Err(problem.clone()),
+        };
+        let _gone = waiting.send((self.shared.clock.uptime(), end)).is_err();
+    }
+}
+
+fn seen(metadata: &Metadata, topic: &str) -> Seen {
+    let mut seen = Seen {
+        brokers: metadata.brokers().iter().filter_map(|it| BrokerId::from_wire(it.id())).collect(),
+        ..Seen::default()
+    };
+    let Some(found) = metadata.topics().iter().find(|it| it.name() == topic) else { return seen };
+    let fault = found.error().map(RDKafkaErrorCode::from);
+    // A topic that is not there is made; one that was just made has no leaders yet.
+    let passing = [RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::LeaderNotAvailable];
+    seen.fault = fault.filter(|it| !passing.contains(it)).map(fault::of_code);
+    for it in found.partitions() {
+        let replicas = it.replicas().iter().filter_map(|it| BrokerId::from_wire(*it)).collect();
+        let partition = Partition { leader: BrokerId::from_wire(it.leader()), replicas };
+        seen.partitions.insert(it.id(), partition);
+    }
+    seen
+}
+
+fn milliseconds(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
+
+/// What every client of the probe is told.
+pub(super) fn client_config(options: &Options) -> Result<ClientConfig, Unreadable> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", options.bootstrap.join(","))
+        .set("client.id", CLIENT_ID)
+        .set("allow.auto.create.topics", "false")
+        .set("topic.metadata.refresh.interval.ms", milliseconds(options.config.interval))
+        // A broker that comes back is written to again soon, not after the default of 10 s.
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("log.connection.close", "false")
+        .set("statistics.interval.ms", "0");
+    for (key, value) in access::properties(&options.access)? {
+        config.set(key, value.reveal());
+    }
+    Ok(config)
+}
+
+fn writer_config(options: &Options) -> Result<ClientConfig, Unreadable> {
+    let timeout = milliseconds(options.config.timeout);
+    let mut config = client_config(options)?;
+    config
+        .set("acks", "all")
+        // One record is one request to one broker: what it measures is that broker.
+        .set("retries", "0")
+        .set("enable.idempotence", "false")
+        .set("linger.ms", "0")
+        .set("batch.num.messages", "1")
+        .set("socket.nagle.disable", "true")
+        .set("message.timeout.ms", &timeout)
+        .set("request.timeout.ms", &timeout)
+        .set("socket.timeout.ms", &timeout)
+        .set("queue.buffering.max.kbytes", "10240");
+    Ok(config)
+}
+
+fn reader_config(options: &Options) -> Result<ClientConfig, Unreadable> {
+    let timeout = milliseconds(options.config.timeout.max(READER_TIMEOUT_MIN));
+    let mut config = client_config(options)?;
+    config
+        // librdkafka wants a name before it reads anything; no group of that name comes to be.
+        .set("group.id", CLIENT_ID)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "latest")
+        .set("socket.timeout.ms", timeout)
+        // An answer is taken again soon after an error, not after the default of 500 ms.
+        .set("fetch.error.backoff.ms", "100")
+        .set("queued.max.messages.kbytes", "1024")
+        .set("fetch.message.max.bytes", "1048576");
+    Ok(config)
+}

@@ -1,0 +1,133 @@
+//! One look at the cluster, and what it leads to: the topic made, or partitions added.
+//!
+//! The only calls that change anything but records, and only on the probe's own topic.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    error::KafkaError,
+    types::RDKafkaErrorCode,
+};
+use tokio::runtime::Handle;
+use tracing::{info, warn};
+
+use super::{
+    Options,
+    client::{self, Clients, Unmade},
+    fault,
+    topic::{self, Need, Seen},
+};
+use crate::telemetry::{ProbeFault, chain};
+
+/// How long making a topic or partitions may take.
+const ADMIN_FOR: Duration = Duration::from_secs(10);
+
+/// What a look begins with.
+pub(super) struct Look {
+    pub(super) clients: Arc<Clients>,
+    pub(super) options: Arc<Options>,
+    /// What the look before it saw.
+    pub(super) before: Seen,
+    pub(super) set_up: SetUp,
+}
+
+/// Whether the topic may be made or extended now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SetUp {
+    /// If it has to be.
+    May,
+    /// It was tried a short while ago; this was the result.
+    Rests(Option<ProbeFault>),
+}
+
+/// What came of it.
+pub(super) struct Looked {
+    pub(super) seen: Seen,
+    /// Why brokers without a partition have none.
+    pub(super) fault: Option<ProbeFault>,
+    /// Whether making something was tried.
+    pub(super) tried: bool,
+}
+
+impl Look {
+    /// Blocks, for the time of two questions and of one order at most.
+    pub(super) fn run(self, runtime: &Handle) -> Result<Looked, KafkaError> {
+        let seen = self.clients.look()?;
+        if seen != self.before && !seen.partitions.is_empty() {
+            // Where it fails, a record to a former leader is counted as such.
+            let _not_renewed = self.clients.refresh_writer();
+        }
+        let need = seen.need(self.options.config.replication_factor);
+        // A cluster that is coming up would get a topic of its first broker.
+        let steady = seen.brokers == self.before.brokers;
+        let (fault, tried) = match (&need, self.set_up) {
+            (Need::Nothing, _) => (seen.fault, false),
+            (Need::TooFewBrokers, _) => (Some(ProbeFault::Topic), false),
+            (Need::Create(_) | Need::Extend { .. }, SetUp::Rests(fault)) => (fault, false),
+            (Need::Create(_) | Need::Extend { .. }, SetUp::May) if !steady => (None, false),
+            (Need::Create(_) | Need::Extend { .. }, SetUp::May) => {
+                (self.set_up(&need, runtime), true)
+            }
+        };
+        Ok(Looked { seen, fault, tried })
+    }
+
+    fn set_up(&self, need: &Need, runtime: &Handle) -> Option<ProbeFault> {
+        let (cluster, topic) = (&self.options.cluster, &self.options.config.topic);
+        if self.options.access.token().is_some() {
+            // The library's admin client never asks for one.
+            warn!(%cluster, %topic, ?need, "A probe with a token makes no topic: make it yourself.");
+            return Some(ProbeFault::Topic);
+        }
+        match self.order(need, runtime) {
+            Ok(()) => {
+                info!(%cluster, %topic, ?need, "Topic of the probe prepared.");
+                None
+            }
+            Err(error) => {
+                let error_text = chain(&error);
+                warn!(%cluster, %topic, ?need, error = error_text, "Topic of the probe not prepared.");
+                Some(match error {
+                    Unmade::Secret(_) => ProbeFault::Authentication,
+                    Unmade::Kafka(error) => fault::of(&error),
+                })
+            }
+        }
+    }
+
+    /// Through a client that lives as long as the order: this is done once in a cluster's life.
+    fn order(&self, need: &Need, runtime: &Handle) -> Result<(), Unmade> {
+        let topic = self.options.config.topic.as_str();
+        let admin: AdminClient<DefaultClientContext> =
+            client::client_config(&self.options)?.create()?;
+        let options =
+            AdminOptions::new().request_timeout(Some(ADMIN_FOR)).operation_timeout(Some(ADMIN_FOR));
+        let results = match need {
+            Need::Nothing | Need::TooFewBrokers => return Ok(()),
+            Need::Create(partitions) => {
+                let replicas: Vec<&[i32]> = partitions.iter().map(Vec::as_slice).collect();
+                let count = i32::try_from(replicas.len()).unwrap_or(i32::MAX);
+                let mut new = NewTopic::new(topic, count, TopicReplication::Variable(&replicas));
+                for (key, value) in topic::settings(partitions.first().map_or(0, Vec::len)) {
+                    new = new.set(key, value);
+                }
+                runtime.block_on(admin.create_topics([&new], &options))?
+            }
+            Need::Extend { from, added } => {
+                let replicas: Vec<&[i32]> = added.iter().map(Vec::as_slice).collect();
+                let new = NewPartitions::new(topic, from + replicas.len()).assign(&replicas);
+                runtime.block_on(admin.create_partitions([&new], &options))?
+            }
+        };
+        for result in results {
+            match result {
+                // Another process was first.
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => (),
+                Err((_, code)) => return Err(KafkaError::AdminOp(code).into()),
+            }
+        }
+        Ok(())
+    }
+}

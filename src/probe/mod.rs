@@ -1,0 +1,319 @@
+//! The end-to-end probe: every few seconds one small record through each broker and back, as a
+//! client would send and read it.
+//!
+//! It runs for clusters whose configuration has `probe`, and is the one thing here that writes
+//! records and makes a topic, in every mode of remediation: nothing else in the process depends on
+//! it. Records go to the partition that a broker leads, with `acks=all` and without retries, so
+//! that what is measured is that broker and its followers.
+//!
+//! Invariant: a broker has at most one record under way, and a broker that does not answer delays
+//! no other.
+//! Invariant: only the probe's own topic is written to, made or extended; nothing is deleted and no
+//! setting is changed.
+
+mod access;
+mod attempt;
+mod client;
+mod fault;
+mod look;
+mod topic;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+pub use access::{Access, Sasl, TlsFiles};
+
+use rdkafka::error::KafkaError;
+use tokio::{
+    runtime::Handle,
+    task::{JoinError, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use attempt::{Attempt, Done};
+use client::Clients;
+use look::{Look, Looked, SetUp};
+use topic::Seen;
+
+use crate::{
+    clock::SharedClock,
+    config::{ClusterConfig, ProbeConfig},
+    model::{BrokerId, ClusterName, Uptime},
+    telemetry::{ProbeFault, Probed, Telemetry, chain},
+};
+
+/// Between two tries to make the clients, or the topic.
+const TRY_AGAIN_AFTER: Duration = Duration::from_mins(1);
+/// How long a broker that is gone keeps its series: as long as the collector remembers it.
+const FORGET_AFTER: Duration = Duration::from_hours(1);
+
+/// What a probe is told.
+#[derive(Debug)]
+struct Options {
+    cluster: ClusterName,
+    bootstrap: Vec<String>,
+    config: ProbeConfig,
+    access: Access,
+}
+
+/// The probe of one cluster.
+pub struct Probe {
+    options: Arc<Options>,
+    clock: SharedClock,
+    telemetry: Arc<Telemetry>,
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probe").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Probe {
+    /// Probes `cluster` as `config` says, spoken to as `access` says. librdkafka's threads start
+    /// with [`Probe::run`].
+    pub fn new(
+        cluster: &ClusterConfig,
+        config: ProbeConfig,
+        access: Access,
+        clock: SharedClock,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        let options = Options {
+            cluster: cluster.name.clone(),
+            bootstrap: cluster.bootstrap_servers.clone(),
+            config,
+            access,
+        };
+        Self { options: Arc::new(options), clock, telemetry }
+    }
+
+    /// Probes until `stop`. A record that is under way then is counted neither way.
+    pub async fn run(self, stop: CancellationToken) {
+        while let Some(clients) = self.connect(&stop).await {
+            self.probe(clients, &stop).await;
+        }
+    }
+
+    /// Probes until `stop`, or until other credentials may help.
+    async fn probe(&self, clients: Arc<Clients>, stop: &CancellationToken) {
+        let ends = CancellationToken::new();
+        // Cancelled whichever way this function ends, so that no thread outlives it.
+        let _ends_with_this = ends.clone().drop_guard();
+        let mut threads = JoinSet::new();
+        for poll in [Clients::take_acknowledgements, Clients::take_records] {
+            let (clients, ends) = (Arc::clone(&clients), ends.clone());
+            threads.spawn_blocking(move || poll(&clients, &ends));
+        }
+        tokio::select! {
+            () = Rounds::new(self, clients).run(stop) => (),
+            Some(ended) = threads.join_next() => finished(ended),
+        }
+        // The threads hold the clients last, and close them.
+        ends.cancel();
+        while let Some(ended) = threads.join_next().await {
+            finished(ended);
+        }
+    }
+
+    /// The clients, or nothing when the stop came first.
+    async fn connect(&self, stop: &CancellationToken) -> Option<Arc<Clients>> {
+        while !stop.is_cancelled() {
+            let cluster = &self.options.cluster;
+            match Clients::new(&self.options, &self.clock) {
+                Ok(clients) => return Some(Arc::new(clients)),
+                Err(error) => error!(%cluster, error = chain(&error), "No client for the probe."),
+            }
+            stop.run_until_cancelled(self.clock.sleep(TRY_AGAIN_AFTER)).await?;
+        }
+        None
+    }
+}
+
+/// A bug of one of our tasks ends the process, as everywhere.
+fn finished<T>(ended: Result<T, JoinError>) -> T {
+    match ended {
+        Ok(value) => value,
+        Err(bug) => std::panic::resume_unwind(bug.into_panic()),
+    }
+}
+
+/// What is under way.
+enum Work {
+    Looked(Result<Looked, KafkaError>),
+    Done(Done),
+}
+
+/// Looks and attempts, and what they left behind.
+struct Rounds<'a> {
+    probe: &'a Probe,
+    clients: Arc<Clients>,
+    /// When they were made.
+    since: Uptime,
+    work: JoinSet<Work>,
+    looking: bool,
+    /// Brokers with a record under way.
+    busy: BTreeSet<BrokerId>,
+    seen: Seen,
+    /// Whether the latest look was answered.
+    sighted: bool,
+    /// Why brokers without a partition have none.
+    fault: Option<ProbeFault>,
+    /// When something was last tried to be made.
+    tried: Option<Uptime>,
+    /// When each broker was last there.
+    there: BTreeMap<BrokerId, Uptime>,
+    /// Partitions that are being read.
+    reading: BTreeSet<i32>,
+}
+
+impl<'a> Rounds<'a> {
+    fn new(probe: &'a Probe, clients: Arc<Clients>) -> Self {
+        Self {
+            probe,
+            clients,
+            since: probe.clock.uptime(),
+            work: JoinSet::new(),
+            looking: false,
+            busy: BTreeSet::new(),
+            seen: Seen::default(),
+            sighted: true,
+            fault: None,
+            tried: None,
+            there: BTreeMap::new(),
+            reading: BTreeSet::new(),
+        }
+    }
+
+    async fn run(mut self, stop: &CancellationToken) {
+        let clock = SharedClock::clone(&self.probe.clock);
+        let mut tick = clock.sleep(Duration::ZERO);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = &mut tick => {
+                    tick = clock.sleep(self.probe.options.config.interval);
+                    self.round();
+                }
+                Some(ended) = self.work.join_next() => match finished(ended) {
+                    Work::Looked(looked) => self.looked(looked),
+                    Work::Done(done) => self.done(done),
+                },
+            }
+            // Those in the files may be newer.
+            if self.clients.refused() && TRY_AGAIN_AFTER <= self.passed(self.since) {
+                break;
+            }
+        }
+        // A look that blocks ends by its own deadline; it holds the clients until then.
+        self.work.shutdown().await;
+    }
+
+    /// Starts what is not under way from the round before.
+    fn round(&mut self) {
+        if !self.looking {
+            self.looking = true;
+            self.look();
+        }
+        let brokers: Vec<BrokerId> = self.seen.brokers.iter().copied().collect();
+        for broker in brokers {
+            if self.busy.contains(&broker) {
+                continue;
+            }
+            match (self.seen.led_by(broker), self.fault) {
+                (Some(partition), _) => self.send(broker, partition),
+                (None, Some(fault)) => {
+                    let probed = Probed { fault: Some(fault), ..Probed::default() };
+                    self.probe.telemetry.probed(&self.probe.options.cluster, broker, probed);
+                }
+                // It leads no partition for the moment: clients send it no record either.
+                (None, None) => (),
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let rests = self.tried.is_some_and(|it| self.passed(it) < TRY_AGAIN_AFTER);
+        let look = Look {
+            clients: Arc::clone(&self.clients),
+            options: Arc::clone(&self.probe.options),
+            before: self.seen.clone(),
+            set_up: if rests { SetUp::Rests(self.fault) } else { SetUp::May },
+        };
+        let runtime = Handle::current();
+        self.work.spawn_blocking(move || Work::Looked(look.run(&runtime)));
+    }
+
+    fn passed(&self, since: Uptime) -> Duration {
+        self.probe.clock.uptime().0.saturating_sub(since.0)
+    }
+
+    fn send(&mut self, broker: BrokerId, partition: i32) {
+        self.busy.insert(broker);
+        let attempt = Attempt {
+            clients: Arc::clone(&self.clients),
+            clock: SharedClock::clone(&self.probe.clock),
+            broker,
+            partition,
+            reading: self.reading.contains(&partition),
+            timeout: self.probe.options.config.timeout,
+            record_bytes: self.probe.options.config.record_bytes,
+        };
+        self.work.spawn(async move { Work::Done(attempt.run().await) });
+    }
+
+    fn looked(&mut self, looked: Result<Looked, KafkaError>) {
+        self.looking = false;
+        let cluster = &self.probe.options.cluster;
+        let sighted = looked.is_ok();
+        let was_sighted = std::mem::replace(&mut self.sighted, sighted);
+        let now = self.probe.clock.uptime();
+        match looked {
+            // What was seen before holds: records say themselves whether a broker answers.
+            Err(error) if was_sighted => {
+                let reason = fault::of(&error).label();
+                warn!(%cluster, reason, error = chain(&error), "Probe sees no cluster.");
+            }
+            Err(_again) => (),
+            Ok(looked) => {
+                if !was_sighted {
+                    info!(%cluster, "Probe sees the cluster again.");
+                }
+                self.there.extend(looked.seen.brokers.iter().map(|it| (*it, now)));
+                self.there.retain(|_, at| now.0.saturating_sub(at.0) < FORGET_AFTER);
+                let known = self.there.keys().copied().collect();
+                self.probe.telemetry.probe_brokers(cluster, &known);
+                self.reading.retain(|it| looked.seen.partitions.contains_key(it));
+                self.fault = looked.fault;
+                self.seen = looked.seen;
+                if looked.tried {
+                    self.tried = Some(now);
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        let Done { broker, partition, mut probed, reading } = done;
+        self.busy.remove(&broker);
+        if reading {
+            self.reading.insert(partition);
+        } else {
+            self.reading.remove(&partition);
+        }
+        // It came back, but another broker may have sent it back.
+        let leader = self.seen.partitions.get(&partition).and_then(|it| it.leader);
+        if probed.fault.is_none() && leader != Some(broker) {
+            probed = Probed { fault: Some(ProbeFault::NotLeader), ..Probed::default() };
+        }
+        self.probe.telemetry.probed(&self.probe.options.cluster, broker, probed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! What the end-to-end probe measured: the only metrics of clusters that are filled by events.
+//!
+//! A broker's series exist, at 0, from the moment it is known, and go when it is forgotten.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use prometheus_client::registry::Registry;
+
+use super::{
+    counters::{Counted, Labels, Timed, add, family, histogram, of, timed, touch},
+    spec::{Kind, Spec},
+};
+use crate::model::{BrokerId, ClusterName, closed_list};
+
+/// `kafka_probe_attempts_total`
+pub const ATTEMPTS: Spec = Spec {
+    name: "kafka_probe_attempts_total",
+    kind: Kind::Counter,
+    help: "Records that the probe tried to send through the broker and back",
+    labels: &["kafka_cluster", "broker_id"],
+    bound: "brokers",
+};
+/// `kafka_probe_failures_total`
+pub const FAILURES: Spec = Spec {
+    name: "kafka_probe_failures_total",
+    kind: Kind::Counter,
+    help: "Records of the probe that did not come back in time, by reason",
+    labels: &["kafka_cluster", "broker_id", "reason"],
+    bound: "brokers × eight reasons",
+};
+/// `kafka_probe_produce_seconds`
+pub const PRODUCE: Spec = Spec {
+    name: "kafka_probe_produce_seconds",
+    kind: Kind::Histogram,
+    help: "From sending a record of the probe to its acknowledgement by all replicas in sync",
+    labels: &["kafka_cluster", "broker_id"],
+    bound: "brokers",
+};
+/// `kafka_probe_round_trip_seconds`
+pub const ROUND_TRIP: Spec = Spec {
+    name: "kafka_probe_round_trip_seconds",
+    kind: Kind::Histogram,
+    help: "From sending a record of the probe to its arrival at the consumer",
+    labels: &["kafka_cluster", "broker_id"],
+    bound: "brokers",
+};
+
+/// All of them, in the order of the documentation.
+pub const ALL: &[Spec] = &[ATTEMPTS, FAILURES, PRODUCE, ROUND_TRIP];
+
+/// A healthy broker answers in single milliseconds; a probe gives up after seconds.
+const SECONDS: &[f64] =
+    &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+closed_list! {
+    /// Why a record of the probe did not come back.
+    pub enum ProbeFault {
+        /// Not acknowledged, or not read back, in time.
+        Timeout = "timeout",
+        /// No connection could be made, or it broke.
+        Connection = "connection",
+        /// The broker does not lead the partition any more.
+        NotLeader = "not_leader",
+        /// Fewer replicas in sync than `min.insync.replicas`.
+        NotEnoughReplicas = "not_enough_replicas",
+        /// The broker does not know who we are.
+        Authentication = "authentication",
+        /// We may not create, write or read the topic.
+        Authorization = "authorization",
+        /// The topic is not there, cannot be created, or is not as it must be.
+        Topic = "topic",
+        /// Another error.
+        Other = "other",
+    }
+}
+
+/// What became of one record of the probe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probed {
+    /// From sending to acknowledgement, where that was measured.
+    pub produced: Option<Duration>,
+    /// From sending to arrival, where that was measured.
+    pub round_trip: Option<Duration>,
+    /// Why it did not come back; `None` when it did.
+    pub fault: Option<ProbeFault>,
+}
+
+/// How the attempt before ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before(pub(super) Option<ProbeFault>);
+
+/// The families, and the brokers that are in them with the fault of the latest attempt.
+#[derive(Debug)]
+pub(super) struct Probes {
+    attempts: Counted,
+    failures: Counted,
+    produce: Timed,
+    round_trip: Timed,
+    known: Mutex<BTreeMap<(ClusterName, BrokerId), Option<ProbeFault>>>,
+}
+
+impl Probes {
+    pub(super) fn new(registry: &mut Registry) -> Self {
+        Self {
+            attempts: family(registry, &ATTEMPTS),
+            failures: family(registry, &FAILURES),
+            produce: timed(registry, &PRODUCE, || histogram(SECONDS)),
+            round_trip: timed(registry, &ROUND_TRIP, || histogram(SECONDS)),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Makes the brokers of `cluster` those of `now`: creates what is new, forgets what is gone.
+    pub(super) fn brokers(&self, cluster: &ClusterName, now: &BTreeSet<BrokerId>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(of, broker), _| {
+            let stays = of != cluster || now.contains(broker);
+            if !stays {
+                self.forget(cluster, *broker);
+            }
+            stays
+        });
+        for broker in now {
+            known.entry((cluster.clone(), *broker)).or_insert_with(|| {
+                self.create(cluster, *broker);
+                None
+            });
+        }
+    }
+
+    /// Counts one attempt. Returns nothing for a broker that is not known, whose series would stay
+    /// for ever.
+    pub(super) fn count(
+        &self,
+        cluster: &ClusterName,
+        broker: BrokerId,
+        probed: Probed,
+    ) -> Option<Before> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = known.get_mut(&(cluster.clone(), broker))?;
+        let labels = broker_of(cluster, broker);
+        add(&self.attempts, &labels, 1);
+        if let Some(fault) = probed.fault {
+            add(&self.failures, &failure_of(cluster, broker, fault), 1);
+        }
+        for (times, took) in
+            [(&self.produce, probed.produced), (&self.round_trip, probed.round_trip)]
+        {
+            if let Some(took) = took {
+                times.get_or_create(&labels).observe(took.as_secs_f64());
+            }
+        }
+        Some(Before(std::mem::replace(latest, probed.fault)))
+    }
+
+    fn create(&self, cluster: &ClusterName, broker: BrokerId) {
+        let labels = broker_of(cluster, broker);
+        touch(&self.attempts, &labels);
+        for fault in ProbeFault::ALL {
+            touch(&self.failures, &failure_of(cluster, broker, *fault));
+        }
+        for times in [&self.produce, &self.round_trip] {
+            let _created = times.get_or_create(&labels);
+        }
+    }
+
+    fn forget(&self, cluster: &ClusterName, broker: BrokerId) {
+        let labels = broker_of(cluster, broker);
+        self.attempts.remove(&labels);
+        for fault in ProbeFault::ALL {
+            self.failures.remove(&failure_of(cluster, broker, *fault));
+        }
+        for times in [&self.produce, &self.round_trip] {
+            times.remove(&labels);
+        }
+    }
+}
+
+fn broker_of(cluster: &ClusterName, broker: BrokerId) -> Labels {
+    vec![of(cluster), ("broker_id", broker.to_string())]
+}
+
+fn failure_of(cluster: &ClusterName, broker: BrokerId, fault: ProbeFault) -> Labels {
+    let mut labels = broker_of(cluster, broker);
+    labels.push(("reason", fault.to_string()));
+    labels
+}
