@@ -4,6 +4,7 @@
 mod docker;
 mod input;
 mod page;
+mod probe;
 mod stack;
 mod state;
 mod tuning;
