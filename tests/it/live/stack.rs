@@ -197,10 +197,11 @@ impl Stack {
 
 /// Asks until there is an answer, at most `limit`.
 #[expect(clippy::disallowed_methods, reason = "a live test waits for real things")]
-pub(super) async fn eventually<T, F>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Option<T>>,
-{
+pub(super) async fn eventually<T>(
+    what: &str,
+    limit: Duration,
+    mut ask: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = ask().await {
