@@ -530,6 +530,17 @@ async fn a_refused_change_keeps_the_brokers_words_and_is_known_not_to_have_happe
 }
 
 #[tokio::test]
+async fn a_refusal_of_a_megabyte_does_not_fill_the_log() {
+    let cluster = FakeCluster::default();
+    cluster.contents().alter_refusal = Some((42, "x".repeat(1 << 20).leak()));
+    let broker = cluster.start(1).await;
+    let error = alter(&wire_to(&[&broker]), WriteMode::Write).await.unwrap_err();
+    assert!(matches!(error, KafkaError::Refused { code: 42, .. }));
+    let length = error.to_string().len();
+    assert!((1_000..1_500).contains(&length), "{length}");
+}
+
+#[tokio::test]
 async fn a_change_without_an_answer_may_have_happened_and_is_sent_once() {
     for fault in [Fault::Freeze, Fault::HangUp, Fault::MidFrame, Fault::WrongCorrelation] {
         let cluster = FakeCluster::default();

@@ -36,3 +36,10 @@ pub(super) const ANY_DEADLINES_MAX: u32 = 3;
 /// Resources in one `DescribeConfigs` request. A round asks for all topics at once; with one key of
 /// each the answer takes some 60 bytes a topic, so this many make 3 MB.
 pub(super) const CONFIG_RESOURCES_MAX: usize = 50_000;
+
+/// Of a broker's own words so many characters are passed on. Kafka's are a sentence; an answer
+/// could bring 100 MiB of them into a line of the log.
+pub(super) const WORDS_CHARS_MAX: usize = 1_000;
+
+/// Each is asked and gets a connection. The largest clusters have some hundreds.
+pub(super) const BROKERS_MAX: usize = 5_000;

@@ -18,7 +18,7 @@ use super::{
     call::{Call, Objection},
     connection::{Connection, Ending},
     frame,
-    options::{BACKOFF_FIRST, BACKOFF_MAX},
+    options::{BACKOFF_FIRST, BACKOFF_MAX, WORDS_CHARS_MAX},
 };
 use crate::{
     kafka::{KafkaError, RequestFault},
@@ -116,13 +116,14 @@ impl Peer {
                 request: C::API.label(),
                 peer: self.address.clone(),
                 code,
-                message,
+                message: message.map(shortened),
             },
             Objection::Nonsense(problem) => self.nonsense::<C>(problem),
         })
     }
 
     fn nonsense<C: Call>(&self, problem: String) -> KafkaError {
+        let problem = shortened(problem);
         KafkaError::Protocol { request: C::API.label(), peer: self.address.clone(), problem }
     }
 
@@ -174,6 +175,15 @@ impl Peer {
     }
 }
 
+/// What a broker said, short enough for a line of the log and of the journal.
+fn shortened(mut words: String) -> String {
+    if let Some((end, _)) = words.char_indices().nth(WORDS_CHARS_MAX) {
+        words.truncate(end);
+        words.push('…');
+    }
+    words
+}
+
 fn too_slow() -> Ending {
     let text = "no connection within the deadline".to_owned();
     Ending::Broken(io::ErrorKind::TimedOut, text)
@@ -188,6 +198,13 @@ fn backoff(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_brokers_words_are_kept_but_not_all_of_a_flood() {
+        let words = "é".repeat(WORDS_CHARS_MAX);
+        assert_eq!(shortened(words.clone()), words);
+        assert_eq!(shortened(format!("{words}é{words}")), format!("{words}…"));
+    }
 
     #[test]
     fn pauses_double_up_to_the_longest() {

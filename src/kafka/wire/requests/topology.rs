@@ -8,6 +8,7 @@ use kafka_protocol::messages::{
 use super::super::{
     call::{Call, Objection, refuse},
     codes,
+    options::BROKERS_MAX,
 };
 use crate::{
     kafka::{Api, Broker, Partition, Topic, Topology},
@@ -69,6 +70,9 @@ impl Call for Brokers {
 }
 
 fn brokers(listed: &[MetadataResponseBroker]) -> Result<Vec<Broker>, Objection> {
+    if BROKERS_MAX < listed.len() {
+        return Err(Objection::Nonsense(format!("{} brokers", listed.len())));
+    }
     let mut brokers = listed.iter().map(broker).collect::<Result<Vec<_>, _>>()?;
     brokers.sort_by_key(|it| it.id);
     Ok(brokers)
@@ -100,5 +104,17 @@ fn partition(listed: &MetadataResponsePartition) -> Partition {
         leader: BrokerId::from_wire(listed.leader_id.0),
         replicas: ids(&listed.replica_nodes),
         isr: ids(&listed.isr_nodes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_of_a_million_brokers_is_no_cluster() {
+        let listed = |count| vec![MetadataResponseBroker::default(); count];
+        assert_eq!(brokers(&listed(BROKERS_MAX)).unwrap().len(), BROKERS_MAX);
+        assert!(brokers(&listed(1_000_000)).is_err());
     }
 }
