@@ -65,7 +65,9 @@ lints() {
     cargo clippy --quiet --all-targets -- -D warnings &&
     RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --no-deps --document-private-items
 }
-unit_and_world() { cargo test --quiet --lib && cargo test --quiet --test it -- --skip live::; }
+unit_and_world() {
+  cargo test --quiet --lib && cargo test --quiet --test it -- --skip live:: && cargo test --quiet --test fuzz
+}
 live() {
   set -a
   # shellcheck disable=SC1091

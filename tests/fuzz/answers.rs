@@ -1,0 +1,180 @@
+//! What a hostile broker answers to each request that this program sends.
+
+use std::{sync::Arc, time::Duration};
+
+use kafka_optimizer::{
+    clock::SystemClock,
+    kafka::{
+        ConfigChange, Edge, Kafka, KafkaError, WriteMode,
+        wire::{Wire, WireOptions},
+    },
+    model::{BrokerId, GroupName, TopicName, TopicPartition},
+    shutdown::Tasks,
+};
+use kafka_protocol::messages::ApiKey;
+use rand::RngExt;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    campaign::{Bound, Campaign},
+    fake_broker::{FakeBroker, FakeCluster, FakeGroup, Fault, Mutation, Size},
+};
+
+/// A call that ends by its deadline has hung: the broker always answers or hangs up.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A request, and the call that sends it.
+const CALLS: &[(ApiKey, Call)] = &[
+    (ApiKey::ApiVersions, Call::Topology),
+    (ApiKey::Metadata, Call::Topology),
+    (ApiKey::ListOffsets, Call::Offsets(Edge::First)),
+    (ApiKey::ListOffsets, Call::Offsets(Edge::Last)),
+    (ApiKey::ListGroups, Call::Groups),
+    (ApiKey::DescribeGroups, Call::Describe),
+    (ApiKey::ConsumerGroupDescribe, Call::Describe),
+    (ApiKey::OffsetFetch, Call::Committed),
+    (ApiKey::DescribeLogDirs, Call::LogDirs),
+    (ApiKey::DescribeConfigs, Call::BrokerConfig),
+    (ApiKey::DescribeConfigs, Call::MinInsync),
+    (ApiKey::DescribeQuorum, Call::Quorum),
+    (ApiKey::ListPartitionReassignments, Call::Reassignments),
+    (ApiKey::IncrementalAlterConfigs, Call::Alter),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Topology,
+    Offsets(Edge),
+    Groups,
+    Describe,
+    Committed,
+    LogDirs,
+    BrokerConfig,
+    MinInsync,
+    Quorum,
+    Reassignments,
+    Alter,
+}
+
+/// A cluster of one broker, and whom it lies to.
+struct Victim {
+    broker: FakeBroker,
+    wire: Wire,
+    partitions: Vec<TopicPartition>,
+    topics: Vec<TopicName>,
+    groups: Vec<GroupName>,
+}
+
+impl Victim {
+    async fn of(topics: i32, groups: i32) -> Self {
+        let cluster = FakeCluster::default();
+        let size = Size { brokers: 1, topics, partitions: 6, groups };
+        {
+            let mut contents = cluster.contents();
+            contents.fill(size);
+            contents.broken_topics.insert("half-made".to_owned(), 5);
+            contents.moving.push(("topic-00000".to_owned(), 1));
+            contents.configs.insert("num.io.threads", vec![(2, "16"), (3, "12"), (5, "8")]);
+            let commits = vec![("topic-00000".to_owned(), 0, 7)];
+            let modern =
+                FakeGroup { coordinator: 1, kind: "consumer", members: 3, commits, error: 0 };
+            contents.groups.insert("modern".to_owned(), modern);
+        }
+        let names: Vec<String> = cluster.contents().topics.keys().cloned().collect();
+        let topics: Vec<TopicName> = names.iter().map(|it| TopicName::new(it.as_str())).collect();
+        let at = |topic: &TopicName| {
+            let topic = topic.clone();
+            (0..6).map(move |partition| TopicPartition { topic: topic.clone(), partition })
+        };
+        let partitions = topics.iter().flat_map(at).collect();
+        let groups =
+            cluster.contents().groups.keys().map(|it| GroupName::new(it.as_str())).collect();
+        let broker = cluster.start(1).await;
+        Self { wire: wire_to(&broker), broker, partitions, topics, groups }
+    }
+
+    async fn call(&self, call: Call) -> Result<(), KafkaError> {
+        let (wire, id) = (&self.wire, BrokerId::from_wire(1).unwrap());
+        match call {
+            Call::Topology => wire.topology().await.map(drop),
+            Call::Offsets(edge) => wire.offsets(id, edge, &self.partitions).await.map(drop),
+            Call::Groups => wire.groups(id).await.map(drop),
+            Call::Describe => wire.describe_groups(id, &self.groups).await.map(drop),
+            Call::Committed => wire.committed(id, &self.groups).await.map(drop),
+            Call::LogDirs => wire.log_dirs(id).await.map(drop),
+            Call::BrokerConfig => wire.broker_config(id, &["num.io.threads"]).await.map(drop),
+            Call::MinInsync => wire.min_insync_replicas(&self.topics).await.map(drop),
+            Call::Quorum => wire.quorum().await.map(drop),
+            Call::Reassignments => wire.reassignments().await.map(drop),
+            Call::Alter => {
+                let value = Some("16".to_owned());
+                let change = ConfigChange { key: "num.io.threads".to_owned(), value };
+                wire.alter_broker_config(id, &[change], WriteMode::ValidateOnly).await
+            }
+        }
+    }
+
+    /// One lie. Returns the bytes on the wire.
+    async fn hear(&mut self, api: ApiKey, call: Call, seed: u64) -> usize {
+        if api == ApiKey::ApiVersions {
+            self.forget();
+        }
+        let before = self.broker.traffic();
+        self.broker.fail(api, Fault::Mutated(Mutation { seed, keep: 0 }));
+        let outcome = self.call(call).await;
+        self.broker.heal();
+        let hung = matches!(outcome, Err(KafkaError::NoAnswer { .. }));
+        assert!(!hung, "{api:?}: {outcome:?}");
+        if let Err(error) = outcome {
+            drop(error.to_string());
+        }
+        // What is learnt from a lie may be the address of a stranger, or pauses after failures.
+        if [ApiKey::ApiVersions, ApiKey::Metadata].contains(&api) {
+            self.forget();
+        }
+        self.broker.traffic() - before
+    }
+
+    fn forget(&mut self) {
+        self.wire = wire_to(&self.broker);
+    }
+}
+
+fn wire_to(broker: &FakeBroker) -> Wire {
+    let options = WireOptions {
+        bootstrap: vec![broker.address.to_string()],
+        request_timeout: DEADLINE,
+        client_id: "tests".to_owned(),
+    };
+    Wire::new(options, Arc::new(SystemClock::new()), Tasks::default())
+}
+
+fn runtime() -> Runtime {
+    // One thread, so that all that is allocated is counted.
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn no_answer_of_a_broker_is_taken_badly() {
+    let runtime = runtime();
+    let mut victims =
+        runtime.block_on(async { [Victim::of(3, 4).await, Victim::of(400, 200).await] });
+    let campaign = Campaign {
+        target: "answers of brokers",
+        usual: 3_000,
+        weight: 1,
+        // Two levels of the largest elements of the codec, one for each byte that is left.
+        bound: Bound { per_byte: 512, beside: 1 << 20 },
+    };
+    campaign.run(|chance| {
+        let (api, call) = CALLS[chance.random_range(0..CALLS.len())];
+        let victim = &mut victims[usize::from(chance.random_bool(0.02))];
+        runtime.block_on(victim.hear(api, call, chance.random()))
+    });
+    // And nothing that was heard has done lasting harm.
+    for victim in victims {
+        for (api, call) in CALLS {
+            runtime.block_on(victim.call(*call)).unwrap_or_else(|it| panic!("{api:?}: {it}"));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Many inputs, each drawn by the seed and its own number alone, each within a bound of memory.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use allocation_counter::measure;
+use rand::rngs::StdRng;
+
+use crate::fake_broker::chance;
+
+/// How often a long campaign says where it is: a process that is out of memory cannot.
+const REPORT_EVERY: u64 = 10_000;
+
+/// What an input may take at most, at any one time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound {
+    /// For each byte of it.
+    pub(crate) per_byte: u64,
+    /// And whatever it is.
+    pub(crate) beside: u64,
+}
+
+impl Bound {
+    fn of(self, bytes: u64) -> u64 {
+        self.beside + self.per_byte * bytes
+    }
+}
+
+/// Inputs for one target.
+#[derive(Debug)]
+pub(crate) struct Campaign {
+    pub(crate) target: &'static str,
+    /// Among the other tests.
+    pub(crate) usual: u64,
+    /// A long campaign divides its inputs by this: not all of them are equally cheap.
+    pub(crate) weight: u64,
+    pub(crate) bound: Bound,
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no command line")]
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|it| it.parse().ok())
+}
+
+impl Campaign {
+    /// Gives `input` its chance, so many times. It returns how many bytes it made of it.
+    pub(crate) fn run(&self, mut input: impl FnMut(&mut StdRng) -> usize) {
+        let seed = number("SEED").unwrap_or(1);
+        let count = number("INPUTS").map_or(self.usual, |it| it.div_ceil(self.weight));
+        let inputs = number("INPUT").map_or(0..count, |it| it..it + 1);
+        let (mut bytes, mut most, mut share) = (0, 0, 0);
+        for index in inputs.clone() {
+            let (taken, size) = self.one(seed, index, &mut input);
+            bytes += size;
+            most = most.max(taken);
+            share = share.max(100 * taken / self.bound.of(size));
+            if index % REPORT_EVERY == REPORT_EVERY - 1 {
+                println!("{}: {} inputs of seed {seed}", self.target, index + 1);
+            }
+        }
+        println!(
+            "{}: {} inputs of seed {seed}, {bytes} bytes; one took {} KiB at most, and {share} % \
+             of its bound",
+            self.target,
+            inputs.count(),
+            most >> 10,
+        );
+    }
+
+    /// The most memory that one input held, and its bytes.
+    fn one(
+        &self,
+        seed: u64,
+        index: u64,
+        input: &mut impl FnMut(&mut StdRng) -> usize,
+    ) -> (u64, u64) {
+        let mut size = 0;
+        let one = || measure(|| size = input(&mut chance(seed, index + 1)));
+        let at = format!("{}: input {index} of seed {seed}", self.target);
+        let taken = catch_unwind(AssertUnwindSafe(one)).unwrap_or_else(|panic| {
+            println!("{at} panicked");
+            resume_unwind(panic)
+        });
+        let size = u64::try_from(size).unwrap();
+        let (taken, most) = (taken.bytes_max, self.bound.of(size));
+        assert!(taken <= most, "{at} took {taken} bytes for {size}, and {most} is the bound");
+        (taken, size)
+    }
+}

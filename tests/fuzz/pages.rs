@@ -1,0 +1,113 @@
+//! From hostile answers to the page: whatever brokers say, a round ends, and what it exports can be
+//! read.
+
+use std::collections::BTreeSet;
+
+use kafka_optimizer::expose::make;
+use kafka_protocol::messages::ApiKey;
+use rand::{RngExt, rngs::StdRng};
+use tokio::runtime::Builder;
+
+use crate::{
+    campaign::{Bound, Campaign},
+    fake_broker::{FakeBroker, FakeCluster, Fault, Mutation, Size},
+    rounds::Rounds,
+};
+
+const SIZE: Size = Size { brokers: 2, topics: 4, partitions: 3, groups: 5 };
+
+const APIS: &[ApiKey] = &[
+    ApiKey::Metadata,
+    ApiKey::ListOffsets,
+    ApiKey::ListGroups,
+    ApiKey::DescribeGroups,
+    ApiKey::OffsetFetch,
+    ApiKey::DescribeLogDirs,
+    ApiKey::DescribeConfigs,
+    ApiKey::DescribeQuorum,
+    ApiKey::ListPartitionReassignments,
+];
+
+/// Tags, throttle time, how many brokers, and 20 bytes for each. They stay: an address that is
+/// made up may be somebody's.
+const METADATA_KEPT: usize = 6 + 20 * 2;
+
+/// A cluster that is there for all rounds of a campaign.
+struct Liars {
+    cluster: FakeCluster,
+    brokers: Vec<FakeBroker>,
+}
+
+impl Liars {
+    fn traffic(&self) -> usize {
+        self.brokers.iter().map(FakeBroker::traffic).sum()
+    }
+
+    fn lie(&self, chance: &mut StdRng) {
+        for _ in 0..chance.random_range(1..=3) {
+            let api = APIS[chance.random_range(0..APIS.len())];
+            let keep = if api == ApiKey::Metadata { METADATA_KEPT } else { 0 };
+            let broker = &self.brokers[chance.random_range(0..self.brokers.len())];
+            broker.fail(api, Fault::Mutated(Mutation { seed: chance.random(), keep }));
+        }
+    }
+
+    /// Two rounds of a new collector, and a page of each. Returns the bytes on the wire.
+    async fn rounds(self, chance: &mut StdRng) -> (Self, usize) {
+        let before = self.traffic();
+        self.lie(chance);
+        let mut rounds = Rounds::of(self.cluster, self.brokers);
+        rounds.ended().await;
+        check_page(&page(&rounds));
+        rounds.next().await;
+        check_page(&page(&rounds));
+        let (cluster, brokers) = rounds.end().await;
+        cluster.take_seen();
+        brokers.iter().for_each(FakeBroker::heal);
+        let after = Self { cluster, brokers };
+        let bytes = after.traffic() - before;
+        (after, bytes)
+    }
+}
+
+fn page(rounds: &Rounds) -> String {
+    let snapshot = rounds.latest.borrow().clone().unwrap();
+    let (page, _) = make(&[snapshot], 0);
+    String::from_utf8(page.identity.to_vec()).unwrap()
+}
+
+/// Each series once, with a number; nothing that is counted from 0 is below it.
+#[track_caller]
+fn check_page(page: &str) {
+    let mut seen = BTreeSet::new();
+    for line in page.lines().filter(|it| !it.starts_with('#')) {
+        let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?}"));
+        let value: f64 = value.parse().unwrap_or_else(|it| panic!("{line:?}: {it}"));
+        assert!(value.is_finite(), "{line:?}");
+        assert!(0.0 <= value || !series.starts_with("kafka_consumergroup_lag"), "{line:?}");
+        assert!(seen.insert(series), "twice: {line:?}");
+    }
+    assert!(page.contains("kafka_up{"), "{page}");
+}
+
+#[test]
+fn no_answer_spoils_a_page() {
+    // One thread, so that all that is allocated is counted.
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let mut liars = runtime.block_on(async {
+        let Rounds { cluster, brokers, .. } = Rounds::new(SIZE).await;
+        Some(Liars { cluster, brokers })
+    });
+    let campaign = Campaign {
+        target: "pages of rounds",
+        usual: 150,
+        weight: 20,
+        bound: Bound { per_byte: 512, beside: 4 << 20 },
+    };
+    campaign.run(|chance| {
+        let heard = liars.take().unwrap().rounds(chance);
+        let (after, bytes) = runtime.block_on(heard);
+        liars = Some(after);
+        bytes
+    });
+}

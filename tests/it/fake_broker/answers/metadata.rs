@@ -1,0 +1,44 @@
+//! `Metadata`.
+
+use kafka_protocol::messages::{
+    self, MetadataRequest, MetadataResponse,
+    metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
+};
+
+use super::{super::contents::FakePartition, Contents, text, topic};
+
+pub(super) fn metadata(cluster: &Contents, request: &MetadataRequest) -> MetadataResponse {
+    assert!(!request.allow_auto_topic_creation, "looking must not create topics");
+    let brokers = cluster.brokers.iter().map(|(id, address)| {
+        MetadataResponseBroker::default()
+            .with_node_id((*id).into())
+            .with_host(text(&address.ip().to_string()))
+            .with_port(address.port().into())
+    });
+    let whole = cluster.topics.iter().map(|(name, partitions)| {
+        let partition = |(index, it): (usize, &FakePartition)| {
+            MetadataResponsePartition::default()
+                .with_partition_index(i32::try_from(index).unwrap())
+                .with_leader_id(it.leader.into())
+                .with_replica_nodes(ids(&it.replicas))
+                .with_isr_nodes(ids(&it.isr))
+        };
+        MetadataResponseTopic::default()
+            .with_name(Some(topic(name)))
+            .with_is_internal(name.starts_with("__"))
+            .with_partitions(partitions.iter().enumerate().map(partition).collect())
+    });
+    let broken = cluster.broken_topics.iter().map(|(name, code)| {
+        MetadataResponseTopic::default().with_name(Some(topic(name))).with_error_code(*code)
+    });
+    let all = request.topics.is_none();
+    MetadataResponse::default()
+        .with_brokers(brokers.collect())
+        .with_cluster_id(Some(text("fake")))
+        .with_controller_id(cluster.brokers.keys().next().map_or(-1, |it| *it).into())
+        .with_topics(whole.chain(broken).filter(|_| all).collect())
+}
+
+fn ids(raw: &[i32]) -> Vec<messages::BrokerId> {
+    raw.iter().map(|it| messages::BrokerId(*it)).collect()
+}

@@ -1,0 +1,126 @@
+//! Requests to answers, by the codec's broker half. Pure: the contents say it all.
+
+mod configs;
+mod controller;
+mod groups;
+mod log_dirs;
+mod metadata;
+mod offsets;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::{
+    messages::{
+        self, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeLogDirsRequest,
+        DescribeQuorumRequest, ListGroupsRequest, ListPartitionReassignmentsRequest,
+        OffsetFetchResponse, RequestHeader, ResponseHeader, api_versions_response::ApiVersion,
+    },
+    protocol::{Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange},
+};
+
+use super::{contents::Contents, faults::relength, seen::Alter};
+
+const UNKNOWN_TOPIC: i16 = 3;
+
+/// Everything that a fake broker answers.
+pub(super) const APIS: &[ApiKey] = &[
+    ApiKey::ApiVersions,
+    ApiKey::Metadata,
+    ApiKey::ListOffsets,
+    ApiKey::ListGroups,
+    ApiKey::DescribeGroups,
+    ApiKey::OffsetFetch,
+    ApiKey::DescribeLogDirs,
+    ApiKey::DescribeConfigs,
+    ApiKey::ListPartitionReassignments,
+    ApiKey::DescribeQuorum,
+    ApiKey::IncrementalAlterConfigs,
+    ApiKey::ConsumerGroupDescribe,
+];
+
+/// The frame of the answer of broker `id`; and what a change of configuration asked for.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
+pub(super) fn answer(
+    cluster: &Contents,
+    id: i32,
+    header: &RequestHeader,
+    body: Bytes,
+) -> (Vec<u8>, Option<Alter>) {
+    let version = header.request_api_version;
+    let api = ApiKey::try_from(header.request_api_key).unwrap();
+    let on = On { header, body };
+    let mut alter = None;
+    let frame = match api {
+        ApiKey::ApiVersions => on.answer(|_: ApiVersionsRequest| api_versions(cluster)),
+        ApiKey::Metadata => on.answer(|it| metadata::metadata(cluster, &it)),
+        ApiKey::ListOffsets => on.answer(|it| offsets::list(cluster, id, it)),
+        ApiKey::ListGroups => {
+            on.answer(|it: ListGroupsRequest| groups::list(cluster, id, &it, version))
+        }
+        ApiKey::DescribeGroups => on.answer(|it| groups::describe(cluster, it, version)),
+        ApiKey::ConsumerGroupDescribe => on.answer(|it| groups::describe_consumer(cluster, it)),
+        ApiKey::OffsetFetch => on.answer(|it| groups::offset_fetch(cluster, it, version)),
+        ApiKey::DescribeLogDirs => {
+            on.answer(|_: DescribeLogDirsRequest| log_dirs::describe(cluster, version))
+        }
+        ApiKey::DescribeConfigs => on.answer(|it| configs::describe(cluster, it)),
+        ApiKey::IncrementalAlterConfigs => on.answer(|it| configs::alter(cluster, &it, &mut alter)),
+        ApiKey::ListPartitionReassignments => {
+            on.answer(|_: ListPartitionReassignmentsRequest| controller::reassignments(cluster))
+        }
+        ApiKey::DescribeQuorum => on.answer(|_: DescribeQuorumRequest| controller::quorum()),
+        _ => panic!("this program does not send {api:?}"),
+    };
+    (frame, alter)
+}
+
+/// One request, to be decoded and answered in its version.
+struct On<'a> {
+    header: &'a RequestHeader,
+    body: Bytes,
+}
+
+impl On<'_> {
+    fn answer<R: Request>(mut self, answer: impl FnOnce(R) -> R::Response) -> Vec<u8> {
+        let version = self.header.request_api_version;
+        let request = R::decode(&mut self.body, version).unwrap();
+        assert!(self.body.is_empty(), "bytes behind the request");
+        encode::<R>(self.header.correlation_id, version, &answer(request))
+    }
+}
+
+pub(super) fn encode<R: Request>(correlation: i32, version: i16, answer: &R::Response) -> Vec<u8> {
+    let mut frame = BytesMut::new();
+    frame.put_i32(0);
+    let header = ResponseHeader::default().with_correlation_id(correlation);
+    header.encode(&mut frame, R::Response::header_version(version)).unwrap();
+    answer.encode(&mut frame, version).unwrap();
+    let mut frame = frame.to_vec();
+    relength(&mut frame);
+    frame
+}
+
+fn text(it: &str) -> StrBytes {
+    StrBytes::from_string(it.to_owned())
+}
+
+fn topic(it: &str) -> messages::TopicName {
+    messages::TopicName(text(it))
+}
+
+fn range(api: ApiKey) -> VersionRange {
+    // The codec's request ends at 9, its answer at 10, as Kafka does.
+    if api == ApiKey::OffsetFetch { OffsetFetchResponse::VERSIONS } else { api.valid_versions() }
+}
+
+pub(super) fn api_keys(cluster: &Contents) -> Vec<ApiVersion> {
+    let one = |api: &ApiKey| {
+        let VersionRange { min, max } = range(*api);
+        let (min, max) = *cluster.versions.get(&(*api as i16)).unwrap_or(&(min, max));
+        ApiVersion::default().with_api_key(*api as i16).with_min_version(min).with_max_version(max)
+    };
+    APIS.iter().map(one).collect()
+}
+
+fn api_versions(cluster: &Contents) -> ApiVersionsResponse {
+    ApiVersionsResponse::default().with_api_keys(api_keys(cluster))
+}

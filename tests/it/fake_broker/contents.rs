@@ -1,0 +1,100 @@
+//! What a fake cluster is like.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+/// A partition, as its leader sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct FakePartition {
+    pub(crate) leader: i32,
+    pub(crate) replicas: Vec<i32>,
+    pub(crate) isr: Vec<i32>,
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    /// Answered instead of an offset, if not 0.
+    pub(crate) error: i16,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct FakeGroup {
+    pub(crate) coordinator: i32,
+    /// `classic` or `consumer`.
+    pub(crate) kind: &'static str,
+    pub(crate) members: usize,
+    /// Topic, partition, offset.
+    pub(crate) commits: Vec<(String, i32, i64)>,
+    /// Answered instead of its commits, if not 0.
+    pub(crate) error: i16,
+}
+
+/// One dynamic configuration entry: (source, value), strongest first; the first is in force.
+pub(crate) type FakeEntry = Vec<(i8, &'static str)>;
+
+/// What the brokers of one cluster share.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(super) brokers: BTreeMap<i32, SocketAddr>,
+    pub(crate) topics: BTreeMap<String, Vec<FakePartition>>,
+    /// Topics whose metadata entry carries this error.
+    pub(crate) broken_topics: BTreeMap<String, i16>,
+    pub(crate) groups: BTreeMap<String, FakeGroup>,
+    pub(crate) configs: BTreeMap<&'static str, FakeEntry>,
+    /// Refuses every change so.
+    pub(crate) alter_refusal: Option<(i16, &'static str)>,
+    pub(crate) moving: Vec<(String, i32)>,
+    /// Narrows what a broker says it speaks.
+    pub(crate) versions: BTreeMap<i16, (i16, i16)>,
+}
+
+/// How much there is of everything. A group reads one topic, all of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) brokers: i32,
+    pub(crate) topics: i32,
+    /// Of each topic.
+    pub(crate) partitions: i32,
+    pub(crate) groups: i32,
+}
+
+impl Contents {
+    /// The brokers and their addresses, as metadata tells of them.
+    pub(crate) fn brokers(&self) -> &BTreeMap<i32, SocketAddr> {
+        &self.brokers
+    }
+
+    /// Takes a broker out of the cluster.
+    pub(crate) fn leave(&mut self, broker: i32) {
+        self.brokers.remove(&broker);
+    }
+
+    /// Spreads topics and groups of one size evenly over brokers 1, 2, …
+    pub(crate) fn fill(&mut self, size: Size) {
+        let Size { brokers, topics, partitions, groups } = size;
+        let broker = |at: i32| 1 + at.rem_euclid(brokers);
+        let name = |topic: i32| format!("topic-{topic:05}");
+        for topic in 0..topics {
+            let partition = |index: i32| FakePartition {
+                leader: broker(topic + index),
+                replicas: (0..brokers.min(3)).map(|it| broker(topic + index + it)).collect(),
+                isr: (0..brokers.min(3)).map(|it| broker(topic + index + it)).collect(),
+                first: 100,
+                last: 1_000_000 + i64::from(topic),
+                error: 0,
+            };
+            self.topics.insert(name(topic), (0..partitions).map(partition).collect());
+        }
+        for group in 0..groups {
+            let topic = group.rem_euclid(topics);
+            let commit = |index| (name(topic), index, 999_000 + i64::from(index));
+            let group_of = FakeGroup {
+                coordinator: broker(group),
+                kind: "classic",
+                members: 1,
+                commits: (0..partitions).map(commit).collect(),
+                error: 0,
+            };
+            self.groups.insert(format!("group-{group:05}"), group_of);
+        }
+        self.configs.insert("num.io.threads", vec![(5, "8")]);
+        self.configs.insert("num.network.threads", vec![(5, "3")]);
+    }
+}

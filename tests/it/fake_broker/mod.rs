@@ -1,0 +1,141 @@
+//! A cluster of fake brokers: exactly the requests this program sends, decoded and answered over
+//! real sockets with the codec's broker half, and faults on demand.
+//!
+//! Like Kafka, a broker answers one connection's requests in order, one at a time. What is asked
+//! again in the same words is answered with the same bytes until the contents are touched, so that
+//! a large cluster costs little but its bytes.
+
+mod answers;
+mod contents;
+mod faults;
+mod mutate;
+mod seen;
+mod served;
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use kafka_optimizer::shutdown::Tasks;
+use kafka_protocol::messages::ApiKey;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+#[allow(unused_imports, reason = "two test binaries share this; neither uses all of it")]
+pub(crate) use self::{
+    contents::{Contents, FakeGroup, FakePartition, Size},
+    faults::{Fault, Mutation},
+    mutate::{chance, mutate, mutate_text},
+    seen::{Alter, Seen},
+};
+
+use answers::APIS;
+use seen::Log;
+use served::{Asked, Script, Served};
+
+/// Some brokers that tell of each other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FakeCluster(Arc<Shared>);
+
+/// What brokers share. Locked in this order.
+#[derive(Debug, Default)]
+struct Shared {
+    contents: Mutex<Contents>,
+    /// Ready answers to what was asked since the contents were last touched.
+    ready: Mutex<HashMap<Asked, Vec<u8>>>,
+    log: Log,
+}
+
+impl FakeCluster {
+    /// Changes what its brokers answer.
+    pub(crate) fn contents(&self) -> MutexGuard<'_, Contents> {
+        let contents = self.0.contents.lock().unwrap();
+        self.0.ready.lock().unwrap().clear();
+        contents
+    }
+
+    /// Starts a broker and makes it known to the others.
+    pub(crate) async fn start(&self, id: i32) -> FakeBroker {
+        self.start_at(id, "127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// Starts it at an address, as after a restart.
+    pub(crate) async fn start_at(&self, id: i32, address: SocketAddr) -> FakeBroker {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        self.contents().brokers.insert(id, address);
+        let served = Served {
+            id,
+            start: self.0.log.start(),
+            cluster: Arc::clone(&self.0),
+            script: Arc::default(),
+            alive: CancellationToken::new(),
+            tasks: Tasks::default(),
+        };
+        served.tasks.start_short("fake broker", served.clone().accept(listener));
+        FakeBroker { address, served }
+    }
+
+    /// The requests that came in since they were last taken, in order.
+    pub(crate) fn take_seen(&self) -> Vec<Seen> {
+        self.0.log.take()
+    }
+}
+
+/// One broker. Dropping it closes its listener and its connections.
+#[derive(Debug)]
+pub(crate) struct FakeBroker {
+    pub(crate) address: SocketAddr,
+    served: Served,
+}
+
+impl Drop for FakeBroker {
+    fn drop(&mut self) {
+        self.served.alive.cancel();
+    }
+}
+
+impl FakeBroker {
+    /// Ends it, and waits until its port is free.
+    pub(crate) async fn stop(self) -> SocketAddr {
+        self.served.alive.cancel();
+        self.served.tasks.drain(Duration::from_secs(5)).await;
+        self.address
+    }
+
+    pub(crate) fn fail(&self, api: ApiKey, fault: Fault) {
+        self.script().faults.insert(api as i16, fault);
+    }
+
+    /// Reads everything from now on, and answers nothing.
+    pub(crate) fn freeze(&self) {
+        for api in APIS {
+            self.fail(*api, Fault::Freeze);
+        }
+    }
+
+    pub(crate) fn heal(&self) {
+        self.script().faults.clear();
+    }
+
+    /// Requests of one kind so far.
+    pub(crate) fn seen(&self, api: ApiKey) -> Vec<Seen> {
+        self.served.cluster.log.of(self.served.start, api)
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.script().connections
+    }
+
+    /// Bytes read and written so far.
+    pub(crate) fn traffic(&self) -> usize {
+        self.script().traffic
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.served.script.lock().unwrap()
+    }
+}

@@ -1,0 +1,61 @@
+//! What came in, in order, over all brokers of a cluster.
+
+use std::sync::{Mutex, MutexGuard};
+
+use kafka_protocol::messages::ApiKey;
+
+/// A request that came in.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// Which start of which broker saw it.
+    pub(super) start: u64,
+    pub(crate) api: ApiKey,
+    pub(crate) version: i16,
+    pub(crate) client_id: String,
+    /// Set for changes of configuration.
+    pub(crate) alter: Option<Alter>,
+}
+
+/// What a change of configuration asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Alter {
+    pub(crate) validate_only: bool,
+    /// Key, operation, value.
+    pub(crate) changes: Vec<(String, i8, Option<String>)>,
+}
+
+/// Grows until it is taken: who sends many requests takes them now and then.
+#[derive(Debug, Default)]
+pub(super) struct Log(Mutex<Lines>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    seen: Vec<Seen>,
+    starts: u64,
+}
+
+impl Log {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap()
+    }
+
+    /// Tells the requests to one start of a broker from those to others.
+    pub(super) fn start(&self) -> u64 {
+        let mut lines = self.lock();
+        lines.starts += 1;
+        lines.starts
+    }
+
+    pub(super) fn push(&self, seen: Seen) {
+        self.lock().seen.push(seen);
+    }
+
+    pub(super) fn of(&self, start: u64, api: ApiKey) -> Vec<Seen> {
+        let of = |it: &&Seen| it.start == start && it.api == api;
+        self.lock().seen.iter().filter(of).cloned().collect()
+    }
+
+    pub(super) fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.lock().seen)
+    }
+}

@@ -1,0 +1,185 @@
+//! The life of a broker: connections, and requests in their order.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use kafka_optimizer::shutdown::Tasks;
+use kafka_protocol::{
+    messages::{ApiKey, RequestHeader},
+    protocol::decode_request_header_from_buffer,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Shared, answers,
+    faults::{Fault, boast, cut, unsupported},
+    mutate::{self, Framing},
+    seen::{Alter, Seen},
+};
+
+/// What is asked of whom, byte by byte.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Asked {
+    broker: i32,
+    api: i16,
+    version: i16,
+    body: Bytes,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    pub(super) faults: BTreeMap<i16, Fault>,
+    pub(super) connections: usize,
+    /// Bytes read and written.
+    pub(super) traffic: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Served {
+    pub(super) id: i32,
+    pub(super) start: u64,
+    pub(super) cluster: Arc<Shared>,
+    pub(super) script: Arc<Mutex<Script>>,
+    pub(super) alive: CancellationToken,
+    pub(super) tasks: Tasks,
+}
+
+impl Served {
+    pub(super) async fn accept(self, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.alive.cancelled() => return,
+            };
+            let (stream, _) = accepted.unwrap();
+            stream.set_nodelay(true).unwrap();
+            self.script.lock().unwrap().connections += 1;
+            let served = self.clone();
+            self.tasks.start_short("fake connection", async move {
+                let alive = served.alive.clone();
+                tokio::select! {
+                    () = served.serve(stream) => (),
+                    () = alive.cancelled() => (),
+                }
+            });
+        }
+    }
+
+    async fn serve(self, mut stream: TcpStream) {
+        let mut held = Vec::new();
+        while let Ok(length) = stream.read_i32().await {
+            let mut frame = vec![0; usize::try_from(length).unwrap()];
+            if stream.read_exact(&mut frame).await.is_err() {
+                return;
+            }
+            let read = frame.len();
+            let mut frame = Bytes::from(frame);
+            let header = decode_request_header_from_buffer(&mut frame).unwrap();
+            let answer = self.answer(&header, frame);
+            let fault = self.script.lock().unwrap().faults.get(&header.request_api_key).copied();
+            let Some(Made { answer, framing }) = bend(answer, fault, &header, &mut held).await
+            else {
+                continue;
+            };
+            self.script.lock().unwrap().traffic += read + answer.len();
+            if stream.write_all(&answer).await.is_err() {
+                return;
+            }
+            match framing {
+                Framing::Kept => (),
+                Framing::Broken => return,
+                Framing::Stuck => std::future::pending().await,
+            }
+        }
+    }
+
+    /// The bytes of the answer. Takes note of the request.
+    fn answer(&self, header: &RequestHeader, body: Bytes) -> Vec<u8> {
+        let api = ApiKey::try_from(header.request_api_key).unwrap();
+        let (answer, alter) = match api {
+            // Its answer is not all that comes of it.
+            ApiKey::IncrementalAlterConfigs => {
+                let contents = self.cluster.contents.lock().unwrap();
+                answers::answer(&contents, self.id, header, body)
+            }
+            _ => (self.ready(header, body), None::<Alter>),
+        };
+        self.cluster.log.push(Seen {
+            start: self.start,
+            api,
+            version: header.request_api_version,
+            client_id: header.client_id.as_ref().unwrap().to_string(),
+            alter,
+        });
+        answer
+    }
+
+    /// The answer given before, or a new one.
+    fn ready(&self, header: &RequestHeader, body: Bytes) -> Vec<u8> {
+        let asked = Asked {
+            broker: self.id,
+            api: header.request_api_key,
+            version: header.request_api_version,
+            body: body.clone(),
+        };
+        let contents = self.cluster.contents.lock().unwrap();
+        let mut ready = self.cluster.ready.lock().unwrap();
+        let make = || answers::answer(&contents, self.id, header, body).0;
+        let mut answer = ready.entry(asked).or_insert_with(make).clone();
+        answer[4..8].copy_from_slice(&header.correlation_id.to_be_bytes());
+        answer
+    }
+}
+
+/// What is written, and what becomes of the connection then.
+struct Made {
+    answer: Vec<u8>,
+    framing: Framing,
+}
+
+/// The answer as `fault` makes it; nothing where none is written yet. `held` are those before it.
+async fn bend(
+    mut answer: Vec<u8>,
+    fault: Option<Fault>,
+    header: &RequestHeader,
+    held: &mut Vec<Vec<u8>>,
+) -> Option<Made> {
+    let mut framing = Framing::Kept;
+    match fault {
+        None => (),
+        Some(Fault::Freeze) => std::future::pending().await,
+        Some(Fault::Delay(pause)) => tokio::time::sleep(pause).await,
+        Some(Fault::Together(wanted)) => {
+            held.push(answer);
+            if held.len() < wanted {
+                return None;
+            }
+            answer = held.drain(..).flatten().collect();
+        }
+        Some(Fault::HangUp) => {
+            answer.clear();
+            framing = Framing::Broken;
+        }
+        Some(Fault::MidFrame) => {
+            answer.truncate(answer.len() / 2);
+            framing = Framing::Broken;
+        }
+        Some(Fault::Claim(length)) => {
+            answer = length.to_be_bytes().to_vec();
+            framing = Framing::Stuck;
+        }
+        Some(Fault::WrongCorrelation) => answer[4..8].copy_from_slice(&[0x7f; 4]),
+        Some(Fault::Boast(after)) => boast(&mut answer, after),
+        Some(Fault::Cut(after)) => cut(&mut answer, after),
+        Some(Fault::Unsupported) => answer = unsupported(header),
+        Some(Fault::Mutated(mutation)) => framing = mutate::answer(mutation, &mut answer),
+    }
+    Some(Made { answer, framing })
+}

@@ -1,0 +1,98 @@
+//! A collector over fake brokers and real sockets, round by round.
+
+use std::{sync::Arc, time::Duration};
+
+use kafka_optimizer::{
+    clock::{SharedClock, SystemClock},
+    collect::Collector,
+    config::ClusterConfig,
+    kafka::wire::{Wire, WireOptions},
+    model::ClusterName,
+    shutdown::Tasks,
+    snapshot::Latest,
+    telemetry::{Build, Telemetry},
+};
+
+use crate::{
+    fake_broker::{FakeBroker, FakeCluster, Size},
+    step_clock::StepClock,
+};
+
+/// Between rounds, by their own clock.
+const INTERVAL: Duration = Duration::from_secs(15);
+/// Of real time: generous, because nothing may fail for a busy machine.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A cluster, and what reads it. A round begins when the test says so.
+pub(crate) struct Rounds {
+    pub(crate) cluster: FakeCluster,
+    pub(crate) brokers: Vec<FakeBroker>,
+    pub(crate) latest: Latest,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) tasks: Tasks,
+    clock: Arc<StepClock>,
+}
+
+impl Rounds {
+    /// Starts brokers 1, 2, … of a cluster of that size, and a collector; its first round begins.
+    pub(crate) async fn new(size: Size) -> Self {
+        let cluster = FakeCluster::default();
+        cluster.contents().fill(size);
+        let mut brokers = Vec::new();
+        for id in 1..=size.brokers {
+            brokers.push(cluster.start(id).await);
+        }
+        Self::of(cluster, brokers)
+    }
+
+    /// A new collector of a cluster that is there.
+    pub(crate) fn of(cluster: FakeCluster, brokers: Vec<FakeBroker>) -> Self {
+        let options = WireOptions {
+            bootstrap: brokers.iter().map(|it| it.address.to_string()).collect(),
+            request_timeout: DEADLINE,
+            client_id: "tests".to_owned(),
+        };
+        let tasks = Tasks::default();
+        let wire = Wire::new(options, Arc::new(SystemClock::new()), tasks.clone());
+        let config = config();
+        let build = Build { version: "0", revision: "0", rustc: "0" };
+        let telemetry = Arc::new(Telemetry::new(build, &[], std::slice::from_ref(&config.name)));
+        let clock = Arc::new(StepClock::new());
+        let shared = Arc::clone(&clock) as SharedClock;
+        let collector =
+            Collector::new(&config, Arc::new(wire), None, shared, Arc::clone(&telemetry));
+        let latest = collector.latest();
+        tasks.start("collect", |stop| collector.run(stop));
+        Self { cluster, brokers, latest, telemetry, tasks, clock }
+    }
+
+    /// Ends the collector. Gives back what it read.
+    pub(crate) async fn end(self) -> (FakeCluster, Vec<FakeBroker>) {
+        self.tasks.drain(DEADLINE).await;
+        (self.cluster, self.brokers)
+    }
+
+    /// Waits for the end of the round in hand.
+    pub(crate) async fn ended(&mut self) {
+        self.latest.changed().await.expect("a collector that goes on");
+        self.latest.mark_unchanged();
+    }
+
+    /// Lets the next round begin, and waits for its end.
+    pub(crate) async fn next(&mut self) {
+        self.clock.step(INTERVAL).await;
+        self.ended().await;
+    }
+}
+
+fn config() -> ClusterConfig {
+    ClusterConfig {
+        name: ClusterName::new("main"),
+        bootstrap_servers: Vec::new(),
+        collect_interval: INTERVAL,
+        request_timeout: Duration::from_secs(5),
+        docker: None,
+        prometheus: None,
+        managed_by: None,
+    }
+}

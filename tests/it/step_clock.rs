@@ -1,0 +1,67 @@
+//! A clock that goes on only when it is told to: rounds follow each other at once, and each is one
+//! interval after the one before.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kafka_optimizer::{
+    clock::Clock,
+    model::{Uptime, Wall},
+};
+use tokio::sync::watch;
+
+/// 2026-01-01T00:00:00Z.
+const BEGIN: Wall = Wall(1_767_225_600_000);
+
+/// For whoever waits between rounds. Deadlines of real sockets need a real clock.
+#[derive(Debug)]
+pub(crate) struct StepClock {
+    elapsed: watch::Sender<Duration>,
+    sleepers: watch::Sender<usize>,
+}
+
+impl StepClock {
+    pub(crate) fn new() -> Self {
+        Self { elapsed: watch::Sender::new(Duration::ZERO), sleepers: watch::Sender::new(0) }
+    }
+
+    /// Goes on by `step`, once somebody waits for it.
+    pub(crate) async fn step(&self, step: Duration) {
+        self.sleepers.subscribe().wait_for(|it| 0 < *it).await.unwrap();
+        self.elapsed.send_modify(|it| *it += step);
+    }
+}
+
+#[async_trait]
+impl Clock for StepClock {
+    fn uptime(&self) -> Uptime {
+        Uptime(*self.elapsed.borrow())
+    }
+
+    fn wall(&self) -> Wall {
+        BEGIN.after(*self.elapsed.borrow())
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        let mut elapsed = self.elapsed.subscribe();
+        let until = *elapsed.borrow() + pause;
+        let _here = Sleeper::enter(&self.sleepers);
+        elapsed.wait_for(|it| until <= *it).await.unwrap();
+    }
+}
+
+/// Counted while it sleeps.
+struct Sleeper<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Sleeper<'a> {
+    fn enter(sleepers: &'a watch::Sender<usize>) -> Self {
+        sleepers.send_modify(|it| *it += 1);
+        Self(sleepers)
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|it| *it -= 1);
+    }
+}
