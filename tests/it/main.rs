@@ -16,8 +16,12 @@ mod fake_kafka;
 mod invariants;
 mod live;
 mod prometheus_http;
+mod requests;
+#[allow(dead_code, reason = "shared with tests/fuzz; neither uses all of it")]
+mod rounds;
 mod rules;
 mod scrape;
+mod step_clock;
 mod store;
 mod tidy;
 mod webhook;
