@@ -1,5 +1,7 @@
 //! One request and what its answer means, without a connection.
 
+use std::collections::BTreeSet;
+
 use kafka_protocol::protocol::{Request, StrBytes};
 
 use super::codes;
@@ -46,7 +48,24 @@ pub(super) fn refuse(code: i16, message: Option<&StrBytes>) -> Result<(), Object
     Err(Objection::Refused { code, message })
 }
 
+/// The first of those with the same key. What an answer lists twice would be two series.
+pub(super) fn each_once<T, K: Ord>(listed: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    listed.into_iter().filter(|it| seen.insert(key(it))).collect()
+}
+
 /// A text of ours for the codec.
 pub(super) fn text(it: &str) -> StrBytes {
     StrBytes::from_string(it.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_listed_twice_is_there_once() {
+        let listed = vec![("b", 1), ("a", 2), ("b", 3)];
+        assert_eq!(each_once(listed, |it| it.0), [("b", 1), ("a", 2)]);
+    }
 }

@@ -12,7 +12,7 @@ use kafka_protocol::{
 };
 
 use super::super::{
-    call::{Call, Objection, refuse, text},
+    call::{Call, Objection, each_once, refuse, text},
     codes,
 };
 use crate::{
@@ -66,6 +66,7 @@ impl Call for BrokerConfiguration<'_> {
         };
         refuse(result.error_code, result.error_message.as_ref())?;
         let entries = result.configs.iter().map(entry).collect();
+        let entries = each_once(entries, |it: &ConfigEntry| it.key.clone());
         Ok(BrokerConfig { broker: self.broker, entries })
     }
 }

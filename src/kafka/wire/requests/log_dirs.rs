@@ -6,7 +6,7 @@ use kafka_protocol::messages::{
 };
 
 use super::super::{
-    call::{Call, Objection, refuse},
+    call::{Call, Objection, each_once, refuse},
     codes,
 };
 use crate::{
@@ -28,7 +28,8 @@ impl Call for LogDirs {
 
     fn read(&self, answer: DescribeLogDirsResponse) -> Result<Vec<LogDir>, Objection> {
         refuse(answer.error_code, None)?;
-        Ok(answer.results.iter().map(dir).collect())
+        let dirs = answer.results.iter().map(dir).collect();
+        Ok(each_once(dirs, |it: &LogDir| it.path.clone()))
     }
 }
 

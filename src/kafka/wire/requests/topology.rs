@@ -48,6 +48,7 @@ impl Call for WholeTopology {
             }
         }
         topology.topics.sort_by(|a, b| a.name.cmp(&b.name));
+        topology.topics.dedup_by(|a, b| a.name == b.name);
         topology.unreadable.sort();
         Ok(topology)
     }
@@ -75,6 +76,7 @@ fn brokers(listed: &[MetadataResponseBroker]) -> Result<Vec<Broker>, Objection> 
     }
     let mut brokers = listed.iter().map(broker).collect::<Result<Vec<_>, _>>()?;
     brokers.sort_by_key(|it| it.id);
+    brokers.dedup_by_key(|it| it.id);
     Ok(brokers)
 }
 
@@ -90,6 +92,7 @@ fn broker(listed: &MetadataResponseBroker) -> Result<Broker, Objection> {
 fn read_topic(name: TopicName, topic: &MetadataResponseTopic) -> Topic {
     let mut partitions: Vec<_> = topic.partitions.iter().map(partition).collect();
     partitions.sort_by_key(|it| it.index);
+    partitions.dedup_by_key(|it| it.index);
     Topic { name, id: topic.topic_id.as_u128(), internal: topic.is_internal, partitions }
 }
 
@@ -109,12 +112,30 @@ fn partition(listed: &MetadataResponsePartition) -> Partition {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::super::call::text, *};
+
+    fn listed(count: i32) -> Vec<MetadataResponseBroker> {
+        let broker = |id: i32| MetadataResponseBroker::default().with_node_id(id.into());
+        (0..count).map(broker).collect()
+    }
 
     #[test]
     fn a_cluster_of_a_million_brokers_is_no_cluster() {
-        let listed = |count| vec![MetadataResponseBroker::default(); count];
-        assert_eq!(brokers(&listed(BROKERS_MAX)).unwrap().len(), BROKERS_MAX);
+        let most = i32::try_from(BROKERS_MAX).unwrap();
+        assert_eq!(brokers(&listed(most)).unwrap().len(), BROKERS_MAX);
         assert!(brokers(&listed(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn what_metadata_lists_twice_is_there_once() {
+        let topic = MetadataResponseTopic::default()
+            .with_name(Some(messages::TopicName(text("orders"))))
+            .with_partitions(vec![MetadataResponsePartition::default(); 2]);
+        let answer = MetadataResponse::default()
+            .with_brokers([listed(2), listed(2)].concat())
+            .with_topics(vec![topic; 2]);
+        let topology = WholeTopology.read(answer).unwrap();
+        assert_eq!((topology.brokers.len(), topology.topics.len()), (2, 1));
+        assert_eq!(topology.topics[0].partitions.len(), 1);
     }
 }
