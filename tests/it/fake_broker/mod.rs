@@ -130,7 +130,7 @@ impl FakeBroker {
         self.script().connections
     }
 
-    /// Bytes read and written so far.
+    /// Bytes so far: of requests, of answers, and of what was written in place of the answers.
     pub(crate) fn traffic(&self) -> usize {
         self.script().traffic
     }

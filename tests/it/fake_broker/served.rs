@@ -37,7 +37,7 @@ pub(super) struct Asked {
 pub(super) struct Script {
     pub(super) faults: BTreeMap<i16, Fault>,
     pub(super) connections: usize,
-    /// Bytes read and written.
+    /// Bytes read, answered, and written in place of the answer.
     pub(super) traffic: usize,
 }
 
@@ -83,12 +83,13 @@ impl Served {
             let mut frame = Bytes::from(frame);
             let header = decode_request_header_from_buffer(&mut frame).unwrap();
             let answer = self.answer(&header, frame);
+            self.script.lock().unwrap().traffic += read + answer.len();
             let fault = self.script.lock().unwrap().faults.get(&header.request_api_key).copied();
             let Some(Made { answer, framing }) = bend(answer, fault, &header, &mut held).await
             else {
                 continue;
             };
-            self.script.lock().unwrap().traffic += read + answer.len();
+            self.script.lock().unwrap().traffic += answer.len();
             if stream.write_all(&answer).await.is_err() {
                 return;
             }
