@@ -15,12 +15,15 @@ mod fake_broker;
 mod fake_kafka;
 mod invariants;
 mod live;
+mod measured;
 mod prometheus_http;
 mod requests;
 #[allow(dead_code, reason = "shared with tests/fuzz; neither uses all of it")]
 mod rounds;
 mod rules;
+mod scale;
 mod scrape;
+mod soak;
 mod step_clock;
 mod store;
 mod tidy;

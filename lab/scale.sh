@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# make scale: CPU, memory and requests of one round and one scrape at three sizes, up to 200,000 partitions and 10,000 groups.
+# The release build reads fake brokers over real sockets. Writes target/scale/result.json; fails if a target is missed.
+. "$(dirname "$0")/common.sh"
+
+mkdir -p "$TARGET/scale"
+export KAFKA_OPTIMIZER_SCALE_RESULT=$TARGET/scale/result.json
+export KAFKA_OPTIMIZER_SCALE_BINARY=$TARGET/release/kafka-optimizer
+# What an earlier run found is no result of this one, should the build fail.
+printf '[]\n' >"$KAFKA_OPTIMIZER_SCALE_RESULT.unfinished" && mv "$KAFKA_OPTIMIZER_SCALE_RESULT.unfinished" "$KAFKA_OPTIMIZER_SCALE_RESULT"
+
+cd "$ROOT"
+cargo build --release --quiet
+cargo test --quiet --test it -- --ignored --exact --nocapture scale::one_cycle_stays_cheap_at_every_size

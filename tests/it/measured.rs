@@ -1,0 +1,124 @@
+//! What the measuring targets share: a scrape as Prometheus does it, what the system says of a
+//! process, and results that are written whole or not at all.
+
+use std::{fs, io::Read, net::SocketAddr, path::Path, time::Duration};
+
+use flate2::read::MultiGzDecoder;
+use serde::Serialize;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// Linux counts CPU time in hundredths of a second, on every architecture.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// A page as it came.
+pub(crate) struct Scraped {
+    gzip: Vec<u8>,
+}
+
+impl Scraped {
+    /// Its text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        MultiGzDecoder::new(self.gzip.as_slice()).read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+/// One compressed scrape on a connection of its own. Nothing when the answer is not a page.
+pub(crate) async fn scrape(address: SocketAddr) -> Option<Scraped> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    let request = "GET /metrics HTTP/1.1\r\nHost: tests\r\nAccept-Encoding: gzip\r\n\
+                   Connection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.ok()?;
+    let end = answer.windows(4).position(|it| it == b"\r\n\r\n")?;
+    let gzip = answer.split_off(end + 4);
+    answer.starts_with(b"HTTP/1.1 200").then_some(Scraped { gzip })
+}
+
+/// What the system says of a process; `self` is this one.
+pub(crate) struct Process(String);
+
+impl Process {
+    pub(crate) fn this() -> Self {
+        Self("self".to_owned())
+    }
+
+    pub(crate) fn of(id: u32) -> Self {
+        Self(id.to_string())
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.0)).unwrap()
+    }
+
+    fn status_bytes(&self, key: &str) -> u64 {
+        let status = self.read("status");
+        let line = status.lines().find_map(|it| it.strip_prefix(key)?.strip_prefix(':'));
+        let kilobytes = line.and_then(|it| it.trim().strip_suffix(" kB")).unwrap();
+        kilobytes.trim().parse::<u64>().unwrap() << 10
+    }
+
+    /// Resident memory now.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS")
+    }
+
+    /// Most resident memory so far.
+    pub(crate) fn resident_bytes_peak(&self) -> u64 {
+        self.status_bytes("VmHWM")
+    }
+
+    /// Open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.0)).unwrap().count()
+    }
+
+    /// CPU time in user and system mode, of all threads.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let stat = self.read("stat");
+        // The name stands in brackets and may hold anything.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
+        (ticks(11) + ticks(12)) / TICKS_PER_SECOND
+    }
+}
+
+/// Replaces the result file, if one is wanted. A reader sees the old one or the new one.
+pub(crate) fn write_result(path: Option<&Path>, result: &impl Serialize) {
+    let Some(path) = path else { return };
+    let mut text = serde_json::to_string_pretty(result).unwrap();
+    text.push('\n');
+    let unfinished = path.with_extension("json.unfinished");
+    fs::write(&unfinished, text).unwrap();
+    fs::rename(&unfinished, path).unwrap();
+}
+
+/// A number as `f64`, exact below 2^53.
+pub(crate) fn float(number: u64) -> f64 {
+    let high = f64::from(u32::try_from(number >> 32).unwrap());
+    let low = f64::from(u32::try_from(number & u64::from(u32::MAX)).unwrap());
+    high.mul_add(4_294_967_296.0, low)
+}
+
+/// Waits of real time.
+pub(crate) async fn pause(milliseconds: u64) {
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_stays_the_same_number() {
+        for number in [0_u32, 1, 4_000_000_000] {
+            assert!((float(number.into()) - f64::from(number)).abs() < f64::EPSILON);
+        }
+        assert!((float(1 << 40) - 1_099_511_627_776.0).abs() < f64::EPSILON);
+    }
+}

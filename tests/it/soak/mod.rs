@@ -1,0 +1,191 @@
+//! `make soak`: a day of rounds in minutes, with topics and groups coming and going and brokers
+//! restarting, to see whether anything stays behind: memory, descriptors, series.
+//!
+//! Collector, page and web server run in this process over real sockets; only the pause between
+//! rounds is left out. The fake brokers are in here too: what they keep would show as well.
+
+mod churn;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use kafka_optimizer::{
+    expose::{Exposer, Page},
+    http::{self, About, Limits},
+    model::{ClusterName, Mode},
+    telemetry::Telemetry,
+};
+use serde::Serialize;
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    measured::{Process, float, pause, scrape, write_result},
+    rounds::Rounds,
+    webhook::Pipe,
+};
+use churn::{Churn, SIZE, strangers};
+
+/// A day at 15 s.
+const ROUNDS: u32 = 5_760;
+const WARM_UP_ROUNDS: u32 = 500;
+const SAMPLE_EVERY: u32 = 10;
+/// A broker that left is remembered for an hour, which is 240 rounds; slow sections for 12.
+const SETTLE_ROUNDS: u32 = 260;
+
+const SLOPE_MAX: f64 = 1.0;
+
+/// The result: its keys are a contract.
+#[derive(Debug, Default, Serialize)]
+struct Soaked {
+    rounds: Option<u32>,
+    rss_slope_mb_per_1000_rounds: Option<f64>,
+    fds_start: Option<usize>,
+    fds_end: Option<usize>,
+    series_leaked: Option<usize>,
+}
+
+/// The program's parts that outlive a round.
+struct Soak {
+    rounds: Rounds,
+    pages: watch::Receiver<Arc<Page>>,
+    address: SocketAddr,
+    done: u32,
+    /// Round, resident MiB.
+    resident: Vec<(f64, f64)>,
+}
+
+impl Soak {
+    async fn new() -> Self {
+        let rounds = Rounds::new(SIZE).await;
+        let exposer = Exposer::new(vec![rounds.latest.clone()], Arc::clone(&rounds.telemetry));
+        let pages = exposer.pages();
+        rounds.tasks.start("expose", |stop| exposer.run(stop));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = http::router(state(pages.clone(), Arc::clone(&rounds.telemetry)));
+        http::serve(vec![listener], &router, Limits::default(), &rounds.tasks);
+        Self { rounds, pages, address, done: 0, resident: Vec::new() }
+    }
+
+    /// One round, its page, one scrape.
+    async fn round(&mut self) -> String {
+        self.pages.mark_unchanged();
+        self.rounds.next().await;
+        self.pages.changed().await.unwrap();
+        let page = scrape(self.address).await.expect("a page");
+        self.rounds.cluster.take_seen();
+        self.done += 1;
+        if WARM_UP_ROUNDS <= self.done && self.done.is_multiple_of(SAMPLE_EVERY) {
+            let bytes = Process::this().resident_bytes();
+            self.resident.push((f64::from(self.done), float(bytes) / f64::from(1 << 20)));
+        }
+        page.text()
+    }
+
+    /// Rounds without a change, until what may be remembered for a while is forgotten. The page
+    /// then.
+    async fn settle(&mut self) -> String {
+        // A broker that was down is tried again a moment later, by the real clock.
+        pause(500).await;
+        let mut page = String::new();
+        for _ in 0..SETTLE_ROUNDS {
+            page = self.round().await;
+        }
+        page
+    }
+}
+
+fn state(pages: watch::Receiver<Arc<Page>>, telemetry: Arc<Telemetry>) -> http::State {
+    http::State {
+        pipeline: Arc::<Pipe>::default(),
+        pages,
+        telemetry,
+        ready: watch::channel(true).1,
+        token: None,
+        about: About {
+            version: "0",
+            mode: Mode::Observe,
+            clusters: vec![ClusterName::new("main")],
+            telemetry_path: "/metrics".to_owned(),
+        },
+    }
+}
+
+/// The slope of the line with the least squares, for each 1,000 rounds.
+fn slope_per_1000(points: &[(f64, f64)]) -> f64 {
+    let count = f64::from(u32::try_from(points.len()).unwrap());
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|it| it.0), mean(|it| it.1));
+    let covariance: f64 = points.iter().map(|it| (it.0 - x) * (it.1 - y)).sum();
+    let variance: f64 = points.iter().map(|it| (it.0 - x).powi(2)).sum();
+    1_000.0 * covariance / variance
+}
+
+/// The series of this process about itself: their number is fixed.
+fn own_series(page: &str) -> usize {
+    page.lines().filter(|it| it.starts_with("kafka_optimizer_")).count()
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no command line")]
+fn number(name: &str, usual: u32) -> u32 {
+    std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(usual)
+}
+
+#[tokio::test]
+#[ignore = "make soak: minutes, in a process of its own"]
+async fn a_day_of_rounds_leaves_nothing_behind() {
+    let file = std::env::var_os("KAFKA_OPTIMIZER_SOAK_RESULT").map(PathBuf::from);
+    let write = |result: &Soaked| write_result(file.as_deref().map(Path::new), result);
+    let mut result = Soaked::default();
+    write(&result);
+    let seed = number("SEED", 1);
+    let rounds = number("ROUNDS", ROUNDS).max(WARM_UP_ROUNDS + 2 * SETTLE_ROUNDS);
+    println!("seed {seed}, {rounds} rounds");
+    let mut soak = Soak::new().await;
+    let mut churn = Churn::new(seed.into());
+    soak.rounds.ended().await;
+    while soak.done < WARM_UP_ROUNDS {
+        churn.round(&mut soak.rounds).await;
+        soak.round().await;
+    }
+    churn.rest(&mut soak.rounds).await;
+    let page = soak.settle().await;
+    let own = own_series(&page);
+    result.fds_start = Some(Process::this().descriptors());
+    assert_eq!(strangers(&soak.rounds, &page), Vec::<&str>::new(), "after the warm-up");
+    while soak.done < rounds - SETTLE_ROUNDS {
+        churn.round(&mut soak.rounds).await;
+        soak.round().await;
+        if soak.done.is_multiple_of(500) {
+            println!("{} rounds, {:.1} MiB", soak.done, soak.resident.last().unwrap().1);
+        }
+    }
+    churn.rest(&mut soak.rounds).await;
+    let page = soak.settle().await;
+    let strangers = strangers(&soak.rounds, &page);
+    let own_more = own_series(&page).saturating_sub(own);
+    result.rounds = Some(soak.done);
+    result.rss_slope_mb_per_1000_rounds = Some(slope_per_1000(&soak.resident));
+    result.fds_end = Some(Process::this().descriptors());
+    result.series_leaked = Some(strangers.len() + own_more);
+    write(&result);
+    println!("{churn}");
+    println!("{}", serde_json::to_string_pretty(&result).unwrap());
+    for series in strangers.iter().take(10) {
+        println!("left behind: {series}");
+    }
+    assert_eq!(result.series_leaked, Some(0), "series left behind");
+    assert!(result.fds_end <= result.fds_start, "descriptors");
+    assert!(result.rss_slope_mb_per_1000_rounds.unwrap() < SLOPE_MAX, "memory");
+    println!("all targets met: less than {SLOPE_MAX} MiB in 1,000 rounds, nothing left behind");
+}
+
+#[test]
+fn the_slope_is_that_of_the_line() {
+    let line: Vec<(f64, f64)> =
+        (0..100).map(|it| (f64::from(it), 7.0 + 0.25 * f64::from(it))).collect();
+    assert!((slope_per_1000(&line) - 250.0).abs() < 1e-9);
+}
