@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use kafka_optimizer::{
     clock::SystemClock,
     kafka::{
-        ConfigChange, Edge, Kafka, KafkaError, WriteMode,
+        ConfigChange, Edge, Kafka, KafkaError, TopicPartitions, WriteMode,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, TopicName, TopicPartition},
+    model::{BrokerId, GroupName, GroupType, TopicName},
     shutdown::Tasks,
 };
 use kafka_protocol::messages::ApiKey;
@@ -30,8 +30,9 @@ const CALLS: &[(ApiKey, Call)] = &[
     (ApiKey::ListOffsets, Call::Offsets(Edge::First)),
     (ApiKey::ListOffsets, Call::Offsets(Edge::Last)),
     (ApiKey::ListGroups, Call::Groups),
-    (ApiKey::DescribeGroups, Call::Describe),
-    (ApiKey::ConsumerGroupDescribe, Call::Describe),
+    (ApiKey::DescribeGroups, Call::Describe(GroupType::Classic)),
+    (ApiKey::ConsumerGroupDescribe, Call::Describe(GroupType::Consumer)),
+    (ApiKey::ShareGroupDescribe, Call::Describe(GroupType::Share)),
     (ApiKey::OffsetFetch, Call::Committed),
     (ApiKey::DescribeLogDirs, Call::LogDirs),
     (ApiKey::DescribeConfigs, Call::BrokerConfig),
@@ -46,7 +47,7 @@ enum Call {
     Topology,
     Offsets(Edge),
     Groups,
-    Describe,
+    Describe(GroupType),
     Committed,
     LogDirs,
     BrokerConfig,
@@ -60,7 +61,7 @@ enum Call {
 struct Victim {
     broker: FakeBroker,
     wire: Wire,
-    partitions: Vec<TopicPartition>,
+    partitions: Vec<TopicPartitions>,
     topics: Vec<TopicName>,
     groups: Vec<GroupName>,
 }
@@ -82,11 +83,11 @@ impl Victim {
         }
         let names: Vec<String> = cluster.contents().topics.keys().cloned().collect();
         let topics: Vec<TopicName> = names.iter().map(|it| TopicName::new(it.as_str())).collect();
-        let at = |topic: &TopicName| {
+        let all = |topic: &TopicName| {
             let topic = topic.clone();
-            (0..6).map(move |partition| TopicPartition { topic: topic.clone(), partition })
+            TopicPartitions { topic, partitions: (0..6).collect() }
         };
-        let partitions = topics.iter().flat_map(at).collect();
+        let partitions = topics.iter().map(all).collect();
         let groups =
             cluster.contents().groups.keys().map(|it| GroupName::new(it.as_str())).collect();
         let broker = cluster.start(1).await;
@@ -98,8 +99,8 @@ impl Victim {
         match call {
             Call::Topology => wire.topology().await.map(drop),
             Call::Offsets(edge) => wire.offsets(id, edge, &self.partitions).await.map(drop),
-            Call::Groups => wire.groups(id).await.map(drop),
-            Call::Describe => wire.describe_groups(id, &self.groups).await.map(drop),
+            Call::Groups => wire.groups(id, &[]).await.map(drop),
+            Call::Describe(kind) => wire.describe_groups(id, kind, &self.groups).await.map(drop),
             Call::Committed => wire.committed(id, &self.groups).await.map(drop),
             Call::LogDirs => wire.log_dirs(id).await.map(drop),
             Call::BrokerConfig => wire.broker_config(id, &["num.io.threads"]).await.map(drop),

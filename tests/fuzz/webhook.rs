@@ -135,7 +135,7 @@ fn router() -> Router {
     let build = Build { version: "0", revision: "0", rustc: "0" };
     http::router(http::State {
         pipeline: Arc::new(Nobody),
-        pages: watch::channel(Arc::new(Page::empty())).1,
+        pages: watch::channel(Arc::new(Page::default())).1,
         telemetry: Arc::new(Telemetry::new(build, &[], &[])),
         ready: watch::channel(true).1,
         token: Some(Secret::new(TOKEN.to_owned())),

@@ -14,8 +14,7 @@ const BROKERS: i32 = 3;
 /// Slow sections are read every fourth round.
 const CADENCE: usize = 4;
 const REQUESTS_PER_BROKER_MAX: usize = 8;
-/// Metadata, quorum, reassignments and topic configuration: asked of any one broker. The last is
-/// one request for each thousand topics, which is the one thing here that grows with them.
+/// Metadata, quorum, reassignments and topic configuration: asked of any one broker.
 const OF_ANY_BROKER: usize = 4;
 
 /// Requests since the last call, by kind. Those that open connections are left out.

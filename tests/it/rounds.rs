@@ -87,12 +87,8 @@ impl Rounds {
 
 fn config() -> ClusterConfig {
     ClusterConfig {
-        name: ClusterName::new("main"),
-        bootstrap_servers: Vec::new(),
         collect_interval: INTERVAL,
         request_timeout: Duration::from_secs(5),
-        docker: None,
-        prometheus: None,
-        managed_by: None,
+        ..ClusterConfig::new(ClusterName::new("main"), Vec::new())
     }
 }

@@ -369,26 +369,29 @@ async fn a_partition_without_an_offset_says_why() {
 }
 
 #[tokio::test]
-async fn groups_of_both_kinds_are_listed_and_described() {
+async fn groups_of_each_type_are_listed_and_described() {
     let cluster = FakeCluster::default();
     cluster.contents().groups.insert("old".to_owned(), group("classic"));
     cluster.contents().groups.insert("new".to_owned(), group("consumer"));
+    cluster.contents().groups.insert("shared".to_owned(), group("share"));
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
     let listed = wire.groups(id(1), &[]).await.unwrap();
     let kinds: Vec<_> = listed.iter().map(|it| (it.group.as_str(), it.group_type)).collect();
-    assert_eq!(kinds, [("new", GroupType::Consumer), ("old", GroupType::Classic)]);
+    let (new, old) = (("new", GroupType::Consumer), ("old", GroupType::Classic));
+    assert_eq!(kinds, [new, old, ("shared", GroupType::Share)]);
     assert!(listed.iter().all(|it| it.state == GroupState::Stable));
-    let names = ["old", "new"].map(GroupName::new);
+    let names = ["old", "new", "shared"].map(GroupName::new);
     for (kind, name, state) in [
         (GroupType::Classic, &names[..1], GroupState::Stable),
-        (GroupType::Consumer, &names[1..], GroupState::Reconciling),
+        (GroupType::Consumer, &names[1..2], GroupState::Reconciling),
+        (GroupType::Share, &names[2..], GroupState::Stable),
     ] {
         let described = wire.describe_groups(id(1), kind, name).await.unwrap();
         let members = described[0].members.as_ref().unwrap();
         assert_eq!((described.len(), members.state, members.count), (1, state, 2));
     }
-    let described = wire.describe_groups(id(1), GroupType::Classic, &names[1..]).await.unwrap();
+    let described = wire.describe_groups(id(1), GroupType::Classic, &names[1..2]).await.unwrap();
     assert_eq!(described[0].members, Err(PartitionFault::Unknown), "of another type");
     assert_eq!(broker.seen(ApiKey::ConsumerGroupDescribe).len(), 1);
     let described = wire.describe_groups(id(1), GroupType::Unknown, &names).await.unwrap();

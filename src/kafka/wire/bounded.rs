@@ -144,7 +144,7 @@ mod tests {
             bytes.extend([0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]);
             let refused = 4 + nothings * 5;
             let mut answer = Bounded::new(bytes.into());
-            let read = (0..).take_while(|_| answer.try_get_u8().is_ok()).count();
+            let read = (0..=refused).take_while(|_| answer.try_get_u8().is_ok()).count();
             assert!(read <= refused, "{read} bytes read after {nothings}");
         }
     }

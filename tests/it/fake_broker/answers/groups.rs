@@ -2,7 +2,8 @@
 
 use kafka_protocol::messages::{
     self, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribeGroupsRequest,
-    DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest, OffsetFetchResponse,
+    DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest,
+    OffsetFetchResponse, ShareGroupDescribeRequest, ShareGroupDescribeResponse,
     consumer_group_describe_response,
     describe_groups_response::{DescribedGroup, DescribedGroupMember},
     list_groups_response::ListedGroup,
@@ -10,6 +11,7 @@ use kafka_protocol::messages::{
         OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
         OffsetFetchResponseTopic, OffsetFetchResponseTopics,
     },
+    share_group_describe_response,
 };
 
 use super::{super::contents::FakeGroup, Contents, text, topic};
@@ -74,6 +76,24 @@ pub(super) fn describe_consumer(
         }
     });
     ConsumerGroupDescribeResponse::default().with_groups(groups.collect())
+}
+
+pub(super) fn describe_share(
+    cluster: &Contents,
+    request: ShareGroupDescribeRequest,
+) -> ShareGroupDescribeResponse {
+    let groups = request.group_ids.into_iter().map(|asked| {
+        let found = cluster.groups.get(asked.as_str()).filter(|it| it.kind == "share");
+        let answer = share_group_describe_response::DescribedGroup::default();
+        let answer = answer.with_group_id(asked);
+        match found {
+            None => answer.with_error_code(GROUP_ID_NOT_FOUND),
+            Some(it) => answer
+                .with_group_state(text("Stable"))
+                .with_members(vec![share_group_describe_response::Member::default(); it.members]),
+        }
+    });
+    ShareGroupDescribeResponse::default().with_groups(groups.collect())
 }
 
 pub(super) fn offset_fetch(

@@ -35,6 +35,7 @@ pub(super) const APIS: &[ApiKey] = &[
     ApiKey::DescribeQuorum,
     ApiKey::IncrementalAlterConfigs,
     ApiKey::ConsumerGroupDescribe,
+    ApiKey::ShareGroupDescribe,
 ];
 
 /// The frame of the answer of broker `id`; and what a change of configuration asked for.
@@ -58,6 +59,7 @@ pub(super) fn answer(
         }
         ApiKey::DescribeGroups => on.answer(|it| groups::describe(cluster, it, version)),
         ApiKey::ConsumerGroupDescribe => on.answer(|it| groups::describe_consumer(cluster, it)),
+        ApiKey::ShareGroupDescribe => on.answer(|it| groups::describe_share(cluster, it)),
         ApiKey::OffsetFetch => on.answer(|it| groups::offset_fetch(cluster, it, version)),
         ApiKey::DescribeLogDirs => {
             on.answer(|_: DescribeLogDirsRequest| log_dirs::describe(cluster, version))
