@@ -114,7 +114,8 @@ pub(super) struct RawExport {
     /// Default: `true`
     pub(super) lag_seconds: Option<bool>,
     /// Most series of the cluster on one page. Beyond it whole families are left out, those of
-    /// single partitions first, and `kafka_optimizer_series_dropped` says how many series that were.
+    /// single partitions first, and `kafka_optimizer_series_dropped` says how many series that
+    /// were.
     ///
     /// Default: `5000000`
     pub(super) series_max: Option<u64>,
