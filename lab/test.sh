@@ -72,6 +72,7 @@ live() {
   set -a
   # shellcheck disable=SC1091
   . "$TARGET/live/env"
+  eval "$("$LAB/tools.sh")"
   set +a
   cargo test --test it live:: -- --test-threads=1 --nocapture
 }

@@ -14,7 +14,7 @@ use tokio::{
     sync::{Notify, watch},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     clock::{SharedClock, SystemClock},
@@ -22,7 +22,7 @@ use crate::{
     config::{ClusterConfig, Config, DockerConfig, RemediationConfig},
     docker::{SharedDocker, engine::Engine},
     expose::Exposer,
-    http::{self, About, Limits},
+    http::{self, About, AboutCluster, Limits, Web},
     kafka::{
         SharedKafka,
         wire::{Wire, WireOptions},
@@ -65,6 +65,8 @@ pub struct Options {
     pub listen: Vec<String>,
     /// The path of the metrics.
     pub telemetry_path: String,
+    /// How connections are secured, and who may read.
+    pub web: Web,
 }
 
 /// Why the process does not start, or ends.
@@ -110,6 +112,9 @@ pub enum AppError {
     /// No client for a Prometheus can be made.
     #[error("prepare the queries to Prometheus")]
     Prometheus(#[from] PrometheusError),
+    /// Certificates are to stand for the token, and nobody verifies them (I9).
+    #[error("remediation.client_sans names certificates of clients, and no client is verified")]
+    ClientsNotVerified,
     /// Signals cannot be received.
     #[error("receive signals")]
     Signals(#[source] io::Error),
@@ -134,6 +139,9 @@ impl AppError {
             }
             Self::NoCluster(_) => "name one in the configuration's `clusters`",
             Self::Prometheus(_) => "look at the cluster's `prometheus.url`",
+            Self::ClientsNotVerified => {
+                "set client_auth_type: RequireAndVerifyClientCert in the file of --web.config.file"
+            }
             Self::Signals(_) => "look at the limits of this user",
             Self::TaskEnded => "the log says which and why; start the process again",
             Self::Hurried => "the journal knows what was open; the next start settles it",
@@ -150,11 +158,13 @@ pub async fn serve(options: Options) -> Result<(), AppError> {
     // First what can fail: nothing has been started when it does.
     let signals = Signals::new().map_err(AppError::Signals)?;
     let listeners = listen(&options.listen).await?;
-    let Config { clusters, remediation } = options.config;
+    let (Config { clusters, remediation }, web) = (options.config, options.web);
+    check_web(&web, &remediation)?;
     let (store, _lock) = open_state(&remediation)?;
 
     let clock: SharedClock = Arc::new(SystemClock::new());
     let tasks = Tasks::default();
+    let about_clusters = about(&clusters);
     let names: Vec<ClusterName> = clusters.iter().map(|it| it.name.clone()).collect();
     let playbooks: Vec<String> = remediation.playbooks.iter().map(|it| it.name.clone()).collect();
     let telemetry = Arc::new(Telemetry::new(BUILD, &playbooks, &names));
@@ -186,16 +196,37 @@ pub async fn serve(options: Options) -> Result<(), AppError> {
         telemetry,
         ready,
         token: common.remediation.token.clone(),
+        client_sans: common.remediation.client_sans.clone(),
+        web: web.clone(),
+        clock: SharedClock::clone(&common.clock),
         about: About {
             version: BUILD.version,
             mode: common.remediation.mode,
-            clusters: names,
+            clusters: about_clusters,
             telemetry_path: options.telemetry_path,
         },
     });
-    http::serve(listeners, &router, Limits::default(), &tasks);
+    http::serve(listeners, &router, &web, Limits::default(), &tasks);
     info!(version = BUILD.version, mode = %common.remediation.mode, "Serving.");
     signals.until_stop(&remedy, &tasks).await
+}
+
+fn check_web(web: &Web, remediation: &RemediationConfig) -> Result<(), AppError> {
+    if !remediation.client_sans.is_empty() && !web.verifies_clients() {
+        return Err(AppError::ClientsNotVerified);
+    }
+    if web.takes_passwords_in_clear() {
+        warn!("Passwords travel in clear text: the web configuration has users and no TLS.");
+    }
+    Ok(())
+}
+
+fn about(clusters: &[ClusterConfig]) -> Vec<AboutCluster> {
+    let one = |it: &ClusterConfig| AboutCluster {
+        name: it.name.clone(),
+        collect_interval: it.collect_interval,
+    };
+    clusters.iter().map(one).collect()
 }
 
 /// What the pipelines of all clusters share.
@@ -337,7 +368,10 @@ fn open_state(remediation: &RemediationConfig) -> Result<(Store, Option<StateLoc
 
 fn only_exports(remediation: &RemediationConfig) -> bool {
     let stored = remediation.state_dir.join(STORE_FILE).try_exists();
-    remediation.playbooks.is_empty() && remediation.token.is_none() && !stored.unwrap_or(false)
+    remediation.playbooks.is_empty()
+        && remediation.token.is_none()
+        && remediation.client_sans.is_empty()
+        && !stored.unwrap_or(false)
 }
 
 fn open_dir(dir: &Path) -> Result<(Store, StateLock), AppError> {

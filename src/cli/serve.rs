@@ -9,8 +9,9 @@ use super::{
     terminal::{Exit, Failure, Terminal},
 };
 use crate::{
-    app::{self, Options},
+    app::{self, AppError, Options},
     config::{self, Loaded},
+    http::Web,
     telemetry::{self, LogFormat, chain},
 };
 
@@ -47,6 +48,10 @@ pub(super) struct ServeArgs {
     #[arg(long = "web.listen-address", value_name = "[HOST]:PORT", default_value = ":9308")]
     listen_address: Vec<String>,
 
+    /// TLS, users and headers of the server, in the web configuration of Prometheus' exporters.
+    #[arg(long = "web.config.file", value_name = "FILE", env = "KAFKA_OPTIMIZER_WEB_CONFIG_FILE")]
+    web_config_file: Option<PathBuf>,
+
     /// The path of the metrics.
     #[arg(
         long = "web.telemetry-path",
@@ -68,6 +73,7 @@ pub(super) struct ServeArgs {
 impl ServeArgs {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
         let Loaded { config, warnings } = self.load()?;
+        let web = self.web()?;
         for warning in warnings {
             writeln!(terminal.err, "warning: {warning}")?;
         }
@@ -79,12 +85,27 @@ impl ServeArgs {
             let advice = "--log.level takes error, warn, info, debug, trace, or module=level,…";
             Failure::usage(error.to_string(), advice)
         })?;
-        let options =
-            Options { config, listen: self.listen_address, telemetry_path: self.telemetry_path };
+        let options = Options {
+            config,
+            listen: self.listen_address,
+            telemetry_path: self.telemetry_path,
+            web,
+        };
         match app::serve(options).await {
             Ok(()) => Ok(Exit::Done),
+            Err(error @ AppError::ClientsNotVerified) => {
+                Err(Failure::usage(chain(&error), error.advice()))
+            }
             Err(error) => Err(Failure::new(chain(&error), error.advice())),
         }
+    }
+
+    fn web(&self) -> Result<Web, Failure> {
+        let Some(file) = &self.web_config_file else { return Ok(Web::plain()) };
+        Web::open(file).map_err(|error| {
+            let what = format!("{}: {}", file.display(), chain(&error));
+            Failure::usage(what, "docs/web-config.md explains every key")
+        })
     }
 
     fn load(&self) -> Result<Loaded, Failure> {

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::de::DeserializeOwned;
+
 use super::{
     Config, Problem, check,
     raw::{RawCluster, RawConfig},
@@ -95,8 +97,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
 ///
 /// See [`ConfigError`].
 pub fn parse(text: &str, tokens: TokenReader<'_>) -> Result<Loaded, ConfigError> {
-    let raw = from_yaml(text)?;
-    check::check(raw, tokens).map_err(ConfigError::Problems)
+    check::check(from_yaml(text)?, tokens).map_err(ConfigError::Problems)
 }
 
 /// The configuration of a process that was only told where Kafka is: it collects, and that is all.
@@ -118,8 +119,8 @@ fn read_token(path: &Path) -> io::Result<TokenFile> {
 
 /// The one place that knows the YAML library. An empty file is an empty configuration, which
 /// `check` then refuses with what is missing.
-fn from_yaml(text: &str) -> Result<RawConfig, SyntaxError> {
-    let parsed: Result<Option<RawConfig>, _> = serde_yaml::from_str(text);
+pub(super) fn from_yaml<T: DeserializeOwned + Default>(text: &str) -> Result<T, SyntaxError> {
+    let parsed: Result<Option<T>, _> = serde_yaml::from_str(text);
     parsed.map(Option::unwrap_or_default).map_err(|error| {
         let location = error.location();
         let message = error.to_string();

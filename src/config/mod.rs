@@ -8,6 +8,7 @@ mod documentation;
 mod filter;
 mod load;
 mod raw;
+pub mod web;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -153,8 +154,11 @@ pub struct ProbeConfig {
 pub struct RemediationConfig {
     /// How far this process may go.
     pub mode: Mode,
-    /// The token that whoever changes state must present; always there in mode `act`.
+    /// The token that whoever changes state must present.
     pub token: Option<Secret>,
+    /// Names of client certificates that stand for the token. Not empty, or there is a token, in
+    /// mode `act`.
+    pub client_sans: Vec<String>,
     /// Holds the store, its lock and the pause file.
     pub state_dir: PathBuf,
     /// Runs that wrote anything, in an hour, by cluster.

@@ -203,11 +203,17 @@ pub(super) struct RawRemediation {
     pub(super) mode: Option<String>,
     /// File with the token that whoever changes state must send as `Authorization: Bearer …`. One
     /// word of at least 16 bytes, as `openssl rand -hex 32` makes it; blanks around it are dropped.
-    /// Required in mode `act`. Without it the webhook and every other order over HTTP is answered
-    /// with 403.
+    /// Required in mode `act`, unless there are `client_sans`. Without either the webhook and every
+    /// other order over HTTP is answered with 403.
     ///
     /// Default: none
     pub(super) token_file: Option<PathBuf>,
+    /// Names of client certificates whose holders may change state without the token: hosts, mail
+    /// addresses, IPs or URIs, each exactly as it stands among the certificate's subject
+    /// alternative names. Needs a web configuration that verifies clients.
+    ///
+    /// Default: `[]`
+    pub(super) client_sans: Option<Vec<String>>,
     /// Directory of the store, its lock and the pause file. One process per directory.
     ///
     /// Default: `/var/lib/kafka-optimizer`

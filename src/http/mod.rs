@@ -1,9 +1,11 @@
 //! The HTTP side: metrics, health, the webhook, the API of runs.
 //!
 //! Sees channels, watches and plain data ([`State`]); starts nothing and decides nothing about
-//! clusters. Reading is open to everyone; whatever changes state asks for the token (`speaker`).
+//! clusters. Reading is open to everyone, or to the users of the web configuration (`web`);
+//! whatever changes state asks for the token or for a client certificate (`speaker`).
 
 mod body;
+mod landing;
 mod pages;
 pub mod payload;
 mod refused;
@@ -11,6 +13,7 @@ mod runs;
 mod serve;
 mod speaker;
 mod state;
+mod web;
 mod webhook;
 
 use std::sync::Arc;
@@ -18,12 +21,13 @@ use std::sync::Arc;
 use axum::{
     Router,
     http::{StatusCode, Uri},
-    middleware::{from_fn_with_state, map_response_with_state},
+    middleware::from_fn_with_state,
     routing::{get, post},
 };
 
 pub use serve::{Limits, serve};
-pub use state::{About, Pipeline, State};
+pub use state::{About, AboutCluster, Pipeline, State};
+pub use web::{Web, WebError};
 
 use body::Bodies;
 use refused::{Refused, RequestIds};
@@ -38,13 +42,12 @@ struct Inner {
 pub fn router(state: State) -> Router {
     let telemetry_path = state.about.telemetry_path.clone();
     let inner = Arc::new(Inner { state, bodies: Bodies::new() });
-    let count = map_response_with_state(Arc::clone(&inner), webhook::count);
     Router::new()
         .route("/", get(pages::landing))
         .route(&telemetry_path, get(pages::metrics))
         .route("/-/healthy", get(pages::healthy))
         .route("/-/ready", get(pages::ready))
-        .route("/api/v1/alerts", post(webhook::take).route_layer(count))
+        .route(webhook::PATH, post(webhook::take))
         .route("/api/v1/runs", get(runs::list).post(runs::start))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/rollback", post(runs::roll_back))
@@ -54,6 +57,8 @@ pub fn router(state: State) -> Router {
         .route("/api/v1/resume", post(runs::resume))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(Arc::clone(&inner), web::guard))
+        .layer(from_fn_with_state(Arc::clone(&inner), webhook::count))
         .layer(from_fn_with_state(RequestIds::new(), refused::finish))
         .with_state(inner)
 }

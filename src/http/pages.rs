@@ -1,6 +1,6 @@
 //! What is read: the metrics, whether the process is alive and ready, and where everything is.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -9,7 +9,11 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use super::{Inner, refused::Refused, state::About};
+use super::{
+    Inner,
+    landing::{self, Landing},
+    refused::Refused,
+};
 use crate::expose::Format;
 
 /// The clusters' page as it lies ready, and the own metrics as they are now.
@@ -90,44 +94,18 @@ pub(super) async fn ready(State(inner): State<Arc<Inner>>) -> Result<&'static st
     }
 }
 
-pub(super) async fn landing(State(inner): State<Arc<Inner>>) -> Html<String> {
-    let paused = if inner.state.pipeline.paused() { "yes" } else { "no" };
-    Html(page(&inner.state.about, paused))
-}
-
-fn page(about: &About, paused: &str) -> String {
-    let metrics = escaped(&about.telemetry_path);
-    let clusters: Vec<String> = about.clusters.iter().map(|it| escaped(it.as_str())).collect();
-    let rows = [
-        ("Version", escaped(about.version)),
-        ("Clusters", clusters.join(", ")),
-        ("Mode", about.mode.to_string()),
-        ("Paused", paused.to_owned()),
-    ];
-    let links = [
-        (metrics.as_str(), "Metrics"),
-        ("/api/v1/runs", "Runs"),
-        ("/-/healthy", "Alive?"),
-        ("/-/ready", "Ready?"),
-    ];
-    let mut text = String::from(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>kafka-optimizer</title></head>\n\
-         <body>\n<h1>kafka-optimizer</h1>\n<table>\n",
-    );
-    for (name, value) in rows {
-        // Writing to a String cannot fail.
-        let _infallible = writeln!(text, "<tr><th align=\"left\">{name}</th><td>{value}</td></tr>");
-    }
-    text.push_str("</table>\n<ul>\n");
-    for (path, name) in links {
-        let _infallible = writeln!(text, "<li><a href=\"{path}\">{name}</a></li>");
-    }
-    text.push_str("</ul>\n</body>\n</html>\n");
-    text
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+pub(super) async fn landing(State(inner): State<Arc<Inner>>) -> Response {
+    let state = &inner.state;
+    let page = Landing {
+        about: &state.about,
+        now: state.clock.wall(),
+        paused: state.pipeline.paused(),
+        web_fault: state.web.fault(),
+        clusters: state.telemetry.status(),
+    };
+    let headers =
+        [(header::CONTENT_SECURITY_POLICY, landing::POLICY), (header::CACHE_CONTROL, "no-store")];
+    (headers, Html(page.page())).into_response()
 }
 
 #[cfg(test)]
@@ -181,10 +159,5 @@ mod tests {
             headers.insert(header::ACCEPT, HeaderValue::from_static(value));
             assert_eq!(format_for(&headers), want, "{value:?}");
         }
-    }
-
-    #[test]
-    fn nothing_on_the_landing_page_is_markup_of_others() {
-        assert_eq!(escaped("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
     }
 }

@@ -1,25 +1,29 @@
 //! Serves the router on listeners that are bound already.
 //!
-//! Every connection has an end: a head must arrive in time, a body must (`body`), and none lives
-//! longer than [`Limits::connection_age_max`], so that slow senders and slow readers cannot take
-//! all places.
+//! Every connection has an end: a handshake must be over in time, a head must arrive in time, a
+//! body must (`body`), and none lives longer than [`Limits::connection_age_max`], so that slow
+//! senders and slow readers cannot take all places.
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, extract::Request};
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
+    time::{sleep, timeout},
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use super::web::{Peer, Tls, Web};
 use crate::shutdown::Tasks;
 
 /// What clients may take.
@@ -27,6 +31,8 @@ use crate::shutdown::Tasks;
 pub struct Limits {
     /// Connections at once, over all listeners. The next ones wait unaccepted.
     pub connections_max: usize,
+    /// From the start of a connection to the end of its TLS handshake.
+    pub handshake_timeout: Duration,
     /// From the start of a connection, or the end of an answer, to the end of the next head. Longer
     /// than a usual scrape interval, so that scrapers keep their connections.
     pub head_timeout: Duration,
@@ -40,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 512,
+            handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(40),
             connection_age_max: Duration::from_mins(10),
             last_answer_timeout: Duration::from_mins(1),
@@ -51,11 +58,19 @@ impl Default for Limits {
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts a task per listener. They end, after the answers in hand, when `tasks` is asked to stop.
-pub fn serve(listeners: Vec<TcpListener>, router: &Router, limits: Limits, tasks: &Tasks) {
+/// `web` is that of the router's state.
+pub fn serve(
+    listeners: Vec<TcpListener>,
+    router: &Router,
+    web: &Web,
+    limits: Limits,
+    tasks: &Tasks,
+) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     for listener in listeners {
         let door = Door {
             router: router.clone(),
+            web: web.clone(),
             limits,
             places: Arc::clone(&places),
             tasks: tasks.clone(),
@@ -67,6 +82,7 @@ pub fn serve(listeners: Vec<TcpListener>, router: &Router, limits: Limits, tasks
 /// One listener's side of the server.
 struct Door {
     router: Router,
+    web: Web,
     limits: Limits,
     places: Arc<Semaphore>,
     tasks: Tasks,
@@ -77,10 +93,15 @@ impl Door {
         while let Some(accepted) = stop.run_until_cancelled(self.next(&listener)).await {
             match accepted {
                 Ok((stream, place)) => {
-                    let connection =
-                        connection(stream, self.router.clone(), self.limits, stop.clone());
+                    let connection = Connection {
+                        router: self.router.clone(),
+                        peer: None,
+                        limits: self.limits,
+                        stop: stop.clone(),
+                    };
+                    let web = self.web.clone();
                     self.tasks.start_short("connection", async move {
-                        connection.await;
+                        connection.begin(stream, &web).await;
                         drop(place);
                     });
                 }
@@ -101,31 +122,70 @@ impl Door {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: Limits, stop: CancellationToken) {
-    // Answers are small or written at once: waiting for more to send would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "Connection is gone.");
-        return;
+/// What one connection is served with.
+struct Connection {
+    router: Router,
+    /// Who is at the other end, if a certificate proved it.
+    peer: Option<Peer>,
+    limits: Limits,
+    stop: CancellationToken,
+}
+
+impl Connection {
+    async fn begin(mut self, stream: TcpStream, web: &Web) {
+        // Answers are small or written at once: waiting for more to send would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "Connection is gone.");
+            return;
+        }
+        let Some(tls) = web.now().await.tls.clone() else { return self.serve(stream).await };
+        if let Some(stream) = self.shake_hands(stream, &tls).await {
+            self.peer = tls.peer(stream.get_ref().1);
+            self.serve(stream).await;
+        }
     }
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut serving = pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => Some(ended),
-        () = stop.cancelled() => None,
-        () = sleep(limits.connection_age_max) => None,
-    };
-    let ended = if let Some(ended) = ended {
-        Ok(ended)
-    } else {
-        serving.as_mut().graceful_shutdown();
-        tokio::time::timeout(limits.last_answer_timeout, serving).await
-    };
-    match ended {
-        Ok(Ok(())) => (),
-        Ok(Err(error)) => debug!(%error, "Connection ended early."),
-        Err(_elapsed) => debug!("Connection was cut off: its last answer was not read in time."),
+
+    async fn shake_hands(&self, stream: TcpStream, tls: &Tls) -> Option<TlsStream<TcpStream>> {
+        let accepting = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream);
+        let accepting = timeout(self.limits.handshake_timeout, accepting);
+        match self.stop.run_until_cancelled(accepting).await? {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(error)) => debug!(%error, "TLS handshake failed."),
+            Err(_elapsed) => debug!("Connection was cut off: its TLS handshake took too long."),
+        }
+        None
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let Self { router, peer, limits, stop } = self;
+        let service = router.map_request(move |mut request: Request<Incoming>| {
+            if let Some(peer) = peer.clone() {
+                request.extensions_mut().insert(peer);
+            }
+            request
+        });
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_timeout)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let mut serving = pin!(serving);
+        let ended = tokio::select! {
+            ended = serving.as_mut() => Some(ended),
+            () = stop.cancelled() => None,
+            () = sleep(limits.connection_age_max) => None,
+        };
+        let ended = if let Some(ended) = ended {
+            Ok(ended)
+        } else {
+            serving.as_mut().graceful_shutdown();
+            timeout(limits.last_answer_timeout, serving).await
+        };
+        match ended {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => debug!(%error, "Connection ended early."),
+            Err(_elapsed) => {
+                debug!("Connection was cut off: its last answer was not read in time.");
+            }
+        }
     }
 }

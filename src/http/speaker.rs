@@ -1,5 +1,6 @@
 //! Who may speak (I9). A handler that changes state takes a [`Speaker`], and there is none without
-//! the token, on loopback too: a browser on the same machine can post there.
+//! the token or a client certificate that is named in the configuration, on loopback too: a browser
+//! on the same machine can post there.
 
 use std::sync::Arc;
 
@@ -10,9 +11,10 @@ use axum::{
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{Inner, refused::Refused};
+use super::{Inner, refused::Refused, web::Peer};
+use crate::config::Secret;
 
-/// Proof that the request carried the token and that no browser form sent it.
+/// Proof that the request came from who may change state and that no browser form sent it.
 #[derive(Debug)]
 pub(super) struct Speaker(());
 
@@ -20,18 +22,9 @@ impl FromRequestParts<Arc<Inner>> for Speaker {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, inner: &Arc<Inner>) -> Result<Self, Refused> {
-        let Some(token) = &inner.state.token else {
-            let advice = "no token is configured: set remediation.token_file, and send its content \
-                          as `Authorization: Bearer …`";
-            return Err(Refused::new(StatusCode::FORBIDDEN, advice));
-        };
-        let Some(presented) = bearer(&parts.headers) else {
-            let advice = "send the token as `Authorization: Bearer …`";
-            return Err(Refused::new(StatusCode::UNAUTHORIZED, advice));
-        };
-        if !same(presented, token.reveal().as_bytes()) {
-            let advice = "the token is not the one of remediation.token_file";
-            return Err(Refused::new(StatusCode::UNAUTHORIZED, advice));
+        let peer = parts.extensions.get::<Peer>();
+        if !peer.is_some_and(|it| it.is_one_of(&inner.state.client_sans)) {
+            presents_token(&parts.headers, inner.state.token.as_ref())?;
         }
         // Forms cannot send this type, and scripts of other origins must ask first.
         if !is_json(&parts.headers) {
@@ -40,6 +33,28 @@ impl FromRequestParts<Arc<Inner>> for Speaker {
         }
         Ok(Self(()))
     }
+}
+
+fn presents_token(headers: &HeaderMap, token: Option<&Secret>) -> Result<(), Refused> {
+    let Some(token) = token else {
+        let advice = "no token is configured: set remediation.token_file, and send its content as \
+                      `Authorization: Bearer …`";
+        return Err(Refused::new(StatusCode::FORBIDDEN, advice));
+    };
+    if bearer(headers).is_none() {
+        let advice = "send the token as `Authorization: Bearer …`";
+        return Err(Refused::new(StatusCode::UNAUTHORIZED, advice));
+    }
+    if !carry(headers, token) {
+        let advice = "the token is not the one of remediation.token_file";
+        return Err(Refused::new(StatusCode::UNAUTHORIZED, advice));
+    }
+    Ok(())
+}
+
+/// Whether the headers carry the token.
+pub(super) fn carry(headers: &HeaderMap, token: &Secret) -> bool {
+    bearer(headers).is_some_and(|it| same(it, token.reveal().as_bytes()))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {

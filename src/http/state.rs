@@ -1,12 +1,14 @@
 //! What the router is given: channels, watches, plain data. It knows no adapter and no store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use super::Web;
 use crate::{
     alert::Notification,
+    clock::SharedClock,
     config::Secret,
     expose::Page,
     model::{ClusterName, Mode, RunId},
@@ -26,8 +28,14 @@ pub struct State {
     pub telemetry: Arc<Telemetry>,
     /// Whether the first round has been tried; the store is open before anyone listens.
     pub ready: watch::Receiver<bool>,
-    /// What whoever changes state must present; without it nobody may.
+    /// What whoever changes state must present, if not a certificate of `client_sans`.
     pub token: Option<Secret>,
+    /// Names of verified client certificates that stand for the token.
+    pub client_sans: Vec<String>,
+    /// How connections are secured, and who may read.
+    pub web: Web,
+    /// For ages, and for the rate of requests.
+    pub clock: SharedClock,
     /// What the landing page says.
     pub about: About,
 }
@@ -46,9 +54,18 @@ pub struct About {
     /// How far it may go.
     pub mode: Mode,
     /// The clusters it looks after.
-    pub clusters: Vec<ClusterName>,
+    pub clusters: Vec<AboutCluster>,
     /// Where the metrics are: `/metrics`, unless told otherwise.
     pub telemetry_path: String,
+}
+
+/// A cluster that it looks after.
+#[derive(Clone, Debug)]
+pub struct AboutCluster {
+    /// Its name.
+    pub name: ClusterName,
+    /// From the start of one round to the start of the next.
+    pub collect_interval: Duration,
 }
 
 /// The pipeline as seen from outside. [`Remedy`] is the one of the product.

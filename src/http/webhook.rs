@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Request, State},
-    http::StatusCode,
+    extract::{MatchedPath, Request, State},
+    http::{Method, StatusCode},
+    middleware::Next,
     response::Response,
 };
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use tokio::task::spawn_blocking;
 use super::{Inner, payload::TakenPayload, refused::Refused, speaker::Speaker};
 use crate::alert::{NotANotification, Notification};
 
+pub(super) const PATH: &str = "/api/v1/alerts";
 /// Reading this much JSON takes less than a millisecond, which is less than another thread costs.
 const PARSE_INLINE_BYTES_MAX: usize = 64 << 10;
 
@@ -47,8 +49,17 @@ async fn parse(body: Bytes) -> Result<Notification, Refused> {
         .map_err(|error: NotANotification| Refused::new(StatusCode::BAD_REQUEST, error.to_string()))
 }
 
-/// Every answer of the webhook is counted, refusals too.
-pub(super) async fn count(State(inner): State<Arc<Inner>>, response: Response) -> Response {
-    inner.state.telemetry.webhook_answered(response.status().as_u16());
+/// Every answer of the webhook is counted, refusals too, whoever refuses.
+pub(super) async fn count(
+    State(inner): State<Arc<Inner>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let path = request.extensions().get::<MatchedPath>();
+    let ours = path.is_some_and(|it| it.as_str() == PATH) && request.method() == Method::POST;
+    let response = next.run(request).await;
+    if ours {
+        inner.state.telemetry.webhook_answered(response.status().as_u16());
+    }
     response
 }

@@ -13,6 +13,7 @@ pub mod own;
 pub mod probe;
 mod process;
 mod spec;
+mod status;
 mod text;
 mod view;
 
@@ -29,6 +30,7 @@ use tracing::{debug, error, info, warn};
 pub use log::{LogError, LogFormat, chain, init};
 pub use probe::{ProbeFault, Probed};
 pub use spec::{Kind, Spec};
+pub use status::{ClusterStatus, CollectorStatus};
 pub use view::{
     CollectorDone, CollectorName, Cooldown, Quarantine, RemedyView, Requests, RoundDone, RunInfo,
     UnknownReason,
@@ -127,6 +129,11 @@ impl Telemetry {
         let mut open = String::with_capacity(16 * 1024);
         encode_registry(&mut open, &self.registry)?;
         Ok(open)
+    }
+
+    /// What the collectors of each cluster last reported.
+    pub fn status(&self) -> Vec<ClusterStatus> {
+        self.look(|views| views.status())
     }
 
     /// The webhook or the API was answered.

@@ -13,7 +13,9 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
-use super::{Build, PageMade, Reload, SeriesCount, own, spec::Spec};
+use super::{
+    Build, ClusterStatus, CollectorStatus, PageMade, Reload, SeriesCount, own, spec::Spec,
+};
 use crate::{
     model::{ClusterName, Mode, RunId, RunState, Verdict, Wall, closed_list},
     playbook::OptimizerKind,
@@ -194,9 +196,25 @@ const RUNS_SHOWN_MAX: usize = 50;
 struct CollectorView {
     /// `None` before its first round.
     succeeded: Option<bool>,
+    /// Why its latest round failed.
+    failure: Option<String>,
     took: Duration,
     last_success: Option<Wall>,
     unknown: BTreeMap<UnknownReason, u64>,
+}
+
+impl CollectorView {
+    /// `None` before its first round.
+    fn status((collector, view): (&CollectorName, &Self)) -> Option<CollectorStatus> {
+        view.succeeded?;
+        Some(CollectorStatus {
+            collector: *collector,
+            failure: view.failure.clone(),
+            took: view.took,
+            last_success: view.last_success,
+            unknown: view.unknown.iter().map(|it| (*it.0, *it.1)).filter(|it| it.1 != 0).collect(),
+        })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -250,6 +268,7 @@ impl Views {
         if done.failure.is_none() {
             view.last_success = Some(done.at);
         }
+        view.failure = done.failure;
         before
     }
 
@@ -276,6 +295,17 @@ impl Views {
 
     pub(super) fn remedy_changed(&mut self, cluster: &ClusterName, view: RemedyView) {
         self.of(cluster).remedy = Some(view);
+    }
+
+    pub(super) fn status(&self) -> Vec<ClusterStatus> {
+        let one = |(name, view): (&ClusterName, &ClusterView)| ClusterStatus {
+            cluster: name.clone(),
+            snapshot: view.snapshot,
+            series: view.series,
+            collectors: view.collectors.iter().filter_map(CollectorView::status).collect(),
+            remedy: view.remedy.clone(),
+        };
+        self.clusters.iter().map(one).collect()
     }
 
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

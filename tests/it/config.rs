@@ -300,6 +300,17 @@ remediation: {mode: act}";
 }
 
 #[test]
+fn i9_mode_act_may_name_certificates_instead_of_a_token() {
+    let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
+remediation: {mode: act, client_sans: [alertmanager.example]}";
+    assert_eq!(meant(text).remediation.client_sans, ["alertmanager.example"]);
+    let nobody = text.replace("alertmanager.example", "''");
+    assert_eq!(problems(&nobody).0, ["remediation.client_sans"]);
+    let none = text.replace("alertmanager.example", "");
+    assert_eq!(problems(&none).0, ["remediation.token_file"]);
+}
+
+#[test]
 fn i9_a_token_that_is_short_or_no_word_or_not_there_is_refused_and_an_open_file_warned_of() {
     let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
 remediation: {mode: act, token_file: /token}";

@@ -27,6 +27,7 @@ mod soak;
 mod step_clock;
 mod store;
 mod tidy;
+mod web;
 mod webhook;
 mod wire;
 mod world;

@@ -128,6 +128,9 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rdkafka", &["src/load", "src/probe"]),
     ("bollard", &["src/docker"]),
     ("reqwest", &["src/prometheus", "src/cli"]),
+    ("bcrypt", &["src/config/web", "src/http/web"]),
+    ("tokio_rustls", &["src/http"]),
+    ("x509_parser", &["src/http/web"]),
     ("serde_yaml", &["src/config"]),
     ("rusqlite", &["src/store"]),
 ];

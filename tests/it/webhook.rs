@@ -21,9 +21,10 @@ use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use kafka_optimizer::{
     alert::Notification,
+    clock::SystemClock,
     config::Secret,
     expose::{Page, make},
-    http::{self, About, Limits, Pipeline},
+    http::{self, About, AboutCluster, Limits, Pipeline, Web},
     model::{
         AlertOutcome, BrokerId, ClusterName, Hold, Mode, RunId, RunState, Trigger, Verdict, Wall,
     },
@@ -193,6 +194,7 @@ fn detail() -> RunDetail {
 /// A router with everything around it in the test's hands.
 pub(crate) struct Front {
     pub(crate) router: Router,
+    pub(crate) web: Web,
     pub(crate) pipe: Arc<Pipe>,
     telemetry: Arc<Telemetry>,
     ready: watch::Sender<bool>,
@@ -204,9 +206,14 @@ fn page_of_an_unknown_cluster() -> Page {
 }
 
 pub(crate) fn front(token: Option<&str>) -> Front {
+    front_of(token, Web::plain(), &[])
+}
+
+/// With a web configuration, and the names of certificates that stand for the token.
+pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> Front {
     let pipe = Arc::<Pipe>::default();
     let build = Build { version: "0.1.0", revision: "test", rustc: "test" };
-    let telemetry = Arc::new(Telemetry::new(build, &[], &[]));
+    let telemetry = Arc::new(Telemetry::new(build, &[], &[ClusterName::new("main")]));
     let (ready, is_ready) = watch::channel(false);
     let router = http::router(http::State {
         pipeline: pipe.clone(),
@@ -214,14 +221,20 @@ pub(crate) fn front(token: Option<&str>) -> Front {
         telemetry: telemetry.clone(),
         ready: is_ready,
         token: token.map(|it| Secret::new(it.to_owned())),
+        client_sans: client_sans.iter().map(|it| (*it).to_owned()).collect(),
+        web: web.clone(),
+        clock: Arc::new(SystemClock::new()),
         about: About {
             version: "0.1.0",
             mode: Mode::Rehearse,
-            clusters: vec![ClusterName::new("main")],
+            clusters: vec![AboutCluster {
+                name: ClusterName::new("main"),
+                collect_interval: Duration::from_secs(15),
+            }],
             telemetry_path: "/metrics".to_owned(),
         },
     });
-    Front { router, pipe, telemetry, ready }
+    Front { router, web, pipe, telemetry, ready }
 }
 
 impl Front {
@@ -231,7 +244,7 @@ impl Front {
     }
 
     /// How often the webhook was answered with `code`.
-    fn answered(&self, code: u16) -> u64 {
+    pub(crate) fn answered(&self, code: u16) -> u64 {
         let page = self.telemetry.encode().unwrap();
         let series = format!("kafka_optimizer_webhook_requests_total{{code=\"{code}\"}} ");
         let value = page.lines().find_map(|line| line.strip_prefix(&series));
@@ -500,7 +513,7 @@ async fn a_person_can_undo_acknowledge_release_pause_and_resume() {
     );
     let (_, answer) = front.post("/api/v1/pause", "").await;
     assert_eq!(answer, json!({"paused": true}));
-    assert!(front.get("/").await.1.contains("<tr><th align=\"left\">Paused</th><td>yes</td></tr>"));
+    assert!(front.get("/").await.1.contains("Remediation is paused"));
     let (_, answer) = front.post("/api/v1/resume", "{}").await;
     assert_eq!(answer, json!({"paused": false}));
 }
@@ -556,7 +569,9 @@ async fn the_process_is_alive_at_once_and_ready_after_the_first_round() {
 async fn the_landing_page_says_what_runs_here() {
     let (status, page) = front(None).get("/").await;
     assert_eq!(status, StatusCode::OK);
-    for wanted in ["0.1.0", "main", "rehearse", "href=\"/metrics\"", "href=\"/api/v1/runs\""] {
+    for wanted in
+        ["0.1.0", "main", "not read yet", "rehearse", "href=\"/metrics\"", "href=\"/api/v1/runs\""]
+    {
         assert!(page.contains(wanted), "{wanted} in {page}");
     }
 }
@@ -571,11 +586,11 @@ async fn a_wrong_path_or_method_gets_an_answer_with_a_request_id() {
 }
 
 /// A server on a free port with `limits`; ends with `tasks`.
-async fn listening(router: &Router, limits: Limits) -> (std::net::SocketAddr, Tasks) {
+pub(crate) async fn listening(front: &Front, limits: Limits) -> (std::net::SocketAddr, Tasks) {
     let tasks = Tasks::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    http::serve(vec![listener], router, limits, &tasks);
+    http::serve(vec![listener], &front.router, &front.web, limits, &tasks);
     (address, tasks)
 }
 
@@ -590,7 +605,7 @@ async fn all_of(stream: &mut TcpStream) -> String {
 #[tokio::test]
 async fn a_sender_that_never_ends_its_head_is_cut_off() {
     let limits = Limits { head_timeout: Duration::from_millis(200), ..Limits::default() };
-    let (address, _tasks) = listening(&front(None).router, limits).await;
+    let (address, _tasks) = listening(&front(None), limits).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
     all_of(&mut stream).await;
@@ -598,7 +613,7 @@ async fn a_sender_that_never_ends_its_head_is_cut_off() {
 
 #[tokio::test]
 async fn a_17_mib_body_over_a_socket_is_answered_before_the_connection_ends() {
-    let (address, _tasks) = listening(&front(Some(TOKEN)).router, Limits::default()).await;
+    let (address, _tasks) = listening(&front(Some(TOKEN)), Limits::default()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
         "POST /api/v1/alerts HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\
@@ -614,7 +629,7 @@ async fn a_17_mib_body_over_a_socket_is_answered_before_the_connection_ends() {
 #[tokio::test]
 async fn a_connection_too_many_waits_for_a_place_and_stopping_ends_the_idle_ones() {
     let limits = Limits { connections_max: 1, ..Limits::default() };
-    let (address, tasks) = listening(&front(None).router, limits).await;
+    let (address, tasks) = listening(&front(None), limits).await;
     let request = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let first = TcpStream::connect(address).await.unwrap();
     let mut second = TcpStream::connect(address).await.unwrap();

@@ -173,8 +173,13 @@ fn remediation(
         })
     });
     let token = raw.token_file.and_then(|path| token(&path, tokens, found));
+    let client_sans = raw.client_sans.unwrap_or_default();
+    if client_sans.iter().any(String::is_empty) {
+        found.problem("remediation.client_sans", "an empty name is nobody's");
+    }
     // I9, I1: acting without knowing who speaks is refused at start, on loopback too.
-    if mode == Mode::Act && token.is_none() && !found.has("remediation.token_file") {
+    let anyone = token.is_none() && client_sans.is_empty();
+    if mode == Mode::Act && anyone && !found.has("remediation.token_file") {
         found.problem(
             "remediation.token_file",
             "mode `act` needs a token: name a file that holds at least 16 bytes",
@@ -193,6 +198,7 @@ fn remediation(
     RemediationConfig {
         mode,
         token,
+        client_sans,
         state_dir,
         runs_per_hour_max: found.count(
             format!("{at}.runs_per_hour_max"),

@@ -8,4 +8,5 @@ mod probe;
 mod stack;
 mod state;
 mod tuning;
+mod web;
 mod wire;

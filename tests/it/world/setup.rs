@@ -112,6 +112,7 @@ impl Setup {
             remediation: RemediationConfig {
                 mode: Mode::Act,
                 token: None,
+                client_sans: Vec::new(),
                 state_dir: Path::new("/nowhere").to_owned(),
                 runs_per_hour_max: 100,
                 runs_per_day_max: 100,

@@ -1,0 +1,202 @@
+//! Certificates of clients: who is let in, and by which names they go.
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, UnixTime},
+    server::danger::{ClientCertVerified, ClientCertVerifier},
+};
+use x509_parser::{extensions::GeneralName, parse_x509_certificate};
+
+/// The names in the certificate of a connection's client, which was held against the authority.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct Peer(Arc<[String]>);
+
+impl Peer {
+    /// Of a certificate that was verified.
+    pub(super) fn of(certificate: &CertificateDer<'_>) -> Self {
+        Self(names(certificate).into())
+    }
+
+    /// Whether it goes by one of `names`.
+    pub(in crate::http) fn is_one_of(&self, names: &[String]) -> bool {
+        self.0.iter().any(|it| names.contains(it))
+    }
+}
+
+/// The alternative names of the subject, as Go writes them: hosts, mail addresses, IPs, URIs.
+fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok((_, parsed)) = parse_x509_certificate(certificate) else { return Vec::new() };
+    let Ok(Some(extension)) = parsed.subject_alternative_name() else { return Vec::new() };
+    extension.value.general_names.iter().filter_map(name).collect()
+}
+
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(it) | GeneralName::RFC822Name(it) | GeneralName::URI(it) => {
+            Some((*it).to_owned())
+        }
+        GeneralName::IPAddress(it) => {
+            let v4 = <[u8; 4]>::try_from(*it).map(|it| Ipv4Addr::from(it).to_string());
+            v4.or_else(|_| <[u8; 16]>::try_from(*it).map(|it| Ipv6Addr::from(it).to_string())).ok()
+        }
+        GeneralName::OtherName(..)
+        | GeneralName::X400Address(_)
+        | GeneralName::DirectoryName(_)
+        | GeneralName::EDIPartyName(_)
+        | GeneralName::RegisteredID(_)
+        | GeneralName::Invalid(..) => None,
+    }
+}
+
+/// Takes what `inner` takes, if it carries one of the names (`client_allowed_sans`).
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) inner: Arc<dyn ClientCertVerifier>,
+    /// At least one.
+    pub(super) names: Vec<String>,
+}
+
+impl ClientCertVerifier for Named {
+    fn offer_client_auth(&self) -> bool {
+        self.inner.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
+        if names(end_entity).iter().any(|it| self.names.contains(it)) {
+            return Ok(verified);
+        }
+        let why = "the client's certificate carries none of client_allowed_sans";
+        Err(Error::Other(OtherError(Arc::new(std::io::Error::other(why)))))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Whether a client may come without a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// It may.
+    Optional,
+    /// It may not.
+    Always,
+}
+
+/// Takes any certificate whose key the client has. It says nothing about who that is.
+#[derive(Debug)]
+pub(super) struct Anyone {
+    pub(super) wanted: Wanted,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientCertVerifier for Anyone {
+    fn client_auth_mandatory(&self) -> bool {
+        self.wanted == Wanted::Always
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SanType};
+
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_go_writes_them() {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![
+            SanType::DnsName("prometheus.example".try_into().unwrap()),
+            SanType::Rfc822Name("a@example".try_into().unwrap()),
+            SanType::IpAddress("192.0.2.1".parse().unwrap()),
+            SanType::IpAddress("2001:db8::1".parse().unwrap()),
+            SanType::URI("spiffe://example/prometheus".try_into().unwrap()),
+        ];
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let want = [
+            "prometheus.example",
+            "a@example",
+            "192.0.2.1",
+            "2001:db8::1",
+            "spiffe://example/prometheus",
+        ];
+        assert_eq!(names(made.der()), want);
+        assert!(Peer::of(made.der()).is_one_of(&["x".to_owned(), "a@example".to_owned()]));
+        assert!(!Peer::of(made.der()).is_one_of(&["example".to_owned()]));
+        assert!(names(&CertificateDer::from(vec![1, 2, 3])).is_empty());
+    }
+}

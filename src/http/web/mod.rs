@@ -1,0 +1,205 @@
+//! The web configuration in force (`--web.config.file`): TLS, users, headers, the rate of requests.
+//!
+//! Its files are looked at again at each handshake and each request. What has changed is built
+//! whole, then takes the place of what was there; what cannot be used is logged once and changes
+//! nothing, so that a certificate that is half written, or a slip in an editor, ends no service.
+
+mod bucket;
+mod clients;
+mod files;
+mod gate;
+mod passwords;
+mod tls;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::{
+    sync::{Mutex as Turn, Semaphore, watch},
+    task::spawn_blocking,
+};
+use tracing::{error, info, warn};
+
+pub(super) use clients::Peer;
+pub(super) use gate::guard;
+pub(super) use tls::Tls;
+
+use bucket::Bucket;
+use files::{Reader, Seen};
+use passwords::Users;
+
+use crate::{
+    config::{ConfigError, web},
+    telemetry::chain,
+};
+
+/// Passwords that are checked at once: each takes a core for some 80 ms.
+const CHECKS_MAX: usize = 1;
+/// A disk that does not answer delays nobody longer; what is in force stays in force.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why a web configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebError {
+    /// The file is not as it should be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file that it names cannot be read.
+    #[error("{key}: read {}", path.display())]
+    Read {
+        /// The key that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// What a key names is not what it should be.
+    #[error("{key}: {problem}")]
+    Tls {
+        /// The key.
+        key: &'static str,
+        /// What is wrong; never what stands there.
+        problem: String,
+    },
+    /// Clients would not find the server that they knew.
+    #[error("tls_server_config: TLS cannot come or go while the process runs; restart it")]
+    Switched,
+}
+
+/// The web configuration, kept up to date. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Web(Arc<Site>);
+
+#[derive(Debug)]
+struct Site {
+    /// `None` without a file.
+    path: Option<PathBuf>,
+    live: watch::Sender<Arc<Live>>,
+    /// What was read; held by the one who looks, while others go on with what is in force.
+    seen: Arc<Turn<Seen>>,
+    /// Why the files as they are now are not in force.
+    fault: Mutex<Option<String>>,
+    checks: Arc<Semaphore>,
+}
+
+/// What is in force.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) tls: Option<Tls>,
+    headers: HeaderMap,
+    users: Users,
+    bucket: Option<Bucket>,
+}
+
+impl Web {
+    /// Plain HTTP for everyone.
+    pub fn plain() -> Self {
+        Self::new(None, Live::default(), Seen::default())
+    }
+
+    /// What the file at `path` says.
+    ///
+    /// # Errors
+    ///
+    /// See [`WebError`].
+    pub fn open(path: &Path) -> Result<Self, WebError> {
+        let mut reader = Reader::default();
+        let live = load(path, &mut reader)?;
+        Ok(Self::new(Some(path.to_owned()), live, reader.seen()))
+    }
+
+    fn new(path: Option<PathBuf>, live: Live, seen: Seen) -> Self {
+        Self(Arc::new(Site {
+            path,
+            live: watch::Sender::new(Arc::new(live)),
+            seen: Arc::new(Turn::new(seen)),
+            fault: Mutex::new(None),
+            checks: Arc::new(Semaphore::new(CHECKS_MAX)),
+        }))
+    }
+
+    /// Whether certificates of clients are held against an authority.
+    pub fn verifies_clients(&self) -> bool {
+        self.0.live.borrow().tls.as_ref().is_some_and(Tls::verifies_clients)
+    }
+
+    /// Whether whoever listens on the way learns the users' passwords.
+    pub fn takes_passwords_in_clear(&self) -> bool {
+        let live = self.0.live.borrow();
+        live.tls.is_none() && !live.users.are_nobody()
+    }
+
+    /// Why the files as they are now are not in force.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.0.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is in force, after a look at the files.
+    pub(super) async fn now(&self) -> Arc<Live> {
+        if let Some(path) = self.0.path.clone()
+            && let Ok(mut seen) = Arc::clone(&self.0.seen).try_lock_owned()
+        {
+            let web = self.clone();
+            let look = spawn_blocking(move || web.look(&path, &mut seen));
+            if tokio::time::timeout(LOOK_TIMEOUT, look).await.is_err() {
+                warn!("The files of the web configuration are slow to read.");
+            }
+        }
+        Arc::clone(&self.0.live.borrow())
+    }
+
+    fn look(&self, path: &Path, seen: &mut Seen) {
+        if seen.is_as_it_was() {
+            return;
+        }
+        let mut reader = Reader::default();
+        let made = load(path, &mut reader);
+        *seen = reader.seen();
+        let fault = match made {
+            Ok(live) if live.tls.is_some() != self.0.live.borrow().tls.is_some() => {
+                Some(WebError::Switched)
+            }
+            Ok(live) => {
+                self.0.live.send_replace(Arc::new(live));
+                info!("Web configuration loaded.");
+                None
+            }
+            Err(error) => Some(error),
+        };
+        let fault = fault.map(|it| chain(&it));
+        if let Some(reason) = &fault {
+            error!(reason, "Web configuration refused, the one before stays in force.");
+        }
+        *self.0.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+}
+
+fn load(path: &Path, reader: &mut Reader) -> Result<Live, WebError> {
+    let read = |source| ConfigError::Read { path: path.to_owned(), source };
+    let text = reader.read(path).map_err(read)?;
+    let text = String::from_utf8(text).map_err(|error| read(io::Error::other(error)))?;
+    let config = web::parse(&text, path.parent().unwrap_or(Path::new("")))?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in config.headers {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
+        let value = HeaderValue::from_str(&value).map_err(|error| WebError::Tls {
+            key: "http_server_config.headers",
+            problem: error.to_string(),
+        })?;
+        headers.insert(name, value);
+    }
+    Ok(Live {
+        tls: config.tls.map(|it| Tls::new(&it, reader)).transpose()?,
+        headers,
+        users: Users::new(config.users),
+        bucket: config.rate_limit.map(Bucket::new),
+    })
+}

@@ -1,0 +1,186 @@
+//! `tls_server_config`, as rustls takes it.
+
+use std::sync::Arc;
+
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection, SupportedCipherSuite, SupportedProtocolVersion,
+    crypto::{
+        CryptoProvider,
+        ring::{self, cipher_suite as suites, kx_group},
+    },
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    version,
+};
+
+use super::{
+    Peer, WebError,
+    clients::{Anyone, Named, Wanted},
+    files::Reader,
+};
+use crate::config::web::{Cipher, ClientAuth, Curve, Pem, SuiteOrder, TlsConfig, TlsVersion};
+
+const CERTIFICATE: &str = "tls_server_config.cert_file";
+const KEY: &str = "tls_server_config.key_file";
+const AUTHORITY: &str = "tls_server_config.client_ca_file";
+
+/// How connections are secured.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct Tls {
+    pub(in crate::http) config: Arc<ServerConfig>,
+    clients: ClientAuth,
+}
+
+impl Tls {
+    pub(super) fn new(config: &TlsConfig, reader: &mut Reader) -> Result<Self, WebError> {
+        let chain = certificates(CERTIFICATE, &config.certificate, reader)?;
+        let key = PrivateKeyDer::from_pem_slice(&read(KEY, &config.key, reader)?)
+            .map_err(|error| unusable(KEY, &error))?;
+        let provider = Arc::new(provider(config));
+        let versions: Vec<&SupportedProtocolVersion> =
+            config.versions.iter().map(|it| version_of(*it)).collect();
+        let verifier = verifier(config, &provider, reader)?;
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&versions)
+            .map_err(|error| unusable("tls_server_config", &error))?;
+        let builder = match verifier {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            None => builder.with_no_client_auth(),
+        };
+        let mut made =
+            builder.with_single_cert(chain, key).map_err(|error| unusable(KEY, &error))?;
+        made.ignore_client_order = config.order == SuiteOrder::Server;
+        made.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { config: Arc::new(made), clients: config.clients })
+    }
+
+    /// Whether certificates of clients are held against an authority.
+    pub(super) fn verifies_clients(&self) -> bool {
+        self.clients.verifies()
+    }
+
+    /// Who is at the other end, if that was verified.
+    pub(in crate::http) fn peer(&self, connection: &ServerConnection) -> Option<Peer> {
+        let certificate = connection.peer_certificates()?.first()?;
+        self.clients.verifies().then(|| Peer::of(certificate))
+    }
+}
+
+fn unusable(key: &'static str, error: &dyn std::fmt::Display) -> WebError {
+    WebError::Tls { key, problem: error.to_string() }
+}
+
+fn read(key: &'static str, pem: &Pem, reader: &mut Reader) -> Result<Vec<u8>, WebError> {
+    match pem {
+        Pem::Inline(text) => Ok(text.reveal().as_bytes().to_vec()),
+        Pem::File(path) => {
+            reader.read(path).map_err(|source| WebError::Read { key, path: path.clone(), source })
+        }
+    }
+}
+
+fn certificates(
+    key: &'static str,
+    pem: &Pem,
+    reader: &mut Reader,
+) -> Result<Vec<CertificateDer<'static>>, WebError> {
+    let text = read(key, pem, reader)?;
+    let found: Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(unusable(key, &"there is no certificate in it")),
+        Ok(found) => Ok(found),
+        Err(error) => Err(unusable(key, &error)),
+    }
+}
+
+fn verifier(
+    config: &TlsConfig,
+    provider: &Arc<CryptoProvider>,
+    reader: &mut Reader,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, WebError> {
+    let algorithms = provider.signature_verification_algorithms;
+    let anyone =
+        |wanted| -> Arc<dyn ClientCertVerifier> { Arc::new(Anyone { wanted, algorithms }) };
+    let inner = match (config.clients, &config.client_authority) {
+        (ClientAuth::None, _) => return Ok(None),
+        (ClientAuth::Request, _) => anyone(Wanted::Optional),
+        (ClientAuth::RequireAny, _) => anyone(Wanted::Always),
+        (ClientAuth::VerifyIfGiven, Some(authority)) => {
+            of_authority(authority, Wanted::Optional, provider, reader)?
+        }
+        (ClientAuth::RequireAndVerify, Some(authority)) => {
+            of_authority(authority, Wanted::Always, provider, reader)?
+        }
+        (ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify, None) => {
+            return Err(unusable(AUTHORITY, &"no authority is named"));
+        }
+    };
+    if config.client_sans.is_empty() {
+        return Ok(Some(inner));
+    }
+    Ok(Some(Arc::new(Named { inner, names: config.client_sans.clone() })))
+}
+
+fn of_authority(
+    authority: &Pem,
+    wanted: Wanted,
+    provider: &Arc<CryptoProvider>,
+    reader: &mut Reader,
+) -> Result<Arc<dyn ClientCertVerifier>, WebError> {
+    let mut roots = RootCertStore::empty();
+    let (taken, _odd) =
+        roots.add_parsable_certificates(certificates(AUTHORITY, authority, reader)?);
+    if taken == 0 {
+        return Err(unusable(AUTHORITY, &"no certificate in it is that of an authority"));
+    }
+    let builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = match wanted {
+        Wanted::Optional => builder.allow_unauthenticated(),
+        Wanted::Always => builder,
+    };
+    builder.build().map_err(|error| unusable(AUTHORITY, &error))
+}
+
+fn provider(config: &TlsConfig) -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    if !config.ciphers.is_empty() {
+        // As in Go: what is listed chooses among the suites of TLS 1.2.
+        provider.cipher_suites.retain(|it| it.tls13().is_some());
+        let listed = config.ciphers.iter().filter(|it| it.version() == TlsVersion::Tls12);
+        provider.cipher_suites.extend(listed.map(|it| suite_of(*it)));
+    }
+    if !config.curves.is_empty() {
+        provider.kx_groups = config
+            .curves
+            .iter()
+            .map(|it| match it {
+                Curve::P256 => kx_group::SECP256R1,
+                Curve::P384 => kx_group::SECP384R1,
+                Curve::X25519 => kx_group::X25519,
+            })
+            .collect();
+    }
+    provider
+}
+
+fn version_of(version: TlsVersion) -> &'static SupportedProtocolVersion {
+    match version {
+        TlsVersion::Tls12 => &version::TLS12,
+        TlsVersion::Tls13 => &version::TLS13,
+    }
+}
+
+fn suite_of(cipher: Cipher) -> SupportedCipherSuite {
+    match cipher {
+        Cipher::Aes128 => suites::TLS13_AES_128_GCM_SHA256,
+        Cipher::Aes256 => suites::TLS13_AES_256_GCM_SHA384,
+        Cipher::Chacha20 => suites::TLS13_CHACHA20_POLY1305_SHA256,
+        Cipher::EcdsaAes128 => suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        Cipher::EcdsaAes256 => suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        Cipher::EcdsaChacha20 => suites::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        Cipher::RsaAes128 => suites::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        Cipher::RsaAes256 => suites::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        Cipher::RsaChacha20 => suites::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    }
+}

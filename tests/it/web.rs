@@ -1,0 +1,546 @@
+//! The web configuration over real sockets: who gets in, who does not, and what changes on disk.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use kafka_optimizer::http::{Limits, Web};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        ClientConfig, RootCertStore, SupportedProtocolVersion,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+        version::{TLS12, TLS13},
+    },
+};
+
+use crate::webhook::{Front, TOKEN, front_of, listening};
+
+/// `right`, at the least cost.
+pub(crate) fn hash() -> String {
+    bcrypt::hash("right", 4).unwrap()
+}
+
+/// An authority.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+/// A certificate with its key, in PEM.
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    fn pair(&self, name: &str) -> Pair {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Pair { certificate, key: key.serialize_pem() }
+    }
+}
+
+/// A directory with everything that a web configuration may name.
+pub(crate) struct Files {
+    dir: tempfile::TempDir,
+    servers: Authority,
+    clients: Authority,
+}
+
+impl Files {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Self { dir, servers: Authority::new(), clients: Authority::new() };
+        files.write_pair("server", &files.servers.pair("localhost"));
+        files.write_pair("prometheus", &files.clients.pair("prometheus"));
+        files.write("servers.crt", &files.servers.pem);
+        files.write("clients.crt", &files.clients.pem);
+        files
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn write_pair(&self, name: &str, pair: &Pair) {
+        self.write(&format!("{name}.crt"), &pair.certificate);
+        self.write(&format!("{name}.key"), &pair.key);
+    }
+
+    /// A server with the configuration `text`.
+    pub(crate) async fn serve(&self, text: &str) -> Server {
+        self.serve_with(text, Limits::default(), &[]).await
+    }
+
+    async fn serve_with(&self, text: &str, limits: Limits, client_sans: &[&str]) -> Server {
+        let web = Web::open(&self.write("web.yml", text)).unwrap();
+        let front = front_of(Some(TOKEN), web, client_sans);
+        let (address, tasks) = listening(&front, limits).await;
+        Server { front, address, _tasks: tasks }
+    }
+
+    fn connector(
+        &self,
+        client: Option<&Pair>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.servers.pem.as_bytes()).unwrap()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match client {
+            None => builder.with_no_client_auth(),
+            Some(pair) => {
+                let chain = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
+                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+                builder.with_client_auth_cert(vec![chain], key).unwrap()
+            }
+        };
+        TlsConnector::from(Arc::new(config))
+    }
+
+    /// What a client with that certificate is answered; empty when it is not let in.
+    async fn ask(&self, server: &Server, client: Option<&Pair>, request: &str) -> String {
+        let connector = self.connector(client, &[&TLS12, &TLS13]);
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        match connector.connect(name, stream).await {
+            Ok(stream) => exchange(stream, request).await,
+            Err(_) => String::new(),
+        }
+    }
+
+    /// The certificate that the server shows.
+    async fn shown(&self, server: &Server) -> CertificateDer<'static> {
+        let connector = self.connector(None, &[&TLS13]);
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = connector.connect(name, stream).await.unwrap();
+        stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    }
+}
+
+pub(crate) struct Server {
+    pub(crate) front: Front,
+    pub(crate) address: SocketAddr,
+    _tasks: kafka_optimizer::shutdown::Tasks,
+}
+
+const TLS: &str = "tls_server_config: {cert_file: server.crt, key_file: server.key}\n";
+const CLIENTS: &str = "tls_server_config:
+  cert_file: server.crt
+  key_file: server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: clients.crt
+";
+
+fn request(line: &str, headers: &str) -> String {
+    format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")
+}
+
+fn get(path: &str) -> String {
+    request(&format!("GET {path}"), "")
+}
+
+/// As the command line pauses, with `Authorization` as given.
+fn pause(authorization: &str) -> String {
+    let headers = format!("Content-Type: application/json\r\nContent-Length: 0\r\n{authorization}");
+    request("POST /api/v1/pause", &headers)
+}
+
+fn basic(user: &str, password: &str) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// Sends, and reads until the end.
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> String {
+    let mut answer = Vec::new();
+    let work = async {
+        if stream.write_all(request.as_bytes()).await.is_ok() {
+            // A refusal ends the connection in whatever way; what came before it counts.
+            let _ended = stream.read_to_end(&mut answer).await;
+        }
+    };
+    let Ok(()) = tokio::time::timeout(Duration::from_secs(10), work).await else {
+        panic!("the connection is still open")
+    };
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+async fn plain(server: &Server, request: &str) -> String {
+    exchange(TcpStream::connect(server.address).await.unwrap(), request).await
+}
+
+#[track_caller]
+fn check_status(answer: &str, status: u16) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
+}
+
+#[tokio::test]
+async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
+    let files = Files::new();
+    let server = files.serve(TLS).await;
+    check_status(&files.ask(&server, None, &get("/-/healthy")).await, 200);
+    assert!(!plain(&server, &get("/-/healthy")).await.contains("alive"));
+}
+
+#[tokio::test]
+async fn a_certificate_replaced_on_disk_is_shown_at_the_next_handshake() {
+    let files = Files::new();
+    let server = files.serve(TLS).await;
+    let first = files.shown(&server).await;
+    let pair = files.servers.pair("localhost");
+    files.write("server.crt", &pair.certificate);
+    assert_eq!(files.shown(&server).await, first, "the key does not belong to it yet");
+    assert!(plain_page(&files, &server).await.contains("tls_server_config.key_file"));
+    files.write("server.key", &pair.key);
+    let new = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
+    assert_eq!(files.shown(&server).await, new);
+    assert!(!plain_page(&files, &server).await.contains("was refused"));
+}
+
+async fn plain_page(files: &Files, server: &Server) -> String {
+    files.ask(server, None, &get("/")).await
+}
+
+#[tokio::test]
+async fn what_is_no_configuration_any_more_changes_nothing_and_the_landing_page_says_so() {
+    let files = Files::new();
+    let server = files.serve(TLS).await;
+    for (text, why) in [
+        ("tls_server_config: {cert_fil: a}", "did you mean `cert_file`?"),
+        ("", "TLS cannot come or go"),
+        ("tls_server_config: {cert_file: none.crt, key_file: server.key}", "none.crt"),
+    ] {
+        files.write("web.yml", text);
+        let page = plain_page(&files, &server).await;
+        assert!(page.contains("The web configuration was refused"), "{text}: {page}");
+        assert!(page.contains(why), "{why} in {page}");
+    }
+    // The file that was missing is looked for as well.
+    let server_certificate = fs::read_to_string(files.path("server.crt")).unwrap();
+    files.write("none.crt", &server_certificate);
+    assert!(!plain_page(&files, &server).await.contains("was refused"));
+}
+
+#[tokio::test]
+async fn clients_need_a_certificate_of_the_authority() {
+    let files = Files::new();
+    let server = files.serve(CLIENTS).await;
+    let own = files.clients.pair("prometheus");
+    check_status(&files.ask(&server, Some(&own), &get("/metrics")).await, 200);
+    assert_eq!(files.ask(&server, None, &get("/metrics")).await, "");
+    let foreign = Authority::new().pair("prometheus");
+    assert_eq!(files.ask(&server, Some(&foreign), &get("/metrics")).await, "");
+    // Another authority is in force for the next handshake.
+    let other = Authority::new();
+    files.write("clients.crt", &other.pem);
+    assert_eq!(files.ask(&server, Some(&own), &get("/metrics")).await, "");
+    check_status(&files.ask(&server, Some(&other.pair("x")), &get("/metrics")).await, 200);
+}
+
+#[tokio::test]
+async fn of_the_authoritys_clients_only_the_named_get_in() {
+    let files = Files::new();
+    let server =
+        files.serve(&format!("{CLIENTS}  client_allowed_sans: [prometheus, other]\n")).await;
+    for (name, let_in) in [("prometheus", true), ("alertmanager", false)] {
+        let answer = files.ask(&server, Some(&files.clients.pair(name)), &get("/metrics")).await;
+        assert_eq!(answer.starts_with("HTTP/1.1 200 "), let_in, "{name}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn certificates_that_nobody_verifies_are_asked_for_and_prove_nothing() {
+    let files = Files::new();
+    let policy = |it: &str| {
+        CLIENTS
+            .replace("RequireAndVerifyClientCert", it)
+            .replace("  client_ca_file: clients.crt\n", "")
+    };
+    let foreign = Authority::new().pair("alertmanager");
+    for (name, without) in [("RequireAnyClientCert", false), ("RequestClientCert", true)] {
+        let server = files.serve_with(&policy(name), Limits::default(), &["alertmanager"]).await;
+        check_status(&files.ask(&server, Some(&foreign), &get("/metrics")).await, 200);
+        check_status(&files.ask(&server, Some(&foreign), &pause("")).await, 401);
+        let answer = files.ask(&server, None, &get("/metrics")).await;
+        assert_eq!(answer.starts_with("HTTP/1.1 200 "), without, "{name}: {answer}");
+    }
+    let if_given = CLIENTS.replace("RequireAndVerify", "Verify").replace("Cert\n", "CertIfGiven\n");
+    let server = files.serve(&if_given).await;
+    check_status(&files.ask(&server, None, &get("/metrics")).await, 200);
+    assert_eq!(files.ask(&server, Some(&foreign), &get("/metrics")).await, "");
+}
+
+#[tokio::test]
+async fn i9_a_verified_certificate_named_in_the_configuration_speaks_and_no_other_does() {
+    let files = Files::new();
+    let server = files.serve_with(CLIENTS, Limits::default(), &["alertmanager"]).await;
+    let scraper = files.clients.pair("prometheus");
+    check_status(&files.ask(&server, Some(&scraper), &pause("")).await, 401);
+    let token = format!("Authorization: Bearer {TOKEN}\r\n");
+    check_status(&files.ask(&server, Some(&scraper), &pause(&token)).await, 200);
+    let speaker = files.clients.pair("alertmanager");
+    check_status(&files.ask(&server, Some(&speaker), &pause("")).await, 200);
+    // A form of another site could be sent with the certificate of the person's browser.
+    let form = pause("").replace("application/json", "text/plain");
+    check_status(&files.ask(&server, Some(&speaker), &form).await, 415);
+}
+
+#[tokio::test]
+async fn i9_users_read_everything_and_change_nothing() {
+    let files = Files::new();
+    let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
+    for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/runs", "/nothing"] {
+        let wrong = ["", "Authorization: Basic x\r\n", "Authorization: Bearer wrong\r\n"]
+            .map(str::to_owned);
+        let wrong = wrong.into_iter().chain([
+            basic("prometheus", "wrong"),
+            basic("nobody", "right"),
+            basic("", ""),
+        ]);
+        for headers in wrong {
+            let answer = plain(&server, &request(&format!("GET {path}"), &headers)).await;
+            check_status(&answer, 401);
+            assert!(
+                answer.to_lowercase().contains("\r\nwww-authenticate: basic realm="),
+                "{answer}"
+            );
+        }
+    }
+    let right = basic("prometheus", "right");
+    check_status(&plain(&server, &request("GET /metrics", &right)).await, 200);
+    check_status(&plain(&server, &request("GET /nothing", &right)).await, 404);
+    let answer = plain(&server, &pause(&right)).await;
+    check_status(&answer, 401);
+    assert!(answer.to_lowercase().contains("\r\nwww-authenticate: bearer "), "{answer}");
+    // Who may change the cluster may read about it.
+    let token = format!("Authorization: Bearer {TOKEN}\r\n");
+    check_status(&plain(&server, &request("GET /metrics", &token)).await, 200);
+    check_status(&plain(&server, &pause(&token)).await, 200);
+}
+
+#[tokio::test]
+async fn a_notification_that_is_refused_for_its_user_is_counted_as_an_answer_of_the_webhook() {
+    let files = Files::new();
+    let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
+    let request = pause("").replace("/pause", "/alerts");
+    check_status(&plain(&server, &request).await, 401);
+    assert_eq!(server.front.answered(401), 1);
+}
+
+#[tokio::test]
+async fn a_user_who_is_taken_off_is_out_at_the_next_request_of_an_open_connection() {
+    let files = Files::new();
+    let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
+    let kept = request("GET /-/healthy", &basic("prometheus", "right"))
+        .replace("Connection: close\r\n", "");
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for _ in 0..2 {
+        stream.write_all(kept.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.unwrap();
+        check_status(&String::from_utf8_lossy(&answer[..read]), 200);
+    }
+    files.write("web.yml", &format!("basic_auth_users: {{other: {}}}", hash()));
+    let last = kept.replace("Host: localhost\r\n", "Host: localhost\r\nConnection: close\r\n");
+    check_status(&exchange(stream, &last).await, 401);
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_gives_its_place_back() {
+    let files = Files::new();
+    let limits = Limits {
+        connections_max: 1,
+        handshake_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let server = files.serve_with(TLS, limits, &[]).await;
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    // The start of a record, and no more.
+    silent.write_all(&[0x16, 3, 1]).await.unwrap();
+    let request = get("/-/healthy");
+    let asking = files.ask(&server, None, &request);
+    let waited = tokio::time::timeout(Duration::from_secs(10), asking).await;
+    check_status(&waited.expect("a place after the time-out"), 200);
+    let mut rest = Vec::new();
+    silent.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn stopping_ends_handshakes_too() {
+    let files = Files::new();
+    let web = Web::open(&files.write("web.yml", TLS)).unwrap();
+    let front = front_of(None, web, &[]);
+    let (address, tasks) = listening(&front, Limits::default()).await;
+    let _silent = TcpStream::connect(address).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let drained = tasks.drain(Duration::from_secs(5)).await;
+    assert_eq!(drained, kafka_optimizer::shutdown::Drained::Cleanly);
+}
+
+#[tokio::test]
+async fn headers_are_on_every_answer_and_requests_beyond_the_rate_are_429() {
+    let files = Files::new();
+    let text = "http_server_config: {headers: {X-Frame-Options: deny}}
+rate_limit: {interval: 1h, burst: 2}";
+    let server = files.serve(text).await;
+    for status in [200, 404, 429, 429] {
+        let path = if status == 404 { "/nothing" } else { "/" };
+        let answer = plain(&server, &get(path)).await;
+        check_status(&answer, status);
+        assert!(answer.contains("\r\nx-frame-options: deny\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn versions_suites_and_curves_are_those_that_are_named() {
+    let files = Files::new();
+    let suite = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";
+    let text = format!(
+        "tls_server_config: {{cert_file: server.crt, key_file: server.key, max_version: TLS12,
+  cipher_suites: [{suite}], curve_preferences: [CurveP384]}}"
+    );
+    let server = files.serve(&text).await;
+    let connect = async |server: &Server, version| {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        files.connector(None, &[version]).connect(name, stream).await
+    };
+    let stream = connect(&server, &TLS12).await.unwrap();
+    let connection = stream.get_ref().1;
+    let chosen = connection.negotiated_cipher_suite().unwrap().suite();
+    assert_eq!(chosen.as_str(), Some(suite));
+    let group = connection.negotiated_key_exchange_group().unwrap().name();
+    assert_eq!(group.as_str(), Some("secp384r1"));
+    assert!(connect(&server, &TLS13).await.is_err());
+    let server = files.serve(&TLS.replace("}", ", min_version: TLS13}")).await;
+    assert!(connect(&server, &TLS12).await.is_err());
+    assert!(connect(&server, &TLS13).await.is_ok());
+}
+
+/// What promtool and this program say of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Good,
+    Bad,
+    /// promtool takes it: docs/web-config.md says why it is refused here.
+    RefusedHere,
+}
+
+/// Files, and what is said of each. promtool is asked by a live test.
+pub(crate) fn cases() -> Vec<(Said, String)> {
+    let tls = |rest: &str| {
+        format!("tls_server_config: {{cert_file: server.crt, key_file: server.key{rest}}}")
+    };
+    let clients = ", client_auth_type: RequireAndVerifyClientCert, client_ca_file: clients.crt";
+    let user = |rest: &str| format!("basic_auth_users: {{a: {rest}}}");
+    let good = [
+        String::new(),
+        "tls_server_config: {}".into(),
+        tls(""),
+        tls(clients),
+        tls(&format!("{clients}, client_allowed_sans: [a, b]")),
+        tls(", client_auth_type: VerifyClientCertIfGiven, client_ca_file: clients.crt"),
+        tls(", client_auth_type: NoClientCert"),
+        tls(", client_auth_type: RequestClientCert"),
+        tls(", client_auth_type: RequireAnyClientCert"),
+        tls(", client_auth_type: RequireClientCert"),
+        tls(", min_version: TLS12, max_version: TLS13"),
+        tls(", cipher_suites: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]"),
+        tls(", prefer_server_cipher_suites: false, curve_preferences: [X25519, CurveP256, CurveP384]"),
+        "http_server_config: {http2: false}".into(),
+        "http_server_config: {http2: true, headers: {X-Content-Type-Options: nosniff, X-XSS-Protection: '1'}}".into(),
+        user(&hash()),
+        user(&hash().replace("$2b$", "$2y$")),
+        "rate_limit: {interval: 1s, burst: 20}".into(),
+        "rate_limit: {interval: 0, burst: 0}".into(),
+    ];
+    let bad = [
+        "a".into(),
+        "tls_server_config: {cert_file: server.crt}".into(),
+        "tls_server_config: {key_file: server.key}".into(),
+        "tls_server_config: {cert_file: none.crt, key_file: server.key}".into(),
+        "tls_server_config: {cert_file: server.key, key_file: server.key}".into(),
+        "tls_server_config: {cert_file: server.crt, key_file: prometheus.key}".into(),
+        tls(", client_ca_file: clients.crt"),
+        tls(", client_auth_type: RequireAndVerifyClientCert, client_ca_file: none.crt"),
+        tls(", client_auth_type: Always"),
+        tls(", min_version: TLS14"),
+        tls(", cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]"),
+        tls(", cipher_suites: [TLS_MADE_UP]"),
+        tls(", curve_preferences: [P256]"),
+        "http_server_config: {headers: {Server: a}}".into(),
+        "http_server_config: {headers: {X-Frame-Options: allow}}".into(),
+        "http_server_config: {headers: {x-frame-options: deny}}".into(),
+        "http_server_config: {http3: true}".into(),
+        user("right"),
+        user("$2y$10$short"),
+        "basic_auth_user: {}".into(),
+        "rate_limit: {interval: soon, burst: 1}".into(),
+        "rate_limit: {rate: 1}".into(),
+    ];
+    let refused_here = [
+        tls(", min_version: TLS10"),
+        tls(", min_version: TLS11"),
+        tls(", min_version: TLS13, max_version: TLS12"),
+        tls(", cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]"),
+        tls(", curve_preferences: [CurveP521]"),
+        tls(", client_auth_type: RequireAndVerifyClientCert"),
+        tls(", client_auth_type: RequireAndVerifyClientCert, client_ca_file: server.key"),
+        "tls_server_config: {min_version: TLS12}".into(),
+        user(&hash().replace("$04$", "$31$")),
+        "rate_limit: {interval: 1s, burst: 0}".into(),
+        "rate_limit: {interval: 1, burst: 1}".into(),
+    ];
+    let said = |said| move |text: String| (said, text);
+    good.into_iter()
+        .map(said(Said::Good))
+        .chain(bad.into_iter().map(said(Said::Bad)))
+        .chain(refused_here.into_iter().map(said(Said::RefusedHere)))
+        .collect()
+}
+
+#[test]
+fn good_files_are_taken_and_bad_ones_refused_with_the_key_and_without_the_secret() {
+    let files = Files::new();
+    for (said, text) in cases() {
+        let opened = Web::open(&files.write("web.yml", &text));
+        assert_eq!(opened.is_ok(), said == Said::Good, "{text}: {opened:?}");
+        let Err(error) = opened else { continue };
+        let message = format!("{error} {error:?}");
+        assert!(!message.contains("PRIVATE") && !message.contains("$2"), "{message}");
+    }
+    let missing = Web::open(Path::new("/nowhere/web.yml")).unwrap_err().to_string();
+    assert!(missing.contains("/nowhere/web.yml"), "{missing}");
+}
