@@ -14,7 +14,10 @@ use kafka_optimizer::{
 use serde_json::Value;
 use tokio::{net::TcpListener, task::spawn_blocking};
 
-use crate::webhook::{Front, TOKEN, front};
+use crate::{
+    web::{Files, hash},
+    webhook::{Front, TOKEN, front},
+};
 
 /// What a command wrote, and how it ended.
 struct Ran {
@@ -218,6 +221,56 @@ async fn what_the_server_refuses_is_said_with_what_to_do() {
     assert!(ran.err.contains("--token-file"), "{}", ran.err);
 }
 
+/// A command against a server with TLS, client certificates and users, given some of `args`.
+async fn secured(files: &Files, url: &str, command: &[&str], args: &[(&str, &str)]) -> Ran {
+    let mut all: Vec<String> = command.iter().map(|it| (*it).to_owned()).collect();
+    all.extend(["--server".to_owned(), url.to_owned()]);
+    for (flag, file) in args {
+        all.extend([(*flag).to_owned(), files.path(file).display().to_string()]);
+    }
+    spawn_blocking(move || ran(&all, "", Interaction::Script)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_command_is_let_in_by_authority_certificate_and_user_or_token() {
+    let files = Files::new();
+    let server = files
+        .serve(&format!(
+            "tls_server_config:
+  cert_file: server.crt
+  key_file: server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: clients.crt
+basic_auth_users: {{prometheus: {}}}
+",
+            hash()
+        ))
+        .await;
+    let url = format!("https://localhost:{}", server.address.port());
+    files.write("user", "prometheus:right\n");
+    files.write("wrong", "prometheus:wrong\n");
+    files.write("token", TOKEN);
+    let authority = ("--ca-file", "servers.crt");
+    let own = [("--cert-file", "prometheus.crt"), ("--key-file", "prometheus.key")];
+    let with = |more| [authority, own[0], own[1], more];
+    let runs = async |args: &[(&str, &str)]| secured(&files, &url, &["runs"], args).await;
+
+    let ran = runs(&with(("--user-file", "user"))).await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert!(ran.out.contains("broker-threads"), "{}", ran.out);
+    assert_eq!(runs(&with(("--token-file", "token"))).await.exit, Exit::Done);
+
+    let ran = runs(&with(("--user-file", "wrong"))).await;
+    assert!(ran.exit == Exit::Failed && ran.err.contains("--user-file"), "{}", ran.err);
+    let ran = runs(&own).await;
+    assert!(ran.exit == Exit::Failed && ran.err.contains("--ca-file"), "{}", ran.err);
+    assert_eq!(runs(&[authority]).await.exit, Exit::Failed);
+
+    let pause = async |more| secured(&files, &url, &["pause"], &with(more)).await.exit;
+    assert_eq!(pause(("--user-file", "user")).await, Exit::Failed);
+    assert_eq!(pause(("--token-file", "token")).await, Exit::Done);
+}
+
 #[test]
 fn without_a_server_a_command_says_how_to_start_one() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -244,7 +297,11 @@ fn wrong_arguments_end_with_2_and_help_with_0() {
         &["rollback"],
         &["rollback", "x"],
         &["runs", "--limit", "0"],
-        &["runs", "--server", "https://host"],
+        &["runs", "--server", "ftp://host"],
+        &["runs", "--server", "https://name:password@host"],
+        &["runs", "--server", "https://host", "--ca-file", "/nowhere/ca.crt"],
+        &["runs", "--cert-file", "/nowhere/client.crt"],
+        &["runs", "--user-file", "/nowhere/user"],
         &["runs", "--server", "host"],
         &["runs", "--token-file", "/nowhere/token"],
         &["serve"],
@@ -254,6 +311,7 @@ fn wrong_arguments_end_with_2_and_help_with_0() {
         &["serve", "--kafka.server", "kafka:9092", "--web.telemetry-path", "/api/v1/runs"],
         &["serve", "--kafka.server", "kafka:9092", "--web.telemetry-path", "/{x}"],
         &["serve", "--config.file", "/nowhere/config.yaml"],
+        &["serve", "--kafka.server", "kafka:9092", "--web.config.file", "/nowhere/web.yml"],
         &["check-config", "/nowhere/config.yaml"],
     ] {
         let ran = offline(wrong);
