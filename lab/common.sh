@@ -27,11 +27,14 @@ may_change_machine() {
   fi
 }
 
-# need_commands COMMAND:PACKAGE ... installs the Debian packages of the commands that are missing.
+# need_commands COMMAND:PACKAGE ... installs the Debian packages of the commands that are missing. A path stands for a file.
 need_commands() {
   local pair missing=()
   for pair in "$@"; do
-    have "${pair%%:*}" || missing+=("${pair#*:}")
+    case $pair in
+    /*) [ -e "${pair%%:*}" ] ;;
+    *) have "${pair%%:*}" ;;
+    esac || missing+=("${pair#*:}")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   have apt-get || die "please install: ${missing[*]} (no apt-get here to do it)"

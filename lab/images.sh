@@ -3,6 +3,7 @@
 # usage: lab/images.sh              writes target/lab/images.env, which compose calls read
 #        lab/images.sh packages     installs what the stand-ins are built with, where stand-ins are needed; may ask
 #        lab/images.sh optimizer    builds the optimizer's image from target/debug/kafka-optimizer and prints its name
+#        lab/images.sh jars         fetches Kafka's own libraries and prints their directory, for programs that use its clients
 # A variable set by the caller (KAFKA_IMAGE, PROMETHEUS_IMAGE, ...) is taken as it is.
 . "$(dirname "$0")/common.sh"
 
@@ -291,5 +292,12 @@ optimizer)
   flock 8
   optimizer_image
   ;;
-*) die "usage: lab/images.sh [packages|optimizer]" ;;
+jars)
+  need_commands mvn:maven javac:default-jdk-headless >&2
+  mkdir -p "$CACHE"
+  exec 8>"$CACHE/images.lock"
+  flock 8
+  jars "$LAB/images/kafka/pom.xml"
+  ;;
+*) die "usage: lab/images.sh [packages|optimizer|jars]" ;;
 esac
