@@ -1,5 +1,6 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -26,7 +27,6 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
-import org.apache.kafka.common.errors.ElectionNotNeededException;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -66,6 +66,8 @@ public final class Fill {
     }
 
     public static void main(String[] args) throws Exception {
+        PrintStream placement = System.out;
+        System.setOut(System.err); // where the clients' log goes
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", args[0]))) {
             Fill fill = new Fill(admin, args[0]);
             fill.read(new BufferedReader(
@@ -74,7 +76,8 @@ public final class Fill {
             fill.settle();
             fill.produce();
             fill.commit();
-            fill.printPlacement();
+            placement.print(fill.placement());
+            placement.flush();
         }
     }
 
@@ -151,11 +154,9 @@ public final class Fill {
         return patiently(() -> admin.describeTopics(names).allTopicNames());
     }
 
+    /** A replica that is not in sync yet refuses, so this is asked until all is settled. */
     private void electPreferred() throws Exception {
-        patiently(() -> admin.electLeaders(ElectionType.PREFERRED, null).partitions())
-                .forEach((at, refused) -> refused
-                        .filter(error -> !(error instanceof ElectionNotNeededException))
-                        .ifPresent(error -> System.err.println("fill: " + at + ": " + error)));
+        patiently(() -> admin.electLeaders(ElectionType.PREFERRED, null).partitions());
     }
 
     /** Asks again while the answer is one that passes: not every broker knows a new topic. */
@@ -224,7 +225,7 @@ public final class Fill {
         open.clear();
     }
 
-    private void printPlacement() throws Exception {
+    private StringBuilder placement() throws Exception {
         settle(); // the topic that holds the commits may be a new one
         StringBuilder lines = new StringBuilder();
         describe().forEach((name, topic) -> {
@@ -235,6 +236,6 @@ public final class Fill {
         admin.describeConsumerGroups(commits.keySet()).all().get().forEach((name, group) -> lines
                 .append("coordinator ").append(name).append(' ')
                 .append(group.coordinator().id()).append('\n'));
-        System.out.print(lines);
+        return lines;
     }
 }

@@ -29,6 +29,14 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def busy_seconds() -> float:
+    """CPU time that this machine spent on anything since it started."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = (
+        int(it) for it in Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+    )
+    return (user + nice + system + irq + softirq + steal) / TICKS
+
+
 @dataclass
 class Placement:
     """Who leads each partition, and who coordinates each group."""
@@ -39,23 +47,27 @@ class Placement:
 
 @dataclass
 class Window:
-    """What the brokers did in a time: CPU seconds, and requests by kind."""
+    """What the brokers did in a time; `busy` is the CPU of everything on the machine."""
 
     seconds: float
     cpu: float
     requests: Counter[str]
+    busy: float
 
     def beyond(self, idle: Window) -> Window:
         """Without what they would have done anyway."""
         share = self.seconds / idle.seconds
         requests = {it: n - idle.requests[it] * share for it, n in self.requests.items()}
         kept = Counter({it: n for it, n in requests.items() if n > 0})
-        return Window(self.seconds, self.cpu - idle.cpu * share, kept)
+        return Window(self.seconds, self.cpu - idle.cpu * share, kept, self.busy)
 
     def with_(self, other: Window) -> Window:
         """Both, as one window."""
         return Window(
-            self.seconds + other.seconds, self.cpu + other.cpu, self.requests + other.requests
+            self.seconds + other.seconds,
+            self.cpu + other.cpu,
+            self.requests + other.requests,
+            self.busy + other.busy,
         )
 
 
@@ -65,12 +77,12 @@ class Watch:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.requests = cluster.requests()
-        self.cpu, self.begun = cluster.cpu(), time.monotonic()
+        self.cpu, self.busy, self.begun = cluster.cpu(), busy_seconds(), time.monotonic()
 
     def end(self) -> Window:
         seconds = time.monotonic() - self.begun
-        cpu = self.cluster.cpu() - self.cpu
-        return Window(seconds, cpu, self.cluster.requests() - self.requests)
+        cpu, busy = self.cluster.cpu() - self.cpu, busy_seconds() - self.busy
+        return Window(seconds, cpu, self.cluster.requests() - self.requests, busy)
 
 
 class Cluster:

@@ -18,7 +18,7 @@ import plan
 import report
 from cluster import Cluster, Watch, Window
 from exporters import Exporter, Pace, Place, Unavailable
-from page import judge, lags, round_seconds
+from page import Round, judge, lags, last_round
 from plan import Plan, Series
 from process import Failed, Running
 
@@ -52,6 +52,7 @@ class Measured:
     row: Row
     window: Window
     cycles: int
+    used: float
     first_good_s: float
     packed_mb: float
 
@@ -62,7 +63,13 @@ class Measured:
         if own.cpu > 0:
             self.row.broker_cpu_s_per_cycle = round(own.cpu / self.cycles, 3)
         kinds = {it: round(n / self.cycles, 1) for it, n in own.requests.most_common()}
-        return Extra(self.first_good_s, self.packed_mb, {it: n for it, n in kinds.items() if n})
+        others = self.window.busy - self.window.cpu - self.used
+        return Extra(
+            self.first_good_s,
+            self.packed_mb,
+            others / self.window.seconds,
+            {it: n for it, n in kinds.items() if n},
+        )
 
 
 @dataclass
@@ -71,11 +78,33 @@ class Extra:
 
     first_good_s: float
     packed_mb: float
+    others_cores: float
     requests: dict[str, float]
 
 
 def mean(values: list[float]) -> float:
     return sum(values) / len(values)
+
+
+@dataclass
+class Cycles:
+    """What a row of scrapes saw."""
+
+    walls: list[float]
+    rounds: list[Round]
+    sent_bytes: int
+
+    def count(self) -> int:
+        """Refreshes: on a busy machine a round may be late or given up."""
+        if not self.rounds:
+            return len(self.walls)
+        done = len({it.at for it in self.rounds}) - 1
+        if not done:
+            raise Failed("it did not refresh while it was measured")
+        return done
+
+    def round_wall(self) -> float:
+        return mean([it.seconds for it in self.rounds[1:]] or self.walls)
 
 
 def measure(
@@ -87,9 +116,10 @@ def measure(
         first_good_s = running.first_good_scrape(truth)
         if pace.interval:
             time.sleep(pace.interval)  # the first round has more to do than others
+        before = round_of(running)
         watch = Watch(cluster)
         cpu = running.cpu()
-        walls, rounds, body = cycles(running, pace)
+        cycles = run_cycles(running, pace, before)
         used = running.cpu() - cpu
         window = watch.end()
         last = running.scrape()
@@ -97,31 +127,39 @@ def measure(
         fault = judge(lags(exporter, text), truth).fault()
         if last.status != 200 or fault:
             raise Failed(f"the page after the measurement: status {last.status}, {fault}")
-        row.round_wall_s = round(mean(rounds), 4)
-        row.cpu_s_per_cycle = round(used / pace.cycles, 4)
+        row.round_wall_s = round(cycles.round_wall(), 4)
+        row.cpu_s_per_cycle = round(used / cycles.count(), 4)
         row.rss_peak_mb = round(running.rss_peak_mb(), 1)
         row.page_mb = round(len(text) / 1e6, 3)
-        row.scrape_wall_s = round(mean(walls), 4)
-        return Measured(row, window, pace.cycles, first_good_s, body / 1e6)
+        row.scrape_wall_s = round(mean(cycles.walls), 4)
+        sent_mb = cycles.sent_bytes / 1e6
+        return Measured(row, window, cycles.count(), used, first_good_s, sent_mb)
 
 
-def cycles(running: Running, pace: Pace) -> tuple[list[float], list[float], int]:
-    """Walls of the scrapes, walls of the rounds, bytes of the last body as sent."""
-    walls, rounds, size = [], [], 0
+def round_of(running: Running) -> Round | None:
+    """Only an exporter that works in the background is scraped for it."""
+    return (
+        last_round(running.exporter, running.scrape().text()) if running.exporter.round_at else None
+    )
+
+
+def run_cycles(running: Running, pace: Pace, before: Round | None) -> Cycles:
+    """Each scrape ends an interval: as many refreshes as scrapes, unless some fail."""
+    seen = Cycles([], [before] if before else [], 0)
     begun = time.monotonic()
     for cycle in range(pace.cycles):
+        time.sleep(max(0.0, begun + (cycle + 1) * pace.interval - time.monotonic()))
         found = running.scrape()
         if found.status != 200:
             raise Failed(f"a scrape was answered with {found.status} {found.failure}".strip())
-        walls.append(found.seconds)
-        own = round_seconds(running.exporter, found.text())
-        if running.exporter.in_background and own is None:
-            raise Failed("the page does not say how long a round takes")
-        rounds.append(found.seconds if own is None else own)
-        size = len(found.body)
-        # Whole intervals: as many refreshes as cycles.
-        time.sleep(max(0.0, begun + (cycle + 1) * pace.interval - time.monotonic()))
-    return walls, rounds, size
+        seen.walls.append(found.seconds)
+        seen.sent_bytes = len(found.body)
+        if running.exporter.round_at:
+            own = last_round(running.exporter, found.text())
+            if not own:
+                raise Failed("the page does not say how long a round takes")
+            seen.rounds.append(own)
+    return seen
 
 
 class Run:

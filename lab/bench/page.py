@@ -93,9 +93,21 @@ def judge(found: list[tuple[Series, float]], truth: dict[Series, int]) -> Verdic
     return Verdict(len(found), wrong, truth.keys() - seen, example)
 
 
-def round_seconds(exporter: Exporter, text: str) -> float | None:
+@dataclass
+class Round:
+    """The last round of an exporter that works in the background."""
+
+    seconds: float
+    at: float
+
+
+def last_round(exporter: Exporter, text: str) -> Round | None:
+    """None: it has no rounds, or the page does not speak of them."""
+    if not exporter.round_at:
+        return None
+    at = [value for _, value in samples(text, exporter.round_at)]
     for name in exporter.round_seconds:
-        values = [value for _, value in samples(text, name)]
-        if values:
-            return max(values)
+        seconds = [value for _, value in samples(text, name)]
+        if seconds and at:
+            return Round(max(seconds), max(at))
     return None

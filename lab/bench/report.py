@@ -61,6 +61,7 @@ HEAD = [
     "page as sent, MB",
     "scrape, s",
     "first good scrape, s",
+    "other work, cores",
 ]
 
 
@@ -78,6 +79,7 @@ def costs(rows: list[Row], extras: dict[tuple[str, str], Extra]) -> str:
             extra.packed_mb if extra else None,
             row.scrape_wall_s,
             extra.first_good_s if extra else None,
+            extra.others_cores if extra else None,
         ]
         lines.append([row.exporter, row.size, *(number(it) for it in values)])
     return table(HEAD, lines)
