@@ -10,9 +10,10 @@ use axum::{
 };
 use kafka_optimizer::{
     alert::Notification,
+    clock::SystemClock,
     config::Secret,
     expose::Page,
-    http::{self, About, Pipeline},
+    http::{self, About, Pipeline, Web},
     model::{ClusterName, Mode, RunId},
     remedy::{Order, Refusal},
     store::{RunDetail, RunRow, StoreError, TakenAlerts},
@@ -139,10 +140,13 @@ fn router() -> Router {
         telemetry: Arc::new(Telemetry::new(build, &[], &[])),
         ready: watch::channel(true).1,
         token: Some(Secret::new(TOKEN.to_owned())),
+        client_sans: Vec::new(),
+        web: Web::plain(),
+        clock: Arc::new(SystemClock::new()),
         about: About {
             version: "0",
             mode: Mode::Observe,
-            clusters: vec![ClusterName::new("main")],
+            clusters: Vec::new(),
             telemetry_path: "/metrics".to_owned(),
         },
     })

@@ -13,9 +13,10 @@ use std::{
 };
 
 use kafka_optimizer::{
+    clock::SystemClock,
     expose::{Exposer, Page},
-    http::{self, About, Limits},
-    model::{ClusterName, Mode},
+    http::{self, About, Limits, Web},
+    model::Mode,
     telemetry::Telemetry,
 };
 use serde::Serialize;
@@ -65,8 +66,10 @@ impl Soak {
         rounds.tasks.start("expose", |stop| exposer.run(stop));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = http::router(state(pages.clone(), Arc::clone(&rounds.telemetry)));
-        http::serve(vec![listener], &router, Limits::default(), &rounds.tasks);
+        let web = Web::plain();
+        let state = state(pages.clone(), Arc::clone(&rounds.telemetry), web.clone());
+        let router = http::router(state);
+        http::serve(vec![listener], &router, &web, Limits::default(), &rounds.tasks);
         Self { rounds, pages, address, done: 0, resident: Vec::new() }
     }
 
@@ -98,17 +101,20 @@ impl Soak {
     }
 }
 
-fn state(pages: watch::Receiver<Arc<Page>>, telemetry: Arc<Telemetry>) -> http::State {
+fn state(pages: watch::Receiver<Arc<Page>>, telemetry: Arc<Telemetry>, web: Web) -> http::State {
     http::State {
         pipeline: Arc::<Pipe>::default(),
         pages,
         telemetry,
         ready: watch::channel(true).1,
         token: None,
+        client_sans: Vec::new(),
+        web,
+        clock: Arc::new(SystemClock::new()),
         about: About {
             version: "0",
             mode: Mode::Observe,
-            clusters: vec![ClusterName::new("main")],
+            clusters: Vec::new(),
             telemetry_path: "/metrics".to_owned(),
         },
     }
