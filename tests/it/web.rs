@@ -444,7 +444,7 @@ async fn versions_suites_and_curves_are_those_that_are_named() {
     let group = connection.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group.as_str(), Some("secp384r1"));
     assert!(connect(&server, &TLS13).await.is_err());
-    let server = files.serve(&TLS.replace("}", ", min_version: TLS13}")).await;
+    let server = files.serve(&TLS.replace('}', ", min_version: TLS13}")).await;
     assert!(connect(&server, &TLS12).await.is_err());
     assert!(connect(&server, &TLS13).await.is_ok());
 }
