@@ -160,15 +160,11 @@ async fn a_refused_record_is_counted_once_by_its_reason() {
     ];
     bench.brokers.request_errors(RDKafkaApiKey::Produce, &refusals);
     let sum = |bench: &Bench, fault| (1..=3).map(|id| bench.failures(id, fault)).sum::<u64>();
-    bench
-        .until("both refusals", |it| {
-            let reasons = [ProbeFault::NotEnoughReplicas, ProbeFault::Authorization];
-            reasons.iter().all(|fault| 1 <= sum(it, *fault))
-        })
-        .await;
+    let reasons = [ProbeFault::NotEnoughReplicas, ProbeFault::Authorization];
+    bench.until("both refusals", |it| reasons.iter().all(|fault| 1 <= sum(it, *fault))).await;
     bench.round_trips_more(&[1, 2, 3], 2).await;
-    let all: u64 = (1..=3).map(|id| bench.all_failures(id)).sum();
-    assert_eq!(all, 2, "one failure for each refusal");
+    // A busy machine may add one that came too late, which is another reason.
+    assert_eq!(reasons.map(|fault| sum(&bench, fault)), [1, 1]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,6 +21,7 @@ const APIS: &[ApiKey] = &[
     ApiKey::ListOffsets,
     ApiKey::ListGroups,
     ApiKey::DescribeGroups,
+    ApiKey::ConsumerGroupDescribe,
     ApiKey::OffsetFetch,
     ApiKey::DescribeLogDirs,
     ApiKey::DescribeConfigs,

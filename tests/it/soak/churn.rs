@@ -212,7 +212,7 @@ pub(super) fn strangers<'a>(rounds: &Rounds, page: &'a str) -> Vec<&'a str> {
         labels(line).any(|(name, value)| match name {
             "topic" => !contents.topics.contains_key(value),
             "consumergroup" => !contents.groups.contains_key(value),
-            "id" | "broker_id" => !brokers.contains(value),
+            "id" | "broker_id" | "coordinator_id" => !brokers.contains(value),
             "address" => !addresses.contains(value),
             _ => value.contains("-of-round-"),
         })

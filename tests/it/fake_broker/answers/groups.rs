@@ -1,17 +1,23 @@
 //! `ListGroups`, `DescribeGroups`, `ConsumerGroupDescribe`, `OffsetFetch`.
 
-use kafka_protocol::messages::{
-    self, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribeGroupsRequest,
-    DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest,
-    OffsetFetchResponse, ShareGroupDescribeRequest, ShareGroupDescribeResponse,
-    consumer_group_describe_response,
-    describe_groups_response::{DescribedGroup, DescribedGroupMember},
-    list_groups_response::ListedGroup,
-    offset_fetch_response::{
-        OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
-        OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::{
+    messages::{
+        self, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
+        ConsumerProtocolAssignment, ConsumerProtocolSubscription, DescribeGroupsRequest,
+        DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest,
+        OffsetFetchResponse, ShareGroupDescribeRequest, ShareGroupDescribeResponse,
+        consumer_group_describe_response,
+        consumer_protocol_assignment::TopicPartition,
+        describe_groups_response::{DescribedGroup, DescribedGroupMember},
+        list_groups_response::ListedGroup,
+        offset_fetch_response::{
+            OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+            OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+        },
+        share_group_describe_response,
     },
-    share_group_describe_response,
+    protocol::Encodable,
 };
 
 use super::{super::contents::FakeGroup, Contents, text, topic};
@@ -54,10 +60,35 @@ pub(super) fn describe(
             None => answer.with_group_state(text("Dead")),
             Some(it) => answer
                 .with_group_state(text(if it.members == 0 { "Empty" } else { "Stable" }))
-                .with_members(vec![DescribedGroupMember::default(); it.members]),
+                .with_protocol_type(text("consumer"))
+                .with_members((0..it.members).map(|at| member(it, at)).collect()),
         }
     });
     DescribeGroupsResponse::default().with_groups(groups.collect())
+}
+
+/// The first member has all partitions that the group has committed; the others wait.
+fn member(group: &FakeGroup, at: usize) -> DescribedGroupMember {
+    let topics = by_topic(group);
+    let names = topics.iter().map(|it| text(it.0)).collect();
+    let subscription = ConsumerProtocolSubscription::default().with_topics(names);
+    let held = topics.iter().filter(|_| at == 0).map(|(name, commits)| {
+        let partitions = commits.iter().map(|it| it.0).collect();
+        TopicPartition::default().with_topic(topic(name)).with_partitions(partitions)
+    });
+    let assignment = ConsumerProtocolAssignment::default().with_assigned_partitions(held.collect());
+    DescribedGroupMember::default()
+        .with_member_id(text(&format!("member-{at}")))
+        .with_member_metadata(versioned(&subscription))
+        .with_member_assignment(versioned(&assignment))
+}
+
+/// As clients write it: the version, then the message.
+fn versioned(message: &impl Encodable) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_i16(0);
+    message.encode(&mut bytes, 0).unwrap();
+    bytes.freeze()
 }
 
 pub(super) fn describe_consumer(
