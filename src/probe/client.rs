@@ -46,7 +46,7 @@ const CLIENT_ID: &str = "kafka-optimizer-probe";
 const POLL_FOR: Duration = Duration::from_secs(1);
 /// How long a question about the topic may take. It goes to any broker, which may be the frozen
 /// one; the next look asks another.
-const LOOK_FOR: Duration = Duration::from_secs(3);
+const LOOK_FOR: Duration = Duration::from_secs(2);
 /// A reader waits up to half a second for records, and its requests have that time on top.
 const READER_TIMEOUT_MIN: Duration = Duration::from_secs(5);
 /// Bytes at the start of a record that tell it from every other.

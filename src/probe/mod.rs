@@ -19,7 +19,7 @@ mod look;
 mod topic;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
@@ -51,6 +51,10 @@ use crate::{
 const TRY_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// How long a broker that is gone keeps its series: as long as the collector remembers it.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
+
+/// Records that came back and wait for a look. Only where no look is answered for minutes while
+/// records come back are the oldest left uncounted.
+const UNCONFIRMED_MAX: usize = 1_024;
 
 /// What a probe is told.
 #[derive(Debug)]
@@ -150,13 +154,20 @@ enum Work {
 }
 
 /// Looks and attempts, and what they left behind.
+#[expect(clippy::struct_excessive_bools, reason = "three facts that are independent of each other")]
 struct Rounds<'a> {
     probe: &'a Probe,
     clients: Arc<Clients>,
     /// When they were made.
     since: Uptime,
     work: JoinSet<Work>,
+    /// Looks begun so far; the latest may be under way.
+    looks: u64,
     looking: bool,
+    /// Whether another look is to follow the one that is under way.
+    look_again: bool,
+    /// Records that came back, each with the first look that begins after that.
+    unconfirmed: VecDeque<(u64, Done)>,
     /// Brokers with a record under way.
     busy: BTreeSet<BrokerId>,
     seen: Seen,
@@ -179,7 +190,10 @@ impl<'a> Rounds<'a> {
             clients,
             since: probe.clock.uptime(),
             work: JoinSet::new(),
+            looks: 0,
             looking: false,
+            look_again: false,
+            unconfirmed: VecDeque::new(),
             busy: BTreeSet::new(),
             seen: Seen::default(),
             sighted: true,
@@ -217,7 +231,6 @@ impl<'a> Rounds<'a> {
     /// Starts what is not under way from the round before.
     fn round(&mut self) {
         if !self.looking {
-            self.looking = true;
             self.look();
         }
         let brokers: Vec<BrokerId> = self.seen.brokers.iter().copied().collect();
@@ -238,6 +251,8 @@ impl<'a> Rounds<'a> {
     }
 
     fn look(&mut self) {
+        self.looking = true;
+        self.looks = self.looks.saturating_add(1);
         let rests = self.tried.is_some_and(|it| self.passed(it) < TRY_AGAIN_AFTER);
         let look = Look {
             clients: Arc::clone(&self.clients),
@@ -277,7 +292,7 @@ impl<'a> Rounds<'a> {
             // What was seen before holds: records say themselves whether a broker answers.
             Err(error) if was_sighted => {
                 let reason = fault::of(&error).label();
-                warn!(%cluster, reason, error = chain(&error), "Probe sees no cluster.");
+                warn!(%cluster, reason, %error, "Probe sees no cluster.");
             }
             Err(_again) => (),
             Ok(looked) => {
@@ -294,24 +309,56 @@ impl<'a> Rounds<'a> {
                 if looked.tried {
                     self.tried = Some(now);
                 }
+                self.confirm();
+                if std::mem::take(&mut self.look_again) {
+                    self.look();
+                }
             }
         }
     }
 
     fn done(&mut self, done: Done) {
-        let Done { broker, partition, mut probed, reading } = done;
-        self.busy.remove(&broker);
-        if reading {
-            self.reading.insert(partition);
+        self.busy.remove(&done.broker);
+        if done.reading {
+            self.reading.insert(done.partition);
         } else {
-            self.reading.remove(&partition);
+            self.reading.remove(&done.partition);
         }
-        // It came back, but another broker may have sent it back.
-        let leader = self.seen.partitions.get(&partition).and_then(|it| it.leader);
-        if probed.fault.is_none() && leader != Some(broker) {
-            probed = Probed { fault: Some(ProbeFault::NotLeader), ..Probed::default() };
+        if done.probed.fault.is_some() {
+            return self.count(&done);
         }
-        self.probe.telemetry.probed(&self.probe.options.cluster, broker, probed);
+        // It came back; whether through this broker, a look that begins now says.
+        if self.unconfirmed.len() == UNCONFIRMED_MAX {
+            self.unconfirmed.pop_front();
+        }
+        self.unconfirmed.push_back((self.looks.saturating_add(1), done));
+        if self.looking {
+            self.look_again = true;
+        } else {
+            self.look();
+        }
+    }
+
+    /// Counts what came back before the latest look began: leadership does not go back and forth.
+    fn confirm(&mut self) {
+        while let Some((look, done)) = self.unconfirmed.front().copied() {
+            if self.looks < look {
+                return;
+            }
+            self.unconfirmed.pop_front();
+            let partition = self.seen.partitions.get(&done.partition);
+            if partition.is_some_and(|it| it.leader == Some(done.broker)) {
+                self.count(&done);
+            } else {
+                // A partition that moves takes its records along, and they come back late.
+                let fault = Some(ProbeFault::NotLeader);
+                self.count(&Done { probed: Probed { fault, ..Probed::default() }, ..done });
+            }
+        }
+    }
+
+    fn count(&self, done: &Done) {
+        self.probe.telemetry.probed(&self.probe.options.cluster, done.broker, done.probed);
     }
 }
 

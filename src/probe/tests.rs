@@ -28,6 +28,26 @@ struct Bench {
     tasks: Tasks,
 }
 
+fn probe(bootstrap: String, clock: &SharedClock, telemetry: &Arc<Telemetry>) -> Probe {
+    let options = Options {
+        cluster: ClusterName::new("main"),
+        bootstrap: vec![bootstrap],
+        config: ProbeConfig {
+            topic: TopicName::new(TOPIC),
+            interval: INTERVAL,
+            timeout: TIMEOUT,
+            replication_factor: None,
+            record_bytes: 100,
+        },
+        access: Access::default(),
+    };
+    Probe {
+        options: Arc::new(options),
+        clock: SharedClock::clone(clock),
+        telemetry: Arc::clone(telemetry),
+    }
+}
+
 impl Bench {
     fn new() -> Self {
         let brokers = MockCluster::new(3).unwrap();
@@ -39,23 +59,7 @@ impl Bench {
         let name = ClusterName::new("main");
         let telemetry = Arc::new(Telemetry::new(build, &[], std::slice::from_ref(&name)));
         let clock: SharedClock = Arc::new(SystemClock::new());
-        let options = Options {
-            cluster: name,
-            bootstrap: vec![brokers.bootstrap_servers()],
-            config: ProbeConfig {
-                topic: TopicName::new(TOPIC),
-                interval: INTERVAL,
-                timeout: TIMEOUT,
-                replication_factor: None,
-                record_bytes: 100,
-            },
-            access: Access::default(),
-        };
-        let probe = Probe {
-            options: Arc::new(options),
-            clock: SharedClock::clone(&clock),
-            telemetry: Arc::clone(&telemetry),
-        };
+        let probe = probe(brokers.bootstrap_servers(), &clock, &telemetry);
         let tasks = Tasks::default();
         tasks.start("probe", |stop| probe.run(stop));
         Self { brokers, telemetry, clock, tasks }
@@ -151,7 +155,7 @@ async fn a_broker_that_is_gone_is_a_connection_that_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_record_is_counted_once_by_its_reason() {
+async fn a_refused_record_is_counted_by_its_reason() {
     let bench = Bench::new();
     bench.round_trips_more(&[1, 2, 3], 1).await;
     let refusals = [
@@ -163,8 +167,10 @@ async fn a_refused_record_is_counted_once_by_its_reason() {
     let reasons = [ProbeFault::NotEnoughReplicas, ProbeFault::Authorization];
     bench.until("both refusals", |it| reasons.iter().all(|fault| 1 <= sum(it, *fault))).await;
     bench.round_trips_more(&[1, 2, 3], 2).await;
-    // A busy machine may add one that came too late, which is another reason.
-    assert_eq!(reasons.map(|fault| sum(&bench, fault)), [1, 1]);
+    let [replicas, authorization] = reasons.map(|fault| sum(&bench, fault));
+    assert_eq!(replicas, 1);
+    // The client holds it against the topic: what waits for other brokers fails with it.
+    assert!((1..=3).contains(&authorization), "{authorization}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -193,4 +199,40 @@ async fn a_frozen_broker_does_not_hold_up_the_end() {
     }
     bench.clock.sleep(INTERVAL * 2).await;
     assert_eq!(bench.tasks.drain(Duration::from_secs(15)).await, Drained::Cleanly);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_came_back_through_another_broker_is_no_measure_of_this_one() {
+    let bench = Bench::new();
+    bench.round_trips_more(&[1, 2, 3], 1).await;
+    bench.tasks.drain(Duration::from_secs(10)).await;
+    let probe = probe(bench.brokers.bootstrap_servers(), &bench.clock, &bench.telemetry);
+    let clients = Arc::new(Clients::new(&probe.options, &bench.clock).unwrap());
+    let mut rounds = Rounds::new(&probe, clients);
+    let broker = |id| BrokerId::from_wire(id).unwrap();
+    let led_by = |id| {
+        let partition = topic::Partition { leader: Some(broker(id)), replicas: vec![broker(1)] };
+        let seen = Seen {
+            brokers: [1, 2, 3].map(broker).into(),
+            partitions: BTreeMap::from([(0, partition)]),
+            fault: None,
+        };
+        Ok(Looked { seen, fault: None, tried: false })
+    };
+    let took = Some(Duration::from_secs(1));
+    let probed = Probed { produced: took, round_trip: took, fault: None };
+    let came_back = Done { broker: broker(1), partition: 0, probed, reading: true };
+    let (attempts, round_trips) = (bench.attempts(1), bench.round_trips(1));
+
+    // A look is under way while it comes back: what it sees may be from before.
+    rounds.look();
+    rounds.done(came_back);
+    rounds.looked(led_by(1));
+    assert_eq!(bench.attempts(1), attempts, "not yet");
+    rounds.looked(led_by(1));
+    assert_eq!((bench.attempts(1), bench.round_trips(1)), (attempts + 1, round_trips + 1));
+    rounds.done(came_back);
+    rounds.looked(led_by(2));
+    assert_eq!((bench.attempts(1), bench.round_trips(1)), (attempts + 2, round_trips + 1));
+    assert_eq!(bench.failures(1, ProbeFault::NotLeader), 1);
 }
