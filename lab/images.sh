@@ -199,7 +199,7 @@ choose() {
 }
 
 packages() {
-  need_commands jq:jq curl:curl
+  need_commands jq:jq curl:curl openssl:openssl
   if ! { [ -n "${KAFKA_IMAGE:-}" ] || official "$OFFICIAL_KAFKA"; }; then
     need_commands debootstrap:debootstrap mvn:maven jlink:default-jdk-headless cc:gcc
   else

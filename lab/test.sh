@@ -35,6 +35,7 @@ at_exit() {
   trap '' INT TERM # cleaning up is not interrupted
   end_jobs
   "$LAB/test-stack.sh" down || code=1
+  "$LAB/security-stack.sh" down || code=1
   left_behind || code=1
   exit $code
 }
@@ -46,9 +47,11 @@ left_behind() {
   local left=''
   [ ! -d "$TARGET/live/slow" ] || rm -rf "$TARGET/live"
   if engine_runs; then
-    left=$(for kind in 'ps -a' 'network ls' 'volume ls'; do
-      # shellcheck disable=SC2086
-      docker $kind -q --filter label=com.docker.compose.project=kafka-optimizer-test
+    left=$(for project in kafka-optimizer-test kafka-optimizer-security; do
+      for kind in 'ps -a' 'network ls' 'volume ls'; do
+        # shellcheck disable=SC2086
+        docker $kind -q --filter label=com.docker.compose.project=$project
+      done
     done)
     [ "$ENGINE_BEFORE" != none ] || "$LAB/engine.sh" down
   fi
@@ -71,7 +74,7 @@ unit_and_world() {
 live() {
   set -a
   # shellcheck disable=SC1091
-  . "$TARGET/live/env"
+  . "$TARGET/live/env" && . "$TARGET/live-security/env"
   eval "$("$LAB/tools.sh")"
   set +a
   cargo test --test it live:: -- --test-threads=1 --nocapture
@@ -99,13 +102,20 @@ wait "$rules_pid" || failed rules
 if [ $built = yes ] && [ $have_images = yes ]; then
   beside stack "$LAB/test-stack.sh" up
   stack_pid=$BESIDE
+  beside security-stack "$LAB/security-stack.sh" up
+  security_pid=$BESIDE
   part unit-and-world unit_and_world || failed unit-and-world
-  # Alone on the machine: these measure times.
-  if wait "$stack_pid"; then
-    part live live || failed live
-  else
+  have_stacks=yes
+  wait "$stack_pid" || {
     failed stack
-  fi
+    have_stacks=no
+  }
+  wait "$security_pid" || {
+    failed security-stack
+    have_stacks=no
+  }
+  # Alone on the machine: these measure times.
+  [ $have_stacks = no ] || part live live || failed live
 fi
 [ ${#FAILED[@]} = 0 ] || die "failed after $SECONDS s: ${FAILED[*]}"
 say "all tests passed in $SECONDS s"

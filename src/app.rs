@@ -246,6 +246,7 @@ impl Common {
             bootstrap: config.bootstrap_servers.clone(),
             request_timeout: config.request_timeout,
             client_id: "kafka-optimizer".to_owned(),
+            security: config.security.clone(),
         };
         let kafka: SharedKafka =
             Arc::new(Wire::new(options, SharedClock::clone(&self.clock), self.tasks.clone()));
@@ -265,7 +266,8 @@ impl Common {
         if let Some(probe) = config.probe.clone() {
             let clock = SharedClock::clone(&self.clock);
             let telemetry = Arc::clone(&self.telemetry);
-            let probe = Probe::new(&config, probe, Access::default(), clock, telemetry);
+            let access = Access::from(&config.security);
+            let probe = Probe::new(&config, probe, access, clock, telemetry);
             self.tasks.start("probe", |stop| probe.run(stop));
         }
         Ok(Context {

@@ -12,6 +12,8 @@ pub mod telemetry;
 pub mod alert;
 pub mod playbook;
 
+pub mod security;
+
 pub mod config;
 
 pub mod docker;

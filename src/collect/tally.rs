@@ -16,6 +16,8 @@ pub(super) const fn of_request(fault: RequestFault) -> UnknownReason {
         RequestFault::Timeout => UnknownReason::Timeout,
         RequestFault::Refused => UnknownReason::Refused,
         RequestFault::Protocol => UnknownReason::Protocol,
+        RequestFault::Tls => UnknownReason::Tls,
+        RequestFault::Authentication => UnknownReason::Authentication,
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     raw::{RawCluster, RawConfig},
 };
 
-/// A token file as found.
+/// A file with a token, or with one of the things that secure a connection, as found.
 #[derive(Clone, Debug)]
 pub struct TokenFile {
     /// Its content.
@@ -23,7 +23,7 @@ pub struct TokenFile {
     pub world_readable: bool,
 }
 
-/// Reads a token file. A seam, so that tests need no file.
+/// Reads such a file. A seam, so that tests need no file.
 pub type TokenReader<'a> = &'a dyn Fn(&Path) -> io::Result<TokenFile>;
 
 /// A configuration, and what is legal in it but not wise.
@@ -80,7 +80,7 @@ fn listed(problems: &[Problem]) -> String {
     lines.join("\n")
 }
 
-/// Reads and checks a file, and the token file that it names.
+/// Reads and checks a file, and the files that it names.
 ///
 /// # Errors
 ///

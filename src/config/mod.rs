@@ -15,32 +15,13 @@ use std::{fmt, path::PathBuf, time::Duration};
 pub use filter::NameFilter;
 pub use load::{ConfigError, Loaded, TokenFile, TokenReader, load, of_servers, parse};
 
+pub use crate::security::Secret;
+
 use crate::{
     model::{ClusterName, Export, GroupState, Mode, TopicName},
     playbook::Playbook,
+    security::Security,
 };
-
-/// A value that is used and never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes the value.
-    pub fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// Named so that a reviewer sees every use.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
 
 /// One thing wrong with the file, addressed by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +75,8 @@ pub struct ClusterConfig {
     pub group_states: Vec<GroupState>,
     /// What is put on the page.
     pub export: Export,
+    /// How connections to its brokers are secured.
+    pub security: Security,
 }
 
 impl ClusterConfig {
@@ -112,6 +95,7 @@ impl ClusterConfig {
             groups: NameFilter::default(),
             group_states: Vec::new(),
             export: Export::DEFAULT,
+            security: Security::default(),
         }
     }
 }

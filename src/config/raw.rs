@@ -55,6 +55,66 @@ pub(super) struct RawCluster {
     pub(super) topics: Option<RawTopics>,
     pub(super) groups: Option<RawGroups>,
     pub(super) export: Option<RawExport>,
+    pub(super) security: Option<RawSecurity>,
+}
+
+/// `security` of a cluster.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSecurity {
+    pub(super) tls: Option<RawTls>,
+    pub(super) sasl: Option<RawSasl>,
+}
+
+/// `security.tls`. Present and empty it means: as the system trusts.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    /// PEM file with the CAs that a broker's certificate must lead to. Without `tls` connections
+    /// are plain text; `tls: {}` trusts what the system trusts.
+    ///
+    /// Default: the CAs that the system trusts
+    pub(super) ca_file: Option<PathBuf>,
+    /// PEM file with a certificate of our own, then those between it and its CA, for brokers that
+    /// want one (`ssl.client.auth`).
+    ///
+    /// Default: none
+    pub(super) cert_file: Option<PathBuf>,
+    /// PEM file with its key, not encrypted.
+    ///
+    /// Default: required with `cert_file`
+    pub(super) key_file: Option<PathBuf>,
+    /// The name that every broker's certificate must carry. Needed where brokers advertise
+    /// addresses that their certificates do not name.
+    ///
+    /// Default: the host that is connected to
+    pub(super) server_name: Option<String>,
+}
+
+/// `security.sasl`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSasl {
+    /// `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`.
+    ///
+    /// Default: required with `sasl`
+    pub(super) mechanism: Option<String>,
+    /// The user.
+    ///
+    /// Default: required but for `OAUTHBEARER`
+    pub(super) username: Option<String>,
+    /// File with the password, in one line.
+    ///
+    /// Default: required but for `OAUTHBEARER`
+    pub(super) password_file: Option<PathBuf>,
+    /// File with the token, one word. Something beside this process writes a new one before it
+    /// ends.
+    ///
+    /// Default: required for `OAUTHBEARER`
+    pub(super) token_file: Option<PathBuf>,
 }
 
 /// `topics` of a cluster.

@@ -15,6 +15,10 @@ closed_list! {
         Refused = "refused",
         /// The answer could not be decoded, or the versions do not meet.
         Protocol = "protocol",
+        /// The connection could not be encrypted, or the broker not be trusted.
+        Tls = "tls",
+        /// The broker does not accept our credentials, or there are none to show.
+        Authentication = "authentication",
     }
 }
 
@@ -30,6 +34,22 @@ pub enum KafkaError {
         /// What the system said.
         #[source]
         source: std::io::Error,
+    },
+    /// No encrypted connection to a broker that proves who it is. Nothing was sent.
+    #[error("secure the connection to {peer}: {problem}")]
+    NotSecured {
+        /// `host:port`.
+        peer: String,
+        /// What is wrong, and where to look.
+        problem: String,
+    },
+    /// The broker does not accept who we say we are, or we have nothing to show. Nothing was sent.
+    #[error("authenticate to {peer}: {problem}")]
+    NotAuthenticated {
+        /// `host:port`.
+        peer: String,
+        /// What is wrong, and where to look; without the secret.
+        problem: String,
     },
     /// The connection broke while the request was under way. It may have taken effect.
     #[error("{request} to {peer}: the connection broke")]
@@ -89,6 +109,8 @@ impl KafkaError {
             Self::NoAnswer { .. } => RequestFault::Timeout,
             Self::Refused { .. } => RequestFault::Refused,
             Self::Protocol { .. } => RequestFault::Protocol,
+            Self::NotSecured { .. } => RequestFault::Tls,
+            Self::NotAuthenticated { .. } => RequestFault::Authentication,
         }
     }
 
@@ -96,7 +118,11 @@ impl KafkaError {
     pub const fn outcome_is_unknown(&self) -> bool {
         match self {
             Self::Broken { .. } | Self::NoAnswer { .. } | Self::Protocol { .. } => true,
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::UnknownBroker(_) => false,
+            Self::Unreachable { .. }
+            | Self::NotSecured { .. }
+            | Self::NotAuthenticated { .. }
+            | Self::Refused { .. }
+            | Self::UnknownBroker(_) => false,
         }
     }
 }

@@ -300,6 +300,10 @@ closed_list! {
     pub enum Api {
         /// What each request may look like.
         ApiVersions = "ApiVersions",
+        /// Which way we prove who we are.
+        SaslHandshake = "SaslHandshake",
+        /// The proof.
+        SaslAuthenticate = "SaslAuthenticate",
         /// Brokers, topics, partitions.
         Metadata = "Metadata",
         /// First and last offsets.

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::Secret;
+use crate::{
+    config::Secret,
+    security::{self, PasswordFile, Security},
+};
 
 /// How the probe's clients speak to brokers. The default is neither encrypted nor authenticated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +88,29 @@ pub(super) fn properties(access: &Access) -> Result<Vec<(&'static str, Secret)>,
     Ok(found)
 }
 
+/// As the configuration has it. A `server_name` is not carried over: librdkafka knows brokers by the
+/// host that it connects to.
+impl From<&Security> for Access {
+    fn from(security: &Security) -> Self {
+        let tls = security.tls.as_ref().map(|it| TlsFiles {
+            ca: it.ca_file.clone(),
+            identity: it.identity.as_ref().map(|it| (it.cert_file.clone(), it.key_file.clone())),
+        });
+        let sasl = security.sasl.as_ref().map(|it| match it {
+            security::Sasl::Plain(file)
+            | security::Sasl::ScramSha256(file)
+            | security::Sasl::ScramSha512(file) => {
+                let PasswordFile { username, password_file } = file.clone();
+                Sasl::Password { mechanism: it.mechanism().label(), username, password_file }
+            }
+            security::Sasl::OAuthBearer { token_file } => {
+                Sasl::Token { token_file: token_file.clone() }
+            }
+        });
+        Self { tls, sasl }
+    }
+}
+
 impl Access {
     /// The token as its file holds it now.
     pub(super) fn token(&self) -> Option<Result<Secret, Unreadable>> {
@@ -124,6 +150,25 @@ mod tests {
         let found = properties(access).unwrap();
         let found: Vec<(&str, &str)> = found.iter().map(|it| (it.0, it.1.reveal())).collect();
         assert_eq!(found, want);
+    }
+
+    #[test]
+    fn the_settings_of_the_cluster_are_those_of_the_probe() {
+        let identity = security::IdentityFiles { cert_file: "/c".into(), key_file: "/k".into() };
+        let tls = security::TlsFiles {
+            ca_file: Some("/ca".into()),
+            identity: Some(identity),
+            server_name: None,
+        };
+        let file = PasswordFile { username: "probe".to_owned(), password_file: "/p".into() };
+        let secured = Security { tls: Some(tls), sasl: Some(security::Sasl::ScramSha512(file)) };
+        let files = TlsFiles { ca: Some("/ca".into()), identity: Some(("/c".into(), "/k".into())) };
+        let want = Access { tls: Some(files), sasl: Some(password(Path::new("/p"))) };
+        assert_eq!(Access::from(&secured), want);
+        let token = security::Sasl::OAuthBearer { token_file: "/t".into() };
+        let access = Access::from(&Security { tls: None, sasl: Some(token) });
+        assert_eq!(access.sasl, Some(Sasl::Token { token_file: "/t".into() }));
+        assert_eq!(Access::from(&Security::default()), Access::default());
     }
 
     #[test]

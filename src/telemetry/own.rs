@@ -44,7 +44,7 @@ own! {
     KAFKA_REQUEST_ERRORS: Counter "kafka_optimizer_kafka_request_errors_total"
         ["kafka_cluster", "api", "reason"]
         "Requests to the cluster's brokers that failed",
-        "clusters × kinds of request × four reasons";
+        "clusters × kinds of request × six reasons";
     ROUND_DURATION: Gauge "kafka_optimizer_round_duration_seconds" ["kafka_cluster"]
         "How long the latest round of collection took", "clusters";
     ROUND_REQUESTS: Gauge "kafka_optimizer_round_requests" ["kafka_cluster"]

@@ -60,6 +60,10 @@ closed_list! {
         Refused = "refused",
         /// The answer could not be decoded, or the versions do not meet.
         Protocol = "protocol",
+        /// The connection could not be encrypted, or the broker not be trusted.
+        Tls = "tls",
+        /// The broker does not accept our credentials, or there are none to show.
+        Authentication = "authentication",
         /// The broker still owes an answer of an earlier round, so it was not asked again.
         Busy = "busy",
         /// The partition has no leader to ask.

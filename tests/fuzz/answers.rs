@@ -9,6 +9,7 @@ use kafka_optimizer::{
         wire::{Wire, WireOptions},
     },
     model::{BrokerId, GroupName, GroupType, TopicName},
+    security::Security,
     shutdown::Tasks,
 };
 use kafka_protocol::messages::ApiKey;
@@ -146,6 +147,7 @@ fn wire_to(broker: &FakeBroker) -> Wire {
         bootstrap: vec![broker.address.to_string()],
         request_timeout: DEADLINE,
         client_id: "tests".to_owned(),
+        security: Security::default(),
     };
     Wire::new(options, Arc::new(SystemClock::new()), Tasks::default())
 }

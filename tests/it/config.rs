@@ -1,20 +1,34 @@
 //! The configuration file: what it means, and what a person reads when it is wrong.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, path::Path, sync::LazyLock, time::Duration};
 
 use kafka_optimizer::{
     config::{Config, ConfigError, Loaded, TokenFile, load, of_servers, parse},
     model::Mode,
     playbook::{AboveStatic, Better, Level, Optimizer, Rollout},
+    security::{IdentityFiles, PasswordFile, Sasl, Security, TlsFiles},
 };
 
 const REFERENCE: &str = include_str!("../../config/reference.yaml");
 const TOKEN: &str = "0123456789abcdef";
 
-/// Every token file holds [`TOKEN`] and a line's end.
+/// A certificate and its key, in PEM.
+static PAIR: LazyLock<(String, String)> = LazyLock::new(pair);
+
+fn pair() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["kafka".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+/// A file holds what its name ends in: a certificate, its key, or else [`TOKEN`] and a line's end.
 #[expect(clippy::unnecessary_wraps, reason = "a `TokenReader` may fail")]
-fn good_token(_: &Path) -> io::Result<TokenFile> {
-    Ok(TokenFile { text: format!("{TOKEN}\n"), world_readable: false })
+fn good_token(path: &Path) -> io::Result<TokenFile> {
+    let text = match path.extension().and_then(|it| it.to_str()) {
+        Some("pem") => PAIR.0.clone(),
+        Some("key") => PAIR.1.clone(),
+        _ => format!("{TOKEN}\n"),
+    };
+    Ok(TokenFile { text, world_readable: false })
 }
 
 fn read(text: &str) -> Result<Loaded, ConfigError> {
@@ -96,6 +110,11 @@ clusters:
     prometheus: {url: 'http://prometheus:9090'}
     probe: {replication_factor: 3}
     managed_by: strimzi
+    security:
+      tls: {ca_file: /etc/kafka-optimizer/ca.pem, cert_file: /etc/kafka-optimizer/client.pem,
+            key_file: /etc/kafka-optimizer/client.key, server_name: kafka.example.com}
+      sasl: {mechanism: SCRAM-SHA-512, username: kafka-optimizer,
+             password_file: /run/secrets/kafka-password}
 remediation:
   token_file: /run/secrets/kafka-optimizer-token
   playbooks:
@@ -362,4 +381,173 @@ fn a_file_on_disk_brings_its_token_along() {
     assert_eq!(loaded.config.remediation.token.unwrap().reveal(), TOKEN);
     let missing = load(&dir.path().join("none.yaml")).unwrap_err().to_string();
     assert!(missing.contains("none.yaml"), "{missing}");
+}
+
+/// A file whose cluster is secured so.
+fn with_security(security: &str) -> String {
+    format!("clusters: [{{bootstrap_servers: [a:1], security: {security}}}]")
+}
+
+/// What is warned of, by path.
+#[track_caller]
+fn warnings(text: &str) -> Vec<String> {
+    let loaded = read(text).unwrap_or_else(|error| panic!("{error}"));
+    loaded.warnings.into_iter().map(|it| it.path).collect()
+}
+
+#[test]
+fn security_is_read_as_it_is_written() {
+    let security = |text: &str| meant(&with_security(text)).clusters[0].security.clone();
+    assert_eq!(security("{}"), Security::default());
+    let system = Security { tls: Some(TlsFiles::default()), sasl: None };
+    assert_eq!(security("{tls: {}}"), system);
+    let file = PasswordFile { username: "u".to_owned(), password_file: "/p".into() };
+    let login = "username: u, password_file: /p";
+    for (mechanism, sasl) in [
+        ("PLAIN", Sasl::Plain(file.clone())),
+        ("SCRAM-SHA-256", Sasl::ScramSha256(file.clone())),
+        ("SCRAM-SHA-512", Sasl::ScramSha512(file)),
+    ] {
+        let read = security(&format!("{{tls: {{}}, sasl: {{mechanism: {mechanism}, {login}}}}}"));
+        assert_eq!(read.sasl, Some(sasl));
+    }
+    let read = security("{tls: {}, sasl: {mechanism: OAUTHBEARER, token_file: /t}}");
+    assert_eq!(read.sasl, Some(Sasl::OAuthBearer { token_file: "/t".into() }));
+    let read = security("{tls: {ca_file: /ca.pem, cert_file: /c.pem, key_file: /c.key}}");
+    let identity = IdentityFiles { cert_file: "/c.pem".into(), key_file: "/c.key".into() };
+    let tls =
+        TlsFiles { ca_file: Some("/ca.pem".into()), identity: Some(identity), server_name: None };
+    assert_eq!(read.tls, Some(tls));
+}
+
+#[test]
+fn security_that_lacks_something_names_it() {
+    for (security, wanted) in [
+        ("{tls: {cert_file: /c.pem}}", "tls.key_file"),
+        ("{tls: {key_file: /c.key}}", "tls.cert_file"),
+        ("{tls: {server_name: 'not a name'}}", "tls.server_name"),
+        ("{sasl: {username: u, password_file: /p}}", "sasl.mechanism"),
+        ("{sasl: {mechanism: GSSAPI}}", "sasl.mechanism"),
+        ("{sasl: {mechanism: plain, username: u, password_file: /p}}", "sasl.mechanism"),
+        ("{sasl: {mechanism: PLAIN, password_file: /p}}", "sasl.username"),
+        ("{sasl: {mechanism: PLAIN, username: '', password_file: /p}}", "sasl.username"),
+        ("{sasl: {mechanism: SCRAM-SHA-256, username: u}}", "sasl.password_file"),
+        ("{sasl: {mechanism: OAUTHBEARER}}", "sasl.token_file"),
+    ] {
+        let (paths, message) = problems(&with_security(security));
+        assert_eq!(paths, [format!("clusters[0].security.{wanted}")], "{security}: {message}");
+    }
+}
+
+#[test]
+fn what_crosses_the_network_readable_or_is_not_used_is_warned_of() {
+    let at = |key: &str| format!("clusters[0].security.sasl.{key}");
+    let login = "username: u, password_file: /p";
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let open = with_security(&format!("{{sasl: {{mechanism: {mechanism}, {login}}}}}"));
+        assert_eq!(warnings(&open), [at("mechanism")]);
+    }
+    let token = "mechanism: OAUTHBEARER, token_file: /t";
+    assert_eq!(warnings(&with_security(&format!("{{sasl: {{{token}}}}}"))), [at("mechanism")]);
+    let both = format!("{{tls: {{}}, sasl: {{{token}, {login}}}}}");
+    assert_eq!(warnings(&with_security(&both)), [at("username"), at("password_file")]);
+    let both = format!("{{tls: {{}}, sasl: {{mechanism: PLAIN, {login}, token_file: /t}}}}");
+    assert_eq!(warnings(&with_security(&both)), [at("token_file")]);
+}
+
+/// The problems of a file whose cluster has everything, when its files hold this.
+#[track_caller]
+fn check_files(content: &dyn Fn(&str) -> io::Result<String>, wanted: &[(&str, &str)]) {
+    let text = with_security(
+        "{tls: {ca_file: /ca, cert_file: /cert, key_file: /key},
+          sasl: {mechanism: PLAIN, username: u, password_file: /password}}",
+    );
+    let tokens = |path: &Path| {
+        let text = content(path.to_str().unwrap())?;
+        Ok(TokenFile { text, world_readable: false })
+    };
+    let found = match parse(&text, &tokens) {
+        Err(ConfigError::Problems(problems)) => problems,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(found.len(), wanted.len(), "{found:?}");
+    for (problem, (key, word)) in found.iter().zip(wanted) {
+        assert_eq!(problem.path, format!("clusters[0].security.{key}"));
+        assert!(problem.advice.contains(word), "{word} in: {}", problem.advice);
+    }
+}
+
+fn sound(path: &str) -> String {
+    match path {
+        "/ca" | "/cert" => PAIR.0.clone(),
+        "/key" => PAIR.1.clone(),
+        _ => "secret-word\n".to_owned(),
+    }
+}
+
+#[test]
+fn each_file_that_secures_a_connection_is_read_when_it_is_named() {
+    check_files(
+        &|_| Err(io::ErrorKind::NotFound.into()),
+        &[
+            ("tls.ca_file", "read /ca"),
+            ("tls.cert_file", "read /cert"),
+            ("tls.key_file", "read /key"),
+            ("sasl.password_file", "read /password"),
+        ],
+    );
+    check_files(
+        &|_| Ok(String::new()),
+        &[
+            ("tls.ca_file", "holds no certificate"),
+            ("tls.cert_file", "holds no certificate"),
+            ("tls.key_file", "holds no key"),
+            ("sasl.password_file", "is empty"),
+        ],
+    );
+    let other = pair().1;
+    let with = |at: &'static str, text: String| {
+        move |path: &str| Ok(if path == at { text.clone() } else { sound(path) })
+    };
+    check_files(
+        &with("/key", other.clone()),
+        &[("tls.key_file", "/key is not the key of the first certificate in /cert")],
+    );
+    check_files(&with("/ca", other), &[("tls.ca_file", "/ca holds no certificate")]);
+    check_files(&with("/key", sound("/cert")), &[("tls.key_file", "/key holds no key")]);
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n".to_owned();
+    check_files(&with("/key", encrypted), &[("tls.key_file", "encrypted")]);
+    let torn = sound("/ca").replace("-----END", "END");
+    check_files(&with("/ca", torn), &[("tls.ca_file", "is not PEM")]);
+    let lines = "secret-word\nanother\n".to_owned();
+    check_files(&with("/password", lines), &[("sasl.password_file", "more than one line")]);
+}
+
+#[test]
+fn no_message_about_a_secret_shows_it() {
+    let secret = "b3BlbiBzZXNhbWUsIG9wZW4gc2VzYW1lLCBvcGVuIHNlc2FtZQ";
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{secret}*\n-----END PRIVATE KEY-----\n");
+    let text = with_security(
+        "{tls: {ca_file: /ca, cert_file: /cert, key_file: /key},
+          sasl: {mechanism: OAUTHBEARER, token_file: /token}}",
+    );
+    let tokens = |path: &Path| {
+        let text = match path.to_str().unwrap() {
+            "/key" => key.clone(),
+            "/token" => format!("two {secret}"),
+            path => sound(path),
+        };
+        Ok(TokenFile { text, world_readable: true })
+    };
+    let message = parse(&text, &tokens).unwrap_err().to_string();
+    assert_eq!(message.lines().count(), 2, "{message}");
+    assert!(!message.contains(&secret[..8]), "{message}");
+
+    let open =
+        |path: &Path| Ok(TokenFile { text: sound(path.to_str().unwrap()), world_readable: true });
+    let loaded = parse(&text, &open).unwrap();
+    let warned: Vec<_> = loaded.warnings.iter().map(|it| it.path.as_str()).collect();
+    let at = "clusters[0].security";
+    assert_eq!(warned, [format!("{at}.tls.key_file"), format!("{at}.sasl.token_file")]);
+    assert!(!format!("{loaded:?}").contains("secret-word"));
 }

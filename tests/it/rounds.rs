@@ -8,6 +8,7 @@ use kafka_optimizer::{
     config::ClusterConfig,
     kafka::wire::{Wire, WireOptions},
     model::ClusterName,
+    security::Security,
     shutdown::Tasks,
     snapshot::Latest,
     telemetry::{Build, Telemetry},
@@ -51,6 +52,7 @@ impl Rounds {
             bootstrap: brokers.iter().map(|it| it.address.to_string()).collect(),
             request_timeout: DEADLINE,
             client_id: "tests".to_owned(),
+            security: Security::default(),
         };
         let tasks = Tasks::default();
         let wire = Wire::new(options, Arc::new(SystemClock::new()), tasks.clone());

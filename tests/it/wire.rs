@@ -10,6 +10,7 @@ use kafka_optimizer::{
         wire::{Wire, WireOptions},
     },
     model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition},
+    security::Security,
     shutdown::{Drained, Tasks},
 };
 use kafka_protocol::messages::ApiKey;
@@ -28,6 +29,7 @@ fn wire_with(bootstrap: &[&FakeBroker], request_timeout: Duration, tasks: Tasks)
         bootstrap: bootstrap.iter().map(|it| it.address.to_string()).collect(),
         request_timeout,
         client_id: "tests".to_owned(),
+        security: Security::default(),
     };
     Wire::new(options, Arc::new(SystemClock::new()), tasks)
 }

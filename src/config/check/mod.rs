@@ -2,11 +2,12 @@
 //!
 //! Reports every problem at once: an operator should edit the file once, not five times. A value
 //! that is wrong is replaced by its default only so that the check can go on; with one problem
-//! there is no [`Config`]. Pure but for the token file, which is read through the caller's
-//! function.
+//! there is no [`Config`]. Pure but for the files that the file names, which are read through the
+//! caller's function.
 
 mod playbook;
 mod probe;
+mod security;
 mod selection;
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
@@ -49,7 +50,7 @@ struct Findings {
 /// Checks everything.
 pub(super) fn check(raw: RawConfig, tokens: TokenReader<'_>) -> Result<Loaded, Vec<Problem>> {
     let mut found = Findings { problems: Vec::new(), warnings: Vec::new() };
-    let clusters = clusters(raw.clusters.unwrap_or_default(), &mut found);
+    let clusters = clusters(raw.clusters.unwrap_or_default(), tokens, &mut found);
     let written = raw.remediation.unwrap_or_default();
     let remediation = remediation(written, &clusters, tokens, &mut found);
     needs_prometheus(&clusters, &remediation, &mut found);
@@ -60,7 +61,11 @@ pub(super) fn check(raw: RawConfig, tokens: TokenReader<'_>) -> Result<Loaded, V
     }
 }
 
-fn clusters(raw: Vec<RawCluster>, found: &mut Findings) -> Vec<ClusterConfig> {
+fn clusters(
+    raw: Vec<RawCluster>,
+    tokens: TokenReader<'_>,
+    found: &mut Findings,
+) -> Vec<ClusterConfig> {
     if raw.is_empty() {
         found.problem("clusters", "name at least one, as [{bootstrap_servers: [kafka-1:9092]}]");
     }
@@ -72,7 +77,7 @@ fn clusters(raw: Vec<RawCluster>, found: &mut Findings) -> Vec<ClusterConfig> {
         if several && one.name.is_none() {
             found.problem(format!("{at}.name"), "each of several clusters needs a name");
         }
-        let cluster = cluster(one, &at, found);
+        let cluster = cluster(one, &at, tokens, found);
         if !names.insert(cluster.name.clone()) {
             let advice = format!("`{}` is the name of an earlier cluster", cluster.name);
             found.problem(format!("{at}.name"), advice);
@@ -82,7 +87,12 @@ fn clusters(raw: Vec<RawCluster>, found: &mut Findings) -> Vec<ClusterConfig> {
     clusters
 }
 
-fn cluster(raw: RawCluster, at: &str, found: &mut Findings) -> ClusterConfig {
+fn cluster(
+    raw: RawCluster,
+    at: &str,
+    tokens: TokenReader<'_>,
+    found: &mut Findings,
+) -> ClusterConfig {
     let name = raw.name.unwrap_or_else(|| CLUSTER_NAME_DEFAULT.to_owned());
     found.name(&format!("{at}.name"), &name);
 
@@ -135,6 +145,10 @@ fn cluster(raw: RawCluster, at: &str, found: &mut Findings) -> ClusterConfig {
         groups,
         group_states,
         export: selection::export(raw.export, at, found),
+        security: raw
+            .security
+            .map(|it| security::security(it, &format!("{at}.security"), tokens, found))
+            .unwrap_or_default(),
     }
 }
 
@@ -267,8 +281,7 @@ fn token(path: &Path, tokens: TokenReader<'_>, found: &mut Findings) -> Option<S
         return None;
     }
     if file.world_readable {
-        let advice = format!("every user can read {}; chmod o-r it", path.display());
-        found.warnings.push(Problem { path: at.to_owned(), advice });
+        found.warning(at, format!("every user can read {}; chmod o-r it", path.display()));
     }
     Some(Secret::new(text.to_owned()))
 }
@@ -306,6 +319,10 @@ fn fault_of_url(url: &str) -> Option<&'static str> {
 impl Findings {
     fn problem(&mut self, path: impl Into<String>, advice: impl Into<String>) {
         self.problems.push(Problem { path: path.into(), advice: advice.into() });
+    }
+
+    fn warning(&mut self, path: impl Into<String>, advice: impl Into<String>) {
+        self.warnings.push(Problem { path: path.into(), advice: advice.into() });
     }
 
     fn has(&self, path: &str) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kafka_protocol::protocol::{Request, StrBytes};
 
-use super::codes;
+use super::{codes, options::WORDS_CHARS_MAX};
 use crate::kafka::Api;
 
 /// One kind of request. Implementations are pure: they make the codec's request, and put its answer
@@ -54,6 +54,15 @@ pub(super) fn each_once<T, K: Ord>(listed: Vec<T>, key: impl Fn(&T) -> K) -> Vec
     listed.into_iter().filter(|it| seen.insert(key(it))).collect()
 }
 
+/// What a broker said, short enough for a line of the log and of the journal.
+pub(super) fn shortened(mut words: String) -> String {
+    if let Some((end, _)) = words.char_indices().nth(WORDS_CHARS_MAX) {
+        words.truncate(end);
+        words.push('…');
+    }
+    words
+}
+
 /// A text of ours for the codec.
 pub(super) fn text(it: &str) -> StrBytes {
     StrBytes::from_string(it.to_owned())
@@ -67,5 +76,12 @@ mod tests {
     fn what_is_listed_twice_is_there_once() {
         let listed = vec![("b", 1), ("a", 2), ("b", 3)];
         assert_eq!(each_once(listed, |it| it.0), [("b", 1), ("a", 2)]);
+    }
+
+    #[test]
+    fn a_brokers_words_are_kept_but_not_all_of_a_flood() {
+        let words = "é".repeat(WORDS_CHARS_MAX);
+        assert_eq!(shortened(words.clone()), words);
+        assert_eq!(shortened(format!("{words}é{words}")), format!("{words}…"));
     }
 }

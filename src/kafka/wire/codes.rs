@@ -4,6 +4,8 @@ use crate::kafka::PartitionFault;
 
 pub(super) const NONE: i16 = 0;
 pub(super) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+pub(super) const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
+pub(super) const ILLEGAL_SASL_STATE: i16 = 34;
 pub(super) const UNSUPPORTED_VERSION: i16 = 35;
 pub(super) const GROUP_ID_NOT_FOUND: i16 = 69;
 
@@ -60,5 +62,7 @@ mod tests {
         }
         assert_eq!(fault(NONE), None);
         assert_eq!(UNSUPPORTED_VERSION, ResponseError::UnsupportedVersion.code());
+        assert_eq!(UNSUPPORTED_SASL_MECHANISM, ResponseError::UnsupportedSaslMechanism.code());
+        assert_eq!(ILLEGAL_SASL_STATE, ResponseError::IllegalSaslState.code());
     }
 }

@@ -1,4 +1,5 @@
-//! One connection to one broker: opened with `ApiVersions`, then any number of requests in flight.
+//! One connection to one broker: opened with `ApiVersions` and, where it is asked for, the proof of
+//! who we are; then any number of requests in flight.
 //!
 //! A single task owns the socket and both directions. Kafka answers in the order of the requests,
 //! so an answer belongs to the oldest request or the stream is broken.
@@ -24,12 +25,15 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Common, codes, frame,
-    options::UNSENT_MAX,
+    Common, codes,
+    credentials::Current,
+    explain, frame,
+    options::{SESSION_SHARE, UNSENT_MAX},
+    sasl::{self, Login},
     stream::{self, Stream},
     versions::Versions,
 };
-use crate::{clock::SharedClock, kafka::Api, kafka::RequestFault};
+use crate::{clock::SharedClock, kafka::Api, kafka::RequestFault, model::Uptime};
 
 /// The version of `ApiVersions` that every broker since 2.4 answers.
 const API_VERSIONS: i16 = 3;
@@ -44,11 +48,22 @@ pub(super) enum Ending {
     Broken(io::ErrorKind, String),
     /// The other side does not speak Kafka, or not as it should.
     Nonsense(String),
+    /// It could not be encrypted, or the other side not be trusted.
+    NotSecured(String),
+    /// There are no credentials to show.
+    NoCredentials(String),
+    /// The broker did not accept our credentials, or could not prove that it knows them.
+    Refused(String),
+    /// It was shown our credentials, and did not say whether it accepts them.
+    Unheard(io::ErrorKind, String),
 }
 
 impl From<io::Error> for Ending {
     fn from(error: io::Error) -> Self {
-        Self::Broken(error.kind(), error.to_string())
+        match error.get_ref().and_then(|it| it.downcast_ref()) {
+            Some(of_tls) => Self::NotSecured(explain::tls(of_tls)),
+            None => Self::Broken(error.kind(), error.to_string()),
+        }
     }
 }
 
@@ -57,24 +72,41 @@ impl From<frame::Unread> for Ending {
         match unread {
             frame::Unread::Broken(error) => error.into(),
             frame::Unread::Nonsense(problem) => Self::Nonsense(problem),
+            frame::Unread::SpeaksTls => explain::tls_listener(),
         }
     }
 }
 
 impl Ending {
-    /// As an error of the system, for a connection that was never open.
+    /// As an error of the system.
     pub(super) fn into_io(self) -> io::Error {
         match self {
-            Self::Broken(kind, text) => io::Error::new(kind, text),
-            Self::Nonsense(problem) => io::Error::new(io::ErrorKind::InvalidData, problem),
+            Self::Broken(kind, text) | Self::Unheard(kind, text) => io::Error::new(kind, text),
+            Self::Nonsense(problem)
+            | Self::NotSecured(problem)
+            | Self::NoCredentials(problem)
+            | Self::Refused(problem) => io::Error::new(io::ErrorKind::InvalidData, problem),
         }
     }
 
-    const fn fault(&self) -> RequestFault {
+    pub(super) const fn fault(&self) -> RequestFault {
         match self {
-            Self::Broken(..) => RequestFault::Connection,
+            Self::Broken(..) | Self::Unheard(..) => RequestFault::Connection,
             Self::Nonsense(_) => RequestFault::Protocol,
+            Self::NotSecured(_) => RequestFault::Tls,
+            Self::NoCredentials(_) | Self::Refused(_) => RequestFault::Authentication,
         }
+    }
+
+    /// Whether it counted, or may have counted, as a wrong password: a few of those lock an account.
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Unheard(..))
+    }
+
+    /// Whether the other side hung up without a word.
+    pub(super) const fn is_hang_up(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        matches!(self, Self::Broken(BrokenPipe | ConnectionReset | UnexpectedEof, _))
     }
 }
 
@@ -87,6 +119,12 @@ pub(super) struct Connection {
     client_id: String,
     next_correlation: AtomicI32,
     retired: AtomicBool,
+    /// Whether a request has been answered since it was opened.
+    proven: AtomicBool,
+    /// With which credentials it was opened.
+    generation: u64,
+    /// When the broker's patience with our proof is nearly over.
+    session_ends: Option<Uptime>,
     _open: DropGuard,
 }
 
@@ -102,15 +140,36 @@ struct Waiting {
 }
 
 impl Connection {
-    /// Connects and learns what the broker speaks.
-    pub(super) async fn open(common: &Common, address: &str) -> Result<Self, Ending> {
-        let stream = stream::dial(address).await?;
+    /// Connects, and learns what the broker speaks.
+    pub(super) async fn open(
+        common: &Common,
+        address: &str,
+        current: &Current,
+    ) -> Result<Self, Ending> {
+        let tls = current.material.tls.as_ref();
+        let stream = stream::dial(address, tls).await?;
         let mut connection = Self::over(common, stream);
+        connection.generation = current.generation;
         common.counts.sent(Api::ApiVersions);
-        let learnt = connection.learn().await;
+        let learnt = connection.learn().await.map_err(|it| explain::greeting_failed(it, tls));
         connection.versions =
             learnt.inspect_err(|ending| common.counts.failed(Api::ApiVersions, ending.fault()))?;
         Ok(connection)
+    }
+
+    /// Proves who we are, where that is asked for. Comes before the first request.
+    pub(super) async fn authenticate(
+        &mut self,
+        common: &Common,
+        current: &Current,
+    ) -> Result<(), Ending> {
+        let login = Login::new(&common.options.security, &current.material);
+        let Some(login) = login else { return Ok(()) };
+        let lifetime = sasl::authenticate(self, common, &login).await?;
+        let share = lifetime.map(|it| it.mul_f64(SESSION_SHARE));
+        let now = common.clock.uptime();
+        self.session_ends = share.map(|it| Uptime(now.0.saturating_add(it)));
+        Ok(())
     }
 
     fn over(common: &Common, stream: impl Stream) -> Self {
@@ -131,6 +190,9 @@ impl Connection {
             client_id: common.options.client_id.clone(),
             next_correlation: AtomicI32::new(1),
             retired: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
+            generation: 0,
+            session_ends: None,
             _open: open.drop_guard(),
         }
     }
@@ -161,9 +223,22 @@ impl Connection {
         &self.versions
     }
 
-    /// Whether new requests may go on it.
-    pub(super) fn is_usable(&self) -> bool {
-        !self.retired.load(Ordering::Relaxed) && self.lane.lock().ended.is_none()
+    /// Whether new requests may go on it, at this time and with these credentials.
+    pub(super) fn is_usable(&self, now: Uptime, generation: u64) -> bool {
+        !self.retired.load(Ordering::Relaxed)
+            && self.generation == generation
+            && self.session_ends.is_none_or(|it| now < it)
+            && self.lane.lock().ended.is_none()
+    }
+
+    /// Whether a request has been answered since it was opened.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
+    }
+
+    /// A request has been answered.
+    pub(super) fn prove(&self) {
+        self.proven.store(true, Ordering::Relaxed);
     }
 
     /// Takes no new requests; those under way keep their own deadlines.
@@ -297,7 +372,8 @@ async fn receive(mut reader: impl AsyncRead + Unpin, lane: &Lane) -> Ending {
 
 async fn send(mut writer: impl AsyncWrite + Unpin, mut frames: mpsc::Receiver<Bytes>) -> Ending {
     while let Some(frame) = frames.recv().await {
-        if let Err(error) = writer.write_all(&frame).await {
+        let written = async { writer.write_all(&frame).await.and(writer.flush().await) };
+        if let Err(error) = written.await {
             return error.into();
         }
     }

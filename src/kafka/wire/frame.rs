@@ -23,7 +23,12 @@ pub(super) enum Unread {
     Broken(io::Error),
     /// What came is not a frame.
     Nonsense(String),
+    /// What came is a TLS alert.
+    SpeaksTls,
 }
+
+/// How a TLS alert begins: as a length it would be far beyond any frame.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 /// One request, ready to be written.
 pub(super) fn encode<R: Request>(
@@ -67,6 +72,9 @@ pub(super) fn decode<R: Request>(frame: Bytes, version: i16) -> Result<R::Respon
 /// Reads one frame without its length.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Bytes, Unread> {
     let claimed = stream.read_i32().await.map_err(Unread::Broken)?;
+    if claimed.to_be_bytes().starts_with(&TLS_ALERT) {
+        return Err(Unread::SpeaksTls);
+    }
     let length = usize::try_from(claimed)
         .ok()
         .filter(|it| (PREFIX_BYTES..=FRAME_BYTES_MAX).contains(it))

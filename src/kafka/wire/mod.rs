@@ -13,10 +13,14 @@ mod cluster;
 mod codes;
 mod connection;
 mod counts;
+mod credentials;
+mod explain;
 mod frame;
 mod options;
+mod pause;
 mod peer;
 mod requests;
+mod sasl;
 mod stream;
 mod versions;
 
@@ -38,6 +42,7 @@ use crate::{
 };
 use cluster::Cluster;
 use counts::Counts;
+use credentials::Credentials;
 use options::CONFIG_RESOURCES_MAX;
 
 /// What every part of the adapter needs.
@@ -46,6 +51,7 @@ struct Common {
     clock: SharedClock,
     tasks: Tasks,
     counts: Counts,
+    credentials: Credentials,
 }
 
 impl std::fmt::Debug for Common {
@@ -81,7 +87,9 @@ pub struct Wire {
 impl Wire {
     /// Connects to nothing yet: the first call does.
     pub fn new(options: WireOptions, clock: SharedClock, tasks: Tasks) -> Self {
-        let common = Arc::new(Common { options, clock, tasks, counts: Counts::new() });
+        let credentials = Credentials::new(&options);
+        let counts = Counts::new();
+        let common = Arc::new(Common { options, clock, tasks, counts, credentials });
         Self { cluster: Cluster::new(Arc::clone(&common)), common }
     }
 

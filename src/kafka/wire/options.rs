@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::security::Security;
+
 /// How to reach one cluster.
 #[derive(Clone, Debug)]
 pub struct WireOptions {
@@ -12,6 +14,8 @@ pub struct WireOptions {
     pub request_timeout: Duration,
     /// Shown in the brokers' request logs and quotas.
     pub client_id: String,
+    /// How connections are secured.
+    pub security: Security,
 }
 
 /// A longer answer is a broken stream or not Kafka: 20,000 partitions make 2 MB. Kafka's own bound
@@ -28,6 +32,31 @@ pub(super) const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// A broker that has been down for long is tried this often, so that its return is seen within one
 /// round.
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+/// After the first refusal of our credentials. An account that is locked after a few wrong
+/// passwords must not be locked by us: five attempts take more than two minutes.
+pub(super) const REFUSED_BACKOFF_FIRST: Duration = Duration::from_secs(10);
+
+/// Credentials that stay wrong are tried this often. New ones in the files end the pause at once.
+pub(super) const REFUSED_BACKOFF_MAX: Duration = Duration::from_mins(5);
+
+/// How often the files that secure connections are looked at while connections are open; before one
+/// is opened they always are. A change is seen within one round.
+pub(super) const FILES_LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Exchanges in one authentication: the longest, SCRAM, takes two.
+pub(super) const SASL_EXCHANGES_MAX: usize = 4;
+
+/// What RFC 7677 asks for at least; fewer would make the proof worth guessing at.
+pub(super) const SCRAM_ITERATIONS_MIN: u32 = 4_096;
+
+/// Four times what Kafka lets an administrator set. A broker that asks for more wants to keep us
+/// busy.
+pub(super) const SCRAM_ITERATIONS_MAX: u32 = 65_536;
+
+/// A session is left when so much of its life is over: the broker ends it at the first request
+/// after that (KIP-368).
+pub(super) const SESSION_SHARE: f64 = 0.85;
 
 /// A call to any broker begins no further try after so many deadlines: many frozen brokers must not
 /// add up.

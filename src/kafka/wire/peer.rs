@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use kafka_protocol::protocol::Request;
@@ -15,10 +14,11 @@ use tracing::debug;
 
 use super::{
     Common,
-    call::{Call, Objection},
+    call::{Call, Objection, shortened},
     connection::{Connection, Ending},
-    frame,
-    options::{BACKOFF_FIRST, BACKOFF_MAX, WORDS_CHARS_MAX},
+    credentials::Current,
+    explain, frame,
+    pause::Pause,
 };
 use crate::{
     kafka::{KafkaError, RequestFault},
@@ -39,11 +39,7 @@ pub(super) struct Peer {
 #[derive(Debug, Default)]
 struct Link {
     connection: Option<Arc<Connection>>,
-    failures: u32,
-    /// No attempt before this.
-    again_at: Uptime,
-    /// What the last attempt ended with.
-    failure: Option<Ending>,
+    pause: Pause,
 }
 
 impl Peer {
@@ -68,7 +64,12 @@ impl Peer {
         if let Some(fault) = fault {
             self.common.counts.failed(C::API, fault);
         }
-        self.suspect.store(!matches!(fault, None | Some(RequestFault::Refused)), Ordering::Relaxed);
+        match fault {
+            // Whoever was refused is a suspect already; who only waits with it is none.
+            Some(RequestFault::Authentication) => {}
+            None | Some(RequestFault::Refused) => self.suspect.store(false, Ordering::Relaxed),
+            Some(_) => self.suspect.store(true, Ordering::Relaxed),
+        }
     }
 
     /// The version that a request of type `C` would be sent in.
@@ -100,7 +101,8 @@ impl Peer {
                 deadline: self.common.options.request_timeout,
             });
         };
-        let frame = frame.map_err(|ending| self.ended::<C>(ending))?;
+        let frame = frame.map_err(|ending| self.ended::<C>(&connection, ending))?;
+        connection.prove();
         let answer =
             frame::decode::<C::Wire>(frame, version).map_err(|it| self.nonsense::<C>(it))?;
         self.read(call, answer)
@@ -127,92 +129,107 @@ impl Peer {
         KafkaError::Protocol { request: C::API.label(), peer: self.address.clone(), problem }
     }
 
-    fn ended<C: Call>(&self, ending: Ending) -> KafkaError {
-        match ending {
-            Ending::Nonsense(problem) => self.nonsense::<C>(problem),
-            Ending::Broken(..) => KafkaError::Broken {
-                request: C::API.label(),
-                peer: self.address.clone(),
-                source: ending.into_io(),
-            },
+    fn ended<C: Call>(&self, connection: &Connection, ending: Ending) -> KafkaError {
+        let unasked = self.common.options.security.sasl.is_none() && !connection.is_proven();
+        let ending = if unasked { explain::first_request_failed(ending) } else { ending };
+        if let Ending::Nonsense(problem) = ending {
+            return self.nonsense::<C>(problem);
+        }
+        // Even if it is TLS that broke: the request may have arrived.
+        KafkaError::Broken {
+            request: C::API.label(),
+            peer: self.address.clone(),
+            source: ending.into_io(),
         }
     }
 
     fn unreachable(&self, ending: Ending) -> KafkaError {
-        KafkaError::Unreachable { peer: self.address.clone(), source: ending.into_io() }
+        let peer = self.address.clone();
+        match ending {
+            Ending::NotSecured(problem) => KafkaError::NotSecured { peer, problem },
+            Ending::NoCredentials(problem) | Ending::Refused(problem) => {
+                KafkaError::NotAuthenticated { peer, problem }
+            }
+            ending @ (Ending::Broken(..) | Ending::Nonsense(_) | Ending::Unheard(..)) => {
+                KafkaError::Unreachable { peer, source: ending.into_io() }
+            }
+        }
     }
 
     /// The open connection, or a new one unless the last failure was a moment ago.
     async fn connection(&self, deadline: Uptime) -> Result<Arc<Connection>, KafkaError> {
-        let waited = self.common.within(deadline, self.link.lock()).await;
-        let mut link = waited.ok_or_else(|| self.unreachable(too_slow()))?;
-        if let Some(connection) = link.connection.take_if(|it| !it.is_usable()) {
+        let connected = async {
+            let mut link = self.in_time(deadline, async { Ok(self.link.lock().await) }).await?;
+            self.connected(&mut link, deadline).await
+        };
+        connected.await.map_err(|ending| self.unreachable(ending))
+    }
+
+    async fn connected(
+        &self,
+        link: &mut Link,
+        deadline: Uptime,
+    ) -> Result<Arc<Connection>, Ending> {
+        let credentials = &self.common.credentials;
+        let now = self.common.clock.uptime();
+        let generation = self.in_time(deadline, credentials.in_use(now)).await?.generation;
+        if let Some(connection) = link.connection.take_if(|it| !it.is_usable(now, generation)) {
             debug!(peer = self.address, ?connection, "Kafka connection replaced.");
         }
         if let Some(connection) = &link.connection {
             return Ok(Arc::clone(connection));
         }
-        let pausing = self.common.clock.uptime() < link.again_at;
-        if let Some(failure) = link.failure.clone().filter(|_| pausing) {
-            return Err(self.unreachable(failure));
+        let pausing = link.pause.holds(now, generation);
+        if let Some(failure) = pausing.or_else(|| credentials.pausing(now, generation)) {
+            return Err(failure);
         }
-        let opened = self.common.within(deadline, Connection::open(&self.common, &self.address));
-        match opened.await.unwrap_or_else(|| Err(too_slow())) {
+        let latest = self.in_time(deadline, credentials.latest(now)).await?;
+        match self.open(&latest, deadline).await {
             Ok(connection) => {
+                credentials.accepted(latest.generation);
                 let connection = Arc::new(connection);
                 *link = Link { connection: Some(Arc::clone(&connection)), ..Link::default() };
                 Ok(connection)
             }
             Err(ending) => {
-                let pause = backoff(link.failures);
-                debug!(peer = self.address, ?ending, ?pause, "Kafka connection failed.");
-                link.failures = link.failures.saturating_add(1);
-                link.again_at = Uptime(self.common.clock.uptime().0.saturating_add(pause));
-                link.failure = Some(ending.clone());
-                Err(self.unreachable(ending))
+                self.failed(link, latest.generation, &ending);
+                Err(ending)
             }
         }
     }
-}
 
-/// What a broker said, short enough for a line of the log and of the journal.
-fn shortened(mut words: String) -> String {
-    if let Some((end, _)) = words.char_indices().nth(WORDS_CHARS_MAX) {
-        words.truncate(end);
-        words.push('…');
-    }
-    words
-}
-
-fn too_slow() -> Ending {
-    let text = "no connection within the deadline".to_owned();
-    Ending::Broken(io::ErrorKind::TimedOut, text)
-}
-
-/// The pause after `failures` earlier ones. Jitter keeps many processes from coming back at once.
-fn backoff(failures: u32) -> Duration {
-    let doubled = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(failures));
-    doubled.min(BACKOFF_MAX).mul_f64(rand::random_range(0.8..1.2))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_brokers_words_are_kept_but_not_all_of_a_flood() {
-        let words = "é".repeat(WORDS_CHARS_MAX);
-        assert_eq!(shortened(words.clone()), words);
-        assert_eq!(shortened(format!("{words}é{words}")), format!("{words}…"));
-    }
-
-    #[test]
-    fn pauses_double_up_to_the_longest() {
-        for failures in 0..40 {
-            let pause = backoff(failures);
-            let exact = BACKOFF_FIRST.saturating_mul(2_u32.saturating_pow(failures));
-            assert!(pause >= exact.min(BACKOFF_MAX).mul_f64(0.8), "{failures}: {pause:?}");
-            assert!(pause <= exact.min(BACKOFF_MAX).mul_f64(1.2), "{failures}: {pause:?}");
+    async fn open(&self, current: &Current, deadline: Uptime) -> Result<Connection, Ending> {
+        let opening = Connection::open(&self.common, &self.address, current);
+        let mut connection = self.in_time(deadline, opening).await?;
+        let proving = connection.authenticate(&self.common, current);
+        match self.in_time(deadline, proving).await {
+            Ok(()) => Ok(connection),
+            // A broker may take its time before it refuses, or just hang up.
+            Err(Ending::Broken(kind, text)) => {
+                Err(Ending::Unheard(kind, format!("no answer to our credentials: {text}")))
+            }
+            Err(ending) => Err(ending),
         }
+    }
+
+    async fn in_time<T>(
+        &self,
+        deadline: Uptime,
+        work: impl Future<Output = Result<T, Ending>>,
+    ) -> Result<T, Ending> {
+        self.common.within(deadline, work).await.unwrap_or_else(|| {
+            let text = "no connection within the deadline".to_owned();
+            Err(Ending::Broken(io::ErrorKind::TimedOut, text))
+        })
+    }
+
+    fn failed(&self, link: &mut Link, generation: u64, ending: &Ending) {
+        let now = self.common.clock.uptime();
+        if ending.is_refusal() {
+            self.suspect.store(true, Ordering::Relaxed);
+            self.common.credentials.refused(now, generation, &self.address, ending);
+        }
+        let pause = link.pause.begin(now, generation, ending.clone());
+        debug!(peer = self.address, ?ending, ?pause, "Kafka connection failed.");
     }
 }

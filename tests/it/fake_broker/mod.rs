@@ -9,6 +9,7 @@ mod answers;
 mod contents;
 mod faults;
 mod mutate;
+mod sasl;
 mod seen;
 mod served;
 
@@ -22,6 +23,7 @@ use std::{
 use kafka_optimizer::shutdown::Tasks;
 use kafka_protocol::messages::ApiKey;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 #[allow(unused_imports, reason = "two test binaries share this; neither uses all of it")]
@@ -29,6 +31,7 @@ pub(crate) use self::{
     contents::{Contents, FakeGroup, FakePartition, Size},
     faults::{Fault, Mutation},
     mutate::{chance, mutate, mutate_text},
+    sasl::{FakeSasl, Trick},
     seen::{Alter, Seen},
 };
 
@@ -108,6 +111,16 @@ impl FakeBroker {
 
     pub(crate) fn fail(&self, api: ApiKey, fault: Fault) {
         self.script().faults.insert(api as i16, fault);
+    }
+
+    /// Speaks TLS on connections from now on.
+    pub(crate) fn encrypt(&self, tls: TlsAcceptor) {
+        self.script().tls = Some(tls);
+    }
+
+    /// Lets in nobody who does not prove who he is.
+    pub(crate) fn lock(&self, sasl: FakeSasl) {
+        self.script().sasl = Some(sasl);
     }
 
     /// Reads everything from now on, and answers nothing.

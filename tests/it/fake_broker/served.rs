@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex},
 };
 
@@ -12,15 +13,17 @@ use kafka_protocol::{
     protocol::decode_request_header_from_buffer,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared, answers,
     faults::{Fault, boast, cut, unsupported},
     mutate::{self, Framing},
+    sasl::{Door, FakeSasl, Passage},
     seen::{Alter, Seen},
 };
 
@@ -33,12 +36,25 @@ pub(super) struct Asked {
     body: Bytes,
 }
 
-#[derive(Debug, Default)]
+/// As Kafka does with what claims to be longer than any request.
+const REQUEST_BYTES_MAX: usize = 100 << 20;
+
+#[derive(Default)]
 pub(super) struct Script {
+    /// Without it connections are plain text.
+    pub(super) tls: Option<TlsAcceptor>,
+    /// Without it everybody is let in.
+    pub(super) sasl: Option<FakeSasl>,
     pub(super) faults: BTreeMap<i16, Fault>,
     pub(super) connections: usize,
     /// Bytes read, answered, and written in place of the answer.
     pub(super) traffic: usize,
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Script").field("faults", &self.faults).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -65,24 +81,42 @@ impl Served {
             self.tasks.start_short("fake connection", async move {
                 let alive = served.alive.clone();
                 tokio::select! {
-                    () = served.serve(stream) => (),
+                    () = served.greet(stream) => (),
                     () = alive.cancelled() => (),
                 }
             });
         }
     }
 
-    async fn serve(self, mut stream: TcpStream) {
-        let mut held = Vec::new();
+    async fn greet(self, stream: TcpStream) {
+        let tls = self.script.lock().unwrap().tls.clone();
+        let Some(tls) = tls else { return self.serve(stream).await };
+        if let Ok(stream) = tls.accept(stream).await {
+            self.serve(stream).await;
+        }
+    }
+
+    async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let (mut held, mut door) = (Vec::new(), Door::default());
         while let Ok(length) = stream.read_i32().await {
-            let mut frame = vec![0; usize::try_from(length).unwrap()];
+            let length = usize::try_from(length).ok().filter(|it| *it <= REQUEST_BYTES_MAX);
+            let Some(length) = length else { return };
+            let mut frame = vec![0; length];
             if stream.read_exact(&mut frame).await.is_err() {
                 return;
             }
             let read = frame.len();
             let mut frame = Bytes::from(frame);
             let header = decode_request_header_from_buffer(&mut frame).unwrap();
-            let answer = self.answer(&header, frame);
+            let sasl = self.script.lock().unwrap().sasl.clone();
+            let answer = match door.pass(sasl.as_ref(), &header, &frame) {
+                Passage::Free => self.answer(&header, frame),
+                Passage::Shut => return,
+                Passage::Asked(answer) => {
+                    self.note(&header, None);
+                    answer
+                }
+            };
             self.script.lock().unwrap().traffic += read + answer.len();
             let fault = self.script.lock().unwrap().faults.get(&header.request_api_key).copied();
             let Some(Made { answer, framing }) = bend(answer, fault, &header, &mut held).await
@@ -90,7 +124,7 @@ impl Served {
                 continue;
             };
             self.script.lock().unwrap().traffic += answer.len();
-            if stream.write_all(&answer).await.is_err() {
+            if stream.write_all(&answer).await.and(stream.flush().await).is_err() {
                 return;
             }
             match framing {
@@ -113,14 +147,18 @@ impl Served {
             }
             _ => (self.ready(header, body), None::<Alter>),
         };
+        self.note(header, alter);
+        answer
+    }
+
+    fn note(&self, header: &RequestHeader, alter: Option<Alter>) {
         self.cluster.log.push(Seen {
             start: self.start,
-            api,
+            api: ApiKey::try_from(header.request_api_key).unwrap(),
             version: header.request_api_version,
             client_id: header.client_id.as_ref().unwrap().to_string(),
             alter,
         });
-        answer
     }
 
     /// The answer given before, or a new one.

@@ -5,6 +5,7 @@ mod docker;
 mod input;
 mod page;
 mod probe;
+mod security;
 mod stack;
 mod state;
 mod tuning;

@@ -16,6 +16,7 @@ use kafka_optimizer::{
         wire::{Wire, WireOptions},
     },
     model::{BrokerId, GroupName, GroupType, TopicName},
+    security::Security,
     shutdown::Tasks,
 };
 
@@ -33,6 +34,7 @@ fn wire() -> Wire {
         bootstrap: bootstrap(),
         request_timeout: Duration::from_secs(10),
         client_id: "kafka-optimizer-tests".to_owned(),
+        security: Security::default(),
     };
     Wire::new(options, Arc::new(SystemClock::new()), Tasks::default())
 }

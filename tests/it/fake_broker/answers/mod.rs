@@ -36,6 +36,8 @@ pub(super) const APIS: &[ApiKey] = &[
     ApiKey::IncrementalAlterConfigs,
     ApiKey::ConsumerGroupDescribe,
     ApiKey::ShareGroupDescribe,
+    ApiKey::SaslHandshake,
+    ApiKey::SaslAuthenticate,
 ];
 
 /// The frame of the answer of broker `id`; and what a change of configuration asked for.
@@ -76,13 +78,13 @@ pub(super) fn answer(
 }
 
 /// One request, to be decoded and answered in its version.
-struct On<'a> {
-    header: &'a RequestHeader,
-    body: Bytes,
+pub(super) struct On<'a> {
+    pub(super) header: &'a RequestHeader,
+    pub(super) body: Bytes,
 }
 
 impl On<'_> {
-    fn answer<R: Request>(mut self, answer: impl FnOnce(R) -> R::Response) -> Vec<u8> {
+    pub(super) fn answer<R: Request>(mut self, answer: impl FnOnce(R) -> R::Response) -> Vec<u8> {
         let version = self.header.request_api_version;
         let request = R::decode(&mut self.body, version).unwrap();
         assert!(self.body.is_empty(), "bytes behind the request");

@@ -1,0 +1,173 @@
+//! A broker's side of SASL, written for the tests alone: it shares no code with the side it tests,
+//! and is itself held against the vector of RFC 7677.
+
+use std::num::NonZeroU32;
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
+use kafka_protocol::{
+    messages::{
+        ApiKey, RequestHeader, SaslAuthenticateRequest, SaslAuthenticateResponse,
+        SaslHandshakeRequest, SaslHandshakeResponse,
+    },
+    protocol::StrBytes,
+};
+use ring::{digest, hmac, pbkdf2};
+
+use super::answers::On;
+
+const UNSUPPORTED_MECHANISM: i16 = 33;
+const FAILED: i16 = 58;
+const MECHANISM: &str = "SCRAM-SHA-256";
+const ITERATIONS: u32 = 4_096;
+const SALT: &str = "W22ZaJ0SNY7soEsUEjb6gQ==";
+const NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+
+/// What a broker wants of who connects: SCRAM-SHA-256 with this password.
+#[derive(Clone, Debug)]
+pub(crate) struct FakeSasl {
+    pub(crate) password: &'static str,
+    pub(crate) trick: Trick,
+}
+
+/// What it does besides.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Trick {
+    #[default]
+    Nothing,
+    /// Lets in whoever knows the password, without knowing it itself.
+    Bluff,
+    /// Says this instead of its first message; `NONCE` becomes the client's nonce.
+    Challenge(String),
+    /// Says this instead of its last message.
+    Last(String),
+    /// Believes the proof for so many milliseconds.
+    Session(i64),
+}
+
+/// One connection's way through.
+#[derive(Debug, Default)]
+pub(super) struct Door {
+    begun: Option<Begun>,
+    open: bool,
+}
+
+#[derive(Debug)]
+struct Begun {
+    client_first: String,
+    server_first: String,
+}
+
+/// What becomes of a request at the door.
+pub(super) enum Passage {
+    /// It goes on to whoever answers it.
+    Free,
+    /// It is part of the proof, and answered so.
+    Asked(Vec<u8>),
+    /// The proof comes first: Kafka hangs up.
+    Shut,
+}
+
+impl Door {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
+    pub(super) fn pass(
+        &mut self,
+        sasl: Option<&FakeSasl>,
+        header: &RequestHeader,
+        body: &Bytes,
+    ) -> Passage {
+        let Some(sasl) = sasl else { return Passage::Free };
+        let on = On { header, body: body.clone() };
+        match ApiKey::try_from(header.request_api_key).unwrap() {
+            ApiKey::SaslHandshake => Passage::Asked(on.answer(|it| Self::handshake(&it))),
+            ApiKey::SaslAuthenticate => {
+                Passage::Asked(on.answer(|it| self.authenticate(sasl, &it)))
+            }
+            ApiKey::ApiVersions => Passage::Free,
+            _ if self.open => Passage::Free,
+            _ => Passage::Shut,
+        }
+    }
+
+    fn handshake(request: &SaslHandshakeRequest) -> SaslHandshakeResponse {
+        let known = request.mechanism.as_str() == MECHANISM;
+        let code = if known { 0 } else { UNSUPPORTED_MECHANISM };
+        let offered = vec![StrBytes::from_static_str(MECHANISM)];
+        SaslHandshakeResponse::default().with_error_code(code).with_mechanisms(offered)
+    }
+
+    fn authenticate(
+        &mut self,
+        sasl: &FakeSasl,
+        request: &SaslAuthenticateRequest,
+    ) -> SaslAuthenticateResponse {
+        let said = String::from_utf8(request.auth_bytes.to_vec()).unwrap();
+        let answer = SaslAuthenticateResponse::default();
+        let lifetime = if let Trick::Session(it) = sasl.trick { it } else { 0 };
+        match self.say(sasl, &said) {
+            Some(words) => answer.with_auth_bytes(words.into()).with_session_lifetime_ms(lifetime),
+            None => answer
+                .with_error_code(FAILED)
+                .with_error_message(Some(StrBytes::from_static_str("invalid credentials"))),
+        }
+    }
+
+    fn say(&mut self, sasl: &FakeSasl, said: &str) -> Option<String> {
+        let Some(begun) = self.begun.take() else {
+            let client_first = said.strip_prefix("n,,").expect("no channel binding").to_owned();
+            let nonce = attribute(&client_first, "r=");
+            let server_first = if let Trick::Challenge(words) = &sasl.trick {
+                words.replace("NONCE", nonce)
+            } else {
+                format!("r={nonce}{NONCE},s={SALT},i={ITERATIONS}")
+            };
+            self.begun = Some(Begun { client_first, server_first: server_first.clone() });
+            return Some(server_first);
+        };
+        let (without_proof, proof) = said.rsplit_once(",p=").unwrap();
+        let message = format!("{},{},{without_proof}", begun.client_first, begun.server_first);
+        let (wanted, signature) = scram(sasl.password, ITERATIONS, &message);
+        if proof != wanted {
+            return None;
+        }
+        self.open = true;
+        Some(match &sasl.trick {
+            Trick::Bluff => format!("v={}", scram("guessed", ITERATIONS, &message).1),
+            Trick::Last(words) => words.clone(),
+            Trick::Nothing | Trick::Challenge(_) | Trick::Session(_) => format!("v={signature}"),
+        })
+    }
+}
+
+fn attribute<'a>(message: &'a str, name: &str) -> &'a str {
+    message.split(',').find_map(|it| it.strip_prefix(name)).unwrap()
+}
+
+/// The client's proof and the broker's signature (RFC 5802, 3).
+fn scram(password: &str, iterations: u32, message: &str) -> (String, String) {
+    let salt = BASE64.decode(SALT).unwrap();
+    let mut salted = [0; digest::SHA256_OUTPUT_LEN];
+    let iterations = NonZeroU32::new(iterations).unwrap();
+    let password = password.as_bytes();
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, &salt, password, &mut salted);
+    let sign = |key: &[u8], what: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), what);
+    let client_key = sign(&salted, b"Client Key");
+    let stored_key = digest::digest(&digest::SHA256, client_key.as_ref());
+    let signed = sign(stored_key.as_ref(), message.as_bytes());
+    let proof: Vec<u8> =
+        client_key.as_ref().iter().zip(signed.as_ref()).map(|(key, sign)| key ^ sign).collect();
+    let server_key = sign(&salted, b"Server Key");
+    let signature = sign(server_key.as_ref(), message.as_bytes());
+    (BASE64.encode(proof), BASE64.encode(signature))
+}
+
+#[test]
+fn the_fake_brokers_arithmetic_is_that_of_rfc_7677() {
+    let message = "n=user,r=rOprNGfwEbeRWgbNEkqO,\
+                   r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+                   s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
+                   c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+    let (proof, signature) = scram("pencil", 4_096, message);
+    assert_eq!(proof, "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+    assert_eq!(signature, "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+}

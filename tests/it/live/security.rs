@@ -1,0 +1,392 @@
+//! Every way into a secured broker, and every way to be kept out, against a real one.
+//!
+//! Wants the broker of `lab/security-stack.sh`: the user `monitor` with the rights that SECURITY.md
+//! lists, `stranger` with none, the topic `secured`, and the certificates that it was made with.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use kafka_optimizer::{
+    clock::{Clock, SystemClock},
+    kafka::{
+        Api, ConfigChange, Edge, Kafka, KafkaError, RequestFault, TopicPartitions, WriteMode,
+        wire::{Wire, WireOptions},
+    },
+    model::{BrokerId, GroupName, GroupType, TopicName},
+    security::{IdentityFiles, PasswordFile, Sasl, Security, TlsFiles},
+    shutdown::Tasks,
+};
+use tempfile::TempDir;
+
+use super::stack::{eventually, variable};
+use crate::cli::Serving;
+
+const PASSWORD: &str = "pencil";
+/// Longer than it takes to see that a file has changed.
+const NOTICED: Duration = Duration::from_secs(12);
+
+fn listener(name: &str) -> String {
+    variable(&format!("SECURITY_{name}"))
+}
+
+fn certificate(name: &str) -> PathBuf {
+    Path::new(&variable("SECURITY_CERTIFICATES")).join(name)
+}
+
+fn wire_to(address: &str, security: Security) -> Wire {
+    let options = WireOptions {
+        bootstrap: vec![address.to_owned()],
+        request_timeout: Duration::from_secs(5),
+        client_id: "kafka-optimizer-tests".to_owned(),
+        security,
+    };
+    Wire::new(options, Arc::new(SystemClock::new()), Tasks::default())
+}
+
+fn trusting(ca: &str) -> TlsFiles {
+    TlsFiles { ca_file: Some(certificate(ca)), ..TlsFiles::default() }
+}
+
+fn encrypted(sasl: Option<Sasl>) -> Security {
+    Security { tls: Some(trusting("ca.pem")), sasl }
+}
+
+fn as_owner_of(cert_file: PathBuf, key_file: PathBuf) -> Security {
+    let identity = Some(IdentityFiles { cert_file, key_file });
+    Security { tls: Some(TlsFiles { identity, ..trusting("ca.pem") }), sasl: None }
+}
+
+/// Files of one test that change while it runs.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn put(&self, name: &str, content: &str) -> PathBuf {
+        fs::write(self.path(name), content).unwrap();
+        self.path(name)
+    }
+
+    /// Takes another file's content, as a rotation does: in place of the old one, at once.
+    fn rotate(&self, name: &str, from: &Path) {
+        fs::copy(from, self.path("new")).unwrap();
+        fs::rename(self.path("new"), self.path(name)).unwrap();
+    }
+
+    fn password(&self, username: &str, password: &str) -> PasswordFile {
+        let password_file = self.put(&format!("{username}.password"), &format!("{password}\n"));
+        PasswordFile { username: username.to_owned(), password_file }
+    }
+
+    fn token(&self, lifetime: Duration) -> Sasl {
+        let token_file = self.put("token", &token("monitor", lifetime));
+        Sasl::OAuthBearer { token_file }
+    }
+}
+
+/// A token that nobody signed, as the lab's broker takes it.
+fn token(subject: &str, lifetime: Duration) -> String {
+    let now = SystemClock::new().wall().0 / 1_000;
+    let end = now + i64::try_from(lifetime.as_secs()).unwrap();
+    let part = |it: &str| URL_SAFE_NO_PAD.encode(it);
+    let claims = format!(r#"{{"sub":"{subject}","iat":{},"exp":{end}}}"#, now - 60);
+    format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims))
+}
+
+fn sent(wire: &Wire, api: Api) -> u64 {
+    wire.request_counts().iter().find(|it| it.api == api).unwrap().sent
+}
+
+/// The words that a person reads, with their causes.
+fn words(error: &KafkaError) -> String {
+    let cause = std::error::Error::source(error).map(|it| format!(": {it}"));
+    format!("{error}{}", cause.unwrap_or_default())
+}
+
+/// Asks once; it must be kept out, for this reason, in these words.
+#[track_caller]
+fn check_kept_out(error: &KafkaError, fault: RequestFault, wanted: &[&str]) {
+    let words = words(error);
+    println!("    {words}");
+    assert_eq!(error.fault(), fault, "{words}");
+    assert!(!error.outcome_is_unknown() || fault == RequestFault::Connection, "{words}");
+    for wanted in wanted {
+        assert!(words.contains(wanted), "{wanted:?} in: {words}");
+    }
+}
+
+async fn kept_out(address: &str, security: Security, fault: RequestFault, wanted: &[&str]) {
+    let error = wire_to(address, security).topology().await.unwrap_err();
+    check_kept_out(&error, fault, wanted);
+}
+
+#[tokio::test]
+async fn each_way_in_leads_to_the_topology() {
+    let files = Files::new();
+    let monitor = || files.password("monitor", PASSWORD);
+    let client = as_owner_of(certificate("client.pem"), certificate("client.key"));
+    for (way, address, security) in [
+        ("plain text", "PLAIN", Security::default()),
+        ("TLS", "TLS", encrypted(None)),
+        ("our certificate", "MTLS", client),
+        ("PLAIN", "PASSWORDS", encrypted(Some(Sasl::Plain(monitor())))),
+        ("SCRAM-SHA-256", "PASSWORDS", encrypted(Some(Sasl::ScramSha256(monitor())))),
+        ("SCRAM-SHA-512", "PASSWORDS", encrypted(Some(Sasl::ScramSha512(monitor())))),
+        (
+            "PLAIN in the open",
+            "OPENPASSWORDS",
+            Security { tls: None, sasl: Some(Sasl::Plain(monitor())) },
+        ),
+        (
+            "SCRAM in the open",
+            "OPENPASSWORDS",
+            Security { tls: None, sasl: Some(Sasl::ScramSha512(monitor())) },
+        ),
+        ("a token", "TOKENS", encrypted(Some(files.token(Duration::from_mins(10))))),
+    ] {
+        let topology = wire_to(&listener(address), security).topology().await;
+        let topology = topology.unwrap_or_else(|error| panic!("{way}: {}", words(&error)));
+        let topic = topology.topics.iter().find(|it| it.name.as_str() == "secured");
+        assert_eq!(topic.expect(way).partitions.len(), 2, "{way}");
+        assert_eq!(topology.unreadable, [], "{way}");
+    }
+}
+
+#[tokio::test]
+async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
+    let files = Files::new();
+    let monitor = encrypted(Some(Sasl::ScramSha512(files.password("monitor", PASSWORD))));
+    let wire = wire_to(&listener("PASSWORDS"), monitor);
+    let broker = wire.topology().await.unwrap().brokers[0].id;
+    let secured = TopicName::new("secured");
+    let first = [TopicPartitions { topic: secured.clone(), partitions: vec![0] }];
+    for edge in [Edge::First, Edge::Last] {
+        let edges = wire.offsets(broker, edge, &first).await.unwrap();
+        assert_eq!(edges[0].partitions, [(0, Ok(0))]);
+    }
+    wire.groups(broker, &[]).await.unwrap();
+    let nobody = [GroupName::new("nobody")];
+    for group_type in [GroupType::Classic, GroupType::Consumer] {
+        let described = wire.describe_groups(broker, group_type, &nobody).await.unwrap();
+        let fault = described[0].members.as_ref().unwrap_err();
+        assert_ne!(fault.label(), "unauthorized");
+    }
+    wire.committed(broker, &nobody).await.unwrap();
+    assert!(!wire.log_dirs(broker).await.unwrap()[0].topics.is_empty());
+    let config = wire.broker_config(broker, &["num.io.threads"]).await.unwrap();
+    assert!(config.get("num.io.threads").unwrap().effective.is_some());
+    assert_eq!(wire.min_insync_replicas(&[secured]).await.unwrap().len(), 1);
+    wire.quorum().await.unwrap();
+    wire.reassignments().await.unwrap();
+    rehearse(&wire, broker).await.unwrap();
+}
+
+async fn rehearse(wire: &Wire, broker: BrokerId) -> Result<(), KafkaError> {
+    let change = ConfigChange { key: "num.io.threads".into(), value: Some("9".into()) };
+    wire.alter_broker_config(broker, &[change], WriteMode::ValidateOnly).await
+}
+
+/// The counterpart: this cluster does ask what a user may do.
+#[tokio::test]
+async fn who_has_no_rights_is_let_in_and_sees_nothing() {
+    let files = Files::new();
+    let stranger = encrypted(Some(Sasl::Plain(files.password("stranger", "eraser"))));
+    let wire = wire_to(&listener("PASSWORDS"), stranger);
+    let topology = wire.topology().await.unwrap();
+    assert_eq!(topology.topics, []);
+    let broker = topology.brokers[0].id;
+    for refused in [
+        wire.broker_config(broker, &["num.io.threads"]).await.map(|_| ()),
+        wire.quorum().await.map(|_| ()),
+        wire.reassignments().await.map(|_| ()),
+        rehearse(&wire, broker).await,
+    ] {
+        assert!(matches!(refused, Err(KafkaError::Refused { .. })), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_shown_once_and_the_right_one_at_once() {
+    type Way = fn(PasswordFile) -> Sasl;
+    // The messages that one attempt sends.
+    for (mechanism, messages) in
+        [(Sasl::Plain as Way, 1), (Sasl::ScramSha256 as Way, 2), (Sasl::ScramSha512 as Way, 2)]
+    {
+        let files = Files::new();
+        let login = mechanism(files.password("monitor", "wrong-secret"));
+        let name = login.mechanism().label();
+        let wire = wire_to(&listener("PASSWORDS"), encrypted(Some(login)));
+        let error = wire.topology().await.unwrap_err();
+        let wanted = [name, "`monitor`", "the broker says: Authentication failed", "security.sasl"];
+        check_kept_out(&error, RequestFault::Authentication, &wanted);
+        assert!(!words(&error).contains("wrong-secret"));
+        for _ in 0..200 {
+            let error = wire.topology().await.unwrap_err();
+            assert_eq!(error.fault(), RequestFault::Authentication);
+        }
+        assert_eq!(sent(&wire, Api::SaslAuthenticate), messages, "one attempt with {name}");
+        files.put("monitor.password", PASSWORD);
+        eventually("let in with the right password", NOTICED, async || wire.topology().await.ok())
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_is_told_from_one_that_has_not_come() {
+    let files = Files::new();
+    let login = files.token(Duration::ZERO);
+    let address = listener("TOKENS");
+    let wire = wire_to(&address, encrypted(Some(login.clone())));
+    let error = wire.topology().await.unwrap_err();
+    check_kept_out(
+        &error,
+        RequestFault::Authentication,
+        &["OAUTHBEARER", "invalid_token", "security.sasl.token_file"],
+    );
+    fs::remove_file(files.path("token")).unwrap();
+    let missing = wire_to(&address, encrypted(Some(login)));
+    let error = missing.topology().await.unwrap_err();
+    check_kept_out(&error, RequestFault::Authentication, &["security.sasl.token_file: read"]);
+    files.token(Duration::from_mins(10));
+    for wire in [wire, missing] {
+        eventually("let in with a new token", NOTICED, async || wire.topology().await.ok()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_rotated_on_disk_is_shown_without_a_restart() {
+    let files = Files::new();
+    for suffix in ["pem", "key"] {
+        files.rotate(&format!("ours.{suffix}"), &certificate(&format!("stranger.{suffix}")));
+    }
+    let security = as_owner_of(files.path("ours.pem"), files.path("ours.key"));
+    let wire = wire_to(&listener("MTLS"), security);
+    let error = wire.topology().await.unwrap_err();
+    check_kept_out(&error, RequestFault::Tls, &["security.tls.cert_file"]);
+
+    for suffix in ["pem", "key"] {
+        files.rotate(&format!("ours.{suffix}"), &certificate(&format!("client.{suffix}")));
+    }
+    eventually("let in with another certificate", NOTICED, async || wire.topology().await.ok())
+        .await;
+    // The same once more: an open connection makes room for one that is made with the new files.
+    let before = sent(&wire, Api::ApiVersions);
+    files.rotate("ours.pem", &certificate("client.pem"));
+    eventually("a new connection", NOTICED, async || {
+        wire.topology().await.unwrap();
+        (before < sent(&wire, Api::ApiVersions)).then_some(())
+    })
+    .await;
+    // What cannot be used changes nothing.
+    files.rotate("ours.key", &certificate("stranger.key"));
+    let before = sent(&wire, Api::ApiVersions);
+    let begun = SystemClock::new();
+    while begun.uptime().0 < Duration::from_secs(6) {
+        wire.topology().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(sent(&wire, Api::ApiVersions), before);
+}
+
+#[tokio::test]
+async fn a_broker_that_cannot_be_trusted_is_refused_in_its_own_words() {
+    let unknown = Security { tls: Some(trusting("other-ca.pem")), sasl: None };
+    kept_out(&listener("TLS"), unknown, RequestFault::Tls, &["no CA that is trusted here"]).await;
+    kept_out(&listener("EXPIRED"), encrypted(None), RequestFault::Tls, &["has expired"]).await;
+    let by_name = listener("TLS").replace("127.0.0.1", "localhost");
+    let wanted = ["is for another name", "localhost", "kafka.example.com"];
+    kept_out(&by_name, encrypted(None), RequestFault::Tls, &wanted).await;
+
+    let named = |name: &str| TlsFiles { server_name: Some(name.into()), ..trusting("ca.pem") };
+    let other = Security { tls: Some(named("kafka.example.org")), sasl: None };
+    kept_out(&listener("TLS"), other, RequestFault::Tls, &["is for another name"]).await;
+    let right = Security { tls: Some(named("kafka.example.com")), sasl: None };
+    wire_to(&by_name, right).topology().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_no_certificate_is_refused_where_one_is_wanted() {
+    let wanted = ["certificate of ours", "security.tls.cert_file"];
+    kept_out(&listener("MTLS"), encrypted(None), RequestFault::Tls, &wanted).await;
+}
+
+#[tokio::test]
+async fn who_takes_the_wrong_listener_is_told_so() {
+    let files = Files::new();
+    let monitor = || files.password("monitor", PASSWORD);
+    let plain = || Security { tls: None, sasl: Some(Sasl::Plain(monitor())) };
+    let nothing = Security::default;
+
+    let wanted = ["does not speak TLS on that port"];
+    kept_out(&listener("PLAIN"), encrypted(None), RequestFault::Tls, &wanted).await;
+    let error = wire_to(&listener("TLS"), nothing()).topology().await.unwrap_err();
+    println!("    {}", words(&error));
+    assert!(words(&error).contains("security.tls"), "{}", words(&error));
+    let wanted = ["has no SASL"];
+    kept_out(&listener("PLAIN"), plain(), RequestFault::Authentication, &wanted).await;
+    let wanted = ["security.sasl"];
+    kept_out(&listener("OPENPASSWORDS"), nothing(), RequestFault::Connection, &wanted).await;
+    let wanted = ["does not offer PLAIN but OAUTHBEARER", "security.sasl.mechanism"];
+    let to_tokens = encrypted(Some(Sasl::Plain(monitor())));
+    kept_out(&listener("TOKENS"), to_tokens, RequestFault::Authentication, &wanted).await;
+}
+
+/// The broker ends a session of PLAIN on this listener after 3 s (KIP-368).
+#[tokio::test]
+async fn a_session_is_left_before_the_broker_ends_it() {
+    let files = Files::new();
+    let login = Sasl::Plain(files.password("monitor", PASSWORD));
+    let wire = wire_to(&listener("OPENPASSWORDS"), Security { tls: None, sasl: Some(login) });
+    let clock = SystemClock::new();
+    while clock.uptime().0 < Duration::from_secs(7) {
+        wire.topology().await.unwrap_or_else(|error| panic!("{}", words(&error)));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let connections = sent(&wire, Api::ApiVersions);
+    assert!((3..=4).contains(&connections), "{connections}");
+}
+
+/// From the file to the page: what an operator sees of a wrong password, and of the right one.
+#[tokio::test]
+async fn the_program_counts_a_wrong_password_and_goes_on_with_the_right_one() {
+    let files = Files::new();
+    let password_file = files.password("monitor", "wrong-secret").password_file;
+    let config = format!(
+        "clusters:
+  - bootstrap_servers: ['{}']
+    collect_interval: 1s
+    security:
+      tls: {{ca_file: '{}'}}
+      sasl: {{mechanism: SCRAM-SHA-256, username: monitor, password_file: '{}'}}
+remediation: {{state_dir: '{}'}}
+",
+        listener("PASSWORDS"),
+        certificate("ca.pem").display(),
+        password_file.display(),
+        files.path("state").display(),
+    );
+    let serving = Serving::start(&files.put("config.yaml", &config));
+    let labels = |reason: &str| format!(r#"collector="topology",reason="{reason}"}} 1"#);
+    let page = eventually("the page says why", NOTICED, async || {
+        Some(serving.get("/metrics")).filter(|it| it.contains(&labels("authentication")))
+    })
+    .await;
+    assert!(page.contains(r#"kafka_up{kafka_cluster="main"} 0"#));
+    assert!(!page.contains("wrong-secret"));
+    files.put("monitor.password", PASSWORD);
+    eventually("the page has the topic", NOTICED, async || {
+        serving.get("/metrics").contains(r#"topic="secured""#).then_some(())
+    })
+    .await;
+}

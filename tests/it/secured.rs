@@ -1,0 +1,249 @@
+//! What proves who we are: files that change, brokers that refuse, and brokers that lie.
+
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+
+use kafka_optimizer::{
+    clock::{Clock, SystemClock},
+    kafka::{
+        Api, Kafka, KafkaError, RequestFault,
+        wire::{Wire, WireOptions},
+    },
+    model::BrokerId,
+    security::{PasswordFile, Sasl, Security},
+    shutdown::Tasks,
+};
+use kafka_protocol::messages::ApiKey;
+use tempfile::TempDir;
+
+use crate::fake_broker::{FakeBroker, FakeCluster, FakeSasl, Fault, Trick};
+
+const PASSWORD: &str = "pencil";
+/// Files are looked at every five seconds.
+const NOTICED: Duration = Duration::from_secs(8);
+
+/// A password file, and the wire that reads it.
+struct Client {
+    dir: TempDir,
+    wire: Wire,
+}
+
+impl Client {
+    fn of(bootstrap: &[&FakeBroker], password: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let password_file = dir.path().join("password");
+        fs::write(&password_file, password).unwrap();
+        let file = PasswordFile { username: "monitor".to_owned(), password_file };
+        let options = WireOptions {
+            bootstrap: bootstrap.iter().map(|it| it.address.to_string()).collect(),
+            request_timeout: Duration::from_secs(2),
+            client_id: "tests".to_owned(),
+            security: Security { tls: None, sasl: Some(Sasl::ScramSha256(file)) },
+        };
+        let wire = Wire::new(options, Arc::new(SystemClock::new()), Tasks::default());
+        Self { dir, wire }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("password")
+    }
+
+    async fn refusal(&self) -> String {
+        let error = self.wire.topology().await.unwrap_err();
+        assert_eq!(error.fault(), RequestFault::Authentication, "{error}");
+        assert!(!error.outcome_is_unknown());
+        error.to_string()
+    }
+
+    /// Asks until `done` is content with the outcome.
+    async fn until(&self, done: impl Fn(Result<(), KafkaError>) -> bool) {
+        let clock = SystemClock::new();
+        while !done(self.wire.topology().await.map(|_| ())) {
+            assert!(clock.uptime().0 < NOTICED, "not within {NOTICED:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn sent(&self, api: Api) -> u64 {
+        self.wire.request_counts().iter().find(|it| it.api == api).unwrap().sent
+    }
+}
+
+fn locked(broker: &FakeBroker, trick: Trick) {
+    broker.lock(FakeSasl { password: PASSWORD, trick });
+}
+
+async fn locked_broker(trick: Trick) -> FakeBroker {
+    let broker = FakeCluster::default().start(1).await;
+    locked(&broker, trick);
+    broker
+}
+
+fn attempts(broker: &FakeBroker) -> usize {
+    broker.seen(ApiKey::SaslHandshake).len()
+}
+
+#[tokio::test]
+async fn a_password_is_proved_once_a_connection() {
+    let broker = locked_broker(Trick::Nothing).await;
+    let client = Client::of(&[&broker], PASSWORD);
+    for _ in 0..10 {
+        client.wire.topology().await.unwrap();
+    }
+    assert_eq!((attempts(&broker), broker.connections()), (1, 1));
+    assert_eq!((client.sent(Api::SaslHandshake), client.sent(Api::SaslAuthenticate)), (1, 2));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_shown_to_one_broker_of_many_once() {
+    let cluster = FakeCluster::default();
+    let mut brokers = Vec::new();
+    for id in 1..=5 {
+        brokers.push(cluster.start(id).await);
+        locked(&brokers[brokers.len() - 1], Trick::Nothing);
+    }
+    let bootstrap: Vec<&FakeBroker> = brokers.iter().collect();
+    let client = Client::of(&bootstrap, "wrong-secret");
+    for _ in 0..200 {
+        let words = client.refusal().await;
+        assert!(words.contains("SCRAM-SHA-256 as `monitor`"), "{words}");
+        assert!(words.contains("invalid credentials"), "{words}");
+        assert!(words.contains("look at security.sasl.username and password_file"), "{words}");
+        assert!(!words.contains("wrong-secret"), "{words}");
+    }
+    assert_eq!(brokers.iter().map(attempts).sum::<usize>(), 1);
+    let failed = client.wire.request_counts();
+    let failed = &failed.iter().find(|it| it.api == Api::SaslAuthenticate).unwrap().failed;
+    for (fault, count) in RequestFault::ALL.iter().zip(failed) {
+        assert_eq!(*count, u64::from(*fault == RequestFault::Authentication), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_refuses_what_others_accept_is_alone_with_it() {
+    let cluster = FakeCluster::default();
+    let (first, second, third) =
+        (cluster.start(1).await, cluster.start(2).await, cluster.start(3).await);
+    for broker in [&first, &third] {
+        locked(broker, Trick::Nothing);
+    }
+    second.lock(FakeSasl { password: "another", trick: Trick::Nothing });
+    let client = Client::of(&[&first], PASSWORD);
+    client.wire.topology().await.unwrap();
+    for _ in 0..20 {
+        let error = client.wire.groups(BrokerId::from_wire(2).unwrap(), &[]).await.unwrap_err();
+        assert_eq!(error.fault(), RequestFault::Authentication);
+    }
+    client.wire.groups(BrokerId::from_wire(3).unwrap(), &[]).await.unwrap();
+    assert_eq!(attempts(&second), 1);
+}
+
+#[tokio::test]
+async fn a_password_that_is_put_right_ends_the_pause() {
+    let broker = locked_broker(Trick::Nothing).await;
+    let client = Client::of(&[&broker], "wrong");
+    client.refusal().await;
+    fs::write(client.file(), PASSWORD).unwrap();
+    client.until(|it| it.is_ok()).await;
+    assert_eq!(attempts(&broker), 2);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_named_and_read_when_it_comes() {
+    let broker = locked_broker(Trick::Nothing).await;
+    let client = Client::of(&[&broker], PASSWORD);
+    fs::remove_file(client.file()).unwrap();
+    let words = client.refusal().await;
+    assert!(words.contains("security.sasl.password_file: read"), "{words}");
+    assert!(words.contains(client.file().to_str().unwrap()), "{words}");
+    assert_eq!(broker.connections(), 0, "nothing to show, so nobody is asked");
+    fs::write(client.file(), PASSWORD).unwrap();
+    client.until(|it| it.is_ok()).await;
+}
+
+#[tokio::test]
+async fn another_password_retires_the_connection_and_an_empty_file_does_not() {
+    let broker = locked_broker(Trick::Nothing).await;
+    let client = Client::of(&[&broker], PASSWORD);
+    client.wire.topology().await.unwrap();
+    fs::write(client.file(), "").unwrap();
+    let clock = SystemClock::new();
+    while clock.uptime().0 < Duration::from_secs(6) {
+        client.wire.topology().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(broker.connections(), 1, "what was read stays in use");
+    fs::write(client.file(), "now wrong").unwrap();
+    client.until(|it| it.is_err_and(|error| error.fault() == RequestFault::Authentication)).await;
+    assert_eq!(broker.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_session_is_left_before_it_ends_and_no_call_fails() {
+    let broker = locked_broker(Trick::Session(400)).await;
+    let client = Client::of(&[&broker], PASSWORD);
+    let clock = SystemClock::new();
+    while clock.uptime().0 < Duration::from_secs(2) {
+        client.wire.topology().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let connections = broker.connections();
+    assert!((3..=6).contains(&connections), "{connections}: each lives 340 ms");
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_know_the_password_itself_is_not_spoken_to() {
+    let broker = locked_broker(Trick::Bluff).await;
+    let client = Client::of(&[&broker], PASSWORD);
+    let words = client.refusal().await;
+    assert!(words.contains("may not be the broker that it seems to be"), "{words}");
+    assert_eq!(broker.seen(ApiKey::Metadata).len(), 0);
+}
+
+#[tokio::test]
+async fn a_broker_that_asks_for_a_million_iterations_is_refused_at_once() {
+    let salt = "W22ZaJ0SNY7soEsUEjb6gQ==";
+    let challenge = format!("r=NONCEx,s={salt},i=1000000");
+    let broker = locked_broker(Trick::Challenge(challenge)).await;
+    let clock = SystemClock::new();
+    let words = Client::of(&[&broker], PASSWORD).refusal().await;
+    assert!(words.contains("1000000 iterations"), "{words}");
+    assert!(clock.uptime().0 < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn nonsense_in_the_place_of_a_proof_is_an_error_and_nothing_worse() {
+    let sound = "r=NONCEx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+    let mut nonsense: Vec<Trick> =
+        (0..sound.len()).map(|end| Trick::Challenge(sound[..end].to_owned())).collect();
+    for last in ["", "v", "v=", "v=*", ",", "e=other-error", "m=x,v=", "v=AAAA,"] {
+        nonsense.push(Trick::Last(last.to_owned()));
+    }
+    for trick in nonsense {
+        let broker = locked_broker(trick.clone()).await;
+        let outcome = Client::of(&[&broker], PASSWORD).wire.topology().await;
+        assert!(outcome.is_err(), "{trick:?}");
+        assert_eq!(broker.seen(ApiKey::Metadata).len(), 0, "{trick:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_freezes_in_the_middle_of_the_proof_ends_at_the_deadline() {
+    for api in [ApiKey::SaslHandshake, ApiKey::SaslAuthenticate] {
+        let broker = locked_broker(Trick::Nothing).await;
+        broker.fail(api, Fault::Freeze);
+        let client = Client::of(&[&broker], PASSWORD);
+        let clock = SystemClock::new();
+        let error = client.wire.topology().await.unwrap_err();
+        assert!(matches!(error, KafkaError::Unreachable { .. }), "{error}");
+        assert!(clock.uptime().0 < Duration::from_secs(4));
+        for _ in 0..20 {
+            client.wire.topology().await.unwrap_err();
+        }
+        assert_eq!(attempts(&broker), 1, "it may have counted as a wrong password");
+        for fault in [Fault::HangUp, Fault::MidFrame, Fault::Claim(i32::MAX), Fault::Cut(3)] {
+            let broker = locked_broker(Trick::Nothing).await;
+            broker.fail(api, fault);
+            assert!(Client::of(&[&broker], PASSWORD).wire.topology().await.is_err(), "{fault:?}");
+        }
+    }
+}
