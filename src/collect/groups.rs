@@ -86,7 +86,9 @@ impl Groups {
         let mut without_room = 0_u64;
         for topic in &topology.topics {
             let Some(partitions) = read.get(&topic.name) else { continue };
-            let partitions = partitions.iter().copied();
+            // Partitions are numbered from 0; what a client makes up takes no room.
+            let most = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+            let partitions = partitions.iter().copied().filter(|it| *it < most);
             let refused = history.follow(&topic.name, topic.id, partitions, now.uptime);
             without_room = without_room.saturating_add(refused);
         }

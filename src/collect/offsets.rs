@@ -14,7 +14,7 @@ use super::{
 use crate::{
     kafka::{TopicOffsets, TopicPartitions, Topology},
     model::{BrokerId, Reading, TopicName, Uptime},
-    snapshot::{Ends, Offsets, Partition},
+    snapshot::{Ends, Offsets, Partition, Topic},
     telemetry::{CollectorName, UnknownReason},
 };
 
@@ -94,9 +94,10 @@ struct OfTopic {
 
 impl Firsts {
     pub(super) fn take(&mut self, topology: &Topology, answer: Vec<TopicOffsets>, at: Moment) {
-        let ids = ids(topology);
+        let topics: HashMap<&TopicName, &Topic> =
+            topology.topics.iter().map(|it| (&it.name, it)).collect();
         for TopicOffsets { topic, partitions } in answer {
-            let Some(id) = ids.get(&topic) else { continue };
+            let Some(Topic { id, partitions: known, .. }) = topics.get(&topic) else { continue };
             let fresh = || OfTopic { id: *id, partitions: Vec::new() };
             let of = self.known.entry(topic).or_insert_with(fresh);
             if of.id != *id {
@@ -106,6 +107,10 @@ impl Firsts {
                 let (Ok(index), Ok(offset @ 0..)) = (usize::try_from(partition), offset) else {
                     continue;
                 };
+                // Partitions are numbered from 0; what a broker makes up takes no room.
+                if known.len() <= index {
+                    continue;
+                }
                 if of.partitions.len() <= index {
                     of.partitions.resize(index + 1, None);
                 }

@@ -228,7 +228,7 @@ pub(super) struct RawPrometheus {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawProbe {
     /// The topic of the end-to-end probe, see below. A topic of its own: what is in it is written
-    /// over by retention.
+    /// over by retention. In this version a cluster with `security` cannot be probed.
     ///
     /// Default: `_kafka_optimizer_probe`
     pub(super) topic: Option<String>,

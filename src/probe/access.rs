@@ -88,8 +88,8 @@ pub(super) fn properties(access: &Access) -> Result<Vec<(&'static str, Secret)>,
     Ok(found)
 }
 
-/// As the configuration has it. A `server_name` is not carried over: librdkafka knows brokers by the
-/// host that it connects to.
+/// As the configuration has it. A `server_name` is not carried over: librdkafka knows brokers by
+/// the host that it connects to.
 impl From<&Security> for Access {
     fn from(security: &Security) -> Self {
         let tls = security.tls.as_ref().map(|it| TlsFiles {

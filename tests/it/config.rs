@@ -105,11 +105,15 @@ fn a_short_interval_shortens_the_deadline_with_it() {
 fn the_reference_file_says_the_defaults() {
     let required = "
 clusters:
-  - bootstrap_servers: [kafka-1:9092]
+  - name: main
+    bootstrap_servers: [kafka-1:9092]
     docker: {}
     prometheus: {url: 'http://prometheus:9090'}
     probe: {replication_factor: 3}
     managed_by: strimzi
+  - name: secured
+    bootstrap_servers: [kafka.example.com:9093]
+    prometheus: {url: 'http://prometheus:9090'}
     security:
       tls: {ca_file: /etc/kafka-optimizer/ca.pem, cert_file: /etc/kafka-optimizer/client.pem,
             key_file: /etc/kafka-optimizer/client.key, server_name: kafka.example.com}
@@ -393,6 +397,13 @@ fn with_security(security: &str) -> String {
 fn warnings(text: &str) -> Vec<String> {
     let loaded = read(text).unwrap_or_else(|error| panic!("{error}"));
     loaded.warnings.into_iter().map(|it| it.path).collect()
+}
+
+#[test]
+fn a_cluster_that_is_reached_by_tls_is_not_probed() {
+    let text = "clusters: [{bootstrap_servers: [a:1], security: {tls: {}}, probe: {}}]";
+    let (paths, advice) = problems(text);
+    assert_eq!(paths, ["clusters[0].probe"], "{advice:?}");
 }
 
 #[test]

@@ -129,6 +129,11 @@ fn cluster(
     if raw.managed_by.as_ref().is_some_and(|it| it.trim().is_empty()) {
         found.problem(format!("{at}.managed_by"), "name the operator, as strimzi, or leave it out");
     }
+    // This build of librdkafka has neither TLS nor SASL.
+    if raw.probe.is_some() && raw.security.is_some() {
+        let advice = "the probe speaks plain text only in this version: leave it out of a cluster that has `security`";
+        found.problem(format!("{at}.probe"), advice);
+    }
     let (groups, group_states) = selection::groups(raw.groups, at, found);
     ClusterConfig {
         name: ClusterName::new(name),

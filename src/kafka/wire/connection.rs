@@ -98,7 +98,8 @@ impl Ending {
         }
     }
 
-    /// Whether it counted, or may have counted, as a wrong password: a few of those lock an account.
+    /// Whether it counted, or may have counted, as a wrong password: a few of those lock an
+    /// account.
     pub(super) const fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Unheard(..))
     }

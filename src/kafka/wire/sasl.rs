@@ -1,7 +1,7 @@
 //! Proves to a broker who we are (KIP-43, KIP-152): which mechanism, then its messages to and fro.
 //!
-//! What a mechanism says is made by `rsasl`; here are the requests that carry it, the bounds on what
-//! a broker may ask of us, and what its refusals mean.
+//! What a mechanism says is made by `rsasl`; here are the requests that carry it, the bounds on
+//! what a broker may ask of us, and what its refusals mean.
 //!
 //! Invariant: with SCRAM nothing else is sent before the broker has proved that it knows the
 //! password too.
