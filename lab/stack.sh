@@ -31,8 +31,12 @@ stack_render() {
       KAFKA_PORT_1 "$KAFKA_PORT_1" KAFKA_PORT_2 "$KAFKA_PORT_2" KAFKA_PORT_3 "$KAFKA_PORT_3" PROMETHEUS_PORT "$PROMETHEUS_PORT" \
       ALERTMANAGER_PORT "$ALERTMANAGER_PORT" OPTIMIZER_PORT "$OPTIMIZER_PORT" GRAFANA_PORT "$GRAFANA_PORT"
   } >"$STACK/compose.env"
-  # The same for people and for tests: target/NAME/compose ps, logs, restart, ...
-  printf '#!/bin/sh\nexec docker compose -p %s --env-file %q -f %q "$@"\n' "$PROJECT" "$STACK/compose.env" "$ROOT/docker-compose.yml" >"$STACK/compose"
+  stack_compose "$ROOT/docker-compose.yml"
+}
+
+# stack_compose FILE: target/NAME/compose is `docker compose` with the right project and variables, for people and for tests.
+stack_compose() {
+  printf '#!/bin/sh\nexec docker compose -p %s --env-file %q -f %q "$@"\n' "$PROJECT" "$STACK/compose.env" "$1" >"$STACK/compose"
   chmod 755 "$STACK/compose"
 }
 

@@ -15,7 +15,8 @@ if [ -n "$KAFKA_CLI" ]; then # a tool: quick to start, small, and never an agent
 fi
 : "${KAFKA_HEAP_OPTS:=-Xmx256m}"
 : "${KAFKA_JVM_PERFORMANCE_OPTS:=-server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true}"
-: "${KAFKA_LOG4J_OPTS:=-Dlog4j2.configurationFile=/etc/kafka/docker/tools-log4j2.yaml}"
+# Kafka 4 reads the first, Kafka 3.9 the second.
+: "${KAFKA_LOG4J_OPTS:=-Dlog4j2.configurationFile=/etc/kafka/docker/tools-log4j2.yaml -Dlog4j.configuration=file:/etc/kafka/docker/tools-log4j.properties}"
 # Word splitting is meant: each of these holds several options.
 # shellcheck disable=SC2086
 exec java $KAFKA_HEAP_OPTS $KAFKA_JVM_PERFORMANCE_OPTS $KAFKA_JMX_OPTS -Dkafka.logs.dir="$KAFKA/logs" \
