@@ -10,6 +10,7 @@
 
 mod cli;
 mod config;
+mod corner_cases;
 #[allow(dead_code, reason = "shared with tests/fuzz; neither uses all of it")]
 mod fake_broker;
 mod fake_kafka;

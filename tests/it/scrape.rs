@@ -562,6 +562,54 @@ async fn a_group_that_fails_alone_is_absent_with_a_reason() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leader_that_is_fenced_leaves_lag_absent_and_the_next_round_has_it_again() {
+    let mut bench = Bench::new(world(), None);
+    bench.kafka.change(|it| {
+        it.lasts.insert(("orders".into(), 0), Err(PartitionFault::NotLeader));
+    });
+    let page = bench.page().await;
+    let end = "kafka_topic_partition_current_offset{kafka_cluster=\"main\",topic=\"orders\"";
+    check_absent(&page, &format!("{end},partition=\"0\"}}"));
+    let lag = of_billing("lag", ",topic=\"orders\",partition=\"0\"");
+    check_absent(&page, &lag);
+    check_absent(&page, &of_billing("lag_sum", ",topic=\"orders\""));
+    // The other one is that of `payments`.
+    bench.check_own(
+        "readings_unknown{kafka_cluster=\"main\",collector=\"offsets\",reason=\"not_leader\"}",
+        "2.0",
+    );
+    bench.kafka.change(|it| {
+        it.lasts.insert(("orders".into(), 0), Ok(100));
+    });
+    let page = bench.page().await;
+    check_has(&page, &lag, "10");
+    check_has(&page, &of_billing("lag_sum", ",topic=\"orders\""), "10");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_moves_while_it_is_read_is_found_once_by_the_next_round() {
+    let mut bench = Bench::new(world(), None);
+    bench.kafka.change(|it| {
+        it.commit_faults.insert("billing".into(), PartitionFault::NotCoordinator);
+        it.members.insert("billing".into(), Err(PartitionFault::NotCoordinator));
+    });
+    let lag = of_billing("lag", ",topic=\"orders\",partition=\"0\"");
+    let page = bench.page().await;
+    check_absent(&page, &lag);
+    check_absent(&page, &of_billing("members", ""));
+    bench.kafka.change(|it| {
+        let moved = it.listings.remove(&id(1)).unwrap();
+        it.listings.insert(id(3), moved);
+        it.commit_faults.clear();
+        it.members.extend(world().members);
+    });
+    let page = bench.page().await;
+    check_has(&page, &lag, "10");
+    assert_eq!(page.matches(&lag).count(), 1);
+    assert_eq!(page.matches("kafka_consumergroup_info{kafka_cluster=\"main\"").count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_retention_took_and_what_nobody_committed_or_holds_is_counted() {
     let mut bench = Bench::new(world(), None);
     bench.kafka.change(|it| {

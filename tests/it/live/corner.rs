@@ -1,0 +1,482 @@
+//! Where exporters of lag go wrong, on a real cluster: each test says what it saw, and it has to be
+//! what `docs/corner-cases.md` promises.
+//!
+//! These run after the other live tests: for a minute after a broker came back the optimizer leaves
+//! the cluster alone.
+
+use std::{
+    collections::BTreeSet,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use tokio::task::spawn_blocking;
+
+use super::{
+    exporter::{Exporter, PAGE_MAX, Page, now},
+    hand::{Hand, Names, Resource},
+    member::{Member, Protocol},
+    stack::variable,
+};
+use crate::corner_cases::{Corner, seen};
+
+const END: &str = "kafka_topic_partition_current_offset";
+const LAG: &str = "kafka_consumergroup_lag";
+const LAG_SUM: &str = "kafka_consumergroup_lag_sum";
+const COMMIT: &str = "kafka_consumergroup_current_offset";
+const LEADER: &str = "kafka_topic_partition_leader";
+const MEMBERS: &str = "kafka_consumergroup_members";
+const LOST: &str = "kafka_consumergroup_lost_records";
+const UNCOMMITTED: &str = "kafka_consumergroup_uncommitted_partitions";
+
+/// The broker that is frozen and stopped, and its service.
+const BROKER: i32 = 3;
+const SERVICE: &str = "kafka-3";
+
+/// For what happens within a round or two.
+const SOON: Duration = Duration::from_secs(20);
+/// For a broker that starts, and for replicas that catch up.
+const RETURN: Duration = Duration::from_mins(1);
+
+/// Long enough to be fenced (9 s) and be seen as gone.
+const FREEZE: Duration = Duration::from_secs(13);
+
+fn hand() -> Hand {
+    Hand::new(&variable("BOOTSTRAP"))
+}
+
+async fn exporter() -> Exporter {
+    Exporter::start(&variable("BOOTSTRAP")).await
+}
+
+fn at<'a>(topic: &'a str, partition: &'a str) -> [(&'a str, &'a str); 2] {
+    [("topic", topic), ("partition", partition)]
+}
+
+fn of<'a>(group: &'a str, topic: &'a str, partition: &'a str) -> [(&'a str, &'a str); 3] {
+    [("consumergroup", group), ("topic", topic), ("partition", partition)]
+}
+
+async fn clear(hand: &Hand, topic: &str, groups: impl IntoIterator<Item = &String>) {
+    hand.delete(topic).await;
+    for group in groups {
+        hand.forget(group).await;
+    }
+}
+
+/// Looks at page after page until `during` ends.
+async fn watched<T>(
+    exporter: &Exporter,
+    mut look: impl FnMut(&Page),
+    during: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(during);
+    loop {
+        look(&exporter.page().await);
+        tokio::select! {
+            done = &mut during => return done,
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+        }
+    }
+}
+
+/// Runs the stack's compose command; it must succeed.
+fn compose(args: &[&str]) {
+    let done = Command::new(variable("COMPOSE")).args(args).output().unwrap();
+    assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Something done to [`SERVICE`], undone at the latest when the test ends.
+struct Fault {
+    undo: Option<&'static str>,
+}
+
+impl Fault {
+    async fn begin(what: &'static str, undo: &'static str) -> Self {
+        let fault = Self { undo: Some(undo) };
+        spawn_blocking(move || compose(&[what, SERVICE])).await.unwrap();
+        fault
+    }
+
+    async fn end(mut self) {
+        let undo = self.undo.take().unwrap();
+        spawn_blocking(move || compose(&[undo, SERVICE])).await.unwrap();
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        if let Some(undo) = self.undo {
+            // The test has failed already; a second panic would hide why.
+            let _undone_if_possible =
+                Command::new(variable("COMPOSE")).args([undo, SERVICE]).output();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_commit_ahead_of_the_end_is_lag_0_and_counted() {
+    let (hand, topic, group) = (hand(), "corner-ahead", "corner-ahead".to_owned());
+    hand.create(topic, &[&[1, 2, 3]]).await;
+    hand.write(topic, 0, 10).await;
+    hand.commit(&group, topic, &[(0, 25)]).await;
+    let exporter = exporter().await;
+    let lag = exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
+    let page = exporter.next_round().await;
+    assert_eq!(page.value(END, &at(topic, "0")), Some(10.0));
+    assert_eq!(page.value(COMMIT, &of(&group, topic, "0")), Some(25.0));
+    let ahead = page.value("kafka_optimizer_commits_ahead", &[]);
+    let counted = if ahead == Some(1.0) { ", and counted" } else { "" };
+    seen(Corner::CommitAhead, &format!("{lag}{counted}"), "");
+    clear(&hand, topic, [&group]).await;
+}
+
+#[tokio::test]
+async fn a_commit_below_the_log_start_is_lag_to_the_end_and_what_is_gone_is_lost() {
+    let (hand, topic, group) = (hand(), "corner-lost", "corner-lost".to_owned());
+    hand.create(topic, &[&[1, 2, 3]]).await;
+    hand.write(topic, 0, 20).await;
+    hand.commit(&group, topic, &[(0, 3)]).await;
+    hand.truncate(topic, 0, 10).await;
+    let exporter = exporter().await;
+    let lag = exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
+    let page = exporter.next_round().await;
+    assert_eq!(page.value("kafka_topic_partition_oldest_offset", &at(topic, "0")), Some(10.0));
+    let lost = page.value(LOST, &[("consumergroup", &group), ("topic", topic)]).unwrap();
+    seen(Corner::CommitLost, &format!("{lag}, lost {lost}"), "");
+    clear(&hand, topic, [&group]).await;
+}
+
+#[tokio::test]
+async fn a_partition_never_committed_is_absent_beside_a_committed_one() {
+    let (hand, topic, group) = (hand(), "corner-never", "corner-never".to_owned());
+    hand.create(topic, &[&[1, 2, 3], &[2, 3, 1]]).await;
+    hand.write(topic, 0, 10).await;
+    hand.write(topic, 1, 10).await;
+    hand.commit(&group, topic, &[(0, 4)]).await;
+    let exporter = exporter().await;
+    let lag = exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
+    assert_eq!(lag.to_string(), "6");
+    let page = exporter.next_round().await;
+    let of_topic = [("consumergroup", group.as_str()), ("topic", topic)];
+    assert_eq!(page.value(LAG_SUM, &of_topic), Some(6.0));
+    let of_never = of(&group, topic, "1");
+    let never = page.values(LAG, &of_never).chain(page.values(COMMIT, &of_never)).count();
+    assert_eq!(never, 0);
+    let counted = page.value(UNCOMMITTED, &of_topic);
+    let ours = if counted == Some(1.0) { "absent, counted per topic" } else { "absent" };
+    seen(Corner::NeverCommitted, ours, "");
+    clear(&hand, topic, [&group]).await;
+}
+
+#[tokio::test]
+async fn a_deleted_topic_is_gone_at_the_next_snapshot() {
+    let (hand, topic, group) = (hand(), "corner-deleted", "corner-deleted".to_owned());
+    hand.create(topic, &[&[1, 2, 3]]).await;
+    hand.write(topic, 0, 10).await;
+    hand.commit(&group, topic, &[(0, 4)]).await;
+    let exporter = exporter().await;
+    exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
+    hand.delete(topic).await;
+    let deleted = now();
+    exporter
+        .until("the topic is gone", SOON, |it| {
+            let series = format!("topic=\"{topic}\"");
+            (!it.text.contains(&series)).then_some(())
+        })
+        .await;
+    let took = deleted.elapsed();
+    // A round is a second; one may have been under way.
+    let ours = if took < Duration::from_secs(3) { "dropped at the next snapshot" } else { "stale" };
+    seen(Corner::TopicDeleted, ours, &format!("{:.1} s", took.as_secs_f64()));
+    hand.forget(&group).await;
+}
+
+#[tokio::test]
+async fn a_topic_deleted_and_created_again_has_no_lag_until_a_new_commit() {
+    let (hand, topic, group) = (hand(), "corner-again", "corner-again".to_owned());
+    hand.create(topic, &[&[1, 2, 3]]).await;
+    let exporter = exporter().await;
+    let mut pages = 0;
+    for written in [4, 9] {
+        hand.write(topic, 0, 10).await;
+        hand.commit(&group, topic, &[(0, 5)]).await;
+        let lag = |it: &Page| it.value(LAG, &of(&group, topic, "0"));
+        exporter.until("its lag", SOON, |it| lag(it).filter(|it| eq(*it, 5.0))).await;
+        let again = async {
+            hand.delete(topic).await;
+            hand.create(topic, &[&[1, 2, 3]]).await;
+            hand.write(topic, 0, written).await;
+            exporter.next_round().await;
+        };
+        // The lag of the topic that was may be there until the next snapshot; none of the new one.
+        let look = |page: &Page| {
+            pages += 1;
+            assert!(lag(page).is_none_or(|it| eq(it, 5.0)), "{:?}", lag(page));
+        };
+        watched(&exporter, look, again).await;
+        let page = exporter.next_round().await;
+        assert_eq!(lag(&page), None, "{written} records, no commit");
+        assert_eq!(page.value(END, &at(topic, "0")), Some(f64::from(written)));
+        hand.commit(&group, topic, &[(0, 1)]).await;
+        let want = f64::from(written - 1);
+        exporter.until("the lag of it", SOON, |it| lag(it).filter(|it| eq(*it, want))).await;
+        hand.delete(topic).await;
+        hand.create(topic, &[&[1, 2, 3]]).await;
+    }
+    seen(Corner::TopicRecreated, "absent", &format!("{pages} pages"));
+    clear(&hand, topic, [&group]).await;
+}
+
+fn eq(one: f64, other: f64) -> bool {
+    (one - other).abs() < 0.5
+}
+
+/// Three partitions of one replica each: nothing of a broker's share is anywhere else. Each has 16
+/// records, of which each group has 6 to read.
+const ENDS: f64 = 16.0;
+const LAGS: f64 = 6.0;
+const PARTITIONS: [(&str, i32); 3] = [("0", 1), ("1", 2), ("2", BROKER)];
+
+async fn thirds(hand: &Hand, topic: &str, groups: &Names) {
+    hand.create(topic, &[&[1], &[2], &[BROKER]]).await;
+    for partition in 0..3 {
+        hand.write(topic, partition, 16).await;
+    }
+    for group in groups.all() {
+        hand.commit(group, topic, &[(0, 10), (1, 10), (2, 10)]).await;
+    }
+}
+
+/// Whose a value is: to be had while the broker is away, or not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Share {
+    Healthy,
+    Lost,
+}
+
+/// What pages showed while a broker was away.
+struct Watch<'a> {
+    topic: &'a str,
+    groups: &'a Names,
+    pages: u32,
+    slowest: Duration,
+    /// How often a value of a healthy broker was missing, and which.
+    missing: BTreeSet<String>,
+    wrong: BTreeSet<String>,
+    /// The reasons counted while the broker's own partition had no value.
+    reasons: BTreeSet<&'static str>,
+    /// Since when each group that the broker coordinates has been away, and the longest time.
+    away: Option<Instant>,
+    away_max: Duration,
+}
+
+impl<'a> Watch<'a> {
+    fn new(topic: &'a str, groups: &'a Names) -> Self {
+        Self {
+            topic,
+            groups,
+            pages: 0,
+            slowest: Duration::ZERO,
+            missing: BTreeSet::new(),
+            wrong: BTreeSet::new(),
+            reasons: BTreeSet::new(),
+            away: None,
+            away_max: Duration::ZERO,
+        }
+    }
+
+    fn look(&mut self, page: &Page) {
+        self.pages += 1;
+        self.slowest = self.slowest.max(page.took);
+        for (partition, broker) in PARTITIONS {
+            let end = page.value(END, &at(self.topic, partition));
+            let share = if broker == BROKER { Share::Lost } else { Share::Healthy };
+            self.check(&format!("end {partition}"), (end, ENDS), share);
+            if broker == BROKER && end.is_none() {
+                let counted = ["timeout", "busy", "leaderless", "connection", "not_leader"];
+                self.reasons.extend(counted.iter().filter(|it| 0.0 < page.unknown("offsets", it)));
+            }
+            let groups = self.groups;
+            for group in groups.all() {
+                let lag = page.value(LAG, &of(group, self.topic, partition));
+                let share = if groups.there.contains(group) { Share::Lost } else { share };
+                self.check(&format!("lag {group} {partition}"), (lag, LAGS), share);
+            }
+        }
+        let all = |it: &String| page.value(MEMBERS, &[("consumergroup", it)]).is_some();
+        if self.groups.there.iter().all(all) {
+            self.away = None;
+        } else {
+            let since = *self.away.get_or_insert_with(now);
+            self.away_max = self.away_max.max(since.elapsed());
+        }
+    }
+
+    fn check(&mut self, what: &str, (value, want): (Option<f64>, f64), share: Share) {
+        match value {
+            Some(value) if !eq(value, want) => {
+                self.wrong.insert(format!("{what}: {value}"));
+            }
+            None if share == Share::Healthy => {
+                self.missing.insert(what.to_owned());
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// Whether everything is there and right.
+    fn is_whole(&self, page: &Page) -> bool {
+        let lags = PARTITIONS.iter().all(|(partition, _)| {
+            let lag = |it: &String| page.value(LAG, &of(it, self.topic, partition)).is_some();
+            self.groups.all().all(lag) && page.value(END, &at(self.topic, partition)).is_some()
+        });
+        lags && page.succeeded("offsets") && page.succeeded("groups")
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_broker_costs_its_own_values_and_no_others() {
+    let (hand, topic) = (hand(), "corner-frozen");
+    let groups = hand.names(topic, BROKER, 3).await;
+    thirds(&hand, topic, &groups).await;
+    let exporter = exporter().await;
+    let mut watch = Watch::new(topic, &groups);
+    exporter.until("all there", SOON, |it| watch.is_whole(it).then_some(())).await;
+    let frozen = async {
+        let fault = Fault::begin("pause", "unpause").await;
+        tokio::time::sleep(FREEZE).await;
+        fault.end().await;
+    };
+    watched(&exporter, |it| watch.look(it), frozen).await;
+    let resumed = now();
+    // From the first page on that has its partition's leader again, everything has to be there.
+    let whole = exporter
+        .until("it leads again", RETURN, |it| {
+            watch.look(it);
+            it.value(LEADER, &at(topic, "2")).map(|_| watch.is_whole(it))
+        })
+        .await;
+    let led = resumed.elapsed();
+    assert!(whole, "{}", exporter.page().await.text);
+    assert_eq!(watch.wrong, BTreeSet::new());
+    assert_eq!(watch.missing, BTreeSet::new());
+    assert!(!watch.reasons.is_empty());
+    assert!(watch.slowest < PAGE_MAX, "{:?}", watch.slowest);
+    assert!(watch.away_max < FREEZE, "{:?}", watch.away_max);
+    let reasons: Vec<&str> = watch.reasons.iter().copied().collect();
+    let measured = format!(
+        "{} pages, the slowest {:.0} ms; its partition counted as {}; its groups absent for \
+         {:.1} of {:.0} s; all there {:.1} s after it",
+        watch.pages,
+        watch.slowest.as_secs_f64() * 1e3,
+        reasons.join(", "),
+        watch.away_max.as_secs_f64(),
+        FREEZE.as_secs_f64(),
+        led.as_secs_f64(),
+    );
+    let ours = "no wrong value; only its own are absent, and counted; all there again with its \
+                leaders";
+    seen(Corner::BrokerFrozen, ours, &measured);
+    recovered(&hand, &exporter).await;
+    clear(&hand, topic, groups.all()).await;
+}
+
+#[tokio::test]
+async fn a_stopped_broker_takes_its_lone_partition_along_and_its_groups_move() {
+    let (hand, topic) = (hand(), "corner-stopped");
+    let groups = hand.names(topic, BROKER, 3).await;
+    thirds(&hand, topic, &groups).await;
+    let exporter = exporter().await;
+    let mut watch = Watch::new(topic, &groups);
+    exporter.until("all there", SOON, |it| watch.is_whole(it).then_some(())).await;
+    let begun = now();
+    let mut lone = None;
+    let stopped = async {
+        let fault = Fault::begin("stop", "start").await;
+        let page = exporter.next_round().await;
+        let offline = page.value("kafka_topic_partition_offline", &at(topic, "2"));
+        let sums = groups.all().filter_map(|it| {
+            page.value(LAG_SUM, &[("consumergroup", it.as_str()), ("topic", topic)])
+        });
+        let absent = page.value(END, &at(topic, "2")).is_none() && sums.count() == 0;
+        lone = Some((absent, page.unknown("offsets", "leaderless"), offline));
+        fault.end().await;
+        recovered(&hand, &exporter).await;
+    };
+    watched(&exporter, |it| watch.look(it), stopped).await;
+    let fault = begun.elapsed();
+    exporter.until("all there again", SOON, |it| watch.is_whole(it).then_some(())).await;
+    assert_eq!(watch.wrong, BTreeSet::new());
+    assert_eq!(watch.missing, BTreeSet::new());
+    let lone = lone.unwrap();
+    assert!(lone.0 && 1.0 <= lone.1 && lone.2 == Some(1.0), "{lone:?}");
+    seen(Corner::Leaderless, "absent, and counted as leaderless", "");
+    assert!(watch.away_max < fault, "{:?} of {fault:?}", watch.away_max);
+    let measured = format!(
+        "{} pages; absent for {:.1} s at most, the broker for {:.1} s",
+        watch.pages,
+        watch.away_max.as_secs_f64(),
+        fault.as_secs_f64(),
+    );
+    let ours = "each group once; absent for less than the broker was";
+    seen(Corner::CoordinatorMoved, ours, &measured);
+    clear(&hand, topic, groups.all()).await;
+}
+
+/// Waits until every replica is in sync again, and gives the leaders back.
+async fn recovered(hand: &Hand, exporter: &Exporter) {
+    exporter
+        .until("every replica is in sync", RETURN, |it| {
+            let behind = "kafka_topic_partition_under_replicated_partition";
+            let all = it.values(behind, &[]).all(|it| eq(it, 0.0));
+            (it.value("kafka_brokers", &[]) == Some(3.0) && all).then_some(())
+        })
+        .await;
+    hand.elect().await;
+}
+
+#[tokio::test]
+async fn what_we_may_not_describe_is_absent_and_counted_where_the_broker_says_so() {
+    let bootstrap = variable("39_BOOTSTRAP");
+    let (hand, topic) = (Hand::new(&bootstrap), "corner-forbidden");
+    let [reader, hidden] = ["corner-reader", "corner-hidden"].map(str::to_owned);
+    // Of a run that failed.
+    hand.allow(Resource::Topic, topic).await;
+    hand.allow(Resource::Group, &hidden).await;
+    hand.create(topic, &[&[1]]).await;
+    hand.create("corner-allowed", &[&[1]]).await;
+    for group in [&reader, &hidden] {
+        hand.commit(group, topic, &[(0, 0)]).await;
+        hand.commit(group, "corner-allowed", &[(0, 0)]).await;
+    }
+    let member = Member::join(&bootstrap, Protocol::Classic, &hidden, "corner-allowed").await;
+    let exporter = Exporter::start(&bootstrap).await;
+    let lag = |it: &Page, group: &str, topic: &str| it.value(LAG, &of(group, topic, "0"));
+    exporter.until("its lag", SOON, |it| lag(it, &hidden, topic)).await;
+    hand.forbid(Resource::Topic, topic).await;
+    hand.forbid(Resource::Group, &hidden).await;
+    let page = exporter.next_round().await;
+    assert!(!page.text.contains(&format!("topic=\"{topic}\"")), "{}", page.text);
+    assert_eq!(lag(&page, &reader, "corner-allowed"), Some(0.0), "{}", page.text);
+    let of_topic = page.unknown("topology", "unauthorized");
+    let ours = if eq(of_topic, 0.0) {
+        "absent; brokers hide it, so nothing can be counted"
+    } else {
+        "absent, and counted as unauthorized"
+    };
+    seen(Corner::TopicForbidden, ours, "");
+    assert_eq!(lag(&page, &hidden, "corner-allowed"), None);
+    assert_eq!(page.value(MEMBERS, &[("consumergroup", &hidden)]), None);
+    let counted = ["groups", "committed"].map(|it| page.unknown(it, "unauthorized").to_string());
+    assert_eq!(counted, ["1", "1"]);
+    let ours = "its members and lag are absent, and counted as unauthorized";
+    seen(Corner::GroupForbidden, ours, "");
+
+    hand.allow(Resource::Topic, topic).await;
+    hand.allow(Resource::Group, &hidden).await;
+    exporter.until("its lag again", SOON, |it| lag(it, &hidden, topic)).await;
+    member.leave().await;
+    clear(&hand, topic, [&reader, &hidden]).await;
+    hand.delete("corner-allowed").await;
+}

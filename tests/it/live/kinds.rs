@@ -1,0 +1,91 @@
+//! Groups of each protocol on a real cluster: type, state and members.
+
+use std::time::Duration;
+
+use kafka_optimizer::model::GroupState;
+
+use super::{
+    exporter::{Exporter, Page},
+    hand::{self, Hand},
+    member::{self, Member},
+    stack::variable,
+};
+
+const SOON: Duration = Duration::from_secs(20);
+const MEMBERS: &str = "kafka_consumergroup_members";
+const STATE: &str = "kafka_consumergroup_state";
+const INFO: &str = "kafka_consumergroup_info";
+
+/// The state that the page shows of `group`.
+fn state(page: &Page, group: &str) -> Option<&'static str> {
+    let shown =
+        |it: &&str| page.value(STATE, &[("consumergroup", group), ("state", it)]) == Some(1.0);
+    GroupState::ALL.iter().map(|it| it.label()).find(shown)
+}
+
+#[tokio::test]
+async fn classic_and_kip_848_groups_have_type_state_members_and_lag() {
+    let (bootstrap, topic) = (variable("BOOTSTRAP"), "kinds");
+    let hand = Hand::new(&bootstrap);
+    hand.create(topic, &[&[1, 2, 3]]).await;
+    hand.write(topic, 0, 10).await;
+    let exporter = Exporter::start(&bootstrap).await;
+    for (group, protocol, group_type) in [
+        ("kinds-classic", member::Protocol::Classic, "classic"),
+        ("kinds-consumer", member::Protocol::Consumer, "consumer"),
+    ] {
+        hand.commit(group, topic, &[(0, 4)]).await;
+        let joined = Member::join(&bootstrap, protocol, group, topic).await;
+        exporter
+            .until("one stable member", SOON, |it| {
+                let members = it.value(MEMBERS, &[("consumergroup", group)]);
+                (members == Some(1.0) && state(it, group) == Some("stable")).then_some(())
+            })
+            .await;
+        let page = exporter.next_round().await;
+        let info = page.value(INFO, &[("consumergroup", group), ("group_type", group_type)]);
+        assert_eq!(info, Some(1.0), "{group_type}");
+        let lag = page.value("kafka_consumergroup_lag", &[("consumergroup", group)]);
+        assert_eq!(lag, Some(6.0), "{group}");
+        joined.leave().await;
+        exporter
+            .until("none", SOON, |it| {
+                let members = it.value(MEMBERS, &[("consumergroup", group)]);
+                (members == Some(0.0) && state(it, group) == Some("empty")).then_some(())
+            })
+            .await;
+        hand.forget(group).await;
+    }
+    hand.delete(topic).await;
+}
+
+#[tokio::test]
+async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
+    let (bootstrap, topic) = (variable("BOOTSTRAP"), "kinds-others");
+    let hand = Hand::new(&bootstrap);
+    hand.create(topic, &[&[1, 2, 3]]).await;
+    hand.write(topic, 0, 10).await;
+    let exporter = Exporter::start(&bootstrap).await;
+    for (group, protocol, group_type) in [
+        ("kinds-share", hand::Protocol::Share, "share"),
+        ("kinds-streams", hand::Protocol::Streams, "streams"),
+    ] {
+        let member = "00000000-0000-0000-0000-000000000001";
+        hand.join(protocol, group, member, topic).await;
+        let one = |it: &Page| it.value(MEMBERS, &[("consumergroup", group)]) == Some(1.0);
+        exporter.until("one member", SOON, |it| one(it).then_some(())).await;
+        let page = exporter.next_round().await;
+        println!("    {group_type}: {:?}", state(&page, group));
+        // A member that sends one heartbeat is never done with what it was given.
+        let states = ["stable", "assigning", "reconciling", "not_ready"];
+        assert!(state(&page, group).is_some_and(|it| states.contains(&it)), "{}", page.text);
+        let info = page.value(INFO, &[("consumergroup", group), ("group_type", group_type)]);
+        assert_eq!(info, Some(1.0), "{group_type}");
+        assert_eq!(page.values("kafka_consumergroup_lag", &[("consumergroup", group)]).count(), 0);
+        hand.leave(protocol, group, member, topic).await;
+        let none = |it: &Page| it.value(MEMBERS, &[("consumergroup", group)]) == Some(0.0);
+        exporter.until("none", SOON, |it| none(it).then_some(())).await;
+        hand.forget(group).await;
+    }
+    hand.delete(topic).await;
+}
