@@ -25,6 +25,8 @@ shorten() {
   for rules in "$out"/prometheus/rules/*.yml; do
     sed -E -i -e 's/\[5m\]/[30s]/g' -e 's/^( *for:) .*/\1 30s/' -e 's/^( *interval:) .*/\1 3s/' "$rules"
   done
+  # The lab's brokers share this machine's disk; how full it is says nothing of them, and would hold every run.
+  window_table "$out/prometheus/rules/resources.yml" 's/(kafka:disk_usage:ratio >) 0\.85/\1 0.99/'
   window_table "$out/alertmanager/alertmanager.yml" \
     's/^( *group_wait:).*/\1 1s/' 's/^( *group_interval:).*/\1 10s/' 's/^( *timeout:).*/\1 8s/'
   window_table "$out/grafana/provisioning/datasources/datasources.yaml" 's/^( *timeInterval:).*/\1 3s/'

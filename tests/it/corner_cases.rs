@@ -180,7 +180,8 @@ Written by `make golden`.
 The last column is what the live tests see at each run (`tests/it/live/corner.rs`).
 They fail where it is not so, and write what they measured to `target/live/corner-cases.md`.
 The others were measured once, on Kafka 4.4, each in its fastest sensible mode.
-They are kafka_exporter 953e2f1, kminion 4f3867a, klag-exporter 0.1.29, klag fc080c7e, Burrow ced55ba.
+They are kafka_exporter 953e2f1, kminion 4f3867a, klag-exporter 0.1.29, klag fc080c7e, \
+Burrow ced55ba.
 A dash says that it was not measured.
 
 ";

@@ -204,8 +204,13 @@ impl Hand {
 
     /// Names of groups that do not exist yet, as many coordinated by `broker` as by others.
     pub(super) async fn names(&self, prefix: &str, broker: i32, each: usize) -> Names {
+        // A broker that was restarted leads nothing, so it coordinates nothing, for minutes.
+        self.elect().await;
         let (mut there, mut elsewhere) = (Vec::new(), Vec::new());
         for n in 0.. {
+            if n % 100 == 99 {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
             let name = format!("{prefix}-{n}");
             let Ok(found) = self.find_coordinator(&name).await else { continue };
             let names = if found.node_id.0 == broker { &mut there } else { &mut elsewhere };
