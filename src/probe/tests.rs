@@ -18,7 +18,8 @@ use crate::{
 
 const TOPIC: &str = "probe";
 const INTERVAL: Duration = Duration::from_millis(200);
-const TIMEOUT: Duration = Duration::from_secs(1);
+/// Long enough for a busy machine, short enough to wait for.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A probe at work on brokers 1 to 3, each leading the partition below its number.
 struct Bench {
@@ -185,8 +186,11 @@ async fn a_broker_that_leads_nothing_is_left_alone_until_it_leads_again() {
     assert_eq!(bench.attempts(1), before, "not probed");
     bench.brokers.partition_leader(TOPIC, 0, Some(1)).unwrap();
     bench.round_trips_more(&[1], 2).await;
+    // What was under way while the leader moved may be late instead.
+    let expected = [ProbeFault::NotLeader, ProbeFault::Timeout];
     for id in 1..=3 {
-        assert_eq!(bench.all_failures(id), bench.failures(id, ProbeFault::NotLeader), "{id}");
+        let of_moving: u64 = expected.iter().map(|it| bench.failures(id, *it)).sum();
+        assert_eq!(bench.all_failures(id), of_moving, "{id}");
     }
 }
 
