@@ -19,10 +19,11 @@ use kafka_optimizer::{
 };
 use kafka_protocol::{
     messages::{
-        self, CreateAclsRequest, CreateTopicsRequest, DeleteAclsRequest, DeleteGroupsRequest,
-        DeleteRecordsRequest, DeleteTopicsRequest, ElectLeadersRequest, FindCoordinatorRequest,
-        OffsetCommitRequest, ProduceRequest, RequestHeader, ResponseHeader,
-        ShareGroupHeartbeatRequest,
+        self, AlterPartitionReassignmentsRequest, CreateAclsRequest, CreateTopicsRequest,
+        DeleteAclsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+        ElectLeadersRequest, FindCoordinatorRequest, OffsetCommitRequest, ProduceRequest,
+        RequestHeader, ResponseHeader, ShareGroupHeartbeatRequest,
+        alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic},
         create_acls_request::AclCreation,
         create_topics_request::{CreatableReplicaAssignment, CreatableTopic},
         delete_acls_request::DeleteAclsFilter,
@@ -48,6 +49,9 @@ use super::{stack::eventually, streams};
 const DEADLINE: Duration = Duration::from_secs(5);
 /// A request and its repetitions: leaders and coordinators of something new take a moment.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What groups commit to; the leader of a group's partition coordinates it.
+const OFFSETS: &str = "__consumer_offsets";
 
 const GROUP: i8 = 0;
 const GROUP_ID_NOT_FOUND: i16 = 69;
@@ -204,6 +208,7 @@ impl Hand {
 
     /// Names of groups that do not exist yet, as many coordinated by `broker` as by others.
     pub(super) async fn names(&self, prefix: &str, broker: i32, each: usize) -> Names {
+        self.spread_coordinators().await;
         let (mut there, mut elsewhere) = (Vec::new(), Vec::new());
         for n in 0.. {
             // A broker that was restarted leads nothing, so it coordinates nothing, for minutes;
@@ -224,6 +229,36 @@ impl Hand {
             assert!(n < 6_000, "{each} groups on {broker} and elsewhere: {there:?} {elsewhere:?}");
         }
         Names { there, elsewhere }
+    }
+
+    /// Has every broker be preferred for some partitions of the offsets topic: Kafka may have
+    /// placed all of them alike.
+    async fn spread_coordinators(&self) {
+        eventually("the offsets topic is there", PATIENCE, async || {
+            self.find_coordinator("corner").await.ok()
+        })
+        .await;
+        let topology = self.topology().await;
+        let brokers: Vec<_> = topology.brokers.iter().map(|it| it.id.to_wire().into()).collect();
+        let offsets = topology.topics.iter().find(|it| it.name == TopicName::new(OFFSETS)).unwrap();
+        let partition = |(place, index): (usize, i32)| {
+            let mut replicas: Vec<messages::BrokerId> = brokers.clone();
+            replicas.rotate_left(place % brokers.len());
+            ReassignablePartition::default()
+                .with_partition_index(index)
+                .with_replicas(Some(replicas))
+        };
+        let indexes = offsets.partitions.iter().map(|it| it.index).enumerate();
+        let topic = ReassignableTopic::default()
+            .with_name(topic_name(OFFSETS))
+            .with_partitions(indexes.map(partition).collect());
+        let request = AlterPartitionReassignmentsRequest::default()
+            .with_timeout_ms(5_000)
+            .with_topics(vec![topic]);
+        settled("coordinators on every broker", async || {
+            Ok(self.anywhere(0, &request).await?.error_code)
+        })
+        .await;
     }
 
     /// Gives every partition back to its preferred leader.
