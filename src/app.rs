@@ -28,7 +28,7 @@ use crate::{
         wire::{Wire, WireOptions},
     },
     model::ClusterName,
-    probe::{Access, Probe},
+    probe::Probe,
     prometheus::{PrometheusError, SharedPrometheus, http::HttpPrometheus},
     remedy::{Context, NoCluster, PauseFile, Remedy},
     shutdown::{Drained, Tasks},
@@ -266,8 +266,7 @@ impl Common {
         if let Some(probe) = config.probe.clone() {
             let clock = SharedClock::clone(&self.clock);
             let telemetry = Arc::clone(&self.telemetry);
-            let access = Access::from(&config.security);
-            let probe = Probe::new(&config, probe, access, clock, telemetry);
+            let probe = Probe::new(&config, probe, clock, telemetry);
             self.tasks.start("probe", |stop| probe.run(stop));
         }
         Ok(Context {

@@ -5,17 +5,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    error::Error,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
-    client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::KafkaError,
@@ -29,9 +24,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Options,
-    access::{self, Unreadable},
-    fault,
+    Options, fault,
     topic::{Partition, Seen},
 };
 use crate::{
@@ -51,18 +44,6 @@ const LOOK_FOR: Duration = Duration::from_secs(2);
 const READER_TIMEOUT_MIN: Duration = Duration::from_secs(5);
 /// Bytes at the start of a record that tell it from every other.
 const NUMBER_BYTES: usize = 16;
-
-/// How long a token is taken to hold: it is read again well before that.
-const TOKEN_FOR: Duration = Duration::from_mins(1);
-
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unmade {
-    #[error("read what the client proves itself with")]
-    Secret(#[from] Unreadable),
-    #[error("make a client")]
-    Kafka(#[from] KafkaError),
-}
 
 /// What tells a record from every other.
 pub(super) type Number = [u8; NUMBER_BYTES];
@@ -90,23 +71,21 @@ pub(super) struct Shared {
     troubles: Mutex<BTreeMap<BrokerId, ProbeFault>>,
     /// Why the reader reads nothing, as it said last.
     unreadable: Mutex<Option<ProbeFault>>,
-    refused: AtomicBool,
 }
 
 impl Clients {
     /// Makes both; they connect by themselves.
-    pub(super) fn new(options: &Arc<Options>, clock: &SharedClock) -> Result<Self, Unmade> {
+    pub(super) fn new(options: &Options, clock: &SharedClock) -> Result<Self, KafkaError> {
         let shared = Arc::new(Shared {
             clock: SharedClock::clone(clock),
             awaited: Mutex::default(),
             troubles: Mutex::default(),
             unreadable: Mutex::default(),
-            refused: AtomicBool::new(false),
         });
-        let context = || Context { shared: Arc::clone(&shared), options: Arc::clone(options) };
+        let context = || Context { shared: Arc::clone(&shared) };
         Ok(Self {
-            writer: writer_config(options)?.create_with_context(context())?,
-            reader: reader_config(options)?.create_with_context(context())?,
+            writer: writer_config(options).create_with_context(context())?,
+            reader: reader_config(options).create_with_context(context())?,
             topic: options.config.topic.as_str().to_owned(),
             shared,
             assigned: Mutex::default(),
@@ -186,16 +165,10 @@ impl Clients {
         *lock(&self.shared.unreadable)
     }
 
-    /// Whether a broker did not take our credentials, and nothing has come back since.
-    pub(super) fn refused(&self) -> bool {
-        self.shared.refused.load(Ordering::Relaxed)
-    }
-
     /// A record came back from `broker`: what was said before is over.
     pub(super) fn works(&self, broker: BrokerId) {
         lock(&self.shared.troubles).remove(&broker);
         *lock(&self.shared.unreadable) = None;
-        self.shared.refused.store(false, Ordering::Relaxed);
     }
 }
 
@@ -247,31 +220,15 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What librdkafka calls. It logs nothing: what an operator should see is in the metrics.
 pub(super) struct Context {
     shared: Arc<Shared>,
-    options: Arc<Options>,
 }
 
 impl ClientContext for Context {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
 
     fn error(&self, error: KafkaError, text: &str) {
-        if fault::of(&error) == ProbeFault::Authentication {
-            self.shared.refused.store(true, Ordering::Relaxed);
-        }
         if let Some((broker, fault)) = fault::of_connection(&error, text) {
             lock(&self.shared.troubles).insert(broker, fault);
         }
-    }
-
-    fn generate_oauth_token(&self, _ours: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        let token = self.options.access.token().ok_or("no token is configured")??;
-        Ok(OAuthToken {
-            token: token.reveal().to_owned(),
-            // The token itself says whose it is.
-            principal_name: CLIENT_ID.to_owned(),
-            lifetime_ms: self.shared.clock.wall().after(TOKEN_FOR).0,
-        })
     }
 }
 
@@ -312,7 +269,7 @@ fn milliseconds(duration: Duration) -> String {
 }
 
 /// What every client of the probe is told.
-pub(super) fn client_config(options: &Options) -> Result<ClientConfig, Unreadable> {
+pub(super) fn client_config(options: &Options) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", options.bootstrap.join(","))
@@ -323,15 +280,12 @@ pub(super) fn client_config(options: &Options) -> Result<ClientConfig, Unreadabl
         .set("reconnect.backoff.max.ms", "1000")
         .set("log.connection.close", "false")
         .set("statistics.interval.ms", "0");
-    for (key, value) in access::properties(&options.access)? {
-        config.set(key, value.reveal());
-    }
-    Ok(config)
+    config
 }
 
-fn writer_config(options: &Options) -> Result<ClientConfig, Unreadable> {
+fn writer_config(options: &Options) -> ClientConfig {
     let timeout = milliseconds(options.config.timeout);
-    let mut config = client_config(options)?;
+    let mut config = client_config(options);
     config
         .set("acks", "all")
         // One record is one request to one broker: what it measures is that broker.
@@ -344,12 +298,12 @@ fn writer_config(options: &Options) -> Result<ClientConfig, Unreadable> {
         .set("request.timeout.ms", &timeout)
         .set("socket.timeout.ms", &timeout)
         .set("queue.buffering.max.kbytes", "10240");
-    Ok(config)
+    config
 }
 
-fn reader_config(options: &Options) -> Result<ClientConfig, Unreadable> {
+fn reader_config(options: &Options) -> ClientConfig {
     let timeout = milliseconds(options.config.timeout.max(READER_TIMEOUT_MIN));
-    let mut config = client_config(options)?;
+    let mut config = client_config(options);
     config
         // librdkafka wants a name before it reads anything; no group of that name comes to be.
         .set("group.id", CLIENT_ID)
@@ -361,5 +315,5 @@ fn reader_config(options: &Options) -> Result<ClientConfig, Unreadable> {
         .set("fetch.error.backoff.ms", "100")
         .set("queued.max.messages.kbytes", "1024")
         .set("fetch.message.max.bytes", "1048576");
-    Ok(config)
+    config
 }

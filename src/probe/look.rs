@@ -15,11 +15,11 @@ use tracing::{info, warn};
 
 use super::{
     Options,
-    client::{self, Clients, Unmade},
+    client::{self, Clients},
     fault,
     topic::{self, Need, Seen},
 };
-use crate::telemetry::{ProbeFault, chain};
+use crate::telemetry::ProbeFault;
 
 /// How long making a topic or partitions may take.
 const ADMIN_FOR: Duration = Duration::from_secs(10);
@@ -76,32 +76,23 @@ impl Look {
 
     fn set_up(&self, need: &Need, runtime: &Handle) -> Option<ProbeFault> {
         let (cluster, topic) = (&self.options.cluster, &self.options.config.topic);
-        if self.options.access.token().is_some() {
-            // The library's admin client never asks for one.
-            warn!(%cluster, %topic, ?need, "A probe with a token makes no topic: make it yourself.");
-            return Some(ProbeFault::Topic);
-        }
         match self.order(need, runtime) {
             Ok(()) => {
                 info!(%cluster, %topic, ?need, "Topic of the probe prepared.");
                 None
             }
             Err(error) => {
-                let error_text = chain(&error);
-                warn!(%cluster, %topic, ?need, error = error_text, "Topic of the probe not prepared.");
-                Some(match error {
-                    Unmade::Secret(_) => ProbeFault::Authentication,
-                    Unmade::Kafka(error) => fault::of(&error),
-                })
+                warn!(%cluster, %topic, ?need, %error, "Topic of the probe not prepared.");
+                Some(fault::of(&error))
             }
         }
     }
 
     /// Through a client that lives as long as the order: this is done once in a cluster's life.
-    fn order(&self, need: &Need, runtime: &Handle) -> Result<(), Unmade> {
+    fn order(&self, need: &Need, runtime: &Handle) -> Result<(), KafkaError> {
         let topic = self.options.config.topic.as_str();
         let admin: AdminClient<DefaultClientContext> =
-            client::client_config(&self.options)?.create()?;
+            client::client_config(&self.options).create()?;
         let options =
             AdminOptions::new().request_timeout(Some(ADMIN_FOR)).operation_timeout(Some(ADMIN_FOR));
         let results = match need {
@@ -125,7 +116,7 @@ impl Look {
             match result {
                 // Another process was first.
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => (),
-                Err((_, code)) => return Err(KafkaError::AdminOp(code).into()),
+                Err((_, code)) => return Err(KafkaError::AdminOp(code)),
             }
         }
         Ok(())

@@ -11,7 +11,6 @@
 //! Invariant: only the probe's own topic is written to, made or extended; nothing is deleted and no
 //! setting is changed.
 
-mod access;
 mod attempt;
 mod client;
 mod fault;
@@ -24,8 +23,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-
-pub use access::{Access, Sasl, TlsFiles};
 
 use rdkafka::error::KafkaError;
 use tokio::{
@@ -44,7 +41,7 @@ use crate::{
     clock::SharedClock,
     config::{ClusterConfig, ProbeConfig},
     model::{BrokerId, ClusterName, Uptime},
-    telemetry::{ProbeFault, Probed, Telemetry, chain},
+    telemetry::{ProbeFault, Probed, Telemetry},
 };
 
 /// Between two tries to make the clients, or the topic.
@@ -62,7 +59,6 @@ struct Options {
     cluster: ClusterName,
     bootstrap: Vec<String>,
     config: ProbeConfig,
-    access: Access,
 }
 
 /// The probe of one cluster.
@@ -79,12 +75,11 @@ impl fmt::Debug for Probe {
 }
 
 impl Probe {
-    /// Probes `cluster` as `config` says, spoken to as `access` says. librdkafka's threads start
-    /// with [`Probe::run`].
+    /// Probes `cluster` as `config` says, in plain text. librdkafka's threads start with
+    /// [`Probe::run`].
     pub fn new(
         cluster: &ClusterConfig,
         config: ProbeConfig,
-        access: Access,
         clock: SharedClock,
         telemetry: Arc<Telemetry>,
     ) -> Self {
@@ -92,20 +87,13 @@ impl Probe {
             cluster: cluster.name.clone(),
             bootstrap: cluster.bootstrap_servers.clone(),
             config,
-            access,
         };
         Self { options: Arc::new(options), clock, telemetry }
     }
 
     /// Probes until `stop`. A record that is under way then is counted neither way.
     pub async fn run(self, stop: CancellationToken) {
-        while let Some(clients) = self.connect(&stop).await {
-            self.probe(clients, &stop).await;
-        }
-    }
-
-    /// Probes until `stop`, or until other credentials may help.
-    async fn probe(&self, clients: Arc<Clients>, stop: &CancellationToken) {
+        let Some(clients) = self.connect(&stop).await else { return };
         let ends = CancellationToken::new();
         // Cancelled whichever way this function ends, so that no thread outlives it.
         let _ends_with_this = ends.clone().drop_guard();
@@ -115,7 +103,7 @@ impl Probe {
             threads.spawn_blocking(move || poll(&clients, &ends));
         }
         tokio::select! {
-            () = Rounds::new(self, clients).run(stop) => (),
+            () = Rounds::new(&self, clients).run(&stop) => (),
             Some(ended) = threads.join_next() => finished(ended),
         }
         // The threads hold the clients last, and close them.
@@ -131,7 +119,7 @@ impl Probe {
             let cluster = &self.options.cluster;
             match Clients::new(&self.options, &self.clock) {
                 Ok(clients) => return Some(Arc::new(clients)),
-                Err(error) => error!(%cluster, error = chain(&error), "No client for the probe."),
+                Err(error) => error!(%cluster, %error, "No client for the probe."),
             }
             stop.run_until_cancelled(self.clock.sleep(TRY_AGAIN_AFTER)).await?;
         }
@@ -158,8 +146,6 @@ enum Work {
 struct Rounds<'a> {
     probe: &'a Probe,
     clients: Arc<Clients>,
-    /// When they were made.
-    since: Uptime,
     work: JoinSet<Work>,
     /// Looks begun so far; the latest may be under way.
     looks: u64,
@@ -188,7 +174,6 @@ impl<'a> Rounds<'a> {
         Self {
             probe,
             clients,
-            since: probe.clock.uptime(),
             work: JoinSet::new(),
             looks: 0,
             looking: false,
@@ -218,10 +203,6 @@ impl<'a> Rounds<'a> {
                     Work::Looked(looked) => self.looked(looked),
                     Work::Done(done) => self.done(done),
                 },
-            }
-            // Those in the files may be newer.
-            if self.clients.refused() && TRY_AGAIN_AFTER <= self.passed(self.since) {
-                break;
             }
         }
         // A look that blocks ends by its own deadline; it holds the clients until then.

@@ -40,7 +40,6 @@ fn probe(bootstrap: String, clock: &SharedClock, telemetry: &Arc<Telemetry>) -> 
             replication_factor: None,
             record_bytes: 100,
         },
-        access: Access::default(),
     };
     Probe {
         options: Arc::new(options),

@@ -1,12 +1,12 @@
 //! How connections to a cluster are secured: which files say so, and what is in them.
 //!
-//! `config` checks the files with the very code that an adapter reads them with later. Knows
-//! nothing of Kafka's protocol, and keeps nothing.
+//! `config` checks the files with the very code that an adapter reads them with later; `http` reads
+//! its own certificates with it. Knows nothing of Kafka's protocol, and keeps nothing.
 //!
 //! Invariant: a secret is in a file, never in the configuration, and no text made here shows one.
 
 mod material;
-mod pem;
+pub mod pem;
 mod secret;
 mod stamp;
 

@@ -9,7 +9,11 @@ use rustls::{
 };
 
 /// Every certificate in `pem`, in its order; at least one.
-pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+///
+/// # Errors
+///
+/// What is wrong with the file, to be said behind its name; never what it holds. So below.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let all = all.map_err(|error| format!("is not PEM: {error}"))?;
     if all.is_empty() {
@@ -19,7 +23,11 @@ pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, S
 }
 
 /// The certificates in `pem` as those that others must lead to.
-pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
+///
+/// # Errors
+///
+/// As [`certificates`], and when one cannot be a CA.
+pub fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for (number, certificate) in (1..).zip(certificates(pem)?) {
         roots
@@ -30,7 +38,11 @@ pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
 }
 
 /// The first key in `pem`.
-pub(super) fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+///
+/// # Errors
+///
+/// As [`certificates`].
+pub fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
     if pem.windows(encrypted.len()).any(|it| it == encrypted) {
         return Err("holds an encrypted key; `openssl pkey` takes the encryption off".to_owned());

@@ -50,7 +50,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("load", &["model", "clock"]),
-    ("probe", &["model", "clock", "shutdown", "security", "config", "telemetry"]),
+    ("probe", &["model", "clock", "shutdown", "config", "telemetry"]),
     (
         "http",
         &[
@@ -59,6 +59,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "shutdown",
             "alert",
             "playbook",
+            "security",
             "config",
             "telemetry",
             "snapshot",

@@ -8,7 +8,7 @@ use rustls::{
         CryptoProvider,
         ring::{self, cipher_suite as suites, kx_group},
     },
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::CertificateDer,
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
     version,
 };
@@ -18,7 +18,10 @@ use super::{
     clients::{Anyone, Named, Wanted},
     files::Reader,
 };
-use crate::config::web::{Cipher, ClientAuth, Curve, Pem, SuiteOrder, TlsConfig, TlsVersion};
+use crate::{
+    config::web::{Cipher, ClientAuth, Curve, Pem, SuiteOrder, TlsConfig, TlsVersion},
+    security::pem,
+};
 
 const CERTIFICATE: &str = "tls_server_config.cert_file";
 const KEY: &str = "tls_server_config.key_file";
@@ -34,8 +37,8 @@ pub(in crate::http) struct Tls {
 impl Tls {
     pub(super) fn new(config: &TlsConfig, reader: &mut Reader) -> Result<Self, WebError> {
         let chain = certificates(CERTIFICATE, &config.certificate, reader)?;
-        let key = PrivateKeyDer::from_pem_slice(&read(KEY, &config.key, reader)?)
-            .map_err(|error| unusable(KEY, &error))?;
+        let key = pem::key(&read(KEY, &config.key, reader)?)
+            .map_err(|problem| unusable(KEY, &problem))?;
         let provider = Arc::new(provider(config));
         let versions: Vec<&SupportedProtocolVersion> =
             config.versions.iter().map(|it| version_of(*it)).collect();
@@ -81,16 +84,10 @@ fn read(key: &'static str, pem: &Pem, reader: &mut Reader) -> Result<Vec<u8>, We
 
 fn certificates(
     key: &'static str,
-    pem: &Pem,
+    text: &Pem,
     reader: &mut Reader,
 ) -> Result<Vec<CertificateDer<'static>>, WebError> {
-    let text = read(key, pem, reader)?;
-    let found: Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match found {
-        Ok(found) if found.is_empty() => Err(unusable(key, &"there is no certificate in it")),
-        Ok(found) => Ok(found),
-        Err(error) => Err(unusable(key, &error)),
-    }
+    pem::certificates(&read(key, text, reader)?).map_err(|problem| unusable(key, &problem))
 }
 
 fn verifier(
