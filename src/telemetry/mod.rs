@@ -7,6 +7,7 @@
 //!
 //! Invariant: every series of a closed list exists, at 0, from the first scrape.
 
+mod collected;
 mod counters;
 mod log;
 pub mod own;
@@ -27,14 +28,12 @@ use std::{
 use prometheus_client::{encoding::text::encode_registry, registry::Registry};
 use tracing::{debug, error, info, warn};
 
+pub use collected::{CollectorDone, CollectorName, Requests, RoundDone, UnknownReason};
 pub use log::{LogError, LogFormat, chain, init};
 pub use probe::{ProbeFault, Probed};
 pub use spec::{Kind, Spec};
 pub use status::{ClusterStatus, CollectorStatus};
-pub use view::{
-    CollectorDone, CollectorName, Cooldown, Quarantine, RemedyView, Requests, RoundDone, RunInfo,
-    UnknownReason,
-};
+pub use view::{Cooldown, Quarantine, RemedyView, RunInfo};
 
 use counters::Counters;
 use probe::{Before, Probes};

@@ -1,27 +1,8 @@
 //! The own metrics: every name, once.
 
-use super::spec::{Kind, Spec};
+use super::spec::{Kind, Spec, specs};
 
-macro_rules! own {
-    ($($constant:ident: $kind:ident $name:literal [$($label:literal),*]
-        $help:literal, $bound:literal;)+) => {
-        $(
-            #[doc = concat!("`", $name, "`")]
-            pub const $constant: Spec = Spec {
-                name: $name,
-                kind: Kind::$kind,
-                help: $help,
-                labels: &[$($label),*],
-                bound: $bound,
-            };
-        )+
-
-        /// All of them, in the order of the documentation.
-        pub const ALL: &[Spec] = &[$($constant),+];
-    };
-}
-
-own! {
+specs! {
     BUILD_INFO: Gauge "kafka_optimizer_build_info" ["version", "revision", "rustc"]
         "What this process was built from, always 1", "one";
     MODE: Gauge "kafka_optimizer_mode" ["mode"]

@@ -12,45 +12,22 @@ use prometheus_client::registry::Registry;
 
 use super::{
     counters::{Counted, Labels, Timed, add, family, histogram, of, timed, touch},
-    spec::{Kind, Spec},
+    spec::{Kind, Spec, specs},
 };
 use crate::model::{BrokerId, ClusterName, closed_list};
 
-/// `kafka_probe_attempts_total`
-pub const ATTEMPTS: Spec = Spec {
-    name: "kafka_probe_attempts_total",
-    kind: Kind::Counter,
-    help: "Records that the probe tried to send through the broker and back",
-    labels: &["kafka_cluster", "broker_id"],
-    bound: "brokers",
-};
-/// `kafka_probe_failures_total`
-pub const FAILURES: Spec = Spec {
-    name: "kafka_probe_failures_total",
-    kind: Kind::Counter,
-    help: "Records of the probe that did not come back in time, by reason",
-    labels: &["kafka_cluster", "broker_id", "reason"],
-    bound: "brokers × eight reasons",
-};
-/// `kafka_probe_produce_seconds`
-pub const PRODUCE: Spec = Spec {
-    name: "kafka_probe_produce_seconds",
-    kind: Kind::Histogram,
-    help: "From sending a record of the probe to its acknowledgement by all replicas in sync",
-    labels: &["kafka_cluster", "broker_id"],
-    bound: "brokers",
-};
-/// `kafka_probe_round_trip_seconds`
-pub const ROUND_TRIP: Spec = Spec {
-    name: "kafka_probe_round_trip_seconds",
-    kind: Kind::Histogram,
-    help: "From sending a record of the probe to its arrival at the consumer",
-    labels: &["kafka_cluster", "broker_id"],
-    bound: "brokers",
-};
-
-/// All of them, in the order of the documentation.
-pub const ALL: &[Spec] = &[ATTEMPTS, FAILURES, PRODUCE, ROUND_TRIP];
+specs! {
+    ATTEMPTS: Counter "kafka_probe_attempts_total" ["kafka_cluster", "broker_id"]
+        "Records that the probe tried to send through the broker and back", "brokers";
+    FAILURES: Counter "kafka_probe_failures_total" ["kafka_cluster", "broker_id", "reason"]
+        "Records of the probe that did not come back in time, by reason",
+        "brokers × eight reasons";
+    PRODUCE: Histogram "kafka_probe_produce_seconds" ["kafka_cluster", "broker_id"]
+        "From sending a record of the probe to its acknowledgement by all replicas in sync",
+        "brokers";
+    ROUND_TRIP: Histogram "kafka_probe_round_trip_seconds" ["kafka_cluster", "broker_id"]
+        "From sending a record of the probe to its arrival at the consumer", "brokers";
+}
 
 /// A healthy broker answers in single milliseconds; a probe gives up after seconds.
 const SECONDS: &[f64] =

@@ -30,3 +30,25 @@ pub struct Spec {
     /// What bounds the number of its series, in words.
     pub bound: &'static str,
 }
+
+/// Metrics by their constants, and `ALL` of them.
+macro_rules! specs {
+    ($($constant:ident: $kind:ident $name:literal [$($label:literal),*]
+        $help:literal, $bound:literal;)+) => {
+        $(
+            #[doc = concat!("`", $name, "`")]
+            pub const $constant: Spec = Spec {
+                name: $name,
+                kind: Kind::$kind,
+                help: $help,
+                labels: &[$($label),*],
+                bound: $bound,
+            };
+        )+
+
+        /// All of them, in the order of the documentation.
+        pub const ALL: &[Spec] = &[$($constant),+];
+    };
+}
+
+pub(super) use specs;
