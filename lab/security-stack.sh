@@ -60,8 +60,7 @@ render() {
       printf 'PORT_%s=%s\n' "$listener" $((port++))
     done
   } >"$STACK/compose.env"
-  printf '#!/bin/sh\nexec docker compose -p %s --env-file %q -f %q "$@"\n' "$PROJECT" "$STACK/compose.env" "$LAB/security.yml" >"$STACK/compose"
-  chmod 755 "$STACK/compose"
+  stack_compose "$LAB/security.yml"
 }
 
 # The user `monitor` with the rights that SECURITY.md lists, and none else. Tools take seconds to start, so they run at once.
@@ -95,13 +94,8 @@ write_env() {
   say "lab: addresses are in ${STACK#"$ROOT"/}/env"
 }
 
-down() {
-  ! engine_runs || stack_gone
-  rm -f "$STACK/env"
-}
-
 case ${1:-} in
 up) up ;;
-down) down ;;
+down) stack_down ;;
 *) die "usage: lab/security-stack.sh up|down" ;;
 esac

@@ -84,6 +84,12 @@ stack_gone() {
   [ ${#left[@]} = 0 ] || docker volume rm "${left[@]}" >/dev/null
 }
 
+# stack_down: the same if there is an engine, and no test finds its addresses any more.
+stack_down() {
+  ! engine_runs || stack_gone
+  rm -f "$STACK/env"
+}
+
 # kafka_tool BROKER TOOL ARGS: one of Kafka's tools, inside that broker's container and against that broker.
 kafka_tool() {
   local broker=$1 tool=$2

@@ -21,13 +21,8 @@ up() {
   say "lab: Kafka 3.9 is up after $SECONDS s; addresses are in ${STACK#"$ROOT"/}/env"
 }
 
-down() {
-  ! engine_runs || stack_gone
-  rm -f "$STACK/env"
-}
-
 case ${1:-} in
 up) up ;;
-down) down ;;
+down) stack_down ;;
 *) die "usage: lab/test-3.9.sh up|down" ;;
 esac

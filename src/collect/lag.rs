@@ -3,7 +3,7 @@
 //! Invariant: what is not known is [`Reading::Unknown`], never 0; a sum with a hole in it is not a
 //! sum, and neither is a worst of all.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::history::{History, TopicHistory};
 use crate::{
@@ -57,14 +57,11 @@ pub(super) fn by_topic(
         };
         let history = logs.history.and_then(|it| it.of(&topic));
         let log = Log { ends, history, now: logs.now };
-        let read = partitions.into_iter().filter_map(|(partition, offset)| {
-            // Kafka says -1 for a partition that the group never committed.
-            let unknown = offset.is_err();
-            let committed = offset.ok().filter(|it| 0 <= *it);
-            (unknown || committed.is_some())
-                .then(|| log.partition(partition, committed.into(), count))?
-        });
-        let mut read: Vec<GroupPartition> = read.collect();
+        // Kafka says -1 for a partition that the group never committed.
+        let commits = partitions.into_iter().filter(|it| it.1.map_or(true, |it| 0 <= it));
+        let mut read: Vec<GroupPartition> = commits
+            .filter_map(|(partition, offset)| log.partition(partition, offset.ok().into(), count))
+            .collect();
         // What an answer names twice would be two samples of one series.
         read.sort_by_key(|it| it.partition);
         read.dedup_by_key(|it| it.partition);
@@ -143,13 +140,13 @@ impl Log<'_> {
 /// Partitions by topic that `commits` hold, for the history to follow.
 pub(super) fn read_partitions<'a>(
     commits: impl Iterator<Item = &'a TopicOffsets>,
-) -> BTreeMap<&'a TopicName, HashSet<i32>> {
+) -> HashMap<&'a TopicName, HashSet<i32>> {
     let mut read: HashMap<&TopicName, HashSet<i32>> = HashMap::new();
     for TopicOffsets { topic, partitions } in commits {
         let known = partitions.iter().filter(|(_, offset)| offset.is_ok_and(|it| 0 <= it));
         read.entry(topic).or_default().extend(known.map(|(partition, _)| *partition));
     }
-    read.into_iter().collect()
+    read
 }
 
 /// Commits are read after ends, so a live group may be ahead of the end we saw; so is a group whose

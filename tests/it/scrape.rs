@@ -352,14 +352,19 @@ impl IntoName for &str {
     }
 }
 
+/// With one partition, and empty.
+fn create_orders_again(script: &mut Script) {
+    script.topology.topics[2] = topic("orders", 99, vec![partition(0, Some(1), &[1], &[1])]);
+    script.lasts.insert(("orders".into(), 0), Ok(0));
+    script.firsts.clear();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_topic_created_again_does_not_inherit_anything() {
     let mut bench = Bench::new(world(), None);
     bench.next().await;
     bench.kafka.change(|it| {
-        it.topology.topics[2] = topic("orders", 99, vec![partition(0, Some(1), &[1], &[1])]);
-        it.lasts.insert(("orders".into(), 0), Ok(0));
-        it.firsts.clear();
+        create_orders_again(it);
         it.min_insync.insert("orders".into(), 1);
     });
     let page = bench.page().await;
@@ -528,9 +533,7 @@ async fn a_topic_created_again_before_a_new_commit_shows_no_false_lag() {
     let mut bench = Bench::new(world(), None);
     bench.next().await;
     bench.kafka.change(|it| {
-        it.topology.topics[2] = topic("orders", 99, vec![partition(0, Some(1), &[1], &[1])]);
-        it.lasts.insert(("orders".into(), 0), Ok(0));
-        it.firsts.clear();
+        create_orders_again(it);
         // Kafka drops the commits of a deleted topic.
         it.commits.insert("billing".into(), Vec::new());
     });

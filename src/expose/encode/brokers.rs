@@ -117,11 +117,11 @@ fn log_dirs(text: &mut Text, clusters: &[Cluster<'_>]) {
     by_log_dir(text, clusters, &catalogue::LOG_DIR_OFFLINE, |it| Some(u64::from(it.offline)));
     family(text, clusters, &catalogue::TOPIC_LOG_SIZE, |out, it| {
         for (broker, section) in &it.snapshot.log_dirs {
-            let broker = broker_label(*broker);
-            let sizes = topic_sizes(&section.value);
             if !it.admits(length(&it.topics)) {
                 continue;
             }
+            let broker = broker_label(*broker);
+            let sizes = topic_sizes(&section.value);
             // A topic that is gone is not shown for as long as this slow section lives.
             for topic in &it.topics {
                 if let Some(bytes) = sizes.get(&topic.topic.name) {
