@@ -63,7 +63,8 @@ render() {
   stack_compose "$LAB/security.yml"
 }
 
-# The user `monitor` with the rights that SECURITY.md lists, and none else. Tools take seconds to start, so they run at once.
+# The user `monitor` with the rights that SECURITY.md lists, and none else; of the topic `sealed` it may not read the configuration.
+# Tools take seconds to start, so they run at once.
 users_and_rights() {
   # shellcheck disable=SC2016
   compose exec -T -e KAFKA_OPTS= -e KAFKA_HEAP_OPTS=-Xmx96m kafka bash -c '
@@ -75,9 +76,11 @@ users_and_rights() {
     password SCRAM-SHA-256 4096 & jobs+=($!)
     password SCRAM-SHA-512 16384 & jobs+=($!) # as many as Kafka allows
     $tools/kafka-topics.sh $at --create --if-not-exists --topic secured --partitions 2 --replication-factor 1 & jobs+=($!)
+    $tools/kafka-topics.sh $at --create --if-not-exists --topic sealed --partitions 1 --replication-factor 1 & jobs+=($!)
     acls --operation Describe --cluster --topic "*" --group "*" & jobs+=($!)
     acls --operation DescribeConfigs --cluster --topic "*" & jobs+=($!)
     acls --operation AlterConfigs --cluster & jobs+=($!)
+    $tools/kafka-acls.sh $at --add --deny-principal User:monitor --operation DescribeConfigs --topic sealed & jobs+=($!)
     for job in "${jobs[@]}"; do wait "$job" || exit 1; done' >"$STACK/users.log" 2>&1 ||
     die "users and rights: $(tail -n 20 "$STACK/users.log")"
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::kept::Moment;
 use crate::{
-    kafka::Topology,
+    kafka::{MinInsync as Answered, Topology},
     model::{TopicName, Uptime, Wall},
     snapshot::Section,
 };
@@ -16,7 +16,7 @@ use crate::{
 struct Known {
     /// A topic deleted and created again is another topic.
     id: u128,
-    value: u32,
+    value: Answered,
     read: Uptime,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct MinInsync {
 }
 
 impl MinInsync {
-    /// Topics of which the value is not known.
+    /// Topics that no answer has been heard of. One that was refused waits for its turn.
     pub(super) fn missing(&self, topology: &Topology) -> Vec<TopicName> {
         let unknown =
             |name: &TopicName, id| self.known.get(name).is_none_or(|known| known.id != id);
@@ -35,7 +35,12 @@ impl MinInsync {
         topics.filter(|it| unknown(&it.name, it.id)).map(|it| it.name.clone()).collect()
     }
 
-    pub(super) fn take(&mut self, topology: &Topology, values: Vec<(TopicName, u32)>, at: Moment) {
+    pub(super) fn take(
+        &mut self,
+        topology: &Topology,
+        values: Vec<(TopicName, Answered)>,
+        at: Moment,
+    ) {
         let ids: HashMap<&TopicName, u128> =
             topology.topics.iter().map(|it| (&it.name, it.id)).collect();
         for (topic, value) in values {
@@ -60,7 +65,8 @@ impl MinInsync {
         cadence: Duration,
     ) -> Option<Section<BTreeMap<TopicName, u32>>> {
         let alive = self.known.iter().filter(|(_, it)| now.shows(it.read, cadence));
-        let values: BTreeMap<_, _> = alive.map(|(topic, it)| (topic.clone(), it.value)).collect();
+        let values = alive.filter_map(|(topic, it)| Some((topic.clone(), it.value.ok()?)));
+        let values: BTreeMap<_, _> = values.collect();
         (!values.is_empty()).then(|| Section::new(values, self.answered))
     }
 }

@@ -328,6 +328,7 @@ impl Collector {
             }
         };
         self.known.answered.insert(question, self.round);
+        heard.tallies.lacks(&answer);
         match self.known.keep(question, answer, at) {
             Some(Answer::Lasts(ends)) => heard.lasts.take(ends, at),
             Some(Answer::Members(described)) => heard.groups.describe(described),

@@ -11,7 +11,7 @@ use crate::{
     clock::SharedClock,
     kafka::{
         BrokerConfig, Edge, GroupDescription, GroupListing, GroupOffsets, KafkaError, LogDir,
-        Quorum, SharedKafka, TopicOffsets, TopicPartitions,
+        MinInsync, Quorum, SharedKafka, TopicOffsets, TopicPartitions,
     },
     model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition},
     telemetry::CollectorName,
@@ -102,7 +102,7 @@ pub(super) enum Request {
 /// What came back.
 #[derive(Debug)]
 pub(super) enum Answer {
-    MinInsync(Vec<(TopicName, u32)>),
+    MinInsync(Vec<(TopicName, MinInsync)>),
     Quorum(Quorum),
     Reassignments(Vec<TopicPartition>),
     Lasts(Vec<TopicOffsets>),

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{kept::Moment, pool::Question};
+use super::{
+    kept::Moment,
+    pool::{Answer, Question},
+};
 use crate::{
     kafka::{PartitionFault, RequestFault},
     model::{ClusterName, Uptime},
@@ -128,6 +131,14 @@ impl Tallies {
     pub(super) fn unknown(&mut self, collector: CollectorName, reason: UnknownReason, count: u64) {
         let counted = self.of(collector).unknown.entry(reason).or_default();
         *counted = counted.saturating_add(count);
+    }
+
+    /// Counts the topics that an answer holds no value of.
+    pub(super) fn lacks(&mut self, answer: &Answer) {
+        let Answer::MinInsync(values) = answer else { return };
+        for fault in values.iter().filter_map(|(_, it)| it.err()) {
+            self.unknown(CollectorName::MinInsync, of_part(fault), 1);
+        }
     }
 
     pub(super) fn report(self, cluster: &ClusterName, telemetry: &Telemetry, at: Moment) {

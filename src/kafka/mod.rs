@@ -16,7 +16,7 @@ use async_trait::async_trait;
 pub use error::{KafkaError, RequestFault};
 pub use words::{
     Api, Broker, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, Edge, GroupDescription,
-    GroupListing, GroupMembers, GroupOffsets, LogDir, Partition, PartitionFault, Quorum,
+    GroupListing, GroupMembers, GroupOffsets, LogDir, MinInsync, Partition, PartitionFault, Quorum,
     QuorumReplica, QuorumRole, RequestCount, Topic, TopicLogSize, TopicOffsets, TopicPartitions,
     Topology, WriteMode,
 };
@@ -75,12 +75,12 @@ pub trait Kafka: Send + Sync + 'static {
         keys: &[&str],
     ) -> Result<BrokerConfig, KafkaError>;
 
-    /// Effective `min.insync.replicas` of topics, in one request to any broker. A topic that
-    /// vanished meanwhile is left out.
+    /// Effective `min.insync.replicas` of topics, each by itself, in one request to any broker. A
+    /// topic that vanished meanwhile is left out.
     async fn min_insync_replicas(
         &self,
         topics: &[TopicName],
-    ) -> Result<Vec<(TopicName, u32)>, KafkaError>;
+    ) -> Result<Vec<(TopicName, MinInsync)>, KafkaError>;
 
     /// The controller quorum, asked of any broker, which forwards it to the controller.
     async fn quorum(&self) -> Result<Quorum, KafkaError>;

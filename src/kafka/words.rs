@@ -69,7 +69,7 @@ pub enum Edge {
 }
 
 closed_list! {
-    /// Why one partition's or one group's part of an answer holds no value.
+    /// Why one partition's, topic's or group's part of an answer holds no value.
     pub enum PartitionFault {
         /// The broker is not the leader, or its epoch is behind.
         NotLeader = "not_leader",
@@ -85,6 +85,9 @@ closed_list! {
         Other = "other",
     }
 }
+
+/// Effective `min.insync.replicas` of one topic, or why it is not known.
+pub type MinInsync = Result<u32, PartitionFault>;
 
 /// Partitions of one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]

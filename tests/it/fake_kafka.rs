@@ -13,7 +13,7 @@ use kafka_optimizer::{
     docker::{ContainerUse, Docker, DockerError},
     kafka::{
         Api, Broker, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, Edge, GroupDescription,
-        GroupListing, GroupMembers, GroupOffsets, Kafka, KafkaError, LogDir, Partition,
+        GroupListing, GroupMembers, GroupOffsets, Kafka, KafkaError, LogDir, MinInsync, Partition,
         PartitionFault, Quorum, QuorumReplica, QuorumRole, RequestCount, RequestFault, Topic,
         TopicLogSize, TopicOffsets, TopicPartitions, Topology, WriteMode,
     },
@@ -79,7 +79,7 @@ pub(crate) struct Script {
     pub(crate) commit_faults: BTreeMap<String, PartitionFault>,
     pub(crate) dirs: BTreeMap<BrokerId, Vec<LogDir>>,
     pub(crate) configs: BTreeMap<BrokerId, Vec<ConfigEntry>>,
-    pub(crate) min_insync: BTreeMap<String, u32>,
+    pub(crate) min_insync: BTreeMap<String, MinInsync>,
     pub(crate) quorum: Option<Quorum>,
     pub(crate) moving: Vec<TopicPartition>,
 }
@@ -237,7 +237,7 @@ impl Kafka for FakeKafka {
     async fn min_insync_replicas(
         &self,
         topics: &[TopicName],
-    ) -> Result<Vec<(TopicName, u32)>, KafkaError> {
+    ) -> Result<Vec<(TopicName, MinInsync)>, KafkaError> {
         self.anywhere("min_insync", |script| {
             let of = |it: &TopicName| Some((it.clone(), *script.min_insync.get(it.as_str())?));
             topics.iter().filter_map(of).collect()
@@ -399,9 +399,9 @@ pub(crate) fn world() -> Script {
         dirs: ids.iter().map(dir).collect(),
         configs: ids.iter().map(config).collect(),
         min_insync: BTreeMap::from([
-            ("orders".into(), 2),
-            ("payments".into(), 2),
-            ("__consumer_offsets".into(), 1),
+            ("orders".into(), Ok(2)),
+            ("payments".into(), Ok(2)),
+            ("__consumer_offsets".into(), Ok(1)),
         ]),
         quorum: Some(quorum()),
         ..Script::default()

@@ -331,7 +331,7 @@ async fn slow_sections_are_read_every_fourth_round_and_new_topics_at_once() {
     // `lone` has no configuration in the script, so it is asked for again and again.
     bench.kafka.change(|it| {
         it.topology.topics.push(topic("young", 9, vec![partition(0, Some(2), &[2], &[2])]));
-        it.min_insync.insert("young".into(), 1);
+        it.min_insync.insert("young".into(), Ok(1));
     });
     bench.next().await;
     let snapshot = bench.next().await;
@@ -340,6 +340,43 @@ async fn slow_sections_are_read_every_fourth_round_and_new_topics_at_once() {
     let asked = bench.kafka.asked();
     assert!(0 < count(&asked, "firsts"));
     assert_eq!(count(&asked, "log_dirs"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_refuses_its_configuration_is_counted_and_asked_again_at_its_turn() {
+    let mut bench = Bench::new(world(), None);
+    bench.kafka.change(|it| {
+        it.min_insync.insert("lone".into(), Ok(1));
+        it.min_insync.insert("orders".into(), Err(PartitionFault::Unauthorized));
+    });
+    let unknown =
+        "readings_unknown{kafka_cluster=\"main\",collector=\"min_insync\",reason=\"unauthorized\"}";
+    let of =
+        |family: &str, topic: &str| format!("{family}{{kafka_cluster=\"main\",topic=\"{topic}\"}}");
+    let (minimum, under) =
+        ("kafka_topic_min_insync_replicas", "kafka_topic_under_min_isr_partitions");
+    let asked =
+        |bench: &Bench| bench.kafka.asked().iter().filter(|it| it.0 == "min_insync").count();
+
+    let page = bench.page().await;
+    bench.check_own(unknown, "1.0");
+    check_has(&page, &of(minimum, "payments"), "2");
+    check_has(&page, &of(under, "payments"), "0");
+    check_absent(&page, &of(minimum, "orders"));
+    check_absent(&page, &of(under, "orders"));
+    assert_eq!(asked(&bench), 1);
+
+    bench.kafka.change(|it| {
+        it.min_insync.insert("orders".into(), Ok(2));
+    });
+    for _ in 0..3 {
+        bench.next().await;
+    }
+    assert_eq!(asked(&bench), 0);
+    let page = bench.page().await;
+    assert_eq!(asked(&bench), 1);
+    bench.check_own(unknown, "0.0");
+    check_has(&page, &of(minimum, "orders"), "2");
 }
 
 trait IntoName {
@@ -365,7 +402,7 @@ async fn a_topic_created_again_does_not_inherit_anything() {
     bench.next().await;
     bench.kafka.change(|it| {
         create_orders_again(it);
-        it.min_insync.insert("orders".into(), 1);
+        it.min_insync.insert("orders".into(), Ok(1));
     });
     let page = bench.page().await;
     let orders = "{kafka_cluster=\"main\",topic=\"orders\"";

@@ -487,8 +487,22 @@ async fn min_insync_replicas_of_many_topics_are_one_request_and_vanished_ones_le
     let broker = cluster.start(1).await;
     let found = wire_to(&[&broker]).min_insync_replicas(&topics).await.unwrap();
     assert_eq!(found.len(), 2_500);
-    assert!(found.iter().all(|(_, it)| *it == 2));
+    assert!(found.iter().all(|(_, it)| *it == Ok(2)));
     assert_eq!(broker.seen(ApiKey::DescribeConfigs).len(), 1);
+}
+
+#[tokio::test]
+async fn a_topic_that_refuses_its_configuration_hides_no_other() {
+    let cluster = FakeCluster::default();
+    for name in ["open", "sealed"] {
+        cluster.contents().topics.insert(name.to_owned(), Vec::new());
+    }
+    cluster.contents().sealed_topics.insert("sealed".to_owned(), 29);
+    let broker = cluster.start(1).await;
+    let topics = ["open", "sealed"].map(TopicName::new);
+    let found = wire_to(&[&broker]).min_insync_replicas(&topics).await.unwrap();
+    let [open, sealed] = topics;
+    assert_eq!(found, [(open, Ok(2)), (sealed, Err(PartitionFault::Unauthorized))]);
 }
 
 #[tokio::test]

@@ -34,8 +34,8 @@ use crate::{
     clock::SharedClock,
     kafka::{
         BrokerConfig, ConfigChange, Edge, GroupDescription, GroupListing, GroupOffsets, Kafka,
-        KafkaError, LogDir, Quorum, RequestCount, TopicOffsets, TopicPartitions, Topology,
-        WriteMode,
+        KafkaError, LogDir, MinInsync, Quorum, RequestCount, TopicOffsets, TopicPartitions,
+        Topology, WriteMode,
     },
     model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition, Uptime},
     shutdown::Tasks,
@@ -171,7 +171,7 @@ impl Kafka for Wire {
     async fn min_insync_replicas(
         &self,
         topics: &[TopicName],
-    ) -> Result<Vec<(TopicName, u32)>, KafkaError> {
+    ) -> Result<Vec<(TopicName, MinInsync)>, KafkaError> {
         let mut found = Vec::with_capacity(topics.len());
         for topics in topics.chunks(CONFIG_RESOURCES_MAX) {
             found.extend(self.cluster.ask_any(&requests::MinInsyncReplicas(topics)).await?);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    kafka::{Partition, Topology},
+    kafka::{MinInsync, Partition, Topic, Topology},
     model::{BrokerId, TopicName},
 };
 
@@ -14,13 +14,15 @@ use crate::{
 /// down in a resize (I15). A topic whose `min.insync.replicas` is not known blocks.
 pub(in crate::remedy) fn blocked(
     topology: &Topology,
-    min_isr: &BTreeMap<TopicName, u32>,
+    min_isr: &BTreeMap<TopicName, MinInsync>,
     broker: BrokerId,
 ) -> Option<String> {
     for topic in &topology.topics {
         for partition in topic.partitions.iter().filter(|it| it.replicas.contains(&broker)) {
-            let Some(&min) = min_isr.get(&topic.name) else {
-                return Some(format!("min.insync.replicas of {} is not known", topic.name));
+            let min = match min_isr.get(&topic.name) {
+                Some(Ok(min)) => *min,
+                Some(Err(fault)) => return Some(unknown(topic, fault.label())),
+                None => return Some(unknown(topic, "no answer")),
             };
             if let Some(problem) = blocks(partition, min, broker) {
                 return Some(format!("{}/{}: {problem}", topic.name, partition.index));
@@ -28,6 +30,10 @@ pub(in crate::remedy) fn blocked(
         }
     }
     None
+}
+
+fn unknown(topic: &Topic, why: &str) -> String {
+    format!("min.insync.replicas of {} is not known ({why})", topic.name)
 }
 
 fn blocks(partition: &Partition, min: u32, broker: BrokerId) -> Option<String> {
@@ -45,7 +51,7 @@ fn blocks(partition: &Partition, min: u32, broker: BrokerId) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::Topic;
+    use crate::kafka::PartitionFault;
 
     fn ids(raw: &[i32]) -> Vec<BrokerId> {
         raw.iter().filter_map(|&it| BrokerId::from_wire(it)).collect()
@@ -58,7 +64,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(replicas: &[i32], isr: &[i32], min: Option<u32>, want: Gate) {
+    fn check(replicas: &[i32], isr: &[i32], min: Option<MinInsync>, want: Gate) {
         let name = TopicName::new("t");
         let partition =
             Partition { index: 0, leader: None, replicas: ids(replicas), isr: ids(isr) };
@@ -72,21 +78,22 @@ mod tests {
 
     #[test]
     fn i15_the_gate_opens_only_with_a_replica_to_spare() {
-        check(&[1, 2, 3], &[1, 2, 3], Some(2), Gate::Open);
-        check(&[1, 2, 3], &[1, 2], Some(2), Gate::Shut);
-        check(&[1, 2, 3], &[2, 3], Some(2), Gate::Open);
-        check(&[1, 2, 3], &[2], Some(2), Gate::Shut);
-        check(&[2, 3], &[2], Some(2), Gate::Open);
+        check(&[1, 2, 3], &[1, 2, 3], Some(Ok(2)), Gate::Open);
+        check(&[1, 2, 3], &[1, 2], Some(Ok(2)), Gate::Shut);
+        check(&[1, 2, 3], &[2, 3], Some(Ok(2)), Gate::Open);
+        check(&[1, 2, 3], &[2], Some(Ok(2)), Gate::Shut);
+        check(&[2, 3], &[2], Some(Ok(2)), Gate::Open);
     }
 
     #[test]
     fn i15_a_topic_without_a_spare_replica_does_not_block_a_resize() {
-        check(&[1, 2], &[1, 2], Some(2), Gate::Open);
-        check(&[1], &[1], Some(1), Gate::Open);
+        check(&[1, 2], &[1, 2], Some(Ok(2)), Gate::Open);
+        check(&[1], &[1], Some(Ok(1)), Gate::Open);
     }
 
     #[test]
     fn i15_an_unknown_minimum_blocks() {
         check(&[1, 2, 3], &[1, 2, 3], None, Gate::Shut);
+        check(&[1, 2, 3], &[1, 2, 3], Some(Err(PartitionFault::Unauthorized)), Gate::Shut);
     }
 }

@@ -21,7 +21,7 @@ use super::{
     held::Held,
 };
 use crate::{
-    kafka::{BrokerConfig, ConfigChange, KafkaError, Topology, WriteMode},
+    kafka::{BrokerConfig, ConfigChange, KafkaError, MinInsync, Topology, WriteMode},
     model::{BrokerId, Hold, TopicName, Trigger},
     optimizers::{
         Plan,
@@ -147,12 +147,13 @@ fn rows(at: &Context, plan: &Plan) -> Vec<StepRow> {
         .collect()
 }
 
-/// `min.insync.replicas` of every topic with a replica on one of `brokers`, read now.
+/// `min.insync.replicas` of every topic with a replica on one of `brokers`, read now. A topic whose
+/// own is refused is there with the reason, and one that vanished is not: both shut the gate.
 pub(super) async fn minimums(
     at: &Context,
     topology: &Topology,
     brokers: &[BrokerId],
-) -> Result<BTreeMap<TopicName, u32>, Held> {
+) -> Result<BTreeMap<TopicName, MinInsync>, Held> {
     let on_it = topology.topics.iter().filter(|topic| {
         topic
             .partitions

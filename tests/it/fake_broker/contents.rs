@@ -36,6 +36,8 @@ pub(crate) struct Contents {
     pub(crate) topics: BTreeMap<String, Vec<FakePartition>>,
     /// Topics whose metadata entry carries this error.
     pub(crate) broken_topics: BTreeMap<String, i16>,
+    /// Topics whose configuration is answered with this error.
+    pub(crate) sealed_topics: BTreeMap<String, i16>,
     pub(crate) groups: BTreeMap<String, FakeGroup>,
     pub(crate) configs: BTreeMap<&'static str, FakeEntry>,
     /// Refuses every change so.

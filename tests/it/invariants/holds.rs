@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kafka_optimizer::{
+    kafka::PartitionFault,
     model::{Hold, Mode, RunState, TopicName, TopicPartition},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
     snapshot::Snapshot,
@@ -249,6 +250,14 @@ fn i15_a_partition_at_its_minimum_holds() {
         "is not known",
         (as_usual, |world| {
             world.kafka.state().metadata.min_isr = BTreeMap::new();
+        }),
+    );
+    check(
+        Hold::AvailabilityGate,
+        "is not known (unauthorized)",
+        (as_usual, |world| {
+            let refused = Err(PartitionFault::Unauthorized);
+            world.kafka.state().metadata.min_isr.values_mut().for_each(|it| *it = refused);
         }),
     );
 }

@@ -107,7 +107,7 @@ async fn kafka_3_9_answers_every_call_of_the_seam() {
     }
     let missing = TopicName::new("oldest-no-such-topic");
     let minimums = wire.min_insync_replicas(&[at.topic, missing]).await.unwrap();
-    assert_eq!(minimums, [(TopicName::new(topic), 1)]);
+    assert_eq!(minimums, [(TopicName::new(topic), Ok(1))]);
     let quorum = wire.quorum().await.unwrap();
     assert_eq!(quorum.leader, Some(only()));
     assert_eq!(wire.reassignments().await.unwrap(), []);

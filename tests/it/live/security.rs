@@ -1,9 +1,11 @@
 //! Every way into a secured broker, and every way to be kept out, against a real one.
 //!
 //! Wants the broker of `lab/security-stack.sh`: the user `monitor` with the rights that SECURITY.md
-//! lists, `stranger` with none, the topic `secured`, and the certificates that it was made with.
+//! lists, `stranger` with none, the topics `secured` and `sealed`, and the certificates that it was
+//! made with.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,7 +16,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use kafka_optimizer::{
     clock::{Clock, SystemClock},
     kafka::{
-        Api, ConfigChange, Edge, Kafka, KafkaError, RequestFault, TopicPartitions, WriteMode,
+        Api, ConfigChange, Edge, Kafka, KafkaError, PartitionFault, RequestFault, TopicPartitions,
+        WriteMode,
         wire::{Wire, WireOptions},
     },
     model::{BrokerId, GroupName, GroupType, TopicName},
@@ -186,10 +189,27 @@ async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
     assert!(!wire.log_dirs(broker).await.unwrap()[0].topics.is_empty());
     let config = wire.broker_config(broker, &["num.io.threads"]).await.unwrap();
     assert!(config.get("num.io.threads").unwrap().effective.is_some());
-    assert_eq!(wire.min_insync_replicas(&[secured]).await.unwrap().len(), 1);
+    assert_eq!(
+        wire.min_insync_replicas(std::slice::from_ref(&secured)).await.unwrap(),
+        [(secured, Ok(1))]
+    );
     wire.quorum().await.unwrap();
     wire.reassignments().await.unwrap();
     rehearse(&wire, broker).await.unwrap();
+}
+
+/// Such a topic hides no other's: without it nobody would be told of what is under its minimum.
+#[tokio::test]
+async fn a_topic_whose_configuration_is_denied_is_unauthorized_by_itself() {
+    let files = Files::new();
+    let monitor = encrypted(Some(Sasl::ScramSha512(files.password("monitor", PASSWORD))));
+    let wire = wire_to(&listener("PASSWORDS"), monitor);
+    let topics = ["secured", "sealed"].map(TopicName::new);
+    let found = wire.min_insync_replicas(&topics).await.unwrap();
+    let found: BTreeMap<_, _> = found.into_iter().collect();
+    let [secured, sealed] = topics;
+    let want = [(secured, Ok(1)), (sealed, Err(PartitionFault::Unauthorized))];
+    assert_eq!(found, BTreeMap::from(want));
 }
 
 async fn rehearse(wire: &Wire, broker: BrokerId) -> Result<(), KafkaError> {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use kafka_optimizer::{
     kafka::{
         self, BrokerConfig, ConfigChange, Edge, GroupDescription, GroupListing, GroupOffsets,
-        Kafka, KafkaError, LogDir, Partition, Quorum, RequestCount, Topic, TopicOffsets,
+        Kafka, KafkaError, LogDir, MinInsync, Partition, Quorum, RequestCount, Topic, TopicOffsets,
         TopicPartitions, Topology, WriteMode,
     },
     model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition},
@@ -85,7 +85,7 @@ type Faults = Box<dyn Fn(&Call) -> Option<Fault> + Send>;
 #[derive(Clone, Debug)]
 pub(crate) struct Metadata {
     pub(crate) topics: Vec<Topic>,
-    pub(crate) min_isr: BTreeMap<TopicName, u32>,
+    pub(crate) min_isr: BTreeMap<TopicName, MinInsync>,
     pub(crate) quorum: Quorum,
     pub(crate) reassignments: Vec<TopicPartition>,
     /// Brokers that are gone.
@@ -162,7 +162,7 @@ impl FakeKafka {
         let names = ["orders", "payments with a space", "__consumer_offsets"];
         let metadata = Metadata {
             topics: names.iter().map(|it| topic(it, &ids)).collect(),
-            min_isr: names.iter().map(|it| (TopicName::new(*it), 2)).collect(),
+            min_isr: names.iter().map(|it| (TopicName::new(*it), Ok(2))).collect(),
             quorum: Quorum { leader: Some(id(100)), epoch: 7, ..Quorum::default() },
             reassignments: Vec::new(),
             gone: Vec::new(),
@@ -365,7 +365,7 @@ impl Kafka for FakeKafka {
     async fn min_insync_replicas(
         &self,
         topics: &[TopicName],
-    ) -> Result<Vec<(TopicName, u32)>, KafkaError> {
+    ) -> Result<Vec<(TopicName, MinInsync)>, KafkaError> {
         let answer = |it: &Self| {
             let all = it.state().metadata.min_isr.clone();
             all.into_iter().filter(|(name, _)| topics.contains(name)).collect()

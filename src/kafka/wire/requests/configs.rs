@@ -16,7 +16,7 @@ use super::super::{
     codes,
 };
 use crate::{
-    kafka::{Api, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, WriteMode},
+    kafka::{Api, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, MinInsync, WriteMode},
     model::{BrokerId, TopicName},
 };
 
@@ -74,7 +74,7 @@ impl Call for BrokerConfiguration<'_> {
 impl Call for MinInsyncReplicas<'_> {
     const API: Api = Api::DescribeConfigs;
     type Wire = DescribeConfigsRequest;
-    type Answer = Vec<(TopicName, u32)>;
+    type Answer = Vec<(TopicName, MinInsync)>;
 
     fn request(&self, _version: i16) -> DescribeConfigsRequest {
         let topic = |it: &TopicName| {
@@ -85,21 +85,10 @@ impl Call for MinInsyncReplicas<'_> {
     }
 
     fn read(&self, answer: DescribeConfigsResponse) -> Result<Self::Answer, Objection> {
-        let mut found = Vec::with_capacity(answer.results.len());
-        for result in answer.results {
-            // Vanished since we saw it. Any other error must not look like that.
-            if result.error_code == codes::UNKNOWN_TOPIC_OR_PARTITION {
-                continue;
-            }
-            refuse(result.error_code, result.error_message.as_ref())?;
-            let value = result.configs.first().and_then(|it| it.value.as_ref()?.parse().ok());
-            let Some(value) = value else {
-                let problem = format!("no {MIN_INSYNC_REPLICAS} of {}", result.resource_name);
-                return Err(Objection::Nonsense(problem));
-            };
-            found.push((TopicName::new(result.resource_name.as_str()), value));
-        }
-        Ok(found)
+        // Vanished since we saw it. Any other error must not look like that.
+        let there = answer.results.iter();
+        let there = there.filter(|it| it.error_code != codes::UNKNOWN_TOPIC_OR_PARTITION);
+        there.map(|it| Ok((TopicName::new(it.resource_name.as_str()), min_insync(it)?))).collect()
     }
 }
 
@@ -133,6 +122,15 @@ impl Call for AlterBroker<'_> {
         };
         refuse(response.error_code, response.error_message.as_ref())
     }
+}
+
+fn min_insync(of: &DescribeConfigsResult) -> Result<MinInsync, Objection> {
+    if let Some(fault) = codes::fault(of.error_code) {
+        return Ok(Err(fault));
+    }
+    let value = of.configs.first().and_then(|it| it.value.as_ref()?.parse().ok());
+    let nonsense = || format!("no {MIN_INSYNC_REPLICAS} of {}", of.resource_name);
+    value.map(Ok).ok_or_else(|| Objection::Nonsense(nonsense()))
 }
 
 fn resource(kind: i8, name: &str) -> DescribeConfigsResource {

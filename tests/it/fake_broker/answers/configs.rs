@@ -30,6 +30,9 @@ pub(super) fn describe(
         if !cluster.topics.contains_key(asked.resource_name.as_str()) {
             return answer.with_error_code(UNKNOWN_TOPIC);
         }
+        if let Some(error) = cluster.sealed_topics.get(asked.resource_name.as_str()) {
+            return answer.with_error_code(*error);
+        }
         let entry = DescribeConfigsResourceResult::default()
             .with_name(text("min.insync.replicas"))
             .with_value(Some(text("2")));
