@@ -66,7 +66,8 @@ pub(super) fn run(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<
     let mut facts = table(&[]);
     facts.add_row(["  cluster", &plain(&run.cluster)]);
     facts.add_row(["  target", &plain(&run.target)]);
-    let optimizer = format!("{}, level {}", run.optimizer, run.level);
+    let level = run.level.as_ref().map(|it| format!(", level {it}")).unwrap_or_default();
+    let optimizer = format!("{}{level}", run.optimizer);
     facts.add_row(["  optimizer", &plain(&optimizer)]);
     let playbook = format!("{}, attempt {}", run.playbook, run.attempt);
     facts.add_row(["  playbook", &plain(&playbook)]);
@@ -104,15 +105,15 @@ fn plan(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
         return writeln!(out, "\nPlan\n  none yet");
     }
     let mut rows =
-        table(&["  WAVE", "BROKER", "KEY", "FROM", "STORED BEFORE", "TO", "STATE", "AT"]);
+        table(&["  WAVE", "SUBJECT", "KEY", "FROM", "STORED BEFORE", "TO", "STATE", "AT"]);
     for step in &detail.steps {
         let cells = [
             format!("  {}", step.wave),
-            step.broker.to_string(),
+            step.subject.clone(),
             step.key.clone(),
             step.from.clone(),
             or_dash(step.from_stored.as_ref()),
-            step.to.clone(),
+            or_dash(step.to.as_ref()),
             step.state.clone(),
             since(&detail.run.created_at, &step.at),
         ];

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::Wall,
+    model::{BrokerId, Wall},
     store::{JournalLine, Measured, RunDetail, RunRow, StepRow},
 };
 
@@ -51,9 +51,9 @@ pub struct RunPayload {
     pub playbook: String,
     /// The optimizer.
     pub optimizer: String,
-    /// How far it goes.
-    pub level: String,
-    /// What it changes: `broker 1`, or `cluster`.
+    /// How far it goes, where its optimizer has levels.
+    pub level: Option<String>,
+    /// What it is about: `cluster`, `broker 1` or `group orders`.
     pub target: String,
     /// `alert` or `person`.
     pub trigger: String,
@@ -102,16 +102,18 @@ pub struct StepPayload {
     pub index: u32,
     /// Steps of one wave are taken at the same time.
     pub wave: u32,
-    /// The broker.
-    pub broker: i32,
+    /// What it changes: `broker 1`.
+    pub subject: String,
+    /// The broker, where that is one.
+    pub broker: Option<i32>,
     /// The key.
     pub key: String,
     /// The effective value it starts from.
     pub from: String,
-    /// The dynamic value that was stored before it, or none.
+    /// The value that was stored before it, or none.
     pub from_stored: Option<String>,
-    /// The value it sets.
-    pub to: String,
+    /// The value it stores; none takes the stored value away.
+    pub to: Option<String>,
     /// Where it stands.
     pub state: String,
     /// Since when.
@@ -206,8 +208,8 @@ impl From<&RunRow> for RunPayload {
             cluster: run.cluster.to_string(),
             playbook: run.playbook.clone(),
             optimizer: run.optimizer.to_string(),
-            level: run.level.to_string(),
-            target: run.target(),
+            level: run.level.map(|it| it.to_string()),
+            target: run.target.to_string(),
             trigger: run.trigger.to_string(),
             cause: run.cause.clone(),
             attempt: run.attempt,
@@ -240,7 +242,8 @@ impl From<&StepRow> for StepPayload {
         Self {
             index: step.index,
             wave: step.wave,
-            broker: step.broker.to_wire(),
+            subject: step.subject.to_string(),
+            broker: step.subject.broker().map(BrokerId::to_wire),
             key: step.key.clone(),
             from: step.from.clone(),
             from_stored: step.from_stored.clone(),

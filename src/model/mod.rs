@@ -9,6 +9,7 @@ mod id;
 mod lag;
 mod reading;
 mod run;
+mod target;
 mod time;
 
 pub(crate) use closed_list::closed_list;
@@ -20,4 +21,5 @@ pub use reading::Reading;
 pub use run::{
     AlertOutcome, Hold, Impossible, Mode, RollbackReason, RunEvent, RunState, Trigger, Verdict,
 };
+pub use target::{Subject, Target};
 pub use time::{Uptime, Wall};

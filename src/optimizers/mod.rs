@@ -8,23 +8,23 @@
 mod ladder;
 pub mod tune_brokers;
 
-use crate::model::BrokerId;
+use crate::model::Subject;
 
-/// One change of one key of one broker.
+/// One change of one key of one subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedStep {
-    /// Steps of one wave are taken at the same time, each on another broker or key.
+    /// Steps of one wave are taken at the same time, each of another subject or key.
     pub wave: u32,
-    /// The broker.
-    pub broker: BrokerId,
+    /// What it changes.
+    pub subject: Subject,
     /// The key.
-    pub key: &'static str,
+    pub key: String,
     /// The effective value it starts from.
-    pub from: u32,
-    /// The dynamic value stored for the broker before it, or none.
-    pub from_stored: Option<u32>,
-    /// The value it sets.
-    pub to: u32,
+    pub from: String,
+    /// The value stored before it, or none.
+    pub from_stored: Option<String>,
+    /// The value it stores; none takes the stored value away.
+    pub to: Option<String>,
 }
 
 /// What is to be done, and what is worth saying about it.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{Plan, PlannedStep, Unplannable, ladder};
 use crate::{
     kafka::{BrokerConfig, ConfigEntry},
-    model::BrokerId,
+    model::{BrokerId, Subject},
     playbook::{Level, TuneBrokers},
 };
 
@@ -74,7 +74,7 @@ pub fn plan(facts: &[BrokerFacts], parameters: TuneBrokers) -> Result<Plan, Unpl
         }
         plan.remarks.extend(restart_only(broker, goal(parameters.level)));
     }
-    plan.steps.sort_by_key(|it| (it.wave, it.broker, it.key));
+    plan.steps.sort_by_cached_key(|it| (it.wave, it.subject.clone(), it.key.clone()));
     if plan.steps.is_empty() {
         return Err(Unplannable(nothing_to_do(parameters.level, &plan.remarks)));
     }
@@ -126,7 +126,14 @@ fn pool(
     Ok(ladder::up(effective, target)
         .into_iter()
         .map(|to| {
-            let step = PlannedStep { wave: 0, broker, key, from, from_stored, to };
+            let step = PlannedStep {
+                wave: 0,
+                subject: Subject::Broker(broker),
+                key: key.to_owned(),
+                from: from.to_string(),
+                from_stored: from_stored.map(|it| it.to_string()),
+                to: Some(to.to_string()),
+            };
             (from, from_stored) = (to, Some(to));
             step
         })
@@ -238,8 +245,9 @@ mod tests {
             .steps
             .iter()
             .map(|it| {
-                let stored = it.from_stored.map_or("-".to_owned(), |it| it.to_string());
-                format!("{} b{} {} {}({stored})>{}", it.wave, it.broker, it.key, it.from, it.to)
+                let (stored, to) = (it.from_stored.as_deref().unwrap_or("-"), it.to.as_ref());
+                let (wave, subject, key, from) = (it.wave, &it.subject, &it.key, &it.from);
+                format!("{wave} {subject} {key} {from}({stored})>{}", to.unwrap())
             })
             .collect();
         assert_eq!(got, want);
@@ -254,11 +262,11 @@ mod tests {
             &[starved],
             Level::Moderate,
             &[
-                "0 b1 num.io.threads 1(1)>2",
-                "0 b1 num.network.threads 8(-)>16",
-                "1 b1 num.io.threads 2(2)>4",
-                "2 b1 num.io.threads 4(4)>8",
-                "3 b1 num.io.threads 8(8)>16",
+                "0 broker 1 num.io.threads 1(1)>2",
+                "0 broker 1 num.network.threads 8(-)>16",
+                "1 broker 1 num.io.threads 2(2)>4",
+                "2 broker 1 num.io.threads 4(4)>8",
+                "3 broker 1 num.io.threads 8(8)>16",
             ],
         );
     }
@@ -269,10 +277,10 @@ mod tests {
             &[fresh(1), fresh(2)],
             Level::Conservative,
             &[
-                "0 b1 num.io.threads 8(-)>12",
-                "0 b1 num.network.threads 8(-)>12",
-                "0 b2 num.io.threads 8(-)>12",
-                "0 b2 num.network.threads 8(-)>12",
+                "0 broker 1 num.io.threads 8(-)>12",
+                "0 broker 1 num.network.threads 8(-)>12",
+                "0 broker 2 num.io.threads 8(-)>12",
+                "0 broker 2 num.network.threads 8(-)>12",
             ],
         );
     }
@@ -282,7 +290,7 @@ mod tests {
         let plan = check(
             &[fresh(1)],
             Level::Aggressive,
-            &["0 b1 num.io.threads 8(-)>16", "0 b1 num.network.threads 8(-)>16"],
+            &["0 broker 1 num.io.threads 8(-)>16", "0 broker 1 num.network.threads 8(-)>16"],
         );
         assert!(plan.remarks.iter().any(|it| it.contains("stops at 16, not 32")), "{plan:?}");
     }
@@ -291,8 +299,9 @@ mod tests {
     fn i17_only_thread_pools_are_ever_written_and_buffers_are_reported() {
         for &level in Level::ALL {
             let plan = plan(&[fresh(1)], to(level)).unwrap();
-            assert!(plan.steps.iter().all(|it| WRITES.contains(&it.key)));
-            assert!(plan.steps.iter().all(|it| it.to <= POOL_MAX));
+            assert!(plan.steps.iter().all(|it| WRITES.contains(&it.key.as_str())));
+            let to = |it: &PlannedStep| it.to.as_ref().unwrap().parse::<u32>().unwrap();
+            assert!(plan.steps.iter().all(|it| to(it) <= POOL_MAX));
             assert!(plan.remarks.iter().any(|it| it.contains(SEND_BUFFER)), "{plan:?}");
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     clock::SharedClock,
     config::{ClusterConfig, RemediationConfig},
     kafka::SharedKafka,
-    model::{BrokerId, Wall},
+    model::{Target, Wall},
     playbook::{Playbook, Values},
     prometheus::SharedPrometheus,
     snapshot::Latest,
@@ -65,10 +65,12 @@ impl Context {
 
     /// Values for a template: from the configuration and live metadata, never from a label as it
     /// came (I35).
-    pub(super) fn values(&self, broker: Option<BrokerId>) -> Values {
+    pub(super) fn values(&self, target: &Target) -> Values {
         let mut values = Values::from([("kafka_cluster", self.cluster.name.to_string())]);
-        if let Some(broker) = broker {
-            values.insert("broker_id", broker.to_string());
+        match target {
+            Target::Cluster => (),
+            Target::Broker(id) => drop(values.insert("broker_id", id.to_string())),
+            Target::Group(name) => drop(values.insert("consumergroup", name.to_string())),
         }
         values
     }

@@ -9,7 +9,8 @@ use tracing::{info, warn};
 
 use super::{
     context::Context,
-    execute::{self, Standing, StepEnd},
+    deed::Standing,
+    execute::{self, StepEnd},
     guard, undo,
     watch::{self, Watched},
 };
@@ -186,7 +187,7 @@ async fn act(at: &Context, run: RunId, stop: &CancellationToken) -> Result<(), S
 async fn applied(at: &Context, run: &RunRow) -> Result<(), StoreError> {
     at.telemetry.alert_to_effect(&at.cluster.name, at.now().since(run.times.stored));
     move_to(at, run, RunEvent::Apply, Change::default()).await?;
-    info!(run = %run.id, target = run.target(), "Every step is in force.");
+    info!(run = %run.id, target = %run.target, "Every step is in force.");
     Ok(())
 }
 

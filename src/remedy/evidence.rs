@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 
 use super::{context::Context, held::Held};
 use crate::{
-    model::{BrokerId, Hold, Wall},
+    model::{Hold, Target, Wall},
     playbook::{Playbook, Template, Values, quoted},
     prometheus::{InstantSeries, PrometheusError, SharedPrometheus, Span},
     store::Measured,
@@ -32,14 +32,17 @@ pub(super) struct Questions {
 
 impl Questions {
     /// Puts the target's values in.
-    pub(super) fn of(playbook: &Playbook, values: &Values) -> Result<Self, Held> {
+    pub(super) fn of(
+        playbook: &Playbook,
+        (target, values): (&Target, &Values),
+    ) -> Result<Self, Held> {
         let fixed = [&playbook.objective.query, &playbook.load];
         let all = || fixed.into_iter().chain(&playbook.guards).chain(&playbook.when);
         for template in all() {
             if let Some(missing) = template.needs().find(|it| !values.contains_key(it)) {
                 return Err(Held::new(
                     Hold::Unplannable,
-                    format!("`{template}` needs ${missing}, and the target is the whole cluster"),
+                    format!("`{template}` needs ${missing}, and the target is {target}"),
                 ));
             }
         }
@@ -201,7 +204,7 @@ fn enough(query: &str, samples: &[f64]) -> Result<(), Held> {
 
 /// The selector that confirms an alert: its name from the playbook, its target from live metadata
 /// (I34).
-pub(super) fn firing(playbook: &Playbook, cluster: &str, broker: Option<BrokerId>) -> String {
+pub(super) fn firing(playbook: &Playbook, cluster: &str, target: &Target) -> String {
     let mut matchers = vec![r#"alertstate="firing""#.to_owned()];
     for (label, value) in &playbook.matches.labels {
         // Alertmanager's routes may add labels that Prometheus does not know; a rule's own labels
@@ -211,8 +214,12 @@ pub(super) fn firing(playbook: &Playbook, cluster: &str, broker: Option<BrokerId
     if !playbook.matches.labels.contains_key("kafka_cluster") {
         matchers.push(format!("kafka_cluster={}", quoted(cluster)));
     }
-    if let Some(broker) = broker {
-        matchers.push(format!(r#"broker_id="{broker}""#));
+    match target {
+        Target::Cluster => (),
+        Target::Broker(id) => matchers.push(format!(r#"broker_id="{id}""#)),
+        Target::Group(name) => {
+            matchers.push(format!("consumergroup={}", quoted(name.as_str())));
+        }
     }
     format!("ALERTS{{{}}}", matchers.join(","))
 }

@@ -6,9 +6,12 @@
 
 use std::time::Duration;
 
-use super::context::Context;
+use super::{
+    context::Context,
+    deed::{self, Standing},
+};
 use crate::{
-    kafka::{BrokerConfig, ConfigChange, ConfigEntry, KafkaError, WriteMode},
+    kafka::WriteMode,
     model::{RunId, Uptime},
     store::{StepChange, StepRow, StepState, StoreError},
     telemetry::chain,
@@ -35,50 +38,6 @@ pub(super) enum StepEnd {
     Drifted(String),
 }
 
-/// Where a key stands, against a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// As before the step.
-    Before,
-    /// As the step wants it.
-    After,
-    /// The step's value is stored, another one is in force.
-    StoredOnly,
-    /// What was stored before the step is stored again, the step's value is still in force.
-    BeforeStoredOnly,
-    /// Neither before nor after.
-    Elsewhere(String),
-}
-
-/// Compares what a broker reports with a step: value in force, and entry stored.
-pub(super) fn standing(config: &BrokerConfig, step: &StepRow) -> Standing {
-    let entry = config.get(&step.key);
-    let effective = entry.and_then(|it| it.effective.as_deref());
-    let stored = entry.and_then(ConfigEntry::stored);
-    if stored == Some(&step.to) {
-        if effective == Some(&step.to) { Standing::After } else { Standing::StoredOnly }
-    } else if stored == step.from_stored.as_deref() && effective == Some(&step.from) {
-        Standing::Before
-    } else if stored == step.from_stored.as_deref() && effective == Some(&step.to) {
-        Standing::BeforeStoredOnly
-    } else {
-        Standing::Elsewhere(format!(
-            "{} of broker {} is {} (stored: {}), not {} as planned from",
-            step.key,
-            step.broker,
-            effective.unwrap_or("not known"),
-            stored.unwrap_or("nothing"),
-            step.from
-        ))
-    }
-}
-
-/// Where the step's key stands, asked of its broker now.
-pub(super) async fn observe(at: &Context, step: &StepRow) -> Result<Standing, KafkaError> {
-    let config = at.kafka.broker_config(step.broker, &[&step.key]).await?;
-    Ok(standing(&config, step))
-}
-
 /// Takes one step.
 pub(super) async fn perform(
     at: &Context,
@@ -86,9 +45,8 @@ pub(super) async fn perform(
     step: &StepRow,
 ) -> Result<StepEnd, StoreError> {
     let started = at.clock.uptime();
-    let change = ConfigChange { key: step.key.clone(), value: Some(step.to.clone()) };
     // The first step of each broker was rehearsed a moment ago; a later one could not be (I19).
-    if let Some(end) = refused_beforehand(at, step, &change).await {
+    if let Some(end) = refused_beforehand(at, step).await {
         match &end {
             StepEnd::Drifted(text) => {
                 record(at, (run, step), StepState::Drifted, text.clone()).await?;
@@ -102,9 +60,10 @@ pub(super) async fn perform(
         }
         return Ok(end);
     }
-    let intent = format!("broker {} {} {} → {}", step.broker, step.key, step.from, step.to);
+    let intent =
+        format!("{} {} {} → {}", step.subject, step.key, step.from, said(step.to.as_ref()));
     record(at, (run, step), StepState::Began, intent).await?;
-    let answer = at.kafka.alter_broker_config(step.broker, &[change], WriteMode::Write).await;
+    let answer = deed::set(at, step, (step.to.as_deref(), WriteMode::Write)).await;
     let end = match &answer {
         Err(error) if !error.outcome_is_unknown() => StepEnd::Failed(chain(error)),
         Err(_) => read_back(at, step, APPLY_UNANSWERED_MAX, Standing::After).await,
@@ -125,12 +84,13 @@ pub(super) async fn perform(
     Ok(end)
 }
 
-async fn refused_beforehand(
-    at: &Context,
-    step: &StepRow,
-    change: &ConfigChange,
-) -> Option<StepEnd> {
-    match observe(at, step).await {
+/// A value, or the lack of one, for people.
+pub(super) fn said(value: Option<&String>) -> &str {
+    value.map_or("no entry of its own", String::as_str)
+}
+
+async fn refused_beforehand(at: &Context, step: &StepRow) -> Option<StepEnd> {
+    match deed::observe(at, step).await {
         Ok(Standing::Before) => (),
         Ok(Standing::Elsewhere(text)) => return Some(StepEnd::Drifted(text)),
         Ok(found @ (Standing::After | Standing::StoredOnly | Standing::BeforeStoredOnly)) => {
@@ -141,9 +101,7 @@ async fn refused_beforehand(
     if step.wave == 0 {
         return None;
     }
-    let change = std::slice::from_ref(change);
-    let rehearsed =
-        at.kafka.alter_broker_config(step.broker, change, WriteMode::ValidateOnly).await;
+    let rehearsed = deed::set(at, step, (step.to.as_deref(), WriteMode::ValidateOnly)).await;
     rehearsed.err().map(|error| StepEnd::Failed(chain(&error)))
 }
 
@@ -158,7 +116,7 @@ pub(super) async fn read_back(
     let started = at.clock.uptime();
     let mut pause = PAUSE_FIRST;
     loop {
-        let found = observe(at, step).await;
+        let found = deed::observe(at, step).await;
         if found.as_ref().is_ok_and(|it| *it == wanted) {
             return StepEnd::Done;
         }

@@ -9,6 +9,7 @@
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 mod context;
+mod deed;
 mod drive;
 mod evidence;
 mod execute;
@@ -31,7 +32,7 @@ use crate::{
     alert::{Alert, Notification},
     clock::SharedClock,
     config::RemediationConfig,
-    model::{AlertOutcome, BrokerId, ClusterName, RunId, RunState, Trigger},
+    model::{AlertOutcome, BrokerId, ClusterName, RunId, RunState, Target, Trigger},
     playbook::{Level, Optimizer, OptimizerKind, Playbook},
     shutdown::Tasks,
     store::{Answered, Extent, NewRun, Routed, RunDetail, RunRow, Store, StoreError, TakenAlerts},
@@ -199,8 +200,8 @@ impl Remedy {
             cluster: cluster.cluster.name.clone(),
             playbook: playbook.name.clone(),
             optimizer: OptimizerKind::TuneBrokers,
-            level: order.level,
-            broker: order.broker,
+            level: Some(order.level),
+            target: order.broker.map_or(Target::Cluster, Target::Broker),
             trigger: Trigger::Person,
             cause: format!("optimize --level {}", order.level),
             extent: order.extent,
@@ -308,8 +309,8 @@ impl Remedy {
         let mut released = Vec::new();
         for it in chosen {
             let name = &it.cluster.name;
-            for (broker, key) in self.shared.store.release(name, it.clock.wall()).await? {
-                released.push(format!("{name}: {key} of broker {broker}"));
+            for (subject, key) in self.shared.store.release(name, it.clock.wall()).await? {
+                released.push(format!("{name}: {key} of {subject}"));
             }
             released.push(format!("{name}: quarantines"));
         }

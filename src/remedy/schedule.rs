@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{context::Context, guard};
 use crate::{
     alert::Labels,
-    model::{BrokerId, Hold, Mode, RunState, Trigger},
+    model::{BrokerId, Hold, Mode, RunState, Target, Trigger},
     playbook::{Optimizer, Playbook},
     store::{Episode, Extent, NewClaim, NewRun, StoreError},
 };
@@ -27,8 +27,8 @@ pub(super) async fn due(at: &Context, told: &mut Told) -> Result<(), StoreError>
                 continue;
             };
             match target(alert) {
-                Ok(broker) if at.remediation.mode != Mode::Observe => {
-                    attempt(at, episode, (playbook, broker)).await?;
+                Ok(target) if at.remediation.mode != Mode::Observe => {
+                    attempt(at, episode, (playbook, target)).await?;
                 }
                 refused => {
                     let reason = refused.map_or_else(|it| it, |_| Hold::ModeObserve);
@@ -42,19 +42,19 @@ pub(super) async fn due(at: &Context, told: &mut Told) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The broker an alert names. A label that cannot be a broker's id is no target at all: it must not
-/// turn into "every broker" (I8).
-fn target(alert: &Labels) -> Result<Option<BrokerId>, Hold> {
+/// What an alert names. A label that cannot be a broker's id is no target at all: it must not turn
+/// into "every broker" (I8).
+fn target(alert: &Labels) -> Result<Target, Hold> {
     match alert.get(BROKER_LABEL).filter(|it| !it.is_empty()) {
-        None => Ok(None),
-        Some(text) => BrokerId::parse(text).map(Some).ok_or(Hold::UnknownTarget),
+        None => Ok(Target::Cluster),
+        Some(text) => BrokerId::parse(text).map(Target::Broker).ok_or(Hold::UnknownTarget),
     }
 }
 
 async fn attempt(
     at: &Context,
     episode: &Episode,
-    (playbook, broker): (&Playbook, Option<BrokerId>),
+    (playbook, target): (&Playbook, Target),
 ) -> Result<(), StoreError> {
     let last = at.store.last_attempt(episode.id, playbook.name.clone()).await?;
     let Some(attempt) = next_attempt(at, last, playbook) else { return Ok(()) };
@@ -63,8 +63,8 @@ async fn attempt(
         cluster: at.cluster.name.clone(),
         playbook: playbook.name.clone(),
         optimizer: playbook.optimizer.kind(),
-        level: parameters.level,
-        broker,
+        level: Some(parameters.level),
+        target,
         trigger: Trigger::Alert,
         cause: playbook.matches.labels.get("alertname").cloned().unwrap_or_default(),
         extent: Extent::AsConfigured,

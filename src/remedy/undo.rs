@@ -9,12 +9,13 @@ use futures_util::future::join_all;
 
 use super::{
     context::Context,
-    execute::{self, Standing, StepEnd},
+    deed::{self, Standing},
+    execute::{self, StepEnd},
     guard::{self, gate},
 };
 use crate::{
-    kafka::{ConfigChange, KafkaError, WriteMode},
-    model::{BrokerId, RunId},
+    kafka::{KafkaError, WriteMode},
+    model::{BrokerId, RunId, Subject},
     optimizers::tune_brokers::NETWORK_THREADS,
     store::{StepRow, StepState, StoreError},
     telemetry::chain,
@@ -53,17 +54,17 @@ pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<U
     waves.sort_unstable();
     waves.dedup();
     // A process that ended between two halvings does not shorten the pause between them.
-    let shrunk = |it: &StepRow| it.key == NETWORK_THREADS && it.state == StepState::Undone;
+    let shrunk = |it: &StepRow| shrinks(it).is_some() && it.state == StepState::Undone;
     let mut shrunk_before = if steps.iter().any(shrunk) { Shrunk::Yes } else { Shrunk::No };
-    let key = |it: &StepRow| (it.broker, it.key.clone());
-    let mut theirs: BTreeSet<(BrokerId, String)> =
+    let key = |it: &StepRow| (it.subject.clone(), it.key.clone());
+    let mut theirs: BTreeSet<(Subject, String)> =
         steps.iter().filter(|it| it.state == StepState::Drifted).map(key).collect();
-    let mut jammed = BTreeSet::<(BrokerId, String)>::new();
+    let mut jammed = BTreeSet::<(Subject, String)>::new();
     for wave in waves.into_iter().rev() {
         let in_wave = steps.iter().filter(|it| it.wave == wave && may_have_effect(it.state));
         // A rung that will not go back stands in the way of those below it, and of no other key.
         let in_wave: Vec<&StepRow> = in_wave.filter(|it| !jammed.contains(&key(it))).collect();
-        if in_wave.iter().any(|it| it.key == NETWORK_THREADS) {
+        if in_wave.iter().any(|it| shrinks(it).is_some()) {
             if shrunk_before == Shrunk::Yes {
                 at.clock.sleep(at.remediation.shrink_pause).await;
             }
@@ -78,7 +79,7 @@ pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<U
         // Not `try_`: a step in hand is finished even when another cannot be stored.
         for done in join_all(ends).await {
             let (step, end) = done?;
-            let named = |text: String| format!("broker {} {}: {text}", step.broker, step.key);
+            let named = |text: String| format!("{} {}: {text}", step.subject, step.key);
             match end {
                 StepEnd::Done => (),
                 StepEnd::Failed(text) => {
@@ -93,6 +94,11 @@ pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<U
         }
     }
     Ok(undone)
+}
+
+/// The broker that loses network threads when the step is undone.
+fn shrinks(step: &StepRow) -> Option<BrokerId> {
+    step.subject.broker().filter(|_| step.key == NETWORK_THREADS)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,17 +145,18 @@ async fn one(
     // Found undone although no undo had begun: someone else set it back.
     if step.state == StepState::Applied
         && matches!(
-            execute::observe(at, step).await,
+            deed::observe(at, step).await,
             Ok(Standing::Before | Standing::BeforeStoredOnly)
         )
     {
         return drifted(at, (run, step), "it was set back by someone else".to_owned()).await;
     }
-    let prior = step.from_stored.as_deref().unwrap_or("no entry of its own");
-    let intent = format!("broker {} {} {} → {prior}", step.broker, step.key, step.to);
+    let prior = execute::said(step.from_stored.as_ref());
+    let intent =
+        format!("{} {} {} → {prior}", step.subject, step.key, execute::said(step.to.as_ref()));
     execute::record(at, (run, step), StepState::UndoBegan, intent).await?;
-    if step.key == NETWORK_THREADS {
-        wait_for_gate(at, (run, step)).await?;
+    if let Some(broker) = shrinks(step) {
+        wait_for_gate(at, (run, broker)).await?;
     }
     let mut pause = Duration::from_secs(1);
     let mut last = String::new();
@@ -216,15 +223,14 @@ impl Answered {
 
 async fn attempt(at: &Context, step: &StepRow, under_way: &mut UnderWay) -> (StepEnd, Answered) {
     let unsure = *under_way == UnderWay::Maybe;
-    let undone = match execute::observe(at, step).await {
+    let undone = match deed::observe(at, step).await {
         Ok(Standing::Before) if !unsure => return (StepEnd::Done, Answered::Yes),
         Ok(Standing::Before) => true,
         Ok(Standing::Elsewhere(text)) => return (StepEnd::Drifted(text), Answered::Yes),
         Ok(Standing::After | Standing::StoredOnly | Standing::BeforeStoredOnly) => false,
         Err(error) => return (StepEnd::Failed(chain(&error)), Answered::with(&error)),
     };
-    let change = ConfigChange { key: step.key.clone(), value: step.from_stored.clone() };
-    let answer = at.kafka.alter_broker_config(step.broker, &[change], WriteMode::Write).await;
+    let answer = deed::set(at, step, (step.from_stored.as_deref(), WriteMode::Write)).await;
     let answered = answer.as_ref().map_or_else(Answered::with, |()| Answered::Yes);
     if answered == Answered::Yes {
         if unsure {
@@ -248,12 +254,12 @@ async fn attempt(at: &Context, step: &StepRow, under_way: &mut UnderWay) -> (Ste
 
 /// Shrinking closes connections; it waits until every partition on the broker has a replica to
 /// spare, but not for ever.
-async fn wait_for_gate(at: &Context, (run, step): (RunId, &StepRow)) -> Result<(), StoreError> {
+async fn wait_for_gate(at: &Context, (run, broker): (RunId, BrokerId)) -> Result<(), StoreError> {
     let started = at.clock.uptime();
     loop {
         let problem = match at.kafka.topology().await {
-            Ok(topology) => match guard::minimums(at, &topology, &[step.broker]).await {
-                Ok(minimums) => gate::blocked(&topology, &minimums, step.broker),
+            Ok(topology) => match guard::minimums(at, &topology, &[broker]).await {
+                Ok(minimums) => gate::blocked(&topology, &minimums, broker),
                 Err(held) => Some(held.note),
             },
             Err(error) => Some(chain(&error)),

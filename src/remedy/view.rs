@@ -21,10 +21,10 @@ pub(super) async fn publish(at: &Context) -> Result<(), StoreError> {
         runs: runs.iter().map(info).collect(),
         ..RemedyView::idle(at.remediation.mode)
     };
-    for (playbook, broker) in at.store.targets(name).await? {
-        let past = at.store.past(name, (playbook.clone(), broker), now).await?;
+    for (playbook, target) in at.store.targets(name).await? {
+        let past = at.store.past(name, (playbook.clone(), target.clone()), now).await?;
         view.stuck = u64::from(past.stuck);
-        let target = crate::store::target(broker);
+        let target = target.to_string();
         if guard::QUARANTINE_AFTER <= past.rollbacks_in_a_row() {
             view.quarantined
                 .push(Quarantine { playbook: playbook.clone(), target: target.clone() });
@@ -43,7 +43,7 @@ fn info(run: &RunRow) -> RunInfo {
     RunInfo {
         run: run.id,
         optimizer: run.optimizer,
-        target: run.target(),
+        target: run.target.to_string(),
         verdict: run.verdict,
         outcome: run.state,
         started: run.times.written.unwrap_or(run.times.stored),

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     context::Context,
+    deed::{self, Standing},
     evidence::{self, Questions},
-    execute::{self, Standing},
-    verdict,
+    execute, verdict,
 };
 use crate::{
     model::{RollbackReason, Uptime, Verdict, Wall},
@@ -50,7 +50,7 @@ pub(super) async fn until(
     stop: &CancellationToken,
 ) -> Result<Watched, StoreError> {
     let playbook = at.playbook(&detail.run);
-    let values = at.values(detail.run.broker);
+    let values = at.values(&detail.run.target);
     let questions = Questions::of_run(&detail.measured, playbook, &values);
     let mut memory = Memory::default();
     loop {
@@ -93,14 +93,13 @@ async fn look(
 async fn drift(at: &Context, steps: &[StepRow], memory: &mut Memory) -> Option<Watched> {
     let mut weak = None;
     for step in last_of_each_key(steps) {
-        match execute::observe(at, step).await {
+        match deed::observe(at, step).await {
             Ok(Standing::After) | Err(_) => (),
             Ok(Standing::StoredOnly) => {
-                weak =
-                    Some(format!("broker {} runs another {} than stored", step.broker, step.key));
+                weak = Some(format!("{} runs another {} than stored", step.subject, step.key));
             }
             Ok(Standing::Before | Standing::BeforeStoredOnly) => {
-                let text = format!("{} of broker {} was set back", step.key, step.broker);
+                let text = format!("{} of {} was set back", step.key, step.subject);
                 return Some(changed(text));
             }
             Ok(Standing::Elsewhere(text)) => return Some(changed(text)),
@@ -117,7 +116,8 @@ fn changed(text: String) -> Watched {
 
 /// The steps that hold the final value of each key.
 pub(super) fn last_of_each_key(steps: &[StepRow]) -> impl Iterator<Item = &StepRow> {
-    let same = |one: &StepRow, other: &StepRow| one.broker == other.broker && one.key == other.key;
+    let same =
+        |one: &StepRow, other: &StepRow| one.subject == other.subject && one.key == other.key;
     let applied = |it: &&StepRow| it.state == StepState::Applied;
     steps.iter().filter(applied).filter(move |step| {
         !steps.iter().any(|it| applied(&it) && same(it, step) && step.index < it.index)

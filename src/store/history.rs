@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Transaction, params};
 
 use super::{Store, StoreError, doing};
-use crate::model::{BrokerId, ClusterName, RunState, Wall};
+use crate::model::{ClusterName, RunState, Target, Wall};
 
 /// How far back runs of a target are looked at; more rollbacks in a row change nothing.
 const ENDS_LOOKED_AT: u32 = 20;
@@ -63,12 +63,12 @@ impl Store {
     pub async fn past(
         &self,
         cluster: &ClusterName,
-        (playbook, broker): (String, Option<BrokerId>),
+        (playbook, target): (String, Target),
         now: Wall,
     ) -> Result<Past, StoreError> {
         let cluster = cluster.clone();
         self.call("read past runs", move |at| {
-            let ends = ends(at, &cluster, (&playbook, broker)).map_err(doing("read past runs"))?;
+            let ends = ends(at, &cluster, (&playbook, &target)).map_err(doing("read past runs"))?;
             let count = |query: &str, since: Wall| -> Result<u32, StoreError> {
                 at.query_row(query, params![cluster.as_str(), since.0], |row| row.get(0))
                     .map_err(doing("count past runs"))
@@ -102,20 +102,22 @@ impl Store {
     pub async fn targets(
         &self,
         cluster: &ClusterName,
-    ) -> Result<Vec<(String, Option<BrokerId>)>, StoreError> {
+    ) -> Result<Vec<(String, Target)>, StoreError> {
         let cluster = cluster.clone();
         self.call("read the targets of past runs", move |at| {
-            let read = || -> rusqlite::Result<Vec<(String, Option<BrokerId>)>> {
+            let read = || -> rusqlite::Result<Vec<(String, String)>> {
                 at.prepare_cached(
-                    "SELECT DISTINCT playbook, broker FROM runs
+                    "SELECT DISTINCT playbook, target FROM runs
                      WHERE cluster = ?1 AND ended_at IS NOT NULL AND state <> 'cancelled' LIMIT 1000",
                 )?
-                .query_map([cluster.as_str()], |row| {
-                    Ok((row.get(0)?, row.get::<_, Option<i32>>(1)?.and_then(BrokerId::from_wire)))
-                })?
+                .query_map([cluster.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
             };
-            read().map_err(doing("read the targets of past runs"))
+            let found = read().map_err(doing("read the targets of past runs"))?;
+            let known = |(playbook, target): (String, String)| {
+                Some((playbook, Target::parse(&target)?))
+            };
+            Ok(found.into_iter().filter_map(known).collect())
         })
         .await
     }
@@ -124,16 +126,16 @@ impl Store {
 fn ends(
     at: &Transaction<'_>,
     cluster: &ClusterName,
-    (playbook, broker): (&str, Option<BrokerId>),
+    (playbook, target): (&str, &Target),
 ) -> rusqlite::Result<Vec<PastEnd>> {
     // A cancelled run did nothing, nor did a person's rehearsal: they earn no rest.
     let mut query = at.prepare_cached(
-        "SELECT state, ended_at FROM runs WHERE cluster = ?1 AND playbook = ?2 AND broker IS ?3
+        "SELECT state, ended_at FROM runs WHERE cluster = ?1 AND playbook = ?2 AND target = ?3
          AND ended_at IS NOT NULL AND state <> 'cancelled' AND extent <> 'rehearse_only'
          ORDER BY ended_at DESC, id DESC LIMIT ?4",
     )?;
     let rows = query.query_map(
-        params![cluster.as_str(), playbook, broker.map(BrokerId::to_wire), ENDS_LOOKED_AT],
+        params![cluster.as_str(), playbook, target.to_string(), ENDS_LOOKED_AT],
         |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
     )?;
     let mut ends = Vec::new();

@@ -4,17 +4,18 @@
 use rusqlite::{Transaction, params};
 
 use super::{StepChange, StepState, Store, StoreError, doing};
-use crate::model::{BrokerId, ClusterName, Wall};
+use crate::model::{ClusterName, Subject, Wall};
 
-/// A key of a broker, with the value this program wrote last, or the run that found it changed.
+/// A key of a subject, with the value this program wrote last, or the mark that someone changed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyAt {
-    /// The broker.
-    pub broker: BrokerId,
+    /// What has the key.
+    pub subject: Subject,
     /// The key.
     pub key: String,
-    /// The value this program wrote last; none where only the mark is there.
-    pub wrote: Option<String>,
+    /// What this program wrote last (none: it took the value away); none where only the mark is
+    /// there.
+    pub wrote: Option<Option<String>>,
     /// Whether someone else changed it after that.
     pub hands_off: bool,
 }
@@ -28,15 +29,15 @@ pub(super) fn follow(
     let step = params![change.run.0, change.index];
     let text = match change.state {
         StepState::Applied => {
-            "INSERT OR REPLACE INTO written (cluster, broker, key, run, idx, value)
-             SELECT r.cluster, s.broker, s.key, s.run, s.idx, s.to_value
+            "INSERT OR REPLACE INTO written (cluster, subject, key, run, idx, value)
+             SELECT r.cluster, s.subject, s.key, s.run, s.idx, s.to_value
              FROM steps s JOIN runs r ON r.id = s.run WHERE s.run = ?1 AND s.idx = ?2"
         }
         StepState::Undone => "DELETE FROM written WHERE run = ?1 AND idx = ?2",
         StepState::Drifted => {
             at.execute(
-                "INSERT OR IGNORE INTO hands_off (cluster, broker, key, run, at)
-                 SELECT r.cluster, s.broker, s.key, s.run, ?3
+                "INSERT OR IGNORE INTO hands_off (cluster, subject, key, run, at)
+                 SELECT r.cluster, s.subject, s.key, s.run, ?3
                  FROM steps s JOIN runs r ON r.id = s.run WHERE s.run = ?1 AND s.idx = ?2",
                 params![change.run.0, change.index, now.0],
             )
@@ -64,30 +65,32 @@ impl Store {
         self.call("read whose values they are", move |at| {
             let mut query = at
                 .prepare_cached(
-                    "SELECT broker, key, value, hands_off FROM (
-                        SELECT w.broker, w.key, w.value,
+                    "SELECT subject, key, 1, value, hands_off FROM (
+                        SELECT w.subject, w.key, w.value,
                                EXISTS (SELECT 1 FROM hands_off h WHERE h.cluster = w.cluster
-                                       AND h.broker = w.broker AND h.key = w.key) AS hands_off,
-                               row_number() OVER (PARTITION BY w.broker, w.key
+                                       AND h.subject = w.subject AND h.key = w.key) AS hands_off,
+                               row_number() OVER (PARTITION BY w.subject, w.key
                                                   ORDER BY w.run DESC, w.idx DESC) AS n
                         FROM written w WHERE w.cluster = ?1) WHERE n = 1
                      UNION ALL
-                     SELECT h.broker, h.key, NULL, 1 FROM hands_off h WHERE h.cluster = ?1
+                     SELECT h.subject, h.key, 0, NULL, 1 FROM hands_off h WHERE h.cluster = ?1
                      AND NOT EXISTS (SELECT 1 FROM written w WHERE w.cluster = h.cluster
-                                     AND w.broker = h.broker AND w.key = h.key)
+                                     AND w.subject = h.subject AND w.key = h.key)
                      ORDER BY 1, 2",
                 )
                 .map_err(doing("read whose values they are"))?;
             let rows = query
                 .query_map([cluster.as_str()], |row| {
-                    Ok((row.get::<_, i32>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                    let wrote: bool = row.get(2)?;
+                    let value: Option<String> = row.get(3)?;
+                    Ok((row.get::<_, String>(0)?, row.get(1)?, wrote.then_some(value), row.get(4)?))
                 })
                 .map_err(doing("read whose values they are"))?;
             let mut keys = Vec::new();
             for row in rows {
-                let (broker, key, wrote, hands_off) = row.map_err(doing("read a key"))?;
-                if let Some(broker) = BrokerId::from_wire(broker) {
-                    keys.push(KeyAt { broker, key, wrote, hands_off });
+                let (subject, key, wrote, hands_off) = row.map_err(doing("read a key"))?;
+                if let Some(subject) = Subject::parse(&subject) {
+                    keys.push(KeyAt { subject, key, wrote, hands_off });
                 }
             }
             Ok(keys)
@@ -103,15 +106,15 @@ impl Store {
     pub async fn mark_changed(
         &self,
         cluster: &ClusterName,
-        (broker, key): (BrokerId, String),
+        (subject, key): (Subject, String),
         now: Wall,
     ) -> Result<(), StoreError> {
         let cluster = cluster.clone();
         self.call("mark a key as changed by someone else", move |at| {
             at.execute(
-                "INSERT OR IGNORE INTO hands_off (cluster, broker, key, run, at)
+                "INSERT OR IGNORE INTO hands_off (cluster, subject, key, run, at)
                  VALUES (?1, ?2, ?3, 0, ?4)",
-                params![cluster.as_str(), broker.to_wire(), key, now.0],
+                params![cluster.as_str(), subject.to_string(), key, now.0],
             )
             .map_err(doing("mark a key as changed by someone else"))?;
             Ok(())
@@ -129,7 +132,7 @@ impl Store {
         &self,
         cluster: &ClusterName,
         now: Wall,
-    ) -> Result<Vec<(BrokerId, String)>, StoreError> {
+    ) -> Result<Vec<(Subject, String)>, StoreError> {
         let marked: Vec<_> =
             self.keys(cluster).await?.into_iter().filter(|it| it.hands_off).collect();
         let cluster = cluster.clone();
@@ -138,9 +141,9 @@ impl Store {
                 for table in ["written", "hands_off"] {
                     at.execute(
                         &format!(
-                            "DELETE FROM {table} WHERE cluster = ?1 AND broker = ?2 AND key = ?3"
+                            "DELETE FROM {table} WHERE cluster = ?1 AND subject = ?2 AND key = ?3"
                         ),
-                        params![cluster.as_str(), it.broker.to_wire(), it.key],
+                        params![cluster.as_str(), it.subject.to_string(), it.key],
                     )
                     .map_err(doing("release a key"))?;
                 }
@@ -151,7 +154,7 @@ impl Store {
                 params![cluster.as_str(), now.0],
             )
             .map_err(doing("lift the quarantines"))?;
-            Ok(marked.into_iter().map(|it| (it.broker, it.key)).collect())
+            Ok(marked.into_iter().map(|it| (it.subject, it.key)).collect())
         })
         .await
     }

@@ -10,6 +10,7 @@ mod alerts;
 mod history;
 mod journal;
 mod keys;
+mod migrate;
 mod rows;
 mod runs;
 
@@ -25,14 +26,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use alerts::{Answered, Episode, Routed, TakenAlerts};
 pub use history::{Past, PastEnd};
 pub use keys::KeyAt;
-pub(crate) use rows::target;
 pub use rows::{
     Extent, JournalLine, Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Times,
 };
 pub use runs::{Change, NewClaim, Newness, StepChange};
 
 /// The layout this program reads and writes, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// How long SQLite waits for another connection, such as an operator's shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -119,6 +119,7 @@ impl Store {
         let version = prepare().map_err(doing("prepare the store"))?;
         match version {
             0 => create(&connection).map_err(doing("create the store's tables"))?,
+            1 => migrate::from_1(&connection).map_err(doing("bring the store up to date"))?,
             SCHEMA_VERSION => (),
             other => {
                 return Err(StoreError::Unreadable {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        BrokerId, ClusterName, Hold, RollbackReason, RunId, RunState, Trigger, Verdict, Wall,
-        closed_list,
+        ClusterName, Hold, RollbackReason, RunId, RunState, Subject, Target, Trigger, Verdict,
+        Wall, closed_list,
     },
     playbook::{Level, OptimizerKind},
 };
@@ -43,10 +43,10 @@ pub struct RunRow {
     pub playbook: String,
     /// The optimizer.
     pub optimizer: OptimizerKind,
-    /// How far it goes.
-    pub level: Level,
-    /// The broker it changes; every broker when there is none.
-    pub broker: Option<BrokerId>,
+    /// How far it goes, where its optimizer has levels.
+    pub level: Option<Level>,
+    /// What it is about.
+    pub target: Target,
     /// Who started it.
     pub trigger: Trigger,
     /// The alert's name, or the person's command.
@@ -71,18 +71,6 @@ pub struct RunRow {
     pub acknowledged: bool,
     /// Its times.
     pub times: Times,
-}
-
-impl RunRow {
-    /// What it changes: `broker 1`, or `cluster`.
-    pub fn target(&self) -> String {
-        target(self.broker)
-    }
-}
-
-/// `broker 1`, or `cluster`.
-pub(crate) fn target(broker: Option<BrokerId>) -> String {
-    broker.map_or_else(|| "cluster".to_owned(), |id| format!("broker {id}"))
 }
 
 closed_list! {
@@ -115,16 +103,16 @@ pub struct StepRow {
     pub index: u32,
     /// Steps of one wave are taken at the same time.
     pub wave: u32,
-    /// The broker.
-    pub broker: BrokerId,
+    /// What it changes.
+    pub subject: Subject,
     /// The key.
     pub key: String,
     /// The effective value it starts from.
     pub from: String,
-    /// The dynamic value that was stored for the broker before it, or none.
+    /// The value that was stored before it, or none.
     pub from_stored: Option<String>,
-    /// The value it sets.
-    pub to: String,
+    /// The value it stores; none takes the stored value away.
+    pub to: Option<String>,
     /// Where it stands.
     pub state: StepState,
     /// When that was.
@@ -193,10 +181,10 @@ pub struct NewRun {
     pub playbook: String,
     /// The optimizer.
     pub optimizer: OptimizerKind,
-    /// How far it goes.
-    pub level: Level,
-    /// The broker, or every one.
-    pub broker: Option<BrokerId>,
+    /// How far it goes, where its optimizer has levels.
+    pub level: Option<Level>,
+    /// What it is about.
+    pub target: Target,
     /// Who starts it.
     pub trigger: Trigger,
     /// The alert's name, or the person's command.

@@ -6,15 +6,19 @@ use super::{
     Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Store, StoreError, Times, doing,
     journal, keys,
 };
-use crate::model::{
-    BrokerId, ClusterName, Hold, RollbackReason, RunEvent, RunId, RunState, Verdict, Wall,
+use crate::{
+    model::{
+        ClusterName, Hold, RollbackReason, RunEvent, RunId, RunState, Subject, Target, Verdict,
+        Wall,
+    },
+    playbook::Level,
 };
 
 /// Runs that may wait on one cluster (I2).
 const WAITING_MAX: i64 = 100;
 
 /// Columns of [`RunRow`], in the order `run_row` reads them.
-const RUN_COLUMNS: &str = "id, cluster, playbook, optimizer, level, broker, trigger, cause, extent, \
+const RUN_COLUMNS: &str = "id, cluster, playbook, optimizer, level, target, trigger, cause, extent, \
     attempt, state, hold, note, verdict, rollback_reason, undo_requested, acknowledged, stored_at, \
     written_at, effective_at, ended_at";
 
@@ -320,13 +324,13 @@ fn claimed(at: &Transaction<'_>, new: &NewRun, claim: NewClaim) -> rusqlite::Res
 /// A run that waits or acts, with the same effect on the same target.
 fn twin(at: &Transaction<'_>, new: &NewRun) -> rusqlite::Result<Option<RunId>> {
     at.query_row(
-        "SELECT id FROM runs WHERE cluster = ?1 AND optimizer = ?2 AND level = ?3 AND broker IS ?4
+        "SELECT id FROM runs WHERE cluster = ?1 AND optimizer = ?2 AND level IS ?3 AND target = ?4
          AND extent = ?5 AND ended_at IS NULL ORDER BY id LIMIT 1",
         params![
             new.cluster.as_str(),
             new.optimizer.label(),
-            new.level.label(),
-            new.broker.map(BrokerId::to_wire),
+            new.level.map(Level::label),
+            new.target.to_string(),
             new.extent.label()
         ],
         |row| row.get(0).map(RunId),
@@ -353,14 +357,14 @@ fn insert(
         (RunState::Queued, None)
     };
     at.execute(
-        "INSERT INTO runs (cluster, playbook, optimizer, level, broker, trigger, cause, extent,
+        "INSERT INTO runs (cluster, playbook, optimizer, level, target, trigger, cause, extent,
          attempt, state, hold, stored_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             new.cluster.as_str(),
             new.playbook,
             new.optimizer.label(),
-            new.level.label(),
-            new.broker.map(BrokerId::to_wire),
+            new.level.map(Level::label),
+            new.target.to_string(),
             new.trigger.label(),
             new.cause,
             new.extent.label(),
@@ -463,13 +467,13 @@ fn store_steps(at: &Transaction<'_>, run: RunId, steps: &[StepRow]) -> rusqlite:
     at.execute("DELETE FROM steps WHERE run = ?1", [run.0])?;
     for step in steps {
         at.execute(
-            "INSERT INTO steps (run, idx, wave, broker, key, from_value, from_stored, to_value,
+            "INSERT INTO steps (run, idx, wave, subject, key, from_value, from_stored, to_value,
              state, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 run.0,
                 step.index,
                 step.wave,
-                step.broker.to_wire(),
+                step.subject.to_string(),
                 step.key,
                 step.from,
                 step.from_stored,
@@ -505,14 +509,13 @@ fn run_row(row: &Row<'_>) -> Result<RunRow, StoreError> {
         row.get::<_, Option<i64>>(at).map(|it| it.map(Wall)).map_err(doing("read a run"))
     };
     let flag = |at: usize| row.get::<_, bool>(at).map_err(doing("read a run"));
-    let broker: Option<i32> = row.get(5).map_err(doing("read a run"))?;
     Ok(RunRow {
         id: RunId(row.get(0).map_err(doing("read a run"))?),
         cluster: ClusterName::new(text(1)?),
         playbook: text(2)?,
         optimizer: word(&text(3)?, crate::playbook::OptimizerKind::from_label)?,
-        level: word(&text(4)?, crate::playbook::Level::from_label)?,
-        broker: broker.and_then(BrokerId::from_wire),
+        level: maybe(4)?.map(|it| word(&it, Level::from_label)).transpose()?,
+        target: word(&text(5)?, Target::parse)?,
         trigger: word(&text(6)?, crate::model::Trigger::from_label)?,
         cause: text(7)?,
         extent: word(&text(8)?, super::Extent::from_label)?,
@@ -536,7 +539,7 @@ fn run_row(row: &Row<'_>) -> Result<RunRow, StoreError> {
 fn steps_of(at: &Transaction<'_>, run: RunId) -> Result<Vec<StepRow>, StoreError> {
     let mut query = at
         .prepare_cached(
-            "SELECT idx, wave, broker, key, from_value, from_stored, to_value, state, at
+            "SELECT idx, wave, subject, key, from_value, from_stored, to_value, state, at
              FROM steps WHERE run = ?1 ORDER BY idx",
         )
         .map_err(doing("read the steps"))?;
@@ -549,25 +552,19 @@ fn steps_of(at: &Transaction<'_>, run: RunId) -> Result<Vec<StepRow>, StoreError
 }
 
 fn step_row(row: &Row<'_>) -> Result<StepRow, StoreError> {
-    let read = || -> rusqlite::Result<(StepRow, i32, String)> {
-        let step = StepRow {
-            index: row.get(0)?,
-            wave: row.get(1)?,
-            broker: BrokerId::from_wire(0).unwrap_or_else(|| unreachable!("0 is an id")),
-            key: row.get(3)?,
-            from: row.get(4)?,
-            from_stored: row.get(5)?,
-            to: row.get(6)?,
-            state: StepState::Planned,
-            at: Wall(row.get(8)?),
-        };
-        Ok((step, row.get(2)?, row.get(7)?))
-    };
-    let (step, broker, state) = read().map_err(doing("read a step"))?;
+    let number = |at: usize| row.get(at).map_err(doing("read a step"));
+    let text = |at: usize| row.get::<_, String>(at).map_err(doing("read a step"));
+    let maybe = |at: usize| row.get::<_, Option<String>>(at).map_err(doing("read a step"));
     Ok(StepRow {
-        broker: known(BrokerId::from_wire(broker), &broker.to_string())?,
-        state: word(&state, StepState::from_label)?,
-        ..step
+        index: number(0)?,
+        wave: number(1)?,
+        subject: word(&text(2)?, Subject::parse)?,
+        key: text(3)?,
+        from: text(4)?,
+        from_stored: maybe(5)?,
+        to: maybe(6)?,
+        state: word(&text(7)?, StepState::from_label)?,
+        at: Wall(row.get(8).map_err(doing("read a step"))?),
     })
 }
 

@@ -24,8 +24,8 @@ CREATE TABLE runs (
     cluster         TEXT NOT NULL,
     playbook        TEXT NOT NULL,
     optimizer       TEXT NOT NULL,
-    level           TEXT NOT NULL,
-    broker          INTEGER,           -- NULL: every broker
+    level           TEXT,              -- NULL: the optimizer has none
+    target          TEXT NOT NULL,     -- 'cluster', 'broker 1', 'group orders'
     trigger         TEXT NOT NULL,
     cause           TEXT NOT NULL,
     extent          TEXT NOT NULL,
@@ -59,11 +59,11 @@ CREATE TABLE steps (
     run         INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     idx         INTEGER NOT NULL,
     wave        INTEGER NOT NULL,
-    broker      INTEGER NOT NULL,
+    subject     TEXT NOT NULL,     -- what is changed: 'broker 1'
     key         TEXT NOT NULL,
     from_value  TEXT NOT NULL,
-    from_stored TEXT,              -- NULL: the broker had no entry of its own
-    to_value    TEXT NOT NULL,
+    from_stored TEXT,              -- NULL: nothing was stored
+    to_value    TEXT,              -- NULL: what is stored is taken away
     state       TEXT NOT NULL,
     at          INTEGER NOT NULL,
     PRIMARY KEY (run, idx)
@@ -87,21 +87,21 @@ BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
 
 CREATE TABLE written (           -- values this program wrote and has not undone; the newest counts
     cluster TEXT NOT NULL,
-    broker  INTEGER NOT NULL,
+    subject TEXT NOT NULL,
     key     TEXT NOT NULL,
     run     INTEGER NOT NULL,
     idx     INTEGER NOT NULL,
-    value   TEXT NOT NULL,
-    PRIMARY KEY (cluster, broker, key, run, idx)
+    value   TEXT,                -- NULL: nothing is stored
+    PRIMARY KEY (cluster, subject, key, run, idx)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE hands_off (         -- keys that someone else changed after us
     cluster TEXT NOT NULL,
-    broker  INTEGER NOT NULL,
+    subject TEXT NOT NULL,
     key     TEXT NOT NULL,
     run     INTEGER NOT NULL,
     at      INTEGER NOT NULL,
-    PRIMARY KEY (cluster, broker, key)
+    PRIMARY KEY (cluster, subject, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE releases (          -- when a person lifted the quarantines of a cluster

@@ -128,8 +128,8 @@ Times
   first write  2026-01-02 03:04:06Z  +1.000s
 
 Plan
-  WAVE  BROKER  KEY             FROM  STORED BEFORE  TO  STATE    AT
-  0     1       num.io.threads  8     -              16  applied  +0.000s
+  WAVE  SUBJECT   KEY             FROM  STORED BEFORE  TO  STATE    AT
+  0     broker 1  num.io.threads  8     -              16  applied  +0.000s
 
 Verdict: improved
   objective  a

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels},
-    model::{AlertOutcome, BrokerId, ClusterName, RunEvent, RunId, Trigger, Wall},
+    model::{AlertOutcome, BrokerId, ClusterName, RunEvent, RunId, Subject, Target, Trigger, Wall},
     playbook::{Level, OptimizerKind},
     store::{
         Answered, Change, Extent, NewClaim, NewRun, Newness, Routed, StepChange, StepRow,
@@ -29,13 +29,17 @@ fn routed(status: AlertStatus, severity: &str, n: usize) -> Routed {
     Routed { cluster: main_cluster(), alert, answered: Answered::Yes }
 }
 
-fn new_run(broker: i32, stored: Wall) -> NewRun {
+fn broker(id: i32) -> Target {
+    Target::Broker(BrokerId::from_wire(id).unwrap())
+}
+
+fn new_run(id: i32, stored: Wall) -> NewRun {
     NewRun {
         cluster: main_cluster(),
         playbook: "threads".to_owned(),
         optimizer: OptimizerKind::TuneBrokers,
-        level: Level::Moderate,
-        broker: BrokerId::from_wire(broker),
+        level: Some(Level::Moderate),
+        target: broker(id),
         trigger: Trigger::Alert,
         cause: "Slow".to_owned(),
         extent: Extent::AsConfigured,
@@ -47,11 +51,11 @@ fn step() -> StepRow {
     StepRow {
         index: 0,
         wave: 0,
-        broker: BrokerId::from_wire(1).unwrap(),
+        subject: Subject::Broker(BrokerId::from_wire(1).unwrap()),
         key: "num.io.threads".to_owned(),
         from: "8".to_owned(),
         from_stored: None,
-        to: "16".to_owned(),
+        to: Some("16".to_owned()),
         state: StepState::Planned,
         at: START,
     }
@@ -127,7 +131,7 @@ async fn i5_the_same_effect_on_the_same_target_is_merged_into_the_run_that_waits
 #[tokio::test]
 async fn i25_rest_doubles_with_each_rollback_and_has_an_end() {
     let store = Store::in_memory().unwrap();
-    let target = ("threads".to_owned(), BrokerId::from_wire(1));
+    let target = ("threads".to_owned(), broker(1));
     let mut at = START;
     for doubled in [2_u32, 4, 8, 16, 24, 24] {
         rolled_back(&store, at).await;
@@ -136,7 +140,7 @@ async fn i25_rest_doubles_with_each_rollback_and_has_an_end() {
         assert_eq!(end.since(at), doubled * HOUR);
         at = end;
     }
-    let elsewhere = ("threads".to_owned(), BrokerId::from_wire(2));
+    let elsewhere = ("threads".to_owned(), broker(2));
     let past = store.past(&main_cluster(), elsewhere, at).await.unwrap();
     assert_eq!(past.cooldown_end(HOUR, 24 * HOUR), None);
 }
@@ -148,7 +152,7 @@ async fn i25_runs_that_wrote_count_by_the_hour_and_the_day() {
         rolled_back(&store, START.after(Duration::from_mins(minutes))).await;
     }
     let now = START.after(Duration::from_mins(61));
-    let target = ("threads".to_owned(), None);
+    let target = ("threads".to_owned(), Target::Cluster);
     let past = store.past(&main_cluster(), target, now).await.unwrap();
     assert_eq!((past.wrote_last_hour, past.wrote_last_day), (2, 3));
 }
@@ -156,7 +160,7 @@ async fn i25_runs_that_wrote_count_by_the_hour_and_the_day() {
 #[tokio::test]
 async fn i26_three_rollbacks_in_a_row_are_counted_until_a_person_releases_them() {
     let store = Store::in_memory().unwrap();
-    let target = ("threads".to_owned(), BrokerId::from_wire(1));
+    let target = ("threads".to_owned(), broker(1));
     for hours in 0..3 {
         rolled_back(&store, START.after(hours * HOUR)).await;
     }
@@ -214,4 +218,38 @@ async fn an_episode_of_which_nobody_speaks_for_a_day_is_over() {
     assert_eq!(store.open_episodes(&main_cluster(), day).await.unwrap().len(), 1);
     let later = day.after(Duration::from_secs(1));
     assert_eq!(store.open_episodes(&main_cluster(), later).await.unwrap().len(), 0);
+}
+
+/// The tables of version 1, with a run that is kept, one that waits, and what someone else changed.
+const VERSION_1: &str = include_str!("golden/store_1.sql");
+
+#[tokio::test]
+async fn the_file_of_version_1_is_read_with_all_that_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_1).unwrap();
+    // Twice: the second time there is nothing left to do.
+    for _ in 0..2 {
+        let store = Store::open(&file).unwrap();
+        let runs = store.runs(10).await.unwrap();
+        let targets: Vec<String> = runs.iter().map(|it| it.target.to_string()).collect();
+        assert_eq!(targets, ["cluster", "broker 1"]);
+        let kept = store.run(RunId(1)).await.unwrap().unwrap();
+        assert_eq!(kept.run.level, Some(Level::Moderate));
+        assert_eq!(kept.steps, [StepRow { state: StepState::Applied, ..step() }]);
+        assert_eq!(kept.journal.len(), 1);
+        let keys = store.keys(&main_cluster()).await.unwrap();
+        let keys: Vec<_> = keys.iter().map(|it| (it.subject.to_string(), it.hands_off)).collect();
+        assert_eq!(keys, [("broker 1".to_owned(), false), ("broker 2".to_owned(), true)]);
+        assert_eq!(store.claims(RunId(2)).await.unwrap(), (1, 1));
+        assert_eq!(store.open_runs(&main_cluster()).await.unwrap().len(), 1);
+    }
+    // What version 1 promised still holds: the journal of a run that wrote is never forgotten.
+    let at = rusqlite::Connection::open(&file).unwrap();
+    assert!(at.execute("DELETE FROM journal", []).is_err());
+    // The next run has a number of its own, although a later one was forgotten.
+    let next: i64 = at
+        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'runs'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(next, 5);
 }

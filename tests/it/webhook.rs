@@ -26,7 +26,8 @@ use kafka_optimizer::{
     expose::{Page, make},
     http::{self, About, AboutCluster, Limits, Pipeline, Web},
     model::{
-        AlertOutcome, BrokerId, ClusterName, Hold, Mode, RunId, RunState, Trigger, Verdict, Wall,
+        AlertOutcome, BrokerId, ClusterName, Hold, Mode, RunId, RunState, Subject, Target, Trigger,
+        Verdict, Wall,
     },
     playbook::{Level, OptimizerKind},
     remedy::{Order, Refusal},
@@ -139,8 +140,8 @@ fn run() -> RunRow {
         cluster: ClusterName::new("main"),
         playbook: "broker-threads".to_owned(),
         optimizer: OptimizerKind::TuneBrokers,
-        level: Level::Moderate,
-        broker: BrokerId::from_wire(1),
+        level: Some(Level::Moderate),
+        target: Target::Broker(BrokerId::from_wire(1).unwrap()),
         trigger: Trigger::Alert,
         cause: "KafkaRequestHandlersSaturated".to_owned(),
         extent: Extent::AsConfigured,
@@ -166,11 +167,11 @@ fn detail() -> RunDetail {
         steps: vec![StepRow {
             index: 0,
             wave: 0,
-            broker: BrokerId::from_wire(1).unwrap(),
+            subject: Subject::Broker(BrokerId::from_wire(1).unwrap()),
             key: "num.io.threads".to_owned(),
             from: "8".to_owned(),
             from_stored: None,
-            to: "16".to_owned(),
+            to: Some("16".to_owned()),
             state: StepState::Applied,
             at: Wall(1_767_323_045_006),
         }],
@@ -451,7 +452,7 @@ async fn one_run_is_shown_with_its_plan_its_measurement_and_its_journal() {
     assert_eq!(run["id"], 7);
     assert_eq!(
         run["steps"],
-        json!([{"index": 0, "wave": 0, "broker": 1, "key": "num.io.threads", "from": "8",
+        json!([{"index": 0, "wave": 0, "subject": "broker 1", "broker": 1, "key": "num.io.threads", "from": "8",
             "from_stored": null, "to": "16", "state": "applied", "at": "2026-01-02T03:04:05.006Z"}])
     );
     assert_eq!(

@@ -61,7 +61,7 @@ fn reporting(snapshot: &Snapshot, (now, limit): (Wall, Duration)) -> Result<(), 
 /// Whether the cluster, as it stands now, may be touched at all, and the run's target is in it.
 pub(super) async fn cluster(at: &Context, run: &RunRow, topology: &Topology) -> Result<(), Held> {
     let live: BTreeSet<BrokerId> = topology.brokers.iter().map(|it| it.id).collect();
-    if let Some(target) = run.broker {
+    if let Some(target) = run.target.broker() {
         Held::unless(live.contains(&target), Hold::UnknownTarget, || {
             format!("broker {target} is not in the cluster's metadata")
         })?;
@@ -117,9 +117,7 @@ async fn too_broken(
 /// A change that may have to be taken back by shrinking network threads is not begun where the gate
 /// would not open for it (I15).
 async fn in_sync(at: &Context, run: &RunRow, topology: &Topology) -> Result<(), Held> {
-    let live = topology.brokers.iter().map(|it| it.id);
-    let targets: Vec<BrokerId> =
-        live.filter(|it| run.broker.is_none_or(|only| only == *it)).collect();
+    let targets = super::targets(run, topology);
     let minimums = super::minimums(at, topology, &targets).await?;
     for broker in targets {
         if let Some(problem) = gate::blocked(topology, &minimums, broker) {

@@ -17,11 +17,12 @@ use futures_util::future::try_join_all;
 
 use super::{
     context::Context,
+    deed,
     evidence::{self, Questions},
     held::Held,
 };
 use crate::{
-    kafka::{BrokerConfig, ConfigChange, KafkaError, MinInsync, Topology, WriteMode},
+    kafka::{BrokerConfig, KafkaError, MinInsync, Topology, WriteMode},
     model::{BrokerId, Hold, TopicName, Trigger},
     optimizers::{
         Plan,
@@ -47,7 +48,7 @@ pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
     })?;
     past::allows(at, run, playbook).await?;
     health::snapshot(at)?;
-    let questions = Questions::of(playbook, &at.values(run.broker))?;
+    let questions = Questions::of(playbook, (&run.target, &at.values(&run.target)))?;
     confirmed(at, run, (playbook, &questions)).await?;
     evidence::fresh(at, &questions).await?;
     let topology = at.kafka.topology().await?;
@@ -55,9 +56,10 @@ pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
     let configs = read_targets(at, run, &topology).await?;
     past::nobody_else_wrote(at, &configs).await?;
     let plan = plan(at, (run, playbook), configs)?;
-    rehearse(at, &plan).await?;
+    let steps = rows(at, &plan);
+    rehearse(at, &steps).await?;
     let measured = evidence::baseline(at, &questions, playbook.windows.baseline).await?;
-    Ok(Cleared { steps: rows(at, &plan), remarks: plan.remarks, measured })
+    Ok(Cleared { steps, remarks: plan.remarks, measured })
 }
 
 /// The alert fires in Prometheus too, and the playbook's condition holds (I34). A person is their
@@ -69,7 +71,7 @@ async fn confirmed(
 ) -> Result<(), Held> {
     let prometheus = evidence::prometheus(at)?;
     if run.trigger == Trigger::Alert {
-        let query = evidence::firing(playbook, at.cluster.name.as_str(), run.broker);
+        let query = evidence::firing(playbook, at.cluster.name.as_str(), &run.target);
         let firing = prometheus.instant(&query).await?;
         Held::unless(!firing.is_empty(), Hold::NotConfirmed, || {
             format!("`{query}` has no series: the alert does not fire in Prometheus")
@@ -90,10 +92,16 @@ async fn read_targets(
     run: &RunRow,
     topology: &Topology,
 ) -> Result<Vec<BrokerConfig>, Held> {
-    let targets = topology.brokers.iter().map(|it| it.id);
-    let targets = targets.filter(|it| run.broker.is_none_or(|only| only == *it));
+    let targets = targets(run, topology).into_iter();
     let asked = targets.map(|broker| at.kafka.broker_config(broker, tune_brokers::READS));
     Ok(try_join_all(asked).await?)
+}
+
+/// The brokers that a run may change: the one it is about, or all.
+fn targets(run: &RunRow, topology: &Topology) -> Vec<BrokerId> {
+    let only = run.target.broker();
+    let live = topology.brokers.iter().map(|it| it.id);
+    live.filter(|it| only.is_none_or(|only| only == *it)).collect()
 }
 
 fn plan(
@@ -108,17 +116,14 @@ fn plan(
         .collect();
     let Optimizer::TuneBrokers(configured) = playbook.optimizer;
     // A person's order may name another level than the playbook.
-    let parameters = TuneBrokers { level: run.level, ..configured };
+    let parameters = TuneBrokers { level: run.level.unwrap_or(configured.level), ..configured };
     tune_brokers::plan(&facts, parameters).map_err(|it| Held::new(Hold::Unplannable, it.0))
 }
 
 /// Sends the first step of each pool with `validate_only`; the broker runs its real checks.
-async fn rehearse(at: &Context, plan: &Plan) -> Result<(), Held> {
-    let first = plan.steps.iter().filter(|it| it.wave == 0);
-    let sent = first.map(|step| async move {
-        let change = ConfigChange { key: step.key.to_owned(), value: Some(step.to.to_string()) };
-        at.kafka.alter_broker_config(step.broker, &[change], WriteMode::ValidateOnly).await
-    });
+async fn rehearse(at: &Context, steps: &[StepRow]) -> Result<(), Held> {
+    let first = steps.iter().filter(|it| it.wave == 0);
+    let sent = first.map(|step| deed::set(at, step, (step.to.as_deref(), WriteMode::ValidateOnly)));
     match try_join_all(sent).await {
         Ok(_) => Ok(()),
         Err(error @ KafkaError::Refused { .. }) => {
@@ -136,11 +141,11 @@ fn rows(at: &Context, plan: &Plan) -> Vec<StepRow> {
         .map(|(index, step)| StepRow {
             index,
             wave: step.wave,
-            broker: step.broker,
-            key: step.key.to_owned(),
-            from: step.from.to_string(),
-            from_stored: step.from_stored.map(|it| it.to_string()),
-            to: step.to.to_string(),
+            subject: step.subject.clone(),
+            key: step.key.clone(),
+            from: step.from.clone(),
+            from_stored: step.from_stored.clone(),
+            to: step.to.clone(),
             state: StepState::Planned,
             at: now,
         })

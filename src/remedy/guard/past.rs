@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::super::{context::Context, held::Held};
+use super::super::{context::Context, execute::said, held::Held};
 use crate::{
     kafka::BrokerConfig,
     model::{Hold, Wall},
@@ -25,7 +25,7 @@ pub(super) async fn allows(at: &Context, run: &RunRow, playbook: &Playbook) -> R
         let note = format!("the cluster is managed by {operator}: change it there");
         return Err(Held::new(Hold::AdviseOnly, note));
     }
-    let target = (run.playbook.clone(), run.broker);
+    let target = (run.playbook.clone(), run.target.clone());
     let past = at.store.past(&at.cluster.name, target, at.now()).await.map_err(unread)?;
     judge(at, &past, (playbook, at.now()))
 }
@@ -56,21 +56,22 @@ fn judge(at: &Context, past: &Past, (playbook, now): (&Playbook, Wall)) -> Resul
 /// found here is marked, so that it holds until a person releases it.
 pub(super) async fn nobody_else_wrote(at: &Context, configs: &[BrokerConfig]) -> Result<(), Held> {
     for known in at.store.keys(&at.cluster.name).await.map_err(unread)? {
-        let Some(config) = configs.iter().find(|it| it.broker == known.broker) else { continue };
+        let of = |it: &&BrokerConfig| known.subject.broker() == Some(it.broker);
+        let Some(config) = configs.iter().find(of) else { continue };
         let stored = config.get(&known.key).and_then(|it| it.stored());
-        let foreign = known.wrote.is_some() && known.wrote.as_deref() != stored;
+        let foreign = known.wrote.as_ref().is_some_and(|it| it.as_deref() != stored);
         if foreign && !known.hands_off {
-            let key = (known.broker, known.key.clone());
+            let key = (known.subject.clone(), known.key.clone());
             at.store.mark_changed(&at.cluster.name, key, at.now()).await.map_err(unread)?;
         }
         Held::unless(!foreign && !known.hands_off, Hold::ExternallyChanged, || {
             format!(
-                "{} of broker {} is {} and this program wrote {}: someone else changed it; release it \
-                 when that is settled",
+                "{} of {} is {} and this program wrote {}: someone else changed it; release it when \
+                 that is settled",
                 known.key,
-                known.broker,
+                known.subject,
                 stored.unwrap_or("not set"),
-                known.wrote.as_deref().unwrap_or("it earlier"),
+                known.wrote.as_ref().map_or("it earlier", |it| said(it.as_ref())),
             )
         })?;
     }

@@ -13,7 +13,7 @@ use std::{
 
 use kafka_optimizer::{
     kafka::{ConfigChange, WriteMode},
-    model::BrokerId,
+    model::{BrokerId, Subject},
     optimizers::tune_brokers::WRITES,
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -52,6 +52,10 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+fn subject(broker: BrokerId) -> String {
+    Subject::Broker(broker).to_string()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -149,10 +153,10 @@ impl Checks {
         self.query(|at| {
             at.query_row(
                 "SELECT s.run, s.state = 'undo_began' FROM steps s JOIN runs r ON r.id = s.run
-                 WHERE s.broker = ?1 AND s.key = ?2 AND r.ended_at IS NULL
+                 WHERE s.subject = ?1 AND s.key = ?2 AND r.ended_at IS NULL
                  AND ((s.state = 'began' AND r.state = 'acting' AND s.to_value IS ?3)
                    OR (s.state = 'undo_began' AND r.state = 'rolling_back' AND s.from_stored IS ?3))",
-                params![node.id.to_wire(), change.key, change.value],
+                params![subject(node.id), change.key, change.value],
                 |row| Ok(Owner { run: row.get(0)?, undo: row.get(1)? }),
             )
             .optional()
@@ -162,9 +166,9 @@ impl Checks {
     fn prior(&self, run: i64, (broker, key): &(BrokerId, String)) -> u32 {
         let text: String = self.query(|at| {
             at.query_row(
-                "SELECT from_value FROM steps WHERE run = ?1 AND broker = ?2 AND key = ?3
+                "SELECT from_value FROM steps WHERE run = ?1 AND subject = ?2 AND key = ?3
                  ORDER BY idx LIMIT 1",
-                params![run, broker.to_wire(), key],
+                params![run, subject(*broker), key],
                 |row| row.get(0),
             )
         });

@@ -297,7 +297,8 @@ impl World {
                 RunState::Kept => {
                     let set = steps
                         .into_iter()
-                        .map(|it| ((it.broker, it.key), (Some(it.to.clone()), it.to)));
+                        .filter_map(|it| Some(((it.subject.broker()?, it.key), it.to?)))
+                        .map(|(key, to)| (key, (Some(to.clone()), to)));
                     expected.extend(set);
                 }
                 RunState::RolledBack => (),

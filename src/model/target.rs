@@ -1,0 +1,118 @@
+//! What a run is about, and what its steps change. Both are stored and shown as text.
+
+use std::fmt;
+
+use super::{BrokerId, GroupName};
+
+/// What a run is about: `cluster`, `broker 1`, `group orders`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// The whole cluster.
+    Cluster,
+    /// One broker.
+    Broker(BrokerId),
+    /// One consumer group.
+    Group(GroupName),
+}
+
+impl Target {
+    /// The broker, where it is one.
+    pub const fn broker(&self) -> Option<BrokerId> {
+        match self {
+            Self::Broker(id) => Some(*id),
+            Self::Cluster | Self::Group(_) => None,
+        }
+    }
+
+    /// The group, where it is one.
+    pub const fn group(&self) -> Option<&GroupName> {
+        match self {
+            Self::Group(name) => Some(name),
+            Self::Cluster | Self::Broker(_) => None,
+        }
+    }
+
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "cluster" {
+            return Some(Self::Cluster);
+        }
+        match text.split_once(' ')? {
+            ("broker", id) => BrokerId::parse(id).map(Self::Broker),
+            ("group", name) => Some(Self::Group(GroupName::new(name))),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("cluster"),
+            Self::Broker(id) => write!(f, "broker {id}"),
+            Self::Group(name) => write!(f, "group {name}"),
+        }
+    }
+}
+
+/// What one step changes: `broker 1`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The dynamic configuration of one broker.
+    Broker(BrokerId),
+}
+
+impl Subject {
+    /// The broker, where it is one.
+    pub const fn broker(&self) -> Option<BrokerId> {
+        match self {
+            Self::Broker(id) => Some(*id),
+        }
+    }
+
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(' ')? {
+            ("broker", id) => BrokerId::parse(id).map(Self::Broker),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broker(id) => write!(f, "broker {id}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_read_as_it_is_written() {
+        let broker = BrokerId::from_wire(1).unwrap();
+        for target in [
+            Target::Cluster,
+            Target::Broker(broker),
+            Target::Group(GroupName::new("a group of ours")),
+            Target::Group(GroupName::new("")),
+        ] {
+            assert_eq!(Target::parse(&target.to_string()), Some(target));
+        }
+        for text in ["", "brokers", "broker", "broker 01", "topic t", "Cluster"] {
+            assert_eq!(Target::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_read_as_it_is_written() {
+        let subject = Subject::Broker(BrokerId::from_wire(1).unwrap());
+        assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
+        for text in ["", "broker", "broker x", "cluster"] {
+            assert_eq!(Subject::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+-- Times are milliseconds since the Unix epoch. Words are the labels of the closed lists in `model`.
+
+CREATE TABLE episodes (
+    id        INTEGER PRIMARY KEY,
+    cluster   TEXT NOT NULL,
+    key       TEXT NOT NULL,     -- hash of the labels but `severity`
+    opened_at INTEGER NOT NULL,
+    seen_at   INTEGER NOT NULL,
+    closed_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX episodes_open ON episodes (cluster, key) WHERE closed_at IS NULL;
+
+CREATE TABLE alerts (            -- those that fire, each in an open episode
+    cluster     TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    episode     INTEGER NOT NULL REFERENCES episodes (id) ON DELETE CASCADE,
+    labels      TEXT NOT NULL,   -- JSON
+    PRIMARY KEY (cluster, fingerprint)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alerts_episode ON alerts (episode);
+
+CREATE TABLE runs (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    cluster         TEXT NOT NULL,
+    playbook        TEXT NOT NULL,
+    optimizer       TEXT NOT NULL,
+    level           TEXT NOT NULL,
+    broker          INTEGER,           -- NULL: every broker
+    trigger         TEXT NOT NULL,
+    cause           TEXT NOT NULL,
+    extent          TEXT NOT NULL,
+    attempt         INTEGER NOT NULL,
+    state           TEXT NOT NULL,
+    hold            TEXT,
+    note            TEXT,
+    verdict         TEXT,
+    rollback_reason TEXT,
+    undo_requested  INTEGER NOT NULL DEFAULT 0,
+    acknowledged    INTEGER NOT NULL DEFAULT 0,
+    stored_at       INTEGER NOT NULL,
+    written_at      INTEGER,
+    effective_at    INTEGER,
+    ended_at        INTEGER,
+    measured        TEXT               -- JSON: baseline and observation
+) STRICT;
+CREATE INDEX runs_open ON runs (cluster, state) WHERE ended_at IS NULL;
+CREATE INDEX runs_ended ON runs (cluster, playbook, ended_at);
+
+CREATE TABLE claims (            -- which run answers which attempt of which episode
+    episode  INTEGER NOT NULL,
+    playbook TEXT NOT NULL,
+    attempt  INTEGER NOT NULL,
+    run      INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    PRIMARY KEY (episode, playbook, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX claims_run ON claims (run);
+
+CREATE TABLE steps (
+    run         INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    idx         INTEGER NOT NULL,
+    wave        INTEGER NOT NULL,
+    broker      INTEGER NOT NULL,
+    key         TEXT NOT NULL,
+    from_value  TEXT NOT NULL,
+    from_stored TEXT,              -- NULL: the broker had no entry of its own
+    to_value    TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (run, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE journal (
+    id    INTEGER PRIMARY KEY,
+    run   INTEGER NOT NULL,
+    at    INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    text  TEXT NOT NULL
+) STRICT;
+CREATE INDEX journal_run ON journal (run);
+
+-- The journal is append-only; lines of runs that never wrote anything may age out.
+CREATE TRIGGER journal_never_changes BEFORE UPDATE ON journal
+BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
+WHEN (SELECT written_at FROM runs WHERE id = OLD.run) IS NOT NULL
+BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
+
+CREATE TABLE written (           -- values this program wrote and has not undone; the newest counts
+    cluster TEXT NOT NULL,
+    broker  INTEGER NOT NULL,
+    key     TEXT NOT NULL,
+    run     INTEGER NOT NULL,
+    idx     INTEGER NOT NULL,
+    value   TEXT NOT NULL,
+    PRIMARY KEY (cluster, broker, key, run, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE hands_off (         -- keys that someone else changed after us
+    cluster TEXT NOT NULL,
+    broker  INTEGER NOT NULL,
+    key     TEXT NOT NULL,
+    run     INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (cluster, broker, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE releases (          -- when a person lifted the quarantines of a cluster
+    cluster TEXT PRIMARY KEY,
+    at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO runs (id, cluster, playbook, optimizer, level, broker, trigger, cause, extent, attempt, state, stored_at, written_at, effective_at, ended_at)
+VALUES (1, 'main', 'threads', 'tune_brokers', 'moderate', 1, 'alert', 'Slow', 'as_configured', 1, 'kept', 1800000000000, 1800000000000, 1800000000000, 1800000000000),
+       (2, 'main', 'threads', 'tune_brokers', 'moderate', NULL, 'alert', 'Slow', 'as_configured', 1, 'held', 1800000000000, NULL, NULL, NULL),
+       (5, 'main', 'threads', 'tune_brokers', 'moderate', NULL, 'alert', 'Slow', 'as_configured', 1, 'cancelled', 1800000000000, NULL, NULL, 1800000000000);
+DELETE FROM runs WHERE id = 5;
+INSERT INTO episodes (id, cluster, key, opened_at, seen_at) VALUES (1, 'main', 'k', 1800000000000, 1800000000000);
+INSERT INTO claims VALUES (1, 'threads', 1, 2);
+INSERT INTO steps VALUES (1, 0, 0, 1, 'num.io.threads', '8', NULL, '16', 'applied', 1800000000000);
+INSERT INTO journal (run, at, entry, text) VALUES (1, 1800000000000, 'step', 'step 0: applied');
+INSERT INTO written VALUES ('main', 1, 'num.io.threads', 1, 0, '16');
+INSERT INTO hands_off VALUES ('main', 2, 'num.io.threads', 1, 1800000000000);
+PRAGMA user_version = 1;
