@@ -60,6 +60,7 @@ enum Call {
 
 /// A cluster of one broker, and whom it lies to.
 struct Victim {
+    cluster: FakeCluster,
     broker: FakeBroker,
     wire: Wire,
     partitions: Vec<TopicPartitions>,
@@ -92,7 +93,7 @@ impl Victim {
         let groups =
             cluster.contents().groups.keys().map(|it| GroupName::new(it.as_str())).collect();
         let broker = cluster.start(1).await;
-        Self { wire: wire_to(&broker), broker, partitions, topics, groups }
+        Self { wire: wire_to(&broker), cluster, broker, partitions, topics, groups }
     }
 
     async fn call(&self, call: Call) -> Result<(), KafkaError> {
@@ -134,6 +135,8 @@ impl Victim {
         if [ApiKey::ApiVersions, ApiKey::Metadata].contains(&api) {
             self.forget();
         }
+        // The broker's memory of its requests is no cost of the next answer.
+        drop(self.cluster.take_seen());
         self.broker.traffic() - before
     }
 

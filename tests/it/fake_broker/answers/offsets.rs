@@ -18,11 +18,12 @@ pub(super) fn list(
     let topics = request.topics.into_iter().map(|asked| {
         let known = cluster.topics.get(asked.name.as_str());
         let partitions = asked.partitions.iter().map(|it| {
-            let index = usize::try_from(it.partition_index).unwrap();
+            // A liar among us may have made the index up.
+            let index = usize::try_from(it.partition_index).ok();
             let answer = ListOffsetsPartitionResponse::default()
                 .with_partition_index(it.partition_index)
                 .with_offset(-1);
-            match known.and_then(|it| it.get(index)) {
+            match index.and_then(|index| known?.get(index)) {
                 None => answer.with_error_code(UNKNOWN_TOPIC),
                 Some(found) if found.error != 0 => answer.with_error_code(found.error),
                 Some(found) if found.leader != id => answer.with_error_code(NOT_LEADER),
