@@ -22,14 +22,15 @@ up() {
 
 # Addresses and paths, as KEY=VALUE lines.
 write_env() {
-  local tools
+  local tools image
   tools=$("$LAB/tools.sh")
+  image=$(sed -n 's/^KAFKA_IMAGE=//p' "$STACK/compose.env")
   {
     printf 'KAFKA_OPTIMIZER_LIVE_%s=%s\n' \
       PROJECT "$PROJECT" NETWORK "${PROJECT}_default" COMPOSE "$STACK/compose" \
       BOOTSTRAP "127.0.0.1:$KAFKA_PORT_1,127.0.0.1:$KAFKA_PORT_2,127.0.0.1:$KAFKA_PORT_3" \
       PROMETHEUS "$PROMETHEUS" ALERTMANAGER "$ALERTMANAGER" OPTIMIZER "$OPTIMIZER" \
-      CLUSTER main TOKEN_FILE "$STACK/secrets/webhook-token" CONFIG "$STACK/config/kafka-optimizer.yml" CONFIG_DIR "$STACK/config"
+      CLUSTER main IMAGE "$image" TOKEN_FILE "$STACK/secrets/webhook-token" CONFIG "$STACK/config/kafka-optimizer.yml" CONFIG_DIR "$STACK/config"
     sed 's/^/KAFKA_OPTIMIZER_LIVE_/' <<<"$tools"
   } >"$STACK/env.new"
   mv "$STACK/env.new" "$STACK/env"

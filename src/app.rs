@@ -257,7 +257,7 @@ impl Common {
         let collector = Collector::new(
             &config,
             SharedKafka::clone(&kafka),
-            docker,
+            docker.clone(),
             SharedClock::clone(&self.clock),
             Arc::clone(&self.telemetry),
         );
@@ -274,6 +274,7 @@ impl Common {
             remediation: Arc::clone(&self.remediation),
             kafka,
             prometheus: prometheus.transpose()?,
+            docker,
             clock: SharedClock::clone(&self.clock),
             store: self.store.clone(),
             telemetry: Arc::clone(&self.telemetry),

@@ -195,7 +195,8 @@ fn there<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 pub(super) struct RawDocker {
     /// Socket of the Docker engine that runs the brokers. Without `docker` no container is read;
     /// `docker: {}` takes the default. Brokers are found by the labels `kafka-optimizer.role:
-    /// broker`, `kafka-optimizer.cluster` and `kafka-optimizer.broker-id`.
+    /// broker`, `kafka-optimizer.cluster` and `kafka-optimizer.broker-id`, consumers by
+    /// `kafka-optimizer.role: consumer`, `kafka-optimizer.cluster` and `kafka-optimizer.group`.
     ///
     /// Default: `/var/run/docker.sock`
     pub(super) socket: Option<PathBuf>,

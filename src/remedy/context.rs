@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::{
     clock::SharedClock,
     config::{ClusterConfig, RemediationConfig},
+    docker::SharedDocker,
     kafka::SharedKafka,
     model::{Target, Wall},
     playbook::{Playbook, Values},
@@ -32,6 +33,8 @@ pub struct Context {
     pub kafka: SharedKafka,
     /// The Prometheus that knows it; none where none is configured.
     pub prometheus: Option<SharedPrometheus>,
+    /// The Docker engine that runs its containers; none where none is configured.
+    pub docker: Option<SharedDocker>,
     /// Time.
     pub clock: SharedClock,
     /// The store.

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use kafka_optimizer::{
     clock::Clock,
-    docker::{ContainerUse, Docker, DockerError},
+    docker::{CloneName, CloneState, Consumer, ContainerUse, Docker, DockerError},
     kafka::{
         Api, Broker, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, Edge, GroupDescription,
         GroupListing, GroupMembers, GroupOffsets, Kafka, KafkaError, LogDir, MinInsync, Partition,
@@ -279,6 +279,22 @@ impl Docker for FakeDocker {
     async fn broker_use(&self, _cluster: &str) -> Result<Vec<ContainerUse>, DockerError> {
         tokio::time::sleep(Duration::from_secs(1)).await;
         Ok(self.0.clone())
+    }
+
+    async fn consumers(&self, _cluster: &str) -> Result<Vec<Consumer>, DockerError> {
+        Ok(Vec::new())
+    }
+
+    async fn clone_state(&self, _clone: &CloneName) -> Result<CloneState, DockerError> {
+        Ok(CloneState::Absent)
+    }
+
+    async fn start_clone(&self, of: &str, _clone: &CloneName) -> Result<(), DockerError> {
+        panic!("collection cloned {of}");
+    }
+
+    async fn remove_clone(&self, clone: &CloneName) -> Result<(), DockerError> {
+        panic!("collection removed {clone:?}");
     }
 }
 

@@ -11,6 +11,7 @@
 mod cli;
 mod config;
 mod corner_cases;
+mod docker_http;
 #[allow(dead_code, reason = "shared with tests/fuzz; neither uses all of it")]
 mod fake_broker;
 mod fake_kafka;

@@ -109,6 +109,15 @@ impl Checks {
         locked(&self.problems).push(text);
     }
 
+    /// Looks at a change of a run's clone before it leaves.
+    pub(crate) fn changes_clone(&self, run: i64, call: &str) {
+        let forbidden = !self.may_write.load(Ordering::SeqCst);
+        let forbidden = forbidden.then(|| "nothing may be changed now".to_owned());
+        for problem in [forbidden, self.beside_another(run)].into_iter().flatten() {
+            locked(&self.problems).push(format!("{call}: {problem}"));
+        }
+    }
+
     /// Looks at a request before it leaves.
     pub(crate) fn sent(&self, request: &Request<'_>) {
         let Request { node, change, mode, .. } = request;
@@ -144,7 +153,9 @@ impl Checks {
         if value < self.prior(owner.run, &key) {
             self.found(request, "lower than it was before the run (I38)");
         }
-        self.alone(request, owner.run);
+        if let Some(problem) = self.beside_another(owner.run) {
+            self.found(request, &problem);
+        }
     }
 
     /// The step whose intent is durable and says just this.
@@ -176,12 +187,11 @@ impl Checks {
     }
 
     /// Writes that are under way at the same time belong to one run (I10).
-    fn alone(&self, request: &Request<'_>, run: i64) {
+    fn beside_another(&self, run: i64) -> Option<String> {
         let mut of = locked(&self.under_way.1);
         if self.under_way.0.load(Ordering::SeqCst) == 0 {
             *of = Some(run);
-        } else if *of != Some(run) {
-            self.found(request, &format!("a write of run {of:?} is under way (I10)"));
         }
+        (*of != Some(run)).then(|| format!("a write of run {of:?} is under way (I10)"))
     }
 }

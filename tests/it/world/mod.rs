@@ -7,6 +7,7 @@ mod broker;
 mod chance;
 mod checks;
 mod clock;
+pub(crate) mod docker;
 mod kafka;
 mod moments;
 mod prometheus;

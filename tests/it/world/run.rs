@@ -19,6 +19,7 @@ use super::{
     broker::Standing,
     checks::Checks,
     clock::WorldClock,
+    docker::WorldDocker,
     kafka::{Call, FakeKafka, Kind},
     moments::{Crash, Ended, Moments, Process},
     prometheus::{FakePrometheus, SCRAPE},
@@ -54,6 +55,7 @@ pub(crate) enum Life {
 pub(crate) struct World {
     pub(crate) kafka: Arc<FakeKafka>,
     pub(crate) prometheus: Arc<FakePrometheus>,
+    pub(crate) docker: Arc<WorldDocker>,
     pub(crate) clock: Arc<WorldClock>,
     pub(crate) checks: Arc<Checks>,
     pub(crate) moments: Moments,
@@ -93,13 +95,25 @@ impl World {
             Arc::clone(&clock),
             moments.clone(),
         ));
+        let docker = Arc::new(WorldDocker::new(
+            setup.seed,
+            Arc::clone(&clock),
+            moments.clone(),
+            Arc::clone(&checks),
+        ));
         let (snapshots, latest) = watch::channel(None);
-        let context =
-            Parts { kafka: &kafka, prometheus: &prometheus, clock: &clock, setup: &setup };
+        let context = Parts {
+            kafka: &kafka,
+            prometheus: &prometheus,
+            docker: &docker,
+            clock: &clock,
+            setup: &setup,
+        };
         let (remedy, telemetry) = context.pipeline(&store, latest);
         Self {
             kafka,
             prometheus,
+            docker,
             clock,
             checks,
             moments,
@@ -174,6 +188,7 @@ impl World {
         let parts = Parts {
             kafka: &self.kafka,
             prometheus: &self.prometheus,
+            docker: &self.docker,
             clock: &self.clock,
             setup: &self.setup,
         };
@@ -346,6 +361,7 @@ impl World {
 struct Parts<'a> {
     kafka: &'a Arc<FakeKafka>,
     prometheus: &'a Arc<FakePrometheus>,
+    docker: &'a Arc<WorldDocker>,
     clock: &'a Arc<WorldClock>,
     setup: &'a Setup,
 }
@@ -367,6 +383,7 @@ impl Parts<'_> {
             remediation: Arc::new(remediation.clone()),
             kafka: Arc::clone(self.kafka) as _,
             prometheus,
+            docker: cluster.docker.as_ref().map(|_| Arc::clone(self.docker) as _),
             clock: Arc::clone(self.clock) as _,
             store: store.clone(),
             telemetry: Arc::clone(&telemetry),

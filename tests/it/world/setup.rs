@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels, Notification},
-    config::{ClusterConfig, PrometheusConfig, RemediationConfig},
+    config::{ClusterConfig, DockerConfig, PrometheusConfig, RemediationConfig},
     model::{ClusterName, Mode, Wall},
     playbook::{
         AboveStatic, Better, Level, Match, Objective, Optimizer, Playbook, Rollout, Template,
@@ -107,6 +107,7 @@ impl Setup {
                     scrape_interval: SCRAPE,
                     timeout: Duration::from_secs(5),
                 }),
+                docker: Some(DockerConfig { socket: "/var/run/docker.sock".into() }),
                 ..ClusterConfig::new(ClusterName::new("main"), vec!["kafka-1:9092".to_owned()])
             },
             remediation: RemediationConfig {

@@ -1,143 +1,15 @@
-//! A Docker engine over its local socket.
-//!
-//! Invariant: the socket is root on the host, so these calls are all there is: version, list,
-//! inspect, stats, info.
+//! What a container uses, read from its statistics and its limits.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use async_trait::async_trait;
-use bollard::{
-    API_DEFAULT_VERSION,
-    models::{ContainerBlkioStatEntry, ContainerMemoryStats, ContainerStatsResponse, HostConfig},
-    query_parameters::{ListContainersOptionsBuilder, StatsOptionsBuilder},
+use bollard::models::{
+    ContainerBlkioStatEntry, ContainerMemoryStats, ContainerStatsResponse, HostConfig,
 };
-use futures_util::{StreamExt, future::join_all};
-use tokio::sync::OnceCell;
-use tracing::debug;
 
-use super::{BROKER_LABEL, CLUSTER_LABEL, ContainerUse, Docker, DockerError, ROLE_LABEL};
-use crate::{clock::SharedClock, model::BrokerId};
+use super::Host;
+use crate::{docker::ContainerUse, model::BrokerId};
 
-/// Set on the client too, so that a call given up does not live on for bollard's two minutes.
-const CLIENT_SECONDS_MAX: u64 = 60;
-
-/// One engine.
-pub struct Engine {
-    socket: String,
-    /// Bounds the list, and then each container's answers.
-    deadline: Duration,
-    clock: SharedClock,
-    /// Opened by the first call that succeeds: the engine may start after us.
-    link: OnceCell<Link>,
-}
-
-impl std::fmt::Debug for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("socket", &self.socket).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug)]
-struct Link {
-    docker: bollard::Docker,
-    host: Host,
-}
-
-/// What a container without limits may use.
-#[derive(Clone, Copy, Debug)]
-struct Host {
-    cores: Option<f64>,
-    memory_bytes: Option<u64>,
-}
-
-impl Engine {
-    /// An engine behind the socket at this path. Connects to nothing yet. One-shot statistics take
-    /// about a second: `deadline` must be longer.
-    pub fn new(socket: impl Into<String>, deadline: Duration, clock: SharedClock) -> Self {
-        Self { socket: socket.into(), deadline, clock, link: OnceCell::new() }
-    }
-
-    async fn link(&self) -> Result<&Link, DockerError> {
-        self.link.get_or_try_init(|| self.open()).await
-    }
-
-    async fn open(&self) -> Result<Link, DockerError> {
-        let socket = &self.socket;
-        let docker =
-            bollard::Docker::connect_with_unix(socket, CLIENT_SECONDS_MAX, API_DEFAULT_VERSION)
-                .map_err(|error| failed(&error))?;
-        // An engine of 2020 refuses the version that bollard speaks by default.
-        let docker = docker.negotiate_version().await.map_err(|error| failed(&error))?;
-        let info = docker.info().await.map_err(|error| failed(&error))?;
-        let host = Host {
-            cores: info.ncpu.and_then(|it| u32::try_from(it).ok()).map(f64::from),
-            memory_bytes: info.mem_total.and_then(|it| u64::try_from(it).ok()),
-        };
-        Ok(Link { docker, host })
-    }
-
-    async fn list(&self, cluster: &str) -> Result<Vec<(BrokerId, String)>, DockerError> {
-        let labels = [format!("{ROLE_LABEL}=broker"), format!("{CLUSTER_LABEL}={cluster}")];
-        let filters = HashMap::from([("label", labels.to_vec())]);
-        let options = ListContainersOptionsBuilder::new().filters(&filters).build();
-        let listed = self.link().await?.docker.list_containers(Some(options)).await;
-        let mut brokers = Vec::new();
-        for container in listed.map_err(|error| failed(&error))? {
-            let labels = container.labels.unwrap_or_default();
-            let broker = labels.get(BROKER_LABEL).and_then(|it| BrokerId::parse(it));
-            if let Some(found) = broker.zip(container.id) {
-                brokers.push(found);
-            } else {
-                debug!(names = ?container.names, "Container without a broker's id left out.");
-            }
-        }
-        brokers.sort();
-        brokers.dedup_by_key(|(broker, _)| *broker);
-        Ok(brokers)
-    }
-
-    async fn one_use(&self, broker: BrokerId, id: &str) -> Result<ContainerUse, DockerError> {
-        let Link { docker, host } = self.link().await?;
-        let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
-        let mut stream = std::pin::pin!(docker.stats(id, Some(options)));
-        let (stats, inspected) = tokio::join!(stream.next(), docker.inspect_container(id, None));
-        let stats = stats.ok_or_else(|| DockerError("no statistics".to_owned()))?;
-        let stats = stats.map_err(|error| failed(&error))?;
-        let limits = inspected.map_err(|error| failed(&error))?.host_config.unwrap_or_default();
-        Ok(container_use(broker, &stats, &limits, *host))
-    }
-
-    async fn within<T>(
-        &self,
-        call: impl Future<Output = Result<T, DockerError>>,
-    ) -> Result<T, DockerError> {
-        tokio::select! {
-            biased;
-            done = call => done,
-            () = self.clock.sleep(self.deadline) => {
-                Err(DockerError(format!("no answer within {:?}", self.deadline)))
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Docker for Engine {
-    async fn broker_use(&self, cluster: &str) -> Result<Vec<ContainerUse>, DockerError> {
-        let brokers = self.within(self.list(cluster)).await?;
-        let asked = brokers.iter().map(|(broker, id)| async move {
-            let answer = self.within(self.one_use(*broker, id)).await;
-            answer.inspect_err(|error| debug!(%broker, %error, "Container left out.")).ok()
-        });
-        Ok(join_all(asked).await.into_iter().flatten().collect())
-    }
-}
-
-fn failed(error: &bollard::errors::Error) -> DockerError {
-    DockerError(error.to_string())
-}
-
-fn container_use(
+pub(super) fn container_use(
     broker: BrokerId,
     stats: &ContainerStatsResponse,
     limits: &HostConfig,

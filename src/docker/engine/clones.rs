@@ -1,0 +1,281 @@
+//! Clones: where one stands, and the calls that make, start, stop and remove one.
+//!
+//! Invariant (I36): a container is started, stopped or removed by its id, and only after its labels
+//! have said that it is the clone of that run.
+
+use std::time::Duration;
+
+use bollard::{
+    models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, NetworkConnectRequest},
+    query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder},
+};
+
+use super::{
+    Engine, Inspected,
+    consumer::{consumer, labels, name, restarts},
+    failure::{failed, unless_gone},
+    in_path,
+    template::{Attachment, PROJECT_LABEL, SERVICE_LABEL, attachments, body, next_number},
+};
+use crate::docker::{
+    CLONE_OF_LABEL, CLUSTER_LABEL, CloneName, CloneState, DockerError, ROLE_LABEL, RUN_LABEL,
+};
+
+/// What an engine gives a container to end where nobody has said.
+const STOP_SECONDS_DEFAULT: u64 = 10;
+/// So long we wait for one that may take longer, or for ever.
+const STOP_SECONDS_MAX: u64 = 300;
+
+/// What the engine says about a clone, and its id.
+struct Clone {
+    id: String,
+    inspected: Inspected,
+}
+
+/// A container of a clone's name.
+enum Found {
+    Nothing,
+    Foreign,
+    Own(Clone),
+}
+
+fn refused(call: &'static str, of: &str, problem: impl Into<String>) -> DockerError {
+    DockerError::Refused { call, of: of.to_owned(), problem: problem.into() }
+}
+
+impl Engine {
+    pub(super) async fn state_of_clone(
+        &self,
+        clone: &CloneName,
+    ) -> Result<CloneState, DockerError> {
+        Ok(match self.find(clone).await? {
+            Found::Nothing => CloneState::Absent,
+            Found::Foreign => CloneState::Foreign,
+            Found::Own(it) => state(&it.inspected),
+        })
+    }
+
+    pub(super) async fn make_and_start(
+        &self,
+        of: &str,
+        clone: &CloneName,
+    ) -> Result<(), DockerError> {
+        let call = "clone to";
+        let found = match self.find(clone).await? {
+            Found::Foreign => return Err(refused(call, &clone.name, NOT_OURS)),
+            Found::Own(it) if is_up(&it.inspected) => return Ok(()),
+            Found::Own(it) => Some(it),
+            Found::Nothing => None,
+        };
+        let template = self.inspect(of).await?;
+        let template =
+            template.ok_or_else(|| refused("clone", of, "there is no such container"))?;
+        let id = match found {
+            Some(it) if labels(&it.inspected).get(CLONE_OF_LABEL) != template.id.as_ref() => {
+                return Err(refused(call, &clone.name, "that is a clone of another container"));
+            }
+            Some(it) => it.id,
+            None => self.create(&template, clone).await?,
+        };
+        // From here on there is something to remove.
+        let started = self.connect_and_start(&template, &id, clone).await;
+        started.map_err(|error| error.in_part(call, &clone.name))
+    }
+
+    pub(super) async fn stop_and_remove(&self, clone: &CloneName) -> Result<(), DockerError> {
+        let call = "remove clone";
+        let Clone { id, inspected } = match self.find(clone).await? {
+            Found::Nothing => return Ok(()),
+            Found::Foreign => return Err(refused(call, &clone.name, NOT_OURS)),
+            Found::Own(it) => it,
+        };
+        let limit = self.deadline + stop_time(&inspected);
+        let docker = self.docker().await?.clone().with_timeout(limit);
+        let asked = ("stop container", clone.name.as_str());
+        let stop = async {
+            let stopped = unless_gone(docker.stop_container(&id, None).await);
+            stopped.map_err(|error| failed(asked, &error))
+        };
+        if self.within((asked, limit), stop).await?.is_none() {
+            return Ok(());
+        }
+        let options = RemoveContainerOptionsBuilder::new().v(true).force(false).build();
+        let remove = async { unless_gone(docker.remove_container(&id, Some(options)).await) };
+        let removed = self.ask(("remove container", clone.name.as_str()), remove).await;
+        removed.map(|_| ()).map_err(|error| error.in_part(call, &clone.name))
+    }
+
+    /// The container of a clone's name. The engine takes the beginning of an id for a name, too.
+    async fn find(&self, clone: &CloneName) -> Result<Found, DockerError> {
+        let Some(inspected) = self.inspect(&clone.name).await? else { return Ok(Found::Nothing) };
+        if name(&inspected) != clone.name {
+            return Ok(Found::Nothing);
+        }
+        match inspected.id.clone() {
+            Some(id) if is_own(&inspected, clone) => Ok(Found::Own(Clone { id, inspected })),
+            _ => Ok(Found::Foreign),
+        }
+    }
+
+    /// Returns the id of what it made.
+    async fn create(
+        &self,
+        template: &ContainerInspectResponse,
+        clone: &CloneName,
+    ) -> Result<String, DockerError> {
+        let (call, of) = ("clone", name(template));
+        let Some(consumer) = consumer(template, &clone.cluster) else {
+            let problem = format!("its labels make it no consumer of {}", clone.cluster);
+            return Err(refused(call, of, problem));
+        };
+        if !consumer.objections.is_empty() {
+            return Err(refused(call, of, consumer.objections.join("; ")));
+        }
+        let docker = self.docker().await?;
+        let _numbering = self.numbering.lock().await;
+        let number = self.next_number(template).await?;
+        let options = CreateContainerOptionsBuilder::new().name(&clone.name).build();
+        let body = body(template, clone, number);
+        // All that a container is made of is large.
+        let make = Box::pin(docker.create_container(Some(options), body));
+        Ok(self.ask(("create container", clone.name.as_str()), make).await?.id)
+    }
+
+    /// For Compose, whose service the template belongs to; none when it belongs to none.
+    async fn next_number(
+        &self,
+        template: &ContainerInspectResponse,
+    ) -> Result<Option<u64>, DockerError> {
+        let labels = labels(template);
+        let of_service = labels.get(PROJECT_LABEL).zip(labels.get(SERVICE_LABEL));
+        let Some((project, service)) = of_service else { return Ok(None) };
+        let service = [(PROJECT_LABEL, project.as_str()), (SERVICE_LABEL, service.as_str())];
+        Ok(Some(next_number(&self.labelled(&service).await?)))
+    }
+
+    async fn connect_and_start(
+        &self,
+        template: &ContainerInspectResponse,
+        id: &str,
+        clone: &CloneName,
+    ) -> Result<(), DockerError> {
+        let inspected = self.inspect(id).await?;
+        let inspected =
+            inspected.ok_or_else(|| refused("start clone", &clone.name, "it is gone"))?;
+        let joined = inspected.network_settings.and_then(|it| it.networks).unwrap_or_default();
+        for attachment in attachments(template) {
+            if !joined.contains_key(&attachment.network) {
+                self.connect(attachment, id).await?;
+            }
+        }
+        let docker = self.docker().await?;
+        self.ask(("start container", clone.name.as_str()), docker.start_container(id, None)).await
+    }
+
+    async fn connect(&self, to: Attachment, id: &str) -> Result<(), DockerError> {
+        let asked = ("connect to network", to.network.as_str());
+        let network = in_path((asked.0, to.id.as_deref().unwrap_or(&to.network)))?;
+        let docker = self.docker().await?;
+        let request =
+            NetworkConnectRequest { container: id.to_owned(), endpoint_config: Some(to.settings) };
+        self.ask(asked, docker.connect_network(network, request)).await
+    }
+}
+
+const NOT_OURS: &str = "the container of that name is not this run's clone";
+
+fn is_own(inspected: &ContainerInspectResponse, clone: &CloneName) -> bool {
+    let labels = labels(inspected);
+    let says = |label, value: &str| labels.get(label).is_some_and(|it| it == value);
+    says(ROLE_LABEL, "consumer")
+        && says(CLUSTER_LABEL, &clone.cluster)
+        && says(RUN_LABEL, &clone.run.to_string())
+        && labels.contains_key(CLONE_OF_LABEL)
+}
+
+/// Whether there is nothing to start: one that restarts is up to the engine.
+fn is_up(inspected: &ContainerInspectResponse) -> bool {
+    inspected.state.as_ref().and_then(|it| it.running).unwrap_or(false)
+}
+
+fn state(inspected: &ContainerInspectResponse) -> CloneState {
+    let status = inspected.state.as_ref().and_then(|it| it.status).unwrap_or(Status::EMPTY);
+    match status {
+        Status::CREATED => CloneState::Created,
+        Status::RUNNING | Status::PAUSED if restarts(inspected) == 0 => CloneState::Running,
+        Status::RUNNING
+        | Status::PAUSED
+        | Status::RESTARTING
+        | Status::REMOVING
+        | Status::EXITED
+        | Status::DEAD
+        | Status::STOPPING
+        | Status::EMPTY => CloneState::Restarting,
+    }
+}
+
+/// How long it may take to end.
+fn stop_time(inspected: &ContainerInspectResponse) -> Duration {
+    let seconds = inspected.config.as_ref().and_then(|it| it.stop_timeout);
+    let seconds = seconds.map_or(STOP_SECONDS_DEFAULT, |it| {
+        // Below zero: for ever.
+        u64::try_from(it).unwrap_or(STOP_SECONDS_MAX)
+    });
+    Duration::from_secs(seconds.min(STOP_SECONDS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clone(state: &str, labels: &str) -> ContainerInspectResponse {
+        let text = format!(
+            r#"{{"Id":"3f","Name":"/shop-2",{state},"Config":{{"Labels":{{
+            "kafka-optimizer.role":"consumer","kafka-optimizer.cluster":"main"{labels}}}}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn clone_name() -> CloneName {
+        CloneName { name: "shop-2".to_owned(), run: 12, cluster: "main".to_owned() }
+    }
+
+    #[test]
+    fn a_clone_that_does_not_stay_up_is_seen_as_that() {
+        let stands = |text: &str| state(&clone(text, ""));
+        let status = |it: &str| format!(r#""State":{{"Status":"{it}"}},"RestartCount":0"#);
+        assert_eq!(stands(&status("created")), CloneState::Created);
+        assert_eq!(stands(&status("running")), CloneState::Running);
+        for it in ["restarting", "exited", "dead", "removing"] {
+            assert_eq!(stands(&status(it)), CloneState::Restarting, "{it}");
+        }
+        let again = r#""State":{"Status":"running"},"RestartCount":1"#;
+        assert_eq!(stands(again), CloneState::Restarting);
+    }
+
+    #[test]
+    fn i36_only_labels_of_that_run_make_a_clone_ours() {
+        let own = |labels: &str| is_own(&clone(r#""RestartCount":0"#, labels), &clone_name());
+        let of = r#","kafka-optimizer.clone-of":"9eaa""#;
+        assert!(own(&format!(r#"{of},"kafka-optimizer.run":"12""#)));
+        assert!(!own(&format!(r#"{of},"kafka-optimizer.run":"13""#)));
+        assert!(!own(r#","kafka-optimizer.run":"12""#));
+        assert!(!own(of));
+        let other = CloneName { cluster: "other".to_owned(), ..clone_name() };
+        let labels = format!(r#"{of},"kafka-optimizer.run":"12""#);
+        assert!(!is_own(&clone(r#""RestartCount":0"#, &labels), &other));
+    }
+
+    #[test]
+    fn its_own_time_to_end_is_waited_for_within_a_bound() {
+        let time = |config: &str| {
+            let text = format!(r#"{{"Config":{{{config}}}}}"#);
+            stop_time(&serde_json::from_str(&text).unwrap()).as_secs()
+        };
+        assert_eq!(time(""), 10);
+        assert_eq!(time(r#""StopTimeout":120"#), 120);
+        assert_eq!(time(r#""StopTimeout":0"#), 0);
+        assert_eq!(time(r#""StopTimeout":-1"#), STOP_SECONDS_MAX);
+        assert_eq!(time(r#""StopTimeout":86400"#), STOP_SECONDS_MAX);
+    }
+}

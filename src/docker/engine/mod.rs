@@ -1,0 +1,261 @@
+//! A Docker engine over its local socket.
+//!
+//! Invariant (I36): the socket is root on the host, so these calls are all there is: version, info,
+//! list, inspect, stats, and for clones alone create, network connect, start, stop, remove.
+
+mod clones;
+mod consumer;
+mod failure;
+mod template;
+mod usage;
+
+use std::{collections::HashMap, time::Duration};
+
+use async_trait::async_trait;
+use bollard::{
+    API_DEFAULT_VERSION,
+    models::{ContainerInspectResponse, ContainerSummary},
+    query_parameters::{ListContainersOptionsBuilder, StatsOptionsBuilder},
+};
+use futures_util::{StreamExt, TryStreamExt, future::join_all, stream};
+use tokio::sync::{Mutex, OnceCell};
+use tracing::debug;
+
+use self::{
+    consumer::consumer,
+    failure::{failed, unless_gone},
+    usage::container_use,
+};
+use super::{
+    BROKER_LABEL, CLUSTER_LABEL, CloneName, CloneState, Consumer, ContainerUse, Docker,
+    DockerError, ROLE_LABEL,
+};
+use crate::{clock::SharedClock, model::BrokerId};
+
+/// Set on the client too, so that a call given up does not live on for bollard's two minutes.
+const CLIENT_SECONDS_MAX: u64 = 60;
+/// So many containers are looked at at the same time.
+const INSPECTED_AT_ONCE: usize = 16;
+
+/// A call and what it is about, as an error names them.
+type Asked<'a> = (&'static str, &'a str);
+
+/// Kilobytes, of which few are read.
+type Inspected = Box<ContainerInspectResponse>;
+
+/// One engine.
+pub struct Engine {
+    socket: String,
+    /// Bounds each call; of a list and of statistics all that belongs to them.
+    deadline: Duration,
+    clock: SharedClock,
+    /// Opened by the first call that succeeds: the engine may start after us.
+    link: OnceCell<Link>,
+    /// Held from the look for a free number to the container that takes it.
+    numbering: Mutex<()>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Link {
+    docker: bollard::Docker,
+    host: Host,
+}
+
+/// What a container without limits may use.
+#[derive(Clone, Copy, Debug)]
+struct Host {
+    cores: Option<f64>,
+    memory_bytes: Option<u64>,
+}
+
+impl Engine {
+    /// An engine behind the socket at this path. Connects to nothing yet. One-shot statistics take
+    /// about a second: `deadline` must be longer.
+    pub fn new(socket: impl Into<String>, deadline: Duration, clock: SharedClock) -> Self {
+        let socket = socket.into();
+        Self { socket, deadline, clock, link: OnceCell::new(), numbering: Mutex::new(()) }
+    }
+
+    async fn link(&self) -> Result<&Link, DockerError> {
+        self.link.get_or_try_init(|| self.open()).await
+    }
+
+    async fn open(&self) -> Result<Link, DockerError> {
+        let socket = &self.socket;
+        let wrong = |error| failed(("open", socket.as_str()), &error);
+        let docker =
+            bollard::Docker::connect_with_unix(socket, CLIENT_SECONDS_MAX, API_DEFAULT_VERSION)
+                .map_err(wrong)?;
+        // An engine of 2020 refuses the version that bollard speaks by default.
+        let docker = docker.negotiate_version().await.map_err(wrong)?;
+        let info = docker.info().await.map_err(wrong)?;
+        let host = Host {
+            cores: info.ncpu.and_then(|it| u32::try_from(it).ok()).map(f64::from),
+            memory_bytes: info.mem_total.and_then(|it| u64::try_from(it).ok()),
+        };
+        Ok(Link { docker, host })
+    }
+
+    /// The engine, for a call of its own.
+    async fn docker(&self) -> Result<&bollard::Docker, DockerError> {
+        let asked = ("open", self.socket.as_str());
+        Ok(&self.within((asked, self.deadline), self.link()).await?.docker)
+    }
+
+    /// One call.
+    async fn ask<T>(
+        &self,
+        asked: Asked<'_>,
+        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, DockerError> {
+        let answer = async { call.await.map_err(|error| failed(asked, &error)) };
+        self.within((asked, self.deadline), answer).await
+    }
+
+    async fn within<T>(
+        &self,
+        ((call, of), deadline): (Asked<'_>, Duration),
+        answer: impl Future<Output = Result<T, DockerError>>,
+    ) -> Result<T, DockerError> {
+        tokio::select! {
+            biased;
+            done = answer => done,
+            () = self.clock.sleep(deadline) => {
+                Err(DockerError::NoAnswer { call, of: of.to_owned(), deadline })
+            }
+        }
+    }
+
+    /// Containers with all of these labels, running or not.
+    async fn labelled(
+        &self,
+        labels: &[(&str, &str)],
+    ) -> Result<Vec<ContainerSummary>, DockerError> {
+        let labels: Vec<String> =
+            labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let of = labels.join(", ");
+        let filters = HashMap::from([("label", labels)]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let docker = self.docker().await?;
+        self.ask(("list containers with", of.as_str()), docker.list_containers(Some(options))).await
+    }
+
+    /// What the engine says about a container; none when there is none of that name or id.
+    async fn inspect(&self, name: &str) -> Result<Option<Inspected>, DockerError> {
+        let asked = ("inspect container", name);
+        let (docker, name) = (self.docker().await?, in_path(asked)?);
+        let call = async {
+            let answer = docker.inspect_container(name, None).await;
+            unless_gone(answer.map(Inspected::new))
+        };
+        self.ask(asked, call).await
+    }
+
+    async fn list(&self, cluster: &str) -> Result<Vec<(BrokerId, String)>, DockerError> {
+        let labels = [format!("{ROLE_LABEL}=broker"), format!("{CLUSTER_LABEL}={cluster}")];
+        let filters = HashMap::from([("label", labels.to_vec())]);
+        let options = ListContainersOptionsBuilder::new().filters(&filters).build();
+        let listed = self.link().await?.docker.list_containers(Some(options)).await;
+        let listed = listed.map_err(|error| failed(("list brokers of", cluster), &error))?;
+        let mut brokers = Vec::new();
+        for container in listed {
+            let labels = container.labels.unwrap_or_default();
+            let broker = labels.get(BROKER_LABEL).and_then(|it| BrokerId::parse(it));
+            if let Some(found) = broker.zip(container.id) {
+                brokers.push(found);
+            } else {
+                debug!(names = ?container.names, "Container without a broker's id left out.");
+            }
+        }
+        brokers.sort();
+        brokers.dedup_by_key(|(broker, _)| *broker);
+        Ok(brokers)
+    }
+
+    async fn one_use(&self, broker: BrokerId, id: &str) -> Result<ContainerUse, DockerError> {
+        let Link { docker, host } = self.link().await?;
+        let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
+        let mut stream = std::pin::pin!(docker.stats(id, Some(options)));
+        let (stats, inspected) = tokio::join!(stream.next(), docker.inspect_container(id, None));
+        let asked = ("read statistics of", id);
+        let (call, of) = (asked.0, id.to_owned());
+        let problem = "no statistics".to_owned();
+        let stats = stats.ok_or(DockerError::Protocol { call, of, problem })?;
+        let wrong = |error| failed(asked, &error);
+        let limits = inspected.map_err(wrong)?.host_config.unwrap_or_default();
+        Ok(container_use(broker, &stats.map_err(wrong)?, &limits, *host))
+    }
+}
+
+/// A name or an id that may stand in the path of a call: what an engine takes as a name, so that
+/// it leads nowhere else (I8).
+fn in_path((call, name): Asked<'_>) -> Result<&str, DockerError> {
+    let fits = |it: u8| it.is_ascii_alphanumeric() || b"_.-".contains(&it);
+    let bytes = name.as_bytes();
+    if bytes.first().is_some_and(u8::is_ascii_alphanumeric) && bytes.iter().all(|it| fits(*it)) {
+        return Ok(name);
+    }
+    let problem = "not a name that an engine gives".to_owned();
+    Err(DockerError::Refused { call, of: format!("{name:?}"), problem })
+}
+
+#[async_trait]
+impl Docker for Engine {
+    async fn broker_use(&self, cluster: &str) -> Result<Vec<ContainerUse>, DockerError> {
+        let bound = (("list brokers of", cluster), self.deadline);
+        let brokers = self.within(bound, self.list(cluster)).await?;
+        let asked = brokers.iter().map(|(broker, id)| async move {
+            let bound = (("read statistics of", id.as_str()), self.deadline);
+            let answer = self.within(bound, self.one_use(*broker, id)).await;
+            answer.inspect_err(|error| debug!(%broker, %error, "Container left out.")).ok()
+        });
+        Ok(join_all(asked).await.into_iter().flatten().collect())
+    }
+
+    async fn consumers(&self, cluster: &str) -> Result<Vec<Consumer>, DockerError> {
+        let listed = self.labelled(&[(ROLE_LABEL, "consumer"), (CLUSTER_LABEL, cluster)]).await?;
+        let ids: Vec<String> = listed.into_iter().filter_map(|it| it.id).collect();
+        let looks: Vec<_> = ids.iter().map(|id| self.inspect(id)).collect();
+        let found = stream::iter(looks).buffered(INSPECTED_AT_ONCE);
+        let found: Vec<_> = found.try_collect().await?;
+        // One that is gone since the list was made is none.
+        let mut found: Vec<Consumer> =
+            found.iter().flatten().filter_map(|it| consumer(it, cluster)).collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    async fn clone_state(&self, clone: &CloneName) -> Result<CloneState, DockerError> {
+        self.state_of_clone(clone).await
+    }
+
+    async fn start_clone(&self, of: &str, clone: &CloneName) -> Result<(), DockerError> {
+        self.make_and_start(of, clone).await
+    }
+
+    async fn remove_clone(&self, clone: &CloneName) -> Result<(), DockerError> {
+        self.stop_and_remove(clone).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_a_path_leads_nowhere_else_i8() {
+        for name in ["shop-consumer-1", "9eaa41507713", "a.b_c"] {
+            assert_eq!(in_path(("inspect container", name)).unwrap(), name);
+        }
+        for name in ["", ".", "../info", "a/json", "a b", "a?x=1", "a%2f", "-a", "\u{e4}"] {
+            let error = in_path(("inspect container", name)).unwrap_err();
+            assert!(!error.outcome_is_unknown(), "{error}");
+        }
+    }
+}

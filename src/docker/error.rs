@@ -1,0 +1,86 @@
+//! What can go wrong between this program and a Docker engine.
+
+use std::time::Duration;
+
+/// What went wrong between us and the engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DockerError {
+    /// No connection to the engine. Nothing was sent.
+    #[error("connect to the Docker engine: {problem}")]
+    Unreachable {
+        /// What the system said.
+        problem: String,
+    },
+    /// The connection broke while the call was under way. It may have taken effect.
+    #[error("{call} {of}: the connection to the Docker engine broke: {problem}")]
+    Broken {
+        /// What was asked.
+        call: &'static str,
+        /// Of what.
+        of: String,
+        /// What the system said.
+        problem: String,
+    },
+    /// The engine did not answer in time. The call may have taken effect.
+    #[error("{call} {of}: no answer of the Docker engine within {deadline:?}")]
+    NoAnswer {
+        /// What was asked.
+        call: &'static str,
+        /// Of what.
+        of: String,
+        /// How long we waited.
+        deadline: Duration,
+    },
+    /// The engine refused it, or we did not ask it to: nothing was changed.
+    #[error("{call} {of}: refused: {problem}")]
+    Refused {
+        /// What was asked.
+        call: &'static str,
+        /// Of what.
+        of: String,
+        /// The engine's own words, or ours.
+        problem: String,
+    },
+    /// The engine failed at it, or refused it when a part was done already.
+    #[error("{call} {of}: it may be done in part: {problem}")]
+    Failed {
+        /// What was asked.
+        call: &'static str,
+        /// Of what.
+        of: String,
+        /// What stopped it.
+        problem: String,
+    },
+    /// The answer is not what the API says.
+    #[error("{call} {of}: not an answer of a Docker engine: {problem}")]
+    Protocol {
+        /// What was asked.
+        call: &'static str,
+        /// Of what.
+        of: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl DockerError {
+    /// Whether what was asked may have taken effect all the same, wholly or in part.
+    pub const fn outcome_is_unknown(&self) -> bool {
+        match self {
+            Self::Broken { .. }
+            | Self::NoAnswer { .. }
+            | Self::Failed { .. }
+            | Self::Protocol { .. } => true,
+            Self::Unreachable { .. } | Self::Refused { .. } => false,
+        }
+    }
+
+    /// The same, of what consists of several calls and has made some of them.
+    pub(super) fn in_part(self, call: &'static str, of: &str) -> Self {
+        if self.outcome_is_unknown() {
+            return self;
+        }
+        Self::Failed { call, of: of.to_owned(), problem: self.to_string() }
+    }
+}

@@ -1,0 +1,325 @@
+//! The Docker adapter against an engine that answers what it is told to: which calls it makes, and
+//! what it makes of the answers.
+
+use std::{
+    collections::BTreeMap,
+    future::pending,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use kafka_optimizer::{
+    clock::SystemClock,
+    docker::{CloneName, CloneState, Docker, DockerError, engine::Engine},
+    shutdown::Tasks,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longer than any answer here takes.
+const PATIENT: Duration = Duration::from_secs(20);
+
+/// What it answers to a method and a path; a status of 0 is no answer.
+type Answers = BTreeMap<String, (u16, Value)>;
+
+struct Fake {
+    answers: Mutex<Answers>,
+    seen: Mutex<Vec<String>>,
+}
+
+/// An engine on a socket of its own.
+struct Bench {
+    fake: Arc<Fake>,
+    dir: TempDir,
+}
+
+async fn handle(State(fake): State<Arc<Fake>>, request: Request) -> Response {
+    let uri = request.uri();
+    let path = uri.path_and_query().unwrap().as_str();
+    // With a version in front, or without.
+    let path = match path.strip_prefix("/v1.").and_then(|it| it.split_once('/')) {
+        Some((_, rest)) => format!("/{rest}"),
+        None => path.to_owned(),
+    };
+    let call = format!("{} {path}", request.method());
+    fake.seen.lock().unwrap().push(call.clone());
+    let key = call.split('?').next().unwrap();
+    let answer = fake.answers.lock().unwrap().get(key).cloned();
+    match answer {
+        Some((0, _)) => pending().await,
+        Some((status, body)) => {
+            let status = StatusCode::from_u16(status).unwrap();
+            let bare = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+            if bare { status.into_response() } else { (status, body.to_string()).into_response() }
+        }
+        None => (StatusCode::NOT_FOUND, r#"{"message":"no such thing"}"#).into_response(),
+    }
+}
+
+fn labels(more: &[(&str, &str)]) -> Value {
+    let mut labels = json!({"kafka-optimizer.role": "consumer", "kafka-optimizer.cluster": "main",
+        "kafka-optimizer.group": "billing", "com.docker.compose.project": "shop",
+        "com.docker.compose.service": "consumer", "com.docker.compose.container-number": "1"});
+    for (label, value) in more {
+        labels[*label] = json!(value);
+    }
+    labels
+}
+
+fn template() -> Value {
+    json!({"Id": "9eaa", "Name": "/shop-1", "Image": "sha256:01", "RestartCount": 0,
+        "State": {"Status": "running", "Running": true},
+        "Config": {"Labels": labels(&[]), "StopTimeout": 1},
+        "HostConfig": {"NetworkMode": "front"},
+        "NetworkSettings": {"Networks": {"front": {"NetworkID": "aa01"},
+            "back": {"NetworkID": "bb02", "Aliases": ["consumer"]}}}})
+}
+
+/// The clone of run 12, in this state.
+fn clone(status: &str) -> Value {
+    let more = [("kafka-optimizer.run", "12"), ("kafka-optimizer.clone-of", "9eaa")];
+    json!({"Id": "3f0a", "Name": "/shop-2", "RestartCount": 0,
+        "State": {"Status": status, "Running": status == "running"},
+        "Config": {"Labels": labels(&more), "StopTimeout": 1},
+        "NetworkSettings": {"Networks": {"front": {}}}})
+}
+
+fn clone_name() -> CloneName {
+    CloneName { name: "shop-2".to_owned(), run: 12, cluster: "main".to_owned() }
+}
+
+impl Bench {
+    /// An engine with one consumer, where a clone can be made.
+    fn new() -> Self {
+        let answers = [
+            ("GET /version", 200, json!({"ApiVersion": "1.41"})),
+            ("GET /info", 200, json!({"NCPU": 2, "MemTotal": 1000})),
+            ("GET /containers/json", 200, json!([{"Id": "9eaa", "Labels": labels(&[])}])),
+            ("GET /containers/9eaa/json", 200, template()),
+            ("POST /containers/create", 201, json!({"Id": "3f0a", "Warnings": []})),
+            ("GET /containers/3f0a/json", 200, clone("created")),
+            ("POST /networks/bb02/connect", 200, json!({})),
+            ("POST /containers/3f0a/start", 204, json!(null)),
+            ("POST /containers/3f0a/stop", 204, json!(null)),
+            ("DELETE /containers/3f0a", 204, json!(null)),
+        ];
+        let answers = answers.map(|(call, status, body)| (call.to_owned(), (status, body)));
+        let fake = Fake { answers: Mutex::new(answers.into()), seen: Mutex::default() };
+        let bench = Self { fake: Arc::new(fake), dir: tempfile::tempdir().unwrap() };
+        let listener = tokio::net::UnixListener::bind(bench.socket()).unwrap();
+        let router = Router::new().fallback(handle).with_state(Arc::clone(&bench.fake));
+        Tasks::default().start_short("fake engine", async {
+            axum::serve(listener, router).await.unwrap();
+        });
+        bench
+    }
+
+    /// The same, where the name of the clone is taken.
+    fn with(container: Value) -> Self {
+        let bench = Self::new();
+        bench.answers("GET /containers/shop-2/json", (200, container));
+        bench
+    }
+
+    fn answers(&self, call: &str, answer: (u16, Value)) {
+        self.fake.answers.lock().unwrap().insert(call.to_owned(), answer);
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("docker.sock")
+    }
+
+    fn engine(&self, deadline: Duration) -> Engine {
+        let socket = self.socket().to_string_lossy().into_owned();
+        Engine::new(socket, deadline, Arc::new(SystemClock::new()))
+    }
+
+    async fn start(&self) -> Result<(), DockerError> {
+        self.engine(PATIENT).start_clone("9eaa", &clone_name()).await
+    }
+
+    async fn remove(&self) -> Result<(), DockerError> {
+        self.engine(PATIENT).remove_clone(&clone_name()).await
+    }
+
+    async fn state(&self) -> CloneState {
+        self.engine(PATIENT).clone_state(&clone_name()).await.unwrap()
+    }
+
+    /// The calls, without what an engine is asked first.
+    fn calls(&self) -> Vec<String> {
+        let seen = self.fake.seen.lock().unwrap();
+        assert_eq!(seen[..2], ["GET /version", "GET /info"]);
+        seen[2..].to_vec()
+    }
+
+    #[track_caller]
+    fn changed_nothing(&self) {
+        let calls = self.calls();
+        assert!(calls.iter().all(|it| it.starts_with("GET ")), "{calls:#?}");
+    }
+}
+
+#[tokio::test]
+async fn i36_a_clone_takes_these_calls_and_no_others() {
+    let bench = Bench::new();
+    assert_eq!(bench.state().await, CloneState::Absent);
+    bench.fake.seen.lock().unwrap().clear();
+    bench.start().await.unwrap();
+    let calls = bench.calls();
+    assert!(calls[2].starts_with("GET /containers/json?all=true"), "{calls:#?}");
+    let list = calls[2].clone();
+    assert_eq!(
+        calls,
+        [
+            "GET /containers/shop-2/json",
+            "GET /containers/9eaa/json",
+            &list,
+            "POST /containers/create?name=shop-2&platform=",
+            "GET /containers/3f0a/json",
+            "POST /networks/bb02/connect",
+            "POST /containers/3f0a/start",
+        ]
+    );
+    let bench = Bench::with(clone("running"));
+    bench.remove().await.unwrap();
+    assert_eq!(
+        bench.calls(),
+        [
+            "GET /containers/shop-2/json",
+            "POST /containers/3f0a/stop",
+            "DELETE /containers/3f0a?v=true&force=false&link=false",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_made_again() {
+    let bench = Bench::with(clone("running"));
+    assert_eq!(bench.state().await, CloneState::Running);
+    bench.fake.seen.lock().unwrap().clear();
+    bench.start().await.unwrap();
+    bench.changed_nothing();
+    // Made, and interrupted before its second network and its start.
+    let bench = Bench::with(clone("created"));
+    bench.start().await.unwrap();
+    let changes: Vec<String> =
+        bench.calls().into_iter().filter(|it| it.starts_with("POST")).collect();
+    assert_eq!(changes, ["POST /networks/bb02/connect", "POST /containers/3f0a/start"]);
+    // Gone already, before or in the middle.
+    Bench::new().remove().await.unwrap();
+    let bench = Bench::with(clone("running"));
+    bench.answers("POST /containers/3f0a/stop", (404, json!({"message": "no such container"})));
+    bench.remove().await.unwrap();
+    let bench = Bench::with(clone("exited"));
+    bench.answers("POST /containers/3f0a/stop", (304, json!(null)));
+    bench.answers("DELETE /containers/3f0a", (404, json!({"message": "no such container"})));
+    bench.remove().await.unwrap();
+}
+
+#[tokio::test]
+async fn i36_what_is_not_this_runs_clone_is_not_touched() {
+    let mut other_run = clone("running");
+    other_run["Config"]["Labels"]["kafka-optimizer.run"] = json!("11");
+    let mut anyones = template();
+    anyones["Name"] = json!("/shop-2");
+    for container in [other_run, anyones] {
+        let bench = Bench::with(container);
+        assert_eq!(bench.state().await, CloneState::Foreign);
+        bench.fake.seen.lock().unwrap().clear();
+        for error in [bench.start().await.unwrap_err(), bench.remove().await.unwrap_err()] {
+            assert!(matches!(error, DockerError::Refused { .. }), "{error}");
+        }
+        let seen = bench.fake.seen.lock().unwrap().clone();
+        assert!(seen.iter().all(|it| it.starts_with("GET ")), "{seen:#?}");
+    }
+    let mut of_another = clone("created");
+    of_another["Config"]["Labels"]["kafka-optimizer.clone-of"] = json!("77aa");
+    let bench = Bench::with(of_another);
+    assert!(!bench.start().await.unwrap_err().outcome_is_unknown());
+    bench.changed_nothing();
+}
+
+#[tokio::test]
+async fn i37_nothing_is_made_of_a_container_that_something_speaks_against() {
+    for (key, value, words) in [
+        ("HostConfig", json!({"Privileged": true}), "privileged"),
+        ("Config", json!({"Labels": {}}), "no consumer of main"),
+        ("RestartCount", json!(2), "restarted it 2 times"),
+    ] {
+        let bench = Bench::new();
+        let mut template = template();
+        template[key] = value;
+        bench.answers("GET /containers/9eaa/json", (200, template));
+        let error = bench.start().await.unwrap_err();
+        assert!(!error.outcome_is_unknown() && error.to_string().contains(words), "{error}");
+        bench.changed_nothing();
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_says_whether_anything_was_done() {
+    let refuses = |call: &'static str, status: u16| {
+        let bench = Bench::new();
+        bench.answers(call, (status, json!({"message": "in its own words"})));
+        async move { bench.start().await.unwrap_err() }
+    };
+    for (call, status, unknown) in [
+        ("GET /containers/9eaa/json", 404, false),
+        ("POST /containers/create", 409, false),
+        ("POST /containers/create", 500, true),
+        ("POST /networks/bb02/connect", 403, true),
+        ("POST /containers/3f0a/start", 400, true),
+    ] {
+        let error = refuses(call, status).await;
+        assert_eq!(error.outcome_is_unknown(), unknown, "{call}: {error}");
+        assert!(status == 404 || error.to_string().contains("in its own words"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_in_time_leaves_the_outcome_open() {
+    let bench = Bench::new();
+    bench.answers("POST /containers/3f0a/start", (0, json!(null)));
+    let engine = bench.engine(Duration::from_millis(500));
+    let error = engine.start_clone("9eaa", &clone_name()).await.unwrap_err();
+    assert!(matches!(error, DockerError::NoAnswer { .. }), "{error}");
+    assert!(error.outcome_is_unknown());
+}
+
+#[tokio::test]
+async fn without_an_engine_nothing_was_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("docker.sock");
+    let stale = dir.path().join("stale.sock");
+    drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+    for socket in [missing, stale] {
+        let socket = socket.to_string_lossy().into_owned();
+        let engine = Engine::new(socket.as_str(), PATIENT, Arc::new(SystemClock::new()));
+        let error = engine.remove_clone(&clone_name()).await.unwrap_err();
+        assert!(matches!(error, DockerError::Unreachable { .. }), "{error:?}");
+        assert!(!error.outcome_is_unknown());
+    }
+}
+
+#[tokio::test]
+async fn consumers_are_listed_by_name_and_one_that_left_meanwhile_is_none() {
+    let bench = Bench::new();
+    let listed = json!([{"Id": "9eaa"}, {"Id": "77aa"}, {"Id": "3f0a"}]);
+    bench.answers("GET /containers/json", (200, listed));
+    bench.answers("GET /containers/3f0a/json", (200, clone("running")));
+    let found = bench.engine(PATIENT).consumers("main").await.unwrap();
+    let said: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.run, it.running)).collect();
+    assert_eq!(said, [("shop-1", None, true), ("shop-2", Some(12), true)]);
+    assert_eq!(found[0].objections, Vec::<String>::new());
+    // Unlike one that cannot be read: who is missing is not known to be gone.
+    bench.answers("GET /containers/77aa/json", (500, json!({"message": "in its own words"})));
+    bench.engine(PATIENT).consumers("main").await.unwrap_err();
+}

@@ -1,0 +1,475 @@
+//! A Docker engine behind the seam: consumers' containers as data, their clones, and every way in
+//! which a call can go wrong.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use kafka_optimizer::{
+    docker::{CloneName, CloneState, Consumer, ContainerUse, Docker, DockerError},
+    model::GroupName,
+};
+
+use super::{
+    chance::{between, draw},
+    checks::Checks,
+    clock::WorldClock,
+    kafka::{DEADLINE, Fault},
+    moments::Moments,
+};
+
+/// What is asked of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum DockerKind {
+    Consumers,
+    State,
+    Start,
+    Remove,
+}
+
+impl DockerKind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Consumers => "list consumers of",
+            Self::State => "inspect container",
+            Self::Start => "clone to",
+            Self::Remove => "remove clone",
+        }
+    }
+}
+
+/// A call, as it was made.
+#[derive(Clone, Debug)]
+pub(crate) struct DockerCall {
+    pub(crate) at: Duration,
+    pub(crate) kind: DockerKind,
+    /// The clone it is about; none of [`DockerKind::Consumers`].
+    pub(crate) clone: Option<CloneName>,
+    /// How many of its kind came before it.
+    pub(crate) nth: usize,
+    /// How many of its kind came for the same clone before it.
+    pub(crate) nth_of_clone: usize,
+}
+
+/// A container of a clone's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WorldClone {
+    /// The run that its labels name; none of a container that is someone else's.
+    pub(crate) run: Option<i64>,
+    /// Its template's id.
+    pub(crate) of: String,
+    pub(crate) state: CloneState,
+}
+
+/// [`Fault::NeverApplied`] is a clone that starts and does not stay up.
+type Faults = Box<dyn Fn(&DockerCall) -> Option<Fault> + Send>;
+
+/// What a call changes.
+#[derive(Clone, Debug)]
+enum Change {
+    Start { of: String, then: CloneState },
+    Remove,
+}
+
+/// A change on its way.
+struct Sent {
+    at: Duration,
+    call: usize,
+    clone: CloneName,
+    change: Change,
+}
+
+pub(crate) struct Containers {
+    /// Consumers that are no clones.
+    pub(crate) templates: Vec<Consumer>,
+    /// Containers by a clone's name.
+    pub(crate) clones: BTreeMap<String, WorldClone>,
+    calls: Vec<DockerCall>,
+    faults: Faults,
+    on_their_way: Vec<Sent>,
+    answers: BTreeMap<usize, Result<(), String>>,
+    seed: u64,
+}
+
+impl Containers {
+    /// Everything that has happened by `now`.
+    fn pump(&mut self, now: Duration) {
+        self.on_their_way.sort_by_key(|it| it.at);
+        while self.on_their_way.first().is_some_and(|it| it.at <= now) {
+            let sent = self.on_their_way.remove(0);
+            let answer = self.apply(&sent.clone, sent.change);
+            self.answers.insert(sent.call, answer);
+        }
+    }
+
+    fn apply(&mut self, clone: &CloneName, change: Change) -> Result<(), String> {
+        let is_own = |it: &WorldClone| it.run == Some(clone.run);
+        if self.clones.get(&clone.name).is_some_and(|it| !is_own(it)) {
+            return Err("the container of that name is not this run's clone".to_owned());
+        }
+        match change {
+            Change::Remove => {
+                self.clones.remove(&clone.name);
+            }
+            Change::Start { of, then } => {
+                let template = self.templates.iter().find(|it| it.id == of);
+                let template = template.ok_or("there is no such container")?;
+                if let Some(found) = self.clones.get_mut(&clone.name) {
+                    if found.state == CloneState::Created {
+                        found.state = then;
+                    }
+                    return Ok(());
+                }
+                if !template.objections.is_empty() {
+                    return Err(template.objections.join("; "));
+                }
+                let made = WorldClone { run: Some(clone.run), of, state: then };
+                self.clones.insert(clone.name.clone(), made);
+            }
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        at: Duration,
+        kind: DockerKind,
+        clone: Option<&CloneName>,
+    ) -> (usize, Option<Fault>) {
+        let same = self.calls.iter().filter(|it| it.kind == kind);
+        let nth = same.clone().count();
+        let nth_of_clone = same.filter(|it| it.clone.as_ref() == clone).count();
+        let call = DockerCall { at, kind, clone: clone.cloned(), nth, nth_of_clone };
+        let fault = (self.faults)(&call);
+        self.calls.push(call);
+        (self.calls.len() - 1, fault)
+    }
+
+    /// A pause for a call, the same whatever else happens.
+    fn chance(&self, call: usize, part: u64, range: (u64, u64)) -> Duration {
+        let call = &self.calls[call];
+        let name = call.clone.as_ref().map(|it| it.name.as_bytes()).unwrap_or_default();
+        let mut place = vec![call.kind as u64, u64::try_from(call.nth_of_clone).unwrap(), part];
+        place.extend(name.iter().map(|it| u64::from(*it)));
+        Duration::from_micros(between(range, draw(self.seed, &place)))
+    }
+
+    fn consumers(&self) -> Vec<Consumer> {
+        let of_clone = |(name, clone): (&String, &WorldClone)| {
+            let template = self.templates.iter().find(|it| it.id == clone.of)?;
+            Some(Consumer {
+                id: format!("id of {name}"),
+                name: name.clone(),
+                group: template.group.clone(),
+                run: Some(clone.run?),
+                running: clone.state == CloneState::Running,
+                restarts: u32::from(clone.state == CloneState::Restarting),
+                objections: vec!["it is a clone itself".to_owned()],
+            })
+        };
+        let clones = self.clones.iter().filter_map(of_clone);
+        let mut all: Vec<Consumer> = self.templates.iter().cloned().chain(clones).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+}
+
+/// The engine.
+pub(crate) struct WorldDocker {
+    state: Mutex<Containers>,
+    clock: Arc<WorldClock>,
+    moments: Moments,
+    checks: Arc<Checks>,
+}
+
+impl WorldDocker {
+    pub(crate) fn new(
+        seed: u64,
+        clock: Arc<WorldClock>,
+        moments: Moments,
+        checks: Arc<Checks>,
+    ) -> Self {
+        let state = Containers {
+            templates: Vec::new(),
+            clones: BTreeMap::new(),
+            calls: Vec::new(),
+            faults: Box::new(|_| None),
+            on_their_way: Vec::new(),
+            answers: BTreeMap::new(),
+            seed,
+        };
+        Self { state: Mutex::new(state), clock, moments, checks }
+    }
+
+    /// The containers as they stand now.
+    pub(crate) fn state(&self) -> MutexGuard<'_, Containers> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.pump(self.clock.elapsed());
+        state
+    }
+
+    /// Someone runs a consumer that may be cloned. Returns its container's id.
+    pub(crate) fn run_consumer(&self, name: &str, group: &str) -> String {
+        let id = format!("id of {name}");
+        self.state().templates.push(Consumer {
+            id: id.clone(),
+            name: name.to_owned(),
+            group: GroupName::new(group),
+            run: None,
+            running: true,
+            restarts: 0,
+            objections: Vec::new(),
+        });
+        id
+    }
+
+    pub(crate) fn fail(&self, faults: impl Fn(&DockerCall) -> Option<Fault> + Send + 'static) {
+        self.state().faults = Box::new(faults);
+    }
+
+    pub(crate) fn calls(&self, kind: DockerKind) -> Vec<DockerCall> {
+        self.state().calls.iter().filter(|it| it.kind == kind).cloned().collect()
+    }
+
+    /// A call that changes nothing.
+    async fn read<T>(
+        &self,
+        (kind, clone): (DockerKind, Option<&CloneName>),
+        of: &str,
+        answer: impl FnOnce(&Containers) -> T + Send,
+    ) -> Result<T, DockerError> {
+        self.moments.pass().await;
+        let (fault, pause) = {
+            let now = self.clock.elapsed();
+            let mut state = self.state();
+            let (call, fault) = state.record(now, kind, clone);
+            (fault, state.chance(call, 0, (1_000, 20_000)))
+        };
+        let ended = wait((kind, of), (fault, pause)).await;
+        self.moments.pass().await;
+        ended.map(|()| answer(&self.state()))
+    }
+
+    async fn change(
+        &self,
+        (kind, clone): (DockerKind, &CloneName),
+        change: Change,
+    ) -> Result<(), DockerError> {
+        self.moments.pass().await;
+        let now = self.clock.elapsed();
+        self.checks.changes_clone(clone.run, &format!("at {now:?}: {kind:?} of {clone:?}"));
+        let _under_way = self.checks.under_way();
+        let (call, fault, pause) = self.send(now, (kind, clone), change);
+        let ended = wait((kind, &clone.name), (fault, pause)).await;
+        self.moments.pass().await;
+        ended?;
+        let answer = self.state().answers.remove(&call).expect("it has arrived");
+        answer.map_err(|problem| {
+            let of = clone.name.clone();
+            DockerError::Refused { call: kind.name(), of, problem }
+        })
+    }
+
+    /// Sends the change on its way, whoever waits for the answer. Says how long that takes.
+    fn send(
+        &self,
+        now: Duration,
+        (kind, clone): (DockerKind, &CloneName),
+        mut change: Change,
+    ) -> (usize, Option<Fault>, Duration) {
+        let mut state = self.state();
+        let (call, fault) = state.record(now, kind, Some(clone));
+        let takes = state.chance(call, 1, (200_000, 2_000_000));
+        // It is in the time of arrival already.
+        let (late, left) = match fault {
+            Some(Fault::Late(more)) => (more, None),
+            other => (Duration::ZERO, other),
+        };
+        if let (Some(Fault::NeverApplied), Change::Start { then, .. }) = (fault, &mut change) {
+            *then = CloneState::Restarting;
+        }
+        if !matches!(fault, Some(Fault::Refuse | Fault::LoseRequest | Fault::Unreachable)) {
+            let at = now + takes + late;
+            state.on_their_way.push(Sent { at, call, clone: clone.clone(), change });
+        }
+        (call, left, takes + late + Duration::from_micros(100))
+    }
+}
+
+/// Waits for an answer, as long as the adapter does, and says how the call ended.
+async fn wait(
+    (kind, of): (DockerKind, &str),
+    (fault, pause): (Option<Fault>, Duration),
+) -> Result<(), DockerError> {
+    let (call, of) = (kind.name(), of.to_owned());
+    let pause = match fault {
+        Some(Fault::Slow(more)) => (pause + more).min(DEADLINE * 3 / 4).max(pause),
+        Some(Fault::Late(more)) => pause + more,
+        Some(Fault::LoseRequest | Fault::LoseAnswer) => DEADLINE,
+        Some(Fault::Unreachable) => Duration::from_millis(1),
+        Some(Fault::Refuse | Fault::Break | Fault::NeverApplied) | None => pause,
+    };
+    tokio::time::sleep(pause.min(DEADLINE)).await;
+    match fault {
+        _ if DEADLINE <= pause => Err(DockerError::NoAnswer { call, of, deadline: DEADLINE }),
+        Some(Fault::Unreachable) => {
+            Err(DockerError::Unreachable { problem: "connection refused".to_owned() })
+        }
+        Some(Fault::Break) => {
+            Err(DockerError::Broken { call, of, problem: "connection reset".to_owned() })
+        }
+        Some(Fault::Refuse) => {
+            Err(DockerError::Refused { call, of, problem: "forbidden".to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Docker for WorldDocker {
+    async fn broker_use(&self, _: &str) -> Result<Vec<ContainerUse>, DockerError> {
+        unreachable!("remediation reads no statistics")
+    }
+
+    async fn consumers(&self, cluster: &str) -> Result<Vec<Consumer>, DockerError> {
+        self.read((DockerKind::Consumers, None), cluster, Containers::consumers).await
+    }
+
+    async fn clone_state(&self, clone: &CloneName) -> Result<CloneState, DockerError> {
+        let answer = |it: &Containers| match it.clones.get(&clone.name) {
+            None => CloneState::Absent,
+            Some(it) if it.run == Some(clone.run) => it.state,
+            Some(_) => CloneState::Foreign,
+        };
+        self.read((DockerKind::State, Some(clone)), &clone.name, answer).await
+    }
+
+    async fn start_clone(&self, of: &str, clone: &CloneName) -> Result<(), DockerError> {
+        let change = Change::Start { of: of.to_owned(), then: CloneState::Running };
+        self.change((DockerKind::Start, clone), change).await
+    }
+
+    async fn remove_clone(&self, clone: &CloneName) -> Result<(), DockerError> {
+        self.change((DockerKind::Remove, clone), Change::Remove).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Effect, Setup, World, simulate},
+        *,
+    };
+
+    fn clone_name(name: &str) -> CloneName {
+        CloneName { name: name.to_owned(), run: 1, cluster: "main".to_owned() }
+    }
+
+    /// Runs a world with one consumer, whose id the test gets.
+    fn with_consumer(test: impl AsyncFnOnce(&World, &str)) {
+        simulate(async {
+            let world = World::new(Setup::new(0, Effect::Help));
+            let id = world.docker.run_consumer("shop-1", "billing");
+            test(&world, &id).await;
+            world.check();
+        });
+    }
+
+    #[test]
+    fn a_clone_comes_and_goes() {
+        with_consumer(async |world, id| {
+            let (docker, name) = (&world.docker, clone_name("shop-2"));
+            assert_eq!(docker.clone_state(&name).await.unwrap(), CloneState::Absent);
+            docker.start_clone(id, &name).await.unwrap();
+            docker.start_clone(id, &name).await.unwrap();
+            assert_eq!(docker.clone_state(&name).await.unwrap(), CloneState::Running);
+            let found = docker.consumers("main").await.unwrap();
+            let runs: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.run)).collect();
+            assert_eq!(runs, [("shop-1", None), ("shop-2", Some(1))]);
+            let other = CloneName { run: 2, ..name.clone() };
+            assert_eq!(docker.clone_state(&other).await.unwrap(), CloneState::Foreign);
+            assert!(!docker.remove_clone(&other).await.unwrap_err().outcome_is_unknown());
+            docker.remove_clone(&name).await.unwrap();
+            docker.remove_clone(&name).await.unwrap();
+            assert_eq!(docker.clone_state(&name).await.unwrap(), CloneState::Absent);
+        });
+    }
+
+    #[test]
+    fn an_objection_is_a_refusal() {
+        with_consumer(async |world, id| {
+            world.docker.state().templates[0].objections.push("it does not run".to_owned());
+            let refused = world.docker.start_clone(id, &clone_name("shop-2")).await.unwrap_err();
+            assert!(!refused.outcome_is_unknown() && refused.to_string().contains("not run"));
+            world.docker.start_clone("gone", &clone_name("shop-2")).await.unwrap_err();
+            assert!(world.docker.state().clones.is_empty());
+        });
+    }
+
+    #[test]
+    fn each_fault_leaves_what_it_says() {
+        use CloneState::{Absent, Restarting, Running};
+        let minute = Duration::from_mins(1);
+        for (fault, unknown, then) in [
+            (Fault::Refuse, Some(false), Absent),
+            (Fault::Unreachable, Some(false), Absent),
+            (Fault::LoseRequest, Some(true), Absent),
+            (Fault::LoseAnswer, Some(true), Running),
+            (Fault::Break, Some(true), Running),
+            (Fault::Late(minute), Some(true), Running),
+            (Fault::Slow(minute), None, Running),
+            (Fault::NeverApplied, None, Restarting),
+        ] {
+            with_consumer(async |world, id| {
+                let (docker, name) = (&world.docker, clone_name("shop-2"));
+                docker.fail(move |it| (it.kind == DockerKind::Start).then_some(fault));
+                let answer = docker.start_clone(id, &name).await;
+                let told = answer.err().map(|it| it.outcome_is_unknown());
+                assert_eq!(told, unknown, "{fault:?}");
+                tokio::time::sleep(2 * minute).await;
+                assert_eq!(docker.clone_state(&name).await.unwrap(), then, "{fault:?}");
+                let [call] = docker.calls(DockerKind::Start).try_into().unwrap();
+                assert_eq!((call.clone, call.nth, call.nth_of_clone), (Some(name), 0, 0));
+                assert!(call.at < minute);
+            });
+        }
+    }
+
+    #[test]
+    fn what_was_sent_happens_though_the_process_has_ended() {
+        with_consumer(async |world, id| {
+            let (docker, name) = (&world.docker, clone_name("shop-2"));
+            let soon = tokio::time::sleep(Duration::from_millis(1));
+            tokio::select! {
+                answer = docker.start_clone(id, &name) => panic!("{answer:?}"),
+                () = soon => (),
+            }
+            assert!(docker.state().clones.is_empty());
+            tokio::time::sleep(DEADLINE).await;
+            assert_eq!(docker.state().clones["shop-2"].state, CloneState::Running);
+        });
+    }
+
+    #[test]
+    fn a_change_that_is_forbidden_or_beside_another_runs_is_found() {
+        simulate(async {
+            let world = World::new(Setup::new(0, Effect::Help));
+            let docker = &world.docker;
+            let id = docker.run_consumer("shop-1", "billing");
+            let other = CloneName { run: 2, ..clone_name("shop-3") };
+            let (one, two) = (clone_name("shop-2"), clone_name("shop-4"));
+            let (a, b) = tokio::join!(docker.start_clone(&id, &one), docker.start_clone(&id, &two));
+            a.and(b).unwrap();
+            assert_eq!(world.checks.problems(), Vec::<String>::new());
+            let (a, b) = tokio::join!(docker.remove_clone(&one), docker.start_clone(&id, &other));
+            a.and(b).unwrap();
+            assert_eq!(world.checks.problems().len(), 1, "{:?}", world.checks.problems());
+            world.checks.forbid_writes();
+            docker.remove_clone(&two).await.unwrap();
+            assert_eq!(world.checks.problems().len(), 2, "{:?}", world.checks.problems());
+        });
+    }
+}
