@@ -79,7 +79,7 @@ users_and_rights() {
     $tools/kafka-topics.sh $at --create --if-not-exists --topic sealed --partitions 1 --replication-factor 1 & jobs+=($!)
     acls --operation Describe --cluster --topic "*" --group "*" & jobs+=($!)
     acls --operation DescribeConfigs --cluster --topic "*" & jobs+=($!)
-    acls --operation AlterConfigs --cluster & jobs+=($!)
+    acls --operation AlterConfigs --operation Alter --cluster & jobs+=($!)
     $tools/kafka-acls.sh $at --add --deny-principal User:monitor --operation DescribeConfigs --topic sealed & jobs+=($!)
     for job in "${jobs[@]}"; do wait "$job" || exit 1; done' >"$STACK/users.log" 2>&1 ||
     die "users and rights: $(tail -n 20 "$STACK/users.log")"

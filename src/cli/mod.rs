@@ -4,16 +4,23 @@
 //! Nothing here prints by itself: all goes through the [`Terminal`] that is passed in.
 
 mod acknowledge;
+mod approve;
 mod check_config;
 mod client;
+mod elect_leaders;
 mod load;
+mod measures;
 mod optimize;
+mod order;
 mod pause;
+mod reapply;
 mod release;
 mod resume;
 mod rollback;
 mod runs;
+mod scale_consumers;
 mod serve;
+mod shed_load;
 mod show;
 mod terminal;
 
@@ -64,7 +71,13 @@ enum Command {
     Serve(serve::ServeArgs),
     CheckConfig(check_config::CheckConfigArgs),
     Optimize(optimize::OptimizeArgs),
+    ScaleConsumers(scale_consumers::ScaleConsumersArgs),
+    ShedLoad(shed_load::ShedLoadArgs),
+    ElectLeaders(elect_leaders::ElectLeadersArgs),
+    Reapply(reapply::ReapplyArgs),
     Runs(runs::RunsArgs),
+    Measures(measures::MeasuresArgs),
+    Approve(approve::ApproveArgs),
     Rollback(rollback::RollbackArgs),
     Acknowledge(acknowledge::AcknowledgeArgs),
     Release(release::ReleaseArgs),
@@ -97,7 +110,13 @@ fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failu
         Command::Serve(args) => runtime(Builder::new_multi_thread())?.block_on(args.run(terminal)),
         Command::CheckConfig(args) => args.run(terminal),
         Command::Optimize(args) => small()?.block_on(args.run(terminal)),
+        Command::ScaleConsumers(args) => small()?.block_on(args.run(terminal)),
+        Command::ShedLoad(args) => small()?.block_on(args.run(terminal)),
+        Command::ElectLeaders(args) => small()?.block_on(args.run(terminal)),
+        Command::Reapply(args) => small()?.block_on(args.run(terminal)),
         Command::Runs(args) => small()?.block_on(args.run(terminal)),
+        Command::Measures(args) => small()?.block_on(args.run(terminal)),
+        Command::Approve(args) => small()?.block_on(args.run(terminal)),
         Command::Rollback(args) => small()?.block_on(args.run(terminal)),
         Command::Acknowledge(args) => small()?.block_on(args.run(terminal)),
         Command::Release(args) => small()?.block_on(args.run(terminal)),

@@ -15,6 +15,9 @@ use crate::{
     model::{RollbackReason, RunState},
 };
 
+/// Characters of a step's key or value in a table; `--output json` has all of them.
+const CELL_CHARS_MAX: usize = 32;
+
 /// `text` without what a terminal would obey.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|it| if it.is_control() { '\u{FFFD}' } else { it }).collect()
@@ -59,6 +62,24 @@ pub(super) fn runs(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", rendered(table))
 }
 
+/// Measures in force, with their ends.
+pub(super) fn measures(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = table(&["RUN", "OPTIMIZER", "CLUSTER", "TARGET", "IN FORCE SINCE", "ENDS BY"]);
+    for run in &runs.runs {
+        let time = |it: &Option<String>| it.as_deref().map_or("-".to_owned(), clock_time);
+        let cells = [
+            run.id.to_string(),
+            run.optimizer.clone(),
+            run.cluster.clone(),
+            run.target.clone(),
+            time(&run.effective_at),
+            time(&run.lift_at),
+        ];
+        table.add_row(cells.map(|it| plain(&it)));
+    }
+    writeln!(out, "{}", rendered(table))
+}
+
 /// Everything about one run.
 pub(super) fn run(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
     let run = &detail.run;
@@ -88,8 +109,11 @@ fn times(run: &RunPayload, out: &mut dyn Write) -> io::Result<()> {
     let mut rows = table(&[]);
     rows.add_row(["  stored", &clock_time(&run.created_at), ""]);
     let later = [
+        ("  approval asked", &run.asked_at),
+        ("  approved", &run.approved_at),
         ("  first write", &run.written_at),
         ("  in force", &run.effective_at),
+        ("  taken back by", &run.lift_at),
         ("  ended", &run.ended_at),
     ];
     for (name, at) in later {
@@ -110,10 +134,10 @@ fn plan(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
         let cells = [
             format!("  {}", step.wave),
             step.subject.clone(),
-            step.key.clone(),
-            step.from.clone(),
+            short(&step.key),
+            short(&step.from),
             or_dash(step.from_stored.as_ref()),
-            or_dash(step.to.as_ref()),
+            short(&or_dash(step.to.as_ref())),
             step.state.clone(),
             since(&detail.run.created_at, &step.at),
         ];
@@ -165,14 +189,28 @@ fn next_step(run: &RunPayload) -> Option<String> {
         RunState::Stuck if !run.acknowledged => Some(format!(
             "A value is not where it was. Put it right, then `kafka-optimizer acknowledge {id}`."
         )),
+        RunState::AwaitingApproval => {
+            Some(format!("`kafka-optimizer approve {id}` lets it go on, for 30 minutes."))
+        }
         RunState::Stuck
         | RunState::Queued
         | RunState::Held
-        | RunState::AwaitingApproval
         | RunState::Rehearsed
+        | RunState::Lifting
+        | RunState::Lifted
         | RunState::RollingBack
         | RunState::RolledBack
         | RunState::Cancelled => None,
+    }
+}
+
+/// What fits into a cell: the id of a container and a list of leaders do not.
+fn short(text: &str) -> String {
+    let beyond = text.char_indices().nth(CELL_CHARS_MAX).is_some();
+    let end = text.char_indices().nth(CELL_CHARS_MAX - 1).map(|it| it.0);
+    match end.filter(|_| beyond) {
+        Some(end) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -145,7 +145,14 @@ impl Groups {
     ) -> Option<GroupMembers> {
         if listing.state == GroupState::Empty {
             let state = listing.state;
-            return Some(GroupMembers { state, count: 0, fingerprint: 0, assigned: None });
+            return Some(GroupMembers {
+                state,
+                count: 0,
+                fingerprint: 0,
+                static_members: 0,
+                assignor: String::new(),
+                assigned: None,
+            });
         }
         match self.described.remove(name) {
             Some(Ok(members)) => Some(members),
@@ -270,7 +277,14 @@ mod tests {
         let topic = TopicName::new("t");
         let ends: Offsets = [(topic.clone(), vec![(0, Ends::UNKNOWN), (1, Ends::UNKNOWN)])].into();
         let assigned = held.map(|it| BTreeMap::from([(topic, it), (TopicName::new("gone"), 1)]));
-        let members = GroupMembers { state, count: 1, fingerprint: 0, assigned };
+        let members = GroupMembers {
+            state,
+            count: 1,
+            fingerprint: 0,
+            static_members: 0,
+            assignor: String::new(),
+            assigned,
+        };
         let left: Vec<u64> = unassigned(&members, &ends).into_iter().map(|it| it.1).collect();
         assert_eq!(left, want);
     }

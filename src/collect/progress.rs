@@ -132,7 +132,14 @@ mod tests {
     }
 
     fn members(state: GroupState, fingerprint: u64) -> GroupMembers {
-        GroupMembers { state, count: 1, fingerprint, assigned: None }
+        GroupMembers {
+            state,
+            count: 1,
+            fingerprint,
+            static_members: 0,
+            assignor: String::new(),
+            assigned: None,
+        }
     }
 
     #[track_caller]

@@ -356,10 +356,19 @@ pub(super) struct RawPlaybook {
     ///
     /// Default: `false`
     pub(super) keep_neutral: Option<bool>,
-    /// Whether a person must approve each run. `true` is not in this version.
+    /// Whether a person must approve each run, within 30 minutes.
     ///
     /// Default: `false`
     pub(super) approve: Option<bool>,
+    /// For `shed_load` and `scale_consumers`: what they did is lifted so long after it came into
+    /// force. At most `24h`.
+    ///
+    /// Default: `30m` for `shed_load`, `2h` for `scale_consumers`
+    pub(super) time_limit: Option<Scalar>,
+    /// For the same two: what they did is lifted as soon as this expression returns a series.
+    ///
+    /// Default: none
+    pub(super) lift_when: Option<String>,
 }
 
 /// `optimizer` of a playbook: exactly one key.
@@ -368,7 +377,23 @@ pub(super) struct RawPlaybook {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOptimizer {
     pub(super) tune_brokers: Option<RawTuneBrokers>,
+    /// `{}`: walk up again what this program wrote and a broker lost at its restart.
+    ///
+    /// Default: none
+    pub(super) reapply: Option<RawNothing>,
+    /// `{}`: give partitions back to their preferred leaders.
+    ///
+    /// Default: none
+    pub(super) elect_leaders: Option<RawNothing>,
+    pub(super) shed_load: Option<RawShedLoad>,
+    pub(super) scale_consumers: Option<RawScaleConsumers>,
 }
+
+/// An optimizer without parameters, written `{}`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawNothing {}
 
 /// `optimizer.tune_brokers`.
 #[derive(Debug, Default, Deserialize)]
@@ -381,14 +406,76 @@ pub(super) struct RawTuneBrokers {
     /// Default: required
     pub(super) level: Option<String>,
     /// What to do above twice the value that the broker starts with, which it would not survive a
-    /// restart with. `cap`: stop there and say so. `reapply` and `restart` are not in this version.
+    /// restart with. `cap`: stop there and say so. `reapply`: go on, where the broker has no
+    /// dynamic key but ours; a playbook with the optimizer `reapply` has to be there. `restart` is
+    /// not in this version.
     ///
     /// Default: `cap`
     pub(super) above_static: Option<String>,
-    /// How a change of several brokers is spread. `canary` is not in this version.
+    /// How a change of several brokers is spread. `together`: all at once, step by step. `canary`:
+    /// one broker first, which is `$broker_id` in all expressions; the others when it is judged
+    /// worth keeping.
     ///
     /// Default: `together`
     pub(super) rollout: Option<String>,
+}
+
+/// `optimizer.shed_load`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawShedLoad {
+    pub(super) clients: Option<Vec<RawShed>>,
+}
+
+/// One entry of `optimizer.shed_load.clients`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawShed {
+    /// The client's id. With `user` too, the quota is for that client of that user.
+    ///
+    /// Default: required without `user`
+    pub(super) client_id: Option<String>,
+    /// The user, as authenticated: all of its clients.
+    ///
+    /// Default: required without `client_id`
+    pub(super) user: Option<String>,
+    /// What it is left with, in bytes a second and broker; at least `1MiB`: below that, batches
+    /// outlive `delivery.timeout.ms` and are lost.
+    ///
+    /// Default: required without `consumer_byte_rate`
+    pub(super) producer_byte_rate: Option<Scalar>,
+    /// The same for what it fetches. One of the two.
+    ///
+    /// Default: required without `producer_byte_rate`
+    pub(super) consumer_byte_rate: Option<Scalar>,
+    /// What it moves without a quota, in bytes a second and broker. The quota goes down from there,
+    /// halving at each step.
+    ///
+    /// Default: required
+    pub(super) usual: Option<Scalar>,
+    /// What it may be although a quota may hurt it: `connect`, `mirrormaker`, `streams`,
+    /// `transactional`.
+    ///
+    /// Default: `[]`
+    pub(super) even_if: Option<Vec<String>>,
+}
+
+/// `optimizer.scale_consumers`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawScaleConsumers {
+    /// `by_lag`: twice as many containers above a lag of 100,000 records, half as many more above
+    /// 50,000. `double`: twice as many.
+    ///
+    /// Default: `by_lag`
+    pub(super) factor: Option<String>,
+    /// Most containers of one group, `2` to `100`. There are never more than partitions with lag.
+    ///
+    /// Default: required
+    pub(super) containers_max: Option<u32>,
 }
 
 /// `objective` of a playbook.

@@ -52,6 +52,8 @@ pub fn router(state: State) -> Router {
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/rollback", post(runs::roll_back))
         .route("/api/v1/runs/{id}/acknowledge", post(runs::acknowledge))
+        .route("/api/v1/runs/{id}/approve", post(runs::approve))
+        .route("/api/v1/measures", get(runs::measures))
         .route("/api/v1/quarantine/release", post(runs::release))
         .route("/api/v1/pause", post(runs::pause))
         .route("/api/v1/resume", post(runs::resume))

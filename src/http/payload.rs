@@ -31,7 +31,7 @@ pub struct TakenPayload {
     pub truncated: u64,
 }
 
-/// `GET /api/v1/runs`.
+/// `GET /api/v1/runs` and `GET /api/v1/measures`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunsPayload {
     /// Newest first.
@@ -75,8 +75,14 @@ pub struct RunPayload {
     pub created_at: String,
     /// The first write was about to be sent.
     pub written_at: Option<String>,
+    /// A person was asked to approve it.
+    pub asked_at: Option<String>,
+    /// A person approved it.
+    pub approved_at: Option<String>,
     /// The last step was read back as in force.
     pub effective_at: Option<String>,
+    /// A measure: it is taken back then, at the latest.
+    pub lift_at: Option<String>,
     /// It ended.
     pub ended_at: Option<String>,
 }
@@ -155,11 +161,18 @@ pub struct OrderPayload {
     /// May be left out when there is one cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// Which optimizer; `tune_brokers` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<String>,
     /// All brokers when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<i32>,
-    /// How far.
-    pub level: String,
+    /// The group, for `scale_consumers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumergroup: Option<String>,
+    /// How far, for `tune_brokers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
     /// Stop after the rehearsal.
     #[serde(default)]
     pub rehearse: bool,
@@ -220,7 +233,10 @@ impl From<&RunRow> for RunPayload {
             acknowledged: run.acknowledged,
             created_at: rfc3339(run.times.stored),
             written_at: run.times.written.map(rfc3339),
+            asked_at: run.times.asked.map(rfc3339),
+            approved_at: run.times.approved.map(rfc3339),
             effective_at: run.times.effective.map(rfc3339),
+            lift_at: run.times.lift.map(rfc3339),
             ended_at: run.times.ended.map(rfc3339),
         }
     }

@@ -19,8 +19,8 @@ use super::{
     speaker::Speaker,
 };
 use crate::{
-    model::{BrokerId, ClusterName, RunId},
-    playbook::Level,
+    model::{BrokerId, ClusterName, GroupName, RunId, Target},
+    playbook::{Level, OptimizerKind},
     remedy::Order,
     store::Extent,
 };
@@ -74,19 +74,68 @@ pub(super) async fn start(
 }
 
 fn order(payload: OrderPayload) -> Result<Order, Refused> {
-    let level = Level::from_label(&payload.level).ok_or_else(|| {
-        let levels: Vec<&str> = Level::ALL.iter().map(|it| it.label()).collect();
-        let advice = format!("`{}` is not one of {}", payload.level, levels.join(", "));
-        Refused::new(StatusCode::BAD_REQUEST, advice)
-    })?;
-    let broker = match payload.broker {
-        None => None,
-        Some(raw) => Some(BrokerId::from_wire(raw).ok_or_else(|| {
-            Refused::new(StatusCode::BAD_REQUEST, format!("{raw} is not the id of a broker"))
-        })?),
+    let bad = |advice: String| Refused::new(StatusCode::BAD_REQUEST, advice);
+    let optimizer = match &payload.optimizer {
+        None => OptimizerKind::TuneBrokers,
+        Some(label) => OptimizerKind::from_label(label).ok_or_else(|| {
+            let kinds: Vec<&str> = OptimizerKind::ALL.iter().map(|it| it.label()).collect();
+            bad(format!("optimizer `{label}` is not one of {}", kinds.join(", ")))
+        })?,
     };
+    let level = level(optimizer, payload.level.as_deref()).map_err(bad)?;
+    let target = target(optimizer, payload.broker, payload.consumergroup).map_err(bad)?;
     let extent = if payload.rehearse { Extent::RehearseOnly } else { Extent::AsConfigured };
-    Ok(Order { cluster: payload.cluster.map(ClusterName::new), broker, level, extent })
+    Ok(Order { cluster: payload.cluster.map(ClusterName::new), optimizer, target, level, extent })
+}
+
+fn level(optimizer: OptimizerKind, written: Option<&str>) -> Result<Option<Level>, String> {
+    let levels: Vec<&str> = Level::ALL.iter().map(|it| it.label()).collect();
+    match (optimizer, written) {
+        (OptimizerKind::TuneBrokers, None) => {
+            Err(format!("level is missing: one of {}", levels.join(", ")))
+        }
+        (OptimizerKind::TuneBrokers, Some(label)) => match Level::from_label(label) {
+            Some(level) => Ok(Some(level)),
+            None => Err(format!("level `{label}` is not one of {}", levels.join(", "))),
+        },
+        (_, None) => Ok(None),
+        (_, Some(_)) => Err(format!("{optimizer} has no levels: leave out level")),
+    }
+}
+
+fn target(
+    optimizer: OptimizerKind,
+    broker: Option<i32>,
+    group: Option<String>,
+) -> Result<Target, String> {
+    match (optimizer.is_about_a_group(), broker, group) {
+        (true, None, Some(group)) if !group.is_empty() => Ok(Target::Group(GroupName::new(group))),
+        (true, ..) => Err(format!("{optimizer} wants a consumergroup, and no broker")),
+        (false, _, Some(_)) => Err(format!("{optimizer} wants no consumergroup")),
+        (false, None, None) => Ok(Target::Cluster),
+        (false, Some(raw), None) => BrokerId::from_wire(raw)
+            .map(Target::Broker)
+            .ok_or_else(|| format!("{raw} is not the id of a broker")),
+    }
+}
+
+pub(super) async fn measures(
+    State(inner): State<Arc<Inner>>,
+) -> Result<Json<RunsPayload>, Refused> {
+    let runs = inner.state.pipeline.measures().await?;
+    Ok(Json(RunsPayload { runs: runs.iter().map(RunPayload::from).collect() }))
+}
+
+pub(super) async fn approve(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    _speaker: Speaker,
+    request: Request,
+) -> Result<(StatusCode, Json<RunDetailPayload>), Refused> {
+    let id = run_id(&id)?;
+    let NothingPayload {} = inner.read(request).await?;
+    inner.state.pipeline.approve(id).await?;
+    Ok((StatusCode::ACCEPTED, Json(detail(&inner, id).await?)))
 }
 
 pub(super) async fn roll_back(

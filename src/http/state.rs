@@ -79,6 +79,10 @@ pub trait Pipeline: Send + Sync + 'static {
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError>;
     /// See [`Remedy::order`].
     async fn order(&self, order: Order) -> Result<RunId, Refusal>;
+    /// See [`Remedy::measures`].
+    async fn measures(&self) -> Result<Vec<RunRow>, StoreError>;
+    /// See [`Remedy::approve`].
+    async fn approve(&self, id: RunId) -> Result<(), Refusal>;
     /// See [`Remedy::roll_back`].
     async fn roll_back(&self, id: RunId) -> Result<(), Refusal>;
     /// See [`Remedy::acknowledge`].
@@ -117,6 +121,14 @@ impl Pipeline for Remedy {
 
     async fn order(&self, order: Order) -> Result<RunId, Refusal> {
         Remedy::order(self, order).await
+    }
+
+    async fn measures(&self) -> Result<Vec<RunRow>, StoreError> {
+        Remedy::measures(self).await
+    }
+
+    async fn approve(&self, id: RunId) -> Result<(), Refusal> {
+        Remedy::approve(self, id).await
     }
 
     async fn roll_back(&self, id: RunId) -> Result<(), Refusal> {

@@ -22,6 +22,9 @@ closed_list! {
     }
 }
 
+/// Kafka's `Errors.REQUEST_TIMED_OUT`.
+const REQUEST_TIMED_OUT: i16 = 7;
+
 /// What went wrong between us and the Kafka cluster.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -72,7 +75,7 @@ pub enum KafkaError {
         /// How long we waited.
         deadline: Duration,
     },
-    /// The broker answered with an error: nothing was changed.
+    /// The broker answered with an error: nothing was changed, unless it says that time ran out.
     #[error("{request} to {peer}: error {code}{}", message.as_deref().map(|it| format!(": {it}")).unwrap_or_default())]
     Refused {
         /// What was asked.
@@ -114,15 +117,36 @@ impl KafkaError {
         }
     }
 
-    /// Whether a mutating request that ended so may have taken effect all the same.
+    /// Whether a mutating request that ended so may have taken effect all the same. A broker that
+    /// passed it on to the controller, and had no answer in time, says so in a refusal.
     pub const fn outcome_is_unknown(&self) -> bool {
         match self {
-            Self::Broken { .. } | Self::NoAnswer { .. } | Self::Protocol { .. } => true,
+            Self::Broken { .. }
+            | Self::NoAnswer { .. }
+            | Self::Protocol { .. }
+            | Self::Refused { code: REQUEST_TIMED_OUT, .. } => true,
             Self::Unreachable { .. }
             | Self::NotSecured { .. }
             | Self::NotAuthenticated { .. }
             | Self::Refused { .. }
             | Self::UnknownBroker(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i21_a_controller_that_did_not_answer_the_broker_in_time_may_have_done_it() {
+        let refused = |code| KafkaError::Refused {
+            request: "AlterClientQuotas",
+            peer: "kafka-1:9092".to_owned(),
+            code,
+            message: None,
+        };
+        assert!(refused(REQUEST_TIMED_OUT).outcome_is_unknown());
+        assert!(!refused(42).outcome_is_unknown());
     }
 }

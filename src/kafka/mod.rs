@@ -3,7 +3,8 @@
 //! [`wire`] implements it over the Kafka protocol; so does the simulated world of the tests. No
 //! type of the codec crosses this line. Nothing here retries: a stage that calls decides.
 //!
-//! Invariant: the only method that can change a cluster is [`Kafka::alter_broker_config`].
+//! Invariant: three methods can change a cluster, [`Kafka::alter_broker_config`],
+//! [`Kafka::alter_client_quota`] and [`Kafka::elect_preferred_leaders`]; no other does.
 
 mod error;
 pub mod wire;
@@ -15,10 +16,10 @@ use async_trait::async_trait;
 
 pub use error::{KafkaError, RequestFault};
 pub use words::{
-    Api, Broker, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, Edge, GroupDescription,
-    GroupListing, GroupMembers, GroupOffsets, LogDir, MinInsync, Partition, PartitionFault, Quorum,
-    QuorumReplica, QuorumRole, RequestCount, Topic, TopicLogSize, TopicOffsets, TopicPartitions,
-    Topology, WriteMode,
+    Api, Broker, BrokerConfig, ClientQuota, ConfigChange, ConfigEntry, ConfigSource, Edge,
+    ElectionFault, GroupDescription, GroupListing, GroupMembers, GroupOffsets, LogDir, MinInsync,
+    Partition, PartitionFault, Quorum, QuorumReplica, QuorumRole, QuotaChange, RequestCount, Topic,
+    TopicLogSize, TopicOffsets, TopicPartitions, Topology, WriteMode,
 };
 
 use crate::model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition};
@@ -68,7 +69,8 @@ pub trait Kafka: Send + Sync + 'static {
     /// Log directories of `broker`, and what each topic takes in them.
     async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError>;
 
-    /// Configuration of `broker` for `keys`, asked of that broker, with synonyms.
+    /// Configuration of `broker` for `keys`, asked of that broker, with synonyms. No keys means all
+    /// of them.
     async fn broker_config(
         &self,
         broker: BrokerId,
@@ -98,6 +100,27 @@ pub trait Kafka: Send + Sync + 'static {
         changes: &[ConfigChange],
         mode: WriteMode,
     ) -> Result<(), KafkaError>;
+
+    /// The client quotas of users and client ids, in one request to any broker. Quotas of defaults
+    /// and of addresses, and other keys, are left out.
+    async fn client_quotas(&self) -> Result<Vec<ClientQuota>, KafkaError>;
+
+    /// Sets or removes one quota; a broker forwards it to the controller. With
+    /// [`WriteMode::ValidateOnly`] it is checked and nothing changes.
+    ///
+    /// A success says that the controller accepted the change, not that every broker has seen it.
+    async fn alter_client_quota(
+        &self,
+        change: &QuotaChange,
+        mode: WriteMode,
+    ) -> Result<(), KafkaError>;
+
+    /// Asks the controller to make the preferred replicas of these partitions their leaders, in one
+    /// request (never an unclean election). What happened to each, in the order of `partitions`.
+    async fn elect_preferred_leaders(
+        &self,
+        partitions: &[TopicPartitions],
+    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFault>)>, KafkaError>;
 
     /// Requests sent so far, by API, and how they failed. In the order of [`Api::ALL`].
     fn request_counts(&self) -> Vec<RequestCount>;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{BrokerId, GroupName, GroupState, GroupType, TopicName, Wall, closed_list};
+use crate::model::{
+    BrokerId, GroupName, GroupState, GroupType, QuotaEntity, QuotaKey, TopicName, Wall, closed_list,
+};
 
 /// A live broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +131,10 @@ pub struct GroupMembers {
     pub count: u32,
     /// Changes when a member comes or goes, and when one gets other partitions.
     pub fingerprint: u64,
+    /// Members with a `group.instance.id` (KIP-345): another one of that id would fence them.
+    pub static_members: u32,
+    /// What hands out the partitions; empty where nothing does.
+    pub assignor: String,
     /// The topics that members subscribe to or hold partitions of, with how many partitions they
     /// hold. `None` where the protocol hands out something else than partitions.
     pub assigned: Option<BTreeMap<TopicName, u32>>,
@@ -251,6 +257,44 @@ pub struct ConfigChange {
     pub value: Option<String>,
 }
 
+/// One quota that is set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientQuota {
+    /// Whom it is for.
+    pub entity: QuotaEntity,
+    /// What it bounds.
+    pub key: QuotaKey,
+    /// Bytes per second and broker.
+    pub value: f64,
+}
+
+/// Sets a quota, or removes it (`AlterClientQuotas`, KIP-546).
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuotaChange {
+    /// Whom it is for.
+    pub entity: QuotaEntity,
+    /// What it bounds.
+    pub key: QuotaKey,
+    /// Bytes per second and broker to set, or `None` to remove the quota.
+    pub value: Option<f64>,
+}
+
+closed_list! {
+    /// Why a partition's preferred replica was not elected.
+    pub enum ElectionFault {
+        /// It is the leader already.
+        NotNeeded = "not_needed",
+        /// It is not in sync, or not up.
+        NotAvailable = "not_available",
+        /// Topic or partition unknown.
+        Unknown = "unknown",
+        /// Not authorised.
+        Unauthorized = "unauthorized",
+        /// Another error.
+        Other = "other",
+    }
+}
+
 /// Whether an alter request changes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteMode {
@@ -331,8 +375,14 @@ closed_list! {
         ListPartitionReassignments = "ListPartitionReassignments",
         /// The controller quorum.
         DescribeQuorum = "DescribeQuorum",
-        /// The one request that changes something.
+        /// Quotas of clients.
+        DescribeClientQuotas = "DescribeClientQuotas",
+        /// Changes a broker's dynamic configuration.
         IncrementalAlterConfigs = "IncrementalAlterConfigs",
+        /// Changes a quota of clients.
+        AlterClientQuotas = "AlterClientQuotas",
+        /// Changes who leads partitions.
+        ElectLeaders = "ElectLeaders",
     }
 }
 
@@ -345,4 +395,20 @@ pub struct RequestCount {
     pub sent: u64,
     /// Failed, in the order of [`super::RequestFault::ALL`].
     pub failed: Vec<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quotas_entity_reads_as_whom_it_is_for() {
+        let said = |user: Option<&str>, client_id: Option<&str>| {
+            let owned = |it: Option<&str>| it.map(str::to_owned);
+            QuotaEntity { user: owned(user), client_id: owned(client_id) }.to_string()
+        };
+        assert_eq!(said(None, Some("greedy")), "client greedy");
+        assert_eq!(said(Some("batch"), None), "user batch");
+        assert_eq!(said(Some("batch"), Some("greedy")), "user batch, client greedy");
+    }
 }

@@ -7,6 +7,7 @@ mod export;
 mod group;
 mod id;
 mod lag;
+mod quota;
 mod reading;
 mod run;
 mod target;
@@ -17,9 +18,10 @@ pub use export::{Export, Granularity, LagSeconds};
 pub use group::{GroupState, GroupType};
 pub use id::{BrokerId, ClusterName, GroupName, RunId, TopicName, TopicPartition};
 pub use lag::{LagMethod, LagTime};
+pub use quota::{QuotaEntity, QuotaKey};
 pub use reading::Reading;
 pub use run::{
     AlertOutcome, Hold, Impossible, Mode, RollbackReason, RunEvent, RunState, Trigger, Verdict,
 };
-pub use target::{Subject, Target};
+pub use target::{OnUndo, Subject, Target};
 pub use time::{Uptime, Wall};

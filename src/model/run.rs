@@ -32,8 +32,12 @@ closed_list! {
         Settling = "settling",
         /// The objective and the guards are watched.
         Observing = "observing",
-        /// Judged and kept.
+        /// Judged and kept; a measure, for a time.
         Kept = "kept",
+        /// A measure is being taken back: its time is over, or it is no longer needed.
+        Lifting = "lifting",
+        /// A measure that did its work is taken back.
+        Lifted = "lifted",
         /// Steps are being undone, last first.
         RollingBack = "rolling_back",
         /// Every value is back where it was.
@@ -66,6 +70,10 @@ closed_list! {
         Settle = "settle",
         /// Judged worth keeping.
         Keep = "keep",
+        /// The canary was judged worth keeping: on to the others.
+        Widen = "widen",
+        /// A measure's time is over, or it is no longer needed.
+        Lift = "lift",
         /// To be undone.
         RollBack = "roll_back",
         /// Undone to the start.
@@ -102,7 +110,15 @@ impl RunState {
                 E::Cancel => Some(Self::Cancelled),
                 // The guard has just been asked again: a held run that may start needs no detour.
                 E::Rehearse => Some(Self::Rehearsed),
-                E::Act | E::Apply | E::Settle | E::Keep | E::RollBack | E::Undo | E::Jam => None,
+                E::Act
+                | E::Apply
+                | E::Settle
+                | E::Keep
+                | E::Widen
+                | E::Lift
+                | E::RollBack
+                | E::Undo
+                | E::Jam => None,
             },
             Self::Rehearsed if event == E::Act => Some(Self::Acting),
             // A crash between the rehearsal and the first write: nothing was written.
@@ -115,10 +131,13 @@ impl RunState {
             }
             Self::Acting => (event == E::Apply).then_some(Self::Settling),
             Self::Settling => (event == E::Settle).then_some(Self::Observing),
+            Self::Observing if event == E::Widen => Some(Self::Acting),
             Self::Observing => (event == E::Keep).then_some(Self::Kept),
+            Self::Kept if event == E::Lift => Some(Self::Lifting),
+            Self::Lifting if event == E::Undo => Some(Self::Lifted),
             Self::RollingBack if event == E::Undo => Some(Self::RolledBack),
-            Self::RollingBack => (event == E::Jam).then_some(Self::Stuck),
-            Self::Kept | Self::RolledBack | Self::Stuck | Self::Cancelled => None,
+            Self::Lifting | Self::RollingBack => (event == E::Jam).then_some(Self::Stuck),
+            Self::Kept | Self::Lifted | Self::RolledBack | Self::Stuck | Self::Cancelled => None,
         };
         next.ok_or(Impossible { state: self, event })
     }
@@ -126,13 +145,19 @@ impl RunState {
     /// Whether nothing more happens to the run by itself.
     pub const fn is_end(self) -> bool {
         match self {
-            Self::Kept | Self::RolledBack | Self::Stuck | Self::Cancelled | Self::Rehearsed => true,
+            Self::Kept
+            | Self::Lifted
+            | Self::RolledBack
+            | Self::Stuck
+            | Self::Cancelled
+            | Self::Rehearsed => true,
             Self::Queued
             | Self::Held
             | Self::AwaitingApproval
             | Self::Acting
             | Self::Settling
             | Self::Observing
+            | Self::Lifting
             | Self::RollingBack => false,
         }
     }
@@ -140,12 +165,15 @@ impl RunState {
     /// Whether the run may have changed the cluster and is not over.
     pub const fn is_active(self) -> bool {
         match self {
-            Self::Acting | Self::Settling | Self::Observing | Self::RollingBack => true,
+            Self::Acting | Self::Settling | Self::Observing | Self::Lifting | Self::RollingBack => {
+                true
+            }
             Self::Queued
             | Self::Held
             | Self::AwaitingApproval
             | Self::Rehearsed
             | Self::Kept
+            | Self::Lifted
             | Self::RolledBack
             | Self::Stuck
             | Self::Cancelled => false,
@@ -224,6 +252,14 @@ closed_list! {
         RehearsalRefused = "rehearsal_refused",
         /// Kafka did not answer.
         KafkaUnavailable = "kafka_unavailable",
+        /// The Docker engine did not answer, or there is none.
+        DockerUnavailable = "docker_unavailable",
+        /// The consumer group is rebalancing.
+        GroupUnstable = "group_unstable",
+        /// The group's committed offsets have not moved: its members are stuck, not too few.
+        GroupNotMoving = "group_not_moving",
+        /// A measure was lifted within the baseline.
+        Overlap = "overlap",
     }
 }
 
@@ -244,6 +280,10 @@ closed_list! {
         Interrupted = "interrupted",
         /// A person asked for it.
         Person = "person",
+        /// A critical alert of another playbook needs the cluster.
+        Preempted = "preempted",
+        /// A measure had to end within the observation.
+        Overlap = "overlap",
     }
 }
 
@@ -284,10 +324,12 @@ mod tests {
         for &state in RunState::ALL {
             let next: Vec<RunState> =
                 RunEvent::ALL.iter().filter_map(|&event| state.after(event).ok()).collect();
-            if [RunState::RolledBack, RunState::Stuck, RunState::Cancelled].contains(&state) {
+            let ended =
+                [RunState::Lifted, RunState::RolledBack, RunState::Stuck, RunState::Cancelled];
+            if ended.contains(&state) {
                 assert!(next.is_empty(), "{state}");
             } else if state == RunState::Kept {
-                assert_eq!(next, [RunState::RollingBack]);
+                assert_eq!(next, [RunState::Lifting, RunState::RollingBack]);
             } else {
                 assert!(!next.is_empty(), "{state}");
             }
@@ -300,7 +342,8 @@ mod tests {
             let all = RunState::ALL.iter().copied();
             all.filter(|it| RunEvent::ALL.iter().any(|&event| it.after(event) == Ok(to))).collect()
         };
-        assert_eq!(leads_to(RunState::Acting), [RunState::Rehearsed]);
+        // A canary that was judged goes on to the others.
+        assert_eq!(leads_to(RunState::Acting), [RunState::Rehearsed, RunState::Observing]);
         assert_eq!(leads_to(RunState::Kept), [RunState::Observing]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BrokerId, GroupName};
+use super::{BrokerId, GroupName, QuotaEntity, closed_list};
 
 /// What a run is about: `cluster`, `broker 1`, `group orders`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,26 +55,38 @@ impl fmt::Display for Target {
     }
 }
 
-/// What one step changes: `broker 1`.
+/// What one step changes, as text: `broker 1`, `client greedy`, `container orders-2`, ….
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// The dynamic configuration of one broker.
+    /// One key of the dynamic configuration of one broker.
     Broker(BrokerId),
+    /// Several keys of it at once, which no request could change one by one.
+    BrokerKeys(BrokerId),
+    /// A quota of one client or user.
+    Quota(QuotaEntity),
+    /// Leaders of partitions.
+    Leaders,
+    /// A container, by name.
+    Container(String),
 }
 
 impl Subject {
     /// The broker, where it is one.
     pub const fn broker(&self) -> Option<BrokerId> {
         match self {
-            Self::Broker(id) => Some(*id),
+            Self::Broker(id) | Self::BrokerKeys(id) => Some(*id),
+            Self::Quota(_) | Self::Leaders | Self::Container(_) => None,
         }
     }
 
     /// Reads what `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
-        match text.split_once(' ')? {
-            ("broker", id) => BrokerId::parse(id).map(Self::Broker),
-            _ => None,
+        match text.split_once(' ') {
+            Some(("broker", id)) => BrokerId::parse(id).map(Self::Broker),
+            Some(("broker-keys", id)) => BrokerId::parse(id).map(Self::BrokerKeys),
+            Some(("container", name)) => Some(Self::Container(name.to_owned())),
+            Some(_) => QuotaEntity::parse(text).map(Self::Quota),
+            None => (text == "leaders").then_some(Self::Leaders),
         }
     }
 }
@@ -83,7 +95,21 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broker(id) => write!(f, "broker {id}"),
+            Self::BrokerKeys(id) => write!(f, "broker-keys {id}"),
+            Self::Quota(entity) => write!(f, "{entity}"),
+            Self::Leaders => f.write_str("leaders"),
+            Self::Container(name) => write!(f, "container {name}"),
         }
+    }
+}
+
+closed_list! {
+    /// What becomes of a step when its run is undone.
+    pub enum OnUndo {
+        /// What was there before comes back, exactly.
+        Restore = "restore",
+        /// It stays: what it brought about is what the cluster is meant to be.
+        Leave = "leave",
     }
 }
 
@@ -109,9 +135,18 @@ mod tests {
 
     #[test]
     fn a_subject_is_read_as_it_is_written() {
-        let subject = Subject::Broker(BrokerId::from_wire(1).unwrap());
-        assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
-        for text in ["", "broker", "broker x", "cluster"] {
+        let broker = BrokerId::from_wire(1).unwrap();
+        let greedy = QuotaEntity { user: None, client_id: Some("greedy".to_owned()) };
+        for subject in [
+            Subject::Broker(broker),
+            Subject::BrokerKeys(broker),
+            Subject::Quota(greedy),
+            Subject::Leaders,
+            Subject::Container("orders-2".to_owned()),
+        ] {
+            assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
+        }
+        for text in ["", "broker", "broker x", "cluster", "leaders of"] {
             assert_eq!(Subject::parse(text), None, "{text}");
         }
     }

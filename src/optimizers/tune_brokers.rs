@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use super::{Plan, PlannedStep, Unplannable, ladder};
 use crate::{
     kafka::{BrokerConfig, ConfigEntry},
-    model::{BrokerId, Subject},
-    playbook::{Level, TuneBrokers},
+    model::{BrokerId, OnUndo, Subject},
+    playbook::{AboveStatic, Level, TuneBrokers},
 };
 
 /// I/O threads of a broker.
@@ -57,6 +57,17 @@ pub struct BrokerFacts {
     pub config: BrokerConfig,
     /// Cores it may use, where known.
     pub cores: Option<u32>,
+    /// What this program wrote there.
+    pub wrote: BTreeMap<String, String>,
+}
+
+impl BrokerFacts {
+    /// A dynamic key of the broker that this program did not write: it would fall with ours.
+    fn foreign(&self) -> Option<&ConfigEntry> {
+        let entries = self.config.entries.iter();
+        let mut own = entries.filter(|it| it.stored().is_some());
+        own.find(|it| self.wrote.get(&it.key).map(String::as_str) != it.stored())
+    }
 }
 
 /// Plans for every broker in `facts`: pools and brokers side by side, the steps of one pool
@@ -65,14 +76,21 @@ pub struct BrokerFacts {
 /// # Errors
 ///
 /// When no broker has anything to change, or a broker's entries are not in force.
-pub fn plan(facts: &[BrokerFacts], parameters: TuneBrokers) -> Result<Plan, Unplannable> {
+pub fn plan(
+    facts: &[BrokerFacts],
+    parameters: TuneBrokers,
+    canary: Option<BrokerId>,
+) -> Result<Plan, Unplannable> {
     let mut plan = Plan::default();
     for broker in facts {
         for key in WRITES {
-            let steps = pool(broker, key, (parameters.level, &mut plan.remarks))?;
+            let steps = pool(broker, key, (parameters, &mut plan.remarks))?;
             plan.steps.extend((0..).zip(steps).map(|(wave, step)| PlannedStep { wave, ..step }));
         }
         plan.remarks.extend(restart_only(broker, goal(parameters.level)));
+    }
+    if let Some(canary) = canary {
+        after_canary(&mut plan, canary);
     }
     plan.steps.sort_by_cached_key(|it| (it.wave, it.subject.clone(), it.key.clone()));
     if plan.steps.is_empty() {
@@ -88,6 +106,19 @@ pub fn plan(facts: &[BrokerFacts], parameters: TuneBrokers) -> Result<Plan, Unpl
     Ok(plan)
 }
 
+/// Puts the steps of all brokers but the canary into the second stage, behind its last wave.
+fn after_canary(plan: &mut Plan, canary: BrokerId) {
+    let first = Subject::Broker(canary);
+    let waves = plan.steps.iter().filter(|it| it.subject == first).map(|it| it.wave);
+    // A canary that needs nothing shows nothing: the others go together.
+    let Some(last) = waves.max() else { return };
+    for step in plan.steps.iter_mut().filter(|it| it.subject != first) {
+        step.stage = 1;
+        step.wave = step.wave.saturating_add(last).saturating_add(1);
+    }
+    plan.remarks.push(format!("broker {canary} goes first, the others when it is judged"));
+}
+
 fn nothing_to_do(level: Level, remarks: &[String]) -> String {
     let mut text = format!("every thread pool has reached the level {level} or its limit");
     for remark in remarks {
@@ -101,7 +132,7 @@ fn nothing_to_do(level: Level, remarks: &[String]) -> String {
 fn pool(
     facts: &BrokerFacts,
     key: &'static str,
-    (level, remarks): (Level, &mut Vec<String>),
+    (parameters, remarks): (TuneBrokers, &mut Vec<String>),
 ) -> Result<Vec<PlannedStep>, Unplannable> {
     let broker = facts.config.broker;
     let entry = facts
@@ -120,19 +151,21 @@ fn pool(
             stored.unwrap_or_default()
         )));
     }
-    let target = limit(facts, (key, entry), (level, remarks))?;
+    let target = limit(facts, (key, entry), (parameters, remarks))?;
     let mut from = effective;
     let mut from_stored = stored;
     Ok(ladder::up(effective, target)
         .into_iter()
         .map(|to| {
             let step = PlannedStep {
+                stage: 0,
                 wave: 0,
                 subject: Subject::Broker(broker),
                 key: key.to_owned(),
                 from: from.to_string(),
                 from_stored: from_stored.map(|it| it.to_string()),
                 to: Some(to.to_string()),
+                on_undo: OnUndo::Restore,
             };
             (from, from_stored) = (to, Some(to));
             step
@@ -144,12 +177,15 @@ fn pool(
 fn limit(
     facts: &BrokerFacts,
     (key, entry): (&str, &ConfigEntry),
-    (level, remarks): (Level, &mut Vec<String>),
+    (parameters, remarks): (TuneBrokers, &mut Vec<String>),
 ) -> Result<u32, Unplannable> {
     let broker = facts.config.broker;
-    let wanted = goal(level).threads;
+    let wanted = goal(parameters.level).threads;
     let at_start = number(broker, entry, entry.at_start())?;
-    let survives = at_start.saturating_mul(2);
+    let survives = match parameters.above_static {
+        AboveStatic::Cap => at_start.saturating_mul(2),
+        AboveStatic::Reapply => beyond(facts, at_start, remarks),
+    };
     let pool =
         facts.cores.map_or(POOL_MAX, |it| it.saturating_mul(POOL_PER_CORE_MAX).clamp(1, POOL_MAX));
     if survives < wanted {
@@ -165,6 +201,20 @@ fn limit(
         ));
     }
     Ok(wanted.min(survives).min(pool))
+}
+
+/// Above twice the static value every dynamic key of the broker is lost at its restart: those of
+/// others must not be among them.
+fn beyond(facts: &BrokerFacts, at_start: u32, remarks: &mut Vec<String>) -> u32 {
+    let broker = facts.config.broker;
+    if let Some(foreign) = facts.foreign() {
+        let key = &foreign.key;
+        remarks.push(format!(
+            "broker {broker}: {key} is set by someone else, and would fall with ours"
+        ));
+        return at_start.saturating_mul(2);
+    }
+    u32::MAX
 }
 
 fn number(broker: BrokerId, entry: &ConfigEntry, value: Option<&str>) -> Result<u32, Unplannable> {
@@ -227,7 +277,7 @@ mod tests {
             broker: BrokerId::from_wire(id).unwrap(),
             entries: vec![io, network, buffer],
         };
-        BrokerFacts { config, cores: None }
+        BrokerFacts { config, cores: None, wrote: BTreeMap::new() }
     }
 
     fn fresh(id: i32) -> BrokerFacts {
@@ -240,7 +290,7 @@ mod tests {
 
     #[track_caller]
     fn check(facts: &[BrokerFacts], level: Level, want: &[&str]) -> Plan {
-        let plan = plan(facts, to(level)).unwrap();
+        let plan = plan(facts, to(level), None).unwrap();
         let got: Vec<String> = plan
             .steps
             .iter()
@@ -298,7 +348,7 @@ mod tests {
     #[test]
     fn i17_only_thread_pools_are_ever_written_and_buffers_are_reported() {
         for &level in Level::ALL {
-            let plan = plan(&[fresh(1)], to(level)).unwrap();
+            let plan = plan(&[fresh(1)], to(level), None).unwrap();
             assert!(plan.steps.iter().all(|it| WRITES.contains(&it.key.as_str())));
             let to = |it: &PlannedStep| it.to.as_ref().unwrap().parse::<u32>().unwrap();
             assert!(plan.steps.iter().all(|it| to(it) <= POOL_MAX));
@@ -309,7 +359,7 @@ mod tests {
     #[test]
     fn i17_cores_bound_a_pool_where_they_are_known() {
         let small = BrokerFacts { cores: Some(1), ..fresh(1) };
-        let reason = plan(&[small], to(Level::Moderate)).unwrap_err();
+        let reason = plan(&[small], to(Level::Moderate), None).unwrap_err();
         assert!(reason.0.contains("stops at 8, not 16"), "{reason}");
     }
 
@@ -317,7 +367,7 @@ mod tests {
     fn i38_a_level_never_lowers_a_value() {
         let high =
             facts(1, entry(IO_THREADS, 32, None, 32), entry(NETWORK_THREADS, 24, Some(24), 24));
-        let reason = plan(&[high], to(Level::Moderate)).unwrap_err();
+        let reason = plan(&[high], to(Level::Moderate), None).unwrap_err();
         assert!(reason.0.contains("has reached the level moderate"), "{reason}");
     }
 
@@ -325,7 +375,7 @@ mod tests {
     fn i18_an_entry_that_is_not_in_force_is_not_built_upon() {
         let trapped =
             facts(1, entry(IO_THREADS, 8, Some(32), 8), entry(NETWORK_THREADS, 8, None, 8));
-        let reason = plan(&[trapped], to(Level::Moderate)).unwrap_err();
+        let reason = plan(&[trapped], to(Level::Moderate), None).unwrap_err();
         assert!(reason.0.contains("stored but runs 8"), "{reason}");
     }
 }

@@ -2,25 +2,18 @@
 //!
 //! Data, checked when the configuration is loaded. Pure: no I/O, no clock.
 
+mod optimizer;
 mod template;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub use optimizer::{
+    AboveStatic, ClientKind, Factor, Level, Optimizer, OptimizerKind, Rollout, ScaleConsumers,
+    Shed, ShedLoad, TuneBrokers,
+};
 pub use template::{Template, TemplateError, Values, quoted};
 
 use crate::{alert::Labels, model::closed_list};
-
-closed_list! {
-    /// How far `tune-brokers` goes. The numbers are in `optimizers::tune_brokers`.
-    pub enum Level {
-        /// 12 network threads, 12 I/O threads.
-        Conservative = "conservative",
-        /// 16 and 16.
-        Moderate = "moderate",
-        /// 32 and 32.
-        Aggressive = "aggressive",
-    }
-}
 
 closed_list! {
     /// Which way the objective gets better.
@@ -29,58 +22,6 @@ closed_list! {
         Lower = "lower",
         /// More is better: rates.
         Higher = "higher",
-    }
-}
-
-closed_list! {
-    /// What to do above twice the value that a broker starts with, which does not survive a restart
-    /// (KAFKA-20890).
-    pub enum AboveStatic {
-        /// Stop there and say so.
-        Cap = "cap",
-    }
-}
-
-closed_list! {
-    /// How a change of several brokers is spread.
-    pub enum Rollout {
-        /// All brokers at once, step by step.
-        Together = "together",
-    }
-}
-
-closed_list! {
-    /// The optimizers there are.
-    pub enum OptimizerKind {
-        /// Thread pools of brokers.
-        TuneBrokers = "tune_brokers",
-    }
-}
-
-/// Parameters of `tune-brokers`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TuneBrokers {
-    /// How far.
-    pub level: Level,
-    /// What to do above twice the static value.
-    pub above_static: AboveStatic,
-    /// How several brokers are changed.
-    pub rollout: Rollout,
-}
-
-/// An optimizer and its parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Optimizer {
-    /// Thread pools of brokers.
-    TuneBrokers(TuneBrokers),
-}
-
-impl Optimizer {
-    /// Which one it is.
-    pub const fn kind(self) -> OptimizerKind {
-        match self {
-            Self::TuneBrokers(_) => OptimizerKind::TuneBrokers,
-        }
     }
 }
 
@@ -109,6 +50,15 @@ pub struct Windows {
     pub observe: Duration,
     /// Rest after the end of a run, by playbook and target.
     pub cooldown: Duration,
+}
+
+/// A change that does not stay: how long, and when it is no longer needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// It is lifted so long after it came into force (I27).
+    pub time_limit: Duration,
+    /// It is lifted as soon as this returns a series.
+    pub lift_when: Option<Template>,
 }
 
 /// Which alerts a playbook answers: every label must be equal. Always names an `alertname`.
@@ -150,13 +100,21 @@ pub struct Playbook {
     pub keep_neutral: bool,
     /// Whether a person must approve each run.
     pub approve: bool,
+    /// For how long what it does stays; a change that stays for good has none.
+    pub measure: Option<Measure>,
 }
 
 impl Playbook {
-    /// Whether one of its expressions speaks of a single broker.
-    pub fn needs_broker(&self) -> bool {
+    /// Whether one broker of several goes first.
+    pub fn has_canary(&self) -> bool {
+        matches!(&self.optimizer, Optimizer::TuneBrokers(it) if it.rollout == Rollout::Canary)
+    }
+
+    /// Whether one of its expressions speaks of `place`.
+    pub fn needs(&self, place: &str) -> bool {
         let judged = [&self.objective.query, &self.load].into_iter();
-        let mut all = judged.chain(&self.guards).chain(&self.when);
-        all.any(|it| it.needs().any(|name| name == "broker_id"))
+        let lifted = self.measure.iter().filter_map(|it| it.lift_when.as_ref());
+        let mut all = judged.chain(&self.guards).chain(&self.when).chain(lifted);
+        all.any(|it| it.needs().any(|name| name == place))
     }
 }

@@ -16,7 +16,7 @@ use promql_parser::{
 pub type Values = BTreeMap<&'static str, String>;
 
 /// Labels that may be put in: those whose value is taken from live metadata or the configuration.
-const PLACES: &[&str] = &["kafka_cluster", "broker_id"];
+const PLACES: &[&str] = &["kafka_cluster", "broker_id", "consumergroup"];
 
 /// A checked expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum TemplateError {
     )]
     Place(String),
     /// A label that has no checked value.
-    #[error("`${0}` is not known; there are $kafka_cluster and $broker_id")]
+    #[error("`${0}` is not known; there are $kafka_cluster, $broker_id and $consumergroup")]
     Name(String),
 }
 

@@ -13,7 +13,7 @@ use crate::{
     config::{ClusterConfig, RemediationConfig},
     docker::SharedDocker,
     kafka::SharedKafka,
-    model::{Target, Wall},
+    model::{BrokerId, Target, Wall},
     playbook::{Playbook, Values},
     prometheus::SharedPrometheus,
     snapshot::Latest,
@@ -68,10 +68,11 @@ impl Context {
 
     /// Values for a template: from the configuration and live metadata, never from a label as it
     /// came (I35).
-    pub(super) fn values(&self, target: &Target) -> Values {
+    /// A canary stands for the brokers of its cluster.
+    pub(super) fn values(&self, target: &Target, canary: Option<BrokerId>) -> Values {
         let mut values = Values::from([("kafka_cluster", self.cluster.name.to_string())]);
         match target {
-            Target::Cluster => (),
+            Target::Cluster => values.extend(canary.map(|it| ("broker_id", it.to_string()))),
             Target::Broker(id) => drop(values.insert("broker_id", id.to_string())),
             Target::Group(name) => drop(values.insert("consumergroup", name.to_string())),
         }

@@ -8,16 +8,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
+    approval::{self, Approval},
     context::Context,
     deed::Standing,
     execute::{self, StepEnd},
-    guard, undo,
+    guard, measure, undo,
     watch::{self, Watched},
 };
 use crate::{
-    model::{Hold, Mode, RollbackReason, RunEvent, RunId, RunState, Trigger, Verdict},
+    model::{Hold, Mode, RollbackReason, RunEvent, RunId, RunState, Subject, Trigger, Verdict},
     store::{Change, Extent, RunDetail, RunRow, StepRow, StepState, StoreError},
 };
+
+/// Between two steps of a quota: a broker measures a client over about as long (11 samples of a
+/// second), and what the client holds back is worked off meanwhile.
+const QUOTA_PAUSE: Duration = Duration::from_secs(10);
 
 /// How driving a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +49,12 @@ pub(super) async fn drive(
         let Some(detail) = at.store.run(run).await? else { return Ok(Driven::Ended) };
         let row = &detail.run;
         match row.state {
-            RunState::Queued | RunState::Held | RunState::AwaitingApproval => {
+            RunState::AwaitingApproval => {
+                if approval::look(at, row).await? == Approval::Awaited {
+                    return Ok(Driven::Held);
+                }
+            }
+            RunState::Queued | RunState::Held => {
                 if start(at, row).await? == Started::No {
                     return Ok(Driven::Held);
                 }
@@ -66,13 +76,19 @@ pub(super) async fn drive(
                     return Ok(Driven::Stopping);
                 }
             }
-            RunState::RollingBack => roll_back(at, &detail).await?,
+            RunState::RollingBack | RunState::Lifting => undo_all(at, &detail).await?,
             RunState::Kept if row.undo_requested => {
                 let text = "a person asked for it".to_owned();
                 back(at, row, (RollbackReason::Person, None), text).await?;
             }
+            RunState::Kept if row.times.lift.is_some() => {
+                if measure::look(at, row).await? == measure::Needed::Yes {
+                    return Ok(Driven::Held);
+                }
+            }
             RunState::Kept
             | RunState::Rehearsed
+            | RunState::Lifted
             | RunState::RolledBack
             | RunState::Stuck
             | RunState::Cancelled => return Ok(Driven::Ended),
@@ -119,6 +135,10 @@ async fn start(at: &Context, run: &RunRow) -> Result<Started, StoreError> {
                 measured: Some(cleared.measured),
                 ..Change::default()
             };
+            if !rehearsal_is_all(at, run) && approval::is_wanted(at, run) {
+                move_to(at, run, RunEvent::AskApproval, change).await?;
+                return Ok(Started::No);
+            }
             move_to(at, run, RunEvent::Rehearse, change).await?;
             Ok(Started::Yes)
         }
@@ -156,20 +176,35 @@ pub(super) async fn hold(
     Ok(())
 }
 
-/// Takes the plan's steps, wave by wave. Looks at the stop signs between waves, never inside one.
+/// Begins to act on a rehearsed plan.
 async fn act(at: &Context, run: RunId, stop: &CancellationToken) -> Result<(), StoreError> {
     let Some(detail) = at.store.run(run).await? else { return Ok(()) };
+    move_to(at, &detail.run, RunEvent::Act, Change::default()).await?;
+    take_stage(at, &detail, stop).await
+}
+
+/// Takes the steps of the first stage that waits, wave by wave. Looks at the stop signs between
+/// waves, never inside one.
+async fn take_stage(
+    at: &Context,
+    detail: &RunDetail,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
     let row = &detail.run;
-    move_to(at, row, RunEvent::Act, Change::default()).await?;
-    let mut waves: Vec<u32> = detail.steps.iter().map(|it| it.wave).collect();
+    let waits = || detail.steps.iter().filter(|it| it.state == StepState::Planned);
+    let stage = waits().map(|it| it.stage).min().unwrap_or_default();
+    let mut waves: Vec<u32> = waits().filter(|it| it.stage == stage).map(|it| it.wave).collect();
     waves.dedup();
-    for wave in waves {
-        if let Some((reason, text)) = told_to_stop(at, run, stop).await? {
+    for (place, wave) in waves.into_iter().enumerate() {
+        let steps = || waits().filter(|it| it.wave == wave);
+        if 0 < place && steps().any(|it| matches!(it.subject, Subject::Quota(_))) {
+            at.clock.sleep(QUOTA_PAUSE).await;
+        }
+        if let Some((reason, text)) = told_to_stop(at, row.id, stop).await? {
             return back(at, row, (reason, None), text).await;
         }
-        let steps = detail.steps.iter().filter(|it| it.wave == wave);
         // Not `try_`: a step in hand is finished even when another cannot be stored.
-        for end in join_all(steps.map(|it| execute::perform(at, run, it))).await {
+        for end in join_all(steps().map(|it| execute::perform(at, row.id, it))).await {
             match end? {
                 StepEnd::Done => (),
                 StepEnd::Failed(text) => {
@@ -184,7 +219,13 @@ async fn act(at: &Context, run: RunId, stop: &CancellationToken) -> Result<(), S
     applied(at, row).await
 }
 
+/// Every step is in force; a group whose consumers have become more is stable again.
 async fn applied(at: &Context, run: &RunRow) -> Result<(), StoreError> {
+    if let Some(group) = run.target.group()
+        && let Err(text) = guard::group::stable(at, group).await
+    {
+        return back(at, run, (RollbackReason::FailedToApply, None), text).await;
+    }
     at.telemetry.alert_to_effect(&at.cluster.name, at.now().since(run.times.stored));
     move_to(at, run, RunEvent::Apply, Change::default()).await?;
     info!(run = %run.id, target = %run.target, "Every step is in force.");
@@ -212,8 +253,10 @@ async fn told_to_stop(
 async fn recover(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
     let run = &detail.run;
     warn!(run = %run.id, "Run found among its steps, looking at the brokers.");
+    let begun = detail.steps.iter().filter(|it| it.state != StepState::Planned);
+    let stage = begun.map(|it| it.stage).max().unwrap_or_default();
     let mut in_force = true;
-    for step in &detail.steps {
+    for step in detail.steps.iter().filter(|it| it.stage <= stage) {
         match step.state {
             StepState::Applied => (),
             StepState::Began => {
@@ -266,13 +309,18 @@ async fn watch_on(
         Watched::Passed if run.state == RunState::Settling => {
             move_to(at, run, RunEvent::Settle, Change::default()).await?;
         }
-        Watched::Passed => conclude(at, detail).await?,
+        Watched::Passed => conclude(at, detail, stop).await?,
     }
     Ok(Driven::Ended)
 }
 
-/// Judges the run, and keeps it or sends it back.
-async fn conclude(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
+/// Judges the run, and keeps it or sends it back. A canary that is worth keeping leads on to the
+/// others.
+async fn conclude(
+    at: &Context,
+    detail: &RunDetail,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
     let run = &detail.run;
     let (verdict, measured, text) = watch::judge(at, detail).await;
     at.telemetry.verdict_given(&at.cluster.name, run.optimizer, verdict);
@@ -283,7 +331,15 @@ async fn conclude(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
         return back(at, run, (RollbackReason::Verdict, Some(verdict)), text).await;
     }
     at.store.note(run.id, at.now(), "verdict", text).await?;
-    let change = Change { verdict: Some(verdict), ..Change::default() };
+    if detail.steps.iter().any(|it| it.state == StepState::Planned) {
+        info!(run = %run.id, %verdict, "Canary kept, on to the others.");
+        move_to(at, run, RunEvent::Widen, Change::default()).await?;
+        return take_stage(at, detail, stop).await;
+    }
+    let measure = at.playbook(run).and_then(|it| it.measure.as_ref());
+    let effective = run.times.effective.unwrap_or_else(|| at.now());
+    let lift = measure.map(|it| effective.after(it.time_limit));
+    let change = Change { verdict: Some(verdict), lift, ..Change::default() };
     move_to(at, run, RunEvent::Keep, change).await?;
     info!(run = %run.id, %verdict, "Run kept.");
     Ok(())
@@ -305,7 +361,7 @@ async fn back(
     Ok(())
 }
 
-async fn roll_back(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
+async fn undo_all(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
     let run = &detail.run;
     let undone = undo::all(at, run.id, &detail.steps).await?;
     let (event, note) = if undone.failed.is_empty() {
@@ -319,6 +375,6 @@ async fn roll_back(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
         ..Change::default()
     };
     let state = move_to(at, run, event, change).await?;
-    info!(run = %run.id, %state, "Rollback ended.");
+    info!(run = %run.id, %state, "Undone.");
     Ok(())
 }

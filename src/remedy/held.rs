@@ -1,5 +1,6 @@
 //! "Not now", with its reason.
 
+use super::deed::DeedError;
 use crate::{kafka::KafkaError, model::Hold, prometheus::PrometheusError, telemetry::chain};
 
 /// Why a run does not start now.
@@ -41,6 +42,15 @@ pub(super) enum Fine {
 impl From<bool> for Fine {
     fn from(fine: bool) -> Self {
         if fine { Self::Yes } else { Self::No }
+    }
+}
+
+impl From<DeedError> for Held {
+    fn from(error: DeedError) -> Self {
+        match error {
+            DeedError::Kafka(error) => error.into(),
+            DeedError::Docker(error) => Self::new(Hold::DockerUnavailable, chain(&error)),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! Invariant: nothing here runs inside a request; a request stores and wakes a worker (I3).
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
+mod approval;
 mod context;
 mod deed;
 mod drive;
@@ -15,6 +16,7 @@ mod evidence;
 mod execute;
 mod guard;
 mod held;
+mod measure;
 mod schedule;
 mod undo;
 mod verdict;
@@ -32,10 +34,13 @@ use crate::{
     alert::{Alert, Notification},
     clock::SharedClock,
     config::RemediationConfig,
-    model::{AlertOutcome, BrokerId, ClusterName, RunId, RunState, Target, Trigger},
-    playbook::{Level, Optimizer, OptimizerKind, Playbook},
+    model::{AlertOutcome, ClusterName, RunId, RunState, Target, Trigger},
+    playbook::{Level, OptimizerKind, Playbook},
     shutdown::Tasks,
-    store::{Answered, Extent, NewRun, Routed, RunDetail, RunRow, Store, StoreError, TakenAlerts},
+    store::{
+        Answered, Extent, NewRun, Routed, RunDetail, RunRow, Store, StoreError, TakenAlerts,
+        Urgency,
+    },
     telemetry::Telemetry,
 };
 
@@ -44,12 +49,28 @@ use crate::{
 pub struct Order {
     /// The cluster; may be left out when there is one.
     pub cluster: Option<ClusterName>,
-    /// The broker; all of them when left out.
-    pub broker: Option<BrokerId>,
-    /// How far.
-    pub level: Level,
+    /// Which optimizer.
+    pub optimizer: OptimizerKind,
+    /// What it is about.
+    pub target: Target,
+    /// How far, for an optimizer with levels.
+    pub level: Option<Level>,
     /// Whether to stop after the rehearsal.
     pub extent: Extent,
+}
+
+impl Order {
+    /// The command, as a person types it.
+    fn command(&self) -> String {
+        let command = match self.optimizer {
+            OptimizerKind::TuneBrokers => "optimize",
+            OptimizerKind::Reapply => "reapply",
+            OptimizerKind::ElectLeaders => "elect-leaders",
+            OptimizerKind::ShedLoad => "shed-load",
+            OptimizerKind::ScaleConsumers => "scale-consumers",
+        };
+        self.level.map_or_else(|| command.to_owned(), |it| format!("{command} --level {it}"))
+    }
 }
 
 /// Why an order was not taken.
@@ -199,12 +220,13 @@ impl Remedy {
         let new = NewRun {
             cluster: cluster.cluster.name.clone(),
             playbook: playbook.name.clone(),
-            optimizer: OptimizerKind::TuneBrokers,
-            level: Some(order.level),
-            target: order.broker.map_or(Target::Cluster, Target::Broker),
+            optimizer: order.optimizer,
+            level: order.level,
+            cause: order.command(),
+            target: order.target,
             trigger: Trigger::Person,
-            cause: format!("optimize --level {}", order.level),
             extent: order.extent,
+            urgency: Urgency::Usual,
             stored: self.shared.clock.wall(),
         };
         let added = self.shared.store.add_run(new, None).await?;
@@ -216,20 +238,23 @@ impl Remedy {
 
     /// The playbook whose objective, guards and windows prove an order's effect.
     fn playbook_for(&self, order: &Order) -> Result<&Playbook, Refusal> {
+        let kind = order.optimizer;
         let playbooks = self.shared.remediation.playbooks.iter();
-        let mut tuning = playbooks.filter(|it| matches!(it.optimizer, Optimizer::TuneBrokers(_)));
-        let fits = |it: &&Playbook| order.broker.is_some() || !it.needs_broker();
-        tuning.find(fits).ok_or_else(|| {
-            Refusal::Conflict(match order.broker {
-                Some(_) => {
-                    "no playbook has `tune_brokers`: its objective is what proves the effect; \
-                            configure one"
-                        .to_owned()
-                }
-                None => "every playbook with `tune_brokers` judges one broker: name one with \
-                         `--broker`, or configure a playbook without $broker_id"
-                    .to_owned(),
-            })
+        let mut fitting = playbooks.filter(|it| it.optimizer.kind() == kind).peekable();
+        if fitting.peek().is_none() {
+            return Err(Refusal::Conflict(format!(
+                "no playbook has `{kind}`: its objective is what proves the effect; configure one"
+            )));
+        }
+        // A canary stands for the brokers of its cluster.
+        let judges = |it: &&Playbook| {
+            order.target.broker().is_some() || it.has_canary() || !it.needs("broker_id")
+        };
+        fitting.find(judges).ok_or_else(|| {
+            Refusal::Conflict(format!(
+                "every playbook with `{kind}` judges one broker: name one with `--broker`, or \
+                 configure a playbook without $broker_id"
+            ))
         })
     }
 
@@ -265,6 +290,8 @@ impl Remedy {
             | RunState::Held
             | RunState::AwaitingApproval
             | RunState::Rehearsed
+            | RunState::Lifting
+            | RunState::Lifted
             | RunState::RollingBack
             | RunState::RolledBack
             | RunState::Stuck
@@ -273,6 +300,33 @@ impl Remedy {
                 run.state
             ))),
         }
+    }
+
+    /// Approves a run that waits for it. The guard is asked again before anything is written.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub async fn approve(&self, id: RunId) -> Result<(), Refusal> {
+        let run = self.existing(id).await?;
+        if run.state != RunState::AwaitingApproval {
+            return Err(Refusal::Conflict(format!(
+                "run {id} is {}, not awaiting_approval",
+                run.state
+            )));
+        }
+        self.shared.store.approve(id, self.shared.clock.wall()).await?;
+        self.wake();
+        Ok(())
+    }
+
+    /// The measures that are in force, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn measures(&self) -> Result<Vec<RunRow>, StoreError> {
+        self.shared.store.measures().await
     }
 
     /// Says that a person has seen a stuck run, so that others may start again.

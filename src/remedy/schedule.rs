@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use super::{context::Context, guard};
 use crate::{
     alert::Labels,
-    model::{BrokerId, Hold, Mode, RunState, Target, Trigger},
-    playbook::{Optimizer, Playbook},
-    store::{Episode, Extent, NewClaim, NewRun, StoreError},
+    model::{BrokerId, GroupName, Hold, Mode, RunState, Target, Trigger},
+    playbook::{Optimizer, OptimizerKind, Playbook},
+    store::{Episode, Extent, NewClaim, NewRun, StoreError, Urgency},
 };
 
 /// Episodes and playbooks of which was said that no run comes of them.
@@ -16,23 +16,30 @@ pub(super) type Told = BTreeSet<(i64, String)>;
 
 /// The label that names a broker.
 const BROKER_LABEL: &str = "broker_id";
+/// The label that names a consumer group.
+const GROUP_LABEL: &str = "consumergroup";
+/// The value of `severity` that cannot wait.
+const CRITICAL: &str = "critical";
 
-/// Stores the runs that are due.
-pub(super) async fn due(at: &Context, told: &mut Told) -> Result<(), StoreError> {
+/// Stores the runs that are due. Without `told` nothing is said of those that none comes of.
+pub(super) async fn due(at: &Context, mut told: Option<&mut Told>) -> Result<(), StoreError> {
     let episodes = at.store.open_episodes(&at.cluster.name, at.now()).await?;
-    told.retain(|(id, _)| episodes.iter().any(|it| it.id == *id));
+    if let Some(told) = &mut told {
+        told.retain(|(id, _)| episodes.iter().any(|it| it.id == *id));
+    }
     for episode in &episodes {
         for playbook in &at.remediation.playbooks {
             let Some(alert) = episode.alerts.iter().find(|it| playbook.matches.answers(it)) else {
                 continue;
             };
-            match target(alert) {
+            match target(alert, playbook.optimizer.kind()) {
                 Ok(target) if at.remediation.mode != Mode::Observe => {
                     attempt(at, episode, (playbook, target)).await?;
                 }
                 refused => {
                     let reason = refused.map_or_else(|it| it, |_| Hold::ModeObserve);
-                    if told.insert((episode.id, playbook.name.clone())) {
+                    let about = (episode.id, playbook.name.clone());
+                    if told.as_mut().is_some_and(|it| it.insert(about)) {
                         at.telemetry.held(&at.cluster.name, &playbook.name, reason);
                     }
                 }
@@ -43,8 +50,14 @@ pub(super) async fn due(at: &Context, told: &mut Told) -> Result<(), StoreError>
 }
 
 /// What an alert names. A label that cannot be a broker's id is no target at all: it must not turn
-/// into "every broker" (I8).
-fn target(alert: &Labels) -> Result<Target, Hold> {
+/// into "every broker" (I8). Any text may name a group; whether there is one is asked of the
+/// brokers.
+fn target(alert: &Labels, optimizer: OptimizerKind) -> Result<Target, Hold> {
+    if optimizer.is_about_a_group() {
+        let group = alert.get(GROUP_LABEL).filter(|it| !it.is_empty());
+        let group = group.map(|it| Target::Group(GroupName::new(it.as_str())));
+        return group.ok_or(Hold::UnknownTarget);
+    }
     match alert.get(BROKER_LABEL).filter(|it| !it.is_empty()) {
         None => Ok(Target::Cluster),
         Some(text) => BrokerId::parse(text).map(Target::Broker).ok_or(Hold::UnknownTarget),
@@ -58,16 +71,26 @@ async fn attempt(
 ) -> Result<(), StoreError> {
     let last = at.store.last_attempt(episode.id, playbook.name.clone()).await?;
     let Some(attempt) = next_attempt(at, last, playbook) else { return Ok(()) };
-    let Optimizer::TuneBrokers(parameters) = playbook.optimizer;
+    let level = match &playbook.optimizer {
+        Optimizer::TuneBrokers(parameters) => Some(parameters.level),
+        Optimizer::Reapply
+        | Optimizer::ElectLeaders
+        | Optimizer::ShedLoad(_)
+        | Optimizer::ScaleConsumers(_) => None,
+    };
+    let critical = |it: &Labels| it.get("severity").is_some_and(|it| it == CRITICAL);
+    let urgency =
+        if episode.alerts.iter().any(critical) { Urgency::Critical } else { Urgency::Usual };
     let new = NewRun {
         cluster: at.cluster.name.clone(),
         playbook: playbook.name.clone(),
         optimizer: playbook.optimizer.kind(),
-        level: Some(parameters.level),
+        level,
         target,
         trigger: Trigger::Alert,
         cause: playbook.matches.labels.get("alertname").cloned().unwrap_or_default(),
         extent: Extent::AsConfigured,
+        urgency,
         // The first attempt counts from the alert, a later one from our own timer.
         stored: if attempt == 1 { episode.opened } else { at.now() },
     };

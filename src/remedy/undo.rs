@@ -9,13 +9,13 @@ use futures_util::future::join_all;
 
 use super::{
     context::Context,
-    deed::{self, Standing},
+    deed::{self, DeedError, Standing},
     execute::{self, StepEnd},
     guard::{self, gate},
 };
 use crate::{
-    kafka::{KafkaError, WriteMode},
-    model::{BrokerId, RunId, Subject},
+    kafka::WriteMode,
+    model::{BrokerId, OnUndo, RunId, Subject},
     optimizers::tune_brokers::NETWORK_THREADS,
     store::{StepRow, StepState, StoreError},
     telemetry::chain,
@@ -62,6 +62,7 @@ pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<U
     let mut jammed = BTreeSet::<(Subject, String)>::new();
     for wave in waves.into_iter().rev() {
         let in_wave = steps.iter().filter(|it| it.wave == wave && may_have_effect(it.state));
+        let in_wave = in_wave.filter(|it| it.on_undo == OnUndo::Restore);
         // A rung that will not go back stands in the way of those below it, and of no other key.
         let in_wave: Vec<&StepRow> = in_wave.filter(|it| !jammed.contains(&key(it))).collect();
         if in_wave.iter().any(|it| shrinks(it).is_some()) {
@@ -216,8 +217,8 @@ enum Answered {
 }
 
 impl Answered {
-    fn with(error: &KafkaError) -> Self {
-        if matches!(error, KafkaError::Refused { .. }) { Self::Yes } else { Self::No }
+    fn with(error: &DeedError) -> Self {
+        if error.is_refusal() { Self::Yes } else { Self::No }
     }
 }
 
@@ -242,7 +243,7 @@ async fn attempt(at: &Context, step: &StepRow, under_way: &mut UnderWay) -> (Ste
     let failed = match &answer {
         Ok(()) => false,
         // Nothing was changed, and nothing had to be.
-        Err(KafkaError::Refused { .. }) => !undone,
+        Err(error) if error.is_refusal() => !undone,
         // A lost answer is no failure where there is something to see: what the broker runs counts.
         Err(error) => undone || !error.outcome_is_unknown(),
     };

@@ -11,10 +11,10 @@ use super::{
     context::Context,
     deed::{self, Standing},
     evidence::{self, Questions},
-    execute, verdict,
+    execute, measure, schedule, verdict,
 };
 use crate::{
-    model::{RollbackReason, Uptime, Verdict, Wall},
+    model::{BrokerId, OnUndo, RollbackReason, Uptime, Verdict, Wall},
     prometheus::Span,
     store::{Measured, RunDetail, StepRow, StepState, StoreError},
 };
@@ -34,6 +34,12 @@ pub(super) enum Watched {
 }
 
 /// What changes from look to look.
+/// The broker that went first, where others wait or waited for its verdict.
+fn canary(steps: &[StepRow]) -> Option<BrokerId> {
+    steps.iter().find(|it| 0 < it.stage)?;
+    steps.iter().find(|it| it.stage == 0)?.subject.broker()
+}
+
 #[derive(Default)]
 struct Memory {
     /// Since when the evidence has been missing.
@@ -50,7 +56,7 @@ pub(super) async fn until(
     stop: &CancellationToken,
 ) -> Result<Watched, StoreError> {
     let playbook = at.playbook(&detail.run);
-    let values = at.values(&detail.run.target);
+    let values = at.values(&detail.run.target, canary(&detail.steps));
     let questions = Questions::of_run(&detail.measured, playbook, &values);
     let mut memory = Memory::default();
     loop {
@@ -79,6 +85,9 @@ async fn look(
         let text = "a person asked for it".to_owned();
         return Ok(Some(Watched::Back(RollbackReason::Person, Verdict::Inconclusive, text)));
     }
+    if let Some(back) = needed_elsewhere(at, detail).await? {
+        return Ok(Some(back));
+    }
     if let Some(back) = drift(at, &detail.steps, memory).await {
         return Ok(Some(back));
     }
@@ -86,6 +95,21 @@ async fn look(
         return Ok(Some(Watched::Back(RollbackReason::GuardTripped, Verdict::Regressed, text)));
     }
     Ok(blind(at, detail, (questions, memory)).await)
+}
+
+/// A critical alert of another playbook does not wait for an observation to end, nor does a measure
+/// whose time is long over (I40).
+async fn needed_elsewhere(at: &Context, detail: &RunDetail) -> Result<Option<Watched>, StoreError> {
+    schedule::due(at, None).await?;
+    if let Some(other) = at.store.preempts(&detail.run).await? {
+        let text = format!("run {other} answers a critical alert");
+        return Ok(Some(Watched::Back(RollbackReason::Preempted, Verdict::Inconclusive, text)));
+    }
+    let overdue = measure::overdue(at).await?;
+    Ok(overdue.map(|it| {
+        let text = format!("the measure of run {} had to end", it.id);
+        Watched::Back(RollbackReason::Overlap, Verdict::Inconclusive, text)
+    }))
 }
 
 /// The last applied step of each key must stand as written. A broker that does not answer is no
@@ -118,7 +142,7 @@ fn changed(text: String) -> Watched {
 pub(super) fn last_of_each_key(steps: &[StepRow]) -> impl Iterator<Item = &StepRow> {
     let same =
         |one: &StepRow, other: &StepRow| one.subject == other.subject && one.key == other.key;
-    let applied = |it: &&StepRow| it.state == StepState::Applied;
+    let applied = |it: &&StepRow| it.state == StepState::Applied && it.on_undo == OnUndo::Restore;
     steps.iter().filter(applied).filter(move |step| {
         !steps.iter().any(|it| applied(&it) && same(it, step) && step.index < it.index)
     })

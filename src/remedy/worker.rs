@@ -54,7 +54,7 @@ async fn pass(
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     loop {
-        schedule::due(at, &mut memory.told).await?;
+        schedule::due(at, Some(&mut memory.told)).await?;
         view::publish(at).await?;
         let open = at.store.open_runs(&at.cluster.name).await?;
         memory.looked.retain(|id, _| open.iter().any(|it| it.id == *id));
@@ -95,7 +95,8 @@ async fn all_held(
         }
         let now = at.clock.uptime();
         let looked = memory.looked.get(&run.id).map(|it| now.0.saturating_sub(it.0));
-        if run.state == RunState::Held && looked.is_some_and(|it| it < LOOK_AGAIN) {
+        let rests = matches!(run.state, RunState::Held | RunState::Kept) && !run.undo_requested;
+        if rests && looked.is_some_and(|it| it < LOOK_AGAIN) {
             continue;
         }
         if drive::drive(at, run.id, stop).await? != Driven::Held {
@@ -116,6 +117,8 @@ async fn over(at: &Context, run: &RunRow) -> Result<bool, StoreError> {
         | RunState::Settling
         | RunState::Observing
         | RunState::Kept
+        | RunState::Lifting
+        | RunState::Lifted
         | RunState::RollingBack
         | RunState::RolledBack
         | RunState::Stuck

@@ -18,9 +18,13 @@ CREATE TABLE new_runs (
     rollback_reason TEXT,
     undo_requested  INTEGER NOT NULL DEFAULT 0,
     acknowledged    INTEGER NOT NULL DEFAULT 0,
+    urgency         TEXT NOT NULL,
     stored_at       INTEGER NOT NULL,
+    asked_at        INTEGER,
+    approved_at     INTEGER,
     written_at      INTEGER,
     effective_at    INTEGER,
+    lift_at         INTEGER,
     ended_at        INTEGER,
     measured        TEXT
 ) STRICT;
@@ -28,7 +32,8 @@ INSERT INTO new_runs
 SELECT id, cluster, playbook, optimizer, level,
        CASE WHEN broker IS NULL THEN 'cluster' ELSE 'broker ' || broker END,
        trigger, cause, extent, attempt, state, hold, note, verdict, rollback_reason, undo_requested,
-       acknowledged, stored_at, written_at, effective_at, ended_at, measured
+       acknowledged, 'usual', stored_at, NULL, NULL, written_at, effective_at, NULL, ended_at,
+       measured
 FROM runs;
 -- A number is never given twice, not even that of a run long forgotten.
 DELETE FROM sqlite_sequence WHERE name = 'new_runs';
@@ -38,6 +43,7 @@ DROP TRIGGER journal_never_forgets;
 DROP TABLE runs;
 ALTER TABLE new_runs RENAME TO runs;
 CREATE INDEX runs_open ON runs (cluster, state) WHERE ended_at IS NULL;
+CREATE INDEX runs_measures ON runs (cluster) WHERE lift_at IS NOT NULL;
 CREATE INDEX runs_ended ON runs (cluster, playbook, ended_at);
 CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
 WHEN (SELECT written_at FROM runs WHERE id = OLD.run) IS NOT NULL
@@ -46,18 +52,21 @@ BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
 CREATE TABLE new_steps (
     run         INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     idx         INTEGER NOT NULL,
+    stage       INTEGER NOT NULL,
     wave        INTEGER NOT NULL,
     subject     TEXT NOT NULL,
     key         TEXT NOT NULL,
     from_value  TEXT NOT NULL,
     from_stored TEXT,
     to_value    TEXT,
+    on_undo     TEXT NOT NULL,
     state       TEXT NOT NULL,
     at          INTEGER NOT NULL,
     PRIMARY KEY (run, idx)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO new_steps
-SELECT run, idx, wave, 'broker ' || broker, key, from_value, from_stored, to_value, state, at
+SELECT run, idx, 0, wave, 'broker ' || broker, key, from_value, from_stored, to_value, 'restore',
+       state, at
 FROM steps;
 DROP TABLE steps;
 ALTER TABLE new_steps RENAME TO steps;

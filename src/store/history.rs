@@ -94,6 +94,26 @@ impl Store {
         .await
     }
 
+    /// When a measure of `cluster` was last taken back.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn last_lifted(&self, cluster: &ClusterName) -> Result<Option<Wall>, StoreError> {
+        let cluster = cluster.clone();
+        self.call("read the last measure", move |at| {
+            let last: Option<i64> = at
+                .query_row(
+                    "SELECT max(ended_at) FROM runs WHERE cluster = ?1 AND state = 'lifted'",
+                    [cluster.as_str()],
+                    |row| row.get(0),
+                )
+                .map_err(doing("read the last measure"))?;
+            Ok(last.map(Wall))
+        })
+        .await
+    }
+
     /// Every (playbook, target) of `cluster` that has ended a run.
     ///
     /// # Errors

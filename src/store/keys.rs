@@ -26,31 +26,56 @@ pub(super) fn follow(
     change: &StepChange,
     now: Wall,
 ) -> Result<(), StoreError> {
-    let step = params![change.run.0, change.index];
-    let text = match change.state {
-        StepState::Applied => {
-            "INSERT OR REPLACE INTO written (cluster, subject, key, run, idx, value)
-             SELECT r.cluster, s.subject, s.key, s.run, s.idx, s.to_value
-             FROM steps s JOIN runs r ON r.id = s.run WHERE s.run = ?1 AND s.idx = ?2"
-        }
-        StepState::Undone => "DELETE FROM written WHERE run = ?1 AND idx = ?2",
-        StepState::Drifted => {
-            at.execute(
+    match change.state {
+        StepState::Applied => wrote(at, change),
+        StepState::Undone => at
+            .execute(
+                "DELETE FROM written WHERE run = ?1 AND idx = ?2",
+                params![change.run.0, change.index],
+            )
+            .map(drop)
+            .map_err(doing("forget what was undone")),
+        StepState::Drifted => at
+            .execute(
                 "INSERT OR IGNORE INTO hands_off (cluster, subject, key, run, at)
                  SELECT r.cluster, s.subject, s.key, s.run, ?3
                  FROM steps s JOIN runs r ON r.id = s.run WHERE s.run = ?1 AND s.idx = ?2",
                 params![change.run.0, change.index, now.0],
             )
-            .map_err(doing("mark a key as changed by someone else"))?;
-            return Ok(());
-        }
+            .map(drop)
+            .map_err(doing("mark a key as changed by someone else")),
         StepState::Planned
         | StepState::Began
         | StepState::Failed
         | StepState::UndoBegan
-        | StepState::UndoFailed => return Ok(()),
+        | StepState::UndoFailed => Ok(()),
+    }
+}
+
+fn wrote(at: &Transaction<'_>, change: &StepChange) -> Result<(), StoreError> {
+    let read = || -> rusqlite::Result<(String, String, String, Option<String>)> {
+        at.query_row(
+            "SELECT r.cluster, s.subject, s.key, s.to_value
+             FROM steps s JOIN runs r ON r.id = s.run WHERE s.run = ?1 AND s.idx = ?2",
+            params![change.run.0, change.index],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
     };
-    at.execute(text, step).map_err(doing("keep whose value it is"))?;
+    let (cluster, subject, key, value) = read().map_err(doing("read a step"))?;
+    let (subject, keys) = match Subject::parse(&subject) {
+        Some(subject @ (Subject::Broker(_) | Subject::Quota(_))) => (subject, vec![&*key]),
+        Some(Subject::BrokerKeys(id)) => (Subject::Broker(id), key.split(' ').collect()),
+        // Leaders and containers are no values that someone could change under us.
+        Some(Subject::Leaders | Subject::Container(_)) | None => return Ok(()),
+    };
+    for key in keys {
+        at.execute(
+            "INSERT OR REPLACE INTO written (cluster, subject, key, run, idx, value)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![cluster, subject.to_string(), key, change.run.0, change.index, value],
+        )
+        .map_err(doing("keep whose value it is"))?;
+    }
     Ok(())
 }
 

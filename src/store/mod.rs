@@ -27,7 +27,7 @@ pub use alerts::{Answered, Episode, Routed, TakenAlerts};
 pub use history::{Past, PastEnd};
 pub use keys::KeyAt;
 pub use rows::{
-    Extent, JournalLine, Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Times,
+    Extent, JournalLine, Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Times, Urgency,
 };
 pub use runs::{Change, NewClaim, Newness, StepChange};
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        ClusterName, Hold, RollbackReason, RunId, RunState, Subject, Target, Trigger, Verdict,
-        Wall, closed_list,
+        ClusterName, Hold, OnUndo, RollbackReason, RunId, RunState, Subject, Target, Trigger,
+        Verdict, Wall, closed_list,
     },
     playbook::{Level, OptimizerKind},
 };
@@ -69,6 +69,8 @@ pub struct RunRow {
     pub undo_requested: bool,
     /// Whether a person has seen that it is stuck.
     pub acknowledged: bool,
+    /// Whether the alert behind it is critical.
+    pub urgency: Urgency,
     /// Its times.
     pub times: Times,
 }
@@ -83,6 +85,16 @@ closed_list! {
     }
 }
 
+closed_list! {
+    /// How urgent a run is.
+    pub enum Urgency {
+        /// As any other.
+        Usual = "usual",
+        /// A critical alert asks for it: it may end a run that only observes (I40).
+        Critical = "critical",
+    }
+}
+
 /// The times of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
@@ -90,8 +102,14 @@ pub struct Times {
     pub stored: Wall,
     /// The first write was about to be sent.
     pub written: Option<Wall>,
+    /// A person was asked to approve it.
+    pub asked: Option<Wall>,
+    /// A person approved it.
+    pub approved: Option<Wall>,
     /// The last step was read back as in force.
     pub effective: Option<Wall>,
+    /// What it did is lifted then, at the latest.
+    pub lift: Option<Wall>,
     /// The run ended.
     pub ended: Option<Wall>,
 }
@@ -99,8 +117,12 @@ pub struct Times {
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepRow {
+    /// Its run.
+    pub run: RunId,
     /// Its place in the plan, from 0.
     pub index: u32,
+    /// 0, or 1 for what waits until a canary has been judged.
+    pub stage: u32,
     /// Steps of one wave are taken at the same time.
     pub wave: u32,
     /// What it changes.
@@ -113,6 +135,8 @@ pub struct StepRow {
     pub from_stored: Option<String>,
     /// The value it stores; none takes the stored value away.
     pub to: Option<String>,
+    /// What becomes of it when the run is undone.
+    pub on_undo: OnUndo,
     /// Where it stands.
     pub state: StepState,
     /// When that was.
@@ -191,6 +215,8 @@ pub struct NewRun {
     pub cause: String,
     /// How far it may go.
     pub extent: Extent,
+    /// Whether the alert behind it is critical.
+    pub urgency: Urgency,
     /// When the alert or the order was durable.
     pub stored: Wall,
 }

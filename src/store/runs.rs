@@ -3,13 +3,13 @@
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Store, StoreError, Times, doing,
-    journal, keys,
+    Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Store, StoreError, Times, Urgency,
+    doing, journal, keys,
 };
 use crate::{
     model::{
-        ClusterName, Hold, RollbackReason, RunEvent, RunId, RunState, Subject, Target, Verdict,
-        Wall,
+        ClusterName, Hold, OnUndo, RollbackReason, RunEvent, RunId, RunState, Subject, Target,
+        Verdict, Wall,
     },
     playbook::Level,
 };
@@ -19,8 +19,8 @@ const WAITING_MAX: i64 = 100;
 
 /// Columns of [`RunRow`], in the order `run_row` reads them.
 const RUN_COLUMNS: &str = "id, cluster, playbook, optimizer, level, target, trigger, cause, extent, \
-    attempt, state, hold, note, verdict, rollback_reason, undo_requested, acknowledged, stored_at, \
-    written_at, effective_at, ended_at";
+    attempt, state, hold, note, verdict, rollback_reason, undo_requested, acknowledged, urgency, \
+    stored_at, asked_at, approved_at, written_at, effective_at, lift_at, ended_at";
 
 /// Which attempt of which episode a run answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct Change {
     pub measured: Option<Measured>,
     /// The plan.
     pub steps: Vec<StepRow>,
+    /// For how long a measure stays.
+    pub lift: Option<Wall>,
 }
 
 /// One step's new state, with the journal's line.
@@ -206,6 +208,53 @@ impl Store {
         .await
     }
 
+    /// Marks that a person approved a run that waits for it. The guard is asked again.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be stored.
+    pub async fn approve(&self, run: RunId, now: Wall) -> Result<(), StoreError> {
+        self.call("approve a run", move |at| {
+            at.execute("UPDATE runs SET approved_at = ?2 WHERE id = ?1", params![run.0, now.0])
+                .map_err(doing("approve a run"))?;
+            journal::append(at, run, now, ("order", "a person has approved it"))
+        })
+        .await
+    }
+
+    /// The kept runs of all clusters that are lifted after a time, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn measures(&self) -> Result<Vec<RunRow>, StoreError> {
+        self.call("read the measures", |at| {
+            let kept = "WHERE lift_at IS NOT NULL AND state IN ('kept', 'lifting') ORDER BY id";
+            select(at, kept, [])
+        })
+        .await
+    }
+
+    /// A run of another playbook that a critical alert asks for, and that waits for this one.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn preempts(&self, run: &RunRow) -> Result<Option<RunId>, StoreError> {
+        let (cluster, playbook) = (run.cluster.clone(), run.playbook.clone());
+        self.call("look for a critical run", move |at| {
+            at.query_row(
+                "SELECT id FROM runs WHERE cluster = ?1 AND playbook <> ?2 AND urgency = 'critical'
+                 AND state = 'queued' ORDER BY id LIMIT 1",
+                params![cluster.as_str(), playbook],
+                |row| row.get(0).map(RunId),
+            )
+            .optional()
+            .map_err(doing("look for a critical run"))
+        })
+        .await
+    }
+
     /// The latest runs, newest first.
     ///
     /// # Errors
@@ -219,7 +268,7 @@ impl Store {
     }
 
     /// The runs of `cluster` that are not over, oldest first. A kept run that a person wants undone
-    /// is not over.
+    /// is not over, nor is one that is kept for a time.
     ///
     /// # Errors
     ///
@@ -227,9 +276,8 @@ impl Store {
     pub async fn open_runs(&self, cluster: &ClusterName) -> Result<Vec<RunRow>, StoreError> {
         let cluster = cluster.clone();
         self.call("read the open runs", move |at| {
-            let open =
-                "WHERE cluster = ?1 AND (ended_at IS NULL OR (state = ?2 AND undo_requested))
-                        ORDER BY id";
+            let open = "WHERE cluster = ?1 AND (ended_at IS NULL
+                 OR (state = ?2 AND (undo_requested OR lift_at IS NOT NULL))) ORDER BY id";
             select(at, open, params![cluster.as_str(), RunState::Kept.label()])
         })
         .await
@@ -358,7 +406,8 @@ fn insert(
     };
     at.execute(
         "INSERT INTO runs (cluster, playbook, optimizer, level, target, trigger, cause, extent,
-         attempt, state, hold, stored_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         attempt, state, hold, urgency, stored_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             new.cluster.as_str(),
             new.playbook,
@@ -371,6 +420,7 @@ fn insert(
             claim.map_or(1, |it| it.attempt),
             state.label(),
             hold,
+            new.urgency.label(),
             new.stored.0
         ],
     )
@@ -404,6 +454,8 @@ fn update(
          verdict = coalesce(?5, verdict), rollback_reason = coalesce(?6, rollback_reason),
          measured = coalesce(?7, measured),
          effective_at = CASE WHEN ?2 = 'settling' THEN ?8 ELSE effective_at END,
+         asked_at = CASE WHEN ?2 = 'awaiting_approval' THEN ?8 ELSE asked_at END,
+         lift_at = coalesce(?10, lift_at),
          undo_requested = CASE WHEN ?2 = 'rolling_back' THEN 0 ELSE undo_requested END,
          ended_at = ?9 WHERE id = ?1",
         params![
@@ -416,7 +468,8 @@ fn update(
             measured,
             now.0,
             // `rehearsed` is an end only for a run that may not act; it says so itself.
-            (state.is_end() && state != RunState::Rehearsed).then_some(now.0)
+            (state.is_end() && state != RunState::Rehearsed).then_some(now.0),
+            change.lift.map(|it| it.0)
         ],
     )?;
     Ok(())
@@ -467,17 +520,20 @@ fn store_steps(at: &Transaction<'_>, run: RunId, steps: &[StepRow]) -> rusqlite:
     at.execute("DELETE FROM steps WHERE run = ?1", [run.0])?;
     for step in steps {
         at.execute(
-            "INSERT INTO steps (run, idx, wave, subject, key, from_value, from_stored, to_value,
-             state, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO steps (run, idx, stage, wave, subject, key, from_value, from_stored,
+             to_value, on_undo, state, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 run.0,
                 step.index,
+                step.stage,
                 step.wave,
                 step.subject.to_string(),
                 step.key,
                 step.from,
                 step.from_stored,
                 step.to,
+                step.on_undo.label(),
                 step.state.label(),
                 step.at.0
             ],
@@ -527,11 +583,15 @@ fn run_row(row: &Row<'_>) -> Result<RunRow, StoreError> {
         rollback_reason: maybe(14)?.map(|it| word(&it, RollbackReason::from_label)).transpose()?,
         undo_requested: flag(15)?,
         acknowledged: flag(16)?,
+        urgency: word(&text(17)?, Urgency::from_label)?,
         times: Times {
-            stored: time(17)?.unwrap_or_default(),
-            written: time(18)?,
-            effective: time(19)?,
-            ended: time(20)?,
+            stored: time(18)?.unwrap_or_default(),
+            asked: time(19)?,
+            approved: time(20)?,
+            written: time(21)?,
+            effective: time(22)?,
+            lift: time(23)?,
+            ended: time(24)?,
         },
     })
 }
@@ -539,8 +599,8 @@ fn run_row(row: &Row<'_>) -> Result<RunRow, StoreError> {
 fn steps_of(at: &Transaction<'_>, run: RunId) -> Result<Vec<StepRow>, StoreError> {
     let mut query = at
         .prepare_cached(
-            "SELECT idx, wave, subject, key, from_value, from_stored, to_value, state, at
-             FROM steps WHERE run = ?1 ORDER BY idx",
+            "SELECT run, idx, stage, wave, subject, key, from_value, from_stored, to_value, on_undo,
+             state, at FROM steps WHERE run = ?1 ORDER BY idx",
         )
         .map_err(doing("read the steps"))?;
     let mut rows = query.query([run.0]).map_err(doing("read the steps"))?;
@@ -556,15 +616,18 @@ fn step_row(row: &Row<'_>) -> Result<StepRow, StoreError> {
     let text = |at: usize| row.get::<_, String>(at).map_err(doing("read a step"));
     let maybe = |at: usize| row.get::<_, Option<String>>(at).map_err(doing("read a step"));
     Ok(StepRow {
-        index: number(0)?,
-        wave: number(1)?,
-        subject: word(&text(2)?, Subject::parse)?,
-        key: text(3)?,
-        from: text(4)?,
-        from_stored: maybe(5)?,
-        to: maybe(6)?,
-        state: word(&text(7)?, StepState::from_label)?,
-        at: Wall(row.get(8).map_err(doing("read a step"))?),
+        run: RunId(row.get(0).map_err(doing("read a step"))?),
+        index: number(1)?,
+        stage: number(2)?,
+        wave: number(3)?,
+        subject: word(&text(4)?, Subject::parse)?,
+        key: text(5)?,
+        from: text(6)?,
+        from_stored: maybe(7)?,
+        to: maybe(8)?,
+        on_undo: word(&text(9)?, OnUndo::from_label)?,
+        state: word(&text(10)?, StepState::from_label)?,
+        at: Wall(row.get(11).map_err(doing("read a step"))?),
     })
 }
 

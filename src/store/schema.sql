@@ -37,13 +37,18 @@ CREATE TABLE runs (
     rollback_reason TEXT,
     undo_requested  INTEGER NOT NULL DEFAULT 0,
     acknowledged    INTEGER NOT NULL DEFAULT 0,
+    urgency         TEXT NOT NULL,
     stored_at       INTEGER NOT NULL,
+    asked_at        INTEGER,
+    approved_at     INTEGER,
     written_at      INTEGER,
     effective_at    INTEGER,
+    lift_at         INTEGER,           -- a measure: when it ends at the latest
     ended_at        INTEGER,
     measured        TEXT               -- JSON: baseline and observation
 ) STRICT;
 CREATE INDEX runs_open ON runs (cluster, state) WHERE ended_at IS NULL;
+CREATE INDEX runs_measures ON runs (cluster) WHERE lift_at IS NOT NULL;
 CREATE INDEX runs_ended ON runs (cluster, playbook, ended_at);
 
 CREATE TABLE claims (            -- which run answers which attempt of which episode
@@ -58,12 +63,14 @@ CREATE INDEX claims_run ON claims (run);
 CREATE TABLE steps (
     run         INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     idx         INTEGER NOT NULL,
+    stage       INTEGER NOT NULL,
     wave        INTEGER NOT NULL,
-    subject     TEXT NOT NULL,     -- what is changed: 'broker 1'
+    subject     TEXT NOT NULL,     -- what is changed: 'broker 1', 'client greedy', …
     key         TEXT NOT NULL,
     from_value  TEXT NOT NULL,
     from_stored TEXT,              -- NULL: nothing was stored
     to_value    TEXT,              -- NULL: what is stored is taken away
+    on_undo     TEXT NOT NULL,
     state       TEXT NOT NULL,
     at          INTEGER NOT NULL,
     PRIMARY KEY (run, idx)

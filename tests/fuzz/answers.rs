@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use kafka_optimizer::{
     clock::SystemClock,
     kafka::{
-        ConfigChange, Edge, Kafka, KafkaError, TopicPartitions, WriteMode,
+        ConfigChange, Edge, Kafka, KafkaError, QuotaChange, TopicPartitions, WriteMode,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, GroupType, TopicName},
+    model::{BrokerId, GroupName, GroupType, QuotaEntity, QuotaKey, TopicName},
     security::Security,
     shutdown::Tasks,
 };
@@ -41,6 +41,9 @@ const CALLS: &[(ApiKey, Call)] = &[
     (ApiKey::DescribeQuorum, Call::Quorum),
     (ApiKey::ListPartitionReassignments, Call::Reassignments),
     (ApiKey::IncrementalAlterConfigs, Call::Alter),
+    (ApiKey::DescribeClientQuotas, Call::Quotas),
+    (ApiKey::AlterClientQuotas, Call::AlterQuota),
+    (ApiKey::ElectLeaders, Call::Elect),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,9 @@ enum Call {
     Quorum,
     Reassignments,
     Alter,
+    Quotas,
+    AlterQuota,
+    Elect,
 }
 
 /// A cluster of one broker, and whom it lies to.
@@ -78,6 +84,10 @@ impl Victim {
             contents.broken_topics.insert("half-made".to_owned(), 5);
             contents.moving.push(("topic-00000".to_owned(), 1));
             contents.configs.insert("num.io.threads", vec![(2, "16"), (3, "12"), (5, "8")]);
+            let both = vec![("user", Some("batch")), ("client-id", Some("greedy"))];
+            let values = vec![("producer_byte_rate", 1.0), ("consumer_byte_rate", 2.0)];
+            contents.quotas.insert(both, values);
+            contents.quotas.insert(vec![("user", None)], vec![("request_percentage", 50.0)]);
             let commits = vec![("topic-00000".to_owned(), 0, 7)];
             let modern =
                 FakeGroup { coordinator: 1, kind: "consumer", members: 3, commits, error: 0 };
@@ -114,6 +124,14 @@ impl Victim {
                 let change = ConfigChange { key: "num.io.threads".to_owned(), value };
                 wire.alter_broker_config(id, &[change], WriteMode::ValidateOnly).await
             }
+            Call::Quotas => wire.client_quotas().await.map(drop),
+            Call::AlterQuota => {
+                let entity = QuotaEntity { user: Some("batch".to_owned()), client_id: None };
+                let key = QuotaKey::ProducerByteRate;
+                let change = QuotaChange { entity, key, value: Some(1e6) };
+                wire.alter_client_quota(&change, WriteMode::ValidateOnly).await
+            }
+            Call::Elect => wire.elect_preferred_leaders(&self.partitions).await.map(drop),
         }
     }
 

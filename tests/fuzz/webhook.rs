@@ -107,6 +107,14 @@ impl Pipeline for Nobody {
         Ok(RunId(7))
     }
 
+    async fn measures(&self) -> Result<Vec<RunRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn approve(&self, _id: RunId) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     async fn roll_back(&self, _id: RunId) -> Result<(), Refusal> {
         Ok(())
     }

@@ -130,6 +130,39 @@ remediation:
         query: 'kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"}'
         better: lower
       load: 'kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"}'
+    - name: lost-at-restart
+      match: {alertname: KafkaBrokerConfigNotApplied, remediation: reapply}
+      optimizer: {reapply: {}}
+      objective:
+        query: 'min(kafka_broker_config_applied{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"})'
+        better: higher
+      load: 'kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"}'
+    - name: preferred-leaders
+      match: {alertname: KafkaLeadersNotPreferred, remediation: elect-leaders}
+      optimizer: {elect_leaders: {}}
+      objective:
+        query: 'count(kafka_topic_partition_leader_is_preferred{kafka_cluster=\"$kafka_cluster\"} == 0) or vector(0)'
+        better: lower
+      load: 'sum(kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\"})'
+    - name: slow-down-batch
+      match: {alertname: KafkaRequestQueueFilling, remediation: shed-load}
+      optimizer:
+        shed_load:
+          clients:
+            - {client_id: nightly-batch, user: batch, producer_byte_rate: 5MiB, usual: 50MiB}
+            - {client_id: reports, consumer_byte_rate: 10MiB, usual: 100MiB}
+      objective:
+        query: 'max(kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"})'
+        better: lower
+      load: 'sum(kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\"})'
+      lift_when: 'max(kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"}) < 0.01'
+    - name: more-consumers
+      match: {alertname: KafkaConsumerGroupBehind, remediation: scale-consumers}
+      optimizer: {scale_consumers: {containers_max: 8}}
+      objective:
+        query: 'kafka:group_consumed:rate{kafka_cluster=\"$kafka_cluster\",consumergroup=\"$consumergroup\"}'
+        better: higher
+      load: 'kafka:group_lag:sum{kafka_cluster=\"$kafka_cluster\",consumergroup=\"$consumergroup\"}'
 ";
     assert_eq!(meant(REFERENCE), meant(required));
 }
@@ -141,7 +174,7 @@ fn a_playbook_is_read_as_it_is_written() {
          cooldown: 1h30m\nmax_attempts: 2\nkeep_neutral: true",
     ));
     let playbook = &config.remediation.playbooks[0];
-    let Optimizer::TuneBrokers(parameters) = playbook.optimizer;
+    let Optimizer::TuneBrokers(parameters) = &playbook.optimizer else { panic!() };
     assert_eq!(parameters.level, Level::Moderate);
     assert_eq!(parameters.above_static, AboveStatic::Cap);
     assert_eq!(parameters.rollout, Rollout::Together);
@@ -189,10 +222,10 @@ fn a_key_given_twice_is_refused_in_free_maps_too() {
 fn every_problem_is_reported_at_once_with_its_path() {
     let text = with_playbook(
         "when: 'up{'\nguards: ['c{x=~\"$broker_id\"}']\nwindow: 5\nbaseline: 20s\nsettle: 1m\n\
-         observe: 1m29s\ncooldown: 25h\nmax_attempts: 0\napprove: true",
+         observe: 1m29s\ncooldown: 25h\nmax_attempts: 0",
     )
     .replace("kafka-1:9092", "kafka-1")
-    .replace("level: moderate", "level: emergency, above_static: reapply, rollout: canary")
+    .replace("level: moderate", "level: emergency, above_static: restart, rollout: slowly")
     .replace("better: lower", "better: less, at_least: 20")
     .replace("load: b", "load: 'b >'");
     let (paths, message) = problems(&text);
@@ -207,7 +240,6 @@ fn every_problem_is_reported_at_once_with_its_path() {
             playbook("observe"),
             playbook("cooldown"),
             playbook("max_attempts"),
-            playbook("approve"),
             playbook("when"),
             playbook("optimizer.tune_brokers.level"),
             playbook("optimizer.tune_brokers.above_static"),
@@ -220,10 +252,9 @@ fn every_problem_is_reported_at_once_with_its_path() {
     );
     assert_eq!(message.lines().count(), paths.len());
     for wanted in [
-        "`reapply` is not in this version",
-        "`canary` is not in this version",
+        "`restart` is not in this version; there is cap, reapply",
+        "`slowly` is not one of together, canary",
         "`emergency` is not in this version; there is conservative, moderate, aggressive",
-        "approve: `true` is not in this version",
         "`5` has no unit; write 5s",
         "`20` is not a percentage; write 20%",
         "`less` is not one of lower, higher",
@@ -561,4 +592,80 @@ fn no_message_about_a_secret_shows_it() {
     let at = "clusters[0].security";
     assert_eq!(warned, [format!("{at}.tls.key_file"), format!("{at}.sasl.token_file")]);
     assert!(!format!("{loaded:?}").contains("secret-word"));
+}
+
+/// A file with one playbook of the optimizer `written`, whose lines `extra` follow.
+fn with_optimizer(written: &str, extra: &str) -> String {
+    with_playbook(extra)
+        .replace("tune_brokers: {level: moderate}", written)
+        .replace("a{broker_id=\"$broker_id\"}", "a")
+}
+
+#[test]
+fn i39_who_is_slowed_down_and_to_what_is_checked() {
+    let client = |it: &str| with_optimizer(&format!("shed_load: {{clients: [{it}]}}"), "");
+    meant(&client("{client_id: batch, producer_byte_rate: 1MiB, usual: 2MiB}"));
+    meant(&client("{user: app, consumer_byte_rate: 5 MB, usual: 1GiB}"));
+    meant(&client(
+        "{client_id: app-StreamThread-1, producer_byte_rate: 1MiB, usual: 2MiB, even_if: [streams]}",
+    ));
+    for (written, wanted) in [
+        ("{producer_byte_rate: 1MiB, usual: 2MiB}", "name a client_id, a user, or both"),
+        ("{client_id: a, usual: 2MiB}", "give producer_byte_rate or consumer_byte_rate"),
+        ("{client_id: a, producer_byte_rate: 1023KiB, usual: 2MiB}", "1MiB to 1TiB"),
+        ("{client_id: a, producer_byte_rate: 5, usual: 2MiB}", "1MiB to 1TiB"),
+        ("{client_id: a, producer_byte_rate: 2MiB, usual: 2MiB}", "must be more than"),
+        ("{client_id: a, producer_byte_rate: 2MiB}", "say what it moves without a quota"),
+        ("{client_id: app-StreamThread-1, producer_byte_rate: 1MiB, usual: 2MiB}", "like streams"),
+        ("{client_id: connector-sink-0, consumer_byte_rate: 1MiB, usual: 2MiB}", "like connect"),
+        ("{client_id: kafka-optimizer, producer_byte_rate: 1MiB, usual: 2MiB}", "would go blind"),
+        ("{client_id: a, producer_byte_rate: 1MiB, usual: 2MiB, even_if: [x]}", "is not one of"),
+    ] {
+        let (paths, message) = problems(&client(written));
+        let place = "remediation.playbooks[0].optimizer.shed_load.clients[0]";
+        assert!(paths[0].starts_with(place), "{paths:?}");
+        assert!(message.contains(wanted), "{wanted} in:\n{message}");
+    }
+    let twice = "{client_id: a, producer_byte_rate: 1MiB, usual: 2MiB}";
+    let (_, message) = problems(&client(&format!("{twice}, {twice}")));
+    assert!(message.contains("client a is slowed down above already"), "{message}");
+}
+
+#[test]
+fn i27_what_does_not_stay_has_an_end_and_what_stays_has_none() {
+    let shed = "shed_load: {clients: [{client_id: a, producer_byte_rate: 1MiB, usual: 2MiB}]}";
+    let measure = |extra: &str| {
+        meant(&with_optimizer(shed, extra)).remediation.playbooks[0].measure.clone().unwrap()
+    };
+    assert_eq!(measure("").time_limit, Duration::from_mins(30));
+    assert_eq!(measure("time_limit: 5m\nlift_when: 'a < 1'").time_limit, Duration::from_mins(5));
+    let (_, message) = problems(&with_optimizer(shed, "time_limit: 25h"));
+    assert!(message.contains("at most 24h"), "{message}");
+    let (paths, message) = problems(&with_optimizer("elect_leaders: {}", "lift_when: a"));
+    assert_eq!(paths, ["remediation.playbooks[0].lift_when"]);
+    assert!(message.contains("what elect_leaders does stays"), "{message}");
+}
+
+#[test]
+fn consumers_are_scaled_where_there_is_an_engine_and_judged_by_their_group() {
+    let scale = "scale_consumers: {containers_max: 4}";
+    let (paths, _) = problems(&with_optimizer(scale, ""));
+    assert_eq!(paths, ["clusters[0].docker"]);
+    let docker = |text: String| text.replace("    prometheus:", "    docker: {}\n    prometheus:");
+    meant(&docker(with_optimizer(scale, "guards: ['c{consumergroup=\"$consumergroup\"}']")));
+    let (_, message) =
+        problems(&docker(with_optimizer(scale, "guards: ['c{broker_id=\"$broker_id\"}']")));
+    assert!(message.contains("an expression speaks of $broker_id"), "{message}");
+    let (_, message) = problems(&docker(with_optimizer("scale_consumers: {}", "")));
+    assert!(message.contains("how many containers a group may have at most"), "{message}");
+}
+
+#[test]
+fn i18_a_value_that_a_restart_loses_needs_a_playbook_that_brings_it_back() {
+    let text =
+        with_playbook("").replace("level: moderate", "level: moderate, above_static: reapply");
+    let (paths, _) = problems(&text);
+    assert_eq!(paths, ["remediation.playbooks[0].optimizer.tune_brokers.above_static"]);
+    let (_, message) = problems(&with_optimizer("reapply: {}, elect_leaders: {}", ""));
+    assert!(message.contains("name one of tune_brokers, reapply"), "{message}");
 }

@@ -12,10 +12,11 @@ use kafka_optimizer::{
     clock::Clock,
     docker::{CloneName, CloneState, Consumer, ContainerUse, Docker, DockerError},
     kafka::{
-        Api, Broker, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, Edge, GroupDescription,
-        GroupListing, GroupMembers, GroupOffsets, Kafka, KafkaError, LogDir, MinInsync, Partition,
-        PartitionFault, Quorum, QuorumReplica, QuorumRole, RequestCount, RequestFault, Topic,
-        TopicLogSize, TopicOffsets, TopicPartitions, Topology, WriteMode,
+        Api, Broker, BrokerConfig, ClientQuota, ConfigChange, ConfigEntry, ConfigSource, Edge,
+        ElectionFault, GroupDescription, GroupListing, GroupMembers, GroupOffsets, Kafka,
+        KafkaError, LogDir, MinInsync, Partition, PartitionFault, Quorum, QuorumReplica,
+        QuorumRole, QuotaChange, RequestCount, RequestFault, Topic, TopicLogSize, TopicOffsets,
+        TopicPartitions, Topology, WriteMode,
     },
     model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition, Uptime, Wall},
 };
@@ -82,6 +83,7 @@ pub(crate) struct Script {
     pub(crate) min_insync: BTreeMap<String, MinInsync>,
     pub(crate) quorum: Option<Quorum>,
     pub(crate) moving: Vec<TopicPartition>,
+    pub(crate) quotas: Vec<ClientQuota>,
 }
 
 /// The cluster. Writes down what it was asked.
@@ -261,6 +263,25 @@ impl Kafka for FakeKafka {
         panic!("collection changed broker {broker}");
     }
 
+    async fn client_quotas(&self) -> Result<Vec<ClientQuota>, KafkaError> {
+        self.anywhere("quotas", |it| it.quotas.clone())
+    }
+
+    async fn alter_client_quota(
+        &self,
+        change: &QuotaChange,
+        _mode: WriteMode,
+    ) -> Result<(), KafkaError> {
+        panic!("collection changed the quota of {}", change.entity);
+    }
+
+    async fn elect_preferred_leaders(
+        &self,
+        partitions: &[TopicPartitions],
+    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFault>)>, KafkaError> {
+        panic!("collection changed the leaders of {partitions:?}");
+    }
+
     fn request_counts(&self) -> Vec<RequestCount> {
         let none = |api: &Api| RequestCount {
             api: *api,
@@ -322,7 +343,14 @@ pub(crate) fn commits(topic: &str, offsets: &[(i32, i64)]) -> TopicOffsets {
 /// Members that hold so many partitions of these topics.
 pub(crate) fn members(state: GroupState, count: u32, held: &[(&str, u32)]) -> GroupMembers {
     let assigned = held.iter().map(|(topic, held)| (TopicName::new(*topic), *held)).collect();
-    GroupMembers { state, count, fingerprint: 7, assigned: Some(assigned) }
+    GroupMembers {
+        state,
+        count,
+        fingerprint: 7,
+        static_members: 0,
+        assignor: "range".to_owned(),
+        assigned: Some(assigned),
+    }
 }
 
 pub(crate) fn listing(group: &str, state: GroupState) -> GroupListing {

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels},
-    model::{AlertOutcome, BrokerId, ClusterName, RunEvent, RunId, Subject, Target, Trigger, Wall},
+    model::{
+        AlertOutcome, BrokerId, ClusterName, OnUndo, RunEvent, RunId, Subject, Target, Trigger,
+        Wall,
+    },
     playbook::{Level, OptimizerKind},
     store::{
         Answered, Change, Extent, NewClaim, NewRun, Newness, Routed, StepChange, StepRow,
-        StepState, Store,
+        StepState, Store, Urgency,
     },
 };
 
@@ -43,19 +46,23 @@ fn new_run(id: i32, stored: Wall) -> NewRun {
         trigger: Trigger::Alert,
         cause: "Slow".to_owned(),
         extent: Extent::AsConfigured,
+        urgency: Urgency::Usual,
         stored,
     }
 }
 
 fn step() -> StepRow {
     StepRow {
+        run: RunId(1),
         index: 0,
+        stage: 0,
         wave: 0,
         subject: Subject::Broker(BrokerId::from_wire(1).unwrap()),
         key: "num.io.threads".to_owned(),
         from: "8".to_owned(),
         from_stored: None,
         to: Some("16".to_owned()),
+        on_undo: OnUndo::Restore,
         state: StepState::Planned,
         at: START,
     }

@@ -26,8 +26,8 @@ use kafka_optimizer::{
     expose::{Page, make},
     http::{self, About, AboutCluster, Limits, Pipeline, Web},
     model::{
-        AlertOutcome, BrokerId, ClusterName, Hold, Mode, RunId, RunState, Subject, Target, Trigger,
-        Verdict, Wall,
+        AlertOutcome, BrokerId, ClusterName, Hold, Mode, OnUndo, RunId, RunState, Subject, Target,
+        Trigger, Verdict, Wall,
     },
     playbook::{Level, OptimizerKind},
     remedy::{Order, Refusal},
@@ -35,7 +35,7 @@ use kafka_optimizer::{
     snapshot::Snapshot,
     store::{
         Extent, JournalLine, Measured, RunDetail, RunRow, StepRow, StepState, StoreError,
-        TakenAlerts, Times,
+        TakenAlerts, Times, Urgency,
     },
     telemetry::{Build, Telemetry},
 };
@@ -103,6 +103,15 @@ impl Pipeline for Pipe {
         Ok(RunId(7))
     }
 
+    async fn measures(&self) -> Result<Vec<RunRow>, StoreError> {
+        self.note("measures")?;
+        Ok(vec![run()])
+    }
+
+    async fn approve(&self, id: RunId) -> Result<(), Refusal> {
+        Ok(self.note(format!("approve {id}"))?)
+    }
+
     async fn roll_back(&self, id: RunId) -> Result<(), Refusal> {
         self.note(format!("roll back {id}"))?;
         if id == RunId(7) { Ok(()) } else { Err(Refusal::Conflict("it has ended".to_owned())) }
@@ -153,6 +162,7 @@ fn run() -> RunRow {
         rollback_reason: None,
         undo_requested: false,
         acknowledged: false,
+        urgency: Urgency::Usual,
         times: Times {
             stored: Wall(1_767_323_045_006),
             written: Some(Wall(1_767_323_046_006)),
@@ -165,13 +175,16 @@ fn detail() -> RunDetail {
     RunDetail {
         run: run(),
         steps: vec![StepRow {
+            run: RunId(7),
             index: 0,
+            stage: 0,
             wave: 0,
             subject: Subject::Broker(BrokerId::from_wire(1).unwrap()),
             key: "num.io.threads".to_owned(),
             from: "8".to_owned(),
             from_stored: None,
             to: Some("16".to_owned()),
+            on_undo: OnUndo::Restore,
             state: StepState::Applied,
             at: Wall(1_767_323_045_006),
         }],
@@ -434,7 +447,7 @@ async fn runs_are_listed_with_the_words_of_the_contract() {
             "cause": "KafkaRequestHandlersSaturated", "attempt": 1, "verdict": "improved",
             "hold": "cooldown", "note": null, "rollback_reason": null, "acknowledged": false,
             "created_at": "2026-01-02T03:04:05.006Z", "written_at": "2026-01-02T03:04:06.006Z", "effective_at": null,
-            "ended_at": null}]})
+            "asked_at": null, "approved_at": null, "lift_at": null, "ended_at": null}]})
     );
     assert_eq!(*front.pipe.called.lock().unwrap(), ["runs 5"]);
     for query in ["limit=0", "limit=1001", "limit=x", "limit=-1", "offset=3"] {
@@ -478,7 +491,7 @@ async fn an_order_is_taken_as_it_is_meant_or_refused() {
     assert_eq!(status, StatusCode::ACCEPTED);
     {
         let orders = front.pipe.orders.lock().unwrap();
-        assert_eq!(orders[0].broker, BrokerId::from_wire(1));
+        assert_eq!(orders[0].target, Target::Broker(BrokerId::from_wire(1).unwrap()));
         assert_eq!(orders[0].extent, Extent::RehearseOnly);
         assert_eq!((&orders[1].cluster, orders[1].extent), (&None, Extent::AsConfigured));
     }

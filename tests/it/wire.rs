@@ -5,17 +5,22 @@ use std::{sync::Arc, time::Duration};
 use kafka_optimizer::{
     clock::{Clock, SystemClock},
     kafka::{
-        Api, ConfigChange, ConfigSource, Edge, Kafka, KafkaError, PartitionFault, RequestFault,
-        TopicOffsets, TopicPartitions, WriteMode,
+        Api, ClientQuota, ConfigChange, ConfigSource, Edge, ElectionFault, Kafka, KafkaError,
+        PartitionFault, QuotaChange, RequestFault, TopicOffsets, TopicPartitions, WriteMode,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition},
+    model::{
+        BrokerId, GroupName, GroupState, GroupType, QuotaEntity, QuotaKey, TopicName,
+        TopicPartition,
+    },
     security::Security,
     shutdown::{Drained, Tasks},
 };
 use kafka_protocol::messages::ApiKey;
 
-use crate::fake_broker::{Alter, FakeBroker, FakeCluster, FakeGroup, FakePartition, Fault};
+use crate::fake_broker::{
+    Alter, AlterQuota, Change, Election, FakeBroker, FakeCluster, FakeGroup, FakePartition, Fault,
+};
 
 /// Short enough for tests, long enough for a busy machine.
 const DEADLINE: Duration = Duration::from_millis(600);
@@ -71,6 +76,22 @@ async fn alter(wire: &Wire, mode: WriteMode) -> Result<(), KafkaError> {
         ConfigChange { key: "num.network.threads".to_owned(), value: None },
     ];
     wire.alter_broker_config(id(1), &changes, mode).await
+}
+
+fn entity(user: Option<&str>, client_id: Option<&str>) -> QuotaEntity {
+    let owned = |it: Option<&str>| it.map(str::to_owned);
+    QuotaEntity { user: owned(user), client_id: owned(client_id) }
+}
+
+/// Sets or removes what a greedy client may write.
+async fn bound(wire: &Wire, value: Option<f64>, mode: WriteMode) -> Result<(), KafkaError> {
+    let entity = entity(None, Some("greedy"));
+    let change = QuotaChange { entity, key: QuotaKey::ProducerByteRate, value };
+    wire.alter_client_quota(&change, mode).await
+}
+
+fn changes(broker: &FakeBroker, api: ApiKey) -> Vec<Change> {
+    broker.seen(api).into_iter().filter_map(|it| it.change).collect()
 }
 
 #[tokio::test]
@@ -523,18 +544,14 @@ async fn rehearsing_is_told_to_the_broker_and_writing_too() {
     let wire = wire_to(&[&broker]);
     alter(&wire, WriteMode::ValidateOnly).await.unwrap();
     alter(&wire, WriteMode::Write).await.unwrap();
-    let alters: Vec<_> = broker
-        .seen(ApiKey::IncrementalAlterConfigs)
-        .into_iter()
-        .filter_map(|it| it.alter)
-        .collect();
+    let seen = changes(&broker, ApiKey::IncrementalAlterConfigs);
     let changes = vec![
         ("num.io.threads".to_owned(), 0, Some("16".to_owned())),
         ("num.network.threads".to_owned(), 1, None),
     ];
     let rehearsed = Alter { validate_only: true, changes };
     let written = Alter { validate_only: false, ..rehearsed.clone() };
-    assert_eq!(alters, [rehearsed, written]);
+    assert_eq!(seen, [Change::Config(rehearsed), Change::Config(written)]);
 }
 
 #[tokio::test]
@@ -570,6 +587,159 @@ async fn a_change_without_an_answer_may_have_happened_and_is_sent_once() {
         assert_eq!(broker.seen(ApiKey::IncrementalAlterConfigs).len(), 1, "{fault:?}");
         assert_eq!(other.seen(ApiKey::IncrementalAlterConfigs).len(), 0, "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn quotas_of_users_and_client_ids_are_read_and_no_others() {
+    let cluster = FakeCluster::default();
+    let (produce, consume) = ("producer_byte_rate", "consumer_byte_rate");
+    for (of, values) in [
+        (vec![("user", Some("batch"))], vec![(consume, 2.5), (produce, 1.0)]),
+        (vec![("client-id", Some("greedy")), ("user", Some("batch"))], vec![(produce, 4.0)]),
+        (vec![("client-id", Some("greedy"))], vec![(produce, 3.0), ("request_percentage", 50.0)]),
+        (vec![("client-id", None)], vec![(produce, 5.0)]),
+        (vec![("user", Some("batch")), ("client-id", None)], vec![(produce, 6.0)]),
+        (vec![("ip", Some("10.0.0.1"))], vec![("connection_creation_rate", 7.0)]),
+    ] {
+        cluster.contents().quotas.insert(of, values);
+    }
+    let broker = cluster.start(1).await;
+    let quotas = wire_to(&[&broker]).client_quotas().await.unwrap();
+    let quota = |user, client_id, key, value| {
+        let entity = entity(user, client_id);
+        ClientQuota { entity, key, value }
+    };
+    let want = [
+        quota(None, Some("greedy"), QuotaKey::ProducerByteRate, 3.0),
+        quota(Some("batch"), None, QuotaKey::ProducerByteRate, 1.0),
+        quota(Some("batch"), None, QuotaKey::ConsumerByteRate, 2.5),
+        quota(Some("batch"), Some("greedy"), QuotaKey::ProducerByteRate, 4.0),
+    ];
+    assert_eq!(quotas, want);
+    assert_eq!(broker.seen(ApiKey::DescribeClientQuotas).len(), 1);
+}
+
+#[tokio::test]
+async fn a_quota_is_rehearsed_set_and_removed_for_just_whom_it_names() {
+    let broker = FakeCluster::default().start(1).await;
+    let wire = wire_to(&[&broker]);
+    bound(&wire, Some(1e6), WriteMode::ValidateOnly).await.unwrap();
+    bound(&wire, Some(1e6), WriteMode::Write).await.unwrap();
+    bound(&wire, None, WriteMode::Write).await.unwrap();
+    let of_both = QuotaChange {
+        entity: entity(Some("batch"), Some("greedy")),
+        key: QuotaKey::ConsumerByteRate,
+        value: Some(2.5),
+    };
+    wire.alter_client_quota(&of_both, WriteMode::Write).await.unwrap();
+    let part = |kind: &str, name: &str| (kind.to_owned(), Some(name.to_owned()));
+    let rehearsed = AlterQuota {
+        validate_only: true,
+        entity: vec![part("client-id", "greedy")],
+        key: "producer_byte_rate".to_owned(),
+        value: Some(1e6),
+    };
+    let set = AlterQuota { validate_only: false, ..rehearsed.clone() };
+    let removed = AlterQuota { value: None, ..set.clone() };
+    let of_both = AlterQuota {
+        entity: vec![part("user", "batch"), part("client-id", "greedy")],
+        key: "consumer_byte_rate".to_owned(),
+        value: Some(2.5),
+        ..set.clone()
+    };
+    let want = [rehearsed, set, removed, of_both].map(Change::Quota);
+    assert_eq!(changes(&broker, ApiKey::AlterClientQuotas), want);
+}
+
+#[tokio::test]
+async fn a_refused_quota_keeps_the_brokers_words_and_is_known_not_to_have_happened() {
+    let cluster = FakeCluster::default();
+    let words = "Quota producer_byte_rate must be greater than 0";
+    cluster.contents().alter_refusal = Some((42, words));
+    let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
+    let wire = wire_to(&[&broker, &other]);
+    let error = bound(&wire, Some(0.0), WriteMode::Write).await.unwrap_err();
+    assert!(!error.outcome_is_unknown());
+    assert!(matches!(error, KafkaError::Refused { code: 42, .. }));
+    assert!(error.to_string().ends_with(&format!("error 42: {words}")), "{error}");
+    assert_eq!(other.seen(ApiKey::AlterClientQuotas).len(), 0, "a refusal is an answer");
+}
+
+#[tokio::test]
+async fn what_became_of_each_election_is_told_in_the_order_of_the_question() {
+    let cluster = FakeCluster::default();
+    let back = FakePartition { replicas: vec![1, 2], isr: vec![1, 2], ..led_by(2) };
+    let late = FakePartition { isr: vec![2], ..back.clone() };
+    cluster.contents().topics.insert("orders".to_owned(), vec![led_by(1), back, late]);
+    let broker = cluster.start(1).await;
+    let of = |topic: &str, partitions: &[i32]| TopicPartitions {
+        topic: TopicName::new(topic),
+        partitions: partitions.to_vec(),
+    };
+    let asked = [of("orders", &[2, 1, 0, 9]), of("gone", &[0])];
+    let outcomes = wire_to(&[&broker]).elect_preferred_leaders(&asked).await.unwrap();
+    let want = [
+        (at("orders", 2), Err(ElectionFault::NotAvailable)),
+        (at("orders", 1), Ok(())),
+        (at("orders", 0), Err(ElectionFault::NotNeeded)),
+        (at("orders", 9), Err(ElectionFault::Unknown)),
+        (at("gone", 0), Err(ElectionFault::Unknown)),
+    ];
+    assert_eq!(outcomes, want);
+    let named = want.map(|(it, _)| (it.topic.to_string(), it.partition)).to_vec();
+    let timeout_ms = i32::try_from(DEADLINE.as_millis()).unwrap();
+    let election = Election { kind: 0, partitions: Some(named), timeout_ms };
+    assert_eq!(changes(&broker, ApiKey::ElectLeaders), [Change::Leaders(election)]);
+}
+
+#[tokio::test]
+async fn an_election_of_nothing_is_not_one_of_everything() {
+    let broker = FakeCluster::default().start(1).await;
+    assert_eq!(wire_to(&[&broker]).elect_preferred_leaders(&[]).await.unwrap(), []);
+    let [Change::Leaders(election)] = &changes(&broker, ApiKey::ElectLeaders)[..] else {
+        panic!("one request")
+    };
+    assert_eq!(election.partitions, Some(Vec::new()));
+}
+
+#[tokio::test]
+async fn an_election_that_may_not_be_asked_for_is_refused_as_a_whole() {
+    let cluster = FakeCluster::default();
+    cluster.contents().topics.insert("orders".to_owned(), vec![led_by(1)]);
+    cluster.contents().alter_refusal = Some((31, ""));
+    let broker = cluster.start(1).await;
+    let first = TopicPartitions { topic: TopicName::new("orders"), partitions: vec![0] };
+    let error = wire_to(&[&broker]).elect_preferred_leaders(&[first]).await.unwrap_err();
+    assert!(matches!(error, KafkaError::Refused { code: 31, .. }), "{error}");
+    assert!(!error.outcome_is_unknown());
+}
+
+#[tokio::test]
+async fn what_any_broker_may_change_is_sent_again_only_if_it_was_never_heard() {
+    let (quotas, leaders) = (ApiKey::AlterClientQuotas, ApiKey::ElectLeaders);
+    for fault in [Fault::Freeze, Fault::HangUp, Fault::MidFrame, Fault::WrongCorrelation] {
+        let cluster = FakeCluster::default();
+        let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
+        let wire = wire_to(&[&broker, &other]);
+        broker.fail(quotas, fault);
+        broker.fail(leaders, fault);
+        let error = bound(&wire, Some(1.0), WriteMode::Write).await.unwrap_err();
+        assert!(error.outcome_is_unknown(), "{fault:?}: {error}");
+        // The broker that failed comes last from then on.
+        let wire = wire_to(&[&broker, &other]);
+        let error = wire.elect_preferred_leaders(&[]).await.unwrap_err();
+        assert!(error.outcome_is_unknown(), "{fault:?}: {error}");
+        for api in [quotas, leaders] {
+            assert_eq!((broker.seen(api).len(), other.seen(api).len()), (1, 0), "{fault:?}");
+        }
+    }
+    let cluster = FakeCluster::default();
+    let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
+    let wire = wire_to(&[&broker, &other]);
+    broker.stop().await;
+    bound(&wire, Some(1.0), WriteMode::Write).await.unwrap();
+    wire.elect_preferred_leaders(&[]).await.unwrap();
+    assert_eq!((other.seen(quotas).len(), other.seen(leaders).len()), (1, 1));
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@
 //! there is no [`Config`]. Pure but for the files that the file names, which are read through the
 //! caller's function.
 
+mod at;
+mod optimizer;
 mod playbook;
 mod probe;
 mod security;
@@ -17,7 +19,10 @@ use super::{
     Secret, TokenReader,
     raw::{RawCluster, RawConfig, RawPrometheus, RawRemediation, Scalar},
 };
-use crate::model::{ClusterName, Mode};
+use crate::{
+    model::{ClusterName, Mode},
+    playbook::{Optimizer, Playbook},
+};
 
 /// The only cluster of a file need not be named.
 const CLUSTER_NAME_DEFAULT: &str = "main";
@@ -54,6 +59,7 @@ pub(super) fn check(raw: RawConfig, tokens: TokenReader<'_>) -> Result<Loaded, V
     let written = raw.remediation.unwrap_or_default();
     let remediation = remediation(written, &clusters, tokens, &mut found);
     needs_prometheus(&clusters, &remediation, &mut found);
+    needs_docker(&clusters, &remediation, &mut found);
     if found.problems.is_empty() {
         Ok(Loaded { config: Config { clusters, remediation }, warnings: found.warnings })
     } else {
@@ -257,6 +263,18 @@ fn needs_prometheus(
             "{why} need it to confirm alerts and to measure effects, as {{url: http://prometheus:9090}}"
         );
         found.problem(format!("clusters[{index}].prometheus"), advice);
+    }
+}
+
+/// Clones are made by the engine that runs the consumers.
+fn needs_docker(clusters: &[ClusterConfig], remediation: &RemediationConfig, found: &mut Findings) {
+    let scales = |it: &Playbook| matches!(it.optimizer, Optimizer::ScaleConsumers(_));
+    if !remediation.playbooks.iter().any(scales) {
+        return;
+    }
+    if clusters.iter().all(|it| it.docker.is_none()) {
+        let advice = "scale_consumers starts containers of the Docker engine here, as {}";
+        found.problem("clusters[0].docker", advice);
     }
 }
 

@@ -3,12 +3,14 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    super::raw::{RawMatch, RawObjective, RawOptimizer, RawPlaybook, RawTuneBrokers, Scalar},
+    super::raw::{RawMatch, RawObjective, RawPlaybook, Scalar},
     Findings,
+    at::{At, Choices},
+    optimizer,
 };
 use crate::playbook::{
-    AboveStatic, Better, Level, Match, Objective, Optimizer, Playbook, Rollout, Template,
-    TuneBrokers, Windows,
+    AboveStatic, Better, Match, Measure, Objective, Optimizer, OptimizerKind, Playbook, Template,
+    Windows,
 };
 
 /// The usual range of a recording rule.
@@ -26,13 +28,12 @@ const ATTEMPTS_MAX: u32 = 10;
 const AT_LEAST_DEFAULT: f64 = 0.2;
 /// I24: medians of fewer samples mean nothing.
 const SAMPLES_MIN: u32 = 6;
+/// I27: how long a measure stays.
+const SHED_LIMIT_DEFAULT: Duration = Duration::from_mins(30);
+const CLONES_LIMIT_DEFAULT: Duration = Duration::from_hours(2);
+const TIME_LIMIT_MAX: Duration = Duration::from_hours(24);
 /// What the runs of persons are listed under.
 const RESERVED_NAME: &str = "manual";
-
-/// Wanted by name, and refused by name: a wish that is silently a misspelling would be looked for.
-const NOT_YET_ABOVE_STATIC: &[&str] = &["reapply", "restart"];
-const NOT_YET_ROLLOUT: &[&str] = &["canary"];
-const NOT_YET_LEVEL: &[&str] = &["emergency"];
 
 /// Checks all of them. `scrape` is the distance of two samples.
 pub(super) fn playbooks(
@@ -54,20 +55,31 @@ pub(super) fn playbooks(
         }
         playbooks.extend(playbook(one, scrape, &At(at), found));
     }
+    reapplied(&playbooks, found);
     playbooks
 }
 
-/// A place in the file, of which keys are named.
-struct At(String);
-
-impl At {
-    fn key(&self, key: &str) -> String {
-        format!("{}.{key}", self.0)
+/// A value that does not survive a restart needs someone who brings it back.
+fn reapplied(playbooks: &[Playbook], found: &mut Findings) {
+    if playbooks.iter().any(|it| it.optimizer == Optimizer::Reapply) {
+        return;
+    }
+    for (index, playbook) in playbooks.iter().enumerate() {
+        if let Optimizer::TuneBrokers(it) = &playbook.optimizer
+            && it.above_static == AboveStatic::Reapply
+        {
+            found.problem(
+                format!("remediation.playbooks[{index}].optimizer.tune_brokers.above_static"),
+                "`reapply` needs a playbook with the optimizer `reapply: {}`",
+            );
+        }
     }
 }
 
 fn playbook(raw: RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -> Option<Playbook> {
     let windows = windows(&raw, scrape, at, found);
+    let kind = raw.optimizer.as_ref().and_then(optimizer::kind);
+    let measure = measure(&raw, kind, at, found);
     let name = raw.name.unwrap_or_default();
     found.name(&at.key("name"), &name);
     if name == RESERVED_NAME {
@@ -78,19 +90,16 @@ fn playbook(raw: RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -
     if !(1..=ATTEMPTS_MAX).contains(&attempts_max) {
         found.problem(at.key("max_attempts"), format!("must be 1 to {ATTEMPTS_MAX}"));
     }
-    if raw.approve == Some(true) {
-        found.not_yet(at.key("approve"), "true", "false");
-    }
     let matches = matches(raw.matches, at, found);
     let when = raw.when.and_then(|text| template(&text, at.key("when"), found));
-    let optimizer = optimizer(raw.optimizer, at, found);
+    let optimizer = optimizer::check(raw.optimizer, at, found);
     let objective = objective(raw.objective, at, found);
     let load = required(raw.load, at.key("load"), "the load that the objective depends on", found);
     let mut guards = Vec::new();
     for (index, text) in raw.guards.unwrap_or_default().iter().enumerate() {
         guards.extend(template(text, at.key(&format!("guards[{index}]")), found));
     }
-    Some(Playbook {
+    let playbook = Playbook {
         name,
         matches,
         when,
@@ -102,7 +111,47 @@ fn playbook(raw: RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -
         attempts_max,
         keep_neutral: raw.keep_neutral.unwrap_or(false),
         approve: raw.approve.unwrap_or(false),
-    })
+        measure,
+    };
+    let (wrong, right) = if playbook.optimizer.kind().is_about_a_group() {
+        ("broker_id", "consumergroup")
+    } else {
+        ("consumergroup", "broker_id")
+    };
+    if playbook.needs(wrong) {
+        let advice = format!(
+            "an expression speaks of ${wrong}, which {} has no value for; it has ${right}",
+            playbook.optimizer.kind()
+        );
+        found.problem(at.0.clone(), advice);
+    }
+    Some(playbook)
+}
+
+/// I27: what does not stay has an end.
+fn measure(
+    raw: &RawPlaybook,
+    kind: Option<OptimizerKind>,
+    at: &At,
+    found: &mut Findings,
+) -> Option<Measure> {
+    let kind = kind?;
+    if !kind.is_a_measure() {
+        let written =
+            [("time_limit", raw.time_limit.is_some()), ("lift_when", raw.lift_when.is_some())];
+        for (key, _) in written.into_iter().filter(|it| it.1) {
+            found.problem(at.key(key), format!("what {kind} does stays: leave it out"));
+        }
+        return None;
+    }
+    let default =
+        if kind == OptimizerKind::ShedLoad { SHED_LIMIT_DEFAULT } else { CLONES_LIMIT_DEFAULT };
+    let time_limit = found.duration(&at.key("time_limit"), raw.time_limit.as_ref(), default);
+    if time_limit.is_zero() || TIME_LIMIT_MAX < time_limit {
+        found.problem(at.key("time_limit"), "must be more than 0s and at most 24h");
+    }
+    let lift_when = raw.lift_when.as_ref().and_then(|it| template(it, at.key("lift_when"), found));
+    Some(Measure { time_limit, lift_when })
 }
 
 /// I34: a playbook answers an alert by its name, not by whichever alert carries a label.
@@ -123,41 +172,6 @@ fn matches(raw: Option<RawMatch>, at: &At, found: &mut Findings) -> Match {
         }
     }
     Match { labels }
-}
-
-fn optimizer(raw: Option<RawOptimizer>, at: &At, found: &mut Findings) -> Option<Optimizer> {
-    let Some(RawTuneBrokers { level, above_static, rollout }) = raw.and_then(|it| it.tune_brokers)
-    else {
-        found.problem(at.key("optimizer"), "name one, as {tune_brokers: {level: moderate}}");
-        return None;
-    };
-    let at = At(at.key("optimizer.tune_brokers"));
-    let level = match level.as_deref() {
-        None => {
-            let levels: Vec<&str> = Level::ALL.iter().map(|it| it.label()).collect();
-            found.problem(at.key("level"), format!("choose one of {}", levels.join(", ")));
-            None
-        }
-        Some(written) => {
-            let choices = Choices { known: Level::ALL, label: Level::label, later: NOT_YET_LEVEL };
-            choices.pick(written, at.key("level"), found)
-        }
-    };
-    let above_static = above_static.map_or(Some(AboveStatic::Cap), |written| {
-        let (known, later) = (AboveStatic::ALL, NOT_YET_ABOVE_STATIC);
-        let choices = Choices { known, label: AboveStatic::label, later };
-        choices.pick(&written, at.key("above_static"), found)
-    });
-    let rollout = rollout.map_or(Some(Rollout::Together), |written| {
-        let choices =
-            Choices { known: Rollout::ALL, label: Rollout::label, later: NOT_YET_ROLLOUT };
-        choices.pick(&written, at.key("rollout"), found)
-    });
-    Some(Optimizer::TuneBrokers(TuneBrokers {
-        level: level?,
-        above_static: above_static?,
-        rollout: rollout?,
-    }))
 }
 
 fn objective(raw: Option<RawObjective>, at: &At, found: &mut Findings) -> Option<Objective> {
@@ -258,35 +272,5 @@ fn template(text: &str, path: String, found: &mut Findings) -> Option<Template> 
             found.problem(path, error.to_string());
             None
         }
-    }
-}
-
-/// The words that may stand at a key.
-struct Choices<T: 'static> {
-    known: &'static [T],
-    label: fn(T) -> &'static str,
-    /// Words of a later version.
-    later: &'static [&'static str],
-}
-
-impl<T: Copy> Choices<T> {
-    fn pick(&self, written: &str, path: String, found: &mut Findings) -> Option<T> {
-        let pick = self.known.iter().copied().find(|it| (self.label)(*it) == written);
-        if pick.is_none() {
-            let labels = self.known.iter().map(|it| (self.label)(*it));
-            if self.later.contains(&written) {
-                let instead: Vec<&str> = labels.collect();
-                found.not_yet(path, written, &instead.join(", "));
-            } else {
-                found.no_choice(path, written, labels);
-            }
-        }
-        pick
-    }
-}
-
-impl Findings {
-    fn not_yet(&mut self, path: String, written: &str, instead: &str) {
-        self.problem(path, format!("`{written}` is not in this version; there is {instead}"));
     }
 }

@@ -1,6 +1,6 @@
 //! One request and what its answer means, without a connection.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use kafka_protocol::protocol::{Request, StrBytes};
 
@@ -61,6 +61,11 @@ pub(super) fn shortened(mut words: String) -> String {
         words.push('…');
     }
     words
+}
+
+/// How long the controller may take, as requests say it.
+pub(super) fn milliseconds(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// A text of ours for the codec.

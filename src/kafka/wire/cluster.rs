@@ -70,12 +70,28 @@ impl Cluster {
 
     /// Asks one broker after the other until one answers. A refusal is an answer.
     pub(super) async fn ask_any<C: Call>(&self, call: &C) -> Result<C::Answer, KafkaError> {
+        self.ask_each(call, |_| false).await
+    }
+
+    /// The same for what changes something: the next broker is only asked where the one before it
+    /// has certainly not heard of it, so that nothing is changed twice.
+    pub(super) async fn change_by_any<C: Call>(&self, call: &C) -> Result<C::Answer, KafkaError> {
+        self.ask_each(call, KafkaError::outcome_is_unknown).await
+    }
+
+    /// Asks one broker after the other until one answers, or fails in a way that `ends` it.
+    async fn ask_each<C: Call>(
+        &self,
+        call: &C,
+        ends: fn(&KafkaError) -> bool,
+    ) -> Result<C::Answer, KafkaError> {
         let tries = self.common.options.request_timeout.saturating_mul(ANY_DEADLINES_MAX);
         let last_begin = Uptime(self.common.clock.uptime().0.saturating_add(tries));
         let mut failure = None;
         for peer in self.candidates() {
             match peer.ask(call).await {
                 Err(error @ KafkaError::Refused { .. }) => return Err(error),
+                Err(error) if ends(&error) => return Err(error),
                 Err(error) => failure = Some(error),
                 Ok(answer) => return Ok(answer),
             }
@@ -83,10 +99,14 @@ impl Cluster {
                 break;
             }
         }
-        Err(failure.unwrap_or_else(|| KafkaError::Unreachable {
+        Err(failure.unwrap_or_else(|| self.nobody()))
+    }
+
+    fn nobody(&self) -> KafkaError {
+        KafkaError::Unreachable {
             peer: self.common.options.bootstrap.join(","),
             source: io::Error::new(io::ErrorKind::InvalidInput, "no bootstrap server is named"),
-        }))
+        }
     }
 
     /// Brokers by id, then bootstrap servers; those that did not answer last time come last.

@@ -1,6 +1,6 @@
 //! Kafka's error codes in the seam's words.
 
-use crate::kafka::PartitionFault;
+use crate::kafka::{ElectionFault, PartitionFault};
 
 pub(super) const NONE: i16 = 0;
 pub(super) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
@@ -25,6 +25,22 @@ pub(super) const fn fault(code: i16) -> Option<PartitionFault> {
         // COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR
         14..=16 => PartitionFault::NotCoordinator,
         _ => PartitionFault::Other,
+    };
+    Some(fault)
+}
+
+/// Why a preferred replica was not elected; `None` when it was.
+pub(super) const fn election_fault(code: i16) -> Option<ElectionFault> {
+    let fault = match code {
+        NONE => return None,
+        // ELECTION_NOT_NEEDED
+        84 => ElectionFault::NotNeeded,
+        // PREFERRED_LEADER_NOT_AVAILABLE, ELIGIBLE_LEADERS_NOT_AVAILABLE
+        80 | 83 => ElectionFault::NotAvailable,
+        UNKNOWN_TOPIC_OR_PARTITION => ElectionFault::Unknown,
+        // TOPIC_ and CLUSTER_AUTHORIZATION_FAILED
+        29 | 31 => ElectionFault::Unauthorized,
+        _ => ElectionFault::Other,
     };
     Some(fault)
 }
@@ -64,5 +80,21 @@ mod tests {
         assert_eq!(UNSUPPORTED_VERSION, ResponseError::UnsupportedVersion.code());
         assert_eq!(UNSUPPORTED_SASL_MECHANISM, ResponseError::UnsupportedSaslMechanism.code());
         assert_eq!(ILLEGAL_SASL_STATE, ResponseError::IllegalSaslState.code());
+    }
+
+    #[test]
+    fn each_code_of_an_election_means_what_its_name_says() {
+        for (error, want) in [
+            (ResponseError::ElectionNotNeeded, ElectionFault::NotNeeded),
+            (ResponseError::PreferredLeaderNotAvailable, ElectionFault::NotAvailable),
+            (ResponseError::EligibleLeadersNotAvailable, ElectionFault::NotAvailable),
+            (ResponseError::UnknownTopicOrPartition, ElectionFault::Unknown),
+            (ResponseError::TopicAuthorizationFailed, ElectionFault::Unauthorized),
+            (ResponseError::ClusterAuthorizationFailed, ElectionFault::Unauthorized),
+            (ResponseError::NotController, ElectionFault::Other),
+        ] {
+            assert_eq!(election_fault(error.code()), Some(want), "{error:?}");
+        }
+        assert_eq!(election_fault(NONE), None);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `requests` says what is asked and what an answer means, without a socket; `cluster` knows who
 //! to ask, `peer` keeps one connection per address, `connection` carries requests. Nothing here
-//! retries; only a call that may go to any broker asks the next one when the first is silent.
+//! retries; only a call that may go to any broker asks the next one when the first is silent, and
+//! one that changes something only when the first has not heard it.
 //!
 //! Invariant: no record is ever read or written here.
 //! Invariant: a call ends within its deadline, whatever the broker does.
@@ -33,9 +34,9 @@ pub use options::WireOptions;
 use crate::{
     clock::SharedClock,
     kafka::{
-        BrokerConfig, ConfigChange, Edge, GroupDescription, GroupListing, GroupOffsets, Kafka,
-        KafkaError, LogDir, MinInsync, Quorum, RequestCount, TopicOffsets, TopicPartitions,
-        Topology, WriteMode,
+        BrokerConfig, ClientQuota, ConfigChange, Edge, ElectionFault, GroupDescription,
+        GroupListing, GroupOffsets, Kafka, KafkaError, LogDir, MinInsync, Quorum, QuotaChange,
+        RequestCount, TopicOffsets, TopicPartitions, Topology, WriteMode,
     },
     model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition, Uptime},
     shutdown::Tasks,
@@ -194,6 +195,26 @@ impl Kafka for Wire {
         mode: WriteMode,
     ) -> Result<(), KafkaError> {
         self.cluster.ask(broker, &requests::AlterBroker { broker, changes, mode }).await
+    }
+
+    async fn client_quotas(&self) -> Result<Vec<ClientQuota>, KafkaError> {
+        self.cluster.ask_any(&requests::ClientQuotas).await
+    }
+
+    async fn alter_client_quota(
+        &self,
+        change: &QuotaChange,
+        mode: WriteMode,
+    ) -> Result<(), KafkaError> {
+        self.cluster.change_by_any(&requests::AlterQuota { change, mode }).await
+    }
+
+    async fn elect_preferred_leaders(
+        &self,
+        partitions: &[TopicPartitions],
+    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFault>)>, KafkaError> {
+        let timeout = self.request_timeout();
+        self.cluster.change_by_any(&requests::ElectPreferred { partitions, timeout }).await
     }
 
     fn request_counts(&self) -> Vec<RequestCount> {

@@ -2,9 +2,14 @@
 //! of subject.
 
 mod broker;
+mod broker_keys;
+mod container;
+mod leaders;
+mod quota;
 
 use super::context::Context;
 use crate::{
+    docker::DockerError,
     kafka::{KafkaError, WriteMode},
     model::Subject,
     store::StepRow,
@@ -25,10 +30,45 @@ pub(super) enum Standing {
     Elsewhere(String),
 }
 
+/// Why a deed, or a look at what it changes, came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DeedError {
+    /// The brokers.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The engine of the containers.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+}
+
+impl DeedError {
+    /// Whether the change may have happened all the same.
+    pub(super) fn outcome_is_unknown(&self) -> bool {
+        match self {
+            Self::Kafka(error) => error.outcome_is_unknown(),
+            Self::Docker(error) => error.outcome_is_unknown(),
+        }
+    }
+
+    /// Whether someone said no.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Kafka(error) => {
+                matches!(error, KafkaError::Refused { .. }) && !error.outcome_is_unknown()
+            }
+            Self::Docker(error) => !error.outcome_is_unknown(),
+        }
+    }
+}
+
 /// Where the step's key stands, asked of its subject now.
-pub(super) async fn observe(at: &Context, step: &StepRow) -> Result<Standing, KafkaError> {
-    match step.subject {
-        Subject::Broker(id) => broker::observe(at, id, step).await,
+pub(super) async fn observe(at: &Context, step: &StepRow) -> Result<Standing, DeedError> {
+    match &step.subject {
+        Subject::Broker(id) => Ok(broker::observe(at, *id, step).await?),
+        Subject::BrokerKeys(id) => Ok(broker_keys::observe(at, *id, step).await?),
+        Subject::Quota(entity) => Ok(quota::observe(at, entity, step).await?),
+        Subject::Leaders => Ok(leaders::observe(at, step).await?),
+        Subject::Container(name) => Ok(container::observe(at, name, step).await?),
     }
 }
 
@@ -37,8 +77,12 @@ pub(super) async fn set(
     at: &Context,
     step: &StepRow,
     (value, mode): (Option<&str>, WriteMode),
-) -> Result<(), KafkaError> {
-    match step.subject {
-        Subject::Broker(id) => broker::set(at, (id, &step.key), (value, mode)).await,
+) -> Result<(), DeedError> {
+    match &step.subject {
+        Subject::Broker(id) => Ok(broker::set(at, (*id, &step.key), (value, mode)).await?),
+        Subject::BrokerKeys(id) => Ok(broker_keys::set(at, (*id, step), mode).await?),
+        Subject::Quota(entity) => Ok(quota::set(at, (entity, &step.key), (value, mode)).await?),
+        Subject::Leaders => Ok(leaders::set(at, step, mode).await?),
+        Subject::Container(name) => Ok(container::set(at, (name, step), (value, mode)).await?),
     }
 }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     kafka::Topology,
     model::{BrokerId, Hold, Wall},
+    playbook::OptimizerKind,
     snapshot::Snapshot,
     store::RunRow,
 };
@@ -59,7 +60,11 @@ fn reporting(snapshot: &Snapshot, (now, limit): (Wall, Duration)) -> Result<(), 
 }
 
 /// Whether the cluster, as it stands now, may be touched at all, and the run's target is in it.
-pub(super) async fn cluster(at: &Context, run: &RunRow, topology: &Topology) -> Result<(), Held> {
+pub(super) async fn cluster(
+    at: &Context,
+    (run, optimizer): (&RunRow, OptimizerKind),
+    topology: &Topology,
+) -> Result<(), Held> {
     let live: BTreeSet<BrokerId> = topology.brokers.iter().map(|it| it.id).collect();
     if let Some(target) = run.target.broker() {
         Held::unless(live.contains(&target), Hold::UnknownTarget, || {
@@ -87,7 +92,13 @@ pub(super) async fn cluster(at: &Context, run: &RunRow, topology: &Topology) -> 
     Held::unless(moving.is_empty(), Hold::ForeignReassignment, || {
         format!("{} partition(s) are being reassigned", moving.len())
     })?;
-    in_sync(at, run, topology).await
+    match optimizer {
+        OptimizerKind::TuneBrokers | OptimizerKind::Reapply => in_sync(at, run, topology).await,
+        // None of these closes a connection of a broker.
+        OptimizerKind::ElectLeaders | OptimizerKind::ShedLoad | OptimizerKind::ScaleConsumers => {
+            Ok(())
+        }
+    }
 }
 
 fn placed(topology: &Topology) -> impl Iterator<Item = BrokerId> {

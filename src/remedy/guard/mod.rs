@@ -5,7 +5,9 @@
 //! brokers. The last of them is the rehearsal on the target brokers themselves, so that a plan that
 //! passes has been validated by the brokers a moment before it is written (I19).
 
+mod facts;
 pub(super) mod gate;
+pub(super) mod group;
 mod health;
 mod past;
 
@@ -22,13 +24,10 @@ use super::{
     held::Held,
 };
 use crate::{
-    kafka::{BrokerConfig, KafkaError, MinInsync, Topology, WriteMode},
-    model::{BrokerId, Hold, TopicName, Trigger},
-    optimizers::{
-        Plan,
-        tune_brokers::{self, BrokerFacts},
-    },
-    playbook::{Optimizer, Playbook, TuneBrokers},
+    kafka::{MinInsync, Topology, WriteMode},
+    model::{BrokerId, Hold, RunId, Target, TopicName, Trigger},
+    optimizers::Plan,
+    playbook::{Optimizer, Playbook, Rollout},
     store::{Measured, RunRow, StepRow, StepState},
     telemetry::chain,
 };
@@ -48,16 +47,16 @@ pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
     })?;
     past::allows(at, run, playbook).await?;
     health::snapshot(at)?;
-    let questions = Questions::of(playbook, (&run.target, &at.values(&run.target)))?;
+    let canary = canary(at, run, playbook);
+    let questions = Questions::of(playbook, (&run.target, &at.values(&run.target, canary)))?;
     confirmed(at, run, (playbook, &questions)).await?;
     evidence::fresh(at, &questions).await?;
     let topology = at.kafka.topology().await?;
-    health::cluster(at, run, &topology).await?;
-    let configs = read_targets(at, run, &topology).await?;
-    past::nobody_else_wrote(at, &configs).await?;
-    let plan = plan(at, (run, playbook), configs)?;
-    let steps = rows(at, &plan);
+    health::cluster(at, (run, playbook.optimizer.kind()), &topology).await?;
+    let plan = facts::plan(at, (run, playbook), (&topology, canary)).await?;
+    let steps = rows(at, run.id, &plan);
     rehearse(at, &steps).await?;
+    past::no_measure_ended(at, playbook.windows.baseline).await?;
     let measured = evidence::baseline(at, &questions, playbook.windows.baseline).await?;
     Ok(Cleared { steps, remarks: plan.remarks, measured })
 }
@@ -86,15 +85,15 @@ async fn confirmed(
     Ok(())
 }
 
-/// The configuration of every broker the run is to change, each read from itself.
-async fn read_targets(
-    at: &Context,
-    run: &RunRow,
-    topology: &Topology,
-) -> Result<Vec<BrokerConfig>, Held> {
-    let targets = targets(run, topology).into_iter();
-    let asked = targets.map(|broker| at.kafka.broker_config(broker, tune_brokers::READS));
-    Ok(try_join_all(asked).await?)
+/// The broker that goes first, where the playbook wants one to.
+fn canary(at: &Context, run: &RunRow, playbook: &Playbook) -> Option<BrokerId> {
+    let Optimizer::TuneBrokers(parameters) = &playbook.optimizer else { return None };
+    if run.target != Target::Cluster || parameters.rollout != Rollout::Canary {
+        return None;
+    }
+    let latest = at.latest.borrow().clone();
+    let brokers = latest.iter().flat_map(|it| &it.topology).flat_map(|it| &it.value.brokers);
+    brokers.map(|it| it.id).min()
 }
 
 /// The brokers that a run may change: the one it is about, or all.
@@ -104,48 +103,33 @@ fn targets(run: &RunRow, topology: &Topology) -> Vec<BrokerId> {
     live.filter(|it| only.is_none_or(|only| only == *it)).collect()
 }
 
-fn plan(
-    at: &Context,
-    (run, playbook): (&RunRow, &Playbook),
-    configs: Vec<BrokerConfig>,
-) -> Result<Plan, Held> {
-    let cores = health::cores(at);
-    let facts: Vec<BrokerFacts> = configs
-        .into_iter()
-        .map(|config| BrokerFacts { cores: cores.get(&config.broker).copied(), config })
-        .collect();
-    let Optimizer::TuneBrokers(configured) = playbook.optimizer;
-    // A person's order may name another level than the playbook.
-    let parameters = TuneBrokers { level: run.level.unwrap_or(configured.level), ..configured };
-    tune_brokers::plan(&facts, parameters).map_err(|it| Held::new(Hold::Unplannable, it.0))
-}
-
-/// Sends the first step of each pool with `validate_only`; the broker runs its real checks.
+/// Sends the first steps with `validate_only`; the broker runs its real checks.
 async fn rehearse(at: &Context, steps: &[StepRow]) -> Result<(), Held> {
     let first = steps.iter().filter(|it| it.wave == 0);
     let sent = first.map(|step| deed::set(at, step, (step.to.as_deref(), WriteMode::ValidateOnly)));
     match try_join_all(sent).await {
         Ok(_) => Ok(()),
-        Err(error @ KafkaError::Refused { .. }) => {
-            Err(Held::new(Hold::RehearsalRefused, chain(&error)))
-        }
+        Err(error) if error.is_refusal() => Err(Held::new(Hold::RehearsalRefused, chain(&error))),
         // Nobody has said no.
         Err(error) => Err(error.into()),
     }
 }
 
-fn rows(at: &Context, plan: &Plan) -> Vec<StepRow> {
+fn rows(at: &Context, run: RunId, plan: &Plan) -> Vec<StepRow> {
     let now = at.now();
     (0..)
         .zip(&plan.steps)
         .map(|(index, step)| StepRow {
+            run,
             index,
+            stage: step.stage,
             wave: step.wave,
             subject: step.subject.clone(),
             key: step.key.clone(),
             from: step.from.clone(),
             from_stored: step.from_stored.clone(),
             to: step.to.clone(),
+            on_undo: step.on_undo,
             state: StepState::Planned,
             at: now,
         })

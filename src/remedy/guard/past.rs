@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::super::{context::Context, execute::said, held::Held};
 use crate::{
-    kafka::BrokerConfig,
-    model::{Hold, Wall},
+    kafka::{BrokerConfig, ClientQuota},
+    model::{Hold, Subject, Wall},
     playbook::Playbook,
-    store::{Past, RunRow, StoreError},
+    store::{KeyAt, Past, RunRow, StoreError},
     telemetry::chain,
 };
 
@@ -52,30 +52,67 @@ fn judge(at: &Context, past: &Past, (playbook, now): (&Playbook, Wall)) -> Resul
     })
 }
 
-/// No key of the targets was changed by someone else after this program wrote it (I12). What is
-/// found here is marked, so that it holds until a person releases it.
-pub(super) async fn nobody_else_wrote(at: &Context, configs: &[BrokerConfig]) -> Result<(), Held> {
-    for known in at.store.keys(&at.cluster.name).await.map_err(unread)? {
-        let of = |it: &&BrokerConfig| known.subject.broker() == Some(it.broker);
+/// What this program wrote on the cluster, and what someone else changed after it.
+pub(super) async fn known(at: &Context) -> Result<Vec<KeyAt>, Held> {
+    at.store.keys(&at.cluster.name).await.map_err(unread)
+}
+
+/// No key of the brokers was changed by someone else after this program wrote it (I12).
+pub(super) async fn nobody_else_wrote(
+    at: &Context,
+    configs: &[BrokerConfig],
+    known: &[KeyAt],
+) -> Result<(), Held> {
+    for key in known {
+        let of = |it: &&BrokerConfig| key.subject == Subject::Broker(it.broker);
         let Some(config) = configs.iter().find(of) else { continue };
-        let stored = config.get(&known.key).and_then(|it| it.stored());
-        let foreign = known.wrote.as_ref().is_some_and(|it| it.as_deref() != stored);
-        if foreign && !known.hands_off {
-            let key = (known.subject.clone(), known.key.clone());
-            at.store.mark_changed(&at.cluster.name, key, at.now()).await.map_err(unread)?;
-        }
-        Held::unless(!foreign && !known.hands_off, Hold::ExternallyChanged, || {
-            format!(
-                "{} of {} is {} and this program wrote {}: someone else changed it; release it when \
-                 that is settled",
-                known.key,
-                known.subject,
-                stored.unwrap_or("not set"),
-                known.wrote.as_ref().map_or("it earlier", |it| said(it.as_ref())),
-            )
-        })?;
+        ours_still(at, key, config.get(&key.key).and_then(|it| it.stored())).await?;
     }
     Ok(())
+}
+
+/// The same of quotas.
+pub(super) async fn nobody_else_set(
+    at: &Context,
+    set: &[ClientQuota],
+    known: &[KeyAt],
+) -> Result<(), Held> {
+    for key in known {
+        let Subject::Quota(entity) = &key.subject else { continue };
+        let found = set.iter().find(|it| it.entity == *entity && it.key.label() == key.key);
+        let stored = found.map(|it| it.value.to_string());
+        ours_still(at, key, stored.as_deref()).await?;
+    }
+    Ok(())
+}
+
+/// What is found changed is marked, so that it holds until a person releases it.
+async fn ours_still(at: &Context, known: &KeyAt, stored: Option<&str>) -> Result<(), Held> {
+    let foreign = known.wrote.as_ref().is_some_and(|it| it.as_deref() != stored);
+    if foreign && !known.hands_off {
+        let key = (known.subject.clone(), known.key.clone());
+        at.store.mark_changed(&at.cluster.name, key, at.now()).await.map_err(unread)?;
+    }
+    Held::unless(!foreign && !known.hands_off, Hold::ExternallyChanged, || {
+        format!(
+            "{} of {} is {} and this program wrote {}: someone else changed it; release it when \
+             that is settled",
+            known.key,
+            known.subject,
+            stored.unwrap_or("not set"),
+            known.wrote.as_ref().map_or("it earlier", |it| said(it.as_ref())),
+        )
+    })
+}
+
+/// No measure ended within the baseline, which would be half a measurement of that (I40).
+pub(super) async fn no_measure_ended(at: &Context, baseline: Duration) -> Result<(), Held> {
+    let lifted = at.store.last_lifted(&at.cluster.name).await.map_err(unread)?;
+    let clear = lifted.map(|it| it.after(baseline)).filter(|it| at.now() < *it);
+    Held::unless(clear.is_none(), Hold::Overlap, || {
+        let left = clear.unwrap_or_default().since(at.now()).as_secs();
+        format!("a measure was lifted within the baseline; {left} s until it is clear")
+    })
 }
 
 /// Without its past a run may not start.

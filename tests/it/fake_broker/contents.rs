@@ -26,6 +26,9 @@ pub(crate) struct FakeGroup {
     pub(crate) error: i16,
 }
 
+/// What a quota is for: kind and name of each part. A part without a name is the default.
+pub(crate) type FakeEntity = Vec<(&'static str, Option<&'static str>)>;
+
 /// One dynamic configuration entry: (source, value), strongest first; the first is in force.
 pub(crate) type FakeEntry = Vec<(i8, &'static str)>;
 
@@ -40,6 +43,8 @@ pub(crate) struct Contents {
     pub(crate) sealed_topics: BTreeMap<String, i16>,
     pub(crate) groups: BTreeMap<String, FakeGroup>,
     pub(crate) configs: BTreeMap<&'static str, FakeEntry>,
+    /// By whom it is for: key and value.
+    pub(crate) quotas: BTreeMap<FakeEntity, Vec<(&'static str, f64)>>,
     /// Refuses every change so.
     pub(crate) alter_refusal: Option<(i16, &'static str)>,
     pub(crate) moving: Vec<(String, i32)>,

@@ -32,7 +32,7 @@ pub(crate) use self::{
     faults::{Fault, Mutation},
     mutate::{chance, mutate, mutate_text},
     sasl::{FakeSasl, Trick},
-    seen::{Alter, Seen},
+    seen::{Alter, AlterQuota, Change, Election, Seen},
 };
 
 use answers::APIS;

@@ -12,8 +12,16 @@ pub(crate) struct Seen {
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
     pub(crate) client_id: String,
-    /// Set for changes of configuration.
-    pub(crate) alter: Option<Alter>,
+    /// Set for what would change something.
+    pub(crate) change: Option<Change>,
+}
+
+/// What a request would change.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Change {
+    Config(Alter),
+    Quota(AlterQuota),
+    Leaders(Election),
 }
 
 /// What a change of configuration asks for.
@@ -22,6 +30,27 @@ pub(crate) struct Alter {
     pub(crate) validate_only: bool,
     /// Key, operation, value.
     pub(crate) changes: Vec<(String, i8, Option<String>)>,
+}
+
+/// What a change of a quota asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AlterQuota {
+    pub(crate) validate_only: bool,
+    /// Kind and name of each part.
+    pub(crate) entity: Vec<(String, Option<String>)>,
+    pub(crate) key: String,
+    /// `None` removes it.
+    pub(crate) value: Option<f64>,
+}
+
+/// What an election asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Election {
+    /// 0: of the preferred replica.
+    pub(crate) kind: i8,
+    /// Topic and partition; `None` would be all of the cluster.
+    pub(crate) partitions: Option<Vec<(String, i32)>>,
+    pub(crate) timeout_ms: i32,
 }
 
 /// Grows until it is taken: who sends many requests takes them now and then.

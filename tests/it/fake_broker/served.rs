@@ -24,7 +24,7 @@ use super::{
     faults::{Fault, boast, cut, unsupported},
     mutate::{self, Framing},
     sasl::{Door, FakeSasl, Passage},
-    seen::{Alter, Seen},
+    seen::{Change, Seen},
 };
 
 /// What is asked of whom, byte by byte.
@@ -139,25 +139,25 @@ impl Served {
     fn answer(&self, header: &RequestHeader, body: Bytes) -> Vec<u8> {
         let api = ApiKey::try_from(header.request_api_key).unwrap();
         #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
-        let (answer, alter) = match api {
+        let (answer, change) = match api {
             // Its answer is not all that comes of it.
-            ApiKey::IncrementalAlterConfigs => {
+            ApiKey::IncrementalAlterConfigs | ApiKey::AlterClientQuotas | ApiKey::ElectLeaders => {
                 let contents = self.cluster.contents.lock().unwrap();
                 answers::answer(&contents, self.id, header, body)
             }
-            _ => (self.ready(header, body), None::<Alter>),
+            _ => (self.ready(header, body), None::<Change>),
         };
-        self.note(header, alter);
+        self.note(header, change);
         answer
     }
 
-    fn note(&self, header: &RequestHeader, alter: Option<Alter>) {
+    fn note(&self, header: &RequestHeader, change: Option<Change>) {
         self.cluster.log.push(Seen {
             start: self.start,
             api: ApiKey::try_from(header.request_api_key).unwrap(),
             version: header.request_api_version,
             client_id: header.client_id.as_ref().unwrap().to_string(),
-            alter,
+            change,
         });
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kafka_optimizer::{
     model::{Hold, RollbackReason, RunState, Verdict},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS, WRITES},
-    playbook::Level,
+    playbook::{Level, Optimizer},
 };
 
 use super::{helps, slow, slow_until};
@@ -145,7 +145,7 @@ fn i15_an_undo_of_network_threads_waits_for_the_gate_and_not_for_ever() {
 #[test]
 fn i17_i18_the_most_aggressive_level_stops_at_twice_what_the_broker_starts_with() {
     helps(async |mut setup| {
-        let kafka_optimizer::playbook::Optimizer::TuneBrokers(it) = &mut setup.playbook().optimizer;
+        let Optimizer::TuneBrokers(it) = &mut setup.playbook().optimizer else { panic!() };
         it.level = Level::Aggressive;
         let mut world = slow_until(setup, RunState::Kept).await;
         let run = world.run(1).await;

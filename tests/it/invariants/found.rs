@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use kafka_optimizer::{
-    model::{Hold, RunId, RunState},
+    model::{Hold, RunId, RunState, Target},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
-    playbook::Level,
+    playbook::{Level, OptimizerKind},
     remedy::Order,
     store::Extent,
 };
@@ -154,8 +154,9 @@ fn i4_an_alert_that_had_joined_a_persons_order_was_lost_with_it() {
         world.alert("Slow", Some("1")).await;
         let order = Order {
             cluster: None,
-            broker: Some(id(1)),
-            level: Level::Moderate,
+            optimizer: OptimizerKind::TuneBrokers,
+            target: Target::Broker(id(1)),
+            level: Some(Level::Moderate),
             extent: Extent::AsConfigured,
         };
         world.remedy.order(order).await.unwrap();
@@ -175,8 +176,13 @@ fn i26_a_rehearsal_ended_a_row_of_rollbacks_and_began_a_rest() {
         let mut world = World::starved(Setup::new(0, Effect::Nothing)).await;
         world.fire("Slow", Some("1"));
         world.start(Crash::Never);
-        let order =
-            |extent| Order { cluster: None, broker: Some(id(1)), level: Level::Moderate, extent };
+        let order = |extent| Order {
+            cluster: None,
+            optimizer: OptimizerKind::TuneBrokers,
+            target: Target::Broker(id(1)),
+            level: Some(Level::Moderate),
+            extent,
+        };
         for _ in 0..3 {
             for extent in [Extent::AsConfigured, Extent::RehearseOnly] {
                 world.remedy.order(order(extent)).await.unwrap();

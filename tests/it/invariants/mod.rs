@@ -1,10 +1,14 @@
 //! The invariants of remediation, each by its number, against the simulated world.
 
 mod after;
+mod canary;
 mod found;
 mod holds;
 mod intake;
+mod lost;
+mod measures;
 mod operator;
+mod others;
 mod sweeps;
 
 use std::time::Duration;

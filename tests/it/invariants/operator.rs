@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kafka_optimizer::{
-    model::{Hold, RollbackReason, RunId, RunState},
-    playbook::Level,
+    model::{Hold, RollbackReason, RunId, RunState, Target},
+    playbook::{Level, OptimizerKind},
     remedy::Order,
     store::Extent,
 };
@@ -13,7 +13,13 @@ use super::{helps, slow, slow_until};
 use crate::world::{Crash, Effect, Ended, Fault, Kind, Life, Setup, World, id, simulate};
 
 fn order(extent: Extent) -> Order {
-    Order { cluster: None, broker: Some(id(1)), level: Level::Moderate, extent }
+    Order {
+        cluster: None,
+        optimizer: OptimizerKind::TuneBrokers,
+        target: Target::Broker(id(1)),
+        level: Some(Level::Moderate),
+        extent,
+    }
 }
 
 /// A world whose writes take two seconds, among the steps of run 1.

@@ -20,6 +20,7 @@ use super::{
     hand::Hand,
     member::{Member, Protocol},
     stack::{eventually, variable},
+    wire::{a_preferred_leader_need_not_be_elected, a_quota_comes_and_goes},
 };
 
 /// 4 in the broker's file.
@@ -217,6 +218,13 @@ async fn kafka_3_9_rehearses_writes_reads_back_and_refuses_in_its_own_words() {
     assert_eq!((written.stored(), written.at_start()), (Some("8"), Some("4")));
     assert_eq!(written.source, ConfigSource::DynamicBroker);
     unset(&wire).await;
+}
+
+#[tokio::test]
+async fn kafka_3_9_sets_and_removes_quotas_and_elects_no_leader_twice() {
+    let (wire, hand) = (wire(), Hand::new(&bootstrap()));
+    a_quota_comes_and_goes(&wire, "oldest-made-up-client").await;
+    a_preferred_leader_need_not_be_elected(&wire, &hand, "oldest-elections").await;
 }
 
 #[tokio::test]

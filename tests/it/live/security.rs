@@ -16,11 +16,11 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use kafka_optimizer::{
     clock::{Clock, SystemClock},
     kafka::{
-        Api, ConfigChange, Edge, Kafka, KafkaError, PartitionFault, RequestFault, TopicPartitions,
-        WriteMode,
+        Api, ConfigChange, Edge, ElectionFault, Kafka, KafkaError, PartitionFault, QuotaChange,
+        RequestFault, TopicPartitions, WriteMode,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, GroupType, TopicName},
+    model::{BrokerId, GroupName, GroupType, QuotaEntity, QuotaKey, TopicName},
     security::{IdentityFiles, PasswordFile, Sasl, Security, TlsFiles},
     shutdown::Tasks,
 };
@@ -196,6 +196,10 @@ async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
     wire.quorum().await.unwrap();
     wire.reassignments().await.unwrap();
     rehearse(&wire, broker).await.unwrap();
+    wire.client_quotas().await.unwrap();
+    rehearse_quota(&wire).await.unwrap();
+    let elected = wire.elect_preferred_leaders(&first).await.unwrap();
+    assert_eq!(elected[0].1, Err(ElectionFault::NotNeeded), "it leads already");
 }
 
 /// Such a topic hides no other's: without it nobody would be told of what is under its minimum.
@@ -217,6 +221,12 @@ async fn rehearse(wire: &Wire, broker: BrokerId) -> Result<(), KafkaError> {
     wire.alter_broker_config(broker, &[change], WriteMode::ValidateOnly).await
 }
 
+async fn rehearse_quota(wire: &Wire) -> Result<(), KafkaError> {
+    let entity = QuotaEntity { user: None, client_id: Some("kafka-optimizer-nobody".into()) };
+    let change = QuotaChange { entity, key: QuotaKey::ProducerByteRate, value: Some(1e6) };
+    wire.alter_client_quota(&change, WriteMode::ValidateOnly).await
+}
+
 /// The counterpart: this cluster does ask what a user may do.
 #[tokio::test]
 async fn who_has_no_rights_is_let_in_and_sees_nothing() {
@@ -231,6 +241,9 @@ async fn who_has_no_rights_is_let_in_and_sees_nothing() {
         wire.quorum().await.map(|_| ()),
         wire.reassignments().await.map(|_| ()),
         rehearse(&wire, broker).await,
+        wire.client_quotas().await.map(|_| ()),
+        rehearse_quota(&wire).await,
+        wire.elect_preferred_leaders(&[]).await.map(|_| ()),
     ] {
         assert!(matches!(refused, Err(KafkaError::Refused { .. })), "{refused:?}");
     }

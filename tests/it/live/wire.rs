@@ -11,14 +11,16 @@ use std::{
 use kafka_optimizer::{
     clock::SystemClock,
     kafka::{
-        Api, ConfigChange, ConfigSource, Edge, Kafka, KafkaError, QuorumRole, TopicPartitions,
-        Topology, WriteMode,
+        Api, ConfigChange, ConfigSource, Edge, ElectionFault, Kafka, KafkaError, QuorumRole,
+        QuotaChange, TopicPartitions, Topology, WriteMode,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, GroupType, TopicName},
+    model::{BrokerId, GroupName, GroupType, QuotaEntity, QuotaKey, TopicName, TopicPartition},
     security::Security,
     shutdown::Tasks,
 };
+
+use super::{hand::Hand, stack::eventually};
 
 const KEY: &str = "num.io.threads";
 
@@ -67,6 +69,84 @@ async fn wait_for(wire: &Wire, want: &str) {
 async fn alter(wire: &Wire, value: Option<&str>, mode: WriteMode) -> Result<(), KafkaError> {
     let change = ConfigChange { key: KEY.to_owned(), value: value.map(str::to_owned) };
     wire.alter_broker_config(broker(3), &[change], mode).await
+}
+
+/// Longer than it takes until every broker sees a quota or a leader.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Waits until the one broker that is asked sees this quota, or none: a success comes before that.
+async fn wait_for_quota(wire: &Wire, of: &QuotaChange) {
+    eventually(&format!("{} of {} is {:?}", of.key, of.entity, of.value), SOON, async || {
+        let quotas = wire.client_quotas().await.unwrap();
+        let mut ours = quotas.iter().filter(|it| it.entity == of.entity);
+        let value = ours.next().map(|it| it.value);
+        assert!(ours.next().is_none(), "another key of {}: {quotas:?}", of.entity);
+        (value == of.value).then_some(())
+    })
+    .await;
+}
+
+/// For a client of that name; nobody else is touched.
+pub(super) async fn a_quota_comes_and_goes(wire: &Wire, client_id: &str) {
+    for user in [None, Some("kafka-optimizer-nobody".to_owned())] {
+        let client_id = Some(client_id.to_owned());
+        let entity = QuotaEntity { user, client_id };
+        let to = |value: Option<f64>| QuotaChange {
+            entity: entity.clone(),
+            key: QuotaKey::ProducerByteRate,
+            value,
+        };
+        // A failed run may have left it behind. What is not there can be removed.
+        wire.alter_client_quota(&to(None), WriteMode::Write).await.unwrap();
+        wait_for_quota(wire, &to(None)).await;
+
+        wire.alter_client_quota(&to(Some(1e6)), WriteMode::ValidateOnly).await.unwrap();
+        for mode in [WriteMode::ValidateOnly, WriteMode::Write] {
+            let refused = wire.alter_client_quota(&to(Some(0.0)), mode).await.unwrap_err();
+            assert!(refused.to_string().contains("must be greater than 0"), "{refused}");
+            assert!(!refused.outcome_is_unknown(), "{refused}");
+        }
+        // Longer than a quota that had been set would take to be seen.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        wait_for_quota(wire, &to(None)).await;
+
+        for value in [Some(1e6), Some(2e6), None] {
+            wire.alter_client_quota(&to(value), WriteMode::Write).await.unwrap();
+            wait_for_quota(wire, &to(value)).await;
+        }
+    }
+}
+
+/// On a topic of that name, which is made and deleted.
+pub(super) async fn a_preferred_leader_need_not_be_elected(wire: &Wire, hand: &Hand, topic: &str) {
+    hand.create(topic, &[&[1], &[1]]).await;
+    let of = |topic: &str, partitions: &[i32]| TopicPartitions {
+        topic: TopicName::new(topic),
+        partitions: partitions.to_vec(),
+    };
+    let missing = format!("{topic}-that-is-not-there");
+    let asked = [of(topic, &[1, 0]), of(&missing, &[0])];
+    let outcomes = wire.elect_preferred_leaders(&asked).await.unwrap();
+    let at = |topic: &str, partition| TopicPartition { topic: TopicName::new(topic), partition };
+    let want = [
+        (at(topic, 1), Err(ElectionFault::NotNeeded)),
+        (at(topic, 0), Err(ElectionFault::NotNeeded)),
+        (at(&missing, 0), Err(ElectionFault::Unknown)),
+    ];
+    assert_eq!(outcomes, want);
+    assert_eq!(wire.elect_preferred_leaders(&[]).await.unwrap(), []);
+    hand.delete(topic).await;
+}
+
+#[tokio::test]
+async fn a_quota_is_rehearsed_set_read_back_and_removed() {
+    a_quota_comes_and_goes(&wire(), "kafka-optimizer-made-up-client").await;
+}
+
+#[tokio::test]
+async fn an_election_says_of_each_partition_that_it_was_not_needed() {
+    let hand = Hand::new(&bootstrap().join(","));
+    a_preferred_leader_need_not_be_elected(&wire(), &hand, "wire-elections").await;
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub(crate) type Standing = (Option<String>, String);
 #[derive(Clone, Debug)]
 enum Event {
     /// A request comes to the head of the queue.
-    Arrive { call: usize, change: ConfigChange, mode: WriteMode, lag: Lag },
+    Arrive { call: usize, changes: Vec<ConfigChange>, mode: WriteMode, lag: Lag },
     /// The broker sees the stored entry.
     Store { key: String, value: Option<String> },
     /// The broker resizes its pools.
@@ -144,14 +144,14 @@ impl Broker {
         &mut self,
         at: Duration,
         call: usize,
-        (change, mode): (ConfigChange, WriteMode),
+        (changes, mode): (Vec<ConfigChange>, WriteMode),
         lag: Lag,
     ) -> Duration {
         // What is late holds up what comes behind it.
         let queued = self.due.iter().filter(|it| matches!(it.1, Event::Arrive { .. }));
         let last = queued.map(|it| it.0.0).max().unwrap_or_default();
         let at = self.thawed(at).max(last);
-        self.plan(at, Event::Arrive { call, change, mode, lag });
+        self.plan(at, Event::Arrive { call, changes, mode, lag });
         at
     }
 
@@ -175,8 +175,8 @@ impl Broker {
                 return;
             }
             match entry.remove() {
-                Event::Arrive { call, change, mode, lag } => {
-                    self.arrive(at, call, (change, mode), lag);
+                Event::Arrive { call, changes, mode, lag } => {
+                    self.arrive(at, call, (changes, mode), lag);
                 }
                 Event::Store { key, value } => match value {
                     Some(value) => drop(self.stored.insert(key, value)),
@@ -198,10 +198,10 @@ impl Broker {
         &mut self,
         at: Duration,
         call: usize,
-        (change, mode): (ConfigChange, WriteMode),
+        (changes, mode): (Vec<ConfigChange>, WriteMode),
         lag: Lag,
     ) {
-        let answer = self.validate(&change);
+        let answer = self.validate(&changes);
         if answer.is_err() {
             self.refused += 1;
         }
@@ -210,31 +210,37 @@ impl Broker {
         if !accepted || mode == WriteMode::ValidateOnly {
             return;
         }
-        let entry = (change.key.clone(), change.value.clone());
-        if lag.ever {
-            self.cursed.remove(&entry);
-        } else {
-            self.cursed.insert(entry);
+        for change in &changes {
+            let entry = (change.key.clone(), change.value.clone());
+            if lag.ever {
+                self.cursed.remove(&entry);
+            } else {
+                self.cursed.insert(entry);
+            }
         }
         // The metadata log has one order: nothing overtakes.
         let last = self.due.iter().filter(|it| !matches!(it.1, Event::Arrive { .. }));
         let last = last.map(|it| it.0.0).max().unwrap_or_default();
         let seen = (at + lag.seen).max(last);
-        self.plan(seen, Event::Store { key: change.key, value: change.value });
+        for ConfigChange { key, value } in changes {
+            self.plan(seen, Event::Store { key, value });
+        }
         self.plan((at + lag.in_force).max(seen), Event::Apply);
     }
 
     /// `DynamicBrokerConfig.processReconfiguration`: the whole set of entries is checked, so that
     /// one that is not in force stands in the way of every other.
-    fn validate(&self, change: &ConfigChange) -> Answer {
-        if [SEND_BUFFER, RECEIVE_BUFFER].contains(&change.key.as_str()) {
-            return Err(format!("Cannot update these configs dynamically: [{}]", change.key));
-        }
+    fn validate(&self, changes: &[ConfigChange]) -> Answer {
         let mut wanted = self.stored.clone();
-        match &change.value {
-            Some(value) => wanted.insert(change.key.clone(), value.clone()),
-            None => wanted.remove(&change.key),
-        };
+        for change in changes {
+            if [SEND_BUFFER, RECEIVE_BUFFER].contains(&change.key.as_str()) {
+                return Err(format!("Cannot update these configs dynamically: [{}]", change.key));
+            }
+            match &change.value {
+                Some(value) => wanted.insert(change.key.clone(), value.clone()),
+                None => wanted.remove(&change.key),
+            };
+        }
         for (&key, &at_start) in &self.statics {
             let value = wanted.get(key).map_or(Ok(at_start), |it| it.parse());
             let value = value.map_err(|_| format!("Invalid value for configuration {key}"))?;
@@ -292,6 +298,8 @@ impl Broker {
     /// `DescribeConfigs` of the named broker: the entry's value is what it runs, the first synonym
     /// what is stored.
     pub(crate) fn describe(&self, keys: &[&str]) -> BrokerConfig {
+        let all = [IO_THREADS, NETWORK_THREADS, SEND_BUFFER, RECEIVE_BUFFER];
+        let keys = if keys.is_empty() { &all } else { keys };
         let entries = keys.iter().filter_map(|key| self.entry(key)).collect();
         BrokerConfig { broker: self.id, entries }
     }

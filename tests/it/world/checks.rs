@@ -12,18 +12,20 @@ use std::{
 };
 
 use kafka_optimizer::{
-    kafka::{ConfigChange, WriteMode},
-    model::{BrokerId, Subject},
+    kafka::{ConfigChange, QuotaChange, WriteMode},
+    model::{BrokerId, Subject, TopicName},
     optimizers::tune_brokers::WRITES,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::broker::Broker;
+use super::{broker::Broker, controller::Order};
 
 /// A change on its way to a broker.
 pub(crate) struct Request<'a> {
     pub(crate) node: &'a Broker,
     pub(crate) change: &'a ConfigChange,
+    /// All keys of the request, as a step of several names them.
+    pub(crate) keys: &'a str,
     pub(crate) mode: WriteMode,
     pub(crate) at: Duration,
 }
@@ -43,6 +45,9 @@ pub(crate) struct Checks {
     /// Runs whose writes wait for an answer.
     under_way: Arc<(AtomicUsize, Mutex<Option<i64>>)>,
     may_write: AtomicBool,
+    may_go_above: AtomicBool,
+    /// Whether a change must belong to a step.
+    wants_steps: AtomicBool,
 }
 
 /// A write that waits for its answer, or for the end of the process.
@@ -72,12 +77,24 @@ impl Checks {
             validated: Mutex::default(),
             under_way: Arc::default(),
             may_write: AtomicBool::new(true),
+            may_go_above: AtomicBool::new(false),
+            wants_steps: AtomicBool::new(true),
         }
+    }
+
+    /// From here on a value may be above twice what a broker starts with: a playbook says so.
+    pub(crate) fn allow_above_static(&self) {
+        self.may_go_above.store(true, Ordering::SeqCst);
     }
 
     /// From here on every write is wrong.
     pub(crate) fn forbid_writes(&self) {
         self.may_write.store(false, Ordering::SeqCst);
+    }
+
+    /// From here on changes need no step: who makes them is a test of this world.
+    pub(crate) fn want_no_steps(&self) {
+        self.wants_steps.store(false, Ordering::SeqCst);
     }
 
     /// What was wrong so far.
@@ -104,17 +121,30 @@ impl Checks {
     }
 
     fn found(&self, request: &Request<'_>, problem: &str) {
-        let Request { node, change, mode, at } = request;
+        let Request { node, change, mode, at, .. } = request;
         let text = format!("at {at:?}: {mode:?} of {change:?} to broker {}: {problem}", node.id);
-        locked(&self.problems).push(text);
+        self.note(text);
     }
 
-    /// Looks at a change of a run's clone before it leaves.
-    pub(crate) fn changes_clone(&self, run: i64, call: &str) {
-        let forbidden = !self.may_write.load(Ordering::SeqCst);
-        let forbidden = forbidden.then(|| "nothing may be changed now".to_owned());
-        for problem in [forbidden, self.beside_another(run)].into_iter().flatten() {
-            locked(&self.problems).push(format!("{call}: {problem}"));
+    fn note(&self, problem: String) {
+        locked(&self.problems).push(problem);
+    }
+
+    /// Looks at an order to the controller before it leaves.
+    pub(crate) fn ordered(&self, order: &Order) {
+        match order {
+            Order::Quota(_, WriteMode::ValidateOnly) => (),
+            Order::Quota(QuotaChange { entity, key, value }, WriteMode::Write) => {
+                let value = value.map(|it| it.to_string());
+                let subject = Subject::Quota(entity.clone());
+                self.changes(&subject, (key.label(), value.as_deref()), None);
+            }
+            Order::Elect(topics) => {
+                let asked = topics.iter();
+                let asked =
+                    asked.flat_map(|of| of.partitions.iter().map(|it| (of.topic.clone(), *it)));
+                self.elects(&asked.collect::<Vec<_>>());
+            }
         }
     }
 
@@ -140,17 +170,21 @@ impl Checks {
         };
         let validated = locked(&self.validated).remove(&key).unwrap_or_default();
         let value: u32 = change.value.as_ref().map_or(at_start, |it| it.parse().unwrap());
-        if !owner.undo && !change.value.as_ref().is_some_and(|it| validated.contains(it)) {
+        let several = request.keys.contains(' ') || (change.value.is_none() && !owner.undo);
+        if !owner.undo
+            && !several
+            && !change.value.as_ref().is_some_and(|it| validated.contains(it))
+        {
             self.found(request, "the broker has not validated it (I19)");
         }
         let old = node.effective(&change.key).unwrap_or(0);
         if value < (old / 2).max(1) || old * 2 < value {
             self.found(request, &format!("not within half and double of {old} (I18)"));
         }
-        if at_start * 2 < value {
+        if at_start * 2 < value && !self.may_go_above.load(Ordering::SeqCst) {
             self.found(request, &format!("more than twice {at_start} (I18)"));
         }
-        if value < self.prior(owner.run, &key) {
+        if !several && value < self.prior(owner.run, &key) {
             self.found(request, "lower than it was before the run (I38)");
         }
         if let Some(problem) = self.beside_another(owner.run) {
@@ -160,18 +194,69 @@ impl Checks {
 
     /// The step whose intent is durable and says just this.
     fn owner(&self, request: &Request<'_>) -> Option<Owner> {
-        let Request { node, change, .. } = request;
+        let Request { node, change, keys, .. } = request;
+        let several = Subject::BrokerKeys(node.id).to_string();
+        self.step((&subject(node.id), &change.key), change.value.as_deref())
+            .or_else(|| self.step((&several, keys), change.value.as_deref()))
+    }
+
+    fn step(&self, (subject, key): (&str, &str), value: Option<&str>) -> Option<Owner> {
         self.query(|at| {
             at.query_row(
                 "SELECT s.run, s.state = 'undo_began' FROM steps s JOIN runs r ON r.id = s.run
-                 WHERE s.subject = ?1 AND s.key = ?2 AND r.ended_at IS NULL
+                 WHERE s.subject = ?1 AND (s.key = ?2 OR ?2 = '') AND r.ended_at IS NULL
                  AND ((s.state = 'began' AND r.state = 'acting' AND s.to_value IS ?3)
-                   OR (s.state = 'undo_began' AND r.state = 'rolling_back' AND s.from_stored IS ?3))",
-                params![subject(node.id), change.key, change.value],
+                   OR (s.state = 'undo_began' AND r.state IN ('rolling_back', 'lifting')
+                       AND s.from_stored IS ?3))",
+                params![subject, key, value],
                 |row| Ok(Owner { run: row.get(0)?, undo: row.get(1)? }),
             )
             .optional()
         })
+    }
+
+    /// Looks at a change of something that is no broker's configuration, before it leaves.
+    pub(crate) fn changes(
+        &self,
+        subject: &Subject,
+        (key, value): (&str, Option<&str>),
+        run: Option<i64>,
+    ) {
+        let wants_steps = self.wants_steps.load(Ordering::SeqCst);
+        let of_step = || self.step((&subject.to_string(), key), value).map(|it| it.run);
+        let owner = if wants_steps { of_step() } else { run };
+        let problem = if self.may_write.load(Ordering::SeqCst) {
+            match owner {
+                None => Some("no durable step says so (I22)".to_owned()),
+                Some(owner) => self.beside_another(owner),
+            }
+        } else {
+            Some("nothing may be changed now".to_owned())
+        };
+        if let Some(problem) = problem {
+            locked(&self.problems).push(format!("{subject} {key} {value:?}: {problem}"));
+        }
+    }
+
+    /// Looks at an election before it leaves: a durable step holds just these partitions (I22), and
+    /// no more than a hundred (I30).
+    pub(crate) fn elects(&self, asked: &[(TopicName, i32)]) {
+        let steps: Vec<String> = self.query(|at| {
+            at.prepare(
+                "SELECT s.to_value FROM steps s JOIN runs r ON r.id = s.run
+                 WHERE s.subject = 'leaders' AND s.state = 'began' AND r.state = 'acting'",
+            )?
+            .query_map([], |row| row.get(0))?
+            .collect()
+        });
+        let said = |text: &String| {
+            let mut parts = text.split(' ').filter_map(|it| it.split('=').next());
+            parts.all(|it| asked.iter().any(|(topic, index)| it == format!("{topic}/{index}")))
+                && text.split(' ').count() == asked.len()
+        };
+        if !self.may_write.load(Ordering::SeqCst) || 100 < asked.len() || !steps.iter().any(said) {
+            locked(&self.problems).push(format!("elects {asked:?}, and steps say {steps:?}"));
+        }
     }
 
     fn prior(&self, run: i64, (broker, key): &(BrokerId, String)) -> u32 {

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use kafka_optimizer::{
     docker::{CloneName, CloneState, Consumer, ContainerUse, Docker, DockerError},
-    model::GroupName,
+    model::{GroupName, Subject},
 };
 
 use super::{
@@ -90,6 +90,8 @@ pub(crate) struct Containers {
     calls: Vec<DockerCall>,
     faults: Faults,
     on_their_way: Vec<Sent>,
+    /// How many clones ran, each since when.
+    history: Vec<(Duration, usize)>,
     answers: BTreeMap<usize, Result<(), String>>,
     seed: u64,
 }
@@ -102,6 +104,8 @@ impl Containers {
             let sent = self.on_their_way.remove(0);
             let answer = self.apply(&sent.clone, sent.change);
             self.answers.insert(sent.call, answer);
+            let running = self.clones.values().filter(|it| it.state == CloneState::Running);
+            self.history.push((sent.at, running.count()));
         }
     }
 
@@ -198,6 +202,7 @@ impl WorldDocker {
             calls: Vec::new(),
             faults: Box::new(|_| None),
             on_their_way: Vec::new(),
+            history: Vec::new(),
             answers: BTreeMap::new(),
             seed,
         };
@@ -224,6 +229,13 @@ impl WorldDocker {
             objections: Vec::new(),
         });
         id
+    }
+
+    /// Whether clones ran at a time.
+    pub(crate) fn relieved(&self, at: Duration) -> bool {
+        let state = self.state();
+        let after = state.history.partition_point(|(since, _)| *since <= at);
+        after.checked_sub(1).is_some_and(|it| 0 < state.history[it].1)
     }
 
     pub(crate) fn fail(&self, faults: impl Fn(&DockerCall) -> Option<Fault> + Send + 'static) {
@@ -260,7 +272,8 @@ impl WorldDocker {
     ) -> Result<(), DockerError> {
         self.moments.pass().await;
         let now = self.clock.elapsed();
-        self.checks.changes_clone(clone.run, &format!("at {now:?}: {kind:?} of {clone:?}"));
+        let value = (kind == DockerKind::Start).then_some("running");
+        self.checks.changes(&Subject::Container(clone.name.clone()), ("", value), Some(clone.run));
         let _under_way = self.checks.under_way();
         let (call, fault, pause) = self.send(now, (kind, clone), change);
         let ended = wait((kind, &clone.name), (fault, pause)).await;
@@ -372,6 +385,7 @@ mod tests {
     fn with_consumer(test: impl AsyncFnOnce(&World, &str)) {
         simulate(async {
             let world = World::new(Setup::new(0, Effect::Help));
+            world.checks.want_no_steps();
             let id = world.docker.run_consumer("shop-1", "billing");
             test(&world, &id).await;
             world.check();
@@ -457,6 +471,7 @@ mod tests {
     fn a_change_that_is_forbidden_or_beside_another_runs_is_found() {
         simulate(async {
             let world = World::new(Setup::new(0, Effect::Help));
+            world.checks.want_no_steps();
             let docker = &world.docker;
             let id = docker.run_consumer("shop-1", "billing");
             let other = CloneName { run: 2, ..clone_name("shop-3") };

@@ -10,11 +10,15 @@ use std::{
 use async_trait::async_trait;
 use kafka_optimizer::{
     kafka::{
-        self, BrokerConfig, ConfigChange, Edge, GroupDescription, GroupListing, GroupOffsets,
-        Kafka, KafkaError, LogDir, MinInsync, Partition, Quorum, RequestCount, Topic, TopicOffsets,
-        TopicPartitions, Topology, WriteMode,
+        self, BrokerConfig, ClientQuota, ConfigChange, Edge, ElectionFault, GroupDescription,
+        GroupListing, GroupMembers, GroupOffsets, Kafka, KafkaError, LogDir, MinInsync, Partition,
+        PartitionFault, Quorum, QuotaChange, RequestCount, Topic, TopicOffsets, TopicPartitions,
+        Topology, WriteMode,
     },
-    model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition},
+    model::{
+        BrokerId, GroupName, GroupState, GroupType, QuotaEntity, QuotaKey, TopicName,
+        TopicPartition,
+    },
 };
 
 use super::{
@@ -22,6 +26,7 @@ use super::{
     chance::{between, draw},
     checks::{Checks, Request},
     clock::WorldClock,
+    controller::{Controller, Order, Outcomes},
     moments::Moments,
 };
 
@@ -43,6 +48,12 @@ pub(crate) enum Kind {
     Describe,
     Validate,
     Write,
+    Quotas,
+    ValidateQuota,
+    WriteQuota,
+    Elect,
+    Groups,
+    Members,
 }
 
 /// A call, as it was made.
@@ -52,10 +63,20 @@ pub(crate) struct Call {
     pub(crate) kind: Kind,
     pub(crate) broker: Option<BrokerId>,
     pub(crate) change: Option<ConfigChange>,
+    /// What the controller is asked to do.
+    pub(crate) order: Option<Order>,
     /// How many of its kind came before it.
     pub(crate) nth: usize,
     /// How many of its kind came to the same broker before it.
     pub(crate) nth_of_broker: usize,
+}
+
+/// Whom a call is for, and what it would change.
+#[derive(Default)]
+struct Subject {
+    broker: Option<BrokerId>,
+    change: Option<ConfigChange>,
+    order: Option<Order>,
 }
 
 /// What goes wrong with a call.
@@ -88,15 +109,39 @@ pub(crate) struct Metadata {
     pub(crate) min_isr: BTreeMap<TopicName, MinInsync>,
     pub(crate) quorum: Quorum,
     pub(crate) reassignments: Vec<TopicPartition>,
+    pub(crate) quotas: BTreeMap<(QuotaEntity, QuotaKey), f64>,
     /// Brokers that are gone.
     pub(crate) gone: Vec<BrokerId>,
+    /// Groups with their members; the first broker coordinates them all.
+    pub(crate) groups: BTreeMap<GroupName, GroupMembers>,
+}
+
+impl Metadata {
+    fn is_relieved(&self) -> bool {
+        !self.quotas.is_empty() || self.leads_as_assigned()
+    }
+
+    /// Whether every leader is the preferred one, of topics that have a legal name.
+    pub(crate) fn leads_as_assigned(&self) -> bool {
+        let legal = self.topics.iter().filter(|it| !it.name.as_str().contains(' '));
+        let preferred = |it: &Partition| it.leader.as_ref() == it.replicas.first();
+        legal.flat_map(|it| &it.partitions).all(preferred)
+    }
+
+    pub(super) fn partition(&self, at: &TopicPartition) -> Option<&Partition> {
+        let topic = self.topics.iter().find(|it| it.name == at.topic)?;
+        topic.partitions.iter().find(|it| it.index == at.partition)
+    }
 }
 
 pub(crate) struct State {
     pub(crate) brokers: BTreeMap<BrokerId, Broker>,
     pub(crate) metadata: Metadata,
+    pub(crate) controller: Controller,
     pub(crate) calls: Vec<Call>,
     pub(crate) faults: Faults,
+    /// Whether a quota was set or every leader preferred, each since when.
+    relief: Vec<(Duration, bool)>,
     seed: u64,
 }
 
@@ -106,18 +151,23 @@ impl State {
         for broker in self.brokers.values_mut() {
             broker.pump(now);
         }
+        self.controller.pump(now, &mut self.metadata);
+        let relieved = self.metadata.is_relieved();
+        if self.relief.last().is_none_or(|it| it.1 != relieved) {
+            self.relief.push((now, relieved));
+        }
     }
 
     fn record(
         &mut self,
         at: Duration,
         kind: Kind,
-        (broker, change): (Option<BrokerId>, Option<ConfigChange>),
+        Subject { broker, change, order }: Subject,
     ) -> (usize, Option<Fault>) {
         let same = self.calls.iter().filter(|it| it.kind == kind);
         let nth = same.clone().count();
         let nth_of_broker = same.filter(|it| it.broker == broker).count();
-        let call = Call { at, kind, broker, change, nth, nth_of_broker };
+        let call = Call { at, kind, broker, change, order, nth, nth_of_broker };
         let fault = (self.faults)(&call);
         self.calls.push(call);
         (self.calls.len() - 1, fault)
@@ -165,13 +215,17 @@ impl FakeKafka {
             min_isr: names.iter().map(|it| (TopicName::new(*it), Ok(2))).collect(),
             quorum: Quorum { leader: Some(id(100)), epoch: 7, ..Quorum::default() },
             reassignments: Vec::new(),
+            quotas: BTreeMap::new(),
             gone: Vec::new(),
+            groups: BTreeMap::new(),
         };
         let state = State {
             brokers: ids.into_iter().map(|it| (it, Broker::new(it, 8))).collect(),
             metadata,
+            controller: Controller::default(),
             calls: Vec::new(),
             faults: Box::new(|_| None),
+            relief: Vec::new(),
             seed,
         };
         Self { state: Mutex::new(state), clock, moments, checks }
@@ -216,6 +270,13 @@ impl FakeKafka {
         self.state().brokers[&broker].pools(at)
     }
 
+    /// Whether a quota was set or every leader preferred at a time.
+    pub(crate) fn relieved(&self, at: Duration) -> bool {
+        let state = self.state();
+        let after = state.relief.partition_point(|(since, _)| *since <= at);
+        after.checked_sub(1).is_some_and(|it| state.relief[it].1)
+    }
+
     pub(crate) fn topology_now(&self) -> Topology {
         let now = self.clock.elapsed();
         let state = self.state();
@@ -246,7 +307,7 @@ impl FakeKafka {
         let now = self.clock.elapsed();
         let (fault, pause) = {
             let mut state = self.state();
-            let (call, fault) = state.record(now, kind, (broker, None));
+            let (call, fault) = state.record(now, kind, Subject { broker, ..Subject::default() });
             let pause = Duration::from_micros(state.chance(call, 0, (300, 3000)));
             let broker = broker.and_then(|it| state.brokers.get(&it));
             let pause = broker.map_or(pause, |it| it.thawed(now + pause).saturating_sub(now));
@@ -298,7 +359,7 @@ impl FakeKafka {
     fn send(
         &self,
         broker: BrokerId,
-        (change, mode): (&ConfigChange, WriteMode),
+        (changes, mode): (&[ConfigChange], WriteMode),
         asked: (usize, Option<Fault>),
     ) -> Option<Duration> {
         let (call, fault) = asked;
@@ -322,10 +383,60 @@ impl FakeKafka {
             Some(Fault::Refuse | Fault::LoseRequest | Fault::Unreachable) => None,
             _ if now < node.down_until => None,
             _ => {
-                let at = node.send(now + queue + late, call, (change.clone(), mode), lag);
+                let at = node.send(now + queue + late, call, (changes.to_vec(), mode), lag);
                 Some(at.saturating_sub(now))
             }
         }
+    }
+
+    /// Hands an order to whichever broker is there, and waits for what the controller says.
+    async fn order(&self, kind: Kind, order: Order) -> Result<Outcomes, KafkaError> {
+        self.moments.pass().await;
+        let asked = {
+            let now = self.clock.elapsed();
+            let mut state = self.state();
+            let subject = Subject { order: Some(order.clone()), ..Subject::default() };
+            let asked = state.record(now, kind, subject);
+            self.checks.ordered(&order);
+            asked
+        };
+        let _under_way = order.writes().then(|| self.checks.under_way());
+        let (call, fault) = asked;
+        let arrives = self.forward(order, asked);
+        // What is late is in the time of arrival already.
+        let fault = fault.filter(|it| !matches!(it, Fault::Late(_)));
+        let pause = arrives.unwrap_or(Duration::from_millis(1)) + Duration::from_micros(100);
+        let ended = self.wait(kind, None, (fault, pause)).await;
+        self.moments.pass().await;
+        ended?;
+        let answer = self.state().controller.answers.remove(&call);
+        let (request, peer) = (name(kind), peer(None));
+        match answer {
+            Some(Ok(outcomes)) => Ok(outcomes),
+            Some(Err(message)) => {
+                Err(KafkaError::Refused { request, peer, code: 42, message: Some(message) })
+            }
+            // It still stands behind one that is late.
+            None => {
+                let source = io::Error::from(io::ErrorKind::ConnectionReset);
+                Err(KafkaError::Broken { request, peer, source })
+            }
+        }
+    }
+
+    /// Sends an order on its way, whoever waits for the answer. `None`: it never arrives.
+    fn forward(&self, order: Order, (call, fault): (usize, Option<Fault>)) -> Option<Duration> {
+        let now = self.clock.elapsed();
+        let mut state = self.state();
+        let queue = Duration::from_micros(state.chance(call, 1, (500, 5000)));
+        let seen = Duration::from_millis(state.chance(call, 2, (4, 143)));
+        let seen = (fault != Some(Fault::NeverApplied)).then_some(seen);
+        let late = if let Some(Fault::Late(more)) = fault { more } else { Duration::ZERO };
+        if let Some(Fault::Refuse | Fault::LoseRequest | Fault::Unreachable) = fault {
+            return None;
+        }
+        let at = state.controller.send(now + queue + late, call, (order, seen));
+        Some(at.saturating_sub(now))
     }
 }
 
@@ -336,6 +447,11 @@ const fn name(kind: Kind) -> &'static str {
         Kind::Quorum => "DescribeQuorum",
         Kind::Reassignments => "ListPartitionReassignments",
         Kind::Validate | Kind::Write => "IncrementalAlterConfigs",
+        Kind::Quotas => "DescribeClientQuotas",
+        Kind::ValidateQuota | Kind::WriteQuota => "AlterClientQuotas",
+        Kind::Elect => "ElectLeaders",
+        Kind::Groups => "ListGroups",
+        Kind::Members => "DescribeGroups",
     }
 }
 
@@ -390,19 +506,24 @@ impl Kafka for FakeKafka {
     ) -> Result<(), KafkaError> {
         self.moments.pass().await;
         let kind = if mode == WriteMode::Write { Kind::Write } else { Kind::Validate };
-        let [change] = changes else { panic!("not one change at a time: {changes:?}") };
+        let keys: Vec<&str> = changes.iter().map(|it| it.key.as_str()).collect();
+        let keys = keys.join(" ");
         let asked = {
             let now = self.clock.elapsed();
             let mut state = self.state();
-            let asked = state.record(now, kind, (Some(broker), Some(change.clone())));
+            let subject =
+                Subject { broker: Some(broker), change: changes.first().cloned(), order: None };
+            let asked = state.record(now, kind, subject);
             let Some(node) = state.brokers.get(&broker) else {
                 return Err(KafkaError::UnknownBroker(broker));
             };
-            self.checks.sent(&Request { node, change, mode, at: now });
+            for change in changes {
+                self.checks.sent(&Request { node, change, keys: &keys, mode, at: now });
+            }
             asked
         };
         let _under_way = (mode == WriteMode::Write).then(|| self.checks.under_way());
-        let arrives = self.send(broker, (change, mode), asked);
+        let arrives = self.send(broker, (changes, mode), asked);
         let (call, fault) = asked;
         let fault = match (arrives, fault) {
             (None, None) => Some(Fault::Unreachable),
@@ -432,6 +553,30 @@ impl Kafka for FakeKafka {
         }
     }
 
+    async fn client_quotas(&self) -> Result<Vec<ClientQuota>, KafkaError> {
+        let answer = |it: &Self| {
+            let quotas = it.state().metadata.quotas.clone().into_iter();
+            quotas.map(|((entity, key), value)| ClientQuota { entity, key, value }).collect()
+        };
+        self.read((Kind::Quotas, None), answer).await
+    }
+
+    async fn alter_client_quota(
+        &self,
+        change: &QuotaChange,
+        mode: WriteMode,
+    ) -> Result<(), KafkaError> {
+        let kind = if mode == WriteMode::Write { Kind::WriteQuota } else { Kind::ValidateQuota };
+        self.order(kind, Order::Quota(change.clone(), mode)).await.map(drop)
+    }
+
+    async fn elect_preferred_leaders(
+        &self,
+        partitions: &[TopicPartitions],
+    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFault>)>, KafkaError> {
+        self.order(Kind::Elect, Order::Elect(partitions.to_vec())).await
+    }
+
     fn request_counts(&self) -> Vec<RequestCount> {
         Vec::new()
     }
@@ -445,17 +590,40 @@ impl Kafka for FakeKafka {
         unreachable!("remediation reads no offsets")
     }
 
-    async fn groups(&self, _: BrokerId, _: &[GroupState]) -> Result<Vec<GroupListing>, KafkaError> {
-        unreachable!("remediation reads no groups")
+    async fn groups(
+        &self,
+        broker: BrokerId,
+        _: &[GroupState],
+    ) -> Result<Vec<GroupListing>, KafkaError> {
+        let answer = |it: &Self| {
+            let state = it.state();
+            let coordinated = state.metadata.groups.iter().filter(|_| broker == id(1));
+            let listed = coordinated.map(|(group, members)| GroupListing {
+                group: group.clone(),
+                protocol_type: "consumer".to_owned(),
+                group_type: GroupType::Classic,
+                state: members.state,
+            });
+            listed.collect()
+        };
+        self.read((Kind::Groups, Some(broker)), answer).await
     }
 
     async fn describe_groups(
         &self,
-        _: BrokerId,
+        broker: BrokerId,
         _: GroupType,
-        _: &[GroupName],
+        groups: &[GroupName],
     ) -> Result<Vec<GroupDescription>, KafkaError> {
-        unreachable!("remediation reads no groups")
+        let answer = |it: &Self| {
+            let state = it.state();
+            let described = groups.iter().map(|group| GroupDescription {
+                group: group.clone(),
+                members: state.metadata.groups.get(group).cloned().ok_or(PartitionFault::Unknown),
+            });
+            described.collect()
+        };
+        self.read((Kind::Members, Some(broker)), answer).await
     }
 
     async fn committed(

@@ -18,7 +18,10 @@ use promql_parser::{
     parser::{self, Expr, LabelModifier, VectorSelector},
 };
 
-use super::{broker::Pools, chance::draw, clock::WorldClock, kafka::FakeKafka, moments::Moments};
+use super::{
+    broker::Pools, chance::draw, clock::WorldClock, docker::WorldDocker, kafka::FakeKafka,
+    moments::Moments,
+};
 
 /// Distance of two samples.
 pub(crate) const SCRAPE: Duration = Duration::from_secs(3);
@@ -90,6 +93,7 @@ struct Point {
 pub(crate) struct FakePrometheus {
     script: Mutex<Script>,
     kafka: Arc<FakeKafka>,
+    docker: Arc<WorldDocker>,
     clock: Arc<WorldClock>,
     moments: Moments,
     seed: u64,
@@ -105,11 +109,20 @@ fn time_of(effect: Effect, pools: Pools) -> f64 {
     }
 }
 
+/// What everything but threads does to the time of a request.
+const fn relief(effect: Effect) -> f64 {
+    match effect {
+        Effect::Help => 0.3,
+        Effect::Harm => 3.0,
+        Effect::Nothing => 1.0,
+    }
+}
+
 impl FakePrometheus {
     pub(crate) fn new(
         seed: u64,
         effect: Effect,
-        kafka: Arc<FakeKafka>,
+        (kafka, docker): (Arc<FakeKafka>, Arc<WorldDocker>),
         clock: Arc<WorldClock>,
         moments: Moments,
     ) -> Self {
@@ -122,7 +135,7 @@ impl FakePrometheus {
             faults: Box::new(|_, _| None),
             queries: Vec::new(),
         };
-        Self { script: Mutex::new(script), kafka, clock, moments, seed }
+        Self { script: Mutex::new(script), kafka, docker, clock, moments, seed }
     }
 
     pub(crate) fn script(&self) -> std::sync::MutexGuard<'_, Script> {
@@ -162,7 +175,9 @@ impl FakePrometheus {
         let sum: f64 = (0..seconds)
             .map(|back| {
                 let then = at.saturating_sub(Duration::from_secs(back));
-                time_of(effect, self.kafka.threads(super::kafka::id(broker), then))
+                let relieved = self.kafka.relieved(then) || self.docker.relieved(then);
+                let threads = self.kafka.threads(super::kafka::id(broker), then);
+                time_of(effect, threads) * if relieved { relief(effect) } else { 1.0 }
             })
             .sum();
         let noise = draw(self.seed, &[u64::from(broker.unsigned_abs()), at.as_secs()]) % 1000;

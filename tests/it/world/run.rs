@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use kafka_optimizer::{
+    alert::Alert,
     clock::Clock,
     model::{BrokerId, RunId, RunState},
     optimizers::tune_brokers::{IO_THREADS, WRITES},
@@ -88,18 +89,18 @@ impl World {
         let size = (setup.seed, setup.brokers);
         let kafka = FakeKafka::new(size, Arc::clone(&clock), moments.clone(), Arc::clone(&checks));
         let kafka = Arc::new(kafka);
-        let prometheus = Arc::new(FakePrometheus::new(
-            setup.seed,
-            setup.effect,
-            Arc::clone(&kafka),
-            Arc::clone(&clock),
-            moments.clone(),
-        ));
         let docker = Arc::new(WorldDocker::new(
             setup.seed,
             Arc::clone(&clock),
             moments.clone(),
             Arc::clone(&checks),
+        ));
+        let prometheus = Arc::new(FakePrometheus::new(
+            setup.seed,
+            setup.effect,
+            (Arc::clone(&kafka), Arc::clone(&docker)),
+            Arc::clone(&clock),
+            moments.clone(),
         ));
         let (snapshots, latest) = watch::channel(None);
         let context = Parts {
@@ -154,6 +155,14 @@ impl World {
         self.fire(name, broker);
         let sent = setup::notification(vec![setup::firing(name, broker)]);
         self.remedy.take(sent).await.unwrap();
+    }
+
+    /// Prometheus fires it with these labels, and Alertmanager delivers it.
+    pub(crate) async fn deliver(&self, alert: Alert) {
+        let mut labels = alert.labels.clone();
+        labels.insert("alertstate".to_owned(), "firing".to_owned());
+        self.prometheus.script().firing.push(labels);
+        self.remedy.take(setup::notification(vec![alert])).await.unwrap();
     }
 
     /// From here on nothing can be added to a table of the store.
@@ -316,7 +325,7 @@ impl World {
                         .map(|(key, to)| (key, (Some(to.clone()), to)));
                     expected.extend(set);
                 }
-                RunState::RolledBack => (),
+                RunState::RolledBack | RunState::Lifted => (),
                 RunState::Queued | RunState::Held | RunState::Cancelled | RunState::Rehearsed => {
                     assert_eq!(run.times.written, None, "{}", self.story().await);
                 }
@@ -324,12 +333,15 @@ impl World {
                 | RunState::Acting
                 | RunState::Settling
                 | RunState::Observing
+                | RunState::Lifting
                 | RunState::RollingBack
                 | RunState::Stuck => panic!("{}", self.story().await),
             }
         }
         assert_eq!(self.standings(), expected, "{}", self.story().await);
-        assert!(self.kafka.state().brokers.values().all(super::broker::Broker::is_quiet));
+        let state = self.kafka.state();
+        assert!(state.brokers.values().all(super::broker::Broker::is_quiet));
+        assert!(state.controller.is_quiet());
     }
 
     /// What happened, for whoever reads a failure.
@@ -345,6 +357,10 @@ impl World {
         }
         for Call { at, broker, change, .. } in self.kafka.calls(Kind::Write) {
             lines.push(format!("  {at:9.3?} write {broker:?} {change:?}"));
+        }
+        let orders = [Kind::WriteQuota, Kind::Elect].map(|it| self.kafka.calls(it));
+        for Call { at, order, .. } in orders.into_iter().flatten() {
+            lines.push(format!("  {at:9.3?} order {order:?}"));
         }
         lines.join("\n")
     }

@@ -1,14 +1,18 @@
 //! What a world starts with: a configuration with short windows, and what goes wrong in it.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels, Notification},
     config::{ClusterConfig, DockerConfig, PrometheusConfig, RemediationConfig},
-    model::{ClusterName, Mode, Wall},
+    model::{ClusterName, Mode, QuotaEntity, QuotaKey, Wall},
     playbook::{
-        AboveStatic, Better, Level, Match, Objective, Optimizer, Playbook, Rollout, Template,
-        TuneBrokers, Windows,
+        AboveStatic, Better, Factor, Level, Match, Measure, Objective, Optimizer, Playbook,
+        Rollout, ScaleConsumers, Shed, ShedLoad, Template, TuneBrokers, Windows,
     },
 };
 
@@ -73,6 +77,7 @@ fn broker_playbook() -> Playbook {
         attempts_max: 1,
         keep_neutral: false,
         approve: false,
+        measure: None,
     }
 }
 
@@ -91,6 +96,37 @@ fn cluster_playbook() -> Playbook {
         load: template(&format!("sum({LOAD}{of_cluster})")),
         ..broker_playbook()
     }
+}
+
+/// Answers an alert of the cluster with something else than threads.
+fn other(name: &str, alert: &str, optimizer: Optimizer) -> Playbook {
+    let measure = Measure { time_limit: Duration::from_mins(10), lift_when: None };
+    Playbook {
+        name: name.to_owned(),
+        matches: Match { labels: BTreeMap::from([("alertname".to_owned(), alert.to_owned())]) },
+        measure: optimizer.kind().is_a_measure().then_some(measure),
+        optimizer,
+        ..cluster_playbook()
+    }
+}
+
+const MIB: u64 = 1 << 20;
+
+/// Whom `shed` slows down.
+pub(crate) fn greedy() -> QuotaEntity {
+    QuotaEntity { user: None, client_id: Some("greedy".to_owned()) }
+}
+
+fn shed() -> Optimizer {
+    let entity = greedy();
+    let (key, even_if) = (QuotaKey::ProducerByteRate, BTreeSet::new());
+    Optimizer::ShedLoad(ShedLoad {
+        clients: vec![Shed { entity, key, usual: 16 * MIB, to: 2 * MIB, even_if }],
+    })
+}
+
+fn scale() -> Optimizer {
+    Optimizer::ScaleConsumers(ScaleConsumers { factor: Factor::ByLag, containers_max: 8 })
 }
 
 impl Setup {
@@ -118,7 +154,14 @@ impl Setup {
                 runs_per_hour_max: 100,
                 runs_per_day_max: 100,
                 shrink_pause: Duration::from_secs(30),
-                playbooks: vec![broker_playbook(), cluster_playbook()],
+                playbooks: vec![
+                    broker_playbook(),
+                    cluster_playbook(),
+                    other("shed", "Flood", shed()),
+                    other("leaders", "LeadersAway", Optimizer::ElectLeaders),
+                    other("scale", "Behind", scale()),
+                    other("reapply", "Lost", Optimizer::Reapply),
+                ],
             },
         }
     }
@@ -127,6 +170,18 @@ impl Setup {
     pub(crate) fn playbook(&mut self) -> &mut Playbook {
         &mut self.remediation.playbooks[0]
     }
+
+    /// A playbook by its name.
+    pub(crate) fn playbook_of(&mut self, name: &str) -> &mut Playbook {
+        self.remediation.playbooks.iter_mut().find(|it| it.name == name).unwrap()
+    }
+}
+
+/// The same alert, with one more label.
+pub(crate) fn with(mut alert: Alert, label: &str, value: &str) -> Alert {
+    alert.labels.insert(label.to_owned(), value.to_owned());
+    alert.fingerprint = format!("{};{label}={value}", alert.fingerprint);
+    alert
 }
 
 /// Labels of an alert, as a rule gives them.

@@ -30,7 +30,7 @@ const DELETE: i8 = 1;
 
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
-/// Some keys of one broker, with every place that sets them.
+/// Some keys of one broker, or all where none is named, with every place that sets them.
 pub(in super::super) struct BrokerConfiguration<'a> {
     pub(in super::super) broker: BrokerId,
     pub(in super::super) keys: &'a [&'a str],
@@ -52,8 +52,9 @@ impl Call for BrokerConfiguration<'_> {
     type Answer = BrokerConfig;
 
     fn request(&self, _version: i16) -> DescribeConfigsRequest {
-        let keys = self.keys.iter().map(|it| text(it)).collect();
-        let broker = resource(BROKER, &self.broker.to_string()).with_configuration_keys(Some(keys));
+        let keys: Vec<StrBytes> = self.keys.iter().map(|it| text(it)).collect();
+        let keys = (!keys.is_empty()).then_some(keys);
+        let broker = resource(BROKER, &self.broker.to_string()).with_configuration_keys(keys);
         DescribeConfigsRequest::default().with_resources(vec![broker]).with_include_synonyms(true)
     }
 

@@ -9,7 +9,7 @@ use kafka_protocol::messages::{
     describe_quorum_response::ReplicaState,
 };
 
-use super::super::call::{Call, Objection, refuse, text};
+use super::super::call::{Call, Objection, milliseconds, refuse, text};
 use crate::{
     kafka::{Api, Quorum, QuorumReplica, QuorumRole},
     model::{BrokerId, TopicName, TopicPartition, Wall},
@@ -85,7 +85,7 @@ impl Call for Reassignments {
     type Answer = Vec<TopicPartition>;
 
     fn request(&self, _version: i16) -> ListPartitionReassignmentsRequest {
-        let timeout = i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX);
+        let timeout = milliseconds(self.timeout);
         ListPartitionReassignmentsRequest::default().with_topics(None).with_timeout_ms(timeout)
     }
 

@@ -52,6 +52,7 @@ impl Call for DescribeClassic<'_> {
             let mut members = Members::default();
             for member in &it.members {
                 members.add(&member.member_id, &member.member_assignment);
+                members.count_static(member.group_instance_id.as_ref());
                 if it.protocol_type.as_str() == CONSUMER_PROTOCOL {
                     members.hold(embedded::subscribed(&member.member_metadata));
                     members.hold(embedded::assigned(&member.member_assignment));
@@ -59,6 +60,7 @@ impl Call for DescribeClassic<'_> {
                     members.assigned = None;
                 }
             }
+            members.assignor = it.protocol_data.to_string();
             members.described(&it.group_id, it.error_code, &it.group_state)
         };
         Ok(answer.groups.iter().map(read).collect())
@@ -85,6 +87,7 @@ impl Call for DescribeConsumer<'_> {
                 let holds: Vec<_> =
                     held.iter().map(|it| (&it.topic_name.0, &it.partitions)).collect();
                 members.add(&member.member_id, &holds);
+                members.count_static(member.instance_id.as_ref());
                 let subscribed = member.subscribed_topic_names.iter().map(|it| (it.as_str(), 0));
                 members
                     .hold(Some(subscribed.map(|(it, none)| (TopicName::new(it), none)).collect()));
@@ -92,6 +95,7 @@ impl Call for DescribeConsumer<'_> {
                     holds.iter().map(|(name, of)| (TopicName::new(name.as_str()), of.len()));
                 members.hold(Some(topics.collect()));
             }
+            members.assignor = it.assignor_name.to_string();
             members.described(&it.group_id, it.error_code, &it.group_state)
         };
         Ok(answer.groups.iter().map(read).collect())
@@ -125,12 +129,20 @@ pub(super) struct Members {
     count: u32,
     /// Members come in any order, so their hashes are added up.
     fingerprint: u64,
+    with_id: u32,
+    assignor: String,
     assigned: Option<BTreeMap<TopicName, u32>>,
 }
 
 impl Default for Members {
     fn default() -> Self {
-        Self { count: 0, fingerprint: 0, assigned: Some(BTreeMap::new()) }
+        Self {
+            count: 0,
+            fingerprint: 0,
+            with_id: 0,
+            assignor: String::new(),
+            assigned: Some(BTreeMap::new()),
+        }
     }
 }
 
@@ -145,6 +157,11 @@ impl Members {
         (id, holds).hash(&mut hasher);
         self.fingerprint = self.fingerprint.wrapping_add(hasher.finish());
         self.count = self.count.saturating_add(1);
+    }
+
+    /// Counts a member that has an id of its own.
+    fn count_static<T>(&mut self, instance: Option<&T>) {
+        self.with_id = self.with_id.saturating_add(u32::from(instance.is_some()));
     }
 
     /// Adds partitions of topics; what cannot be read makes the whole unknown.
@@ -164,6 +181,8 @@ impl Members {
             state: state(word),
             count: self.count,
             fingerprint: self.fingerprint,
+            static_members: self.with_id,
+            assignor: self.assignor,
             assigned: self.assigned,
         };
         GroupDescription {

@@ -9,7 +9,10 @@ use kafka_protocol::messages::{
     incremental_alter_configs_response::AlterConfigsResourceResponse,
 };
 
-use super::{super::contents::FakeEntry, Alter, Contents, UNKNOWN_TOPIC, text};
+use super::{
+    super::{contents::FakeEntry, seen::Alter},
+    Change, Contents, UNKNOWN_TOPIC, text,
+};
 
 const BROKER: i8 = 4;
 
@@ -58,7 +61,7 @@ fn entry((key, places): (&&str, &FakeEntry)) -> DescribeConfigsResourceResult {
 pub(super) fn alter(
     cluster: &Contents,
     request: &IncrementalAlterConfigsRequest,
-    asked: &mut Option<Alter>,
+    asked: &mut Option<Change>,
 ) -> IncrementalAlterConfigsResponse {
     let [resource] = request.resources.as_slice() else { panic!("one resource at a time") };
     assert_eq!(resource.resource_type, BROKER);
@@ -67,7 +70,7 @@ pub(super) fn alter(
         (it.name.to_string(), it.config_operation, value)
     });
     let changes = changes.collect();
-    *asked = Some(Alter { validate_only: request.validate_only, changes });
+    *asked = Some(Change::Config(Alter { validate_only: request.validate_only, changes }));
     let (code, message) = cluster.alter_refusal.unwrap_or((0, ""));
     let response = AlterConfigsResourceResponse::default()
         .with_resource_type(BROKER)

@@ -2,22 +2,25 @@
 
 mod configs;
 mod controller;
+mod elections;
 mod groups;
 mod log_dirs;
 mod metadata;
 mod offsets;
+mod quotas;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
-        self, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeLogDirsRequest,
-        DescribeQuorumRequest, ListGroupsRequest, ListPartitionReassignmentsRequest,
-        OffsetFetchResponse, RequestHeader, ResponseHeader, api_versions_response::ApiVersion,
+        self, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeClientQuotasRequest,
+        DescribeLogDirsRequest, DescribeQuorumRequest, ListGroupsRequest,
+        ListPartitionReassignmentsRequest, OffsetFetchResponse, RequestHeader, ResponseHeader,
+        api_versions_response::ApiVersion,
     },
     protocol::{Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange},
 };
 
-use super::{contents::Contents, faults::relength, seen::Alter};
+use super::{contents::Contents, faults::relength, seen::Change};
 
 const UNKNOWN_TOPIC: i16 = 3;
 
@@ -34,24 +37,27 @@ pub(super) const APIS: &[ApiKey] = &[
     ApiKey::ListPartitionReassignments,
     ApiKey::DescribeQuorum,
     ApiKey::IncrementalAlterConfigs,
+    ApiKey::DescribeClientQuotas,
+    ApiKey::AlterClientQuotas,
+    ApiKey::ElectLeaders,
     ApiKey::ConsumerGroupDescribe,
     ApiKey::ShareGroupDescribe,
     ApiKey::SaslHandshake,
     ApiKey::SaslAuthenticate,
 ];
 
-/// The frame of the answer of broker `id`; and what a change of configuration asked for.
+/// The frame of the answer of broker `id`; and what it asked to change.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
 pub(super) fn answer(
     cluster: &Contents,
     id: i32,
     header: &RequestHeader,
     body: Bytes,
-) -> (Vec<u8>, Option<Alter>) {
+) -> (Vec<u8>, Option<Change>) {
     let version = header.request_api_version;
     let api = ApiKey::try_from(header.request_api_key).unwrap();
     let on = On { header, body };
-    let mut alter = None;
+    let mut change = None;
     let frame = match api {
         ApiKey::ApiVersions => on.answer(|_: ApiVersionsRequest| api_versions(cluster)),
         ApiKey::Metadata => on.answer(|it| metadata::metadata(cluster, &it)),
@@ -67,14 +73,22 @@ pub(super) fn answer(
             on.answer(|_: DescribeLogDirsRequest| log_dirs::describe(cluster, version))
         }
         ApiKey::DescribeConfigs => on.answer(|it| configs::describe(cluster, it)),
-        ApiKey::IncrementalAlterConfigs => on.answer(|it| configs::alter(cluster, &it, &mut alter)),
+        ApiKey::IncrementalAlterConfigs => {
+            on.answer(|it| configs::alter(cluster, &it, &mut change))
+        }
+        ApiKey::DescribeClientQuotas => on.answer(|it: DescribeClientQuotasRequest| {
+            assert!(it.components.is_empty() && !it.strict, "all of them are asked for");
+            quotas::describe(cluster)
+        }),
+        ApiKey::AlterClientQuotas => on.answer(|it| quotas::alter(cluster, &it, &mut change)),
+        ApiKey::ElectLeaders => on.answer(|it| elections::elect(cluster, &it, &mut change)),
         ApiKey::ListPartitionReassignments => {
             on.answer(|_: ListPartitionReassignmentsRequest| controller::reassignments(cluster))
         }
         ApiKey::DescribeQuorum => on.answer(|_: DescribeQuorumRequest| controller::quorum()),
         _ => panic!("this program does not send {api:?}"),
     };
-    (frame, alter)
+    (frame, change)
 }
 
 /// One request, to be decoded and answered in its version.

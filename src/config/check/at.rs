@@ -1,0 +1,38 @@
+//! Places in the file, and the words that may stand there.
+
+use super::Findings;
+
+/// A place in the file, of which keys are named.
+pub(super) struct At(pub(super) String);
+
+impl At {
+    pub(super) fn key(&self, key: &str) -> String {
+        format!("{}.{key}", self.0)
+    }
+}
+
+/// The words that may stand at a key.
+pub(super) struct Choices<T: 'static> {
+    pub(super) known: &'static [T],
+    pub(super) label: fn(T) -> &'static str,
+    /// Words of a later version: a wish that is silently a misspelling would be looked for.
+    pub(super) later: &'static [&'static str],
+}
+
+impl<T: Copy> Choices<T> {
+    pub(super) fn pick(&self, written: &str, path: String, found: &mut Findings) -> Option<T> {
+        let pick = self.known.iter().copied().find(|it| (self.label)(*it) == written);
+        if pick.is_none() {
+            let labels = self.known.iter().map(|it| (self.label)(*it));
+            if self.later.contains(&written) {
+                let instead: Vec<&str> = labels.collect();
+                let instead = instead.join(", ");
+                let advice = format!("`{written}` is not in this version; there is {instead}");
+                found.problem(path, advice);
+            } else {
+                found.no_choice(path, written, labels);
+            }
+        }
+        pick
+    }
+}

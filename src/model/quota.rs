@@ -1,0 +1,89 @@
+//! Client quotas (KIP-13, KIP-546): whom they are for, and what they bound.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::closed_list;
+
+/// What may stand in a name as it is. Kafka encodes the names of quota entities in the same way
+/// (`Sanitizer`), since a client id is any text.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+closed_list! {
+    /// What a quota bounds, on each broker.
+    pub enum QuotaKey {
+        /// Bytes a second that a client may produce.
+        ProducerByteRate = "producer_byte_rate",
+        /// Bytes a second that a client may fetch.
+        ConsumerByteRate = "consumer_byte_rate",
+    }
+}
+
+/// Whom a quota is for: a user, a client id, or both. At least one is there; never a default
+/// entity. As text: `client greedy`, `user batch`, `user batch, client greedy`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuotaEntity {
+    /// The user, as authenticated.
+    pub user: Option<String>,
+    /// The client id.
+    pub client_id: Option<String>,
+}
+
+impl QuotaEntity {
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut entity = Self { user: None, client_id: None };
+        for part in text.split(", ") {
+            let (kind, name) = part.split_once(' ')?;
+            let name = percent_decode_str(name).decode_utf8().ok()?.into_owned();
+            let place = match kind {
+                "user" if entity.client_id.is_none() => &mut entity.user,
+                "client" => &mut entity.client_id,
+                _ => return None,
+            };
+            if place.replace(name).is_some() {
+                return None;
+            }
+        }
+        Some(entity)
+    }
+}
+
+impl fmt::Display for QuotaEntity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [("user", &self.user), ("client", &self.client_id)];
+        let named = parts.into_iter().filter_map(|(kind, name)| Some((kind, name.as_ref()?)));
+        for (place, (kind, name)) in named.enumerate() {
+            let before = if place == 0 { "" } else { ", " };
+            write!(f, "{before}{kind} {}", utf8_percent_encode(name, ENCODED))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entity_is_read_as_it_is_written() {
+        for (user, client_id, text) in [
+            (None, Some("greedy"), "client greedy"),
+            (Some("batch"), None, "user batch"),
+            (Some("batch"), Some("greedy-1.a_b"), "user batch, client greedy-1.a_b"),
+            (Some("a, client b"), None, "user a%2C%20client%20b"),
+            (None, Some("\u{1b}[31mä"), "client %1B%5B31m%C3%A4"),
+            (None, Some(""), "client "),
+        ] {
+            let entity =
+                QuotaEntity { user: user.map(Into::into), client_id: client_id.map(Into::into) };
+            assert_eq!(entity.to_string(), text);
+            assert_eq!(QuotaEntity::parse(text), Some(entity));
+        }
+        for text in ["", "client", "client a, user b", "client a, client b", "topic t", "user %ff"]
+        {
+            assert_eq!(QuotaEntity::parse(text), None, "{text}");
+        }
+    }
+}

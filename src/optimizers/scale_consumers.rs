@@ -1,0 +1,206 @@
+//! `scale-consumers`: more consumer containers for a group that falls behind, as clones of those it
+//! has.
+//!
+//! Invariant (I29): at most twice as many containers, never more than partitions with lag, never
+//! more than the playbook allows. Lag that nobody works on is not answered with consumers.
+
+use super::{Plan, PlannedStep, Unplannable};
+use crate::{
+    model::{GroupName, OnUndo, RunId, Subject},
+    playbook::{Factor, ScaleConsumers},
+};
+
+/// Above this lag, in records, there are twice as many containers.
+pub const LAG_DOUBLE: u64 = 100_000;
+/// Above this lag, half as many more.
+pub const LAG_HALF_MORE: u64 = 50_000;
+/// What a clone's step sets.
+pub const RUNNING: &str = "running";
+/// What stands where no clone is.
+pub const ABSENT: &str = "absent";
+
+/// One consumer container of the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerFacts {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is a clone.
+    pub is_clone: bool,
+    /// Whether it runs.
+    pub running: bool,
+    /// Why no clone of it may be made.
+    pub objections: Vec<String>,
+}
+
+/// What is known of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupFacts {
+    /// The group.
+    pub group: GroupName,
+    /// Records behind, over all of its partitions.
+    pub lag: u64,
+    /// Partitions with lag.
+    pub partitions_with_lag: u32,
+    /// Members.
+    pub members: u32,
+    /// Its containers.
+    pub containers: Vec<ContainerFacts>,
+}
+
+/// Plans the clones, which start together: one rebalance.
+///
+/// # Errors
+///
+/// When more containers would not help, or none may be made.
+pub fn plan(
+    facts: &GroupFacts,
+    parameters: ScaleConsumers,
+    run: RunId,
+) -> Result<Plan, Unplannable> {
+    let running = facts.containers.iter().filter(|it| it.running).count();
+    let running = u32::try_from(running).unwrap_or(u32::MAX);
+    let template = template(facts)?;
+    let wanted = match parameters.factor {
+        Factor::Double => running.saturating_mul(2),
+        Factor::ByLag if LAG_DOUBLE < facts.lag => running.saturating_mul(2),
+        Factor::ByLag if LAG_HALF_MORE < facts.lag => running.saturating_mul(3).div_ceil(2),
+        Factor::ByLag => {
+            return Err(Unplannable(format!(
+                "the group is {} records behind; it is scaled above {LAG_HALF_MORE}",
+                facts.lag
+            )));
+        }
+    };
+    // A container may hold several members; each needs a partition of its own to be of use.
+    let each = facts.members.div_ceil(running.max(1)).max(1);
+    let useful = facts.partitions_with_lag.checked_div(each).unwrap_or_default();
+    let to = wanted.min(parameters.containers_max).min(useful);
+    if to <= running {
+        return Err(Unplannable(format!(
+            "{running} container(s) run; {} partition(s) have lag, {each} member(s) are in each \
+             container, and the playbook allows {}",
+            facts.partitions_with_lag, parameters.containers_max
+        )));
+    }
+    let steps = (1..=to.saturating_sub(running)).map(|number| PlannedStep {
+        stage: 0,
+        wave: 0,
+        subject: Subject::Container(format!("{}-clone-{run}-{number}", template.name)),
+        key: template.id.clone(),
+        from: ABSENT.to_owned(),
+        from_stored: None,
+        to: Some(RUNNING.to_owned()),
+        on_undo: OnUndo::Restore,
+    });
+    let mut remarks = vec![format!(
+        "{running} container(s) become {to}: {} records behind on {} partition(s)",
+        facts.lag, facts.partitions_with_lag
+    )];
+    if to < wanted {
+        remarks.push(format!("{wanted} were wanted"));
+    }
+    Ok(Plan { steps: steps.collect(), remarks })
+}
+
+/// The container that is cloned: the first by name that runs and may be.
+fn template(facts: &GroupFacts) -> Result<&ContainerFacts, Unplannable> {
+    let own = || facts.containers.iter().filter(|it| !it.is_clone && it.running);
+    if let Some(found) = own().find(|it| it.objections.is_empty()) {
+        return Ok(found);
+    }
+    let group = &facts.group;
+    Err(Unplannable(match own().next() {
+        None => format!(
+            "no container that runs has the labels kafka-optimizer.role=consumer and \
+             kafka-optimizer.group={group}"
+        ),
+        Some(first) => {
+            format!(
+                "{} of group {group} may not be cloned: {}",
+                first.name,
+                first.objections.join("; ")
+            )
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(name: &str) -> ContainerFacts {
+        ContainerFacts {
+            id: "0123456789abcdef".to_owned(),
+            name: name.to_owned(),
+            is_clone: false,
+            running: true,
+            objections: Vec::new(),
+        }
+    }
+
+    fn facts(lag: u64, partitions_with_lag: u32, containers: u32) -> GroupFacts {
+        GroupFacts {
+            group: GroupName::new("orders"),
+            lag,
+            partitions_with_lag,
+            members: containers,
+            containers: (1..=containers).map(|it| container(&format!("worker-{it}"))).collect(),
+        }
+    }
+
+    const BY_LAG: ScaleConsumers = ScaleConsumers { factor: Factor::ByLag, containers_max: 8 };
+
+    #[track_caller]
+    fn check(facts: &GroupFacts, parameters: ScaleConsumers, want: Option<usize>) {
+        let planned = plan(facts, parameters, RunId(7));
+        assert_eq!(planned.as_ref().ok().map(|it| it.steps.len()), want, "{planned:?}");
+    }
+
+    #[test]
+    fn i29_the_lag_says_how_many_and_partitions_and_the_playbook_how_many_at_most() {
+        check(&facts(100_001, 12, 2), BY_LAG, Some(2));
+        check(&facts(100_000, 12, 2), BY_LAG, Some(1));
+        check(&facts(50_001, 12, 3), BY_LAG, Some(2));
+        check(&facts(50_000, 12, 2), BY_LAG, None);
+        check(&facts(200_000, 3, 2), BY_LAG, Some(1));
+        check(&facts(200_000, 2, 2), BY_LAG, None);
+        check(&facts(200_000, 12, 5), BY_LAG, Some(3));
+        check(&facts(200_000, 12, 8), BY_LAG, None);
+        let double = ScaleConsumers { factor: Factor::Double, ..BY_LAG };
+        check(&facts(1, 12, 2), double, Some(2));
+        check(&facts(1, 0, 2), double, None);
+    }
+
+    #[test]
+    fn i29_members_in_one_container_share_its_part_of_the_partitions() {
+        let threads = GroupFacts { members: 6, ..facts(200_000, 12, 2) };
+        check(&threads, BY_LAG, Some(2));
+        check(&GroupFacts { partitions_with_lag: 9, ..threads }, BY_LAG, Some(1));
+    }
+
+    #[test]
+    fn clones_are_made_of_the_first_that_may_be_and_never_of_a_clone() {
+        let mut of = facts(200_000, 12, 3);
+        let [first, second, _] = of.containers.as_mut_slice() else { panic!() };
+        first.is_clone = true;
+        second.objections = vec!["it writes to a volume".to_owned()];
+        let planned = plan(&of, BY_LAG, RunId(7)).unwrap();
+        let names: Vec<String> = planned.steps.iter().map(|it| it.subject.to_string()).collect();
+        assert_eq!(
+            names,
+            [
+                "container worker-3-clone-7-1",
+                "container worker-3-clone-7-2",
+                "container worker-3-clone-7-3"
+            ]
+        );
+        of.containers.last_mut().unwrap().running = false;
+        let why = plan(&of, BY_LAG, RunId(7)).unwrap_err().to_string();
+        assert!(why.contains("worker-2 of group orders may not be cloned: it writes"), "{why}");
+        of.containers.clear();
+        let why = plan(&of, BY_LAG, RunId(7)).unwrap_err().to_string();
+        assert!(why.contains("kafka-optimizer.group=orders"), "{why}");
+    }
+}

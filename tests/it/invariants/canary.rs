@@ -1,0 +1,83 @@
+//! `rollout: canary`: one broker first, and the others only when it was worth it (I16).
+
+use std::time::Duration;
+
+use kafka_optimizer::{
+    model::{BrokerId, RunState},
+    playbook::{Optimizer, Playbook, Rollout},
+};
+
+use crate::world::{Crash, Effect, Kind, Life, Setup, World, id, simulate};
+
+fn canary(playbook: &mut Playbook) {
+    let Optimizer::TuneBrokers(it) = &mut playbook.optimizer else { panic!() };
+    it.rollout = Rollout::Canary;
+}
+
+/// A world in which the cluster is slow, and broker 1 goes first.
+async fn before(effect: Effect) -> World {
+    let mut setup = Setup::new(1, effect);
+    let (objective, load) = {
+        let of_broker = setup.playbook();
+        (of_broker.objective.clone(), of_broker.load.clone())
+    };
+    let playbook = setup.playbook_of("cluster-threads");
+    canary(playbook);
+    playbook.objective = objective;
+    playbook.load = load;
+    let world = World::healthy(setup).await;
+    world.alert("AllSlow", None).await;
+    world
+}
+
+fn written(world: &World) -> Vec<BrokerId> {
+    let mut brokers: Vec<BrokerId> =
+        world.kafka.calls(Kind::Write).iter().filter_map(|it| it.broker).collect();
+    brokers.sort_unstable();
+    brokers.dedup();
+    brokers
+}
+
+#[test]
+fn i16_the_others_follow_a_canary_that_helped() {
+    simulate(async {
+        let mut world = before(Effect::Help).await;
+        let standings = world.standings();
+        world.start(Crash::Never);
+        world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+        assert_eq!(written(&world), [id(1)]);
+        assert_eq!(world.until_over().await, Life::Reached);
+        assert!(world.stands(RunState::Kept), "{}", world.story().await);
+        assert_eq!(written(&world), [id(1), id(2), id(3)]);
+        world.verify(&standings).await;
+    });
+}
+
+#[test]
+fn i16_a_canary_that_did_not_help_is_the_only_broker_that_was_touched() {
+    simulate(async {
+        let mut world = before(Effect::Nothing).await;
+        let standings = world.standings();
+        world.start(Crash::Never);
+        world.until_over().await;
+        assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+        assert_eq!(written(&world), [id(1)]);
+        world.verify(&standings).await;
+    });
+}
+
+#[test]
+fn i16_i22_a_crash_after_each_line_leaves_nothing_half_done() {
+    for line in 1.. {
+        let crashed = simulate(async {
+            let mut world = before(Effect::Help).await;
+            let standings = world.standings();
+            let crashed = super::others::live_through(&mut world, &[Crash::AfterLine(line)]).await;
+            world.verify(&standings).await;
+            crashed
+        });
+        if crashed == 0 {
+            return;
+        }
+    }
+}

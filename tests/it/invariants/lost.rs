@@ -1,0 +1,119 @@
+//! `above_static: reapply`, and `reapply`: what a restart undid is walked up again (I12, I18).
+
+use std::time::Duration;
+
+use kafka_optimizer::{
+    model::{Hold, RunState},
+    optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
+    playbook::{AboveStatic, Level, Optimizer},
+};
+
+use crate::world::{Crash, Effect, Kind, Setup, World, firing, id, simulate};
+
+/// A world in which a kept change stands above twice what a broker starts with: 8 to 32.
+async fn kept_above() -> World {
+    let mut setup = Setup::new(1, Effect::Help);
+    let Optimizer::TuneBrokers(it) = &mut setup.playbook().optimizer else { panic!() };
+    (it.level, it.above_static) = (Level::Aggressive, AboveStatic::Reapply);
+    let (objective, load) = (setup.playbook().objective.clone(), setup.playbook().load.clone());
+    let reapply = setup.playbook_of("reapply");
+    (reapply.objective, reapply.load) = (objective, load);
+    let mut world = World::healthy(setup).await;
+    world.checks.allow_above_static();
+    world.alert("Slow", Some("1")).await;
+    world.start(Crash::Never);
+    world.until_over().await;
+    assert!(world.stands(RunState::Kept), "{}", world.story().await);
+    assert_eq!(io_threads(&world), "32");
+    world
+}
+
+/// Until run 2 is stored and over.
+async fn until_second(world: &mut World) {
+    world.live(Duration::from_mins(1), |it| it.all_runs() == 2).await;
+    world.until_over().await;
+}
+
+fn io_threads(world: &World) -> String {
+    world.standings()[&(id(1), IO_THREADS.to_owned())].1.clone()
+}
+
+#[test]
+fn i18_what_a_restart_undid_is_walked_up_again() {
+    simulate(async {
+        let mut world = kept_above().await;
+        let before = world.standings();
+        world.kafka.restart(1, Duration::from_secs(20));
+        world.pass(Duration::from_mins(3)).await;
+        assert_eq!(io_threads(&world), "8", "the trap");
+        world.deliver(firing("Lost", Some("1"))).await;
+        until_second(&mut world).await;
+        let run = world.run(2).await;
+        assert_eq!(run.run.state, RunState::Kept, "{}", world.story().await);
+        assert_eq!(world.standings(), before);
+        assert_eq!(run.steps[0].to, None);
+    });
+}
+
+#[test]
+fn i22_i23_a_crash_after_each_line_of_it_leaves_the_value_there_or_none_of_ours() {
+    for line in 1..40 {
+        simulate(async {
+            let mut world = kept_above().await;
+            let before = world.standings();
+            world.kafka.restart(1, Duration::from_secs(20));
+            world.pass(Duration::from_mins(3)).await;
+            world.stop().await;
+            world.deliver(firing("Lost", Some("1"))).await;
+            world.start(Crash::AfterLine(world.checks.lines() + line));
+            until_second(&mut world).await;
+            world.start(Crash::Never);
+            until_second(&mut world).await;
+            world.pass(Duration::from_mins(2)).await;
+            let run = world.run(2).await.run;
+            if run.state == RunState::Kept {
+                assert_eq!(world.standings(), before);
+                return;
+            }
+            // Taken away, or lost as the restart left it.
+            assert_eq!(run.state, RunState::RolledBack, "{}", world.story().await);
+            let found = &world.standings()[&(id(1), IO_THREADS.to_owned())];
+            let (none, still) = ((None, "8".to_owned()), (Some("32".to_owned()), "8".to_owned()));
+            assert!([none, still].contains(found), "{}", world.story().await);
+        });
+    }
+}
+
+#[test]
+fn i12_what_someone_else_stored_is_left_alone() {
+    simulate(async {
+        let mut world = kept_above().await;
+        world.kafka.set(1, IO_THREADS, Some(24));
+        world.kafka.set(1, NETWORK_THREADS, Some(24));
+        world.kafka.restart(1, Duration::from_secs(20));
+        world.pass(Duration::from_mins(3)).await;
+        let sent = world.kafka.calls(Kind::Write).len();
+        world.deliver(firing("Lost", Some("1"))).await;
+        world.pass(Duration::from_mins(2)).await;
+        let run = world.run(2).await.run;
+        assert_eq!(run.hold, Some(Hold::Unplannable), "{}", world.story().await);
+        assert!(run.note.unwrap().contains("is not what this program wrote"));
+        assert_eq!(world.kafka.calls(Kind::Write).len(), sent);
+    });
+}
+
+#[test]
+fn i18_never_above_where_a_key_of_someone_else_would_fall_with_ours() {
+    simulate(async {
+        let mut setup = Setup::new(1, Effect::Help);
+        let Optimizer::TuneBrokers(it) = &mut setup.playbook().optimizer else { panic!() };
+        (it.level, it.above_static) = (Level::Aggressive, AboveStatic::Reapply);
+        let mut world = World::healthy(setup).await;
+        world.kafka.set(1, NETWORK_THREADS, Some(10));
+        world.pass(Duration::from_mins(1)).await;
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.until_over().await;
+        assert_eq!(io_threads(&world), "16", "{}", world.story().await);
+    });
+}

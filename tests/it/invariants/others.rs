@@ -1,0 +1,368 @@
+//! The optimizers of leaders, quotas and consumers: whatever goes wrong, each run ends whole, and
+//! what it did is there or exactly undone.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use kafka_optimizer::{
+    docker::CloneState,
+    kafka::GroupMembers,
+    model::{
+        GroupName, GroupState, GroupType, Hold, LagMethod, LagTime, QuotaKey, Reading, RunState,
+        TopicName, Wall,
+    },
+    snapshot::{Group, GroupPartition, GroupTopic, Section, Snapshot},
+};
+
+use crate::world::{
+    Crash, Effect, Ended, Fault, Kind, Life, Setup, World,
+    docker::{DockerKind, WorldClone},
+    firing, greedy, id, simulate, with,
+};
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    Leaders,
+    Shed,
+    Scale,
+}
+
+const ALL: [Work; 3] = [Work::Leaders, Work::Shed, Work::Scale];
+const GROUP: &str = "a group of ours";
+
+/// Quotas and clones: what a run of these changes, and has to bring back.
+pub(super) type Standing = (Vec<(String, f64)>, BTreeMap<String, WorldClone>);
+
+pub(super) fn standing(world: &World) -> Standing {
+    let quotas = world.kafka.state().metadata.quotas.clone();
+    let quotas = quotas.into_iter().map(|((entity, _), value)| (entity.to_string(), value));
+    (quotas.collect(), world.docker.state().clones.clone())
+}
+
+/// A group that falls behind, with two containers.
+fn behind(world: &mut World) {
+    world.docker.run_consumer("worker-1", GROUP);
+    world.docker.run_consumer("worker-2", GROUP);
+    let members = GroupMembers {
+        state: GroupState::Stable,
+        count: 2,
+        fingerprint: 7,
+        static_members: 0,
+        assignor: "range".to_owned(),
+        assigned: None,
+    };
+    world.kafka.state().metadata.groups.insert(GroupName::new(GROUP), members);
+    world.tweak = Box::new(|it| show(it, 30_000));
+}
+
+/// Four partitions, each so far behind.
+pub(super) fn show(snapshot: &mut Snapshot, lag: u64) {
+    let at = snapshot.at;
+    let time =
+        Reading::Known(LagTime { age: Duration::from_secs(9), method: LagMethod::Interpolated });
+    let partition = |partition| GroupPartition {
+        partition,
+        committed: Reading::Known(10),
+        lag: Reading::Known(lag),
+        time,
+    };
+    let topic = GroupTopic {
+        topic: TopicName::new("orders"),
+        partitions: (0..4).map(partition).collect(),
+        committed_sum: Reading::Known(40),
+        lag_sum: Reading::Known(4 * lag),
+        time_max: time,
+        uncommitted: Reading::Known(0),
+        retention: Reading::Unknown,
+    };
+    let group = Group {
+        name: GroupName::new(GROUP),
+        coordinator: id(1),
+        protocol_type: "consumer".to_owned(),
+        group_type: GroupType::Classic,
+        state: GroupState::Stable,
+        members: Reading::Known(2),
+        unassigned: Vec::new(),
+        rebalances: 0,
+        progressed: Some(at),
+        topics: vec![topic],
+    };
+    snapshot.groups = Some(Section::new(vec![group], at));
+}
+
+/// A world in which the work's alert is stored.
+pub(super) async fn before(work: Work, (seed, effect): (u64, Effect)) -> World {
+    let mut world = World::healthy(Setup::new(seed, effect)).await;
+    let alert = match work {
+        Work::Leaders => firing("LeadersAway", None),
+        Work::Shed => firing("Flood", None),
+        Work::Scale => {
+            behind(&mut world);
+            with(firing("Behind", None), "consumergroup", GROUP)
+        }
+    };
+    world.deliver(alert).await;
+    world
+}
+
+/// What stands when the work is done.
+fn done(work: Work, before: &Standing) -> Standing {
+    let mut after = before.clone();
+    match work {
+        Work::Leaders => (),
+        Work::Shed => after.0 = vec![(greedy().to_string(), f64::from(2_u32 << 20))],
+        Work::Scale => {
+            for number in 1..=2 {
+                let clone = WorldClone {
+                    run: Some(1),
+                    of: "id of worker-1".to_owned(),
+                    state: CloneState::Running,
+                };
+                after.1.insert(format!("worker-1-clone-1-{number}"), clone);
+            }
+        }
+    }
+    after
+}
+
+/// Lives to the end of every run, through one process after another. Returns how many crashed.
+pub(super) async fn live_through(world: &mut World, crashes: &[Crash]) -> usize {
+    for (crashed, &crash) in crashes.iter().chain([&Crash::Never]).enumerate() {
+        world.start(crash);
+        match world.until_over().await {
+            Life::Reached => return crashed,
+            Life::Over(Ended::Crashed) => (),
+            life @ (Life::TimeUp | Life::Over(Ended::ByItself)) => {
+                panic!("{life:?} after {crashes:?}: {}", world.story().await)
+            }
+        }
+    }
+    unreachable!("the last process does not crash")
+}
+
+/// Two minutes later, in which what was late may still come: done, or exactly as before.
+async fn verify(world: &mut World, work: Work, before: &Standing) {
+    world.pass(Duration::from_mins(2)).await;
+    let run = world.run(1).await.run;
+    let expected = if run.state == RunState::Kept {
+        done(work, before)
+    } else {
+        let back = [RunState::RolledBack, RunState::Lifted].contains(&run.state);
+        let idle = [RunState::Held, RunState::Cancelled].contains(&run.state);
+        let unwritten = idle && run.times.written.is_none();
+        assert!(back || unwritten, "{}", world.story().await);
+        before.clone()
+    };
+    assert_eq!(standing(world), expected, "{}", world.story().await);
+    assert_eq!(world.all_runs(), 1, "I4: {}", world.story().await);
+}
+
+#[test]
+fn what_helps_is_kept_and_what_does_not_is_exactly_undone() {
+    for work in ALL {
+        for (effect, state) in [
+            (Effect::Help, RunState::Kept),
+            (Effect::Nothing, RunState::RolledBack),
+            (Effect::Harm, RunState::RolledBack),
+        ] {
+            simulate(async {
+                let mut world = before(work, (1, effect)).await;
+                let standing = standing(&world);
+                live_through(&mut world, &[]).await;
+                verify(&mut world, work, &standing).await;
+                assert!(world.stands(state), "{work:?} {effect:?}: {}", world.story().await);
+            });
+        }
+    }
+}
+
+#[test]
+fn i23_a_quota_that_was_there_comes_back_as_it_was() {
+    simulate(async {
+        let mut world = before(Work::Shed, (1, Effect::Nothing)).await;
+        let key = (greedy(), QuotaKey::ProducerByteRate);
+        world.kafka.state().metadata.quotas.insert(key, 8_388_608.5);
+        let standing = standing(&world);
+        live_through(&mut world, &[]).await;
+        verify(&mut world, Work::Shed, &standing).await;
+        assert!(world.stands(RunState::RolledBack));
+        assert_eq!(world.run(1).await.steps.len(), 2);
+    });
+}
+
+#[test]
+fn i30_what_was_elected_stays_when_the_run_goes_back() {
+    simulate(async {
+        let mut world = before(Work::Leaders, (1, Effect::Nothing)).await;
+        live_through(&mut world, &[]).await;
+        assert!(world.stands(RunState::RolledBack));
+        assert!(world.kafka.state().metadata.leads_as_assigned());
+    });
+}
+
+/// One call of a kind goes wrong, for each of them in turn.
+fn each_kafka_call_fails(work: Work, effect: Effect, (kind, fault): (Kind, Fault)) {
+    for nth in 0.. {
+        let calls = simulate(async {
+            let mut world = before(work, (1, effect)).await;
+            let standing = standing(&world);
+            world.kafka.fail(move |call| (call.kind == kind && call.nth == nth).then_some(fault));
+            live_through(&mut world, &[]).await;
+            verify(&mut world, work, &standing).await;
+            world.kafka.calls(kind).len()
+        });
+        if calls <= nth + 1 {
+            return;
+        }
+    }
+}
+
+const FAULTS: [Fault; 7] = [
+    Fault::Refuse,
+    Fault::LoseRequest,
+    Fault::LoseAnswer,
+    Fault::Break,
+    Fault::Unreachable,
+    Fault::Late(Duration::from_secs(20)),
+    Fault::Slow(Duration::from_secs(2)),
+];
+
+#[test]
+fn i21_i23_whichever_quota_or_election_goes_wrong_the_run_ends_whole() {
+    for effect in [Effect::Help, Effect::Nothing] {
+        for fault in FAULTS {
+            each_kafka_call_fails(Work::Shed, effect, (Kind::WriteQuota, fault));
+            each_kafka_call_fails(Work::Leaders, effect, (Kind::Elect, fault));
+        }
+        each_kafka_call_fails(Work::Shed, effect, (Kind::Quotas, Fault::LoseAnswer));
+    }
+}
+
+#[test]
+fn i21_i23_whichever_clone_goes_wrong_the_run_ends_whole() {
+    for effect in [Effect::Help, Effect::Nothing] {
+        for fault in FAULTS.into_iter().chain([Fault::NeverApplied]) {
+            for kind in [DockerKind::Start, DockerKind::Remove] {
+                for nth in 0..4 {
+                    simulate(async {
+                        let mut world = before(Work::Scale, (1, effect)).await;
+                        let standing = standing(&world);
+                        let fails = move |it: &crate::world::docker::DockerCall| {
+                            (it.kind == kind && it.nth == nth).then_some(fault)
+                        };
+                        world.docker.fail(fails);
+                        live_through(&mut world, &[]).await;
+                        verify(&mut world, Work::Scale, &standing).await;
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn i22_a_crash_after_each_line_of_the_journal_leaves_nothing_half_done() {
+    for work in ALL {
+        for effect in [Effect::Help, Effect::Nothing] {
+            for line in 1.. {
+                let crashed = simulate(async {
+                    let mut world = before(work, (2, effect)).await;
+                    let standing = standing(&world);
+                    let crashed = live_through(&mut world, &[Crash::AfterLine(line)]).await;
+                    verify(&mut world, work, &standing).await;
+                    crashed
+                });
+                if crashed == 0 {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn i22_a_crash_at_each_await_until_it_is_in_force_leaves_nothing_half_done() {
+    for work in ALL {
+        let in_force = simulate(async {
+            let mut world = before(work, (3, Effect::Nothing)).await;
+            world.start(Crash::Never);
+            world.live(Duration::from_mins(10), |it| it.stands(RunState::Settling)).await;
+            world.moments.passed()
+        });
+        for moment in 1..=in_force {
+            simulate(async {
+                let mut world = before(work, (3, Effect::Nothing)).await;
+                let standing = standing(&world);
+                live_through(&mut world, &[Crash::AtMoment(moment)]).await;
+                verify(&mut world, work, &standing).await;
+            });
+        }
+    }
+}
+
+fn group(world: &World, change: impl FnOnce(&mut GroupMembers)) {
+    let mut state = world.kafka.state();
+    change(state.metadata.groups.values_mut().next().unwrap());
+}
+
+#[test]
+fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
+    let check = |want: Hold, words: &str, arrange: fn(&mut World)| {
+        simulate(async {
+            let mut world = before(Work::Scale, (1, Effect::Help)).await;
+            arrange(&mut world);
+            world.start(Crash::Never);
+            world.pass(Duration::from_secs(40)).await;
+            let run = world.run(1).await.run;
+            let note = run.note.clone().unwrap_or_default();
+            assert_eq!(run.hold, Some(want), "{note}");
+            assert!(note.contains(words), "{note}");
+            assert_eq!(run.times.written, None);
+        });
+    };
+    check(Hold::UnknownTarget, "no broker knows", |it| it.kafka.state().metadata.groups.clear());
+    check(Hold::GroupUnstable, "preparing_rebalance", |it| {
+        group(it, |it| it.state = GroupState::PreparingRebalance);
+    });
+    check(Hold::Unplannable, "group.instance.id", |it| group(it, |it| it.static_members = 1));
+    check(Hold::Unplannable, "Kafka Streams", |it| {
+        group(it, |it| it.assignor = "stream".to_owned());
+    });
+    check(Hold::GroupNotMoving, "committed nothing new", |it| {
+        it.tweak = Box::new(|it| {
+            show(it, 30_000);
+            let section = it.groups.take().unwrap();
+            let mut groups = section.value.to_vec();
+            groups[0].progressed = Some(Wall(0));
+            it.groups = Some(Section::new(groups, section.at));
+        });
+    });
+    check(Hold::EvidenceMissing, "not known of every partition", |it| {
+        it.tweak = Box::new(|it| {
+            show(it, 30_000);
+            let section = it.groups.take().unwrap();
+            let mut groups = section.value.to_vec();
+            groups[0].topics[0].partitions[1].lag = Reading::Unknown;
+            it.groups = Some(Section::new(groups, section.at));
+        });
+    });
+    check(Hold::Unplannable, "may not be cloned: it writes", |it| {
+        for template in &mut it.docker.state().templates {
+            template.objections.push("it writes to a volume".to_owned());
+        }
+    });
+    check(Hold::Unplannable, "it is scaled above 50000", |it| {
+        it.tweak = Box::new(|it| show(it, 100));
+    });
+}
+
+#[test]
+fn i8_an_alert_that_names_no_group_starts_nothing() {
+    simulate(async {
+        let mut world = World::healthy(Setup::new(1, Effect::Help)).await;
+        world.deliver(firing("Behind", None)).await;
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        assert_eq!(world.all_runs(), 0);
+    });
+}

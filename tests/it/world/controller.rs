@@ -1,0 +1,287 @@
+//! The controller, as changes of quotas and of leaders see it: orders come to it one after the
+//! other, by way of any broker, and brokers see a moment later what has come of them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use kafka_optimizer::{
+    kafka::{ElectionFault, Partition, QuotaChange, TopicPartitions, WriteMode},
+    model::TopicPartition,
+};
+
+use super::kafka::Metadata;
+
+/// What became of each election.
+pub(crate) type Outcomes = Vec<(TopicPartition, Result<(), ElectionFault>)>;
+
+/// What the controller says to an order: nothing of elections to one of a quota.
+type Answer = Result<Outcomes, String>;
+
+/// What it is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Order {
+    Quota(QuotaChange, WriteMode),
+    Elect(Vec<TopicPartitions>),
+}
+
+impl Order {
+    /// Whether it changes anything.
+    pub(crate) fn writes(&self) -> bool {
+        match self {
+            Self::Quota(_, mode) => *mode == WriteMode::Write,
+            Self::Elect(_) => true,
+        }
+    }
+
+    fn examined(&self, metadata: &Metadata) -> Answer {
+        match self {
+            Self::Quota(change, _) => match change.value {
+                // `ClientQuotaControlManager`, with its words.
+                Some(value) if value <= 0.0 => {
+                    Err(format!("Quota {} must be greater than 0", change.key))
+                }
+                Some(_) | None => Ok(Vec::new()),
+            },
+            Self::Elect(topics) => {
+                let each =
+                    topics.iter().flat_map(|it| it.partitions.iter().map(move |at| (it, *at)));
+                let of = |(TopicPartitions { topic, .. }, partition): (&TopicPartitions, i32)| {
+                    let at = TopicPartition { topic: topic.clone(), partition };
+                    let outcome = elected(metadata.partition(&at));
+                    (at, outcome)
+                };
+                Ok(each.map(of).collect())
+            }
+        }
+    }
+
+    fn carry_out(self, metadata: &mut Metadata) {
+        match self {
+            Self::Quota(QuotaChange { entity, key, value }, _) => match value {
+                Some(value) => drop(metadata.quotas.insert((entity, key), value)),
+                None => drop(metadata.quotas.remove(&(entity, key))),
+            },
+            Self::Elect(topics) => {
+                for TopicPartitions { topic, partitions } in topics {
+                    let ours = metadata.topics.iter_mut().filter(|it| it.name == topic);
+                    let ours = ours.flat_map(|it| &mut it.partitions);
+                    for it in ours.filter(|it| partitions.contains(&it.index)) {
+                        if elected(Some(it)).is_ok() {
+                            it.leader = it.replicas.first().copied();
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `ReplicationControlManager.electLeader`, of the preferred replica.
+fn elected(partition: Option<&Partition>) -> Result<(), ElectionFault> {
+    let partition = partition.ok_or(ElectionFault::Unknown)?;
+    let preferred = partition.replicas.first().ok_or(ElectionFault::NotAvailable)?;
+    if partition.leader == Some(*preferred) {
+        Err(ElectionFault::NotNeeded)
+    } else if partition.isr.contains(preferred) {
+        Ok(())
+    } else {
+        Err(ElectionFault::NotAvailable)
+    }
+}
+
+/// What is on its way.
+#[derive(Debug)]
+enum Event {
+    /// An order comes to its turn. Brokers see what comes of it so much later, or never.
+    Arrive { call: usize, order: Order, seen: Option<Duration> },
+    /// Brokers see it.
+    Publish(Order),
+}
+
+/// The controller. It is always there: a call that does not reach it fails on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Controller {
+    due: BTreeMap<(Duration, u64), Event>,
+    number: u64,
+    /// By the call.
+    pub(crate) answers: BTreeMap<usize, Answer>,
+}
+
+impl Controller {
+    /// Whether nothing is on its way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    /// An order reaches the controller at `at`; its turn comes at the time returned.
+    pub(crate) fn send(
+        &mut self,
+        at: Duration,
+        call: usize,
+        (order, seen): (Order, Option<Duration>),
+    ) -> Duration {
+        self.plan(at, Event::Arrive { call, order, seen })
+    }
+
+    /// What is late holds up what comes behind it; the metadata log has one order.
+    fn plan(&mut self, at: Duration, event: Event) -> Duration {
+        let same = |it: &Event| std::mem::discriminant(it) == std::mem::discriminant(&event);
+        let last = self.due.iter().filter(|it| same(it.1)).map(|it| it.0.0).max();
+        let at = at.max(last.unwrap_or_default());
+        self.number += 1;
+        self.due.insert((at, self.number), event);
+        at
+    }
+
+    /// Everything that has happened by `now`.
+    pub(crate) fn pump(&mut self, now: Duration, metadata: &mut Metadata) {
+        while let Some(entry) = self.due.first_entry() {
+            let at = entry.key().0;
+            if now < at {
+                return;
+            }
+            match entry.remove() {
+                Event::Arrive { call, order, seen } => {
+                    let answer = order.examined(metadata);
+                    if let Some(seen) = seen.filter(|_| answer.is_ok() && order.writes()) {
+                        self.plan(at + seen, Event::Publish(order));
+                    }
+                    self.answers.insert(call, answer);
+                }
+                Event::Publish(order) => order.carry_out(metadata),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_optimizer::{
+        kafka::{ClientQuota, Kafka, KafkaError},
+        model::{QuotaEntity, QuotaKey, TopicName},
+    };
+
+    use super::{
+        super::{Effect, Fault, Kind, Setup, World, id, simulate},
+        *,
+    };
+
+    /// Longer than it takes until brokers see an order.
+    const SOON: Duration = Duration::from_secs(1);
+
+    fn change(value: Option<f64>) -> QuotaChange {
+        let entity = QuotaEntity { user: None, client_id: Some("greedy".to_owned()) };
+        QuotaChange { entity, key: QuotaKey::ProducerByteRate, value }
+    }
+
+    fn world() -> World {
+        World::new(Setup::new(1, Effect::Nothing))
+    }
+
+    async fn bound(world: &World, value: Option<f64>, mode: WriteMode) -> Result<(), KafkaError> {
+        world.kafka.alter_client_quota(&change(value), mode).await
+    }
+
+    async fn quotas(world: &World) -> Vec<f64> {
+        let quotas = world.kafka.client_quotas().await.unwrap();
+        quotas.into_iter().map(|ClientQuota { value, .. }| value).collect()
+    }
+
+    fn first_of_orders() -> [TopicPartitions; 1] {
+        [TopicPartitions { topic: TopicName::new("orders"), partitions: vec![0] }]
+    }
+
+    #[test]
+    fn a_quota_is_there_once_it_is_written_and_gone_once_it_is_removed() {
+        simulate(async {
+            let world = world();
+            bound(&world, Some(1e6), WriteMode::ValidateOnly).await.unwrap();
+            let refused = bound(&world, Some(0.0), WriteMode::ValidateOnly).await.unwrap_err();
+            assert!(refused.to_string().contains("must be greater than 0"), "{refused}");
+            tokio::time::sleep(SOON).await;
+            assert!(quotas(&world).await.is_empty());
+            bound(&world, Some(1e6), WriteMode::Write).await.unwrap();
+            tokio::time::sleep(SOON).await;
+            assert_eq!(quotas(&world).await, [1e6]);
+            bound(&world, None, WriteMode::Write).await.unwrap();
+            tokio::time::sleep(SOON).await;
+            assert!(quotas(&world).await.is_empty());
+        });
+    }
+
+    #[test]
+    fn what_became_of_an_order_does_not_depend_on_who_heard_the_answer() {
+        let late = Fault::Late(Duration::from_secs(20));
+        for (fault, succeeds, happens) in [
+            (Fault::Refuse, false, false),
+            (Fault::LoseRequest, false, false),
+            (Fault::Unreachable, false, false),
+            (Fault::LoseAnswer, false, true),
+            (Fault::Break, false, true),
+            (late, false, true),
+            (Fault::Slow(SOON), true, true),
+            (Fault::NeverApplied, true, false),
+        ] {
+            simulate(async {
+                let world = world();
+                world.kafka.state().metadata.topics[0].partitions[0].leader = Some(id(2));
+                world.kafka.fail(move |_| Some(fault));
+                let set = bound(&world, Some(1e6), WriteMode::Write).await;
+                let elected = world.kafka.elect_preferred_leaders(&first_of_orders()).await;
+                assert_eq!((set.is_ok(), elected.is_ok()), (succeeds, succeeds), "{fault:?}");
+                for error in [set.err(), elected.err()].into_iter().flatten() {
+                    assert!(error.outcome_is_unknown() || !happens, "{fault:?}: {error}");
+                }
+                world.kafka.fail(|_| None);
+                tokio::time::sleep(SOON * 60).await;
+                assert_eq!(quotas(&world).await.len(), usize::from(happens), "{fault:?}");
+                let leader = world.kafka.topology_now().topics[0].partitions[0].leader;
+                assert_eq!(leader == Some(id(1)), happens, "{fault:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_preferred_replica_leads_again_where_it_is_in_sync() {
+        simulate(async {
+            let world = world();
+            for (index, partition) in
+                world.kafka.state().metadata.topics[0].partitions.iter_mut().enumerate()
+            {
+                partition.leader = Some(id(if index == 2 { 1 } else { 2 }));
+                partition.isr.retain(|it| index != 1 || *it != id(1));
+            }
+            let orders = || TopicName::new("orders");
+            let asked = [TopicPartitions { topic: orders(), partitions: vec![0, 1, 2, 9] }];
+            let outcomes = world.kafka.elect_preferred_leaders(&asked).await.unwrap();
+            let at = |partition| TopicPartition { topic: orders(), partition };
+            let want = [
+                (at(0), Ok(())),
+                (at(1), Err(ElectionFault::NotAvailable)),
+                (at(2), Err(ElectionFault::NotNeeded)),
+                (at(9), Err(ElectionFault::Unknown)),
+            ];
+            assert_eq!(outcomes, want);
+            tokio::time::sleep(SOON).await;
+            let topology = world.kafka.topology().await.unwrap();
+            let leaders: Vec<_> =
+                topology.topics[0].partitions.iter().map(|it| it.leader).collect();
+            assert_eq!(leaders, [Some(id(1)), Some(id(2)), Some(id(1))]);
+        });
+    }
+
+    #[test]
+    fn i22_an_order_that_no_run_stands_behind_is_found() {
+        simulate(async {
+            let world = world();
+            bound(&world, Some(1e6), WriteMode::ValidateOnly).await.unwrap();
+            assert!(world.checks.problems().is_empty());
+            bound(&world, Some(1e6), WriteMode::Write).await.unwrap();
+            world.kafka.elect_preferred_leaders(&first_of_orders()).await.unwrap();
+            assert_eq!(world.checks.problems().len(), 2, "{:?}", world.checks.problems());
+            let calls = [Kind::WriteQuota, Kind::Elect].map(|it| world.kafka.calls(it));
+            let orders: Vec<_> = calls.concat().into_iter().filter_map(|it| it.order).collect();
+            let written = Order::Quota(change(Some(1e6)), WriteMode::Write);
+            assert_eq!(orders, [written, Order::Elect(first_of_orders().to_vec())]);
+        });
+    }
+}
