@@ -1,6 +1,6 @@
 # `make help` lists what there is. Each target is a script in lab/; CI calls `make test` and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down up down test check golden rules effect bench frozen scale soak fuzz lab-images
+.PHONY: help demo demo-down up down test check golden rules effect bench frozen scale soak storm fuzz lab-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -47,6 +47,9 @@ scale: ## CPU, memory and requests of a round and a scrape, up to 200,000 partit
 
 soak: ## a day of rounds in minutes, everything coming and going; nothing may stay behind
 	@lab/soak.sh
+
+storm: ## 10,000 alerts a minute for five minutes, from two Alertmanagers: none lost, answers in time
+	@lab/storm.sh
 
 fuzz: ## 200,000 hostile answers, bodies and configurations (INPUTS=n, SEED=n)
 	@lab/fuzz.sh

@@ -30,6 +30,7 @@ mod secured;
 mod soak;
 mod step_clock;
 mod store;
+mod storm;
 mod tidy;
 mod tls;
 mod web;
