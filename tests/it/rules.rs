@@ -7,8 +7,9 @@ use std::{
 };
 
 use kafka_optimizer::{
-    analysis::thresholds::{self, Side},
+    analysis::thresholds::{self, LAG_FINDING, Side},
     expose::catalogue,
+    optimizers::scale_consumers::{LAG_DOUBLE, LAG_HALF_MORE},
     playbook::{Template, Values},
 };
 use promql_parser::{
@@ -158,14 +159,67 @@ fn the_thresholds_are_those_of_the_rules() {
 }
 
 #[test]
+fn the_severity_of_a_cluster_has_the_thresholds_of_the_alerts() {
+    let rules = rules();
+    let of_brokers = ["kafka:broker_cpu:ratio", "kafka:broker_memory:ratio"];
+    let lag = "kafka:consumergroup_topic_lag:sum";
+    for series in of_brokers.into_iter().chain(["kafka:disk_io:ratio", lag]) {
+        let threshold = thresholds::ALL.iter().find(|it| it.series == series).unwrap();
+        // Lag is a finding before it is an alert.
+        let warning = if series == lag { LAG_FINDING } else { threshold.warning.unwrap().0 };
+        let critical = threshold.critical.unwrap().0;
+        let want = format!("({series} > bool {warning}) + ({series} > bool {critical})");
+        let says = |name: &str| rules.iter().any(|it| it.name == name && it.expr.contains(&want));
+        assert!(says("kafka:signal_severity:max"), "{want}");
+        assert_eq!(says("kafka:broker_severity:max"), of_brokers.contains(&series), "{want}");
+    }
+}
+
+#[test]
+fn a_group_asks_for_consumers_where_the_optimizer_has_some_to_give() {
+    for (severity, limit) in [("warning", LAG_HALF_MORE), ("critical", LAG_DOUBLE)] {
+        let want = format!("kafka:group_lag:sum > {limit} unless ");
+        let asks = rules().into_iter().any(|it| {
+            let severe = it.alert.as_ref().is_some_and(|it| it["labels"]["severity"] == severity);
+            it.name == "KafkaConsumerGroupNotCatchingUp" && severe && it.expr.starts_with(&want)
+        });
+        assert!(asks, "no {severity} rule says `{want}`");
+    }
+}
+
+#[test]
 fn only_the_alerts_that_an_optimizer_answers_ask_for_one() {
-    let asking: BTreeSet<String> = rules()
+    let asking: BTreeSet<(String, String)> = rules()
         .into_iter()
-        .filter(|it| it.alert.as_ref().is_some_and(|it| it["labels"].get("remediation").is_some()))
-        .map(|it| it.name)
+        .filter_map(|it| {
+            let remediation = it.alert.as_ref()?["labels"].get("remediation")?.as_str()?.to_owned();
+            Some((it.name, remediation))
+        })
         .collect();
-    let want = ["KafkaNetworkProcessorsSaturated", "KafkaRequestHandlersSaturated"];
-    assert_eq!(asking, want.map(str::to_owned).into());
+    let want = [
+        ("KafkaBrokerConfigNotApplied", "reapply"),
+        ("KafkaClusterYellow", "tune-brokers"),
+        ("KafkaConsumerGroupNotCatchingUp", "scale-consumers"),
+        ("KafkaLeadersNotPreferred", "elect-leaders"),
+        ("KafkaNetworkProcessorsSaturated", "tune-brokers"),
+        ("KafkaProducerFlood", "shed-load"),
+        ("KafkaRequestHandlersSaturated", "tune-brokers"),
+    ];
+    assert_eq!(asking, want.map(|(name, it)| (name.to_owned(), it.to_owned())).into());
+}
+
+#[test]
+fn the_labs_playbooks_answer_alerts_that_ask_for_their_optimizer() {
+    let rules = rules();
+    let config = yaml(Path::new("lab/kafka-optimizer.yml"));
+    for playbook in config["remediation"]["playbooks"].as_array().unwrap() {
+        let matches = &playbook["match"];
+        let answers = rules.iter().any(|it| {
+            let asked = it.alert.as_ref().map(|it| &it["labels"]["remediation"]);
+            matches["alertname"] == it.name.as_str() && asked == Some(&matches["remediation"])
+        });
+        assert!(answers, "no rule is answered by {playbook}");
+    }
 }
 
 #[test]
@@ -186,13 +240,21 @@ fn every_alert_has_its_runbook_and_a_severity_that_is_known() {
 fn the_labs_playbooks_read_series_that_exist() {
     let known = known();
     let config = yaml(Path::new("lab/kafka-optimizer.yml"));
-    let values =
-        Values::from([("kafka_cluster", "main".to_owned()), ("broker_id", "1".to_owned())]);
+    let values = Values::from([
+        ("kafka_cluster", "main".to_owned()),
+        ("broker_id", "1".to_owned()),
+        ("consumergroup", "billing".to_owned()),
+    ]);
     let mut read = 0;
     for playbook in config["remediation"]["playbooks"].as_array().unwrap() {
         let one = |it: &Value| it.as_str().map(str::to_owned);
         let guards = playbook["guards"].as_array().into_iter().flatten().filter_map(one);
-        let judged = [&playbook["objective"]["query"], &playbook["load"], &playbook["when"]];
+        let judged = [
+            &playbook["objective"]["query"],
+            &playbook["load"],
+            &playbook["when"],
+            &playbook["lift_when"],
+        ];
         for text in judged.into_iter().filter_map(one).chain(guards) {
             let expr = Template::new(&text).unwrap().render(&values);
             let missing: Vec<_> = names(&expr).difference(&known).cloned().collect();
@@ -200,7 +262,7 @@ fn the_labs_playbooks_read_series_that_exist() {
             read += 1;
         }
     }
-    assert!(4 <= read, "only {read} expressions found");
+    assert!(15 <= read, "only {read} expressions found");
 }
 
 fn panels(dashboard: &Value) -> Vec<Value> {
