@@ -89,8 +89,8 @@ pub fn plan(
         }
         plan.remarks.extend(restart_only(broker, goal(parameters.level)));
     }
-    if let Some(canary) = canary {
-        after_canary(&mut plan, canary);
+    if let Some(canary) = canary.filter(|_| !plan.steps.is_empty()) {
+        after_canary(&mut plan, canary)?;
     }
     plan.steps.sort_by_cached_key(|it| (it.wave, it.subject.clone(), it.key.clone()));
     if plan.steps.is_empty() {
@@ -107,16 +107,21 @@ pub fn plan(
 }
 
 /// Puts the steps of all brokers but the canary into the second stage, behind its last wave.
-fn after_canary(plan: &mut Plan, canary: BrokerId) {
+fn after_canary(plan: &mut Plan, canary: BrokerId) -> Result<(), Unplannable> {
     let first = Subject::Broker(canary);
     let waves = plan.steps.iter().filter(|it| it.subject == first).map(|it| it.wave);
-    // A canary that needs nothing shows nothing: the others go together.
-    let Some(last) = waves.max() else { return };
+    let Some(last) = waves.max() else {
+        return Err(Unplannable(format!(
+            "broker {canary}, which would go first, has reached the level, so that it can show \
+             nothing: name one of the others"
+        )));
+    };
     for step in plan.steps.iter_mut().filter(|it| it.subject != first) {
         step.stage = 1;
         step.wave = step.wave.saturating_add(last).saturating_add(1);
     }
     plan.remarks.push(format!("broker {canary} goes first, the others when it is judged"));
+    Ok(())
 }
 
 fn nothing_to_do(level: Level, remarks: &[String]) -> String {

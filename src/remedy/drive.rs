@@ -77,6 +77,10 @@ pub(super) async fn drive(
                 }
             }
             RunState::RollingBack | RunState::Lifting => undo_all(at, &detail).await?,
+            // A measure that a person ends has done its work: that is no rollback.
+            RunState::Kept if row.undo_requested && row.times.lift.is_some() => {
+                move_to(at, row, RunEvent::Lift, Change::default()).await?;
+            }
             RunState::Kept if row.undo_requested => {
                 let text = "a person asked for it".to_owned();
                 back(at, row, (RollbackReason::Person, None), text).await?;

@@ -34,12 +34,6 @@ pub(super) enum Watched {
 }
 
 /// What changes from look to look.
-/// The broker that went first, where others wait or waited for its verdict.
-fn canary(steps: &[StepRow]) -> Option<BrokerId> {
-    steps.iter().find(|it| 0 < it.stage)?;
-    steps.iter().find(|it| it.stage == 0)?.subject.broker()
-}
-
 #[derive(Default)]
 struct Memory {
     /// Since when the evidence has been missing.
@@ -56,7 +50,8 @@ pub(super) async fn until(
     stop: &CancellationToken,
 ) -> Result<Watched, StoreError> {
     let playbook = at.playbook(&detail.run);
-    let values = at.values(&detail.run.target, canary(&detail.steps));
+    let values =
+        at.values(&detail.run.target, detail.measured.canary.and_then(BrokerId::from_wire));
     let questions = Questions::of_run(&detail.measured, playbook, &values);
     let mut memory = Memory::default();
     loop {

@@ -169,6 +169,8 @@ pub struct Measured {
     pub effect: Option<f64>,
     /// Relative change of the load, positive when it rose.
     pub load_change: Option<f64>,
+    /// The broker that goes first and stands for all in the expressions above, if one does.
+    pub canary: Option<i32>,
 }
 
 /// One line of the journal. Append-only.

@@ -456,7 +456,8 @@ fn update(
          effective_at = CASE WHEN ?2 = 'settling' THEN ?8 ELSE effective_at END,
          asked_at = CASE WHEN ?2 = 'awaiting_approval' THEN ?8 ELSE asked_at END,
          lift_at = coalesce(?10, lift_at),
-         undo_requested = CASE WHEN ?2 = 'rolling_back' THEN 0 ELSE undo_requested END,
+         undo_requested = CASE WHEN ?2 IN ('rolling_back', 'lifting') THEN 0
+         ELSE undo_requested END,
          ended_at = ?9 WHERE id = ?1",
         params![
             run.0,

@@ -57,7 +57,8 @@ pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
     let steps = rows(at, run.id, &plan);
     rehearse(at, &steps).await?;
     past::no_measure_ended(at, playbook.windows.baseline).await?;
-    let measured = evidence::baseline(at, &questions, playbook.windows.baseline).await?;
+    let mut measured = evidence::baseline(at, &questions, playbook.windows.baseline).await?;
+    measured.canary = canary.map(BrokerId::to_wire);
     Ok(Cleared { steps, remarks: plan.remarks, measured })
 }
 

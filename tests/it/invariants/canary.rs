@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use kafka_optimizer::{
-    model::{BrokerId, RunState},
+    model::{BrokerId, Hold, RunState},
+    optimizers::tune_brokers::WRITES,
     playbook::{Optimizer, Playbook, Rollout},
 };
 
@@ -63,6 +64,22 @@ fn i16_a_canary_that_did_not_help_is_the_only_broker_that_was_touched() {
         assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
         assert_eq!(written(&world), [id(1)]);
         world.verify(&standings).await;
+    });
+}
+
+#[test]
+fn i16_a_canary_that_needs_nothing_can_show_nothing() {
+    simulate(async {
+        let mut world = before(Effect::Help).await;
+        for key in WRITES {
+            world.kafka.set(1, key, Some(16));
+        }
+        world.checks.forbid_writes();
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        let run = world.run(1).await.run;
+        assert_eq!(run.hold, Some(Hold::Unplannable), "{}", world.story().await);
+        assert!(run.note.unwrap().contains("can show nothing"));
     });
 }
 

@@ -78,6 +78,20 @@ fn i27_a_measure_ends_after_a_crash_and_whatever_line_is_the_last() {
 }
 
 #[test]
+fn i27_a_measure_that_a_person_ends_is_lifted_and_no_rollback() {
+    simulate(async {
+        let mut world = in_force(Work::Shed, Effect::Help).await;
+        world.remedy.roll_back(RunId(1)).await.unwrap();
+        world.pass(Duration::from_secs(10)).await;
+        let run = world.run(1).await.run;
+        assert_eq!((run.state, run.rollback_reason), (RunState::Lifted, None));
+        assert!(!run.undo_requested && standing(&world).0.is_empty());
+        world.pass(Duration::from_mins(2)).await;
+        assert!(world.stands(RunState::Lifted), "{}", world.story().await);
+    });
+}
+
+#[test]
 fn i40_a_run_waits_until_a_measures_end_is_out_of_its_baseline() {
     simulate(async {
         let mut world = in_force(Work::Shed, Effect::Help).await;
