@@ -14,9 +14,9 @@ use kafka_optimizer::{
 };
 
 use crate::world::{
-    Crash, Effect, Ended, Fault, Kind, Life, Setup, World,
+    Crash, Effect, Ended, Fault, Kind, Life, PromFault, Setup, World, between,
     docker::{DockerKind, WorldClone},
-    firing, greedy, id, simulate, with,
+    draw, firing, greedy, id, seeds, simulate, with,
 };
 
 /// What is to be done.
@@ -365,4 +365,62 @@ fn i8_an_alert_that_names_no_group_starts_nothing() {
         world.pass(Duration::from_secs(40)).await;
         assert_eq!(world.all_runs(), 0);
     });
+}
+
+/// One call in twelve goes wrong.
+fn trouble(seed: u64, place: &[u64]) -> Option<Fault> {
+    let drawn = draw(seed, place);
+    if !drawn.is_multiple_of(12) {
+        return None;
+    }
+    let more = Duration::from_millis(between((1, 40_000), drawn / 12 / 8));
+    Some(match drawn / 12 % 7 {
+        0 => Fault::Refuse,
+        1 => Fault::LoseRequest,
+        2 => Fault::Unreachable,
+        3 => Fault::Slow(more / 20),
+        4 => Fault::LoseAnswer,
+        5 => Fault::Break,
+        _ => Fault::Late(more),
+    })
+}
+
+async fn storm(seed: u64) {
+    let drawn = |part: u64| draw(seed, &[17, part]);
+    let pick = |part, of: u64| usize::try_from(drawn(part) % of).unwrap();
+    let work = ALL[pick(0, 3)];
+    let effect = [Effect::Help, Effect::Nothing, Effect::Harm][pick(1, 3)];
+    let mut world = before(work, (seed, effect)).await;
+    let standing = standing(&world);
+    world
+        .kafka
+        .fail(move |it| trouble(seed, &[18, it.kind as u64, u64::try_from(it.nth).unwrap()]));
+    world
+        .docker
+        .fail(move |it| trouble(seed, &[19, it.kind as u64, u64::try_from(it.nth).unwrap()]));
+    world.prometheus.fail(move |query, now| {
+        let length = u64::try_from(query.len()).unwrap();
+        match draw(seed, &[20, length, now.as_secs()]) % 60 {
+            0 => Some(PromFault::Unavailable),
+            1 => Some(PromFault::Empty),
+            2 => Some(PromFault::Slow(Duration::from_secs(2))),
+            _ => None,
+        }
+    });
+    let crash = |it: u64| match drawn(40 + it) % 3 {
+        0 => Crash::AfterLine(between((1, 30), drawn(50 + it))),
+        _ => Crash::AtMoment(between((1, 300), drawn(50 + it))),
+    };
+    let crashes: Vec<Crash> = (0..drawn(2) % 4).map(crash).collect();
+    live_through(&mut world, &crashes).await;
+    verify(&mut world, work, &standing).await;
+}
+
+/// `SEED=n` replays one.
+#[test]
+fn whatever_goes_wrong_with_leaders_quotas_and_clones_nothing_is_left_half_done() {
+    for seed in seeds(50) {
+        println!("seed {seed}");
+        simulate(storm(seed));
+    }
 }
