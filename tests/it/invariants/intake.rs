@@ -274,3 +274,32 @@ fn i8_an_alert_of_another_cluster_is_nobodys() {
         assert_eq!(world.all_runs(), 0);
     });
 }
+
+#[test]
+fn i4_i25_an_alert_that_flaps_thirty_times_acts_no_oftener_than_its_rest_allows() {
+    for effect in [Effect::Help, Effect::Nothing] {
+        simulate(async {
+            let mut world = World::starved(Setup::new(1, effect)).await;
+            let before = world.standings();
+            world.start(Crash::Never);
+            world.fire("Slow", Some("1"));
+            for _ in 0..30 {
+                // Two Alertmanagers, each with its own idea of the order.
+                for alert in [firing("Slow", Some("1")), firing("Slow", Some("1"))] {
+                    world.remedy.take(notification(vec![alert])).await.unwrap();
+                }
+                world.pass(Duration::from_secs(12)).await;
+                world.remedy.take(notification(vec![resolved("Slow", Some("1"))])).await.unwrap();
+                world.pass(Duration::from_secs(8)).await;
+            }
+            world.until_over().await;
+            let mut wrote = 0;
+            for number in 1..=world.all_runs() {
+                let run = world.run(i64::from(number)).await.run;
+                wrote += u32::from(run.times.written.is_some());
+            }
+            assert!((1..=2).contains(&wrote), "{wrote}: {}", world.story().await);
+            world.verify(&before).await;
+        });
+    }
+}
