@@ -367,7 +367,9 @@ async fn back(
 
 async fn undo_all(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
     let run = &detail.run;
-    let undone = undo::all(at, run.id, &detail.steps).await?;
+    undo::trap::spring(at, &detail.steps).await?;
+    let steps = at.store.run(run.id).await?.map(|it| it.steps).unwrap_or_default();
+    let undone = undo::all(at, run.id, &steps).await?;
     let (event, note) = if undone.failed.is_empty() {
         (RunEvent::Undo, undone.drifted.join("; "))
     } else {

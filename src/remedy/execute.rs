@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::{
     context::Context,
-    deed::{self, Standing},
+    deed::{self, DeedError, Standing},
 };
 use crate::{
     kafka::WriteMode,
@@ -22,6 +24,8 @@ const APPLY_MAX: Duration = Duration::from_secs(30);
 /// The same when the answer to the write was lost: the request may still stand in the broker's
 /// queue.
 const APPLY_UNANSWERED_MAX: Duration = Duration::from_mins(1);
+/// How long a look before a step is tried.
+const LOOK_MAX: Duration = Duration::from_secs(30);
 /// First pause between two reads; doubles.
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 /// Longest pause between two reads.
@@ -90,7 +94,7 @@ pub(super) fn said(value: Option<&String>) -> &str {
 }
 
 async fn refused_beforehand(at: &Context, step: &StepRow) -> Option<StepEnd> {
-    match deed::observe(at, step).await {
+    match patiently(at, || Box::pin(deed::observe(at, step))).await {
         Ok(Standing::Before) => (),
         Ok(Standing::Elsewhere(text)) => return Some(StepEnd::Drifted(text)),
         Ok(found @ (Standing::After | Standing::StoredOnly | Standing::BeforeStoredOnly)) => {
@@ -101,8 +105,26 @@ async fn refused_beforehand(at: &Context, step: &StepRow) -> Option<StepEnd> {
     if step.wave == 0 {
         return None;
     }
-    let rehearsed = deed::set(at, step, (step.to.as_deref(), WriteMode::ValidateOnly)).await;
+    let change = (step.to.as_deref(), WriteMode::ValidateOnly);
+    let rehearsed = patiently(at, || Box::pin(deed::set(at, step, change))).await;
     rehearsed.err().map(|error| StepEnd::Failed(chain(&error)))
+}
+
+/// Asks again for a while where nobody said no: what is asked here changes nothing, and a cluster
+/// that needs the step is one that answers late.
+async fn patiently<'a, T>(
+    at: &'a Context,
+    ask: impl Fn() -> BoxFuture<'a, Result<T, DeedError>>,
+) -> Result<T, DeedError> {
+    let started = at.clock.uptime();
+    loop {
+        match ask().await {
+            Err(error) if !error.is_refusal() && took(at, started) < LOOK_MAX => {
+                at.clock.sleep(PAUSE_MAX).await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// Polls the broker until the key stands as `wanted`. The next step is validated against what is in

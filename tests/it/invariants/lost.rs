@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_optimizer::{
-    model::{Hold, RunState},
+    model::{Hold, RunId, RunState},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
     playbook::{AboveStatic, Level, Optimizer},
 };
@@ -80,6 +80,41 @@ fn i22_i23_a_crash_after_each_line_of_it_leaves_the_value_there_or_none_of_ours(
             let found = &world.standings()[&(id(1), IO_THREADS.to_owned())];
             let (none, still) = ((None, "8".to_owned()), (Some("32".to_owned()), "8".to_owned()));
             assert!([none, still].contains(found), "{}", world.story().await);
+        });
+    }
+}
+
+#[test]
+fn i23_a_kept_run_that_a_restart_undid_is_taken_back_and_never_stuck() {
+    simulate(async {
+        let mut world = kept_above().await;
+        world.kafka.restart(1, Duration::from_secs(20));
+        world.pass(Duration::from_mins(3)).await;
+        world.remedy.roll_back(RunId(1)).await.unwrap();
+        world.pass(Duration::from_mins(2)).await;
+        assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+        assert_eq!(world.standings()[&(id(1), IO_THREADS.to_owned())], (None, "8".to_owned()));
+    });
+}
+
+#[test]
+fn i22_i23_a_crash_after_each_line_of_that_leaves_nothing_of_ours() {
+    for line in 1..20 {
+        simulate(async {
+            let mut world = kept_above().await;
+            world.kafka.restart(1, Duration::from_secs(20));
+            world.pass(Duration::from_mins(3)).await;
+            world.stop().await;
+            world.remedy.roll_back(RunId(1)).await.unwrap();
+            world.start(Crash::AfterLine(world.checks.lines() + line));
+            world.pass(Duration::from_mins(2)).await;
+            world.start(Crash::Never);
+            world.pass(Duration::from_mins(5)).await;
+            assert!(world.stands(RunState::RolledBack), "{line}: {}", world.story().await);
+            for key in [IO_THREADS, NETWORK_THREADS] {
+                let found = world.standings()[&(id(1), key.to_owned())].clone();
+                assert_eq!(found, (None, "8".to_owned()), "{line}: {}", world.story().await);
+            }
         });
     }
 }

@@ -3,6 +3,8 @@
 //! Every undo observes before it acts, so that it may be repeated after a crash: a step that is
 //! undone already is left, and a value that someone else wrote is theirs (I12).
 
+pub(super) mod trap;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
