@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The same rules, routes and playbooks with other windows. Recorded names carry no window, so nothing else changes.
-# usage: lab/render.sh OUT_DIR plain|demo|test
+# usage: lab/render.sh OUT_DIR plain|demo|test|heal
 . "$(dirname "$0")/common.sh"
 
-out=${1:?usage: lab/render.sh OUT_DIR plain|demo|test}
-mode=${2:?usage: lab/render.sh OUT_DIR plain|demo|test}
+out=${1:?usage: lab/render.sh OUT_DIR plain|demo|test|heal}
+mode=${2:?usage: lab/render.sh OUT_DIR plain|demo|test|heal}
 
 # window_table FILE SED_RULE...: rewrites a file in place, and fails where a rule found nothing to rewrite:
 # a renamed key must not leave a demo with a window of minutes.
@@ -54,7 +54,20 @@ test)
   window_table "$out/kafka-optimizer.yml" \
     's/^( *runs_per_hour_max:).*/\1 1000/' 's/^( *runs_per_day_max:).*/\1 1000/' 's/^( *cooldown:).*/\1 1s/' 's/^( *shrink_pause:).*/\1 1s/'
   ;;
-*) die "usage: lab/render.sh OUT_DIR plain|demo|test" ;;
+heal)
+  # Alerts, playbooks and windows of its own; the recording rules and the routes are the shipped ones.
+  find "$out/prometheus/rules" -name '*.yml' ! -name recording.yml -delete
+  cp "$LAB"/heal/rules/*.yml "$out/prometheus/rules/"
+  cp "$LAB/heal/kafka-optimizer.yml" "$out/"
+  window_table "$out/prometheus/rules/recording.yml" 's/\[5m\]/[15s]/g' 's/^( *interval:) .*/\1 2s/'
+  window_table "$out/prometheus/prometheus.yml" \
+    's/^( *scrape_interval:).*/\1 2s/' 's/^( *evaluation_interval:).*/\1 2s/' \
+    's/"(alertmanager):9093"/"\1:9093", "\1-2:9093"/'
+  # Soon told of an alert's end: the next scenario may begin with the same one.
+  window_table "$out/alertmanager/alertmanager.yml" \
+    's/^( *group_wait:).*/\1 1s/' 's/^( *group_interval:).*/\1 5s/' 's/^( *timeout:).*/\1 4s/'
+  ;;
+*) die "usage: lab/render.sh OUT_DIR plain|demo|test|heal" ;;
 esac
 # The images' users differ from ours.
 chmod -R a+rX "$out"

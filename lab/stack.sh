@@ -34,9 +34,13 @@ stack_render() {
   stack_compose "$ROOT/docker-compose.yml"
 }
 
-# stack_compose FILE: target/NAME/compose is `docker compose` with the right project and variables, for people and for tests.
+# stack_compose FILE...: target/NAME/compose is `docker compose` with the right project and variables, for people and for tests.
 stack_compose() {
-  printf '#!/bin/sh\nexec docker compose -p %s --env-file %q -f %q "$@"\n' "$PROJECT" "$STACK/compose.env" "$1" >"$STACK/compose"
+  {
+    printf '#!/bin/sh\nexec docker compose -p %s --env-file %q' "$PROJECT" "$STACK/compose.env"
+    printf ' -f %q' "$@"
+    printf ' "$@"\n'
+  } >"$STACK/compose"
   chmod 755 "$STACK/compose"
 }
 
