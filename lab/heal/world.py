@@ -95,6 +95,7 @@ class World:
     referee: Referee
     deadline: float = 0.0
     told: float = 0.0
+    loaded: float = 0.0  # until when there was load beside the referee's
     faults: list[Fault] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
 
@@ -164,6 +165,7 @@ class World:
     def stop(self, container: str) -> None:
         self.docker("rm", "-f", container)
         self.loads.remove(container)
+        self.loaded = time.time()
 
     def clones(self) -> list[str]:
         return self.docker("ps", "-aq", "--filter", f"label={CLONES}").split()
@@ -229,6 +231,11 @@ class World:
     def firing(self, alert: str, **labels: str) -> str:
         labels = {"alertname": alert, "alertstate": "firing", **labels}
         return "ALERTS{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}"
+
+    def alerts(self) -> list[str]:
+        """What is pending or fires."""
+        found = get(f"{self.prometheus}/api/v1/alerts")["data"]["alerts"]
+        return [it["labels"]["alertname"] for it in found]
 
     # ---- the optimizer
 
