@@ -49,16 +49,16 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Watches a cluster with Kafka's own clients, so that what the optimizer is held against is not what
- * the optimizer says: counts acknowledged records that no consumer gets, and partitions with fewer
+ * Watches a cluster with Kafka's own clients, so that what the optimizer is held against is not
+ * what the optimizer says: counts acknowledged records that no consumer gets, and partitions with fewer
  * replicas in sync than {@code min.insync.replicas}. Also the hands of the scenarios: topics,
  * configuration by hand, elections.
  *
  * <p>usage: Referee HOST:PORT,... TIMELINE
  *
  * <p>A line of TIMELINE is {@code MILLISECONDS ok SHORT PARTITION,...}: so many partitions with a
- * replica out of sync, and those under their minimum; or {@code MILLISECONDS unknown REASON}. Orders
- * are lines on standard input, see {@link #obey}; each is answered by a line {@code ok WORDS} or
+ * replica out of sync, and those under their minimum; or {@code MILLISECONDS unknown REASON}.
+ * Orders are lines on standard input, see {@link #obey}; each is answered by a line {@code ok WORDS} or
  * {@code error WORDS}.
  */
 public final class Referee {

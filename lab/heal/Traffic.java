@@ -6,8 +6,8 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * A producer that does not wait for its answers, until it is stopped: the traffic behind a lag, or a
- * flood.
+ * A producer that does not wait for its answers, until it is stopped: the traffic behind a lag, or
+ * a flood.
  *
  * <p>usage: Traffic HOST:PORT,... TOPIC CLIENT_ID RECORDS_PER_SECOND RECORD_BYTES BATCH_BYTES
  */

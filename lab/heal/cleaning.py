@@ -19,10 +19,12 @@ def make_clean(world: World) -> None:
     for topic in world.referee.ask("topics").split():
         if topic.startswith("heal-"):
             world.referee.ask("delete", topic)
-    end_runs(world)
+    fault = end_runs(world)
     remove_by_hand(world)
     world.order("quarantine/release")
     make_well(world)
+    if fault:
+        raise Failed(fault)
 
 
 def make_well(world: World) -> None:
@@ -51,8 +53,12 @@ def elected(world: World) -> None:
 
 def start_all(world: World) -> None:
     for line in world.docker(
-        "ps", "-a", "--filter", f"label=com.docker.compose.project={project(world)}",
-        "--format", '{{.Label "com.docker.compose.service"}} {{.State}}',
+        "ps",
+        "-a",
+        "--filter",
+        f"label=com.docker.compose.project={project(world)}",
+        "--format",
+        '{{.Label "com.docker.compose.service"}} {{.State}}',
     ).splitlines():
         service, state = line.split(" ")
         if service not in SERVICES:
@@ -68,25 +74,38 @@ def start_all(world: World) -> None:
 
 def project(world: World) -> str:
     container = world.compose("ps", "-q", "kafka-optimizer", "-a").splitlines()[0]
-    return world.docker("inspect", "-f", '{{index .Config.Labels "com.docker.compose.project"}}', container)
+    return world.docker(
+        "inspect", "-f", '{{index .Config.Labels "com.docker.compose.project"}}', container
+    )
 
 
 def stop_consumers(world: World) -> None:
     clones = set(world.clones())
-    found = world.docker("ps", "-aq", "--no-trunc", "--filter", "label=kafka-optimizer.role=consumer")
+    found = world.docker(
+        "ps", "-aq", "--no-trunc", "--filter", "label=kafka-optimizer.role=consumer"
+    )
     for container in found.split():
         if not any(container.startswith(it) for it in clones):
             world.docker("rm", "-f", container)
 
 
-def end_runs(world: World) -> None:
-    """Takes back what was kept. A run that is held ends with its alert."""
-    for run in world.runs():
+def end_runs(world: World) -> str | None:
+    """Takes back what was kept, the last first; says what did not go back.
+
+    A run that is held ends with its alert.
+    """
+    fault = None
+    for run in sorted(world.runs(), key=lambda it: -it["id"]):
         if run["state"] == "kept" and not settled(world, run):
-            world.order(f"runs/{run['id']}/rollback")
+            try:
+                world.take_back(run["id"])
+            except Failed as failure:
+                fault = str(failure)
+    for run in world.runs():
         if run["state"] == "stuck" and not run["acknowledged"]:
             world.order(f"runs/{run['id']}/acknowledge")
     world.until("every run to end", lambda: all(over(it) for it in world.runs()), 200)
+    return fault
 
 
 def settled(world: World, run: Run) -> bool:

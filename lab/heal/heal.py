@@ -23,6 +23,7 @@ from world import Failed, World
 
 RESULT = Path(os.environ["HEAL_FOLDER"]) / "result.json"
 CLEANING_LIMIT = 300
+WARM_UP = 30  # a cold JVM is slow by itself
 
 
 class Interrupted(BaseException):
@@ -31,7 +32,9 @@ class Interrupted(BaseException):
 
 def chosen() -> list[Scenario]:
     only = [it.strip() for it in os.environ.get("ONLY", "").split(",") if it.strip()]
-    fits = {it: [s for s in SCENARIOS if s.slug == it or s.slug.startswith(f"{it}-")] for it in only}
+    fits = {
+        it: [s for s in SCENARIOS if s.slug == it or s.slug.startswith(f"{it}-")] for it in only
+    }
     if unknown := [it for it, found in fits.items() if not found]:
         known = ", ".join(it.slug for it in SCENARIOS)
         sys.exit(f"heal: no scenario {', '.join(unknown)}; there are {known}")
@@ -39,7 +42,7 @@ def chosen() -> list[Scenario]:
 
 
 def play(world: World, scenario: Scenario) -> tuple[Row, str | None]:
-    """One scenario from a clean cluster to a clean cluster. Returns the row, and what went wrong."""
+    """One scenario, from a clean cluster to a clean one. Returns its row, and what went wrong."""
     story = Story(Row(scenario.slug), time.time())
     world.told = time.monotonic()
     world.deadline = world.told + scenario.limit
@@ -89,8 +92,10 @@ def hold_against(world: World, story: Story) -> None:
     said = dict(it.split("=") for it in world.referee.ask("check").split())
     story.row.records_lost = int(said["lost"])
     story.row.under_min_isr_by_us = under
-    world.say(f"{said['acknowledged']} records acknowledged, {said['lost']} lost;"
-              f" {under} partitions under min.insync.replicas in {looks} looks while we acted")
+    world.say(
+        f"{said['acknowledged']} records acknowledged, {said['lost']} lost;"
+        f" {under} partitions under min.insync.replicas in {looks} looks while we acted"
+    )
     if said["lost"] != "0" or under:
         raise Failed(f"{said['lost']} acknowledged records lost, {under} partitions short by us")
 
@@ -111,6 +116,7 @@ def main() -> int:
     begun = time.monotonic()
     world.told, world.deadline = begun, begun + CLEANING_LIMIT
     make_well(world)
+    world.sleep(WARM_UP)
     lines = []
     for scenario in scenarios:
         at = time.monotonic()
@@ -118,8 +124,10 @@ def main() -> int:
         rows[row.scenario] = row
         judge.write(RESULT, list(rows.values()))
         took = time.monotonic() - at
-        lines.append(f"{'passed' if row.passed else 'FAILED'}  {took:4.0f} s  {row.scenario}"
-                     + (f": {why}" if why else ""))
+        lines.append(
+            f"{'passed' if row.passed else 'FAILED'}  {took:4.0f} s  {row.scenario}"
+            + (f": {why}" if why else "")
+        )
         print(f"  {lines[-1]}", flush=True)
     world.referee.end()
     print(f"\n{len(lines)} scenarios in {time.monotonic() - begun:.0f} s\n" + "\n".join(lines))

@@ -38,7 +38,7 @@ class Story:
     why: str | None = None
 
     def tell(self, world: World, run: Run, fault: float, recovered: str | None = None) -> None:
-        """Fills the row from a run that is over. `recovered`: a series when users are well again."""
+        """Fills the row from a run. `recovered`: has a series when users are well again."""
         row = self.row
         row.optimizer, row.verdict = run["optimizer"], run["verdict"]
         acted = seconds(run["written_at"])
@@ -68,19 +68,13 @@ def under_by_us(timeline: Path, acted: Spans, faults: list[Fault]) -> tuple[int,
     """Partitions that fell short while one of our changes was under way, and looks taken then.
 
     Ours is the time from a run's first write to the last line of its journal. What the scenario
-    itself did to a broker is not ours: from the moment before it, until the first look after its end
-    at which every replica was in sync.
+    itself did to a broker is not ours: from the moment before it, until the first look after its
+    end at which every replica was in sync.
     """
     looks = [it for it in map(look, timeline.read_text().splitlines()) if it]
-    excused = [(it.topic, (it.since, healed(looks, it))) for it in faults]
-    ours = [(at, under) for at, _, under in looks if within(at, acted)]
-
-    def is_ours(at: float, partition: str) -> bool:
-        topic = partition.rpartition("/")[0]
-        return not any(it in (None, topic) and within(at, [span]) for it, span in excused)
-
-    short = {partition for at, under in ours for partition in under if is_ours(at, partition)}
-    return len(short), len(ours)
+    excused = [(it.since, healed(looks, it)) for it in faults]
+    ours = [under for at, _, under in looks if within(at, acted) and not within(at, excused)]
+    return len({partition for under in ours for partition in under}), len(ours)
 
 
 def look(line: str) -> tuple[float, int, list[str]] | None:

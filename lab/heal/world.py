@@ -77,12 +77,11 @@ class Referee:
 
 @dataclass
 class Fault:
-    """Something that the scenario did, to one topic or to the whole cluster."""
+    """Something that the scenario did to a broker; `until` is None while it lasts."""
 
     what: str
     since: float
-    topic: str | None = None
-    until: float | None = None  # while it lasts
+    until: float | None = None
 
 
 @dataclass
@@ -150,7 +149,7 @@ class World:
         return done.stdout.strip()
 
     def load(self, *arguments: str) -> str:
-        """Starts `kafka-optimizer load produce`; one that waits for each answer, as a client does."""
+        """Starts `kafka-optimizer load produce`: clients that wait for each answer."""
         return self.client("load", "load", "produce", "--kafka.server", "kafka-1:9092", *arguments)
 
     def traffic(self, topic: str, client: str, rate: int, size: int, batch: int) -> str:
@@ -171,9 +170,9 @@ class World:
         return self.docker("ps", "-aq", "--filter", f"label={CLONES}").split()
 
     @contextmanager
-    def fault(self, what: str, topic: str | None = None) -> Iterator[Fault]:
+    def fault(self, what: str) -> Iterator[Fault]:
         """What replicas do from here on is the scenario's doing, until they are in sync again."""
-        fault = Fault(what, time.time(), topic)
+        fault = Fault(what, time.time())
         self.faults.append(fault)
         self.say(what)
         try:
@@ -185,6 +184,7 @@ class World:
         with self.fault(f"broker {broker} is restarted by hand") as fault:
             self.compose("stop", "-t", "60", f"kafka-{broker}")
             self.compose("start", f"kafka-{broker}")
+            self.until(f"broker {broker} to answer", lambda: self.answers(broker), 60)
         return fault
 
     # ---- Kafka
@@ -205,6 +205,13 @@ class World:
         said["quotas"] = self.referee.ask("quotas")
         said["clones"] = " ".join(self.clones())
         return said
+
+    def answers(self, broker: str) -> bool:
+        try:
+            self.referee.ask("config", broker)
+        except Failed:
+            return False  # not every client knows that it is back
+        return True
 
     def dynamic(self, broker: str) -> dict[str, str]:
         """KEY: STORED/IN_FORCE of what is set for the broker."""
@@ -254,7 +261,11 @@ class World:
     def caused_by(self, alert: str, since: float) -> list[Run]:
         """Runs of that alert that are younger than `since`, oldest first."""
         return sorted(
-            (it for it in self.runs() if it["cause"] == alert and seconds(it["created_at"]) >= since - 1),
+            (
+                it
+                for it in self.runs()
+                if it["cause"] == alert and seconds(it["created_at"]) >= since - 1
+            ),
             key=lambda it: it["id"],
         )
 
@@ -285,14 +296,28 @@ class World:
 
         return self.until(f"run {number} to be {' or '.join(sorted(states))}", there, limit)
 
+    def take_back(self, number: int) -> None:
+        """Orders a kept run back; until the order is seen to, it is kept still."""
+        self.order(f"runs/{number}/rollback")
+        ends = ENDS - {"kept"}
+        run = self.until(
+            f"run {number} to go back",
+            lambda: run if (run := self.run(number))["state"] in ends else None,
+        )
+        check(run["state"] == "rolled_back", f"run {number} is {run['state']}: {last_words(run)}")
+
     def ready(self) -> bool:
         with urllib.request.urlopen(f"{self.optimizer}/-/ready", timeout=2) as answer:
             return answer.status == 200
 
 
 def last_words(run: Run) -> str:
-    lines = [f"{it['entry']}: {it['text']}" for it in run.get("journal", [])[-4:]]
-    return "; ".join([f"rollback_reason {run['rollback_reason']}", str(run["note"]), *lines])
+    """Why it ended so: what decided, and the last line."""
+    lines = [f"{it['entry']}: {it['text']}" for it in run["journal"]]
+    decided = [it for it in lines if it.startswith(("verdict:", "stop:", "lift:"))]
+    return "; ".join(
+        [*decided[-1:], *lines[-1:], *([run["hold"], run["note"]] if run["hold"] else [])]
+    )
 
 
 def get(url: str) -> Any:
