@@ -30,7 +30,6 @@ def make_clean(world: World) -> None:
 def make_well(world: World) -> None:
     """Every replica in sync, the preferred leaders lead, nothing fires, and a baseline is calm."""
     elected(world)
-    # Not by the series ALERTS: what a Prometheus did not see end is there for five minutes more.
     world.until("the lab's alerts to end", lambda: not world.alerts())
     times = "count_over_time(kafka:produce_time:mean_seconds[20s]) >= 6"
     world.until("produce times of each broker", lambda: len(world.query(times)) == len(BROKERS))
