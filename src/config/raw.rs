@@ -242,7 +242,8 @@ pub(super) struct RawProbe {
     ///
     /// Default: `10s`
     pub(super) timeout: Option<Scalar>,
-    /// Replicas of the topic when it is created, `1` to `16`.
+    /// Replicas of the topic when it is created, `1` to `16`. Left out, and with fewer than 3
+    /// brokers, it is created when they have been all for two minutes.
     ///
     /// Default: the smaller of 3 and the number of brokers
     pub(super) replication_factor: Option<u32>,

@@ -21,6 +21,10 @@ use super::{
 };
 use crate::telemetry::ProbeFault;
 
+/// How long fewer brokers than copies of a record must have been all there is, before the topic is
+/// made with fewer. A cluster that starts on a busy machine takes a minute to be complete, and the
+/// copies stay as they were made.
+const FEW_FOR: Duration = Duration::from_mins(2);
 /// How long making a topic or partitions may take.
 const ADMIN_FOR: Duration = Duration::from_secs(10);
 
@@ -30,6 +34,8 @@ pub(super) struct Look {
     pub(super) options: Arc<Options>,
     /// What the look before it saw.
     pub(super) before: Seen,
+    /// For how long the same brokers have been there.
+    pub(super) steady_for: Duration,
     pub(super) set_up: SetUp,
 }
 
@@ -61,7 +67,9 @@ impl Look {
         }
         let need = seen.need(self.options.config.replication_factor);
         // A cluster that is coming up would get a topic of its first broker.
-        let steady = seen.brokers == self.before.brokers;
+        let few = need.makes_few_copies() && self.options.config.replication_factor.is_none();
+        let same = seen.brokers == self.before.brokers;
+        let steady = same && (!few || FEW_FOR <= self.steady_for);
         let (fault, tried) = match (&need, self.set_up) {
             (Need::Nothing, _) => (seen.fault, false),
             (Need::TooFewBrokers, _) => (Some(ProbeFault::Topic), false),

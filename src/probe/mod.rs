@@ -163,6 +163,8 @@ struct Rounds<'a> {
     fault: Option<ProbeFault>,
     /// When something was last tried to be made.
     tried: Option<Uptime>,
+    /// Since when the same brokers have been there.
+    brokers_since: Uptime,
     /// When each broker was last there.
     there: BTreeMap<BrokerId, Uptime>,
     /// Partitions that are being read.
@@ -184,6 +186,7 @@ impl<'a> Rounds<'a> {
             sighted: true,
             fault: None,
             tried: None,
+            brokers_since: Uptime::default(),
             there: BTreeMap::new(),
             reading: BTreeSet::new(),
         }
@@ -239,6 +242,7 @@ impl<'a> Rounds<'a> {
             clients: Arc::clone(&self.clients),
             options: Arc::clone(&self.probe.options),
             before: self.seen.clone(),
+            steady_for: self.passed(self.brokers_since),
             set_up: if rests { SetUp::Rests(self.fault) } else { SetUp::May },
         };
         let runtime = Handle::current();
@@ -286,6 +290,9 @@ impl<'a> Rounds<'a> {
                 self.probe.telemetry.probe_brokers(cluster, &known);
                 self.reading.retain(|it| looked.seen.partitions.contains_key(it));
                 self.fault = looked.fault;
+                if looked.seen.brokers != self.seen.brokers {
+                    self.brokers_since = now;
+                }
                 self.seen = looked.seen;
                 if looked.tried {
                     self.tried = Some(now);

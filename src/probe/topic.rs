@@ -55,6 +55,15 @@ pub(super) enum Need {
     TooFewBrokers,
 }
 
+impl Need {
+    /// Whether a topic would be made with fewer copies than survive the loss of two brokers.
+    pub(super) fn makes_few_copies(&self) -> bool {
+        let Self::Create(partitions) = self else { return false };
+        let copies = partitions.first().map_or(0, Vec::len);
+        u32::try_from(copies).is_ok_and(|it| it < REPLICATION_FACTOR_DEFAULT)
+    }
+}
+
 impl Seen {
     /// The partition to send a broker's record to: one that it leads, best one that is its own.
     /// Another's may have just moved here, and not every client knows.
@@ -101,6 +110,16 @@ mod tests {
 
     fn broker(id: i32) -> BrokerId {
         BrokerId::from_wire(id).unwrap()
+    }
+
+    #[test]
+    fn a_cluster_that_is_coming_up_would_get_few_copies() {
+        let few =
+            |brokers: &[i32], there: &[&[i32]]| seen(brokers, there).need(None).makes_few_copies();
+        assert!(few(&[1], &[]) && few(&[1, 2], &[]));
+        assert!(!few(&[1, 2, 3], &[]));
+        // What is there already stays as it was made.
+        assert!(!few(&[1, 2], &[&[1]]));
     }
 
     /// Partitions as their replicas, led by the first of them.
