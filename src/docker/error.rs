@@ -6,6 +6,9 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DockerError {
+    /// The cluster names no engine. Nothing was sent.
+    #[error("the cluster has no `docker` configured")]
+    NotConfigured,
     /// No connection to the engine. Nothing was sent.
     #[error("connect to the Docker engine: {problem}")]
     Unreachable {
@@ -72,7 +75,7 @@ impl DockerError {
             | Self::NoAnswer { .. }
             | Self::Failed { .. }
             | Self::Protocol { .. } => true,
-            Self::Unreachable { .. } | Self::Refused { .. } => false,
+            Self::NotConfigured | Self::Unreachable { .. } | Self::Refused { .. } => false,
         }
     }
 

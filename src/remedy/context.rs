@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::{
     clock::SharedClock,
     config::{ClusterConfig, RemediationConfig},
-    docker::SharedDocker,
+    docker::{DockerError, SharedDocker},
     kafka::SharedKafka,
     model::{BrokerId, Target, Wall},
     playbook::{Playbook, Values},
@@ -60,6 +60,15 @@ impl Context {
         self.remediation.playbooks.iter().find(|it| it.name == run.playbook)
     }
 
+    /// The Docker engine.
+    ///
+    /// # Errors
+    ///
+    /// [`DockerError::NotConfigured`] where the cluster has none.
+    pub(super) fn engine(&self) -> Result<&SharedDocker, DockerError> {
+        self.docker.as_ref().ok_or(DockerError::NotConfigured)
+    }
+
     /// Distance of two samples.
     pub(super) fn scrape_interval(&self) -> Duration {
         let configured = self.cluster.prometheus.as_ref().map(|it| it.scrape_interval);
@@ -67,8 +76,7 @@ impl Context {
     }
 
     /// Values for a template: from the configuration and live metadata, never from a label as it
-    /// came (I35).
-    /// A canary stands for the brokers of its cluster.
+    /// came (I35). Where the target is the cluster, its canary is the broker.
     pub(super) fn values(&self, target: &Target, canary: Option<BrokerId>) -> Values {
         let mut values = Values::from([("kafka_cluster", self.cluster.name.to_string())]);
         match target {

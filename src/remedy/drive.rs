@@ -208,7 +208,7 @@ async fn take_stage(
             return back(at, row, (reason, None), text).await;
         }
         // Not `try_`: a step in hand is finished even when another cannot be stored.
-        for end in join_all(steps().map(|it| execute::perform(at, row.id, it))).await {
+        for end in join_all(steps().map(|it| execute::perform(at, it))).await {
             match end? {
                 StepEnd::Done => (),
                 StepEnd::Failed(text) => {
@@ -267,7 +267,7 @@ async fn recover(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
                 let applied = came_into_force(at, step).await;
                 if applied {
                     let text = "found in force after a restart".to_owned();
-                    execute::record(at, (run.id, step), StepState::Applied, text).await?;
+                    execute::record(at, step, StepState::Applied, text).await?;
                 }
                 in_force &= applied;
             }
@@ -369,7 +369,7 @@ async fn undo_all(at: &Context, detail: &RunDetail) -> Result<(), StoreError> {
     let run = &detail.run;
     undo::trap::spring(at, &detail.steps).await?;
     let steps = at.store.run(run.id).await?.map(|it| it.steps).unwrap_or_default();
-    let undone = undo::all(at, run.id, &steps).await?;
+    let undone = undo::all(at, &steps).await?;
     let (event, note) = if undone.failed.is_empty() {
         (RunEvent::Undo, undone.drifted.join("; "))
     } else {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     kafka::WriteMode,
-    model::{RunId, Uptime},
+    model::Uptime,
     store::{StepChange, StepRow, StepState, StoreError},
     telemetry::chain,
 };
@@ -43,22 +43,18 @@ pub(super) enum StepEnd {
 }
 
 /// Takes one step.
-pub(super) async fn perform(
-    at: &Context,
-    run: RunId,
-    step: &StepRow,
-) -> Result<StepEnd, StoreError> {
+pub(super) async fn perform(at: &Context, step: &StepRow) -> Result<StepEnd, StoreError> {
     let started = at.clock.uptime();
     // The first step of each broker was rehearsed a moment ago; a later one could not be (I19).
     if let Some(end) = refused_beforehand(at, step).await {
         match &end {
             StepEnd::Drifted(text) => {
-                record(at, (run, step), StepState::Drifted, text.clone()).await?;
+                record(at, step, StepState::Drifted, text.clone()).await?;
             }
             // It stays planned: nothing was sent, so that there is nothing to undo.
             StepEnd::Failed(text) => {
                 let text = format!("step {}: not begun: {text}", step.index);
-                at.store.note(run, at.now(), "step", text).await?;
+                at.store.note(step.run, at.now(), "step", text).await?;
             }
             StepEnd::Done => (),
         }
@@ -66,7 +62,7 @@ pub(super) async fn perform(
     }
     let intent =
         format!("{} {} {} → {}", step.subject, step.key, step.from, said(step.to.as_ref()));
-    record(at, (run, step), StepState::Began, intent).await?;
+    record(at, step, StepState::Began, intent).await?;
     let answer = deed::set(at, step, (step.to.as_deref(), WriteMode::Write)).await;
     let end = match &answer {
         Err(error) if !error.outcome_is_unknown() => StepEnd::Failed(chain(error)),
@@ -80,10 +76,10 @@ pub(super) async fn perform(
         StepEnd::Done => {
             let text =
                 format!("in force after {} ms; the broker's answer: {said}", took.as_millis());
-            record(at, (run, step), StepState::Applied, text).await?;
+            record(at, step, StepState::Applied, text).await?;
         }
-        StepEnd::Drifted(text) => record(at, (run, step), StepState::Drifted, text.clone()).await?,
-        StepEnd::Failed(text) => record(at, (run, step), StepState::Failed, text.clone()).await?,
+        StepEnd::Drifted(text) => record(at, step, StepState::Drifted, text.clone()).await?,
+        StepEnd::Failed(text) => record(at, step, StepState::Failed, text.clone()).await?,
     }
     Ok(end)
 }
@@ -166,9 +162,9 @@ pub(super) fn took(at: &Context, started: Uptime) -> Duration {
 /// Writes a step's state and its line in the journal.
 pub(super) async fn record(
     at: &Context,
-    (run, step): (RunId, &StepRow),
+    step: &StepRow,
     state: StepState,
     text: String,
 ) -> Result<(), StoreError> {
-    at.store.move_step(StepChange { run, index: step.index, state, text }, at.now()).await
+    at.store.move_step(StepChange { run: step.run, index: step.index, state, text }, at.now()).await
 }

@@ -1,7 +1,10 @@
 //! "Not now", with its reason.
 
 use super::deed::DeedError;
-use crate::{kafka::KafkaError, model::Hold, prometheus::PrometheusError, telemetry::chain};
+use crate::{
+    docker::DockerError, kafka::KafkaError, model::Hold, prometheus::PrometheusError,
+    telemetry::chain,
+};
 
 /// Why a run does not start now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +52,14 @@ impl From<DeedError> for Held {
     fn from(error: DeedError) -> Self {
         match error {
             DeedError::Kafka(error) => error.into(),
-            DeedError::Docker(error) => Self::new(Hold::DockerUnavailable, chain(&error)),
+            DeedError::Docker(error) => error.into(),
         }
+    }
+}
+
+impl From<DockerError> for Held {
+    fn from(error: DockerError) -> Self {
+        Self::new(Hold::DockerUnavailable, chain(&error))
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::{context::Context, drive, evidence};
 use crate::{
     model::RunEvent,
-    playbook::Measure,
     store::{Change, RunRow, StoreError},
 };
 
@@ -34,7 +33,7 @@ async fn due(at: &Context, run: &RunRow) -> Option<String> {
     if run.times.lift? <= at.now() {
         return Some("its time is over".to_owned());
     }
-    let measure: &Measure = at.playbook(run)?.measure.as_ref()?;
+    let measure = at.playbook(run)?.measure.as_ref()?;
     let query = measure.lift_when.as_ref()?.render(&at.values(&run.target, None));
     let series = evidence::prometheus(at).ok()?.instant(&query).await.ok()?;
     (!series.is_empty()).then(|| format!("it is no longer needed: `{query}` holds"))

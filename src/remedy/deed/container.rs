@@ -2,16 +2,10 @@
 
 use super::{super::context::Context, Standing};
 use crate::{
-    docker::{CloneName, CloneState, DockerError, SharedDocker},
+    docker::{CloneName, CloneState, DockerError},
     kafka::WriteMode,
     store::StepRow,
 };
-
-fn engine(at: &Context) -> Result<&SharedDocker, DockerError> {
-    at.docker.as_ref().ok_or_else(|| DockerError::Unreachable {
-        problem: "the cluster has no `docker` configured".to_owned(),
-    })
-}
 
 fn named(at: &Context, name: &str, step: &StepRow) -> CloneName {
     let cluster = at.cluster.name.to_string();
@@ -23,7 +17,7 @@ pub(super) async fn observe(
     name: &str,
     step: &StepRow,
 ) -> Result<Standing, DockerError> {
-    Ok(match engine(at)?.clone_state(&named(at, name, step)).await? {
+    Ok(match at.engine()?.clone_state(&named(at, name, step)).await? {
         CloneState::Absent => Standing::Before,
         CloneState::Running => Standing::After,
         CloneState::Created | CloneState::Restarting => Standing::StoredOnly,
@@ -44,7 +38,7 @@ pub(super) async fn set(
     }
     let clone = named(at, name, step);
     match value {
-        Some(_) => engine(at)?.start_clone(&step.key, &clone).await,
-        None => engine(at)?.remove_clone(&clone).await,
+        Some(_) => at.engine()?.start_clone(&step.key, &clone).await,
+        None => at.engine()?.remove_clone(&clone).await,
     }
 }

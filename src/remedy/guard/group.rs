@@ -6,12 +6,11 @@ use futures_util::future::try_join_all;
 
 use super::super::{context::Context, execute::took, held::Held};
 use crate::{
-    docker::{Consumer, SharedDocker},
+    docker::Consumer,
     kafka::{GroupListing, GroupMembers, Topology},
     model::{BrokerId, GroupName, GroupState, GroupType, Hold, Reading},
     optimizers::scale_consumers::{ContainerFacts, GroupFacts},
     snapshot::Group,
-    telemetry::chain,
 };
 
 /// A committed offset that has not moved for so many rounds is stuck (I29).
@@ -100,17 +99,9 @@ async fn described(
 }
 
 async fn containers(at: &Context, name: &GroupName) -> Result<Vec<Consumer>, Held> {
-    let engine = engine(at)?;
-    let found = engine.consumers(at.cluster.name.as_str()).await;
-    let mut found = found.map_err(|it| Held::new(Hold::DockerUnavailable, chain(&it)))?;
+    let mut found = at.engine()?.consumers(at.cluster.name.as_str()).await?;
     found.retain(|it| it.group == *name);
     Ok(found)
-}
-
-fn engine(at: &Context) -> Result<&SharedDocker, Held> {
-    at.docker
-        .as_ref()
-        .ok_or_else(|| Held::new(Hold::DockerUnavailable, "the cluster has no `docker` configured"))
 }
 
 fn container(found: Consumer) -> ContainerFacts {

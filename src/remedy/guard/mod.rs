@@ -46,6 +46,7 @@ pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
         Held::new(Hold::Unplannable, format!("there is no playbook `{}` any more", run.playbook))
     })?;
     past::allows(at, run, playbook).await?;
+    past::no_measure_ended(at, playbook.windows.baseline).await?;
     health::snapshot(at)?;
     let canary = canary(at, run, playbook);
     let questions = Questions::of(playbook, (&run.target, &at.values(&run.target, canary)))?;
@@ -56,7 +57,6 @@ pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
     let plan = facts::plan(at, (run, playbook), (&topology, canary)).await?;
     let steps = rows(at, run.id, &plan);
     rehearse(at, &steps).await?;
-    past::no_measure_ended(at, playbook.windows.baseline).await?;
     let mut measured = evidence::baseline(at, &questions, playbook.windows.baseline).await?;
     measured.canary = canary.map(BrokerId::to_wire);
     Ok(Cleared { steps, remarks: plan.remarks, measured })

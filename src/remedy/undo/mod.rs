@@ -50,7 +50,7 @@ pub(super) struct Undone {
 }
 
 /// Undoes every step that may have taken effect, wave by wave, last first.
-pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<Undone, StoreError> {
+pub(super) async fn all(at: &Context, steps: &[StepRow]) -> Result<Undone, StoreError> {
     let mut undone = Undone::default();
     let mut waves: Vec<u32> = steps.iter().map(|it| it.wave).collect();
     waves.sort_unstable();
@@ -77,7 +77,7 @@ pub(super) async fn all(at: &Context, run: RunId, steps: &[StepRow]) -> Result<U
             // Once a key is someone else's, a lower rung that happens to look like ours is theirs
             // too.
             let whose = theirs.contains(&key(step));
-            async move { Ok::<_, StoreError>((*step, one(at, run, (step, whose.into())).await?)) }
+            async move { Ok::<_, StoreError>((*step, one(at, (step, whose.into())).await?)) }
         });
         // Not `try_`: a step in hand is finished even when another cannot be stored.
         for done in join_all(ends).await {
@@ -137,13 +137,9 @@ impl From<bool> for Whose {
     }
 }
 
-async fn one(
-    at: &Context,
-    run: RunId,
-    (step, whose): (&StepRow, Whose),
-) -> Result<StepEnd, StoreError> {
+async fn one(at: &Context, (step, whose): (&StepRow, Whose)) -> Result<StepEnd, StoreError> {
     if whose == Whose::Theirs {
-        return drifted(at, (run, step), "a later step's key is someone else's".to_owned()).await;
+        return drifted(at, step, "a later step's key is someone else's".to_owned()).await;
     }
     // Found undone although no undo had begun: someone else set it back.
     if step.state == StepState::Applied
@@ -152,14 +148,14 @@ async fn one(
             Ok(Standing::Before | Standing::BeforeStoredOnly)
         )
     {
-        return drifted(at, (run, step), "it was set back by someone else".to_owned()).await;
+        return drifted(at, step, "it was set back by someone else".to_owned()).await;
     }
     let prior = execute::said(step.from_stored.as_ref());
     let intent =
         format!("{} {} {} → {prior}", step.subject, step.key, execute::said(step.to.as_ref()));
-    execute::record(at, (run, step), StepState::UndoBegan, intent).await?;
+    execute::record(at, step, StepState::UndoBegan, intent).await?;
     if let Some(broker) = shrinks(step) {
-        wait_for_gate(at, (run, broker)).await?;
+        wait_for_gate(at, (step.run, broker)).await?;
     }
     let mut pause = Duration::from_secs(1);
     let mut last = String::new();
@@ -171,10 +167,10 @@ async fn one(
         match end {
             StepEnd::Done => {
                 let text = format!("{} again, stored: {prior}", step.from);
-                execute::record(at, (run, step), StepState::Undone, text).await?;
+                execute::record(at, step, StepState::Undone, text).await?;
                 return Ok(StepEnd::Done);
             }
-            StepEnd::Drifted(text) => return drifted(at, (run, step), text).await,
+            StepEnd::Drifted(text) => return drifted(at, step, text).await,
             StepEnd::Failed(text) => last = text,
         }
         tries_left = tries_left.saturating_sub(u32::from(answered == Answered::Yes));
@@ -183,16 +179,12 @@ async fn one(
             pause = pause.saturating_mul(2).min(PAUSE_MAX);
         }
     }
-    execute::record(at, (run, step), StepState::UndoFailed, last.clone()).await?;
+    execute::record(at, step, StepState::UndoFailed, last.clone()).await?;
     Ok(StepEnd::Failed(last))
 }
 
-async fn drifted(
-    at: &Context,
-    (run, step): (RunId, &StepRow),
-    text: String,
-) -> Result<StepEnd, StoreError> {
-    execute::record(at, (run, step), StepState::Drifted, text.clone()).await?;
+async fn drifted(at: &Context, step: &StepRow, text: String) -> Result<StepEnd, StoreError> {
+    execute::record(at, step, StepState::Drifted, text.clone()).await?;
     Ok(StepEnd::Drifted(text))
 }
 

@@ -103,7 +103,7 @@ async fn record_all(
     text: &str,
 ) -> Result<(), StoreError> {
     for step in ladder.iter().rev() {
-        execute::record(at, (step.run, step), state, text.to_owned()).await?;
+        execute::record(at, step, state, text.to_owned()).await?;
     }
     Ok(())
 }
