@@ -3,11 +3,9 @@
 use clap::Args;
 
 use super::{
-    YesArg,
-    client::ServerArgs,
-    terminal::{Exit, Failure, Output, Terminal},
+    decision::DecisionArgs,
+    terminal::{Exit, Failure, Terminal},
 };
-use crate::http::payload::{NothingPayload, RunDetailPayload};
 
 /// Say that you have seen a stuck run and put things right, so that others may start again.
 ///
@@ -19,28 +17,15 @@ Examples:
   kafka-optimizer runs 7         what is not as it was
   kafka-optimizer acknowledge 7  it is dealt with")]
 pub(super) struct AcknowledgeArgs {
-    /// The run's number.
-    #[arg(value_name = "RUN")]
-    run: i64,
-
     #[command(flatten)]
-    yes: YesArg,
-
-    #[command(flatten)]
-    server: ServerArgs,
+    decision: DecisionArgs,
 }
 
 impl AcknowledgeArgs {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
-        let (client, id) = (self.server.client()?, self.run);
-        let question = format!("This lets runs start again beside the stuck run {id}.");
-        terminal.confirm(self.yes.consent(), &question)?;
-        let path = format!("/api/v1/runs/{id}/acknowledge");
-        let run: RunDetailPayload = client.post(&path, &NothingPayload {}).await?;
-        match self.server.output {
-            Output::Json => terminal.json(&run)?,
-            Output::Text => writeln!(terminal.out, "Run {id} is acknowledged.")?,
-        }
-        Ok(Exit::Done)
+        let id = self.decision.run;
+        let question = |_: &str| format!("This lets runs start again beside the stuck run {id}.");
+        let done = |_: &str| format!("Run {id} is acknowledged.");
+        self.decision.send("acknowledge", (question, done), terminal).await
     }
 }

@@ -3,12 +3,9 @@
 use clap::Args;
 
 use super::{
-    YesArg,
-    client::ServerArgs,
-    show,
-    terminal::{Exit, Failure, Output, Terminal},
+    decision::DecisionArgs,
+    terminal::{Exit, Failure, Terminal},
 };
-use crate::http::payload::{NothingPayload, RunDetailPayload};
 
 /// Let a run go on that waits for approval.
 ///
@@ -20,31 +17,15 @@ Examples:
   kafka-optimizer runs 7      what it would do
   kafka-optimizer approve 7   let it")]
 pub(super) struct ApproveArgs {
-    /// The run's number.
-    #[arg(value_name = "RUN")]
-    run: i64,
-
     #[command(flatten)]
-    yes: YesArg,
-
-    #[command(flatten)]
-    server: ServerArgs,
+    decision: DecisionArgs,
 }
 
 impl ApproveArgs {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
-        let (client, id) = (self.server.client()?, self.run);
-        let question = format!("This lets {} carry out the plan of run {id}.", client.url());
-        terminal.confirm(self.yes.consent(), &question)?;
-        let path = format!("/api/v1/runs/{id}/approve");
-        let run: RunDetailPayload = client.post(&path, &NothingPayload {}).await?;
-        match self.server.output {
-            Output::Json => terminal.json(&run)?,
-            Output::Text => {
-                let standing = show::standing(&run.run);
-                writeln!(terminal.out, "Run {id} is approved; it is {standing}.")?;
-            }
-        }
-        Ok(Exit::Done)
+        let id = self.decision.run;
+        let question = |url: &str| format!("This lets {url} carry out the plan of run {id}.");
+        let done = |standing: &str| format!("Run {id} is approved; it is {standing}.");
+        self.decision.send("approve", (question, done), terminal).await
     }
 }

@@ -7,6 +7,7 @@ mod acknowledge;
 mod approve;
 mod check_config;
 mod client;
+mod decision;
 mod elect_leaders;
 mod load;
 mod measures;
