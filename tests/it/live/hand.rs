@@ -21,14 +21,15 @@ use kafka_protocol::{
     messages::{
         self, AlterPartitionReassignmentsRequest, CreateAclsRequest, CreateTopicsRequest,
         DeleteAclsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-        ElectLeadersRequest, FindCoordinatorRequest, OffsetCommitRequest, ProduceRequest,
-        RequestHeader, ResponseHeader, ShareGroupHeartbeatRequest,
+        ElectLeadersRequest, FindCoordinatorRequest, MetadataRequest, OffsetCommitRequest,
+        ProduceRequest, RequestHeader, ResponseHeader, ShareGroupHeartbeatRequest,
         alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic},
         create_acls_request::AclCreation,
         create_topics_request::{CreatableReplicaAssignment, CreatableTopic},
         delete_acls_request::DeleteAclsFilter,
         delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic},
         find_coordinator_response::Coordinator,
+        metadata_request::MetadataRequestTopic,
         offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic},
         produce_request::{PartitionProduceData, TopicProduceData},
     },
@@ -54,6 +55,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const OFFSETS: &str = "__consumer_offsets";
 
 const GROUP: i8 = 0;
+const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const GROUP_ID_NOT_FOUND: i16 = 69;
 const ALL_REPLICAS: i16 = -1;
 const PREFERRED: i8 = 0;
@@ -124,9 +126,20 @@ impl Hand {
         .await;
     }
 
+    /// Deletes a topic. Returns when no broker names it any more, since the next test may ask one
+    /// broker about what another one has forgotten.
     pub(super) async fn delete(&self, topic: &str) {
         settled(&format!("delete {topic}"), async || {
             Ok(self.anywhere(5, &deletion(topic)).await?.responses[0].error_code)
+        })
+        .await;
+        eventually(&format!("{topic} is gone"), PATIENCE, async || {
+            for address in &self.bootstrap {
+                // A broker that is down names nothing.
+                let Ok(answer) = ask(address, 9, &metadata(topic)).await else { continue };
+                (answer.topics[0].error_code == UNKNOWN_TOPIC_OR_PARTITION).then_some(())?;
+            }
+            Some(())
         })
         .await;
     }
@@ -421,6 +434,11 @@ fn address(topology: &Topology, broker: BrokerId) -> io::Result<String> {
 
 fn deletion(topic: &str) -> DeleteTopicsRequest {
     DeleteTopicsRequest::default().with_topic_names(vec![topic_name(topic)]).with_timeout_ms(5_000)
+}
+
+fn metadata(topic: &str) -> MetadataRequest {
+    let asked = MetadataRequestTopic::default().with_name(Some(topic_name(topic)));
+    MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false)
 }
 
 fn topic_name(name: &str) -> messages::TopicName {
