@@ -35,6 +35,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const APPLY_MAX: Duration = Duration::from_secs(30);
 /// How long a broker takes to show what it has accepted. Seen: up to 2.3 s at load 10.
 const QUEUE_PAUSE: Duration = Duration::from_secs(3);
+/// How long a call may go on after an engine has answered a later one: it works on them side by
+/// side.
+const ENGINE_PAUSE: Duration = Duration::from_mins(1);
 /// How long an undo of network threads waits for the gate; then it goes on (I15).
 const GATE_MAX: Duration = Duration::from_mins(5);
 /// Pause between two looks at the gate.
@@ -229,8 +232,7 @@ async fn attempt(at: &Context, step: &StepRow, under_way: &mut UnderWay) -> (Ste
     let answered = answer.as_ref().map_or_else(Answered::with, |()| Answered::Yes);
     if answered == Answered::Yes {
         if unsure {
-            // What came before it in the queue is accepted by now, and may be seen a moment later.
-            at.clock.sleep(QUEUE_PAUSE).await;
+            at.clock.sleep(behind(&step.subject)).await;
         }
         *under_way = UnderWay::No;
     }
@@ -244,6 +246,17 @@ async fn attempt(at: &Context, step: &StepRow, under_way: &mut UnderWay) -> (Ste
     match answer {
         Err(error) if failed => (StepEnd::Failed(chain(&error)), answered),
         _ => (execute::read_back(at, step, APPLY_MAX, Standing::Before).await, Answered::Yes),
+    }
+}
+
+/// How long after an answer an older request may still be seen to take effect. A broker has
+/// accepted by then what came before in its queue.
+const fn behind(subject: &Subject) -> Duration {
+    match subject {
+        Subject::Container(_) => ENGINE_PAUSE,
+        Subject::Broker(_) | Subject::BrokerKeys(_) | Subject::Quota(_) | Subject::Leaders => {
+            QUEUE_PAUSE
+        }
     }
 }
 

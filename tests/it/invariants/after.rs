@@ -108,7 +108,7 @@ fn i12_a_kept_value_that_someone_changed_later_holds_until_released() {
 
 #[test]
 fn i13_evidence_that_stays_away_sends_the_run_back() {
-    for fault in [PromFault::Unavailable, PromFault::Empty, PromFault::Stale(SCRAPE * 9)] {
+    for fault in [PromFault::Unavailable, PromFault::Empty, PromFault::Late(SCRAPE * 9)] {
         helps(async |setup| {
             let mut world = slow_until(setup, RunState::Settling).await;
             world.prometheus.fail(move |_, _| Some(fault));

@@ -10,10 +10,15 @@ use kafka_optimizer::{
     store::Extent,
 };
 
-use super::{helps, slow_until};
+use super::{
+    helps,
+    others::{Work, before, standing},
+    slow_until,
+};
 use crate::world::{
-    Crash, Effect, Ended, Fault, Kind, Life, PromFault, Setup, World, firing, id, notification,
-    resolved, simulate,
+    Crash, Effect, Ended, Fault, Kind, Life, PromFault, Setup, World,
+    docker::{DockerCall, DockerKind},
+    firing, id, notification, resolved, simulate,
 };
 
 /// Another process, after the one that ends when `reached`.
@@ -54,6 +59,25 @@ fn i23_a_write_that_waited_in_the_queue_came_after_its_undo() {
             crash_when(&mut world, |it| it.kafka.calls(Kind::Write).len() == 2).await;
             world.until_over().await;
             world.verify(&before).await;
+        });
+    }
+}
+
+#[test]
+fn i23_a_clone_that_the_engine_started_late_was_left_behind() {
+    for late in [15, 30, 40] {
+        simulate(async {
+            let mut world = before(Work::Scale, (0, Effect::Help)).await;
+            let untouched = standing(&world);
+            let late = Fault::Late(Duration::from_secs(late));
+            let hit = move |it: &DockerCall| it.kind == DockerKind::Start && it.nth == 1;
+            world.docker.fail(move |it| hit(it).then_some(late));
+            world.start(Crash::Never);
+            crash_when(&mut world, |it| it.docker.calls(DockerKind::Start).len() == 2).await;
+            world.until_over().await;
+            world.pass(Duration::from_mins(2)).await;
+            assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+            assert_eq!(standing(&world), untouched, "{}", world.story().await);
         });
     }
 }

@@ -148,7 +148,7 @@ fn i13_evidence_that_is_missing_old_or_no_number_holds() {
         Hold::EvidenceStale,
         "s old, more than",
         (as_usual, |world| {
-            let old = PromFault::Stale(Duration::from_secs(20));
+            let old = PromFault::Late(Duration::from_secs(20));
             world.prometheus.fail(move |_, _| Some(old));
         }),
     );

@@ -6,8 +6,8 @@ use std::time::Duration;
 use kafka_optimizer::model::RunState;
 
 use crate::world::{
-    Call, Crash, Effect, Ended, Fault, Kind, Life, PromFault, Setup, Standings, World, between,
-    draw, notification, seeds, simulate,
+    Call, Crash, Effect, Ended, Fault, Kind, Life, Setup, Standings, World, between, draw, lies,
+    notification, simulate, storms,
 };
 
 /// What is to be done.
@@ -283,16 +283,8 @@ async fn storm(seed: u64) {
         [Effect::Help, Effect::Nothing, Effect::Harm][usize::try_from(drawn(1) % 3).unwrap()];
     let (mut world, standings) = before(plan, (seed, effect)).await;
     world.kafka.fail(move |call| trouble(seed, call));
-    world.prometheus.fail(move |query, now| {
-        let length = u64::try_from(query.len()).unwrap();
-        let place = [13, length, now.as_secs()];
-        match draw(seed, &place) % 60 {
-            0 => Some(PromFault::Unavailable),
-            1 => Some(PromFault::Empty),
-            2 => Some(PromFault::Slow(Duration::from_secs(2))),
-            _ => None,
-        }
-    });
+    world.prometheus.fail(lies(seed));
+    world.sets_its_clock(seed);
     let from = Duration::from_millis(between((0, 120_000), drawn(2)));
     let to = from + Duration::from_millis(between((0, 120_000), drawn(3)));
     world.kafka.freeze(1, (from, to));
@@ -308,8 +300,5 @@ async fn storm(seed: u64) {
 /// `SEED=n` replays one.
 #[test]
 fn whatever_goes_wrong_nothing_is_left_half_done() {
-    for seed in seeds(50) {
-        println!("seed {seed}");
-        simulate(storm(seed));
-    }
+    storms(50, storm);
 }

@@ -1,7 +1,7 @@
 //! Time: tokio's paused clock and a time of day that can be set.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -21,14 +21,14 @@ const BASE: i64 = 1_767_225_600_000;
 #[derive(Debug)]
 pub(crate) struct WorldClock {
     started: Instant,
-    /// How far the time of day has been set away from elapsed time.
-    set_by: AtomicI64,
+    /// When the time of day is set, and by how many milliseconds.
+    jumps: Mutex<Vec<(Duration, i64)>>,
     moments: Moments,
 }
 
 impl WorldClock {
     pub(crate) fn new(moments: Moments) -> Self {
-        Self { started: Instant::now(), set_by: AtomicI64::new(0), moments }
+        Self { started: Instant::now(), jumps: Mutex::default(), moments }
     }
 
     /// Time since the world began.
@@ -38,12 +38,24 @@ impl WorldClock {
 
     /// Sets the time of day, as a person or NTP may.
     pub(crate) fn set_by(&self, milliseconds: i64) {
-        self.set_by.fetch_add(milliseconds, Ordering::SeqCst);
+        self.will_be_set(self.elapsed(), milliseconds);
+    }
+
+    /// The same, so long after the world began.
+    pub(crate) fn will_be_set(&self, at: Duration, milliseconds: i64) {
+        self.jumps.lock().unwrap_or_else(PoisonError::into_inner).push((at, milliseconds));
+    }
+
+    /// How far the time of day is away from elapsed time.
+    fn away(&self) -> i64 {
+        let (now, jumps) = (self.elapsed(), self.jumps.lock());
+        let jumps = jumps.unwrap_or_else(PoisonError::into_inner);
+        jumps.iter().filter(|(at, _)| *at <= now).map(|(_, by)| by).sum()
     }
 
     /// The time since the world began at which the time of day was `wall`.
     pub(crate) fn when(&self, wall: Wall) -> Duration {
-        let since = wall.0 - BASE - self.set_by.load(Ordering::SeqCst);
+        let since = wall.0 - BASE - self.away();
         Duration::from_millis(u64::try_from(since).unwrap_or(0))
     }
 }
@@ -56,7 +68,7 @@ impl Clock for WorldClock {
 
     fn wall(&self) -> Wall {
         let elapsed = i64::try_from(self.elapsed().as_millis()).unwrap();
-        Wall(BASE + elapsed + self.set_by.load(Ordering::SeqCst))
+        Wall(BASE + elapsed + self.away())
     }
 
     async fn sleep(&self, pause: Duration) {

@@ -18,6 +18,6 @@ mod setup;
 pub(crate) use chance::{between, draw};
 pub(crate) use kafka::{Call, Fault, Kind, id};
 pub(crate) use moments::{Crash, Ended};
-pub(crate) use prometheus::{Effect, PromFault, SCRAPE};
+pub(crate) use prometheus::{Effect, PromFault, SCRAPE, lies};
 pub(crate) use run::{Life, Standings, World, simulate};
-pub(crate) use setup::{Setup, firing, greedy, notification, resolved, seeds, with};
+pub(crate) use setup::{Setup, firing, greedy, notification, resolved, storms, with};

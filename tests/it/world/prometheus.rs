@@ -19,7 +19,11 @@ use promql_parser::{
 };
 
 use super::{
-    broker::Pools, chance::draw, clock::WorldClock, docker::WorldDocker, kafka::FakeKafka,
+    broker::Pools,
+    chance::{between, draw},
+    clock::WorldClock,
+    docker::WorldDocker,
+    kafka::FakeKafka,
     moments::Moments,
 };
 
@@ -57,12 +61,33 @@ pub(crate) enum PromFault {
     Empty,
     /// Samples that are no numbers.
     NotANumber,
-    /// The newest sample is so old.
-    Stale(Duration),
+    /// The newest sample is so old: what came later is not there yet.
+    Late(Duration),
     /// The answer takes so long.
     Slow(Duration),
     /// Its clock is so far ahead of ours.
     Ahead(Duration),
+    /// Every value is so many times what it is, and one more.
+    Wrong(f64),
+}
+
+/// By seed, one answer in twenty is a lie, or is none.
+pub(crate) fn lies(seed: u64) -> impl Fn(&str, Duration) -> Option<PromFault> + Send + 'static {
+    move |query, now| {
+        let length = u64::try_from(query.len()).unwrap();
+        let drawn = draw(seed, &[13, length, now.as_secs()]);
+        let some = Duration::from_millis(between((1, 60_000), drawn / 140));
+        match drawn % 140 {
+            0 => Some(PromFault::Unavailable),
+            1 => Some(PromFault::Empty),
+            2 => Some(PromFault::Slow(some / 10)),
+            3 => Some(PromFault::NotANumber),
+            4 => Some(PromFault::Late(some)),
+            5 => Some(PromFault::Ahead(some)),
+            6 => Some(PromFault::Wrong(some.as_secs_f64() / 20.0)),
+            _ => None,
+        }
+    }
 }
 
 type Faults = Box<dyn Fn(&str, Duration) -> Option<PromFault> + Send>;
@@ -284,13 +309,18 @@ impl Prometheus for FakePrometheus {
         match fault {
             Some(PromFault::Empty) => points.clear(),
             Some(PromFault::NotANumber) => points.iter_mut().for_each(|it| it.value = f64::NAN),
-            Some(PromFault::Stale(age)) if query.contains("timestamp") => {
+            Some(PromFault::Late(age)) if query.contains("timestamp") => {
                 for it in &mut points {
                     it.value -= age.as_secs_f64();
                 }
             }
             Some(PromFault::Ahead(by)) => now = now.after(by),
-            _ => (),
+            Some(PromFault::Wrong(by)) => {
+                for it in &mut points {
+                    it.value = it.value.mul_add(by, 1.0);
+                }
+            }
+            Some(PromFault::Late(_) | PromFault::Unavailable | PromFault::Slow(_)) | None => (),
         }
         let series = |it: Point| InstantSeries {
             labels: it.labels,
@@ -304,10 +334,17 @@ impl Prometheus for FakePrometheus {
         let expr = parser::parse(query).unwrap_or_else(|it| panic!("{query}: {it}"));
         let mut series = BTreeMap::<Labels, Vec<Sample>>::new();
         let mut at: Wall = span.from;
-        while at <= span.to && fault != Some(PromFault::Empty) {
+        let to = match fault {
+            Some(PromFault::Late(age)) => span.to.before(age),
+            _ => span.to,
+        };
+        while at <= to && fault != Some(PromFault::Empty) {
             for point in self.evaluate(&expr, self.clock.when(at)) {
-                let nan = fault == Some(PromFault::NotANumber);
-                let value = if nan { f64::NAN } else { point.value };
+                let value = match fault {
+                    Some(PromFault::NotANumber) => f64::NAN,
+                    Some(PromFault::Wrong(by)) => point.value.mul_add(by, 1.0),
+                    _ => point.value,
+                };
                 series.entry(point.labels).or_default().push(Sample { at, value });
             }
             at = at.after(span.step);

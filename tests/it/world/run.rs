@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     broker::Standing,
+    chance::{between, draw},
     checks::Checks,
     clock::WorldClock,
     docker::WorldDocker,
@@ -264,6 +265,14 @@ impl World {
                 () = tick => (),
             }
         }
+    }
+
+    /// By seed, the time of day is set once in the next six minutes, by up to ten of them.
+    pub(crate) fn sets_its_clock(&self, seed: u64) {
+        let drawn = |part: u64| draw(seed, &[23, part]);
+        let after = Duration::from_millis(between((0, 360_000), drawn(0)));
+        let by = i64::try_from(between((0, 1_200_000), drawn(1))).unwrap() - 600_000;
+        self.clock.will_be_set(self.clock.elapsed() + after, by);
     }
 
     /// Lets time pass.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::Duration,
 };
@@ -17,6 +18,7 @@ use kafka_optimizer::{
 };
 
 use super::prometheus::{CPU, Effect, GUARD, LOAD, OBJECTIVE, SCRAPE, WINDOW};
+use super::run::simulate;
 
 /// What a world starts with.
 #[derive(Clone, Debug)]
@@ -28,9 +30,18 @@ pub(crate) struct Setup {
     pub(crate) remediation: RemediationConfig,
 }
 
-/// The seeds of a sweep: `SEED`, or the first `SEEDS`, or the first `usual`.
+/// Runs a storm of every seed, and tells all of those that found something.
+pub(crate) fn storms(usual: u64, storm: impl AsyncFn(u64)) {
+    let seeds = seeds(usual);
+    let survives = |&seed: &u64| catch_unwind(AssertUnwindSafe(|| simulate(storm(seed)))).is_ok();
+    let violated: Vec<&u64> = seeds.iter().filter(|it| !survives(it)).collect();
+    println!("{} seeds, {} violated", seeds.len(), violated.len());
+    assert!(violated.is_empty(), "SEED=n replays one of {violated:?}");
+}
+
+/// `SEED`, or the first `SEEDS`, or the first `usual`.
 #[expect(clippy::disallowed_methods, reason = "tests have no command line")]
-pub(crate) fn seeds(usual: u64) -> Vec<u64> {
+fn seeds(usual: u64) -> Vec<u64> {
     let read = |name: &str| std::env::var(name).ok().and_then(|it| it.parse::<u64>().ok());
     match read("SEED") {
         Some(seed) => vec![seed],
