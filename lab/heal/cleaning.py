@@ -7,6 +7,7 @@ import time
 from world import BROKERS, ENDS, Failed, Run, World
 
 SERVICES = ("prometheus", "alertmanager", "kafka-optimizer", *(f"kafka-{it}" for it in BROKERS))
+THREADS = 4  # in each pool of a broker at its start (compose.yml)
 
 
 def make_clean(world: World) -> None:
@@ -128,19 +129,22 @@ def remove_by_hand(world: World) -> None:
     for broker in BROKERS:
         for key in world.dynamic(broker):
             world.say(f"cleaning: {key} of broker {broker} was left")
-            walk_down(world, broker, key)
+            walk_back(world, broker, key)
 
 
-def walk_down(world: World, broker: str, key: str) -> None:
-    """A broker refuses to go below half at once, and shows a step only when it has taken it."""
+def walk_back(world: World, broker: str, key: str) -> None:
+    """To what the broker starts with. It refuses less than half and more than double at once, and
+    shows a step only when it has taken it.
+    """
 
     def gone() -> bool:
         try:
             world.referee.ask("unset", broker, key)
         except Failed:
-            half = max(1, int(world.referee.ask("value", broker, key)) // 2)
+            now = int(world.referee.ask("value", broker, key))
+            nearer = now * 2 if now < THREADS else now // 2
             try:
-                world.referee.ask("set", broker, key, str(half))
+                world.referee.ask("set", broker, key, str(nearer))
             except Failed:
                 pass  # the step before is not in force yet
         return key not in world.dynamic(broker)
