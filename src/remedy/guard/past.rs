@@ -41,7 +41,7 @@ fn judge(at: &Context, past: &Past, (playbook, now): (&Playbook, Wall)) -> Resul
     })?;
     let rest = past.cooldown_end(playbook.windows.cooldown, COOLDOWN_MAX);
     if let Some(end) = rest.filter(|it| now < *it) {
-        let note = format!("{} s of rest are left after the last run", end.since(now).as_secs());
+        let note = format!("{} s of rest are left after the last run", seconds(end.since(now)));
         return Err(Held::new(Hold::Cooldown, note));
     }
     Held::unless(past.wrote_last_hour < limits.runs_per_hour_max, Hold::CapHour, || {
@@ -50,6 +50,11 @@ fn judge(at: &Context, past: &Past, (playbook, now): (&Playbook, Wall)) -> Resul
     Held::unless(past.wrote_last_day < limits.runs_per_day_max, Hold::CapDay, || {
         format!("{} runs wrote in the last day, the most allowed", past.wrote_last_day)
     })
+}
+
+/// What is left of a wait: never 0, which nobody would wait for.
+fn seconds(left: Duration) -> u64 {
+    left.as_secs().saturating_add(u64::from(left.subsec_nanos() != 0))
 }
 
 /// What this program wrote on the cluster, and what someone else changed after it.
@@ -110,7 +115,7 @@ pub(super) async fn no_measure_ended(at: &Context, baseline: Duration) -> Result
     let lifted = at.store.last_lifted(&at.cluster.name).await.map_err(unread)?;
     let clear = lifted.map(|it| it.after(baseline)).filter(|it| at.now() < *it);
     Held::unless(clear.is_none(), Hold::Overlap, || {
-        let left = clear.unwrap_or_default().since(at.now()).as_secs();
+        let left = seconds(clear.unwrap_or_default().since(at.now()));
         format!("a measure was lifted within the baseline; {left} s until it is clear")
     })
 }
