@@ -13,6 +13,7 @@ mod keys;
 mod migrate;
 mod rows;
 mod runs;
+mod steps;
 
 use std::{
     fmt,
@@ -29,7 +30,8 @@ pub use keys::KeyAt;
 pub use rows::{
     Extent, JournalLine, Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Times, Urgency,
 };
-pub use runs::{Change, NewClaim, Newness, StepChange};
+pub use runs::{Change, NewClaim, Newness};
+pub use steps::StepChange;
 
 /// The layout this program reads and writes, kept in SQLite's `user_version`.
 const SCHEMA_VERSION: i32 = 2;

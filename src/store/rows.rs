@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::StoreError;
 use crate::{
     model::{
         ClusterName, Hold, OnUndo, RollbackReason, RunId, RunState, Subject, Target, Trigger,
@@ -221,4 +222,12 @@ pub struct NewRun {
     pub urgency: Urgency,
     /// When the alert or the order was durable.
     pub stored: Wall,
+}
+
+/// A label of a closed list, as it was stored.
+pub(super) fn word<T>(label: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+    read(label).ok_or_else(|| StoreError::Unreadable {
+        doing: "read the store",
+        value: label.chars().take(100).collect(),
+    })
 }

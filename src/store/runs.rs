@@ -1,16 +1,13 @@
-//! Runs and their steps.
+//! Runs.
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Store, StoreError, Times, Urgency,
-    doing, journal, keys,
+    Measured, NewRun, RunDetail, RunRow, StepRow, Store, StoreError, Times, Urgency, doing,
+    journal, rows::word, steps,
 };
 use crate::{
-    model::{
-        ClusterName, Hold, OnUndo, RollbackReason, RunEvent, RunId, RunState, Subject, Target,
-        Verdict, Wall,
-    },
+    model::{ClusterName, Hold, RollbackReason, RunEvent, RunId, RunState, Target, Verdict, Wall},
     playbook::Level,
 };
 
@@ -48,19 +45,6 @@ pub struct Change {
     pub steps: Vec<StepRow>,
     /// For how long a measure stays.
     pub lift: Option<Wall>,
-}
-
-/// One step's new state, with the journal's line.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StepChange {
-    /// The run.
-    pub run: RunId,
-    /// The step.
-    pub index: u32,
-    /// Its new state.
-    pub state: StepState,
-    /// In words.
-    pub text: String,
 }
 
 impl Store {
@@ -127,40 +111,13 @@ impl Store {
             let same_hold =
                 next == RunState::Held && state == next && held_for(at, run)? == change.hold;
             update(at, run, (next, now), &change).map_err(doing("move a run"))?;
-            store_steps(at, run, &change.steps).map_err(doing("store the plan"))?;
+            steps::replace(at, run, &change.steps).map_err(doing("store the plan"))?;
             // A hold that has not changed in 15 s is no news.
             if !same_hold {
                 let text = describe(next, &change);
                 journal::append(at, run, now, ("state", &text))?;
             }
             Ok(next)
-        })
-        .await
-    }
-
-    /// Sets a step's state and writes the journal's line, in one transaction. Intent comes here
-    /// before the deed (I22).
-    ///
-    /// # Errors
-    ///
-    /// When it could not be stored. Then no deed may follow.
-    pub async fn move_step(&self, change: StepChange, now: Wall) -> Result<(), StoreError> {
-        self.call("move a step", move |at| {
-            at.execute(
-                "UPDATE steps SET state = ?3, at = ?4 WHERE run = ?1 AND idx = ?2",
-                params![change.run.0, change.index, change.state.label(), now.0],
-            )
-            .map_err(doing("move a step"))?;
-            if change.state == StepState::Began {
-                at.execute(
-                    "UPDATE runs SET written_at = coalesce(written_at, ?2) WHERE id = ?1",
-                    params![change.run.0, now.0],
-                )
-                .map_err(doing("mark the run as writing"))?;
-            }
-            keys::follow(at, &change, now)?;
-            let text = format!("step {}: {}: {}", change.index, change.state, change.text);
-            journal::append(at, change.run, now, ("step", &text))
         })
         .await
     }
@@ -296,7 +253,7 @@ impl Store {
                 .map_err(doing("read what was measured"))?;
             Ok(Some(RunDetail {
                 run: row,
-                steps: steps_of(at, run)?,
+                steps: steps::of(at, run)?,
                 measured: measured.map(|it| parse(&it)).transpose()?.unwrap_or_default(),
                 journal: journal::of(at, run).map_err(doing("read the journal"))?,
             }))
@@ -344,7 +301,7 @@ impl Store {
                 .map_err(doing("read the attempts"))?;
             found
                 .map(|(attempt, state, ended)| {
-                    Ok((attempt, known(RunState::from_label(&state), &state)?, ended.map(Wall)))
+                    Ok((attempt, word(&state, RunState::from_label)?, ended.map(Wall)))
                 })
                 .transpose()
         })
@@ -432,14 +389,14 @@ fn state_of(at: &Transaction<'_>, run: RunId) -> Result<RunState, StoreError> {
     let label: String = at
         .query_row("SELECT state FROM runs WHERE id = ?1", [run.0], |row| row.get(0))
         .map_err(doing("read a run's state"))?;
-    known(RunState::from_label(&label), &label)
+    word(&label, RunState::from_label)
 }
 
 fn held_for(at: &Transaction<'_>, run: RunId) -> Result<Option<Hold>, StoreError> {
     let label: Option<String> = at
         .query_row("SELECT hold FROM runs WHERE id = ?1", [run.0], |row| row.get(0))
         .map_err(doing("read a run's hold"))?;
-    label.map(|it| known(Hold::from_label(&it), &it)).transpose()
+    label.map(|it| word(&it, Hold::from_label)).transpose()
 }
 
 fn update(
@@ -513,36 +470,6 @@ fn describe(state: RunState, change: &Change) -> String {
     text
 }
 
-/// A plan made again replaces the one of an earlier look; nothing of that one was written.
-fn store_steps(at: &Transaction<'_>, run: RunId, steps: &[StepRow]) -> rusqlite::Result<()> {
-    if steps.is_empty() {
-        return Ok(());
-    }
-    at.execute("DELETE FROM steps WHERE run = ?1", [run.0])?;
-    for step in steps {
-        at.execute(
-            "INSERT INTO steps (run, idx, stage, wave, subject, key, from_value, from_stored,
-             to_value, on_undo, state, at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            params![
-                run.0,
-                step.index,
-                step.stage,
-                step.wave,
-                step.subject.to_string(),
-                step.key,
-                step.from,
-                step.from_stored,
-                step.to,
-                step.on_undo.label(),
-                step.state.label(),
-                step.at.0
-            ],
-        )?;
-    }
-    Ok(())
-}
-
 fn select(
     at: &Transaction<'_>,
     rest: &str,
@@ -597,52 +524,6 @@ fn run_row(row: &Row<'_>) -> Result<RunRow, StoreError> {
     })
 }
 
-fn steps_of(at: &Transaction<'_>, run: RunId) -> Result<Vec<StepRow>, StoreError> {
-    let mut query = at
-        .prepare_cached(
-            "SELECT run, idx, stage, wave, subject, key, from_value, from_stored, to_value, on_undo,
-             state, at FROM steps WHERE run = ?1 ORDER BY idx",
-        )
-        .map_err(doing("read the steps"))?;
-    let mut rows = query.query([run.0]).map_err(doing("read the steps"))?;
-    let mut steps = Vec::new();
-    while let Some(row) = rows.next().map_err(doing("read the steps"))? {
-        steps.push(step_row(row)?);
-    }
-    Ok(steps)
-}
-
-fn step_row(row: &Row<'_>) -> Result<StepRow, StoreError> {
-    let number = |at: usize| row.get(at).map_err(doing("read a step"));
-    let text = |at: usize| row.get::<_, String>(at).map_err(doing("read a step"));
-    let maybe = |at: usize| row.get::<_, Option<String>>(at).map_err(doing("read a step"));
-    Ok(StepRow {
-        run: RunId(row.get(0).map_err(doing("read a step"))?),
-        index: number(1)?,
-        stage: number(2)?,
-        wave: number(3)?,
-        subject: word(&text(4)?, Subject::parse)?,
-        key: text(5)?,
-        from: text(6)?,
-        from_stored: maybe(7)?,
-        to: maybe(8)?,
-        on_undo: word(&text(9)?, OnUndo::from_label)?,
-        state: word(&text(10)?, StepState::from_label)?,
-        at: Wall(row.get(11).map_err(doing("read a step"))?),
-    })
-}
-
 fn parse(json: &str) -> Result<Measured, StoreError> {
-    known(serde_json::from_str(json).ok(), json)
-}
-
-fn word<T>(label: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
-    known(read(label), label)
-}
-
-fn known<T>(value: Option<T>, label: &str) -> Result<T, StoreError> {
-    value.ok_or_else(|| StoreError::Unreadable {
-        doing: "read the store",
-        value: label.chars().take(100).collect(),
-    })
+    word(json, |it| serde_json::from_str(it).ok())
 }
