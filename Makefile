@@ -1,6 +1,6 @@
 # `make help` lists what there is. Each target is a script in lab/; CI calls `make test` and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down up down test check golden rules effect bench frozen heal scale soak storm fuzz lab-images
+.PHONY: help demo demo-down up down test check golden rules effect bench frozen heal sim scale soak storm fuzz lab-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -44,6 +44,9 @@ frozen: ## what this exporter and its peers show while a broker hangs (about 10 
 
 heal: ## faults on a real cluster: helped, or taken back exactly, and no record lost (about 50 minutes; ONLY=leaders,flood)
 	@lab/heal.sh
+
+sim: ## 1,000 storms in the simulated world, and ten deliberate breaches, each of which it has to notice (about 20 minutes; SEEDS=n, SEED=n)
+	@lab/sim.sh
 
 scale: ## CPU, memory and requests of a round and a scrape, up to 200,000 partitions (about 4 minutes)
 	@lab/scale.sh
