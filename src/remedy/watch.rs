@@ -11,7 +11,7 @@ use super::{
     context::Context,
     deed::{self, Standing},
     evidence::{self, Questions},
-    execute, measure, schedule, verdict,
+    execute, guard, measure, schedule, verdict,
 };
 use crate::{
     model::{BrokerId, OnUndo, RollbackReason, Uptime, Verdict, Wall},
@@ -92,13 +92,16 @@ async fn look(
     Ok(blind(at, detail, (questions, memory)).await)
 }
 
-/// A critical alert of another playbook does not wait for an observation to end, nor does a measure
+/// A critical alert of another playbook does not wait for an observation to end, if Prometheus
+/// confirms it (I34) and nothing of the past holds its run; nor does a measure
 /// whose time is long over (I40).
 async fn needed_elsewhere(at: &Context, detail: &RunDetail) -> Result<Option<Watched>, StoreError> {
     schedule::due(at, None).await?;
-    if let Some(other) = at.store.preempts(&detail.run).await? {
-        let text = format!("run {other} answers a critical alert");
-        return Ok(Some(Watched::Back(RollbackReason::Preempted, Verdict::Inconclusive, text)));
+    for other in at.store.critical_beside(&detail.run).await? {
+        if guard::is_called_for(at, &other).await.is_ok() {
+            let text = format!("run {} answers a critical alert", other.id);
+            return Ok(Some(Watched::Back(RollbackReason::Preempted, Verdict::Inconclusive, text)));
+        }
     }
     let overdue = measure::overdue(at).await?;
     Ok(overdue.map(|it| {

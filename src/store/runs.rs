@@ -14,6 +14,10 @@ use crate::{
 /// Runs that may wait on one cluster (I2).
 const WAITING_MAX: i64 = 100;
 
+/// Critical runs that are looked at while another run is observed: each costs two questions to
+/// Prometheus. Those behind them wait for the end of the observation.
+const CRITICAL_MAX: u32 = 10;
+
 /// Columns of [`RunRow`], in the order `run_row` reads them.
 const RUN_COLUMNS: &str = "id, cluster, playbook, optimizer, level, target, trigger, cause, extent, \
     attempt, state, hold, note, verdict, rollback_reason, undo_requested, acknowledged, urgency, \
@@ -192,22 +196,20 @@ impl Store {
         .await
     }
 
-    /// A run of another playbook that a critical alert asks for, and that waits for this one.
+    /// The first runs of other playbooks that critical alerts ask for, and that wait for this one.
     ///
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub async fn preempts(&self, run: &RunRow) -> Result<Option<RunId>, StoreError> {
+    pub async fn critical_beside(&self, run: &RunRow) -> Result<Vec<RunRow>, StoreError> {
         let (cluster, playbook) = (run.cluster.clone(), run.playbook.clone());
-        self.call("look for a critical run", move |at| {
-            at.query_row(
-                "SELECT id FROM runs WHERE cluster = ?1 AND playbook <> ?2 AND urgency = 'critical'
-                 AND state = 'queued' ORDER BY id LIMIT 1",
-                params![cluster.as_str(), playbook],
-                |row| row.get(0).map(RunId),
+        self.call("look for critical runs", move |at| {
+            select(
+                at,
+                "WHERE cluster = ?1 AND playbook <> ?2 AND urgency = 'critical'
+                 AND state = 'queued' ORDER BY id LIMIT ?3",
+                params![cluster.as_str(), playbook, CRITICAL_MAX],
             )
-            .optional()
-            .map_err(doing("look for a critical run"))
         })
         .await
     }

@@ -42,9 +42,7 @@ pub(super) struct Cleared {
 
 /// Asks everything. `Err` holds the run.
 pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
-    let playbook = at.playbook(run).ok_or_else(|| {
-        Held::new(Hold::Unplannable, format!("there is no playbook `{}` any more", run.playbook))
-    })?;
+    let playbook = playbook(at, run)?;
     past::allows(at, run, playbook).await?;
     past::no_measure_ended(at, playbook.windows.baseline).await?;
     health::snapshot(at)?;
@@ -60,6 +58,22 @@ pub(super) async fn clear(at: &Context, run: &RunRow) -> Result<Cleared, Held> {
     let mut measured = evidence::baseline(at, &questions, playbook.windows.baseline).await?;
     measured.canary = canary.map(BrokerId::to_wire);
     Ok(Cleared { steps, remarks: plan.remarks, measured })
+}
+
+/// Whether the past lets the run start, and Prometheus confirms it: what has to hold before another
+/// run is ended for it. No broker is asked.
+pub(super) async fn is_called_for(at: &Context, run: &RunRow) -> Result<(), Held> {
+    let playbook = playbook(at, run)?;
+    past::allows(at, run, playbook).await?;
+    let values = at.values(&run.target, canary(at, run, playbook));
+    let questions = Questions::of(playbook, (&run.target, &values))?;
+    confirmed(at, run, (playbook, &questions)).await
+}
+
+fn playbook<'a>(at: &'a Context, run: &RunRow) -> Result<&'a Playbook, Held> {
+    at.playbook(run).ok_or_else(|| {
+        Held::new(Hold::Unplannable, format!("there is no playbook `{}` any more", run.playbook))
+    })
 }
 
 /// The alert fires in Prometheus too, and the playbook's condition holds (I34). A person is their

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use kafka_optimizer::{
+    alert::Alert,
     model::{Hold, RollbackReason, RunId, RunState, Verdict},
     playbook::Template,
 };
@@ -121,6 +122,33 @@ fn i40_a_critical_alert_ends_a_run_that_only_observes() {
         assert_eq!(first.verdict, Some(Verdict::Inconclusive));
         assert!(world.run(2).await.run.times.written.is_some(), "{}", world.story().await);
     });
+}
+
+/// Run 1 is observed to its end, though a critical alert arrives meanwhile.
+async fn is_left_alone(setup: Setup, arrives: impl AsyncFnOnce(&World, Alert)) {
+    let mut world = World::healthy(setup).await;
+    world.alert("AllSlow", None).await;
+    world.start(Crash::Never);
+    world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+    arrives(&world, with(firing("Flood", None), "severity", "critical")).await;
+    world.live(Duration::from_mins(5), |it| !it.stands(RunState::Observing)).await;
+    assert!(world.stands(RunState::Kept), "{}", world.story().await);
+    assert_eq!(world.all_runs(), 2, "{}", world.story().await);
+}
+
+#[test]
+fn i34_i40_a_critical_alert_that_nobody_confirms_ends_nothing() {
+    // Anyone may write to Alertmanager.
+    simulate(is_left_alone(Setup::new(1, Effect::Help), async |world, alert| {
+        world.remedy.take(notification(vec![alert])).await.unwrap();
+    }));
+}
+
+#[test]
+fn i25_i40_a_critical_alert_whose_run_could_not_start_ends_nothing() {
+    let mut setup = Setup::new(1, Effect::Help);
+    setup.remediation.runs_per_hour_max = 1;
+    simulate(is_left_alone(setup, async |world, alert| world.deliver(alert).await));
 }
 
 #[test]
