@@ -36,9 +36,7 @@ describe_stack() {
     printf '%s=%s\n' SLOW_DISK '' SLOW_DIR "$STACK/slow" BENCH_JMX "$LAB/bench/jmx" KAFKA_PORT_1 "$KAFKA_PORT_1" \
       KAFKA_PORT_2 "$KAFKA_PORT_2" KAFKA_PORT_3 "$KAFKA_PORT_3" JMX_PORT_1 "${JMX_PORTS[0]}" JMX_PORT_2 "${JMX_PORTS[1]}" JMX_PORT_3 "${JMX_PORTS[2]}"
   } >"$STACK/compose.env"
-  printf '#!/bin/sh\nexec docker compose -p %s --env-file %q -f %q -f %q "$@"\n' "$PROJECT" "$STACK/compose.env" \
-    "$ROOT/docker-compose.yml" "$LAB/bench/compose.yml" >"$STACK/compose"
-  chmod 755 "$STACK/compose"
+  stack_compose "$ROOT/docker-compose.yml" "$LAB/bench/compose.yml"
 }
 
 start_cluster() {

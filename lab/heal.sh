@@ -7,7 +7,6 @@
 stack heal kafka-optimizer-heal "${HEAL_PORT_OFFSET:-12500}" heal
 export PYTHONDONTWRITEBYTECODE=1
 
-# Tells of a run that failed before its first scenario; a result of an earlier day must not pass for this one's.
 play() { python3 "$LAB/heal/heal.py" "$@"; }
 
 at_exit() {
@@ -50,6 +49,7 @@ flock -n 9 || die "another make heal runs here"
 need_commands python3:python3
 rm -rf "$STACK" && mkdir -p "$STACK"
 export HEAL_FOLDER=$STACK
+# A result of an earlier day must not pass for that of a run which fails before its first scenario.
 play none
 ENGINE_BEFORE=$("$LAB/engine.sh" status)
 trap at_exit EXIT

@@ -6,6 +6,7 @@
 SIM=$TARGET/sim
 TREE=$SIM/tree
 STORMS=whatever_goes_wrong
+TIMED=i3_ten_thousand
 export SEEDS=${SEEDS:-1000}
 
 # result SEEDS VIOLATIONS BREACHES CAUGHT
@@ -32,23 +33,24 @@ copy_tree() {
 # The copy lies within this repository, and is no part of it.
 apply() { (cd "$TREE" && GIT_CEILING_DIRECTORIES=$SIM git apply "$@"); }
 
-# noticed LOG: builds the copy, and names the first test that fails; no more than that need be waited for.
+# noticed LOG: builds the copy, and names the first test that fails; no more than that need be waited for. A test of a time may
+# fail on a busy machine without any breach, and is left out.
 noticed() {
   cd "$TREE"
   export CARGO_TARGET_DIR=$SIM/build SEEDS=50
   cargo test --quiet --test it --no-run >"$1" 2>&1 || die "the breach does not build, see $1"
-  { cargo test --test it -- invariants:: 2>&1 | tee -a "$1" || true; } |
+  { cargo test --test it -- invariants:: --skip "$TIMED" 2>&1 | tee -a "$1" || true; } |
     grep -m1 -oP '^test invariants::\K.*(?= \.\.\. FAILED$)'
 }
 
 cd "$ROOT"
 mkdir -p "$SIM"
-# What an earlier run found is no result of this one.
-result null null null null
-cargo test --quiet --test it --no-run
 if [ -n "${SEED:-}" ]; then
   exec cargo test --quiet --test it -- "$STORMS" --nocapture
 fi
+# What an earlier run found is no result of this one.
+result null null null null
+cargo test --quiet --test it --no-run
 
 say "every invariant, and $SEEDS storms of each kind"
 begun=$SECONDS

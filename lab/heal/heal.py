@@ -43,7 +43,7 @@ def chosen() -> list[Scenario]:
 
 def play(world: World, scenario: Scenario) -> tuple[Row, str | None]:
     """One scenario, from a clean cluster to a clean one. Returns its row, and what went wrong."""
-    story = Story(Row(scenario.slug), time.time())
+    story = Story(Row(scenario.slug))
     world.told = time.monotonic()
     world.deadline = world.told + scenario.limit
     print(f"\n{scenario.slug}: {scenario.about}", flush=True)

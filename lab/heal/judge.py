@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from world import Fault, Run, World, seconds
@@ -33,9 +33,6 @@ class Story:
     """What a scenario leaves behind for its row."""
 
     row: Row
-    since: float
-    runs: list[int] = field(default_factory=list)
-    why: str | None = None
 
     def tell(self, world: World, run: Run, fault: float, recovered: str | None = None) -> None:
         """Fills the row from a run. `recovered`: has a series when users are well again."""

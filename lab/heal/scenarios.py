@@ -205,21 +205,22 @@ def drift(world: World, story: Story) -> None:
     theirs = {**before, "broker 2": "num.io.threads=6/6"}
     check(world.settings() == theirs, f"there is {world.settings()} instead of {theirs}")
     world.sleep(5)  # the rest after a run, which would turn an order away before anything else does
-    number = world.order("runs", {"optimizer": "tune_brokers", "broker": 2, "level": "moderate"})[
-        "id"
-    ]
-    order = world.until("the order's answer", lambda: ended(world, number), 30)
+    tune = {"optimizer": "tune_brokers", "broker": 2, "level": "moderate"}
+    order = ordered(world, tune)
     check(order["hold"] == "externally_changed", f"the order is {order['state']}: {order['note']}")
     check(world.settings() == theirs, "the order changed something all the same")
     released = world.order("quarantine/release")["released"]
     world.say(f"the foreign value stays, an order is turned away; released: {', '.join(released)}")
-    number = world.order(
-        "runs", {"optimizer": "tune_brokers", "broker": 2, "level": "moderate", "rehearse": True}
-    )["id"]
-    order = world.until("the order's answer", lambda: ended(world, number), 30)
+    order = ordered(world, {**tune, "rehearse": True})
     check(
         order["state"] == "rehearsed", f"after the release it is {order['state']}: {order['note']}"
     )
+
+
+def ordered(world: World, order: dict[str, object]) -> Run:
+    """What becomes of a person's order that is turned away, or only rehearses."""
+    number = world.order("runs", order)["id"]
+    return world.until("the order's answer", lambda: ended(world, number), 30)
 
 
 def ended(world: World, number: int) -> Run | None:
@@ -247,10 +248,8 @@ def no_such_broker(world: World, story: Story) -> None:
     run = world.reach(run["id"], {"held"}, 30)
     story.tell(world, run, fault)
     check(run["hold"] == "unknown_target", f"broker 99 is held for {run['hold']}: {run['note']}")
-    made_up = world.until("the made-up alert's run", lambda: world.caused_by("LabTune", fault), 30)[
-        0
-    ]
-    made_up = world.reach(made_up["id"], {"held"}, 30)
+    found = world.until("the made-up alert's run", lambda: world.caused_by("LabTune", fault), 30)
+    made_up = world.reach(found[0]["id"], {"held"}, 30)
     check(
         made_up["hold"] == "not_confirmed",
         f"broker 98 is held for {made_up['hold']}: {made_up['note']}",

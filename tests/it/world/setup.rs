@@ -17,8 +17,10 @@ use kafka_optimizer::{
     },
 };
 
-use super::prometheus::{CPU, Effect, GUARD, LOAD, OBJECTIVE, SCRAPE, WINDOW};
-use super::run::simulate;
+use super::{
+    prometheus::{CPU, Effect, GUARD, LOAD, OBJECTIVE, SCRAPE, WINDOW},
+    run::simulate,
+};
 
 /// What a world starts with.
 #[derive(Clone, Debug)]
