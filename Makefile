@@ -45,7 +45,7 @@ frozen: ## what this exporter and its peers show while a broker hangs (about 10 
 heal: ## faults on a real cluster: helped, or taken back exactly, and no record lost (about 35 minutes; ONLY=leaders,flood)
 	@lab/heal.sh
 
-sim: ## 1,000 storms in the simulated world, and ten deliberate breaches, each of which it has to notice (about 25 minutes; SEEDS=n, SEED=n)
+sim: ## 1,000 storms in the simulated world, and ten deliberate breaches, each of which it has to notice (about 15 minutes; SEEDS=n, SEED=n)
 	@lab/sim.sh
 
 scale: ## CPU, memory and requests of a round and a scrape, up to 200,000 partitions (about 4 minutes)

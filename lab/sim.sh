@@ -30,6 +30,12 @@ copy_tree() {
   git ls-files -coz --exclude-standard | tar --null -cT - | tar -xmC "$TREE"
 }
 
+# What the copy is built in: not target/, whose binary the live stack runs. What the crates of others were built to is linked, not built again.
+share_dependencies() {
+  rm -rf "$SIM/build" && mkdir -p "$SIM/build/debug"
+  cp -al "$TARGET"/debug/{.fingerprint,build,deps} "$SIM/build/debug/"
+}
+
 # The copy lies within this repository, and is no part of it.
 apply() { (cd "$TREE" && GIT_CEILING_DIRECTORIES=$SIM git apply "$@"); }
 
@@ -64,6 +70,7 @@ if [ "$failed" = yes ] || ! grep -q "^$SEEDS seeds, 0 violated$" "$SIM/world.log
 fi
 
 copy_tree
+share_dependencies
 breaches=("$LAB"/sim/*.patch)
 caught=0
 for breach in "${breaches[@]}"; do
