@@ -8,7 +8,7 @@ stack live kafka-optimizer-test "${TEST_PORT_OFFSET:-11000}" test
 
 up() {
   local before
-  before=${ENGINE_BEFORE:-$("$LAB/engine.sh" status)}
+  before=$("$LAB/engine.sh" status)
   "$LAB/engine.sh" up
   stack_gone
   rm -rf "$STACK" && mkdir -p "$STACK"

@@ -8,7 +8,7 @@ FAILED=()
 cd "$ROOT"
 mkdir -p "$LOGS"
 ENGINE_BEFORE=$("$LAB/engine.sh" status)
-export ENGINE_BEFORE LAB_IMAGES_READY=yes
+export LAB_IMAGES_READY=yes
 
 # part NAME COMMAND...: runs it, its output in a log; says how long it took, and shows the end of the log where it failed.
 part() {
