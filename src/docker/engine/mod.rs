@@ -92,7 +92,8 @@ impl Engine {
         let docker =
             bollard::Docker::connect_with_unix(socket, CLIENT_SECONDS_MAX, API_DEFAULT_VERSION)
                 .map_err(wrong)?;
-        // An engine of 2020 refuses the version that bollard speaks by default.
+        // bollard 0.21 puts no version into its paths, and an engine answers in its newest, also
+        // after it was replaced. Were it to name one, an older engine would refuse it without this.
         let docker = docker.negotiate_version().await.map_err(wrong)?;
         let info = docker.info().await.map_err(wrong)?;
         let host = Host {
