@@ -21,28 +21,10 @@ from exporters import Exporter, Pace, Place, Unavailable
 from page import Round, judge, lags, last_round
 from plan import Plan, Series
 from process import Failed, Running
+from report import Extra, Row
 
 IDLE_SECONDS = 15.0
 SETTLE_SECONDS = 15.0  # after a cluster has grown
-
-
-@dataclass
-class Row:
-    """A row of result.json, with its keys in order."""
-
-    exporter: str
-    size: str
-    partitions: int
-    groups: int
-    lag_series: int
-    round_wall_s: float | None = None
-    cpu_s_per_cycle: float | None = None
-    requests_per_cycle: float | None = None
-    broker_cpu_s_per_cycle: float | None = None
-    rss_peak_mb: float | None = None
-    page_mb: float | None = None
-    scrape_wall_s: float | None = None
-    error: str | None = None
 
 
 @dataclass
@@ -70,16 +52,6 @@ class Measured:
             others / self.window.seconds,
             {it: n for it, n in kinds.items() if n},
         )
-
-
-@dataclass
-class Extra:
-    """What is printed beside result.json's keys."""
-
-    first_good_s: float
-    packed_mb: float
-    others_cores: float
-    requests: dict[str, float]
 
 
 def mean(values: list[float]) -> float:

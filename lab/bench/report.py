@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from cost import Extra, Row
 
 OURS = "kafka-optimizer"  # the row that exports what the peers do
 TARGET_SIZE = "L"
+
+
+@dataclass
+class Row:
+    """A row of result.json, with its keys in order."""
+
+    exporter: str
+    size: str
+    partitions: int
+    groups: int
+    lag_series: int
+    round_wall_s: float | None = None
+    cpu_s_per_cycle: float | None = None
+    requests_per_cycle: float | None = None
+    broker_cpu_s_per_cycle: float | None = None
+    rss_peak_mb: float | None = None
+    page_mb: float | None = None
+    scrape_wall_s: float | None = None
+    error: str | None = None
+
+
+@dataclass
+class Extra:
+    """What is printed beside result.json's keys."""
+
+    first_good_s: float
+    packed_mb: float
+    others_cores: float
+    requests: dict[str, float]
 
 
 def table(head: list[str], lines: list[list[str]]) -> str:

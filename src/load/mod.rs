@@ -9,11 +9,13 @@
 
 mod cli;
 mod client;
+mod error;
 mod pace;
 mod produce;
 mod tally;
 mod topic;
 
 pub use cli::{Acks, LoadCommand, ProduceArgs, ReportFormat};
-pub use produce::{LoadError, produce};
+pub use error::LoadError;
+pub use produce::produce;
 pub use tally::{Figures, Summary};

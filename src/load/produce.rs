@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     cli::ProduceArgs,
     client::{self, Client},
+    error::LoadError,
     pace::Pace,
-    tally::{self, Outcome, Summary, Tally},
+    tally::{self, Outcome, Summary, Tally, print},
     topic,
 };
 use crate::{clock::SharedClock, model::Uptime};
@@ -22,40 +23,6 @@ const OUTCOMES_WAITING_MAX: usize = 4_096;
 /// How long a record may take. A broker with a queue of many seconds must be seen as slow, not as
 /// gone.
 const DELIVERY_TIMEOUT_MS: &str = "120000";
-
-/// Why a load ended before its time.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The client could not be made: a setting of ours, or no threads.
-    #[error("make a producer for {servers}")]
-    Client {
-        /// Where it was to start from.
-        servers: String,
-        /// What librdkafka said.
-        #[source]
-        source: KafkaError,
-    },
-    /// The topic is smaller than what was asked for.
-    #[error("topic {topic} has {there} partitions, {asked} were asked for")]
-    TooFewPartitions {
-        /// The topic.
-        topic: String,
-        /// What it has.
-        there: u16,
-        /// What was asked for.
-        asked: u16,
-    },
-    /// The report could not be printed.
-    #[error("print the report")]
-    Output(#[source] std::io::Error),
-    /// The report could not be made into JSON.
-    #[error("write the report as JSON")]
-    Json(#[source] serde_json::Error),
-    /// There is no histogram of the bounds that this module asks for.
-    #[error("make a histogram")]
-    Histogram(#[source] hdrhistogram::CreationError),
-}
 
 /// Writes as `args` say until their time is over or `stop` is cancelled; prints reports to `out`.
 ///
@@ -160,11 +127,6 @@ fn finish(
     let line = tally::summary_line(&summary, args.output).map_err(LoadError::Json)?;
     print(&line, out)?;
     Ok(summary)
-}
-
-/// A line that is seen at once, through a pipe too.
-pub(super) fn print(line: &str, out: &mut dyn Write) -> Result<(), LoadError> {
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(LoadError::Output)
 }
 
 /// One producer.

@@ -1,11 +1,11 @@
 //! Counts and latencies of a load, and the lines that show them.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io::Write, time::Duration};
 
 use hdrhistogram::{CreationError, Histogram};
 use serde::Serialize;
 
-use super::cli::ReportFormat;
+use super::{cli::ReportFormat, error::LoadError};
 
 /// Latency is kept to three digits up to this; what takes longer counts as this.
 const LATENCY_MAX: Duration = Duration::from_mins(10);
@@ -166,6 +166,11 @@ pub(super) fn summary_line(
         ReportFormat::Text => Ok(summary.to_string()),
         ReportFormat::Json => serde_json::to_string(summary),
     }
+}
+
+/// A line that is seen at once, through a pipe too.
+pub(super) fn print(line: &str, out: &mut dyn Write) -> Result<(), LoadError> {
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(LoadError::Output)
 }
 
 /// A value of a column, or a dash where there is none.

@@ -5,11 +5,7 @@ use std::{io::Write, sync::Arc, time::Duration};
 use rdkafka::producer::Producer;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    cli::ProduceArgs,
-    client::Client,
-    produce::{LoadError, print},
-};
+use super::{cli::ProduceArgs, client::Client, error::LoadError, tally::print};
 use crate::clock::SharedClock;
 
 /// Between two looks; also how long one look may take, so that a stop is not held up by it.

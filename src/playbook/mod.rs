@@ -15,6 +15,12 @@ pub use template::{Template, TemplateError, Values, quoted};
 
 use crate::{alert::Labels, model::closed_list};
 
+/// Fewest samples on either side (I13, I24): medians of fewer mean nothing.
+pub const SAMPLES_MIN: u16 = 6;
+
+/// A cooldown doubles after a rollback up to this (I25), so that none begins above it.
+pub const COOLDOWN_MAX: Duration = Duration::from_hours(24);
+
 closed_list! {
     /// Which way the objective gets better.
     pub enum Better {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{context::Context, drive};
+use super::{context::Context, moves};
 use crate::{
     model::{RunEvent, Trigger},
     store::{Change, RunRow, StoreError},
@@ -31,7 +31,7 @@ pub(super) fn is_wanted(at: &Context, run: &RunRow) -> bool {
 /// Looks at a run that waits for approval: on to the guard, or cancelled when nobody came.
 pub(super) async fn look(at: &Context, run: &RunRow) -> Result<Approval, StoreError> {
     if !is_wanted(at, run) {
-        drive::move_to(at, run, RunEvent::Requeue, Change::default()).await?;
+        moves::move_to(at, run, RunEvent::Requeue, Change::default()).await?;
         return Ok(Approval::Over);
     }
     let asked = run.times.asked.unwrap_or_else(|| at.now());
@@ -39,6 +39,6 @@ pub(super) async fn look(at: &Context, run: &RunRow) -> Result<Approval, StoreEr
         return Ok(Approval::Awaited);
     }
     let note = Some("nobody approved it within 30 min".to_owned());
-    drive::move_to(at, run, RunEvent::Cancel, Change { note, ..Change::default() }).await?;
+    moves::move_to(at, run, RunEvent::Cancel, Change { note, ..Change::default() }).await?;
     Ok(Approval::Over)
 }

@@ -7,13 +7,10 @@ use futures_util::future::try_join_all;
 use super::{context::Context, held::Held};
 use crate::{
     model::{Hold, Target, Wall},
-    playbook::{Playbook, Template, Values, quoted},
+    playbook::{Playbook, SAMPLES_MIN, Template, Values, quoted},
     prometheus::{InstantSeries, PrometheusError, SharedPrometheus, Span},
     store::Measured,
 };
-
-/// Fewest samples on either side (I13, I24).
-pub(super) const SAMPLES_MIN: usize = 6;
 
 /// However short the scrape interval, a sample this young is fresh: a rule is evaluated after the
 /// scrape it reads.
@@ -197,7 +194,7 @@ pub(super) async fn baseline(
 }
 
 fn enough(query: &str, samples: &[f64]) -> Result<(), Held> {
-    Held::unless(SAMPLES_MIN <= samples.len(), Hold::EvidenceMissing, || {
+    Held::unless(usize::from(SAMPLES_MIN) <= samples.len(), Hold::EvidenceMissing, || {
         format!("`{query}` has {} samples in the window, fewer than {SAMPLES_MIN}", samples.len())
     })
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{context::Context, drive, evidence};
+use super::{context::Context, evidence, moves};
 use crate::{
     model::RunEvent,
     store::{Change, RunRow, StoreError},
@@ -23,7 +23,7 @@ pub(super) enum Needed {
 pub(super) async fn look(at: &Context, run: &RunRow) -> Result<Needed, StoreError> {
     let Some(why) = due(at, run).await else { return Ok(Needed::Yes) };
     at.store.note(run.id, at.now(), "lift", why).await?;
-    drive::move_to(at, run, RunEvent::Lift, Change::default()).await?;
+    moves::move_to(at, run, RunEvent::Lift, Change::default()).await?;
     Ok(Needed::No)
 }
 

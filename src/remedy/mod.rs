@@ -17,6 +17,7 @@ mod execute;
 mod guard;
 mod held;
 mod measure;
+mod moves;
 mod schedule;
 mod undo;
 mod verdict;

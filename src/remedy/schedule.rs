@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{context::Context, guard};
+use super::context::Context;
 use crate::{
     alert::Labels,
     model::{BrokerId, GroupName, Hold, Mode, RunState, Target, Trigger},
-    playbook::{Optimizer, OptimizerKind, Playbook},
+    playbook::{COOLDOWN_MAX, Optimizer, OptimizerKind, Playbook},
     store::{Episode, Extent, NewClaim, NewRun, StoreError, Urgency},
 };
 
@@ -106,6 +106,6 @@ fn next_attempt(
     let more = number < playbook.attempts_max && state == RunState::RolledBack;
     // The guard knows how long the rest really is; this only keeps the run from waiting in the
     // queue.
-    let rested = ended?.after(playbook.windows.cooldown.min(guard::COOLDOWN_MAX)) <= at.now();
+    let rested = ended?.after(playbook.windows.cooldown.min(COOLDOWN_MAX)) <= at.now();
     (more && rested).then(|| number.saturating_add(1))
 }

@@ -1,10 +1,9 @@
 //! The verdict: medians of before and after, against the noise of before and the load of both
 //! (I24). Pure.
 
-use super::evidence::SAMPLES_MIN;
 use crate::{
     model::Verdict,
-    playbook::{Better, Objective},
+    playbook::{Better, Objective, SAMPLES_MIN},
     store::Measured,
 };
 
@@ -47,7 +46,8 @@ pub(super) fn judge(
     };
     let sides = (measured.baseline_median, measured.observed_median);
     let (Some(before), Some(after)) = sides else { return Verdict::Inconclusive };
-    if observed.len() < SAMPLES_MIN || measured.baseline.len() < SAMPLES_MIN {
+    let fewest = usize::from(SAMPLES_MIN);
+    if observed.len() < fewest || measured.baseline.len() < fewest {
         return Verdict::Inconclusive;
     }
     let gain = match objective.better {

@@ -2,6 +2,7 @@
 
 use super::{context::Context, guard};
 use crate::{
+    playbook::COOLDOWN_MAX,
     store::{RunRow, StoreError},
     telemetry::{Cooldown, Quarantine, RemedyView, RunInfo},
 };
@@ -31,7 +32,7 @@ pub(super) async fn publish(at: &Context) -> Result<(), StoreError> {
         }
         let configured = at.remediation.playbooks.iter().find(|it| it.name == playbook);
         let end = configured
-            .and_then(|it| past.cooldown_end(it.windows.cooldown, guard::COOLDOWN_MAX))
+            .and_then(|it| past.cooldown_end(it.windows.cooldown, COOLDOWN_MAX))
             .filter(|end| now < *end);
         view.cooldowns.extend(end.map(|end| Cooldown { playbook, target, end }));
     }

@@ -8,7 +8,8 @@ use tracing::error;
 
 use super::{
     context::Context,
-    drive::{self, Driven},
+    drive::{Driven, drive},
+    moves,
     schedule::{self, Told},
     view,
 };
@@ -89,7 +90,7 @@ async fn all_held(
             // Said once: in a storm of alerts, thousands wait.
             if run.hold != Some(Hold::QueueFull) || run.note.is_none() {
                 let note = format!("{QUEUE_MAX} runs wait before it");
-                drive::hold(at, &run, (Hold::QueueFull, note)).await?;
+                moves::hold(at, &run, (Hold::QueueFull, note)).await?;
             }
             continue;
         }
@@ -99,7 +100,7 @@ async fn all_held(
         if rests && looked.is_some_and(|it| it < LOOK_AGAIN) {
             continue;
         }
-        if drive::drive(at, run.id, stop).await? != Driven::Held {
+        if drive(at, run.id, stop).await? != Driven::Held {
             return Ok(Looked::UntilOneEnded);
         }
         memory.looked.insert(run.id, now);
@@ -129,6 +130,6 @@ async fn over(at: &Context, run: &RunRow) -> Result<bool, StoreError> {
         return Ok(false);
     }
     let change = Change { note: Some("the alert is resolved".to_owned()), ..Change::default() };
-    drive::move_to(at, run, RunEvent::Cancel, change).await?;
+    moves::move_to(at, run, RunEvent::Cancel, change).await?;
     Ok(true)
 }

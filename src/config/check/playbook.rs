@@ -9,8 +9,8 @@ use super::{
     optimizer,
 };
 use crate::playbook::{
-    AboveStatic, Better, Match, Measure, Objective, Optimizer, OptimizerKind, Playbook, Template,
-    Windows,
+    AboveStatic, Better, COOLDOWN_MAX, Match, Measure, Objective, Optimizer, OptimizerKind,
+    Playbook, SAMPLES_MIN, Template, Windows,
 };
 
 /// The usual range of a recording rule.
@@ -20,14 +20,10 @@ const BASELINE_DEFAULT: Duration = Duration::from_mins(5);
 const SETTLE_DEFAULT: Duration = Duration::from_mins(6);
 const OBSERVE_DEFAULT: Duration = Duration::from_mins(5);
 const COOLDOWN_DEFAULT: Duration = Duration::from_hours(1);
-/// I25: a cooldown doubles after a rollback up to this, so it cannot start above it.
-const COOLDOWN_MAX: Duration = Duration::from_hours(24);
 const ATTEMPTS_DEFAULT: u32 = 1;
 const ATTEMPTS_MAX: u32 = 10;
 /// Less than this is noise on any cluster that does work.
 const AT_LEAST_DEFAULT: f64 = 0.2;
-/// I24: medians of fewer samples mean nothing.
-const SAMPLES_MIN: u32 = 6;
 /// I27: how long a measure stays.
 const SHED_LIMIT_DEFAULT: Duration = Duration::from_mins(30);
 const CLONES_LIMIT_DEFAULT: Duration = Duration::from_hours(2);
@@ -219,7 +215,7 @@ fn windows(raw: &RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -
         );
         found.problem(at.key("settle"), advice);
     }
-    let span_min = scrape.saturating_mul(SAMPLES_MIN);
+    let span_min = scrape.saturating_mul(SAMPLES_MIN.into());
     for (key, span) in [("baseline", windows.baseline), ("observe", windows.observe)] {
         if span < span_min {
             let advice = format!(

@@ -1,5 +1,4 @@
-//! One connection to one broker: opened with `ApiVersions` and, where it is asked for, the proof of
-//! who we are; then any number of requests in flight.
+//! One connection to one broker: opened with `ApiVersions`, then any number of requests in flight.
 //!
 //! A single task owns the socket and both directions. Kafka answers in the order of the requests,
 //! so an answer belongs to the oldest request or the stream is broken.
@@ -27,89 +26,19 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     Common, codes,
     credentials::Current,
+    ending::Ending,
     explain, frame,
-    options::{SESSION_SHARE, UNSENT_MAX},
-    sasl::{self, Login},
+    options::UNSENT_MAX,
     stream::{self, Stream},
     versions::Versions,
 };
-use crate::{clock::SharedClock, kafka::Api, kafka::RequestFault, model::Uptime};
+use crate::{clock::SharedClock, kafka::Api, model::Uptime};
 
 /// The version of `ApiVersions` that every broker since 2.4 answers.
 const API_VERSIONS: i16 = 3;
 
 /// How often a connection looks, once the process is stopping, whether its last answer has come.
 const IDLE_CHECK: Duration = Duration::from_millis(50);
-
-/// Why a connection can carry no more requests.
-#[derive(Clone, Debug)]
-pub(super) enum Ending {
-    /// The stream ended or failed.
-    Broken(io::ErrorKind, String),
-    /// The other side does not speak Kafka, or not as it should.
-    Nonsense(String),
-    /// It could not be encrypted, or the other side not be trusted.
-    NotSecured(String),
-    /// There are no credentials to show.
-    NoCredentials(String),
-    /// The broker did not accept our credentials, or could not prove that it knows them.
-    Refused(String),
-    /// It was shown our credentials, and did not say whether it accepts them.
-    Unheard(io::ErrorKind, String),
-}
-
-impl From<io::Error> for Ending {
-    fn from(error: io::Error) -> Self {
-        match error.get_ref().and_then(|it| it.downcast_ref()) {
-            Some(of_tls) => Self::NotSecured(explain::tls(of_tls)),
-            None => Self::Broken(error.kind(), error.to_string()),
-        }
-    }
-}
-
-impl From<frame::Unread> for Ending {
-    fn from(unread: frame::Unread) -> Self {
-        match unread {
-            frame::Unread::Broken(error) => error.into(),
-            frame::Unread::Nonsense(problem) => Self::Nonsense(problem),
-            frame::Unread::SpeaksTls => explain::tls_listener(),
-        }
-    }
-}
-
-impl Ending {
-    /// As an error of the system.
-    pub(super) fn into_io(self) -> io::Error {
-        match self {
-            Self::Broken(kind, text) | Self::Unheard(kind, text) => io::Error::new(kind, text),
-            Self::Nonsense(problem)
-            | Self::NotSecured(problem)
-            | Self::NoCredentials(problem)
-            | Self::Refused(problem) => io::Error::new(io::ErrorKind::InvalidData, problem),
-        }
-    }
-
-    pub(super) const fn fault(&self) -> RequestFault {
-        match self {
-            Self::Broken(..) | Self::Unheard(..) => RequestFault::Connection,
-            Self::Nonsense(_) => RequestFault::Protocol,
-            Self::NotSecured(_) => RequestFault::Tls,
-            Self::NoCredentials(_) | Self::Refused(_) => RequestFault::Authentication,
-        }
-    }
-
-    /// Whether it counted, or may have counted, as a wrong password: a few of those lock an
-    /// account.
-    pub(super) const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Unheard(..))
-    }
-
-    /// Whether the other side hung up without a word.
-    pub(super) const fn is_hang_up(&self) -> bool {
-        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-        matches!(self, Self::Broken(BrokenPipe | ConnectionReset | UnexpectedEof, _))
-    }
-}
 
 /// An open connection. The socket is closed when the last holder lets go.
 #[derive(Debug)]
@@ -156,21 +85,6 @@ impl Connection {
         connection.versions =
             learnt.inspect_err(|ending| common.counts.failed(Api::ApiVersions, ending.fault()))?;
         Ok(connection)
-    }
-
-    /// Proves who we are, where that is asked for. Comes before the first request.
-    pub(super) async fn authenticate(
-        &mut self,
-        common: &Common,
-        current: &Current,
-    ) -> Result<(), Ending> {
-        let login = Login::new(&common.options.security, &current.material);
-        let Some(login) = login else { return Ok(()) };
-        let lifetime = sasl::authenticate(self, common, &login).await?;
-        let share = lifetime.map(|it| it.mul_f64(SESSION_SHARE));
-        let now = common.clock.uptime();
-        self.session_ends = share.map(|it| Uptime(now.0.saturating_add(it)));
-        Ok(())
     }
 
     fn over(common: &Common, stream: impl Stream) -> Self {
@@ -235,6 +149,11 @@ impl Connection {
     /// Whether a request has been answered since it was opened.
     pub(super) fn is_proven(&self) -> bool {
         self.proven.load(Ordering::Relaxed)
+    }
+
+    /// The broker believes who we are until then.
+    pub(super) const fn trusted_until(&mut self, end: Option<Uptime>) {
+        self.session_ends = end;
     }
 
     /// A request has been answered.

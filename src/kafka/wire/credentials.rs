@@ -11,7 +11,7 @@ use tokio::{sync::Mutex, task::spawn_blocking};
 use tracing::{info, warn};
 
 use super::{
-    connection::Ending,
+    ending::Ending,
     options::{FILES_LOOK_EVERY, WireOptions},
     pause::Pause,
 };

@@ -1,9 +1,30 @@
-//! Why a connection could not be secured, in words that say where to look.
+//! What went wrong with a connection, in words that say where to look.
+
+use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-use super::connection::Ending;
+use super::{ending::Ending, frame};
 use crate::security::Tls;
+
+impl From<io::Error> for Ending {
+    fn from(error: io::Error) -> Self {
+        match error.get_ref().and_then(|it| it.downcast_ref()) {
+            Some(of_tls) => Self::NotSecured(tls(of_tls)),
+            None => Self::Broken(error.kind(), error.to_string()),
+        }
+    }
+}
+
+impl From<frame::Unread> for Ending {
+    fn from(unread: frame::Unread) -> Self {
+        match unread {
+            frame::Unread::Broken(error) => error.into(),
+            frame::Unread::Nonsense(problem) => Self::Nonsense(problem),
+            frame::Unread::SpeaksTls => tls_listener(),
+        }
+    }
+}
 
 /// What a listener without TLS does to a handshake.
 pub(super) fn plain_listener() -> Ending {
@@ -55,7 +76,7 @@ pub(super) fn no_name(address: &str) -> Ending {
 
 /// What TLS itself says.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list, not ours")]
-pub(super) fn tls(error: &Error) -> String {
+fn tls(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(problem) => certificate(problem),
         Error::InvalidMessage(_) => {

@@ -15,6 +15,7 @@ mod codes;
 mod connection;
 mod counts;
 mod credentials;
+mod ending;
 mod explain;
 mod frame;
 mod options;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    connection::Ending,
+    ending::Ending,
     options::{BACKOFF_FIRST, BACKOFF_MAX, REFUSED_BACKOFF_FIRST, REFUSED_BACKOFF_MAX},
 };
 use crate::model::Uptime;

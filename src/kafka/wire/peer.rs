@@ -15,10 +15,13 @@ use tracing::debug;
 use super::{
     Common,
     call::{Call, Objection, shortened},
-    connection::{Connection, Ending},
+    connection::Connection,
     credentials::Current,
+    ending::Ending,
     explain, frame,
+    options::SESSION_SHARE,
     pause::Pause,
+    sasl::{self, Login},
 };
 use crate::{
     kafka::{KafkaError, RequestFault},
@@ -201,15 +204,34 @@ impl Peer {
     async fn open(&self, current: &Current, deadline: Uptime) -> Result<Connection, Ending> {
         let opening = Connection::open(&self.common, &self.address, current);
         let mut connection = self.in_time(deadline, opening).await?;
-        let proving = connection.authenticate(&self.common, current);
+        let proving = self.authenticate(&connection, current);
         match self.in_time(deadline, proving).await {
-            Ok(()) => Ok(connection),
+            Ok(session_ends) => {
+                connection.trusted_until(session_ends);
+                Ok(connection)
+            }
             // A broker may take its time before it refuses, or just hang up.
             Err(Ending::Broken(kind, text)) => {
                 Err(Ending::Unheard(kind, format!("no answer to our credentials: {text}")))
             }
             Err(ending) => Err(ending),
         }
+    }
+
+    /// Proves who we are, where that is asked for. Comes before the first request. Returns when the
+    /// broker's patience with it is nearly over.
+    async fn authenticate(
+        &self,
+        connection: &Connection,
+        current: &Current,
+    ) -> Result<Option<Uptime>, Ending> {
+        let common = &self.common;
+        let login = Login::new(&common.options.security, &current.material);
+        let Some(login) = login else { return Ok(None) };
+        let lifetime = sasl::authenticate(connection, common, &login).await?;
+        let share = lifetime.map(|it| it.mul_f64(SESSION_SHARE));
+        let now = common.clock.uptime();
+        Ok(share.map(|it| Uptime(now.0.saturating_add(it))))
     }
 
     async fn in_time<T>(

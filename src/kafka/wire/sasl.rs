@@ -22,7 +22,8 @@ use super::{
     Common,
     call::{shortened, text},
     codes,
-    connection::{Connection, Ending},
+    connection::Connection,
+    ending::Ending,
     frame,
     options::{SASL_EXCHANGES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN},
 };

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{connection::Ending, explain};
+use super::{ending::Ending, explain};
 use crate::security::Tls;
 
 /// A stream of bytes to a broker.

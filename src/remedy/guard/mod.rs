@@ -11,7 +11,7 @@ pub(super) mod group;
 mod health;
 mod past;
 
-pub(super) use past::{COOLDOWN_MAX, QUARANTINE_AFTER};
+pub(super) use past::QUARANTINE_AFTER;
 
 use std::collections::BTreeMap;
 

@@ -7,15 +7,13 @@ use super::super::{context::Context, execute::said, held::Held};
 use crate::{
     kafka::{BrokerConfig, ClientQuota},
     model::{Hold, Subject, Wall},
-    playbook::Playbook,
+    playbook::{COOLDOWN_MAX, Playbook},
     store::{KeyAt, Past, RunRow, StoreError},
     telemetry::chain,
 };
 
 /// Rollbacks in a row that quarantine a target (I26).
 pub(in crate::remedy) const QUARANTINE_AFTER: u32 = 3;
-/// The longest rest, however many rollbacks came before (I25).
-pub(in crate::remedy) const COOLDOWN_MAX: Duration = Duration::from_hours(24);
 
 /// Whether the operator and the past let the run start.
 pub(super) async fn allows(at: &Context, run: &RunRow, playbook: &Playbook) -> Result<(), Held> {
