@@ -409,7 +409,10 @@ fn update(
 ) -> rusqlite::Result<()> {
     let measured = change.measured.as_ref().and_then(|it| serde_json::to_string(it).ok());
     at.execute(
-        "UPDATE runs SET state = ?2, hold = ?3, note = coalesce(?4, note),
+        // What held a run is over when the guard has cleared it.
+        "UPDATE runs SET state = ?2, hold = ?3,
+         note = CASE WHEN ?2 IN ('rehearsed', 'awaiting_approval') THEN ?4
+         ELSE coalesce(?4, note) END,
          verdict = coalesce(?5, verdict), rollback_reason = coalesce(?6, rollback_reason),
          measured = coalesce(?7, measured),
          effective_at = CASE WHEN ?2 = 'settling' THEN ?8 ELSE effective_at END,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels},
     model::{
-        AlertOutcome, BrokerId, ClusterName, OnUndo, RunEvent, RunId, Subject, Target, Trigger,
-        Wall,
+        AlertOutcome, BrokerId, ClusterName, Hold, OnUndo, RunEvent, RunId, Subject, Target,
+        Trigger, Wall,
     },
     playbook::{Level, OptimizerKind},
     store::{
@@ -205,6 +205,24 @@ async fn i22_a_move_that_the_table_does_not_know_changes_nothing() {
         assert!(refused.to_string().contains("not possible while queued"), "{refused}");
     }
     assert_eq!(store.run(run).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn i32_what_had_held_a_run_is_not_said_of_it_when_it_has_begun() {
+    let store = Store::in_memory().unwrap();
+    let (run, _) = store.add_run(new_run(1, START), None).await.unwrap().unwrap();
+    let noted = async |event, hold, note: Option<&str>| {
+        let change = Change { hold, note: note.map(str::to_owned), ..Change::default() };
+        store.move_run(run, START, event, change).await.unwrap();
+        store.run(run).await.unwrap().unwrap().run.note
+    };
+    let held = noted(RunEvent::Hold, Some(Hold::Paused), Some("paused")).await;
+    assert_eq!(held.as_deref(), Some("paused"));
+    assert_eq!(noted(RunEvent::AskApproval, None, None).await, None);
+    assert_eq!(noted(RunEvent::Requeue, None, None).await, None);
+    noted(RunEvent::Hold, Some(Hold::Paused), Some("paused")).await;
+    assert_eq!(noted(RunEvent::Rehearse, None, Some("stops at 16")).await.unwrap(), "stops at 16");
+    assert_eq!(noted(RunEvent::Act, None, None).await.unwrap(), "stops at 16", "of the plan");
 }
 
 #[tokio::test]
