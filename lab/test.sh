@@ -10,7 +10,7 @@ mkdir -p "$LOGS"
 ENGINE_BEFORE=$("$LAB/engine.sh" status)
 export LAB_IMAGES_READY=yes
 
-# part NAME COMMAND...: runs it, its output in a log; says how long it took, and shows the end of the log where it failed.
+# part NAME COMMAND...: runs it, its output in a log; says how long it took, and shows what failed and the end of the log.
 part() {
   local name=$1 begun=$SECONDS
   shift
@@ -18,7 +18,8 @@ part() {
     printf 'pass  %4d s  %s\n' $((SECONDS - begun)) "$name"
   else
     printf 'FAIL  %4d s  %s   (%s)\n' $((SECONDS - begun)) "$name" "${LOGS#"$ROOT"/}/$name.log"
-    tail -n 40 "$LOGS/$name.log" | sed 's/^/      | /'
+    # A backtrace may be longer than the end that is shown, and what a test says of itself stands before it.
+    { grep -A 8 ' panicked at ' "$LOGS/$name.log" | head -n 60 || true; tail -n 40 "$LOGS/$name.log"; } | sed 's/^/      | /'
     return 1
   fi
 }
