@@ -30,13 +30,34 @@ pub(super) fn standing(run: &RunPayload) -> String {
     let by_verdict = RollbackReason::Verdict.label();
     let why = why.into_iter().flatten().find(|it| it.as_str() != by_verdict);
     let mut text = run.state.clone();
-    for (before, part, after) in [(" (", why, ")"), (": ", run.note.as_ref(), "")] {
+    let note = run.note.as_ref().filter(|_| note_is_the_cause(run));
+    for (before, part, after) in [(" (", why, ")"), (": ", note, "")] {
         if let Some(part) = part {
             // Writing to a String cannot fail.
             let _infallible = write!(text, "{before}{part}{after}");
         }
     }
     plain(&text)
+}
+
+/// Whether the note says why the run does not go on; else it is what its plan leaves alone.
+fn note_is_the_cause(run: &RunPayload) -> bool {
+    match RunState::from_label(&run.state) {
+        None | Some(RunState::Queued | RunState::Held | RunState::Cancelled) => true,
+        Some(
+            RunState::AwaitingApproval
+            | RunState::Rehearsed
+            | RunState::Acting
+            | RunState::Settling
+            | RunState::Observing
+            | RunState::Kept
+            | RunState::Lifting
+            | RunState::Lifted
+            | RunState::RollingBack
+            | RunState::RolledBack
+            | RunState::Stuck,
+        ) => false,
+    }
 }
 
 /// A table, newest first.
@@ -143,7 +164,11 @@ fn plan(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
         ];
         rows.add_row(cells.map(|it| plain(&it)));
     }
-    writeln!(out, "\nPlan\n{}", rendered(rows))
+    writeln!(out, "\nPlan\n{}", rendered(rows))?;
+    if let Some(remarks) = detail.run.note.as_ref().filter(|_| !note_is_the_cause(&detail.run)) {
+        writeln!(out, "  {}", plain(remarks))?;
+    }
+    Ok(())
 }
 
 fn verdict(run: &RunPayload, measured: &ObjectivePayload, out: &mut dyn Write) -> io::Result<()> {
@@ -283,6 +308,7 @@ fn significant(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::payload::StepPayload;
 
     #[test]
     fn numbers_are_as_long_as_they_are_worth() {
@@ -298,6 +324,31 @@ mod tests {
         ] {
             assert_eq!(significant(value), text);
         }
+    }
+
+    #[test]
+    fn a_note_is_said_of_a_run_only_while_it_is_the_cause() {
+        let of = |state: &str, (hold, verdict): (Option<&str>, Option<&str>)| RunPayload {
+            state: state.to_owned(),
+            hold: hold.map(str::to_owned),
+            verdict: verdict.map(str::to_owned),
+            note: Some("broker 2 stays as it is".to_owned()),
+            ..RunPayload::default()
+        };
+        let held = of("held", (Some("cooldown"), None));
+        assert_eq!(standing(&held), "held (cooldown): broker 2 stays as it is");
+        let kept = of("kept", (None, Some("improved")));
+        assert_eq!(standing(&kept), "kept (improved)");
+
+        let page = |run: RunPayload| {
+            let mut out = Vec::new();
+            let steps = vec![StepPayload::default()];
+            plan(&RunDetailPayload { run, steps, ..RunDetailPayload::default() }, &mut out)
+                .unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(page(kept).ends_with("\n  broker 2 stays as it is\n"));
+        assert!(!page(held).contains("broker 2"));
     }
 
     #[test]
