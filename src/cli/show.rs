@@ -42,22 +42,8 @@ pub(super) fn standing(run: &RunPayload) -> String {
 
 /// Whether the note says why the run does not go on; else it is what its plan leaves alone.
 fn note_is_the_cause(run: &RunPayload) -> bool {
-    match RunState::from_label(&run.state) {
-        None | Some(RunState::Queued | RunState::Held | RunState::Cancelled) => true,
-        Some(
-            RunState::AwaitingApproval
-            | RunState::Rehearsed
-            | RunState::Acting
-            | RunState::Settling
-            | RunState::Observing
-            | RunState::Kept
-            | RunState::Lifting
-            | RunState::Lifted
-            | RunState::RollingBack
-            | RunState::RolledBack
-            | RunState::Stuck,
-        ) => false,
-    }
+    let waits = [RunState::Queued, RunState::Held, RunState::Cancelled].map(RunState::label);
+    waits.contains(&run.state.as_str())
 }
 
 /// A table, newest first.
