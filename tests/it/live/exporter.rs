@@ -11,9 +11,6 @@ use tokio::net::TcpListener;
 
 use super::stack::eventually;
 
-/// A page must be there in this time, whatever the cluster does.
-pub(super) const PAGE_MAX: Duration = Duration::from_millis(100);
-
 const CONFIG: &str = "kafka-optimizer.yml";
 
 /// A process on this machine, ended with the test.
@@ -159,7 +156,7 @@ impl Page {
     }
 
     /// Tells rounds apart.
-    fn round(&self) -> Option<u64> {
+    pub(super) fn round(&self) -> Option<u64> {
         let at = self.value("kafka_optimizer_snapshot_timestamp_seconds", &[])?;
         Some(at.to_bits())
     }
