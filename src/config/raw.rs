@@ -317,7 +317,7 @@ pub(super) struct RawPlaybook {
     pub(super) optimizer: Option<RawOptimizer>,
     pub(super) objective: Option<RawObjective>,
     /// The load that the objective depends on; returns one series. A verdict that the load alone
-    /// explains is `inconclusive`.
+    /// explains is `inconclusive`, and so is an improvement on next to no load.
     ///
     /// Default: required
     pub(super) load: Option<String>,

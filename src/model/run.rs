@@ -190,7 +190,8 @@ closed_list! {
         Neutral = "neutral",
         /// The objective got worse, or a guard tripped.
         Regressed = "regressed",
-        /// The samples do not tell: too few, or the load alone explains the difference.
+        /// The samples do not tell: too few, the load alone explains the difference, or there was
+        /// next to no load before.
         Inconclusive = "inconclusive",
     }
 }

@@ -1,5 +1,5 @@
 //! The verdict: medians of before and after, against the noise of before and the load of both
-//! (I24). Pure.
+//! (I24, ADR 0019). Pure.
 
 use crate::{
     model::Verdict,
@@ -9,6 +9,8 @@ use crate::{
 
 /// How far the load may fall or rise before it explains a difference by itself.
 const LOAD_CHANGE_MAX: f64 = 0.2;
+/// How many times the load of before it may be after, unless the objective is better by as much.
+const LOAD_RATIO_MAX: f64 = 10.0;
 /// How many median absolute deviations of the baseline a difference must exceed to be more than
 /// noise.
 const NOISE_FACTOR: f64 = 2.0;
@@ -65,20 +67,29 @@ pub(super) fn judge(
     if effect.abs() < objective.at_least || gain.abs() <= noise {
         return Verdict::Neutral;
     }
-    explained_by_load(effect, measured.load_change)
-}
-
-/// Better while the load fell, or worse while it rose: the load alone may have done it. Without a
-/// load nothing can be told.
-fn explained_by_load(effect: f64, load_change: Option<f64>) -> Verdict {
-    let Some(change) = load_change else { return Verdict::Inconclusive };
-    if 0.0 < effect {
-        if change < -LOAD_CHANGE_MAX { Verdict::Inconclusive } else { Verdict::Improved }
-    } else if LOAD_CHANGE_MAX < change {
+    // Without a load nothing can be told.
+    let Some(change) = measured.load_change else { return Verdict::Inconclusive };
+    if effect < 0.0 {
+        // Worse while the load rose: the load alone may have done it.
+        return if LOAD_CHANGE_MAX < change { Verdict::Inconclusive } else { Verdict::Regressed };
+    }
+    let better = match objective.better {
+        Better::Lower => before / after,
+        Better::Higher => after / before,
+    };
+    if change < -LOAD_CHANGE_MAX || is_another_load(1.0 + change, better) {
         Verdict::Inconclusive
     } else {
-        Verdict::Regressed
+        Verdict::Improved
     }
+}
+
+/// Whether there was next to no load before, so that its few requests say nothing of the many
+/// after: the first ones of a broker that was just started are the slowest that it has. Clients
+/// that wait for each answer send at most as many times more as the answers are quicker (Little's
+/// law); a rise up to there is the change's own doing.
+fn is_another_load(load: f64, better: f64) -> bool {
+    LOAD_RATIO_MAX.max(better) < load
 }
 
 fn relative(before: f64, after: f64) -> Option<f64> {
@@ -137,6 +148,17 @@ mod tests {
         check(&[100.0; 6], &[150.0; 6], (10.0, 20.0), Verdict::Inconclusive);
         check(&[100.0; 6], &[150.0; 6], (10.0, 7.0), Verdict::Regressed);
         check(&[100.0; 6], &[100.0; 6], (10.0, 1.0), Verdict::Neutral);
+    }
+
+    #[test]
+    fn i24_next_to_no_load_before_is_nothing_to_compare_with() {
+        check(&[100.0; 6], &[50.0; 6], (10.0, 99.0), Verdict::Improved);
+        check(&[100.0; 6], &[50.0; 6], (10.0, 101.0), Verdict::Inconclusive);
+        // As much as clients that wait for their answers make of an improvement, and more.
+        check(&[100.0; 6], &[2.0; 6], (10.0, 499.0), Verdict::Improved);
+        check(&[100.0; 6], &[2.0; 6], (10.0, 501.0), Verdict::Inconclusive);
+        check(&[100.0; 6], &[0.0; 6], (10.0, 501.0), Verdict::Improved);
+        check(&[100.0; 6], &[50.0; 6], (0.0, 10.0), Verdict::Inconclusive);
     }
 
     #[test]
