@@ -15,6 +15,10 @@ const LOAD_RATIO_MAX: f64 = 10.0;
 /// noise.
 const NOISE_FACTOR: f64 = 2.0;
 
+const FEW: &str = "too few samples before or after";
+/// Better while it fell, or worse while it rose.
+const LOAD_ALONE: &str = "the load alone may have made the difference";
+
 /// The middle value; of an even number, the mean of the two.
 pub(super) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
@@ -35,22 +39,26 @@ pub(super) fn deviation(values: &[f64]) -> Option<f64> {
 }
 
 /// Compares the observation with the baseline that `measured` holds; fills in what was observed.
+///
+/// # Errors
+///
+/// Why the samples do not tell: the verdict is `inconclusive`.
 pub(super) fn judge(
     measured: &mut Measured,
     observed: &[f64],
     observed_load: &[f64],
     objective: &Objective,
-) -> Verdict {
+) -> Result<Verdict, &'static str> {
     measured.observed_median = median(observed);
     measured.load_change = match (measured.baseline_load, median(observed_load)) {
         (Some(before), Some(after)) => relative(before, after),
         _ => None,
     };
     let sides = (measured.baseline_median, measured.observed_median);
-    let (Some(before), Some(after)) = sides else { return Verdict::Inconclusive };
     let fewest = usize::from(SAMPLES_MIN);
+    let (Some(before), Some(after)) = sides else { return Err(FEW) };
     if observed.len() < fewest || measured.baseline.len() < fewest {
-        return Verdict::Inconclusive;
+        return Err(FEW);
     }
     let gain = match objective.better {
         Better::Lower => before - after,
@@ -65,22 +73,22 @@ pub(super) fn judge(
     measured.effect = Some(effect);
     let noise = NOISE_FACTOR * measured.baseline_mad.unwrap_or(0.0);
     if effect.abs() < objective.at_least || gain.abs() <= noise {
-        return Verdict::Neutral;
+        return Ok(Verdict::Neutral);
     }
-    // Without a load nothing can be told.
-    let Some(change) = measured.load_change else { return Verdict::Inconclusive };
+    let change = measured.load_change.ok_or("the load of before or of after is unknown or 0")?;
     if effect < 0.0 {
-        // Worse while the load rose: the load alone may have done it.
-        return if LOAD_CHANGE_MAX < change { Verdict::Inconclusive } else { Verdict::Regressed };
+        return if LOAD_CHANGE_MAX < change { Err(LOAD_ALONE) } else { Ok(Verdict::Regressed) };
     }
     let better = match objective.better {
         Better::Lower => before / after,
         Better::Higher => after / before,
     };
-    if change < -LOAD_CHANGE_MAX || is_another_load(1.0 + change, better) {
-        Verdict::Inconclusive
+    if change < -LOAD_CHANGE_MAX {
+        Err(LOAD_ALONE)
+    } else if is_another_load(1.0 + change, better) {
+        Err("there was next to no load before, which says nothing of this one")
     } else {
-        Verdict::Improved
+        Ok(Verdict::Improved)
     }
 }
 
@@ -116,7 +124,8 @@ mod tests {
             baseline_load: Some(loads.0),
             ..Measured::default()
         };
-        assert_eq!(judge(&mut measured, after, &[loads.1; 6], &objective), want, "{measured:?}");
+        let verdict = judge(&mut measured, after, &[loads.1; 6], &objective);
+        assert_eq!(verdict.unwrap_or(Verdict::Inconclusive), want, "{measured:?}");
         measured
     }
 
@@ -159,6 +168,25 @@ mod tests {
         check(&[100.0; 6], &[2.0; 6], (10.0, 501.0), Verdict::Inconclusive);
         check(&[100.0; 6], &[0.0; 6], (10.0, 501.0), Verdict::Improved);
         check(&[100.0; 6], &[50.0; 6], (0.0, 10.0), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn i24_what_cannot_be_told_says_why() {
+        let objective =
+            Objective { query: Template::new("up").unwrap(), better: Better::Lower, at_least: 0.2 };
+        let why = |(before, after): (f64, f64), loads: (Option<f64>, f64)| {
+            let mut measured = Measured {
+                baseline: vec![before; 6],
+                baseline_median: Some(before),
+                baseline_load: loads.0,
+                ..Measured::default()
+            };
+            judge(&mut measured, &[after; 6], &[loads.1; 6], &objective).unwrap_err()
+        };
+        assert!(why((100.0, 50.0), (None, 10.0)).contains("unknown"));
+        assert_eq!(why((100.0, 50.0), (Some(10.0), 7.0)), LOAD_ALONE);
+        assert_eq!(why((100.0, 150.0), (Some(10.0), 20.0)), LOAD_ALONE);
+        assert!(why((100.0, 50.0), (Some(10.0), 200.0)).contains("next to no load"));
     }
 
     #[test]

@@ -195,9 +195,12 @@ pub(super) async fn judge(at: &Context, detail: &RunDetail) -> (Verdict, Measure
     let load = evidence::window(at, &measured.load_query, times).await;
     match (objective, load) {
         (Ok(objective), Ok(load)) => {
-            let verdict = verdict::judge(&mut measured, &objective, &load, &playbook.objective);
+            let judged = verdict::judge(&mut measured, &objective, &load, &playbook.objective);
             let text = explain(&measured, objective.len());
-            (verdict, measured, text)
+            match judged {
+                Ok(verdict) => (verdict, measured, text),
+                Err(why) => (Verdict::Inconclusive, measured, format!("{why}: {text}")),
+            }
         }
         (Err(held), _) | (_, Err(held)) => (Verdict::Inconclusive, measured, held.note),
     }
