@@ -9,7 +9,10 @@ use crate::{
 
 /// How far the load may fall or rise before it explains a difference by itself.
 const LOAD_CHANGE_MAX: f64 = 0.2;
-/// How many times the load of before it may be after, unless the objective is better by as much.
+/// How many times the load of before it may be after. Beyond, there was next to no load before, and
+/// its few requests say nothing of the many after: the first ones of a broker that was just started
+/// are the slowest that it has. Clients that wait for each answer send at most as many times more
+/// as the answers are quicker (Little's law); a rise up to there is the change's own doing.
 const LOAD_RATIO_MAX: f64 = 10.0;
 /// How many median absolute deviations of the baseline a difference must exceed to be more than
 /// noise.
@@ -75,7 +78,7 @@ pub(super) fn judge(
     if effect.abs() < objective.at_least || gain.abs() <= noise {
         return Ok(Verdict::Neutral);
     }
-    let change = measured.load_change.ok_or("the load of before or of after is unknown or 0")?;
+    let change = measured.load_change.ok_or("the load is unknown, or rose from 0")?;
     if effect < 0.0 {
         return if LOAD_CHANGE_MAX < change { Err(LOAD_ALONE) } else { Ok(Verdict::Regressed) };
     }
@@ -85,19 +88,11 @@ pub(super) fn judge(
     };
     if change < -LOAD_CHANGE_MAX {
         Err(LOAD_ALONE)
-    } else if is_another_load(1.0 + change, better) {
+    } else if LOAD_RATIO_MAX.max(better) < 1.0 + change {
         Err("there was next to no load before, which says nothing of this one")
     } else {
         Ok(Verdict::Improved)
     }
-}
-
-/// Whether there was next to no load before, so that its few requests say nothing of the many
-/// after: the first ones of a broker that was just started are the slowest that it has. Clients
-/// that wait for each answer send at most as many times more as the answers are quicker (Little's
-/// law); a rise up to there is the change's own doing.
-fn is_another_load(load: f64, better: f64) -> bool {
-    LOAD_RATIO_MAX.max(better) < load
 }
 
 fn relative(before: f64, after: f64) -> Option<f64> {
@@ -113,18 +108,24 @@ mod tests {
     use super::*;
     use crate::playbook::Template;
 
-    #[track_caller]
-    fn check(before: &[f64], after: &[f64], loads: (f64, f64), want: Verdict) -> Measured {
+    type Judged = (Result<Verdict, &'static str>, Measured);
+
+    fn judged(before: &[f64], after: &[f64], loads: (Option<f64>, f64)) -> Judged {
         let objective =
             Objective { query: Template::new("up").unwrap(), better: Better::Lower, at_least: 0.2 };
         let mut measured = Measured {
             baseline: before.to_vec(),
             baseline_median: median(before),
             baseline_mad: deviation(before),
-            baseline_load: Some(loads.0),
+            baseline_load: loads.0,
             ..Measured::default()
         };
-        let verdict = judge(&mut measured, after, &[loads.1; 6], &objective);
+        (judge(&mut measured, after, &[loads.1; 6], &objective), measured)
+    }
+
+    #[track_caller]
+    fn check(before: &[f64], after: &[f64], loads: (f64, f64), want: Verdict) -> Measured {
+        let (verdict, measured) = judged(before, after, (Some(loads.0), loads.1));
         assert_eq!(verdict.unwrap_or(Verdict::Inconclusive), want, "{measured:?}");
         measured
     }
@@ -172,21 +173,12 @@ mod tests {
 
     #[test]
     fn i24_what_cannot_be_told_says_why() {
-        let objective =
-            Objective { query: Template::new("up").unwrap(), better: Better::Lower, at_least: 0.2 };
-        let why = |(before, after): (f64, f64), loads: (Option<f64>, f64)| {
-            let mut measured = Measured {
-                baseline: vec![before; 6],
-                baseline_median: Some(before),
-                baseline_load: loads.0,
-                ..Measured::default()
-            };
-            judge(&mut measured, &[after; 6], &[loads.1; 6], &objective).unwrap_err()
-        };
+        let why = |(before, after), loads| judged(&[before; 6], &[after; 6], loads).0.unwrap_err();
         assert!(why((100.0, 50.0), (None, 10.0)).contains("unknown"));
         assert_eq!(why((100.0, 50.0), (Some(10.0), 7.0)), LOAD_ALONE);
         assert_eq!(why((100.0, 150.0), (Some(10.0), 20.0)), LOAD_ALONE);
         assert!(why((100.0, 50.0), (Some(10.0), 200.0)).contains("next to no load"));
+        assert_eq!(judged(&[100.0; 6], &[50.0; 5], (Some(10.0), 10.0)).0, Err(FEW));
     }
 
     #[test]
