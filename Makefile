@@ -1,6 +1,6 @@
 # `make help` lists what there is. Each target is a script in lab/; CI calls `make test` and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down up down test check golden rules effect bench frozen heal sim scale soak storm fuzz lab-images
+.PHONY: help demo demo-down up down test check counts golden rules effect bench frozen heal sim scale soak storm fuzz lab-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -20,10 +20,15 @@ down: ## remove what make up started
 test: ## every test, on a live cluster too; leaves nothing behind
 	@lab/test.sh
 
-check: ## what a commit must pass: format, lints, documentation
+check: ## what a commit must pass: format, lints, documentation, counts
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --document-private-items
+	python3 -m unittest discover --quiet --start-directory lab --pattern test_counts.py
+	lab/counts.py
+
+counts: ## what makes the code hard to read, counted: now, allowed, and at a commit (AT=rev); LIST=key prints the places
+	@lab/counts.py $(if $(AT),--at $(AT)) $(if $(LIST),--list $(LIST))
 
 golden: ## rewrite the golden files and the generated documents, then show what changed
 	UPDATE_GOLDEN=1 cargo test --quiet --lib

@@ -68,7 +68,8 @@ build() { cargo build --quiet && cargo test --quiet --no-run; }
 lints() {
   cargo fmt --check &&
     cargo clippy --quiet --all-targets -- -D warnings &&
-    RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --no-deps --document-private-items && breaches_fit
+    RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --no-deps --document-private-items && breaches_fit &&
+    python3 -m unittest discover --quiet --start-directory lab --pattern test_counts.py && lab/counts.py
 }
 # What make sim breaks is still there to be broken.
 breaches_fit() {
