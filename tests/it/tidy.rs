@@ -4,7 +4,7 @@
 //! A list named `…_STILL_…` only shrinks: an entry that is no longer needed fails its test.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -19,18 +19,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("playbook", &["model", "alert"]),
     ("security", &["model"]),
     ("config", &["model", "playbook", "security"]),
-    ("docker", &["model", "clock", "shutdown"]),
+    ("docker", &["model", "clock"]),
     ("kafka", &["model", "clock", "shutdown", "security"]),
-    ("prometheus", &["model", "clock", "shutdown"]),
-    ("telemetry", &["model", "clock", "playbook", "kafka"]),
+    ("prometheus", &["model"]),
+    ("telemetry", &["model", "playbook"]),
     ("snapshot", &["model", "docker", "kafka"]),
-    (
-        "collect",
-        &["model", "clock", "shutdown", "config", "docker", "kafka", "telemetry", "snapshot"],
-    ),
-    ("expose", &["model", "docker", "kafka", "telemetry", "snapshot"]),
-    ("analysis", &["model", "snapshot"]),
-    ("optimizers", &["model", "playbook", "kafka", "snapshot"]),
+    ("collect", &["model", "clock", "config", "docker", "kafka", "telemetry", "snapshot"]),
+    ("expose", &["model", "telemetry", "snapshot"]),
+    ("analysis", &[]),
+    ("optimizers", &["model", "playbook", "kafka"]),
     ("store", &["model", "alert", "playbook"]),
     (
         "remedy",
@@ -63,60 +60,35 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "security",
             "config",
             "telemetry",
-            "snapshot",
             "expose",
             "store",
             "remedy",
         ],
     ),
-    ("app", EVERYTHING_BUT_COMMANDS),
-    ("cli", EVERYTHING),
-];
-
-const EVERYTHING_BUT_COMMANDS: &[&str] = &[
-    "model",
-    "clock",
-    "shutdown",
-    "alert",
-    "playbook",
-    "security",
-    "config",
-    "docker",
-    "kafka",
-    "prometheus",
-    "telemetry",
-    "snapshot",
-    "collect",
-    "expose",
-    "optimizers",
-    "store",
-    "remedy",
-    "probe",
-    "http",
-];
-
-const EVERYTHING: &[&str] = &[
-    "model",
-    "clock",
-    "shutdown",
-    "alert",
-    "playbook",
-    "security",
-    "config",
-    "docker",
-    "kafka",
-    "prometheus",
-    "telemetry",
-    "snapshot",
-    "collect",
-    "expose",
-    "optimizers",
-    "store",
-    "remedy",
-    "load",
-    "probe",
-    "http",
-    "app",
+    (
+        "app",
+        &[
+            "model",
+            "clock",
+            "shutdown",
+            "config",
+            "docker",
+            "kafka",
+            "prometheus",
+            "telemetry",
+            "snapshot",
+            "collect",
+            "expose",
+            "store",
+            "remedy",
+            "probe",
+            "http",
+        ],
+    ),
+    (
+        "cli",
+        &["model", "clock", "shutdown", "playbook", "config", "telemetry", "load", "http", "app"],
+    ),
 ];
 
 /// Modules that take values and return values: what they may not hold.
@@ -157,15 +129,13 @@ const TIME_READER: &str = "src/clock.rs";
 
 const COLUMNS_MAX: usize = 100;
 
-/// The invariants of the product's safety that this code has to hold, by number. ARCHITECTURE.md
-/// says them in words.
-const INVARIANTS: &[u32] = &[
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 31,
-    32, 34, 35, 36, 37, 38,
-];
-
-/// Invariants that no test names yet.
-const INVARIANTS_STILL_WITHOUT_TEST: &[u32] = &[];
+/// Every safety rule: a table written by hand (number, rule, why, whether it is kept today), then a
+/// table of the tests that name each number, which `UPDATE_GOLDEN=1` rewrites.
+const INVARIANTS: &str = "docs/invariants.md";
+const INVARIANT_TESTS: &str = "<!-- tests -->";
+/// Files outside `src` and `tests` that may cite a safety rule by its number.
+const CITING: &[&str] = &["md", "yml", "yaml", "sh", "py"];
+const CITING_ROOTS: &[&str] = &["docs", "config", "prometheus", "alertmanager", "lab"];
 
 /// A source file, by its path from the root of the repository.
 struct Source {
@@ -533,22 +503,120 @@ fn tests_are_named_for_what_they_show() {
     none(&wrong);
 }
 
+/// Numbers that a text cites as `I24`.
+fn cited(text: &str) -> BTreeSet<u32> {
+    let words = text.split(|it| !is_word(it));
+    let number = |word: &str| -> Option<u32> {
+        let digits = word.strip_prefix('I').filter(|it| (1..=2).contains(&it.len()))?;
+        digits.parse().ok()
+    };
+    words.filter_map(number).collect()
+}
+
+/// Text files that may cite a safety rule, beside the sources.
+fn citing() -> Vec<PathBuf> {
+    fn walk(path: PathBuf, found: &mut Vec<PathBuf>) {
+        if path.is_dir() {
+            let entries = fs::read_dir(path).unwrap();
+            entries.for_each(|it| walk(it.unwrap().path(), found));
+        } else if path.extension().is_some_and(|it| CITING.iter().any(|&one| it == one)) {
+            found.push(path);
+        }
+    }
+    let mut found = Vec::new();
+    for root in CITING_ROOTS {
+        walk(PathBuf::from(root), &mut found);
+    }
+    let top = fs::read_dir(".").unwrap().map(|it| it.unwrap().path());
+    found.extend(top.filter(|it| it.extension().is_some_and(|it| it == "md")));
+    found
+}
+
+/// A row of the table of rules: its number, and whether the last column says that nothing of it is
+/// kept today.
+fn rule(line: &str) -> Option<(u32, bool)> {
+    let cells: Vec<&str> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect();
+    let [number, _rule, _why, kept] = cells[..] else { return None };
+    Some((number.strip_prefix('I')?.parse().ok()?, kept.starts_with("**No")))
+}
+
 #[test]
-fn each_safety_invariant_has_a_test_that_names_it() {
+fn every_safety_rule_is_documented_and_tested_and_every_citation_has_its_rule() {
     assert_eq!(invariants("i24_a_noisy_win_is_neutral").collect::<Vec<_>>(), [24]);
     assert_eq!(invariants("a_step_in_flight_ends_i22_i31").collect::<Vec<_>>(), [22, 31]);
     assert_eq!(invariants("it_is_in_ipv4_form").count(), 0);
-    let mut named = BTreeSet::new();
-    for source in sources().iter().filter(|it| it.path != "tests/it/tidy.rs") {
-        named.extend(tests(&source.code()).into_iter().flat_map(invariants));
+    assert_eq!(cited("A lock (I10), I9; `I2`. Not I123, AI3 or I."), [2, 9, 10].into());
+
+    let mut tested = BTreeMap::<u32, BTreeSet<String>>::new();
+    let mut cites = BTreeMap::<u32, String>::new();
+    for source in sources().iter().filter(|it| !it.path.ends_with("/tidy.rs")) {
+        cites.extend(cited(&source.text).into_iter().map(|it| (it, source.path.clone())));
+        for test in tests(&source.code()) {
+            for number in invariants(test) {
+                tested.entry(number).or_default().insert(test.to_owned());
+            }
+        }
     }
+    for path in citing() {
+        let text = fs::read_to_string(&path).unwrap();
+        cites.extend(cited(&text).into_iter().map(|it| (it, path.display().to_string())));
+    }
+
+    let document = fs::read_to_string(INVARIANTS).unwrap();
+    let (head, table) = document.split_once(INVARIANT_TESTS).unwrap();
+    let rules: BTreeMap<u32, bool> = head.lines().filter_map(rule).collect();
     let mut wrong = Vec::new();
-    for number in INVARIANTS {
-        match (named.contains(number), INVARIANTS_STILL_WITHOUT_TEST.contains(number)) {
-            (true, true) => wrong
-                .push(format!("I{number} has a test: take it off INVARIANTS_STILL_WITHOUT_TEST")),
+    for (number, path) in cites.iter().filter(|it| !rules.contains_key(it.0)) {
+        wrong.push(format!("{path} cites I{number}, which {INVARIANTS} does not have"));
+    }
+    for number in tested.keys().filter(|it| !rules.contains_key(it)) {
+        wrong.push(format!("a test names I{number}, which {INVARIANTS} does not have"));
+    }
+    for (number, unkept) in &rules {
+        match (unkept, tested.contains_key(number)) {
             (false, false) => wrong.push(format!("no test names I{number}: fn i{number}_…")),
+            (true, true) => wrong.push(format!("I{number} has a test: say what is kept of it")),
             (true, false) | (false, true) => (),
+        }
+    }
+    none(&wrong);
+
+    let row = |(number, tests): (&u32, &BTreeSet<String>)| {
+        let names: Vec<String> = tests.iter().map(|it| format!("`{it}`")).collect();
+        format!("| I{number} | {} |\n", names.join(", "))
+    };
+    let rows: String = tested.iter().map(row).collect();
+    let made = format!("\n\n| rule | tests |\n| --- | --- |\n{rows}");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(INVARIANTS, format!("{head}{INVARIANT_TESTS}{made}")).unwrap();
+        return;
+    }
+    assert_eq!(table, made, "{INVARIANTS} is out of date: run `make golden`");
+}
+
+#[test]
+fn the_tables_allow_nothing_that_no_code_uses() {
+    let sources = sources();
+    let mut wrong = Vec::new();
+    for (module, allowed) in MAY_NAME {
+        let of_module = sources.iter().filter(|it| it.module() == Some(module));
+        let named: BTreeSet<String> = of_module
+            .flat_map(|it| paths(&it.code()))
+            .map(|it| it.split("::").next().unwrap_or_default().to_owned())
+            .collect();
+        for name in allowed.iter().filter(|it| !named.contains(**it)) {
+            wrong.push(format!("MAY_NAME: {module} no longer names {name}"));
+        }
+    }
+    let below = |path: &str, home: &str| {
+        path.strip_prefix(home).is_some_and(|it| it.starts_with('/') || it.starts_with('.'))
+    };
+    for (name, homes) in CONFINED {
+        for home in *homes {
+            let mut at_home = sources.iter().filter(|it| below(&it.path, home));
+            if !at_home.any(|it| places(&it.code(), name).next().is_some()) {
+                wrong.push(format!("CONFINED: nothing in {home} names {name}"));
+            }
         }
     }
     none(&wrong);
