@@ -157,7 +157,7 @@ remediation:
       load: 'sum(kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\"})'
       lift_when: 'max(kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"}) < 0.01'
     - name: more-consumers
-      match: {alertname: KafkaConsumerGroupBehind, remediation: scale-consumers}
+      match: {alertname: KafkaConsumerGroupNotCatchingUp, remediation: scale-consumers}
       optimizer: {scale_consumers: {containers_max: 8}}
       objective:
         query: 'kafka:group_consumed:rate{kafka_cluster=\"$kafka_cluster\",consumergroup=\"$consumergroup\"}'

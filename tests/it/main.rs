@@ -12,6 +12,7 @@ mod cli;
 mod config;
 mod corner_cases;
 mod docker_http;
+mod documents;
 #[allow(dead_code, reason = "shared with tests/fuzz; neither uses all of it")]
 mod fake_broker;
 mod fake_kafka;
