@@ -8,9 +8,8 @@ use std::{collections::BTreeMap, fmt::Write};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::model::Wall;
+use crate::model::WallTime;
 
-/// An alert's labels.
 pub type Labels = BTreeMap<String, String>;
 
 /// Longest label name or value that is accepted, in bytes. Prometheus itself has no limit; a label
@@ -22,21 +21,17 @@ pub const LABELS_MAX: usize = 64;
 /// Whether an alert is firing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertStatus {
-    /// It is.
     Firing,
-    /// It was.
     Resolved,
 }
 
 /// One alert of a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// Firing or resolved.
     pub status: AlertStatus,
-    /// Its labels.
     pub labels: Labels,
     /// When it started to fire, as Prometheus said.
-    pub starts_at: Wall,
+    pub starts_at: WallTime,
     /// Alertmanager's hash of the labels; computed here when the sender left it out.
     pub fingerprint: String,
 }
@@ -44,22 +39,18 @@ pub struct Alert {
 /// Why one alert of a notification is not usable. The rest of the notification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AlertFault {
-    /// Nothing to match on.
     #[error("the alert has no `alertname`")]
     Nameless,
-    /// Too much to keep.
     #[error(
         "the alert has more than {LABELS_MAX} labels, or one longer than {LABEL_BYTES_MAX} bytes"
     )]
     TooLarge,
 }
 
-/// One delivery of Alertmanager.
 #[derive(Clone, Debug)]
 pub struct Notification {
     /// The alerts that can be used.
     pub alerts: Vec<Alert>,
-    /// Those that cannot.
     pub faults: Vec<AlertFault>,
     /// How many alerts Alertmanager cut off. Then the absence of an alert means nothing.
     pub truncated: u64,
@@ -138,7 +129,7 @@ impl AlertPayload {
                 StatusPayload::Resolved => AlertStatus::Resolved,
             },
             fingerprint: if well_formed { self.fingerprint } else { identity(&self.labels) },
-            starts_at: Wall(self.starts_at.as_millisecond()),
+            starts_at: WallTime(self.starts_at.as_millisecond()),
             labels: self.labels,
         })
     }
@@ -194,7 +185,7 @@ mod tests {
                "endsAt":"0001-01-01T00:00:00Z","fingerprint":"00ff","new":1}"#,
         );
         assert_eq!(one.alerts.len(), 1);
-        assert_eq!(one.alerts[0].starts_at, Wall(1_767_323_045_006));
+        assert_eq!(one.alerts[0].starts_at, WallTime(1_767_323_045_006));
         assert_eq!(one.alerts[0].fingerprint, "00ff");
         assert_eq!(one.truncated, 0);
     }

@@ -30,7 +30,7 @@ use crate::{
     model::ClusterName,
     probe::Probe,
     prometheus::{PrometheusError, SharedPrometheus, http::HttpPrometheus},
-    remedy::{Context, NoCluster, PauseFile, Remedy},
+    remediation::{Context, NoCluster, PauseFile, Remediator},
     shutdown::{Drained, Tasks},
     snapshot::Latest,
     store::{Store, StoreError},
@@ -59,7 +59,6 @@ const BUILD: Build = Build {
 /// What `serve` is told.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The configuration.
     pub config: Config,
     /// `[HOST]:PORT`, at least one.
     pub listen: Vec<String>,
@@ -76,33 +75,24 @@ pub enum AppError {
     /// An address cannot be listened on.
     #[error("listen on {address}")]
     Listen {
-        /// The address as given.
         address: String,
-        /// What the system says.
         #[source]
         source: io::Error,
     },
     /// The state directory cannot be used.
     #[error("use the state directory {}", path.display())]
     StateDir {
-        /// The directory.
         path: PathBuf,
-        /// What the system says.
         #[source]
         source: io::Error,
     },
     /// Another process has the state.
     #[error("another process holds {}", path.display())]
-    StateLocked {
-        /// The lock's file.
-        path: PathBuf,
-    },
+    StateLocked { path: PathBuf },
     /// The store cannot be opened.
     #[error("open {}", path.display())]
     Store {
-        /// The file.
         path: PathBuf,
-        /// What was being done.
         #[source]
         source: StoreError,
     },
@@ -115,7 +105,6 @@ pub enum AppError {
     /// Certificates are to stand for the token, and nobody verifies them (I9).
     #[error("remediation.client_sans names certificates of clients, and no client is verified")]
     ClientsNotVerified,
-    /// Signals cannot be received.
     #[error("receive signals")]
     Signals(#[source] io::Error),
     /// A part of the process ended by itself.
@@ -127,7 +116,6 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// What to do.
     pub const fn advice(&self) -> &'static str {
         match self {
             Self::Listen { .. } => "choose another address with --web.listen-address",
@@ -185,13 +173,13 @@ pub async fn serve(options: Options) -> Result<(), AppError> {
     let pages = exposer.pages();
     tasks.start("expose", |stop| exposer.run(stop));
 
-    let remedy = Remedy::new(contexts)?;
-    remedy.start(&tasks);
+    let remediation = Remediator::new(contexts)?;
+    remediation.start(&tasks);
 
     let (tried, ready) = watch::channel(false);
     tasks.start("first rounds", |stop| first_rounds(latest, tried, stop));
     let router = http::router(http::State {
-        pipeline: Arc::new(remedy.clone()),
+        pipeline: Arc::new(remediation.clone()),
         pages,
         telemetry,
         ready,
@@ -208,7 +196,7 @@ pub async fn serve(options: Options) -> Result<(), AppError> {
     });
     http::serve(listeners, &router, &web, Limits::default(), &tasks);
     info!(version = BUILD.version, mode = %common.remediation.mode, "Serving.");
-    signals.until_stop(&remedy, &tasks).await
+    signals.until_stop(&remediation, &tasks).await
 }
 
 fn check_web(web: &Web, remediation: &RemediationConfig) -> Result<(), AppError> {
@@ -403,15 +391,15 @@ impl Signals {
         })
     }
 
-    async fn until_stop(mut self, remedy: &Remedy, tasks: &Tasks) -> Result<(), AppError> {
+    async fn until_stop(mut self, remediation: &Remediator, tasks: &Tasks) -> Result<(), AppError> {
         let stopping = tasks.stopping();
         let asked = loop {
             tokio::select! {
                 () = stopping.cancelled() => break Err(AppError::TaskEnded),
                 _ = self.terminate.recv() => break Ok(()),
                 _ = self.interrupt.recv() => break Ok(()),
-                _ = self.pause.recv() => note("Remediation is paused.", remedy.pause()),
-                _ = self.resume.recv() => note("Remediation is resumed.", remedy.resume()),
+                _ = self.pause.recv() => note("Remediation is paused.", remediation.pause()),
+                _ = self.resume.recv() => note("Remediation is resumed.", remediation.resume()),
             }
         };
         info!("Stopping.");

@@ -7,30 +7,26 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::model::{Uptime, Wall};
+use crate::model::{MonotonicTime, WallTime};
 
 /// The only source of time. What outlives the process uses `wall`; deadlines use `uptime`.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
-    /// For deadlines and durations.
-    fn uptime(&self) -> Uptime;
+    fn uptime(&self) -> MonotonicTime;
     /// For records, and for cooldowns kept across restarts.
-    fn wall(&self) -> Wall;
-    /// Waits.
+    fn wall(&self) -> WallTime;
     async fn sleep(&self, pause: Duration);
 }
 
 /// A clock that stages share.
 pub type SharedClock = Arc<dyn Clock>;
 
-/// The machine's clocks.
 #[derive(Debug)]
 pub struct SystemClock {
     started: Instant,
 }
 
 impl SystemClock {
-    /// Starts counting up-time now.
     #[expect(clippy::disallowed_methods, reason = "this is the one reader of time")]
     pub fn new() -> Self {
         Self { started: Instant::now() }
@@ -45,15 +41,15 @@ impl Default for SystemClock {
 
 #[async_trait]
 impl Clock for SystemClock {
-    fn uptime(&self) -> Uptime {
-        Uptime(self.started.elapsed())
+    fn uptime(&self) -> MonotonicTime {
+        MonotonicTime(self.started.elapsed())
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one reader of time")]
-    fn wall(&self) -> Wall {
+    fn wall(&self) -> WallTime {
         // A clock before 1970 is a broken machine; 0 keeps every comparison meaningful.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        WallTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     async fn sleep(&self, pause: Duration) {

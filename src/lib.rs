@@ -29,7 +29,7 @@ pub mod analysis;
 pub mod optimizers;
 pub mod store;
 
-pub mod remedy;
+pub mod remediation;
 
 pub mod load;
 

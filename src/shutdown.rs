@@ -12,10 +12,8 @@ pub struct Tasks {
     stop: CancellationToken,
 }
 
-/// How shutdown ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
-    /// All tasks returned.
     Cleanly,
     /// The grace period ran out first; what was open is in the journal.
     GraceExpired,

@@ -1,7 +1,7 @@
 //! One cluster at one moment: immutable, shared, replaced as a whole.
 //!
-//! `collect` makes it; `expose` and `remedy` read it. What was not read is not there: there is no
-//! value that means "unknown", and a section past its life is left out by whoever makes the
+//! `collect` makes it; `expose` and `remediation` read it. What was not read is not there: there is
+//! no value that means "unknown", and a section past its life is left out by whoever makes the
 //! snapshot.
 
 use std::{
@@ -21,7 +21,7 @@ pub use crate::{
 
 use crate::model::{
     BrokerId, ClusterName, Export, GroupName, GroupState, GroupType, LagTime, Reading, TopicName,
-    TopicPartition, Wall,
+    TopicPartition, WallTime,
 };
 
 /// The latest snapshot of one cluster; `None` until the first round has ended.
@@ -30,15 +30,14 @@ pub type Latest = watch::Receiver<Option<Arc<Snapshot>>>;
 /// A part of the snapshot, with the time it was read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Section<T> {
-    /// What was read.
     pub value: Arc<T>,
     /// When.
-    pub at: Wall,
+    pub at: WallTime,
 }
 
 impl<T> Section<T> {
     /// `value`, read at `at`.
-    pub fn new(value: T, at: Wall) -> Self {
+    pub fn new(value: T, at: WallTime) -> Self {
         Self { value: Arc::new(value), at }
     }
 }
@@ -53,34 +52,28 @@ impl<T> Clone for Section<T> {
 /// One cluster at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// The cluster.
     pub cluster: ClusterName,
     /// When the topology was last read; 0 when it never was.
-    pub at: Wall,
+    pub at: WallTime,
     /// Whether the topology was read in the latest round.
     pub up: bool,
-    /// Brokers, topics, partitions.
     pub topology: Option<Section<Topology>>,
     /// Effective `min.insync.replicas` by topic. A topic that is not in it was not read.
     pub min_insync_replicas: Option<Section<BTreeMap<TopicName, u32>>>,
-    /// The controller quorum.
     pub quorum: Option<Section<Quorum>>,
     /// Partitions with a reassignment in flight.
     pub reassignments: Option<Section<Vec<TopicPartition>>>,
-    /// First and last offsets.
     pub offsets: Option<Section<Offsets>>,
     /// Consumer groups, by name; each once.
     pub groups: Option<Section<Vec<Group>>>,
-    /// Log directories by broker.
     pub log_dirs: BTreeMap<BrokerId, Section<Vec<LogDir>>>,
     /// The keys that are tuned, by broker.
     pub configs: BTreeMap<BrokerId, Section<BrokerConfig>>,
     /// What the brokers' containers use.
     pub containers: Option<Section<Vec<ContainerUse>>>,
-    /// Who came and went.
     pub membership: Membership,
     /// When each broker last answered its configuration request.
-    pub reporting: BTreeMap<BrokerId, Wall>,
+    pub reporting: BTreeMap<BrokerId, WallTime>,
     /// How often partitions changed their leader, since this process began.
     pub leader_changes: LeaderChanges,
     /// What of all this is put on the page.
@@ -92,7 +85,7 @@ impl Snapshot {
     pub fn unknown(cluster: ClusterName) -> Self {
         Self {
             cluster,
-            at: Wall::default(),
+            at: WallTime::default(),
             up: false,
             topology: None,
             min_insync_replicas: None,
@@ -115,24 +108,22 @@ impl Snapshot {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Membership {
     /// Brokers that went and came back, and when they came back. Forgotten after an hour.
-    pub returned: BTreeMap<BrokerId, Wall>,
+    pub returned: BTreeMap<BrokerId, WallTime>,
     /// Brokers seen earlier that are not there, and since when. Forgotten after an hour.
-    pub missing: BTreeMap<BrokerId, Wall>,
+    pub missing: BTreeMap<BrokerId, WallTime>,
     /// When the quorum's epoch was last seen to change: the controller changed.
-    pub controller_changed: Option<Wall>,
+    pub controller_changed: Option<WallTime>,
 }
 
 /// The ends of one partition's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
-    /// Log start offset.
     pub first: Reading<i64>,
     /// Log end offset (high watermark).
     pub last: Reading<i64>,
 }
 
 impl Ends {
-    /// Neither was read.
     pub const UNKNOWN: Self = Self { first: Reading::Unknown, last: Reading::Unknown };
 }
 
@@ -142,18 +133,14 @@ pub type Offsets = HashMap<TopicName, Vec<(i32, Ends)>>;
 /// Changes of leaders: topic to partitions, in the order of the topology's partitions.
 pub type LeaderChanges = HashMap<TopicName, Arc<Vec<u64>>>;
 
-/// A consumer group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// Its id.
     pub name: GroupName,
     /// The broker that lists it.
     pub coordinator: BrokerId,
     /// `consumer`, `connect`, …; empty for a group that only commits.
     pub protocol_type: String,
-    /// Which protocol it follows.
     pub group_type: GroupType,
-    /// Its state.
     pub state: GroupState,
     /// How many members it has.
     pub members: Reading<u32>,
@@ -163,7 +150,7 @@ pub struct Group {
     /// Rebalances seen since this process began.
     pub rebalances: u64,
     /// When a commit was last seen to move on; `None` when none was since this process began.
-    pub progressed: Option<Wall>,
+    pub progressed: Option<WallTime>,
     /// What it has committed, by topic. Topics and partitions that are gone are left out.
     pub topics: Vec<GroupTopic>,
 }
@@ -171,7 +158,6 @@ pub struct Group {
 /// What a group has committed in one topic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupTopic {
-    /// The topic.
     pub topic: TopicName,
     /// Partitions with a commit, by index. A partition never committed is not in it.
     pub partitions: Vec<GroupPartition>,
@@ -190,9 +176,7 @@ pub struct GroupTopic {
 /// What a group has committed in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupPartition {
-    /// The partition's index.
     pub partition: i32,
-    /// The committed offset.
     pub committed: Reading<i64>,
     /// Records between the commit and the log end; 0 when the commit lies ahead of the end.
     pub lag: Reading<u64>,
@@ -211,7 +195,6 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Of one partition.
     pub fn of(committed: i64, first: i64, last: i64) -> Self {
         let length = |from: i64, to: i64| u64::try_from(to.saturating_sub(from)).unwrap_or(0);
         let left = length(committed.max(first), last);
@@ -219,7 +202,6 @@ impl Retention {
         Self { lost: length(committed, first.min(last)), headroom }
     }
 
-    /// Of two partitions together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {

@@ -90,8 +90,8 @@ def flood(world: World, story: Story) -> None:
     check(measures == [run["id"]], f"the measures in force are {measures}")
     for container in greedy:
         world.stop(container)
-    lifted = world.reach(run["id"], {"lifted"}, 120)
-    late = (seconds(lifted["ended_at"]) or 0) - (seconds(run["lift_at"]) or 0)
+    lifted = world.reach(run["id"], {"expired"}, 120)
+    late = (seconds(lifted["ended_at"]) or 0) - (seconds(run["expires_at"]) or 0)
     check(0 <= late < 30, f"lifted {late:.0f} s after its time")
     left = world.referee.ask("quotas")
     check(not left, f"quotas are left: {left}")
@@ -127,7 +127,7 @@ def consumers(world: World, story: Story, kind: str, alert: str) -> None:
     clones = world.clones()
     check(len(clones) == 2, f"there are {len(clones)} clones, not two")
     # Where the clones have worked off everything by then, it is lifted as soon as it is kept.
-    run = world.reach(run["id"], {"kept", "lifted"}, 200)
+    run = world.reach(run["id"], {"kept", "expired"}, 200)
     # Worked off faster than it comes in; how long the backlog takes is not the optimizer's.
     falls = f'deriv(lab:lag:records{{consumergroup="{name}"}}[15s]) < 0'
     story.tell(world, run, fault, falls)
@@ -136,10 +136,10 @@ def consumers(world: World, story: Story, kind: str, alert: str) -> None:
     if kind == "classic":
         # Not needed any more: the lag is worked off. The other kind waits for its time.
         world.stop(traffic)
-    lifted = world.reach(run["id"], {"lifted"}, 240)
+    lifted = world.reach(run["id"], {"expired"}, 240)
     check(not world.clones(), f"clones are left: {world.clones()}")
     world.until("two members again", lambda: world.value(f"{members} == 2"), 60)
-    why = [it["text"] for it in lifted["journal"] if it["entry"] == "lift"]
+    why = [it["text"] for it in lifted["journal"] if it["entry"] == "expire"]
     world.say(f"lifted: {'; '.join(why)}")
 
 

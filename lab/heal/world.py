@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 BROKERS = ("1", "2", "3")
-ENDS = frozenset({"kept", "lifted", "rolled_back", "stuck", "cancelled", "rehearsed"})
+ENDS = frozenset({"kept", "expired", "rolled_back", "stuck", "cancelled", "rehearsed"})
 CLONES = "kafka-optimizer.run"
 Run = dict[str, Any]
 T = TypeVar("T")
@@ -253,7 +253,7 @@ class World:
         return get(f"{self.optimizer}/api/v1/runs/{number}")
 
     def measures(self) -> list[Run]:
-        return get(f"{self.optimizer}/api/v1/measures")["runs"]
+        return get(f"{self.optimizer}/api/v1/temporary-changes")["runs"]
 
     def order(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return post(f"{self.optimizer}/api/v1/{path}", body or {}, self.token)
@@ -289,7 +289,7 @@ class World:
             if run["state"] in states:
                 return run
             check(
-                run["state"] not in ENDS or run["state"] == "kept" and "lifted" in states,
+                run["state"] not in ENDS or run["state"] == "kept" and "expired" in states,
                 f"run {number} ended as {run['state']}: {last_words(run)}",
             )
             return None
@@ -314,7 +314,7 @@ class World:
 def last_words(run: Run) -> str:
     """Why it ended so: what decided, and the last line."""
     lines = [f"{it['entry']}: {it['text']}" for it in run["journal"]]
-    decided = [it for it in lines if it.startswith(("verdict:", "stop:", "lift:"))]
+    decided = [it for it in lines if it.startswith(("verdict:", "stop:", "expire:"))]
     return "; ".join(
         [*decided[-1:], *lines[-1:], *([run["hold"], run["note"]] if run["hold"] else [])]
     )

@@ -6,9 +6,7 @@
 /// Which side of a threshold is bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// More is worse.
     Above,
-    /// Less is worse.
     Below,
 }
 
@@ -17,7 +15,6 @@ pub enum Side {
 pub struct Threshold {
     /// The recorded series, one for each broker, or for each group and topic.
     pub series: &'static str,
-    /// Which side is bad.
     pub side: Side,
     /// Where the warning begins, and the alert that says so.
     pub warning: Option<(f64, &'static str)>,

@@ -10,8 +10,6 @@ mod client;
 mod decision;
 mod elect_leaders;
 mod load;
-mod measures;
-mod optimize;
 mod order;
 mod pause;
 mod reapply;
@@ -23,7 +21,9 @@ mod scale_consumers;
 mod serve;
 mod shed_load;
 mod show;
+mod temporary_changes;
 mod terminal;
+mod tune_brokers;
 
 use std::ffi::OsString;
 
@@ -41,7 +41,7 @@ Examples:
   kafka-optimizer --kafka.server kafka-1:9092             export metrics on :9308, change nothing
   kafka-optimizer serve --config.file config.yaml         export, and answer alerts as configured
   kafka-optimizer check-config config.yaml                everything wrong with a file, at once
-  kafka-optimizer optimize --level moderate --rehearse    plan, and let the brokers validate it
+  kafka-optimizer tune-brokers --level moderate --rehearse    plan, and let the brokers validate it
   kafka-optimizer runs                                    what was done, and whether it helped
   kafka-optimizer rollback 7                              take run 7 back, exactly
 
@@ -71,13 +71,13 @@ struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     CheckConfig(check_config::CheckConfigArgs),
-    Optimize(optimize::OptimizeArgs),
+    TuneBrokers(tune_brokers::TuneBrokersArgs),
     ScaleConsumers(scale_consumers::ScaleConsumersArgs),
     ShedLoad(shed_load::ShedLoadArgs),
     ElectLeaders(elect_leaders::ElectLeadersArgs),
     Reapply(reapply::ReapplyArgs),
     Runs(runs::RunsArgs),
-    Measures(measures::MeasuresArgs),
+    TemporaryChanges(temporary_changes::TemporaryChangesArgs),
     Approve(approve::ApproveArgs),
     Rollback(rollback::RollbackArgs),
     Acknowledge(acknowledge::AcknowledgeArgs),
@@ -110,13 +110,13 @@ fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failu
     match command {
         Command::Serve(args) => runtime(Builder::new_multi_thread())?.block_on(args.run(terminal)),
         Command::CheckConfig(args) => args.run(terminal),
-        Command::Optimize(args) => small()?.block_on(args.run(terminal)),
+        Command::TuneBrokers(args) => small()?.block_on(args.run(terminal)),
         Command::ScaleConsumers(args) => small()?.block_on(args.run(terminal)),
         Command::ShedLoad(args) => small()?.block_on(args.run(terminal)),
         Command::ElectLeaders(args) => small()?.block_on(args.run(terminal)),
         Command::Reapply(args) => small()?.block_on(args.run(terminal)),
         Command::Runs(args) => small()?.block_on(args.run(terminal)),
-        Command::Measures(args) => small()?.block_on(args.run(terminal)),
+        Command::TemporaryChanges(args) => small()?.block_on(args.run(terminal)),
         Command::Approve(args) => small()?.block_on(args.run(terminal)),
         Command::Rollback(args) => small()?.block_on(args.run(terminal)),
         Command::Acknowledge(args) => small()?.block_on(args.run(terminal)),

@@ -101,6 +101,6 @@ async fn wait(
         Output::Json => terminal.json(&detail)?,
         Output::Text => show::run(&detail, terminal.out)?,
     }
-    let good = [RunState::Kept, RunState::Rehearsed, RunState::Lifted].map(RunState::label);
+    let good = [RunState::Kept, RunState::Rehearsed, RunState::Expired].map(RunState::label);
     Ok(if good.contains(&detail.run.state.as_str()) { Exit::Done } else { Exit::Failed })
 }

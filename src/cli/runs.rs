@@ -51,7 +51,7 @@ impl RunsArgs {
             Output::Text if runs.runs.is_empty() => {
                 writeln!(
                     terminal.out,
-                    "No run yet. An alert that a playbook answers starts one, or `kafka-optimizer optimize`."
+                    "No run yet. An alert that a playbook answers starts one, or `kafka-optimizer tune-brokers`."
                 )?;
             }
             Output::Text => show::runs(&runs, terminal.out)?,

@@ -17,7 +17,7 @@ use crate::{http::payload::OrderPayload, playbook::OptimizerKind};
 Examples:
   kafka-optimizer scale-consumers --group orders --rehearse   how many, and why
   kafka-optimizer scale-consumers --group orders --wait       start them; ends with the verdict
-  kafka-optimizer measures                                    what is in force, and until when
+  kafka-optimizer temporary-changes                           what is in force, and until when
 
 With --wait the exit code is 0 when the change was kept (or rehearsed), else 1.")]
 pub(super) struct ScaleConsumersArgs {

@@ -18,7 +18,7 @@ use crate::{http::payload::OrderPayload, playbook::OptimizerKind};
 Examples:
   kafka-optimizer shed-load --rehearse   who would be slowed down, and to what
   kafka-optimizer shed-load --wait       slow them down; ends with the verdict
-  kafka-optimizer measures               what is in force, and until when
+  kafka-optimizer temporary-changes               what is in force, and until when
 
 With --wait the exit code is 0 when the change was kept (or rehearsed), else 1.")]
 pub(super) struct ShedLoadArgs {

@@ -70,7 +70,7 @@ pub(super) fn runs(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Measures in force, with their ends.
-pub(super) fn measures(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn temporary_changes(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
     let mut table = table(&["RUN", "OPTIMIZER", "CLUSTER", "TARGET", "IN FORCE SINCE", "ENDS BY"]);
     for run in &runs.runs {
         let time = |it: &Option<String>| it.as_deref().map_or("-".to_owned(), clock_time);
@@ -80,7 +80,7 @@ pub(super) fn measures(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()
             run.cluster.clone(),
             run.target.clone(),
             time(&run.effective_at),
-            time(&run.lift_at),
+            time(&run.expires_at),
         ];
         table.add_row(cells.map(|it| plain(&it)));
     }
@@ -120,7 +120,7 @@ fn times(run: &RunPayload, out: &mut dyn Write) -> io::Result<()> {
         ("  approved", &run.approved_at),
         ("  first write", &run.written_at),
         ("  in force", &run.effective_at),
-        ("  taken back by", &run.lift_at),
+        ("  taken back by", &run.expires_at),
         ("  ended", &run.ended_at),
     ];
     for (name, at) in later {
@@ -207,8 +207,8 @@ fn next_step(run: &RunPayload) -> Option<String> {
         | RunState::Queued
         | RunState::Held
         | RunState::Rehearsed
-        | RunState::Lifting
-        | RunState::Lifted
+        | RunState::Expiring
+        | RunState::Expired
         | RunState::RollingBack
         | RunState::RolledBack
         | RunState::Cancelled => None,

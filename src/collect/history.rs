@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    model::{LagMethod, LagTime, TopicName, Uptime},
+    model::{LagMethod, LagTime, MonotonicTime, TopicName},
     snapshot::Topology,
 };
 
@@ -49,7 +49,7 @@ impl Point {
     }
 }
 
-fn tenths(at: Uptime) -> u32 {
+fn tenths(at: MonotonicTime) -> u32 {
     u32::try_from(at.0.as_millis() / 100).unwrap_or(u32::MAX)
 }
 
@@ -61,7 +61,7 @@ struct Track(Vec<Point>);
 struct OfTopic {
     /// A topic deleted and created again is another topic.
     id: u128,
-    read: Uptime,
+    read: MonotonicTime,
     /// By index; `None` for a partition that no group reads.
     partitions: Vec<Option<Track>>,
 }
@@ -86,7 +86,7 @@ impl History {
         topic: &TopicName,
         id: u128,
         partitions: impl Iterator<Item = i32>,
-        now: Uptime,
+        now: MonotonicTime,
     ) -> u64 {
         let fresh = || OfTopic { id, read: now, partitions: Vec::new() };
         let of = match self.topics.entry(topic.clone()) {
@@ -118,7 +118,7 @@ impl History {
     }
 
     /// Drops what belongs to topics that are gone, or that nobody reads any more.
-    pub(super) fn retain(&mut self, topology: &Topology, now: Uptime) {
+    pub(super) fn retain(&mut self, topology: &Topology, now: MonotonicTime) {
         let ids: HashMap<&TopicName, u128> =
             topology.topics.iter().map(|it| (&it.name, it.id)).collect();
         self.topics.retain(|topic, of| {
@@ -132,7 +132,7 @@ impl History {
     }
 
     /// Takes a reading of the end of a partition, if it is followed.
-    pub(super) fn observe(&mut self, topic: &TopicName, readings: &[(i32, i64, Uptime)]) {
+    pub(super) fn observe(&mut self, topic: &TopicName, readings: &[(i32, i64, MonotonicTime)]) {
         let room = POINTS_MAX / self.followed.max(1);
         let most = room.clamp(POINTS_OF_PARTITION_MIN, POINTS_OF_PARTITION_MAX);
         let Some(of) = self.topics.get_mut(topic) else { return };
@@ -162,7 +162,7 @@ fn forget(of: &OfTopic, followed: &mut usize, points: &mut usize) {
 
 impl TopicHistory<'_> {
     /// The age at `now` of the record at `offset`, which the log's end has passed.
-    pub(super) fn age(self, partition: i32, offset: i64, now: Uptime) -> Option<LagTime> {
+    pub(super) fn age(self, partition: i32, offset: i64, now: MonotonicTime) -> Option<LagTime> {
         let track = self.0.get(usize::try_from(partition).ok()?)?.as_ref()?;
         track.age(u64::try_from(offset).ok()?, tenths(now))
     }
@@ -241,8 +241,8 @@ mod tests {
     use super::*;
     use crate::kafka::Topic;
 
-    fn at(seconds: u64) -> Uptime {
-        Uptime(Duration::from_secs(seconds))
+    fn at(seconds: u64) -> MonotonicTime {
+        MonotonicTime(Duration::from_secs(seconds))
     }
 
     fn topic(id: u128) -> Topic {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     clock::SharedClock,
-    model::{Uptime, Wall},
+    model::{MonotonicTime, WallTime},
     snapshot::Section,
 };
 
@@ -14,8 +14,8 @@ const LIFE_CADENCES: u32 = 3;
 /// One moment by both clocks: one to record, one to measure with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
-    pub(super) wall: Wall,
-    pub(super) uptime: Uptime,
+    pub(super) wall: WallTime,
+    pub(super) uptime: MonotonicTime,
 }
 
 impl Moment {
@@ -24,12 +24,12 @@ impl Moment {
     }
 
     /// Time since `earlier`.
-    pub(super) fn since(self, earlier: Uptime) -> Duration {
+    pub(super) fn since(self, earlier: MonotonicTime) -> Duration {
         self.uptime.0.saturating_sub(earlier.0)
     }
 
     /// Whether something read then, once per `cadence`, may still be shown.
-    pub(super) fn shows(self, read: Uptime, cadence: Duration) -> bool {
+    pub(super) fn shows(self, read: MonotonicTime, cadence: Duration) -> bool {
         self.since(read) <= cadence * LIFE_CADENCES
     }
 }
@@ -38,7 +38,7 @@ impl Moment {
 #[derive(Debug)]
 pub(super) struct Kept<T> {
     section: Section<T>,
-    read: Uptime,
+    read: MonotonicTime,
 }
 
 impl<T> Kept<T> {

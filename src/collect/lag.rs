@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::history::{History, TopicHistory};
 use crate::{
     kafka::TopicOffsets,
-    model::{LagTime, Reading, TopicName, Uptime},
+    model::{LagTime, MonotonicTime, Reading, TopicName},
     snapshot::{Ends, GroupPartition, GroupTopic, Offsets, Retention},
 };
 
@@ -29,7 +29,7 @@ pub(super) struct Logs<'a> {
     pub(super) unreadable: &'a HashSet<TopicName>,
     /// `None` when lag is not followed in time.
     pub(super) history: Option<&'a History>,
-    pub(super) now: Uptime,
+    pub(super) now: MonotonicTime,
 }
 
 /// One topic's part of [`Logs`].
@@ -37,7 +37,7 @@ struct Log<'a> {
     /// `None` for a topic that could not be read.
     ends: Option<&'a [(i32, Ends)]>,
     history: Option<TopicHistory<'a>>,
-    now: Uptime,
+    now: MonotonicTime,
 }
 
 /// What a group has committed, by topic. Partitions that the topology no longer has are left out;
@@ -212,7 +212,7 @@ mod tests {
 
     fn read(commits: Vec<TopicOffsets>, ends: &Offsets, count: &mut LagCount) -> Vec<GroupTopic> {
         let unreadable = HashSet::from([TopicName::new("dark")]);
-        let now = Uptime::default();
+        let now = MonotonicTime::default();
         by_topic(commits, Logs { ends, unreadable: &unreadable, history: None, now }, count)
     }
 
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn lag_in_time_is_that_of_the_oldest_record_that_can_be_read() {
         let name = TopicName::new("t");
-        let at = |seconds| Uptime(Duration::from_secs(seconds));
+        let at = |seconds| MonotonicTime(Duration::from_secs(seconds));
         let mut history = History::default();
         history.follow(&name, 1, [0, 1].into_iter(), at(0));
         for (second, end) in [(0, 0), (100, 100)] {

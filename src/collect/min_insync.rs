@@ -8,7 +8,7 @@ use std::{
 use super::kept::Moment;
 use crate::{
     kafka::{MinInsync as Answered, Topology},
-    model::{TopicName, Uptime, Wall},
+    model::{MonotonicTime, TopicName, WallTime},
     snapshot::Section,
 };
 
@@ -17,13 +17,13 @@ struct Known {
     /// A topic deleted and created again is another topic.
     id: u128,
     value: Answered,
-    read: Uptime,
+    read: MonotonicTime,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct MinInsync {
     known: HashMap<TopicName, Known>,
-    answered: Wall,
+    answered: WallTime,
 }
 
 impl MinInsync {

@@ -38,7 +38,7 @@ use crate::{
     config::{ClusterConfig, NameFilter},
     docker::SharedDocker,
     kafka::{RequestFault, SharedKafka},
-    model::{BrokerId, ClusterName, Export, GroupState, LagSeconds, TopicPartition, Wall},
+    model::{BrokerId, ClusterName, Export, GroupState, LagSeconds, TopicPartition, WallTime},
     snapshot::{BrokerConfig, Group, Latest, LogDir, Offsets, Quorum, Snapshot, Topology},
     telemetry::{CollectorName, Requests, RoundDone, Telemetry, UnknownReason, chain},
 };
@@ -46,7 +46,6 @@ use crate::{
 /// Log directories, first offsets and topic configuration change slowly: every fourth round.
 const SLOW_ROUNDS: u32 = 4;
 
-/// Reads one cluster.
 pub struct Collector {
     cluster: ClusterName,
     interval: Duration,
@@ -80,13 +79,12 @@ struct Selection {
     export: Export,
 }
 
-/// What outlives a round.
 #[derive(Default)]
 struct Known {
     /// Whether the latest round read the topology.
     up: bool,
     topology: Option<Kept<Topology>>,
-    topology_at: Wall,
+    topology_at: WallTime,
     members: topology::Members,
     min_insync: min_insync::MinInsync,
     quorum: Option<Kept<Quorum>>,
@@ -96,7 +94,7 @@ struct Known {
     groups: Option<Kept<Vec<Group>>>,
     log_dirs: PerBroker<Vec<LogDir>>,
     configs: PerBroker<BrokerConfig>,
-    reporting: BTreeMap<BrokerId, Wall>,
+    reporting: BTreeMap<BrokerId, WallTime>,
     leaders: leaders::Leaders,
     history: history::History,
     progress: progress::Progress,
@@ -104,7 +102,6 @@ struct Known {
     answered: BTreeMap<Question, u64>,
 }
 
-/// What one round hears.
 struct Heard {
     tallies: Tallies,
     lasts: offsets::Lasts,
@@ -250,8 +247,8 @@ impl Collector {
         self.ask(heard, Request::Quorum);
         self.ask(heard, Request::Reassignments);
         for (broker, led) in offsets::by_leader(topology) {
-            // The configuration goes first: a broker answers in order, and remedy waits for this
-            // one.
+            // The configuration goes first: a broker answers in order, and remediation waits
+            // for this one.
             self.ask(heard, Request::Config(broker));
             let firsts = if self.is_due(Question::Firsts(broker)) {
                 led.clone()

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     kafka::{TopicOffsets, TopicPartitions, Topology},
-    model::{BrokerId, Reading, TopicName, Uptime},
+    model::{BrokerId, MonotonicTime, Reading, TopicName},
     snapshot::{Ends, Offsets, Partition, Topic},
     telemetry::{CollectorName, UnknownReason},
 };
@@ -39,7 +39,7 @@ pub(super) fn by_leader(topology: &Topology) -> BTreeMap<BrokerId, Vec<TopicPart
 }
 
 /// A partition's last offset, and when it was read.
-type Last = (i32, Result<i64, UnknownReason>, Uptime);
+type Last = (i32, Result<i64, UnknownReason>, MonotonicTime);
 
 /// The last offsets that this round has read.
 #[derive(Debug, Default)]
@@ -88,8 +88,7 @@ pub(super) struct Firsts {
 struct OfTopic {
     /// A topic deleted and created again is another topic.
     id: u128,
-    /// By index.
-    partitions: Vec<Option<(i64, Uptime)>>,
+    partitions: Vec<Option<(i64, MonotonicTime)>>,
 }
 
 impl Firsts {

@@ -99,7 +99,6 @@ pub(super) enum Request {
     Config(BrokerId),
 }
 
-/// What came back.
 #[derive(Debug)]
 pub(super) enum Answer {
     MinInsync(Vec<(TopicName, MinInsync)>),
@@ -161,7 +160,6 @@ impl Request {
 /// An answer, and what it answers.
 #[derive(Debug)]
 pub(super) struct Answered {
-    /// The round that asked.
     pub(super) round: u64,
     pub(super) question: Question,
     pub(super) answer: Result<Answer, KafkaError>,

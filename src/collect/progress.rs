@@ -9,7 +9,7 @@ use std::{
 use super::kept::Moment;
 use crate::{
     kafka::{GroupMembers, TopicOffsets},
-    model::{GroupName, GroupState, Uptime, Wall},
+    model::{GroupName, GroupState, MonotonicTime, WallTime},
 };
 
 /// A group that was not seen for this long is forgotten. Longer than a broker is away, so that the
@@ -19,10 +19,10 @@ const MEMORY: Duration = Duration::from_mins(10);
 /// What is known of one group from earlier rounds.
 #[derive(Clone, Copy, Debug)]
 struct Before {
-    seen: Uptime,
+    seen: MonotonicTime,
     /// Partitions with a commit, and the sum of their offsets.
     commits: Option<(usize, i64)>,
-    progressed: Option<Wall>,
+    progressed: Option<WallTime>,
     state: GroupState,
     fingerprint: Option<u64>,
     rebalances: u64,
@@ -36,12 +36,10 @@ pub(super) struct Stands<'a> {
     pub(super) commits: Option<&'a [TopicOffsets]>,
 }
 
-/// What a group did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Did {
     /// When a commit was last seen to move on; `None` when none has been since this process began.
-    pub(super) progressed: Option<Wall>,
-    /// Rebalances seen.
+    pub(super) progressed: Option<WallTime>,
     pub(super) rebalances: u64,
 }
 
@@ -127,8 +125,8 @@ mod tests {
         Stands { state: GroupState::Empty, members: None, commits: None };
 
     fn moment(seconds: u64) -> Moment {
-        let uptime = Uptime(Duration::from_secs(seconds));
-        Moment { wall: Wall(0).after(uptime.0), uptime }
+        let uptime = MonotonicTime(Duration::from_secs(seconds));
+        Moment { wall: WallTime(0).after(uptime.0), uptime }
     }
 
     fn members(state: GroupState, fingerprint: u64) -> GroupMembers {
@@ -186,11 +184,11 @@ mod tests {
         };
         assert_eq!(look(0, &[Ok(5), Ok(5)]), None);
         assert_eq!(look(10, &[Ok(5), Ok(5)]), None);
-        assert_eq!(look(20, &[Ok(6), Ok(5)]), Some(Wall(20_000)));
-        assert_eq!(look(30, &[Ok(9), Err(Other)]), Some(Wall(20_000)), "a hole");
-        assert_eq!(look(40, &[Ok(2), Ok(2)]), Some(Wall(20_000)), "set back");
-        assert_eq!(look(50, &[Ok(2), Ok(2), Ok(9)]), Some(Wall(20_000)), "a new partition");
-        assert_eq!(look(60, &[Ok(2), Ok(3), Ok(9)]), Some(Wall(60_000)));
+        assert_eq!(look(20, &[Ok(6), Ok(5)]), Some(WallTime(20_000)));
+        assert_eq!(look(30, &[Ok(9), Err(Other)]), Some(WallTime(20_000)), "a hole");
+        assert_eq!(look(40, &[Ok(2), Ok(2)]), Some(WallTime(20_000)), "set back");
+        assert_eq!(look(50, &[Ok(2), Ok(2), Ok(9)]), Some(WallTime(20_000)), "a new partition");
+        assert_eq!(look(60, &[Ok(2), Ok(3), Ok(9)]), Some(WallTime(60_000)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     kafka::{PartitionFault, RequestFault},
-    model::{ClusterName, Uptime},
+    model::{ClusterName, MonotonicTime},
     telemetry::{CollectorDone, CollectorName, Telemetry, UnknownReason},
 };
 
@@ -40,7 +40,7 @@ pub(super) const fn of_part(fault: PartitionFault) -> UnknownReason {
 struct Tally {
     failure: Option<String>,
     unknown: BTreeMap<UnknownReason, u64>,
-    ended: Uptime,
+    ended: MonotonicTime,
 }
 
 /// The accounts of one round.

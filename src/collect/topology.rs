@@ -4,14 +4,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     kafka::{Quorum, Topology},
-    model::{BrokerId, Wall},
+    model::{BrokerId, WallTime},
     snapshot::Membership,
 };
 
 /// After this long a broker that went is no longer missed: it was taken out of the cluster.
 const MEMORY: Duration = Duration::from_hours(1);
 
-/// Remembers who was there.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     alive: BTreeSet<BrokerId>,
@@ -21,7 +20,7 @@ pub(super) struct Members {
 
 impl Members {
     /// Takes note of the brokers that are there now.
-    pub(super) fn look(&mut self, topology: &Topology, now: Wall) {
+    pub(super) fn look(&mut self, topology: &Topology, now: WallTime) {
         let alive: BTreeSet<BrokerId> = topology.brokers.iter().map(|it| it.id).collect();
         for gone in self.alive.difference(&alive) {
             self.seen.missing.entry(*gone).or_insert(now);
@@ -38,7 +37,7 @@ impl Members {
     }
 
     /// Takes note of the quorum's epoch. The first one seen is no change.
-    pub(super) fn look_at_quorum(&mut self, quorum: &Quorum, now: Wall) {
+    pub(super) fn look_at_quorum(&mut self, quorum: &Quorum, now: WallTime) {
         let before = self.epoch.replace(quorum.epoch);
         if before.is_some_and(|it| it != quorum.epoch) {
             self.seen.controller_changed = Some(now);
@@ -67,24 +66,24 @@ mod tests {
     #[test]
     fn a_broker_that_went_is_missed_and_its_return_is_remembered() {
         let mut members = Members::default();
-        members.look(&of(&[1, 2]), Wall(1_000));
+        members.look(&of(&[1, 2]), WallTime(1_000));
         assert_eq!(members.membership(), Membership::default());
-        members.look(&of(&[1]), Wall(2_000));
-        members.look(&of(&[1]), Wall(3_000));
-        assert_eq!(members.membership().missing, [(id(2), Wall(2_000))].into());
-        members.look(&of(&[1, 2]), Wall(4_000));
+        members.look(&of(&[1]), WallTime(2_000));
+        members.look(&of(&[1]), WallTime(3_000));
+        assert_eq!(members.membership().missing, [(id(2), WallTime(2_000))].into());
+        members.look(&of(&[1, 2]), WallTime(4_000));
         assert!(members.membership().missing.is_empty());
-        assert_eq!(members.membership().returned, [(id(2), Wall(4_000))].into());
+        assert_eq!(members.membership().returned, [(id(2), WallTime(4_000))].into());
     }
 
     #[test]
     fn a_broker_that_stays_away_is_forgotten_after_an_hour() {
         let mut members = Members::default();
-        members.look(&of(&[1, 2]), Wall(0));
-        members.look(&of(&[1]), Wall(1_000));
-        members.look(&of(&[1]), Wall(3_601_000));
+        members.look(&of(&[1, 2]), WallTime(0));
+        members.look(&of(&[1]), WallTime(1_000));
+        members.look(&of(&[1]), WallTime(3_601_000));
         assert_eq!(members.membership().missing.len(), 1);
-        members.look(&of(&[1]), Wall(3_601_001));
+        members.look(&of(&[1]), WallTime(3_601_001));
         assert!(members.membership().missing.is_empty());
     }
 
@@ -95,10 +94,10 @@ mod tests {
     #[test]
     fn only_a_new_epoch_is_a_change_of_the_controller() {
         let mut members = Members::default();
-        members.look_at_quorum(&quorum(None, 7), Wall(1));
-        members.look_at_quorum(&quorum(Some(id(1)), 7), Wall(2));
+        members.look_at_quorum(&quorum(None, 7), WallTime(1));
+        members.look_at_quorum(&quorum(Some(id(1)), 7), WallTime(2));
         assert_eq!(members.membership().controller_changed, None);
-        members.look_at_quorum(&quorum(Some(id(1)), 8), Wall(3));
-        assert_eq!(members.membership().controller_changed, Some(Wall(3)));
+        members.look_at_quorum(&quorum(Some(id(1)), 8), WallTime(3));
+        assert_eq!(members.membership().controller_changed, Some(WallTime(3)));
     }
 }

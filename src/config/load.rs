@@ -17,7 +17,6 @@ use super::{
 /// A file with a token, or with one of the things that secure a connection, as found.
 #[derive(Clone, Debug)]
 pub struct TokenFile {
-    /// Its content.
     pub text: String,
     /// Whether every user of the machine can read it.
     pub world_readable: bool,
@@ -29,9 +28,7 @@ pub type TokenReader<'a> = &'a dyn Fn(&Path) -> io::Result<TokenFile>;
 /// A configuration, and what is legal in it but not wise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// The configuration.
     pub config: Config,
-    /// What to look at.
     pub warnings: Vec<Problem>,
 }
 
@@ -41,9 +38,7 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("read the configuration {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// What the system says.
         #[source]
         source: io::Error,
     },
@@ -157,7 +152,6 @@ fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     (distance <= (meant.len() / 3).max(1)).then_some(meant)
 }
 
-/// Levenshtein's distance in characters.
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();

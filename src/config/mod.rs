@@ -28,7 +28,6 @@ use crate::{
 pub struct Problem {
     /// Where in the file: `remediation.playbooks[0].objective.query`.
     pub path: String,
-    /// What to change.
     pub advice: String,
 }
 
@@ -38,16 +37,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The file as meant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// At least one; names are unique.
     pub clusters: Vec<ClusterConfig>,
-    /// Remediation.
     pub remediation: RemediationConfig,
 }
 
-/// One cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClusterConfig {
     /// Its name: the value of the label `kafka_cluster`.
@@ -67,9 +63,7 @@ pub struct ClusterConfig {
     /// The operator that owns the brokers' configuration (`strimzi`, …): then this program advises
     /// only.
     pub managed_by: Option<String>,
-    /// Which topics are collected.
     pub topics: NameFilter,
-    /// Which groups are collected.
     pub groups: NameFilter,
     /// In which states groups are collected; empty for all.
     pub group_states: Vec<GroupState>,
@@ -100,25 +94,19 @@ impl ClusterConfig {
     }
 }
 
-/// A Docker engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DockerConfig {
-    /// Path of its socket.
     pub socket: PathBuf,
 }
 
-/// A Prometheus server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrometheusConfig {
-    /// Base URL.
     pub url: String,
     /// Its `scrape_interval` for the brokers; also its `evaluation_interval`.
     pub scrape_interval: Duration,
-    /// Deadline of one query.
     pub timeout: Duration,
 }
 
-/// The end-to-end probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeConfig {
     /// The topic it writes to; created when it is missing.
@@ -133,7 +121,6 @@ pub struct ProbeConfig {
     pub record_bytes: u32,
 }
 
-/// Remediation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RemediationConfig {
     /// How far this process may go.
@@ -151,6 +138,5 @@ pub struct RemediationConfig {
     pub runs_per_day_max: u32,
     /// How long an undo of network threads waits between two halvings.
     pub shrink_pause: Duration,
-    /// What answers which alert.
     pub playbooks: Vec<Playbook>,
 }

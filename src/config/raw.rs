@@ -365,11 +365,11 @@ pub(super) struct RawPlaybook {
     /// force. At most `24h`.
     ///
     /// Default: `30m` for `shed_load`, `2h` for `scale_consumers`
-    pub(super) time_limit: Option<Scalar>,
+    pub(super) expire_after: Option<Scalar>,
     /// For the same two: what they did is lifted as soon as this expression returns a series.
     ///
     /// Default: none
-    pub(super) lift_when: Option<String>,
+    pub(super) expire_when: Option<String>,
 }
 
 /// `optimizer` of a playbook: exactly one key.

@@ -11,56 +11,28 @@ pub enum DockerError {
     NotConfigured,
     /// No connection to the engine. Nothing was sent.
     #[error("connect to the Docker engine: {problem}")]
-    Unreachable {
-        /// What the system said.
-        problem: String,
-    },
+    Unreachable { problem: String },
     /// The connection broke while the call was under way. It may have taken effect.
     #[error("{call} {of}: the connection to the Docker engine broke: {problem}")]
-    Broken {
-        /// What was asked.
-        call: &'static str,
-        /// Of what.
-        of: String,
-        /// What the system said.
-        problem: String,
-    },
+    Broken { call: &'static str, of: String, problem: String },
     /// The engine did not answer in time. The call may have taken effect.
     #[error("{call} {of}: no answer of the Docker engine within {deadline:?}")]
-    NoAnswer {
-        /// What was asked.
-        call: &'static str,
-        /// Of what.
-        of: String,
-        /// How long we waited.
-        deadline: Duration,
-    },
+    NoAnswer { call: &'static str, of: String, deadline: Duration },
     /// The engine refused it, or we did not ask it to: nothing was changed.
     #[error("{call} {of}: refused: {problem}")]
     Refused {
-        /// What was asked.
         call: &'static str,
-        /// Of what.
         of: String,
         /// The engine's own words, or ours.
         problem: String,
     },
     /// The engine failed at it, or refused it when a part was done already.
     #[error("{call} {of}: it may be done in part: {problem}")]
-    Failed {
-        /// What was asked.
-        call: &'static str,
-        /// Of what.
-        of: String,
-        /// What stopped it.
-        problem: String,
-    },
+    Failed { call: &'static str, of: String, problem: String },
     /// The answer is not what the API says.
     #[error("{call} {of}: not an answer of a Docker engine: {problem}")]
     Protocol {
-        /// What was asked.
         call: &'static str,
-        /// Of what.
         of: String,
         /// What is wrong with it.
         problem: String,

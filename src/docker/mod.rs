@@ -35,7 +35,6 @@ pub const CLONE_OF_LABEL: &str = "kafka-optimizer.clone-of";
 /// What one broker's container uses. A value the engine does not report is `None`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContainerUse {
-    /// The broker in it.
     pub broker: BrokerId,
     /// CPU seconds used since its start.
     pub cpu_seconds: Option<f64>,
@@ -63,7 +62,6 @@ pub struct ContainerUse {
 /// A container whose process consumes, found by its labels for role, cluster and group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consumer {
-    /// Its full id.
     pub id: String,
     /// Its name, without the leading slash.
     pub name: String,
@@ -97,7 +95,6 @@ pub enum CloneState {
 /// Name of a clone, and the run that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloneName {
-    /// The container's name.
     pub name: String,
     /// The run that makes it.
     pub run: i64,

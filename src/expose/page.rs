@@ -23,7 +23,6 @@ const END: &str = "# EOF\n";
 closed_list! {
     /// How a page is written.
     pub enum Format {
-        /// Prometheus' text format.
         Text = "text",
         /// `OpenMetrics`: counters are described by their names without `_total`, and the page has
         /// an end.

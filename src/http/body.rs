@@ -43,7 +43,6 @@ impl Bodies {
         Self(Arc::new(Semaphore::new(BUDGET_KIB)))
     }
 
-    /// Reads the whole body.
     pub(super) async fn read(&self, request: Request) -> Result<Held, Refused> {
         let announced = announced(request.headers());
         let permit = self.reserve(announced.unwrap_or(BODY_BYTES_MAX)).await?;

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use super::state::About;
 use crate::{
-    model::{Mode, Wall},
-    telemetry::{ClusterStatus, CollectorStatus, RemedyView, RunInfo, SeriesCount},
+    model::{Mode, WallTime},
+    telemetry::{ClusterStatus, CollectorStatus, RemediationView, RunInfo, SeriesCount},
 };
 
 /// What the browser may do with the page: show it.
@@ -26,11 +26,10 @@ const RUNS_SHOWN_MAX: usize = 5;
 
 const STYLE: &str = include_str!("landing.css");
 
-/// What the page says.
 #[derive(Debug)]
 pub(super) struct Landing<'a> {
     pub(super) about: &'a About,
-    pub(super) now: Wall,
+    pub(super) now: WallTime,
     /// Whether a person paused remediation.
     pub(super) paused: bool,
     /// Why the web configuration as it is now on disk is not in force.
@@ -76,7 +75,6 @@ impl Tone {
 }
 
 impl Landing<'_> {
-    /// The whole page.
     pub(super) fn page(&self) -> String {
         let mut page = String::with_capacity(8 << 10);
         // Writing to a String cannot fail.
@@ -162,13 +160,14 @@ impl Landing<'_> {
             let finding = format!("{left_out} series are left out: its budget is spent");
             found.push((Tone::Odd, finding));
         }
-        let Some(remedy) = &cluster.remedy else { return found };
-        if 0 < remedy.stuck {
-            let finding = format!("{} waiting for a person", counted(remedy.stuck, "stuck run"));
+        let Some(remediation) = &cluster.remediation else { return found };
+        if 0 < remediation.stuck {
+            let finding =
+                format!("{} waiting for a person", counted(remediation.stuck, "stuck run"));
             found.push((Tone::Bad, finding));
         }
-        if !remedy.quarantined.is_empty() {
-            let many = u64::try_from(remedy.quarantined.len()).unwrap_or(u64::MAX);
+        if !remediation.quarantined.is_empty() {
+            let many = u64::try_from(remediation.quarantined.len()).unwrap_or(u64::MAX);
             found.push((Tone::Odd, counted(many, "quarantine")));
         }
         found
@@ -212,8 +211,8 @@ impl Landing<'_> {
             cluster.series.map_or_else(|| "no".to_owned(), |it| it.shown.to_string()),
         )?;
         self.write_collectors(page, &cluster.collectors)?;
-        if let Some(remedy) = &cluster.remedy {
-            self.write_remedy(page, remedy)?;
+        if let Some(remediation) = &cluster.remediation {
+            self.write_remediation(page, remediation)?;
         }
         writeln!(page, "</section>")
     }
@@ -244,16 +243,16 @@ impl Landing<'_> {
         writeln!(page, "</tbody>\n</table>")
     }
 
-    fn write_remedy(&self, page: &mut String, remedy: &RemedyView) -> fmt::Result {
-        if remedy.mode == Mode::Observe && remedy.runs.is_empty() {
+    fn write_remediation(&self, page: &mut String, remediation: &RemediationView) -> fmt::Result {
+        if remediation.mode == Mode::Observe && remediation.runs.is_empty() {
             return Ok(());
         }
-        let now = match remedy.active {
+        let now = match remediation.active {
             Some(state) => format!("a run is {}", words(state.label())),
             None => "no run is active".to_owned(),
         };
         writeln!(page, "<h3>Runs</h3>\n<p>{}.</p>", Text(&capital(&now)))?;
-        let mut runs: Vec<&RunInfo> = remedy.runs.iter().collect();
+        let mut runs: Vec<&RunInfo> = remediation.runs.iter().collect();
         runs.sort_by_key(|it| std::cmp::Reverse(it.run));
         runs.truncate(RUNS_SHOWN_MAX);
         for run in runs {
@@ -273,7 +272,7 @@ impl Landing<'_> {
     }
 
     /// How long ago, with the time itself for whoever points at it.
-    fn since(&self, at: Option<Wall>) -> String {
+    fn since(&self, at: Option<WallTime>) -> String {
         let Some(at) = at else { return "never".to_owned() };
         format!("<span title=\"{}\">{} ago</span>", moment(at), length(self.now.since(at)))
     }
@@ -290,7 +289,7 @@ fn missing(it: &CollectorStatus) -> String {
     it.failure.iter().cloned().chain(unknown).collect::<Vec<_>>().join("; ")
 }
 
-fn moment(at: Wall) -> String {
+fn moment(at: WallTime) -> String {
     let at = Timestamp::from_millisecond(at.0).unwrap_or_default();
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
@@ -311,7 +310,6 @@ fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// A label as words.
 fn words(label: &str) -> String {
     label.replace('_', " ")
 }
@@ -331,7 +329,7 @@ mod tests {
         telemetry::{CollectorName, UnknownReason},
     };
 
-    const NOW: Wall = Wall(1_767_323_045_006);
+    const NOW: WallTime = WallTime(1_767_323_045_006);
 
     fn about() -> About {
         About {
@@ -363,7 +361,7 @@ mod tests {
             collectors: [CollectorName::Topology, CollectorName::LogDirs]
                 .map(|it| collector(it, None))
                 .to_vec(),
-            remedy: None,
+            remediation: None,
         }
     }
 
@@ -439,10 +437,10 @@ mod tests {
             started: NOW.before(Duration::from_hours(3)),
         };
         let mut one = cluster();
-        one.remedy = Some(RemedyView {
+        one.remediation = Some(RemediationView {
             runs: (1..=7).map(run).collect(),
             stuck: 1,
-            ..RemedyView::idle(Mode::Act)
+            ..RemediationView::idle(Mode::Act)
         });
         let landing = landing(&about, vec![one]);
         let stuck = "main: 1 stuck run waiting for a person".to_owned();

@@ -32,13 +32,11 @@ pub use web::{Web, WebError};
 use body::Bodies;
 use refused::{Refused, RequestIds};
 
-/// What handlers share.
 struct Inner {
     state: State,
     bodies: Bodies,
 }
 
-/// All routes.
 pub fn router(state: State) -> Router {
     let telemetry_path = state.about.telemetry_path.clone();
     let inner = Arc::new(Inner { state, bodies: Bodies::new() });
@@ -53,7 +51,7 @@ pub fn router(state: State) -> Router {
         .route("/api/v1/runs/{id}/rollback", post(runs::roll_back))
         .route("/api/v1/runs/{id}/acknowledge", post(runs::acknowledge))
         .route("/api/v1/runs/{id}/approve", post(runs::approve))
-        .route("/api/v1/measures", get(runs::measures))
+        .route("/api/v1/temporary-changes", get(runs::temporary_changes))
         .route("/api/v1/quarantine/release", post(runs::release))
         .route("/api/v1/pause", post(runs::pause))
         .route("/api/v1/resume", post(runs::resume))

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{BrokerId, Wall},
-    store::{JournalLine, Measured, RunDetail, RunRow, StepRow},
+    model::{BrokerId, WallTime},
+    store::{JournalLine, Measurement, RunDetail, RunRow, StepRow},
 };
 
 /// Every answer that is not what was asked for.
@@ -31,7 +31,7 @@ pub struct TakenPayload {
     pub truncated: u64,
 }
 
-/// `GET /api/v1/runs` and `GET /api/v1/measures`.
+/// `GET /api/v1/runs` and `GET /api/v1/temporary-changes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunsPayload {
     /// Newest first.
@@ -41,15 +41,12 @@ pub struct RunsPayload {
 /// One run. The words are those of the closed lists in `model`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunPayload {
-    /// Its number.
     pub id: i64,
     /// Where it stands.
     pub state: String,
-    /// The cluster.
     pub cluster: String,
     /// The playbook; `manual` for a person's run without one.
     pub playbook: String,
-    /// The optimizer.
     pub optimizer: String,
     /// How far it goes, where its optimizer has levels.
     pub level: Option<String>,
@@ -67,7 +64,6 @@ pub struct RunPayload {
     pub hold: Option<String>,
     /// The hold, the plan's warning, or the end, in words.
     pub note: Option<String>,
-    /// Why it went back.
     pub rollback_reason: Option<String>,
     /// Whether a person has seen that it is stuck.
     pub acknowledged: bool,
@@ -77,13 +73,11 @@ pub struct RunPayload {
     pub written_at: Option<String>,
     /// A person was asked to approve it.
     pub asked_at: Option<String>,
-    /// A person approved it.
     pub approved_at: Option<String>,
     /// The last step was read back as in force.
     pub effective_at: Option<String>,
     /// A measure: it is taken back then, at the latest.
-    pub lift_at: Option<String>,
-    /// It ended.
+    pub expires_at: Option<String>,
     pub ended_at: Option<String>,
 }
 
@@ -95,13 +89,11 @@ pub struct RunDetailPayload {
     pub run: RunPayload,
     /// Its plan, in order.
     pub steps: Vec<StepPayload>,
-    /// What was measured.
     pub objective: ObjectivePayload,
     /// Its journal, oldest first.
     pub journal: Vec<JournalPayload>,
 }
 
-/// One step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepPayload {
     /// Its place, from 0.
@@ -112,7 +104,6 @@ pub struct StepPayload {
     pub subject: String,
     /// The broker, where that is one.
     pub broker: Option<i32>,
-    /// The key.
     pub key: String,
     /// The effective value it starts from.
     pub from: String,
@@ -129,13 +120,10 @@ pub struct StepPayload {
 /// What was measured before and after.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ObjectivePayload {
-    /// The expression.
     pub query: String,
-    /// Median of the baseline.
     pub baseline_median: Option<f64>,
     /// Median absolute deviation of the baseline.
     pub baseline_mad: Option<f64>,
-    /// Median of the observation.
     pub observed_median: Option<f64>,
     /// Relative change, positive when better.
     pub effect: Option<f64>,
@@ -148,9 +136,7 @@ pub struct ObjectivePayload {
 pub struct JournalPayload {
     /// When.
     pub at: String,
-    /// What kind of line.
     pub entry: String,
-    /// In words.
     pub text: String,
 }
 
@@ -173,15 +159,12 @@ pub struct OrderPayload {
     /// How far, for `tune_brokers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
-    /// Stop after the rehearsal.
     #[serde(default)]
     pub rehearse: bool,
 }
 
-/// The answer to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderedPayload {
-    /// The run's number.
     pub id: i64,
 }
 
@@ -194,7 +177,6 @@ pub struct ReleasePayload {
     pub cluster: Option<String>,
 }
 
-/// The answer to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleasedPayload {
     /// What was released, in words.
@@ -231,12 +213,12 @@ impl From<&RunRow> for RunPayload {
             note: run.note.clone(),
             rollback_reason: run.rollback_reason.map(|it| it.to_string()),
             acknowledged: run.acknowledged,
-            created_at: rfc3339(run.times.stored),
+            created_at: rfc3339(run.times.created),
             written_at: run.times.written.map(rfc3339),
             asked_at: run.times.asked.map(rfc3339),
             approved_at: run.times.approved.map(rfc3339),
             effective_at: run.times.effective.map(rfc3339),
-            lift_at: run.times.lift.map(rfc3339),
+            expires_at: run.times.expires.map(rfc3339),
             ended_at: run.times.ended.map(rfc3339),
         }
     }
@@ -270,8 +252,8 @@ impl From<&StepRow> for StepPayload {
     }
 }
 
-impl From<&Measured> for ObjectivePayload {
-    fn from(measured: &Measured) -> Self {
+impl From<&Measurement> for ObjectivePayload {
+    fn from(measured: &Measurement) -> Self {
         Self {
             query: measured.query.clone(),
             baseline_median: measured.baseline_median,
@@ -290,6 +272,6 @@ impl From<&JournalLine> for JournalPayload {
 }
 
 /// A time outside what the calendar can say is a corrupt row; it is shown as the epoch.
-fn rfc3339(at: Wall) -> String {
+fn rfc3339(at: WallTime) -> String {
     format!("{:.3}", Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH))
 }

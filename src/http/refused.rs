@@ -19,11 +19,10 @@ use axum::{
 use tracing::{info, warn};
 
 use super::payload::ErrorPayload;
-use crate::{remedy::Refusal, store::StoreError, telemetry::chain};
+use crate::{remediation::Refusal, store::StoreError, telemetry::chain};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A refusal.
 #[derive(Clone, Debug)]
 pub(super) struct Refused {
     status: StatusCode,
@@ -33,7 +32,6 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// One text for both.
     pub(super) fn new(status: StatusCode, sender: impl Into<String>) -> Self {
         Self { status, sender: sender.into(), log: None }
     }

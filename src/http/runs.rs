@@ -21,7 +21,7 @@ use super::{
 use crate::{
     model::{BrokerId, ClusterName, GroupName, RunId, Target},
     playbook::{Level, OptimizerKind},
-    remedy::Order,
+    remediation::Order,
     store::Extent,
 };
 
@@ -119,10 +119,10 @@ fn target(
     }
 }
 
-pub(super) async fn measures(
+pub(super) async fn temporary_changes(
     State(inner): State<Arc<Inner>>,
 ) -> Result<Json<RunsPayload>, Refused> {
-    let runs = inner.state.pipeline.measures().await?;
+    let runs = inner.state.pipeline.temporary_changes().await?;
     Ok(Json(RunsPayload { runs: runs.iter().map(RunPayload::from).collect() }))
 }
 

@@ -26,7 +26,6 @@ use tracing::{debug, warn};
 use super::web::{Peer, Tls, Web};
 use crate::shutdown::Tasks;
 
-/// What clients may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections at once, over all listeners. The next ones wait unaccepted.

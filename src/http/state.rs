@@ -12,7 +12,7 @@ use crate::{
     config::Secret,
     expose::Page,
     model::{ClusterName, Mode, RunId},
-    remedy::{Order, Refusal, Remedy},
+    remediation::{Order, Refusal, Remediator},
     store::{RunDetail, RunRow, StoreError, TakenAlerts},
     telemetry::Telemetry,
 };
@@ -49,7 +49,6 @@ impl std::fmt::Debug for State {
 /// What does not change while the process lives.
 #[derive(Clone, Debug)]
 pub struct About {
-    /// This program's version.
     pub version: &'static str,
     /// How far it may go.
     pub mode: Mode,
@@ -62,96 +61,95 @@ pub struct About {
 /// A cluster that it looks after.
 #[derive(Clone, Debug)]
 pub struct AboutCluster {
-    /// Its name.
     pub name: ClusterName,
     /// From the start of one round to the start of the next.
     pub collect_interval: Duration,
 }
 
-/// The pipeline as seen from outside. [`Remedy`] is the one of the product.
+/// The pipeline as seen from outside. [`Remediator`] is the one of the product.
 #[async_trait]
 pub trait Pipeline: Send + Sync + 'static {
-    /// See [`Remedy::take`].
+    /// See [`Remediator::take`].
     async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError>;
-    /// See [`Remedy::runs`].
+    /// See [`Remediator::runs`].
     async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError>;
-    /// See [`Remedy::run`].
+    /// See [`Remediator::run`].
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError>;
-    /// See [`Remedy::order`].
+    /// See [`Remediator::order`].
     async fn order(&self, order: Order) -> Result<RunId, Refusal>;
-    /// See [`Remedy::measures`].
-    async fn measures(&self) -> Result<Vec<RunRow>, StoreError>;
-    /// See [`Remedy::approve`].
+    /// See [`Remediator::measures`].
+    async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError>;
+    /// See [`Remediator::approve`].
     async fn approve(&self, id: RunId) -> Result<(), Refusal>;
-    /// See [`Remedy::roll_back`].
+    /// See [`Remediator::roll_back`].
     async fn roll_back(&self, id: RunId) -> Result<(), Refusal>;
-    /// See [`Remedy::acknowledge`].
+    /// See [`Remediator::acknowledge`].
     async fn acknowledge(&self, id: RunId) -> Result<(), Refusal>;
-    /// See [`Remedy::release`].
+    /// See [`Remediator::release`].
     async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal>;
-    /// See [`Remedy::pause`].
+    /// See [`Remediator::pause`].
     ///
     /// # Errors
     ///
     /// When the pause file cannot be written.
     fn pause(&self) -> std::io::Result<()>;
-    /// See [`Remedy::resume`].
+    /// See [`Remediator::resume`].
     ///
     /// # Errors
     ///
     /// When the pause file cannot be removed.
     fn resume(&self) -> std::io::Result<()>;
-    /// See [`Remedy::paused`].
+    /// See [`Remediator::paused`].
     fn paused(&self) -> bool;
 }
 
 #[async_trait]
-impl Pipeline for Remedy {
+impl Pipeline for Remediator {
     async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError> {
-        Remedy::take(self, notification).await
+        Remediator::take(self, notification).await
     }
 
     async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        Remedy::runs(self, limit).await
+        Remediator::runs(self, limit).await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
-        Remedy::run(self, id).await
+        Remediator::run(self, id).await
     }
 
     async fn order(&self, order: Order) -> Result<RunId, Refusal> {
-        Remedy::order(self, order).await
+        Remediator::order(self, order).await
     }
 
-    async fn measures(&self) -> Result<Vec<RunRow>, StoreError> {
-        Remedy::measures(self).await
+    async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError> {
+        Remediator::temporary_changes(self).await
     }
 
     async fn approve(&self, id: RunId) -> Result<(), Refusal> {
-        Remedy::approve(self, id).await
+        Remediator::approve(self, id).await
     }
 
     async fn roll_back(&self, id: RunId) -> Result<(), Refusal> {
-        Remedy::roll_back(self, id).await
+        Remediator::roll_back(self, id).await
     }
 
     async fn acknowledge(&self, id: RunId) -> Result<(), Refusal> {
-        Remedy::acknowledge(self, id).await
+        Remediator::acknowledge(self, id).await
     }
 
     async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal> {
-        Remedy::release(self, cluster).await
+        Remediator::release(self, cluster).await
     }
 
     fn pause(&self) -> std::io::Result<()> {
-        Remedy::pause(self)
+        Remediator::pause(self)
     }
 
     fn resume(&self) -> std::io::Result<()> {
-        Remedy::resume(self)
+        Remediator::resume(self)
     }
 
     fn paused(&self) -> bool {
-        Remedy::paused(self)
+        Remediator::paused(self)
     }
 }

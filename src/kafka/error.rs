@@ -34,7 +34,6 @@ pub enum KafkaError {
     Unreachable {
         /// `host:port`, or the bootstrap list.
         peer: String,
-        /// What the system said.
         #[source]
         source: std::io::Error,
     },
@@ -57,44 +56,35 @@ pub enum KafkaError {
     /// The connection broke while the request was under way. It may have taken effect.
     #[error("{request} to {peer}: the connection broke")]
     Broken {
-        /// What was asked.
         request: &'static str,
         /// `host:port`.
         peer: String,
-        /// What the system said.
         #[source]
         source: std::io::Error,
     },
     /// The broker did not answer in time. The request may have taken effect.
     #[error("{request} to {peer}: no answer within {deadline:?}")]
     NoAnswer {
-        /// What was asked.
         request: &'static str,
         /// `host:port`.
         peer: String,
-        /// How long we waited.
         deadline: Duration,
     },
     /// The broker answered with an error: nothing was changed, unless it says that time ran out.
     #[error("{request} to {peer}: error {code}{}", message.as_deref().map(|it| format!(": {it}")).unwrap_or_default())]
     Refused {
-        /// What was asked.
         request: &'static str,
         /// `host:port`.
         peer: String,
-        /// Kafka's error code.
         code: i16,
-        /// The broker's own words.
         message: Option<String>,
     },
     /// The answer was not what the protocol says, or no common version exists.
     #[error("{request} to {peer}: {problem}")]
     Protocol {
-        /// What was asked.
         request: &'static str,
         /// `host:port`.
         peer: String,
-        /// What was wrong.
         problem: String,
     },
     /// The broker is not in the cluster's metadata.

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    BrokerId, GroupName, GroupState, GroupType, QuotaEntity, QuotaKey, TopicName, Wall, closed_list,
+    BrokerId, GroupName, GroupState, GroupType, QuotaEntity, QuotaKey, TopicName, WallTime,
+    closed_list,
 };
 
-/// A live broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
     /// Its `node.id`.
     pub id: BrokerId,
     /// Advertised host on the listener we came in by.
     pub host: String,
-    /// Advertised port.
     pub port: u16,
     /// `broker.rack`, if set.
     pub rack: Option<String>,
@@ -22,38 +21,32 @@ pub struct Broker {
 /// One partition as the metadata shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// Index within the topic.
     pub index: i32,
     /// `None` while the partition has no leader.
     pub leader: Option<BrokerId>,
     /// Assigned replicas, preferred leader first.
     pub replicas: Vec<BrokerId>,
-    /// Replicas in sync.
     pub isr: Vec<BrokerId>,
 }
 
 /// One topic as the metadata shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
-    /// Its name.
     pub name: TopicName,
     /// Its id; changes when a topic is deleted and created again. Zero where the broker sends none.
     pub id: u128,
     /// Whether Kafka itself owns it (`__consumer_offsets`, …).
     pub internal: bool,
-    /// Its partitions, by index.
     pub partitions: Vec<Partition>,
 }
 
 /// The cluster as one metadata answer shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
-    /// The cluster's own id.
     pub cluster_id: Option<String>,
     /// The broker that speaks for the active controller. In KRaft a broker answers with a random
     /// live broker here, so this says "there is one", not which one it is.
     pub controller: Option<BrokerId>,
-    /// Live brokers, by id.
     pub brokers: Vec<Broker>,
     /// All topics, internal ones too, by name.
     pub topics: Vec<Topic>,
@@ -64,7 +57,6 @@ pub struct Topology {
 /// Which end of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
-    /// Log start offset.
     First,
     /// Log end offset (high watermark).
     Last,
@@ -83,7 +75,6 @@ closed_list! {
         Unauthorized = "unauthorized",
         /// The broker does not coordinate this group, or is still loading it.
         NotCoordinator = "not_coordinator",
-        /// Another error.
         Other = "other",
     }
 }
@@ -91,19 +82,15 @@ closed_list! {
 /// Effective `min.insync.replicas` of one topic, or why it is not known.
 pub type MinInsync = Result<u32, PartitionFault>;
 
-/// Partitions of one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicPartitions {
-    /// The topic.
     pub topic: TopicName,
-    /// Indexes of its partitions.
     pub partitions: Vec<i32>,
 }
 
 /// Offsets of one topic's partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicOffsets {
-    /// The topic.
     pub topic: TopicName,
     /// By index: the offset, or why there is none.
     pub partitions: Vec<(i32, Result<i64, PartitionFault>)>,
@@ -112,22 +99,17 @@ pub struct TopicOffsets {
 /// A group as its coordinator lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupListing {
-    /// Its id.
     pub group: GroupName,
     /// `consumer`, `connect`, …; empty for a group that only commits.
     pub protocol_type: String,
-    /// Which protocol it follows.
     pub group_type: GroupType,
-    /// Its state.
     pub state: GroupState,
 }
 
 /// What a group's coordinator says of its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMembers {
-    /// The group's state.
     pub state: GroupState,
-    /// How many there are.
     pub count: u32,
     /// Changes when a member comes or goes, and when one gets other partitions.
     pub fingerprint: u64,
@@ -143,7 +125,6 @@ pub struct GroupMembers {
 /// A group's state and members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupDescription {
-    /// Its id.
     pub group: GroupName,
     /// Its members, or why nothing is known of them.
     pub members: Result<GroupMembers, PartitionFault>,
@@ -152,7 +133,6 @@ pub struct GroupDescription {
 /// What a group has committed. A partition it never committed is not in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupOffsets {
-    /// The group.
     pub group: GroupName,
     /// Its commits, or why there are none.
     pub offsets: Result<Vec<TopicOffsets>, PartitionFault>,
@@ -161,7 +141,6 @@ pub struct GroupOffsets {
 /// Bytes that one topic's replicas take in one directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicLogSize {
-    /// The topic.
     pub topic: TopicName,
     /// Bytes.
     pub bytes: u64,
@@ -185,13 +164,11 @@ pub struct LogDir {
 closed_list! {
     /// Where an effective configuration value comes from.
     pub enum ConfigSource {
-        /// A topic's own configuration.
         Topic = "topic",
         /// Dynamic, of the named broker.
         DynamicBroker = "dynamic_broker",
         /// Dynamic, the cluster's default.
         DynamicDefault = "dynamic_default",
-        /// The broker's file.
         Static = "static",
         /// Kafka's default.
         Default = "default",
@@ -203,7 +180,6 @@ closed_list! {
 /// One configuration key of one broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigEntry {
-    /// The key.
     pub key: String,
     /// The value in force. `None` for a sensitive key, and for one that the broker does not know.
     pub effective: Option<String>,
@@ -237,7 +213,6 @@ impl ConfigEntry {
 pub struct BrokerConfig {
     /// The broker that was asked.
     pub broker: BrokerId,
-    /// The keys it knows.
     pub entries: Vec<ConfigEntry>,
 }
 
@@ -251,7 +226,6 @@ impl BrokerConfig {
 /// One change of dynamic configuration (`IncrementalAlterConfigs`, KIP-339).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigChange {
-    /// The key.
     pub key: String,
     /// The value to set, or `None` to delete the broker's own entry.
     pub value: Option<String>,
@@ -260,9 +234,7 @@ pub struct ConfigChange {
 /// One quota that is set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientQuota {
-    /// Whom it is for.
     pub entity: QuotaEntity,
-    /// What it bounds.
     pub key: QuotaKey,
     /// Bytes per second and broker.
     pub value: f64,
@@ -271,9 +243,7 @@ pub struct ClientQuota {
 /// Sets a quota, or removes it (`AlterClientQuotas`, KIP-546).
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuotaChange {
-    /// Whom it is for.
     pub entity: QuotaEntity,
-    /// What it bounds.
     pub key: QuotaKey,
     /// Bytes per second and broker to set, or `None` to remove the quota.
     pub value: Option<f64>,
@@ -286,11 +256,9 @@ closed_list! {
         NotNeeded = "not_needed",
         /// It is not in sync, or not up.
         NotAvailable = "not_available",
-        /// Topic or partition unknown.
         Unknown = "unknown",
         /// Not authorised.
         Unauthorized = "unauthorized",
-        /// Another error.
         Other = "other",
     }
 }
@@ -320,7 +288,6 @@ pub struct Quorum {
 closed_list! {
     /// What a replica of the metadata log is.
     pub enum QuorumRole {
-        /// A controller, which votes.
         Voter = "voter",
         /// A broker, which only follows.
         Observer = "observer",
@@ -332,14 +299,13 @@ closed_list! {
 pub struct QuorumReplica {
     /// Its `node.id`.
     pub id: BrokerId,
-    /// What it is.
     pub role: QuorumRole,
     /// How far its log goes.
     pub log_end: Option<i64>,
     /// When it last fetched; since version 1 (KIP-836).
-    pub last_fetch: Option<Wall>,
+    pub last_fetch: Option<WallTime>,
     /// When it last had everything; since version 1 (KIP-836).
-    pub last_caught_up: Option<Wall>,
+    pub last_caught_up: Option<WallTime>,
 }
 
 closed_list! {
@@ -349,13 +315,9 @@ closed_list! {
         ApiVersions = "ApiVersions",
         /// Which way we prove who we are.
         SaslHandshake = "SaslHandshake",
-        /// The proof.
         SaslAuthenticate = "SaslAuthenticate",
-        /// Brokers, topics, partitions.
         Metadata = "Metadata",
-        /// First and last offsets.
         ListOffsets = "ListOffsets",
-        /// Groups of a coordinator.
         ListGroups = "ListGroups",
         /// State and members of classic groups.
         DescribeGroups = "DescribeGroups",
@@ -365,23 +327,16 @@ closed_list! {
         ShareGroupDescribe = "ShareGroupDescribe",
         /// State and members of Streams groups.
         StreamsGroupDescribe = "StreamsGroupDescribe",
-        /// Committed offsets.
         OffsetFetch = "OffsetFetch",
-        /// Log directories.
         DescribeLogDirs = "DescribeLogDirs",
-        /// Configuration.
         DescribeConfigs = "DescribeConfigs",
-        /// Reassignments in flight.
         ListPartitionReassignments = "ListPartitionReassignments",
-        /// The controller quorum.
         DescribeQuorum = "DescribeQuorum",
-        /// Quotas of clients.
         DescribeClientQuotas = "DescribeClientQuotas",
         /// Changes a broker's dynamic configuration.
         IncrementalAlterConfigs = "IncrementalAlterConfigs",
         /// Changes a quota of clients.
         AlterClientQuotas = "AlterClientQuotas",
-        /// Changes who leads partitions.
         ElectLeaders = "ElectLeaders",
     }
 }
@@ -389,7 +344,6 @@ closed_list! {
 /// Requests sent by API, and those that failed, by reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestCount {
-    /// Which request.
     pub api: Api,
     /// Sent, answered or not.
     pub sent: u64,

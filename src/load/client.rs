@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 /// How long one poll lasts, whatever comes in meanwhile; so also how long an end may take.
 const POLL_FOR: Duration = Duration::from_secs(1);
 
-/// A producer's client.
 pub(super) type Client = BaseProducer<Deliveries>;
 
 /// What became of one record.

@@ -11,20 +11,12 @@ pub enum LoadError {
     Client {
         /// Where it was to start from.
         servers: String,
-        /// What librdkafka said.
         #[source]
         source: KafkaError,
     },
     /// The topic is smaller than what was asked for.
     #[error("topic {topic} has {there} partitions, {asked} were asked for")]
-    TooFewPartitions {
-        /// The topic.
-        topic: String,
-        /// What it has.
-        there: u16,
-        /// What was asked for.
-        asked: u16,
-    },
+    TooFewPartitions { topic: String, there: u16, asked: u16 },
     /// The report could not be printed.
     #[error("print the report")]
     Output(#[source] std::io::Error),

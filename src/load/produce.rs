@@ -14,7 +14,7 @@ use super::{
     tally::{self, Outcome, Summary, Tally, print},
     topic,
 };
-use crate::{clock::SharedClock, model::Uptime};
+use crate::{clock::SharedClock, model::MonotonicTime};
 
 /// Outcomes that may wait for the reporter. Many more than there can be producers, so that a
 /// producer waits for its broker and not for our own printing.
@@ -129,7 +129,6 @@ fn finish(
     Ok(summary)
 }
 
-/// One producer.
 struct Writer {
     client: Arc<Client>,
     clock: SharedClock,
@@ -176,7 +175,7 @@ impl Writer {
 struct Reporter<'a> {
     args: &'a ProduceArgs,
     clock: &'a SharedClock,
-    began: Uptime,
+    began: MonotonicTime,
     tally: &'a mut Tally,
 }
 

@@ -18,7 +18,6 @@ const HEAD: &str = " elapsed    acked/s   errors     p50 ms     p99 ms     max m
 pub(super) enum Outcome {
     /// Acknowledged after the producer had connected for it: counted, its time is not.
     First,
-    /// Acknowledged in this time.
     Acked(Duration),
     /// Given up; this is why.
     Failed(String),
@@ -39,7 +38,6 @@ pub struct Figures {
     pub p50_ms: Option<f64>,
     /// 99 of 100 were acknowledged in at most this time.
     pub p99_ms: Option<f64>,
-    /// Longest time.
     pub max_ms: Option<f64>,
 }
 
@@ -157,7 +155,6 @@ pub(super) fn report_line(
     }
 }
 
-/// The last line.
 pub(super) fn summary_line(
     summary: &Summary,
     format: ReportFormat,

@@ -7,7 +7,6 @@ closed_list! {
     pub enum Granularity {
         /// A series for each partition, and the sums.
         Partition = "partition",
-        /// The sums alone.
         Topic = "topic",
     }
 }
@@ -15,7 +14,6 @@ closed_list! {
 closed_list! {
     /// Whether lag is followed in time too, which takes memory for each partition that is read.
     pub enum LagSeconds {
-        /// It is.
         Followed = "followed",
         /// It is not.
         Left = "left",

@@ -21,9 +21,7 @@ closed_list! {
 closed_list! {
     /// State of a group. All types share the words.
     pub enum GroupState {
-        /// Members join.
         PreparingRebalance = "preparing_rebalance",
-        /// Assignments are handed out.
         CompletingRebalance = "completing_rebalance",
         /// All members have their partitions.
         Stable = "stable",

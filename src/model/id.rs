@@ -62,7 +62,6 @@ name! {
     ClusterName
 }
 name! {
-    /// A topic's name.
     TopicName
 }
 name! {
@@ -73,9 +72,7 @@ name! {
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {
-    /// The topic.
     pub topic: TopicName,
-    /// The partition's index.
     pub partition: i32,
 }
 

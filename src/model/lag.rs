@@ -17,9 +17,7 @@ closed_list! {
 /// The age of the oldest record that a group has yet to read; nothing when there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LagTime {
-    /// The age.
     pub age: Duration,
-    /// How it was found.
     pub method: LagMethod,
 }
 

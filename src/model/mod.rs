@@ -21,7 +21,8 @@ pub use lag::{LagMethod, LagTime};
 pub use quota::{QuotaEntity, QuotaKey};
 pub use reading::Reading;
 pub use run::{
-    AlertOutcome, Hold, Impossible, Mode, RollbackReason, RunEvent, RunState, Trigger, Verdict,
+    AlertOutcome, HoldReason, Impossible, Mode, RollbackReason, RunEvent, RunState, Trigger,
+    Verdict,
 };
 pub use target::{OnUndo, Subject, Target};
-pub use time::{Uptime, Wall};
+pub use time::{MonotonicTime, WallTime};

@@ -24,9 +24,7 @@ closed_list! {
 /// entity. As text: `client greedy`, `user batch`, `user batch, client greedy`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuotaEntity {
-    /// The user, as authenticated.
     pub user: Option<String>,
-    /// The client id.
     pub client_id: Option<String>,
 }
 

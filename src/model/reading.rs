@@ -3,7 +3,6 @@
 /// A value that may not have been read. There is no "0 because we could not tell".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reading<T> {
-    /// Read this round.
     Known(T),
     /// Not read; exported as no sample at all.
     Unknown,

@@ -1,5 +1,5 @@
 //! The words for a run of the remediation pipeline. Their labels are kept in the store and shown in
-//! metrics and in the API. The transition table is in `remedy::state`.
+//! metrics and in the API. The transition table is in `remediation::state`.
 
 use super::closed_list;
 
@@ -10,7 +10,6 @@ closed_list! {
         Observe = "observe",
         /// Plan, and let the brokers validate the plan; change nothing.
         Rehearse = "rehearse",
-        /// Carry plans out.
         Act = "act",
     }
 }
@@ -35,9 +34,9 @@ closed_list! {
         /// Judged and kept; a measure, for a time.
         Kept = "kept",
         /// A measure is being taken back: its time is over, or it is no longer needed.
-        Lifting = "lifting",
+        Expiring = "expiring",
         /// A measure that did its work is taken back.
-        Lifted = "lifted",
+        Expired = "expired",
         /// Steps are being undone, last first.
         RollingBack = "rolling_back",
         /// Every value is back where it was.
@@ -52,7 +51,6 @@ closed_list! {
 closed_list! {
     /// What can happen to a run.
     pub enum RunEvent {
-        /// Something speaks against it.
         Hold = "hold",
         /// A person has to approve it.
         AskApproval = "ask_approval",
@@ -68,17 +66,13 @@ closed_list! {
         Apply = "apply",
         /// No older sample is left in the windows.
         Settle = "settle",
-        /// Judged worth keeping.
         Keep = "keep",
         /// The canary was judged worth keeping: on to the others.
         Widen = "widen",
         /// A measure's time is over, or it is no longer needed.
-        Lift = "lift",
-        /// To be undone.
+        Expire = "expire",
         RollBack = "roll_back",
-        /// Undone to the start.
         Undo = "undo",
-        /// An undo failed.
         Jam = "jam",
     }
 }
@@ -89,7 +83,6 @@ closed_list! {
 pub struct Impossible {
     /// Where the run stands.
     pub state: RunState,
-    /// What was to happen.
     pub event: RunEvent,
 }
 
@@ -115,7 +108,7 @@ impl RunState {
                 | E::Settle
                 | E::Keep
                 | E::Widen
-                | E::Lift
+                | E::Expire
                 | E::RollBack
                 | E::Undo
                 | E::Jam => None,
@@ -133,11 +126,11 @@ impl RunState {
             Self::Settling => (event == E::Settle).then_some(Self::Observing),
             Self::Observing if event == E::Widen => Some(Self::Acting),
             Self::Observing => (event == E::Keep).then_some(Self::Kept),
-            Self::Kept if event == E::Lift => Some(Self::Lifting),
-            Self::Lifting if event == E::Undo => Some(Self::Lifted),
+            Self::Kept if event == E::Expire => Some(Self::Expiring),
+            Self::Expiring if event == E::Undo => Some(Self::Expired),
             Self::RollingBack if event == E::Undo => Some(Self::RolledBack),
-            Self::Lifting | Self::RollingBack => (event == E::Jam).then_some(Self::Stuck),
-            Self::Kept | Self::Lifted | Self::RolledBack | Self::Stuck | Self::Cancelled => None,
+            Self::Expiring | Self::RollingBack => (event == E::Jam).then_some(Self::Stuck),
+            Self::Kept | Self::Expired | Self::RolledBack | Self::Stuck | Self::Cancelled => None,
         };
         next.ok_or(Impossible { state: self, event })
     }
@@ -146,7 +139,7 @@ impl RunState {
     pub const fn is_end(self) -> bool {
         match self {
             Self::Kept
-            | Self::Lifted
+            | Self::Expired
             | Self::RolledBack
             | Self::Stuck
             | Self::Cancelled
@@ -157,7 +150,7 @@ impl RunState {
             | Self::Acting
             | Self::Settling
             | Self::Observing
-            | Self::Lifting
+            | Self::Expiring
             | Self::RollingBack => false,
         }
     }
@@ -165,15 +158,17 @@ impl RunState {
     /// Whether the run may have changed the cluster and is not over.
     pub const fn is_active(self) -> bool {
         match self {
-            Self::Acting | Self::Settling | Self::Observing | Self::Lifting | Self::RollingBack => {
-                true
-            }
+            Self::Acting
+            | Self::Settling
+            | Self::Observing
+            | Self::Expiring
+            | Self::RollingBack => true,
             Self::Queued
             | Self::Held
             | Self::AwaitingApproval
             | Self::Rehearsed
             | Self::Kept
-            | Self::Lifted
+            | Self::Expired
             | Self::RolledBack
             | Self::Stuck
             | Self::Cancelled => false,
@@ -198,8 +193,7 @@ closed_list! {
 
 closed_list! {
     /// Why a run that could start does not.
-    pub enum Hold {
-        /// A person paused remediation.
+    pub enum HoldReason {
         Paused = "paused",
         /// The mode is `observe`.
         ModeObserve = "mode_observe",
@@ -269,7 +263,6 @@ closed_list! {
     pub enum RollbackReason {
         /// The verdict was not one to keep.
         Verdict = "verdict",
-        /// A guard tripped.
         GuardTripped = "guard_tripped",
         /// A step was refused or did not come into force.
         FailedToApply = "failed_to_apply",
@@ -295,7 +288,6 @@ closed_list! {
         New = "new",
         /// The episode was open already.
         Repeated = "repeated",
-        /// Its episode is over.
         Resolved = "resolved",
         /// Resolved without an open episode.
         ResolvedUnknown = "resolved_unknown",
@@ -307,11 +299,8 @@ closed_list! {
 }
 
 closed_list! {
-    /// What started a run.
     pub enum Trigger {
-        /// An alert.
         Alert = "alert",
-        /// A person.
         Person = "person",
     }
 }
@@ -326,11 +315,11 @@ mod tests {
             let next: Vec<RunState> =
                 RunEvent::ALL.iter().filter_map(|&event| state.after(event).ok()).collect();
             let ended =
-                [RunState::Lifted, RunState::RolledBack, RunState::Stuck, RunState::Cancelled];
+                [RunState::Expired, RunState::RolledBack, RunState::Stuck, RunState::Cancelled];
             if ended.contains(&state) {
                 assert!(next.is_empty(), "{state}");
             } else if state == RunState::Kept {
-                assert_eq!(next, [RunState::Lifting, RunState::RollingBack]);
+                assert_eq!(next, [RunState::Expiring, RunState::RollingBack]);
             } else {
                 assert!(!next.is_empty(), "{state}");
             }

@@ -7,11 +7,8 @@ use super::{BrokerId, GroupName, QuotaEntity, closed_list};
 /// What a run is about: `cluster`, `broker 1`, `group orders`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    /// The whole cluster.
     Cluster,
-    /// One broker.
     Broker(BrokerId),
-    /// One consumer group.
     Group(GroupName),
 }
 
@@ -64,9 +61,7 @@ pub enum Subject {
     BrokerKeys(BrokerId),
     /// A quota of one client or user.
     Quota(QuotaEntity),
-    /// Leaders of partitions.
     Leaders,
-    /// A container, by name.
     Container(String),
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 /// Elapsed time since start-up. Never goes back; means nothing after a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Uptime(pub Duration);
+pub struct MonotonicTime(pub Duration);
 
 /// Time of day, in milliseconds since the Unix epoch. Survives a restart; may jump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Wall(pub i64);
+pub struct WallTime(pub i64);
 
-impl Wall {
+impl WallTime {
     /// Seconds since the Unix epoch, as Prometheus counts them.
     pub fn seconds(self) -> f64 {
         Duration::from_millis(u64::try_from(self.0).unwrap_or(0)).as_secs_f64()

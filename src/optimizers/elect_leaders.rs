@@ -10,7 +10,6 @@ use crate::{
     model::{BrokerId, OnUndo, Subject, TopicName, TopicPartition},
 };
 
-/// Partitions in one step.
 pub const BATCH_MAX: usize = 100;
 /// Steps in one run; the next run goes on where this one stops.
 pub const BATCHES_MAX: usize = 100;

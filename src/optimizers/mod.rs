@@ -1,6 +1,7 @@
 //! Optimizers: pure functions from what is to a plan of what is to be.
 //!
-//! No I/O, no clock, no client. A plan is data; `remedy` rehearses, journals and carries it out.
+//! No I/O, no clock, no client. A plan is data; `remediation` rehearses, journals and carries it
+//! out.
 //!
 //! Invariant: no plan holds a key outside its optimizer's allow-list (I17).
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
@@ -21,9 +22,7 @@ pub struct PlannedStep {
     pub stage: u32,
     /// Steps of one wave are taken at the same time, each of another subject or key.
     pub wave: u32,
-    /// What it changes.
     pub subject: Subject,
-    /// The key.
     pub key: String,
     /// The effective value it starts from.
     pub from: String,

@@ -22,13 +22,10 @@ pub const ABSENT: &str = "absent";
 /// One consumer container of the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerFacts {
-    /// Its id.
     pub id: String,
-    /// Its name.
     pub name: String,
     /// Whether it is a clone.
     pub is_clone: bool,
-    /// Whether it runs.
     pub running: bool,
     /// Why no clone of it may be made.
     pub objections: Vec<String>,
@@ -37,15 +34,11 @@ pub struct ContainerFacts {
 /// What is known of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupFacts {
-    /// The group.
     pub group: GroupName,
     /// Records behind, over all of its partitions.
     pub lag: u64,
-    /// Partitions with lag.
     pub partitions_with_lag: u32,
-    /// Members.
     pub members: u32,
-    /// Its containers.
     pub containers: Vec<ContainerFacts>,
 }
 

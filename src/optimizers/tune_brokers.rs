@@ -35,7 +35,6 @@ pub const POOL_PER_CORE_MAX: u32 = 8;
 /// What a level asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Goal {
-    /// Threads in either pool.
     pub threads: u32,
     /// Bytes of either socket buffer.
     pub socket_buffer: u32,

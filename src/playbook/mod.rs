@@ -26,7 +26,6 @@ closed_list! {
     pub enum Better {
         /// Less is better: times, lag.
         Lower = "lower",
-        /// More is better: rates.
         Higher = "higher",
     }
 }
@@ -34,9 +33,7 @@ closed_list! {
 /// What a run is for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
-    /// Evaluates to one series.
     pub query: Template,
-    /// Which way is better.
     pub better: Better,
     /// Least relative improvement to keep a change, 0–1.
     pub at_least: f64,
@@ -52,7 +49,6 @@ pub struct Windows {
     pub baseline: Duration,
     /// Wait after the write until no old sample is left in the window.
     pub settle: Duration,
-    /// Length of the observation.
     pub observe: Duration,
     /// Rest after the end of a run, by playbook and target.
     pub cooldown: Duration,
@@ -60,17 +56,16 @@ pub struct Windows {
 
 /// A change that does not stay: how long, and when it is no longer needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Measure {
+pub struct TemporaryChange {
     /// It is lifted so long after it came into force (I27).
-    pub time_limit: Duration,
+    pub expire_after: Duration,
     /// It is lifted as soon as this returns a series.
-    pub lift_when: Option<Template>,
+    pub expire_when: Option<Template>,
 }
 
 /// Which alerts a playbook answers: every label must be equal. Always names an `alertname`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// Label to value.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -81,24 +76,18 @@ impl Match {
     }
 }
 
-/// A playbook, as meant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Playbook {
-    /// Unique name.
     pub name: String,
-    /// Which alerts it answers.
     pub matches: Match,
     /// Must hold (return a series) on Prometheus, beside the alert itself.
     pub when: Option<Template>,
-    /// What it does.
     pub optimizer: Optimizer,
-    /// What it is for.
     pub objective: Objective,
     /// The load that the objective depends on; evaluates to one series.
     pub load: Template,
     /// Higher is worse. Two samples in a row above the baseline's maximum undo the change.
     pub guards: Vec<Template>,
-    /// Its times.
     pub windows: Windows,
     /// Runs per episode.
     pub attempts_max: u32,
@@ -107,7 +96,7 @@ pub struct Playbook {
     /// Whether a person must approve each run.
     pub approve: bool,
     /// For how long what it does stays; a change that stays for good has none.
-    pub measure: Option<Measure>,
+    pub temporary: Option<TemporaryChange>,
 }
 
 impl Playbook {
@@ -119,7 +108,7 @@ impl Playbook {
     /// Whether one of its expressions speaks of `place`.
     pub fn needs(&self, place: &str) -> bool {
         let judged = [&self.objective.query, &self.load].into_iter();
-        let lifted = self.measure.iter().filter_map(|it| it.lift_when.as_ref());
+        let lifted = self.temporary.iter().filter_map(|it| it.expire_when.as_ref());
         let mut all = judged.chain(&self.guards).chain(&self.when).chain(lifted);
         all.any(|it| it.needs().any(|name| name == place))
     }

@@ -5,17 +5,12 @@ use std::collections::BTreeSet;
 use crate::model::{QuotaEntity, QuotaKey, closed_list};
 
 closed_list! {
-    /// The optimizers there are.
     pub enum OptimizerKind {
-        /// Thread pools of brokers.
         TuneBrokers = "tune_brokers",
         /// What this program wrote and a broker lost at a restart.
         Reapply = "reapply",
-        /// Preferred leaders.
         ElectLeaders = "elect_leaders",
-        /// Quotas on named clients.
         ShedLoad = "shed_load",
-        /// Clones of consumer containers.
         ScaleConsumers = "scale_consumers",
     }
 }
@@ -23,20 +18,15 @@ closed_list! {
 /// An optimizer and its parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Optimizer {
-    /// Thread pools of brokers.
     TuneBrokers(TuneBrokers),
     /// What this program wrote and a broker lost at a restart.
     Reapply,
-    /// Preferred leaders.
     ElectLeaders,
-    /// Quotas on named clients.
     ShedLoad(ShedLoad),
-    /// Clones of consumer containers.
     ScaleConsumers(ScaleConsumers),
 }
 
 impl Optimizer {
-    /// Which one it is.
     pub const fn kind(&self) -> OptimizerKind {
         match self {
             Self::TuneBrokers(_) => OptimizerKind::TuneBrokers,
@@ -58,7 +48,7 @@ impl OptimizerKind {
     }
 
     /// Whether what it does is lifted after a time (I27).
-    pub const fn is_a_measure(self) -> bool {
+    pub const fn is_temporary(self) -> bool {
         match self {
             Self::ShedLoad | Self::ScaleConsumers => true,
             Self::TuneBrokers | Self::Reapply | Self::ElectLeaders => false,
@@ -102,7 +92,6 @@ closed_list! {
 /// Parameters of `tune-brokers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TuneBrokers {
-    /// How far.
     pub level: Level,
     /// What to do above twice the static value.
     pub above_static: AboveStatic,
@@ -113,13 +102,10 @@ pub struct TuneBrokers {
 closed_list! {
     /// Clients that a quota can hurt more than it helps (I39).
     pub enum ClientKind {
-        /// Kafka Connect.
         Connect = "connect",
         /// `MirrorMaker`.
         MirrorMaker = "mirrormaker",
-        /// Kafka Streams.
         Streams = "streams",
-        /// A producer with transactions.
         Transactional = "transactional",
     }
 }
@@ -134,9 +120,7 @@ pub struct ShedLoad {
 /// One client or user that is slowed down.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shed {
-    /// Who.
     pub entity: QuotaEntity,
-    /// In what.
     pub key: QuotaKey,
     /// Bytes a second and broker that it moves without a quota: where the steps begin.
     pub usual: u64,
@@ -159,7 +143,6 @@ closed_list! {
 /// Parameters of `scale-consumers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScaleConsumers {
-    /// By how much.
     pub factor: Factor,
     /// Most containers of one group, clones among them.
     pub containers_max: u32,

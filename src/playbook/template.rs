@@ -18,7 +18,6 @@ pub type Values = BTreeMap<&'static str, String>;
 /// Labels that may be put in: those whose value is taken from live metadata or the configuration.
 const PLACES: &[&str] = &["kafka_cluster", "broker_id", "consumergroup"];
 
-/// A checked expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: String,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    model::{BrokerId, Uptime},
+    model::{BrokerId, MonotonicTime},
     telemetry::{ProbeFault, Probed},
 };
 
@@ -30,7 +30,6 @@ pub(super) struct Attempt {
     pub(super) record_bytes: u32,
 }
 
-/// How it ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Done {
     pub(super) broker: BrokerId,
@@ -107,11 +106,11 @@ fn because(error: KafkaError) -> ProbeFault {
     fault::of(&error)
 }
 
-fn offset((at, end): Acknowledged) -> Result<(Uptime, i64), ProbeFault> {
+fn offset((at, end): Acknowledged) -> Result<(MonotonicTime, i64), ProbeFault> {
     end.map(|offset| (at, offset)).map_err(because)
 }
 
-fn since(later: Uptime, earlier: Uptime) -> Duration {
+fn since(later: MonotonicTime, earlier: MonotonicTime) -> Duration {
     later.0.saturating_sub(earlier.0)
 }
 

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
-    model::{BrokerId, Uptime},
+    model::{BrokerId, MonotonicTime},
     telemetry::ProbeFault,
 };
 
@@ -49,7 +49,7 @@ const NUMBER_BYTES: usize = 16;
 pub(super) type Number = [u8; NUMBER_BYTES];
 
 /// When a record was acknowledged, and at which offset; or why not.
-pub(super) type Acknowledged = (Uptime, Result<i64, KafkaError>);
+pub(super) type Acknowledged = (MonotonicTime, Result<i64, KafkaError>);
 
 /// The clients of one cluster's probe.
 pub(super) struct Clients {
@@ -65,7 +65,7 @@ pub(super) struct Clients {
 pub(super) struct Shared {
     clock: SharedClock,
     /// Records that someone waits for; one for each broker at most.
-    awaited: Mutex<BTreeMap<Number, oneshot::Sender<Uptime>>>,
+    awaited: Mutex<BTreeMap<Number, oneshot::Sender<MonotonicTime>>>,
     /// What each broker's connections said last. librdkafka does not repeat itself, so it holds
     /// until a record comes back.
     troubles: Mutex<BTreeMap<BrokerId, ProbeFault>>,
@@ -175,13 +175,13 @@ impl Clients {
 /// A record that someone waits for. Dropped, nobody does.
 pub(super) struct Awaited {
     number: Number,
-    arrived: oneshot::Receiver<Uptime>,
+    arrived: oneshot::Receiver<MonotonicTime>,
     shared: Arc<Shared>,
 }
 
 impl Awaited {
     /// When it was read; nothing when the clients ended first.
-    pub(super) async fn arrival(&mut self) -> Option<Uptime> {
+    pub(super) async fn arrival(&mut self) -> Option<MonotonicTime> {
         (&mut self.arrived).await.ok()
     }
 }

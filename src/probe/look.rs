@@ -48,7 +48,6 @@ pub(super) enum SetUp {
     Rests(Option<ProbeFault>),
 }
 
-/// What came of it.
 pub(super) struct Looked {
     pub(super) seen: Seen,
     /// Why brokers without a partition have none.

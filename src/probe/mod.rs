@@ -40,7 +40,7 @@ use topic::Seen;
 use crate::{
     clock::SharedClock,
     config::{ClusterConfig, ProbeConfig},
-    model::{BrokerId, ClusterName, Uptime},
+    model::{BrokerId, ClusterName, MonotonicTime},
     telemetry::{ProbeFault, Probed, Telemetry},
 };
 
@@ -135,7 +135,6 @@ fn finished<T>(ended: Result<T, JoinError>) -> T {
     }
 }
 
-/// What is under way.
 enum Work {
     Looked(Result<Looked, KafkaError>),
     Done(Done),
@@ -162,11 +161,11 @@ struct Rounds<'a> {
     /// Why brokers without a partition have none.
     fault: Option<ProbeFault>,
     /// When something was last tried to be made.
-    tried: Option<Uptime>,
+    tried: Option<MonotonicTime>,
     /// Since when the same brokers have been there.
-    brokers_since: Uptime,
+    brokers_since: MonotonicTime,
     /// When each broker was last there.
-    there: BTreeMap<BrokerId, Uptime>,
+    there: BTreeMap<BrokerId, MonotonicTime>,
     /// Partitions that are being read.
     reading: BTreeSet<i32>,
 }
@@ -186,7 +185,7 @@ impl<'a> Rounds<'a> {
             sighted: true,
             fault: None,
             tried: None,
-            brokers_since: Uptime::default(),
+            brokers_since: MonotonicTime::default(),
             there: BTreeMap::new(),
             reading: BTreeSet::new(),
         }
@@ -249,7 +248,7 @@ impl<'a> Rounds<'a> {
         self.work.spawn_blocking(move || Work::Looked(look.run(&runtime)));
     }
 
-    fn passed(&self, since: Uptime) -> Duration {
+    fn passed(&self, since: MonotonicTime) -> Duration {
         self.probe.clock.uptime().0.saturating_sub(since.0)
     }
 

@@ -45,12 +45,14 @@ pub(super) struct Partition {
 /// What is to be done so that each broker can lead a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// Nothing.
     Nothing,
     /// Create the topic, with the replicas of each partition.
     Create(Vec<Vec<i32>>),
     /// Add partitions to the `from` that there are.
-    Extend { from: usize, added: Vec<Vec<i32>> },
+    Extend {
+        from: usize,
+        added: Vec<Vec<i32>>,
+    },
     /// There are fewer brokers than replicas are wanted.
     TooFewBrokers,
 }

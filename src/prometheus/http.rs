@@ -15,12 +15,10 @@ use super::{
 /// A longer answer is a query that no window of ours asks for.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
-/// One Prometheus server.
 #[derive(Clone, Debug)]
 pub struct HttpPrometheus {
     client: Client,
     base: Url,
-    /// The same without credentials.
     shown: String,
     timeout: Duration,
 }

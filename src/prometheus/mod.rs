@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::model::Wall;
+use crate::model::WallTime;
 
 /// A series' labels, the metric's name as `__name__`.
 pub type Labels = BTreeMap<String, String>;
@@ -18,7 +18,7 @@ pub type Labels = BTreeMap<String, String>;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     /// When.
-    pub at: Wall,
+    pub at: WallTime,
     /// The value; may be NaN or infinite, as Prometheus says it.
     pub value: f64,
 }
@@ -28,14 +28,12 @@ pub struct Sample {
 pub struct InstantSeries {
     /// Its labels. Empty for a scalar.
     pub labels: Labels,
-    /// Its sample.
     pub sample: Sample,
 }
 
 /// One series of a range query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RangeSeries {
-    /// Its labels.
     pub labels: Labels,
     /// Its samples, oldest first.
     pub samples: Vec<Sample>,
@@ -44,11 +42,8 @@ pub struct RangeSeries {
 /// A span of time and the distance between evaluations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// First evaluation.
-    pub from: Wall,
-    /// Last evaluation.
-    pub to: Wall,
-    /// Distance.
+    pub from: WallTime,
+    pub to: WallTime,
     pub step: Duration,
 }
 
@@ -58,20 +53,9 @@ pub struct Span {
 pub enum PrometheusError {
     /// No answer, or not one of Prometheus.
     #[error("query Prometheus at {url}: {problem}")]
-    Unavailable {
-        /// The server, without credentials.
-        url: String,
-        /// What happened.
-        problem: String,
-    },
-    /// Prometheus refused the query.
+    Unavailable { url: String, problem: String },
     #[error("Prometheus refuses `{query}`: {problem}")]
-    Refused {
-        /// What was asked.
-        query: String,
-        /// Its own words.
-        problem: String,
-    },
+    Refused { query: String, problem: String },
 }
 
 /// What this program needs of Prometheus. Each call has a deadline inside the implementation.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{InstantSeries, Labels, RangeSeries, Sample};
-use crate::model::Wall;
+use crate::model::WallTime;
 
 /// What is wrong with an answer.
 #[derive(Debug)]
@@ -15,9 +15,7 @@ pub(super) struct Problem(pub(super) String);
 #[derive(Debug, Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub(super) enum Envelope {
-    /// Evaluated.
     Success {
-        /// The result.
         data: Data,
     },
     /// Not evaluated.
@@ -25,20 +23,16 @@ pub(super) enum Envelope {
         /// `bad_data`, `execution`, `timeout`, …
         #[serde(rename = "errorType")]
         error_type: String,
-        /// In Prometheus's words.
         error: String,
     },
 }
 
-/// A result.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
 pub(super) enum Data {
     /// Of a query that ends in a number without labels.
     Scalar(Value),
-    /// Of an instant query.
     Vector(Vec<VectorSeries>),
-    /// Of a range query.
     Matrix(Vec<MatrixSeries>),
     /// Of a query that is a literal text.
     String(serde::de::IgnoredAny),
@@ -62,7 +56,6 @@ pub(super) struct MatrixSeries {
 #[derive(Debug, Deserialize)]
 pub(super) struct Value(f64, String);
 
-/// Reads a body.
 pub(super) fn read(body: &[u8]) -> Result<Envelope, Problem> {
     serde_json::from_slice(body).map_err(|error| Problem(format!("not its API: {error}")))
 }
@@ -95,7 +88,7 @@ impl Value {
         let at = Duration::try_from_secs_f64(*seconds).map_err(|it| Problem(it.to_string()))?;
         // 1.435 s is 1.43499… in binary: round to the millisecond, as Prometheus meant it.
         let rounded = at.saturating_add(Duration::from_micros(500)).as_millis();
-        let at = Wall(i64::try_from(rounded).map_err(|it| Problem(it.to_string()))?);
+        let at = WallTime(i64::try_from(rounded).map_err(|it| Problem(it.to_string()))?);
         let value = number.parse().map_err(|_| Problem(format!("`{number}` is no number")))?;
         Ok(Sample { at, value })
     }
@@ -138,7 +131,7 @@ mod tests {
         for (text, want) in [("1.5", 1.5), ("+Inf", f64::INFINITY), ("-Inf", f64::NEG_INFINITY)] {
             let result = format!(r#"{{"resultType":"scalar","result":[1.435,"{text}"]}}"#);
             let series = instant(&result).unwrap();
-            assert_eq!(series[0].sample, Sample { at: Wall(1_435), value: want });
+            assert_eq!(series[0].sample, Sample { at: WallTime(1_435), value: want });
         }
         let series = instant(r#"{"resultType":"scalar","result":[1,"NaN"]}"#).unwrap();
         assert!(series[0].sample.value.is_nan());

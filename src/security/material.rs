@@ -18,17 +18,12 @@ closed_list! {
     pub enum Part {
         /// The CAs that brokers' certificates lead to.
         CaFile = "tls.ca_file",
-        /// Our certificate.
         CertFile = "tls.cert_file",
-        /// Its key.
         KeyFile = "tls.key_file",
         /// The name in brokers' certificates.
         ServerName = "tls.server_name",
-        /// TLS as such.
         Tls = "tls",
-        /// The password.
         PasswordFile = "sasl.password_file",
-        /// The token.
         TokenFile = "sasl.token_file",
     }
 }
@@ -47,7 +42,6 @@ impl Part {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {problem}")]
 pub struct Unusable {
-    /// Which of them.
     pub part: Part,
     /// With the file's name, without its content.
     pub problem: String,

@@ -80,7 +80,6 @@ pub enum Sasl {
 /// A user, and where the password is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordFile {
-    /// The user.
     pub username: String,
     /// Holds the password; a line's end behind it does not count.
     pub password_file: PathBuf,
@@ -103,7 +102,6 @@ impl Security {
 }
 
 impl Sasl {
-    /// As brokers name it.
     pub const fn mechanism(&self) -> Mechanism {
         match self {
             Self::Plain(_) => Mechanism::Plain,

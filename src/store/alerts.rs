@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{Store, StoreError, doing};
 use crate::{
     alert::{Alert, AlertStatus, Labels},
-    model::{AlertOutcome, ClusterName, Wall},
+    model::{AlertOutcome, ClusterName, WallTime},
 };
 
 /// Open episodes a cluster may have. A cluster has one for each alert and broker, topic or group;
@@ -25,13 +25,11 @@ const CLOSED_KEPT: Duration = Duration::from_hours(7 * 24);
 /// How long runs that wrote nothing are kept; those that did are kept for ever.
 const IDLE_RUNS_KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// An open episode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Episode {
-    /// Its row.
     pub id: i64,
     /// When its first alert was stored.
-    pub opened: Wall,
+    pub opened: WallTime,
     /// Labels of the alerts that fire in it; they differ in `severity` only.
     pub alerts: Vec<Labels>,
 }
@@ -39,9 +37,7 @@ pub struct Episode {
 /// An alert of a known cluster, and whether a playbook answers it.
 #[derive(Clone, Debug)]
 pub struct Routed {
-    /// The cluster.
     pub cluster: ClusterName,
-    /// The alert.
     pub alert: Alert,
     /// How its firing is counted: a first or repeated firing, or one that no playbook answers.
     pub answered: Answered,
@@ -50,7 +46,6 @@ pub struct Routed {
 /// Whether a playbook answers an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answered {
-    /// One does.
     Yes,
     /// None does; stored all the same.
     No,
@@ -68,14 +63,14 @@ impl Store {
     pub async fn take_alerts(
         &self,
         alerts: Vec<Routed>,
-        now: Wall,
+        now: WallTime,
     ) -> Result<TakenAlerts, StoreError> {
-        self.call("store the alerts", move |at| {
+        self.call("store the alerts", move |tx| {
             let mut taken = TakenAlerts::new();
             for Routed { cluster, alert, answered } in &alerts {
                 let outcome = match alert.status {
-                    AlertStatus::Firing => fire(at, cluster, alert, now),
-                    AlertStatus::Resolved => resolve(at, cluster, alert, now),
+                    AlertStatus::Firing => fire(tx, cluster, alert, now),
+                    AlertStatus::Resolved => resolve(tx, cluster, alert, now),
                 };
                 let outcome = match (outcome.map_err(doing("store an alert"))?, answered) {
                     (AlertOutcome::New | AlertOutcome::Repeated, Answered::No) => {
@@ -86,7 +81,7 @@ impl Store {
                 let count = taken.entry(outcome).or_default();
                 *count = count.saturating_add(1);
             }
-            refuse_a_flood(at)?;
+            refuse_a_flood(tx)?;
             Ok(taken)
         })
         .await
@@ -101,12 +96,12 @@ impl Store {
     pub async fn open_episodes(
         &self,
         cluster: &ClusterName,
-        now: Wall,
+        now: WallTime,
     ) -> Result<Vec<Episode>, StoreError> {
         let cluster = cluster.clone();
-        self.call("read the open episodes", move |at| {
-            sweep(at, now).map_err(doing("close silent episodes"))?;
-            let mut query = at
+        self.call("read the open episodes", move |tx| {
+            sweep(tx, now).map_err(doing("close silent episodes"))?;
+            let mut query = tx
                 .prepare_cached(
                     "SELECT e.id, e.opened_at, a.labels
                      FROM episodes e JOIN alerts a ON a.episode = e.id
@@ -115,7 +110,7 @@ impl Store {
                 .map_err(doing("read the open episodes"))?;
             let rows = query
                 .query_map([cluster.as_str()], |row| {
-                    Ok((row.get(0)?, Wall(row.get(1)?), row.get::<_, String>(2)?))
+                    Ok((row.get(0)?, WallTime(row.get(1)?), row.get::<_, String>(2)?))
                 })
                 .map_err(doing("read the open episodes"))?;
             let mut episodes: Vec<Episode> = Vec::new();
@@ -137,13 +132,13 @@ impl Store {
 }
 
 fn fire(
-    at: &Transaction<'_>,
+    tx: &Transaction<'_>,
     cluster: &ClusterName,
     alert: &Alert,
-    now: Wall,
+    now: WallTime,
 ) -> rusqlite::Result<AlertOutcome> {
     let key = alert.episode_key();
-    let open: Option<i64> = at
+    let open: Option<i64> = tx
         .prepare_cached(
             "UPDATE episodes SET seen_at = ?3
              WHERE cluster = ?1 AND key = ?2 AND closed_at IS NULL RETURNING id",
@@ -153,9 +148,9 @@ fn fire(
     let labels = serde_json::to_string(&alert.labels).unwrap_or_default();
     let (episode, outcome) = match open {
         Some(id) => (id, AlertOutcome::Repeated),
-        None => (open_episode(at, cluster, alert, now)?, AlertOutcome::New),
+        None => (open_episode(tx, cluster, alert, now)?, AlertOutcome::New),
     };
-    at.prepare_cached(
+    tx.prepare_cached(
         "INSERT INTO alerts (cluster, fingerprint, episode, labels) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (cluster, fingerprint) DO UPDATE SET episode = ?3, labels = ?4",
     )?
@@ -164,34 +159,34 @@ fn fire(
 }
 
 fn open_episode(
-    at: &Transaction<'_>,
+    tx: &Transaction<'_>,
     cluster: &ClusterName,
     alert: &Alert,
-    now: Wall,
+    now: WallTime,
 ) -> rusqlite::Result<i64> {
-    at.prepare_cached(
+    tx.prepare_cached(
         "INSERT INTO episodes (cluster, key, opened_at, seen_at) VALUES (?1, ?2, ?3, ?3)",
     )?
     .execute(params![cluster.as_str(), alert.episode_key(), now.0])?;
-    Ok(at.last_insert_rowid())
+    Ok(tx.last_insert_rowid())
 }
 
 /// Only the alert that is resolved leaves its episode; a resolved warning does not end a critical
 /// one.
 fn resolve(
-    at: &Transaction<'_>,
+    tx: &Transaction<'_>,
     cluster: &ClusterName,
     alert: &Alert,
-    now: Wall,
+    now: WallTime,
 ) -> rusqlite::Result<AlertOutcome> {
-    let episode: Option<i64> = at
+    let episode: Option<i64> = tx
         .prepare_cached(
             "DELETE FROM alerts WHERE cluster = ?1 AND fingerprint = ?2 RETURNING episode",
         )?
         .query_row(params![cluster.as_str(), alert.fingerprint], |row| row.get(0))
         .optional()?;
     let Some(episode) = episode else { return Ok(AlertOutcome::ResolvedUnknown) };
-    at.prepare_cached(
+    tx.prepare_cached(
         "UPDATE episodes SET closed_at = ?2, seen_at = ?2 WHERE id = ?1 AND closed_at IS NULL
          AND NOT EXISTS (SELECT 1 FROM alerts WHERE episode = ?1)",
     )?
@@ -199,8 +194,8 @@ fn resolve(
     Ok(AlertOutcome::Resolved)
 }
 
-fn refuse_a_flood(at: &Transaction<'_>) -> Result<(), StoreError> {
-    let fullest: Option<i64> = at
+fn refuse_a_flood(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    let fullest: Option<i64> = tx
         .query_row(
             "SELECT max(n) FROM
              (SELECT count(*) AS n FROM episodes WHERE closed_at IS NULL GROUP BY cluster)",
@@ -214,18 +209,18 @@ fn refuse_a_flood(at: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn sweep(at: &Transaction<'_>, now: Wall) -> rusqlite::Result<()> {
+fn sweep(tx: &Transaction<'_>, now: WallTime) -> rusqlite::Result<()> {
     let silent_since = now.before(SILENCE_MAX).0;
-    at.execute(
+    tx.execute(
         "DELETE FROM alerts WHERE episode IN
          (SELECT id FROM episodes WHERE closed_at IS NULL AND seen_at < ?1)",
         [silent_since],
     )?;
-    at.execute(
+    tx.execute(
         "UPDATE episodes SET closed_at = ?2 WHERE closed_at IS NULL AND seen_at < ?1",
         [silent_since, now.0],
     )?;
-    at.execute(
+    tx.execute(
         "DELETE FROM episodes WHERE closed_at < ?1
          AND NOT EXISTS (SELECT 1 FROM claims WHERE claims.episode = episodes.id)",
         [now.before(CLOSED_KEPT).0],
@@ -235,7 +230,7 @@ fn sweep(at: &Transaction<'_>, now: Wall) -> rusqlite::Result<()> {
         format!("DELETE FROM journal WHERE run IN ({forgotten})"),
         format!("DELETE FROM runs WHERE id IN ({forgotten})"),
     ] {
-        at.execute(&text, [now.before(IDLE_RUNS_KEPT).0])?;
+        tx.execute(&text, [now.before(IDLE_RUNS_KEPT).0])?;
     }
     Ok(())
 }

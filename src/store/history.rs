@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Transaction, params};
 
 use super::{Store, StoreError, doing};
-use crate::model::{ClusterName, RunState, Target, Wall};
+use crate::model::{ClusterName, RunState, Target, WallTime};
 
 /// How far back runs of a target are looked at; more rollbacks in a row change nothing.
 const ENDS_LOOKED_AT: u32 = 20;
@@ -13,10 +13,9 @@ const ENDS_LOOKED_AT: u32 = 20;
 /// How one run of a target ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PastEnd {
-    /// How.
     pub state: RunState,
     /// When.
-    pub at: Wall,
+    pub at: WallTime,
 }
 
 /// The past of one playbook on one target, and of its cluster.
@@ -25,7 +24,7 @@ pub struct Past {
     /// Ends of runs of this playbook on this target that did not just wait, newest first.
     pub ends: Vec<PastEnd>,
     /// When the quarantines of the cluster were lifted last.
-    pub released: Option<Wall>,
+    pub released: Option<WallTime>,
     /// Runs of the cluster that wrote anything in the last hour.
     pub wrote_last_hour: u32,
     /// Runs of the cluster that wrote anything in the last day.
@@ -46,7 +45,7 @@ impl Past {
 
     /// When the rest after the last run ends: `cooldown`, doubled for each rollback in a row, at
     /// most `cooldown_max`.
-    pub fn cooldown_end(&self, cooldown: Duration, cooldown_max: Duration) -> Option<Wall> {
+    pub fn cooldown_end(&self, cooldown: Duration, cooldown_max: Duration) -> Option<WallTime> {
         let last = self.ends.first()?;
         let doublings = self.rollbacks_in_a_row().min(16);
         let rest = cooldown.saturating_mul(2_u32.saturating_pow(doublings)).min(cooldown_max);
@@ -64,19 +63,19 @@ impl Store {
         &self,
         cluster: &ClusterName,
         (playbook, target): (String, Target),
-        now: Wall,
+        now: WallTime,
     ) -> Result<Past, StoreError> {
         let cluster = cluster.clone();
-        self.call("read past runs", move |at| {
-            let ends = ends(at, &cluster, (&playbook, &target)).map_err(doing("read past runs"))?;
-            let count = |query: &str, since: Wall| -> Result<u32, StoreError> {
-                at.query_row(query, params![cluster.as_str(), since.0], |row| row.get(0))
+        self.call("read past runs", move |tx| {
+            let ends = ends(tx, &cluster, (&playbook, &target)).map_err(doing("read past runs"))?;
+            let count = |query: &str, since: WallTime| -> Result<u32, StoreError> {
+                tx.query_row(query, params![cluster.as_str(), since.0], |row| row.get(0))
                     .map_err(doing("count past runs"))
             };
             let wrote = "SELECT count(*) FROM runs WHERE cluster = ?1 AND written_at > ?2";
             let stuck = "SELECT count(*) FROM runs WHERE cluster = ?1 AND state = 'stuck'
                          AND acknowledged = 0 AND ?2 = ?2";
-            let released: Option<i64> = at
+            let released: Option<i64> = tx
                 .query_row(
                     "SELECT max(at) FROM releases WHERE cluster = ?1",
                     [cluster.as_str()],
@@ -85,7 +84,7 @@ impl Store {
                 .map_err(doing("read the release"))?;
             Ok(Past {
                 ends,
-                released: released.map(Wall),
+                released: released.map(WallTime),
                 wrote_last_hour: count(wrote, now.before(Duration::from_hours(1)))?,
                 wrote_last_day: count(wrote, now.before(Duration::from_hours(24)))?,
                 stuck: count(stuck, now)?,
@@ -99,17 +98,20 @@ impl Store {
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub async fn last_lifted(&self, cluster: &ClusterName) -> Result<Option<Wall>, StoreError> {
+    pub async fn last_expired(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<Option<WallTime>, StoreError> {
         let cluster = cluster.clone();
-        self.call("read the last measure", move |at| {
-            let last: Option<i64> = at
+        self.call("read the last measure", move |tx| {
+            let last: Option<i64> = tx
                 .query_row(
-                    "SELECT max(ended_at) FROM runs WHERE cluster = ?1 AND state = 'lifted'",
+                    "SELECT max(ended_at) FROM runs WHERE cluster = ?1 AND state = 'expired'",
                     [cluster.as_str()],
                     |row| row.get(0),
                 )
                 .map_err(doing("read the last measure"))?;
-            Ok(last.map(Wall))
+            Ok(last.map(WallTime))
         })
         .await
     }
@@ -124,9 +126,9 @@ impl Store {
         cluster: &ClusterName,
     ) -> Result<Vec<(String, Target)>, StoreError> {
         let cluster = cluster.clone();
-        self.call("read the targets of past runs", move |at| {
+        self.call("read the targets of past runs", move |tx| {
             let read = || -> rusqlite::Result<Vec<(String, String)>> {
-                at.prepare_cached(
+                tx.prepare_cached(
                     "SELECT DISTINCT playbook, target FROM runs
                      WHERE cluster = ?1 AND ended_at IS NOT NULL AND state <> 'cancelled' LIMIT 1000",
                 )?
@@ -144,12 +146,12 @@ impl Store {
 }
 
 fn ends(
-    at: &Transaction<'_>,
+    tx: &Transaction<'_>,
     cluster: &ClusterName,
     (playbook, target): (&str, &Target),
 ) -> rusqlite::Result<Vec<PastEnd>> {
     // A cancelled run did nothing, nor did a person's rehearsal: they earn no rest.
-    let mut query = at.prepare_cached(
+    let mut query = tx.prepare_cached(
         "SELECT state, ended_at FROM runs WHERE cluster = ?1 AND playbook = ?2 AND target = ?3
          AND ended_at IS NOT NULL AND state <> 'cancelled' AND extent <> 'rehearse_only'
          ORDER BY ended_at DESC, id DESC LIMIT ?4",
@@ -162,7 +164,7 @@ fn ends(
     for row in rows {
         let (state, ended) = row?;
         if let Some(state) = RunState::from_label(&state) {
-            ends.push(PastEnd { state, at: Wall(ended) });
+            ends.push(PastEnd { state, at: WallTime(ended) });
         }
     }
     Ok(ends)

@@ -3,15 +3,13 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{StepChange, StepState, Store, StoreError, doing};
-use crate::model::{ClusterName, Subject, Wall};
+use super::{StepState, StepUpdate, Store, StoreError, doing};
+use crate::model::{ClusterName, Subject, WallTime};
 
 /// A key of a subject, with the value this program wrote last, or the mark that someone changed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyAt {
-    /// What has the key.
     pub subject: Subject,
-    /// The key.
     pub key: String,
     /// What this program wrote last (none: it took the value away); none where only the mark is
     /// there.
@@ -22,20 +20,20 @@ pub struct KeyAt {
 
 /// Keeps both tables in step with the journal, inside the step's own transaction.
 pub(super) fn follow(
-    at: &Transaction<'_>,
-    change: &StepChange,
-    now: Wall,
+    tx: &Transaction<'_>,
+    change: &StepUpdate,
+    now: WallTime,
 ) -> Result<(), StoreError> {
     match change.state {
-        StepState::Applied => wrote(at, change),
-        StepState::Undone => at
+        StepState::Applied => wrote(tx, change),
+        StepState::Undone => tx
             .execute(
                 "DELETE FROM written WHERE run = ?1 AND idx = ?2",
                 params![change.run.0, change.index],
             )
             .map(drop)
             .map_err(doing("forget what was undone")),
-        StepState::Drifted => at
+        StepState::Drifted => tx
             .execute(
                 "INSERT OR IGNORE INTO hands_off (cluster, subject, key, run, at)
                  SELECT r.cluster, s.subject, s.key, s.run, ?3
@@ -52,9 +50,9 @@ pub(super) fn follow(
     }
 }
 
-fn wrote(at: &Transaction<'_>, change: &StepChange) -> Result<(), StoreError> {
+fn wrote(tx: &Transaction<'_>, change: &StepUpdate) -> Result<(), StoreError> {
     let read = || -> rusqlite::Result<(String, String, String, Option<String>)> {
-        at.query_row(
+        tx.query_row(
             "SELECT r.cluster, s.subject, s.key, s.to_value
              FROM steps s JOIN runs r ON r.id = s.run WHERE s.run = ?1 AND s.idx = ?2",
             params![change.run.0, change.index],
@@ -69,7 +67,7 @@ fn wrote(at: &Transaction<'_>, change: &StepChange) -> Result<(), StoreError> {
         Some(Subject::Leaders | Subject::Container(_)) | None => return Ok(()),
     };
     for key in keys {
-        at.execute(
+        tx.execute(
             "INSERT OR REPLACE INTO written (cluster, subject, key, run, idx, value)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![cluster, subject.to_string(), key, change.run.0, change.index, value],
@@ -87,8 +85,8 @@ impl Store {
     /// When the store cannot be read.
     pub async fn keys(&self, cluster: &ClusterName) -> Result<Vec<KeyAt>, StoreError> {
         let cluster = cluster.clone();
-        self.call("read whose values they are", move |at| {
-            let mut query = at
+        self.call("read whose values they are", move |tx| {
+            let mut query = tx
                 .prepare_cached(
                     "SELECT subject, key, 1, value, hands_off FROM (
                         SELECT w.subject, w.key, w.value,
@@ -132,11 +130,11 @@ impl Store {
         &self,
         cluster: &ClusterName,
         (subject, key): (Subject, String),
-        now: Wall,
+        now: WallTime,
     ) -> Result<(), StoreError> {
         let cluster = cluster.clone();
-        self.call("mark a key as changed by someone else", move |at| {
-            at.execute(
+        self.call("mark a key as changed by someone else", move |tx| {
+            tx.execute(
                 "INSERT OR IGNORE INTO hands_off (cluster, subject, key, run, at)
                  VALUES (?1, ?2, ?3, 0, ?4)",
                 params![cluster.as_str(), subject.to_string(), key, now.0],
@@ -156,15 +154,15 @@ impl Store {
     pub async fn release(
         &self,
         cluster: &ClusterName,
-        now: Wall,
+        now: WallTime,
     ) -> Result<Vec<(Subject, String)>, StoreError> {
         let marked: Vec<_> =
             self.keys(cluster).await?.into_iter().filter(|it| it.hands_off).collect();
         let cluster = cluster.clone();
-        self.call("release a cluster", move |at| {
+        self.call("release a cluster", move |tx| {
             for it in &marked {
                 for table in ["written", "hands_off"] {
-                    at.execute(
+                    tx.execute(
                         &format!(
                             "DELETE FROM {table} WHERE cluster = ?1 AND subject = ?2 AND key = ?3"
                         ),
@@ -173,7 +171,7 @@ impl Store {
                     .map_err(doing("release a key"))?;
                 }
             }
-            at.execute(
+            tx.execute(
                 "INSERT INTO releases (cluster, at) VALUES (?1, ?2)
                  ON CONFLICT (cluster) DO UPDATE SET at = excluded.at",
                 params![cluster.as_str(), now.0],

@@ -28,13 +28,13 @@ pub use alerts::{Answered, Episode, Routed, TakenAlerts};
 pub use history::{Past, PastEnd};
 pub use keys::KeyAt;
 pub use rows::{
-    Extent, JournalLine, Measured, NewRun, RunDetail, RunRow, StepRow, StepState, Times, Urgency,
+    Extent, JournalLine, Measurement, NewRun, RunDetail, RunRow, StepRow, StepState, Times, Urgency,
 };
-pub use runs::{Change, NewClaim, Newness};
-pub use steps::StepChange;
+pub use runs::{NewClaim, Newness, RunUpdate};
+pub use steps::StepUpdate;
 
 /// The layout this program reads and writes, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 
 /// How long SQLite waits for another connection, such as an operator's shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,27 +43,18 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// SQLite refused.
     #[error("{doing}")]
     Sqlite {
-        /// What was being done.
         doing: &'static str,
-        /// What SQLite said.
         #[source]
         source: rusqlite::Error,
     },
     /// A row holds what this program never wrote.
     #[error("{doing}: `{value}` is not known; was the file written by a newer version?")]
-    Unreadable {
-        /// What was being done.
-        doing: &'static str,
-        /// The value.
-        value: String,
-    },
+    Unreadable { doing: &'static str, value: String },
     /// The run cannot go there from where it stands.
     #[error("run {run}: {problem}")]
     Impossible {
-        /// The run.
         run: i64,
         /// The state and the event.
         problem: String,
@@ -121,8 +112,10 @@ impl Store {
         let version = prepare().map_err(doing("prepare the store"))?;
         match version {
             0 => create(&connection).map_err(doing("create the store's tables"))?,
-            1 => migrate::from_1(&connection).map_err(doing("bring the store up to date"))?,
             SCHEMA_VERSION => (),
+            1..SCHEMA_VERSION => {
+                migrate::from(version, &connection).map_err(doing("bring the store up to date"))?
+            }
             other => {
                 return Err(StoreError::Unreadable {
                     doing: "read the store's version",

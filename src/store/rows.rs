@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use crate::{
     model::{
-        ClusterName, Hold, OnUndo, RollbackReason, RunId, RunState, Subject, Target, Trigger,
-        Verdict, Wall, closed_list,
+        ClusterName, HoldReason, OnUndo, RollbackReason, RunId, RunState, Subject, Target, Trigger,
+        Verdict, WallTime, closed_list,
     },
     playbook::{Level, OptimizerKind},
 };
@@ -14,41 +14,31 @@ use crate::{
 closed_list! {
     /// Where one step stands. Intent is durable before the deed, the outcome after it.
     pub enum StepState {
-        /// In the plan.
         Planned = "planned",
         /// About to be written, or written with an unknown outcome.
         Began = "began",
-        /// In force: read back.
         Applied = "applied",
         /// Refused, or it did not come into force.
         Failed = "failed",
-        /// About to be undone.
         UndoBegan = "undo_began",
         /// Back at its prior value: read back.
         Undone = "undone",
-        /// The undo failed.
         UndoFailed = "undo_failed",
         /// Changed by someone else after our write; not ours to undo.
         Drifted = "drifted",
     }
 }
 
-/// A run, for lists.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunRow {
-    /// Its number.
     pub id: RunId,
-    /// The cluster.
     pub cluster: ClusterName,
     /// The playbook; `manual` for a person's run without one.
     pub playbook: String,
-    /// The optimizer.
     pub optimizer: OptimizerKind,
     /// How far it goes, where its optimizer has levels.
     pub level: Option<Level>,
-    /// What it is about.
     pub target: Target,
-    /// Who started it.
     pub trigger: Trigger,
     /// The alert's name, or the person's command.
     pub cause: String,
@@ -59,12 +49,11 @@ pub struct RunRow {
     /// Where it stands.
     pub state: RunState,
     /// Why it does not start, while held.
-    pub hold: Option<Hold>,
+    pub hold: Option<HoldReason>,
     /// The hold, the plan's warning, or the end, in words.
     pub note: Option<String>,
     /// The comparison's outcome.
     pub verdict: Option<Verdict>,
-    /// Why it went back.
     pub rollback_reason: Option<RollbackReason>,
     /// Whether a person asked for it to be undone.
     pub undo_requested: bool,
@@ -72,7 +61,6 @@ pub struct RunRow {
     pub acknowledged: bool,
     /// Whether the alert behind it is critical.
     pub urgency: Urgency,
-    /// Its times.
     pub times: Times,
 }
 
@@ -89,7 +77,6 @@ closed_list! {
 closed_list! {
     /// How urgent a run is.
     pub enum Urgency {
-        /// As any other.
         Usual = "usual",
         /// A critical alert asks for it: it may end a run that only observes (I40).
         Critical = "critical",
@@ -100,25 +87,22 @@ closed_list! {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// The alert or the order was durable.
-    pub stored: Wall,
+    pub created: WallTime,
     /// The first write was about to be sent.
-    pub written: Option<Wall>,
+    pub written: Option<WallTime>,
     /// A person was asked to approve it.
-    pub asked: Option<Wall>,
-    /// A person approved it.
-    pub approved: Option<Wall>,
+    pub asked: Option<WallTime>,
+    pub approved: Option<WallTime>,
     /// The last step was read back as in force.
-    pub effective: Option<Wall>,
+    pub effective: Option<WallTime>,
     /// What it did is lifted then, at the latest.
-    pub lift: Option<Wall>,
-    /// The run ended.
-    pub ended: Option<Wall>,
+    pub expires: Option<WallTime>,
+    pub ended: Option<WallTime>,
 }
 
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepRow {
-    /// Its run.
     pub run: RunId,
     /// Its place in the plan, from 0.
     pub index: u32,
@@ -126,9 +110,7 @@ pub struct StepRow {
     pub stage: u32,
     /// Steps of one wave are taken at the same time.
     pub wave: u32,
-    /// What it changes.
     pub subject: Subject,
-    /// The key.
     pub key: String,
     /// The effective value it starts from.
     pub from: String,
@@ -141,30 +123,25 @@ pub struct StepRow {
     /// Where it stands.
     pub state: StepState,
     /// When that was.
-    pub at: Wall,
+    pub at: WallTime,
 }
 
 /// What was measured before and after. Kept with the run as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Measured {
-    /// The objective's expression.
+pub struct Measurement {
     pub query: String,
-    /// The load's expression.
     pub load_query: String,
-    /// The guards' expressions.
     pub guard_queries: Vec<String>,
     /// Most that each guard showed in the baseline.
     pub guard_maxima: Vec<f64>,
     /// Baseline of the objective, as it was before the write.
     pub baseline: Vec<f64>,
-    /// Median of the baseline.
     pub baseline_median: Option<f64>,
     /// Median absolute deviation of the baseline.
     pub baseline_mad: Option<f64>,
     /// Median of the load in the baseline.
     pub baseline_load: Option<f64>,
-    /// Median of the observation.
     pub observed_median: Option<f64>,
     /// Relative change, positive when better.
     pub effect: Option<f64>,
@@ -178,41 +155,32 @@ pub struct Measured {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalLine {
     /// When.
-    pub at: Wall,
+    pub at: WallTime,
     /// What kind of line: `stored`, `held`, `plan`, `rehearsed`, `state`, `step`, `answer`,
     /// `verdict`, …
     pub entry: String,
-    /// In words.
     pub text: String,
 }
 
 /// A run with all that is known of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunDetail {
-    /// The run.
     pub run: RunRow,
     /// Its steps, in order.
     pub steps: Vec<StepRow>,
-    /// What was measured.
-    pub measured: Measured,
+    pub measured: Measurement,
     /// Its journal, oldest first.
     pub journal: Vec<JournalLine>,
 }
 
-/// A run to be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewRun {
-    /// The cluster.
     pub cluster: ClusterName,
-    /// The playbook's name.
     pub playbook: String,
-    /// The optimizer.
     pub optimizer: OptimizerKind,
     /// How far it goes, where its optimizer has levels.
     pub level: Option<Level>,
-    /// What it is about.
     pub target: Target,
-    /// Who starts it.
     pub trigger: Trigger,
     /// The alert's name, or the person's command.
     pub cause: String,
@@ -221,7 +189,7 @@ pub struct NewRun {
     /// Whether the alert behind it is critical.
     pub urgency: Urgency,
     /// When the alert or the order was durable.
-    pub stored: Wall,
+    pub created: WallTime,
 }
 
 /// A label of a closed list, as it was stored.

@@ -3,11 +3,14 @@
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Measured, NewRun, RunDetail, RunRow, StepRow, Store, StoreError, Times, Urgency, doing,
+    Measurement, NewRun, RunDetail, RunRow, StepRow, Store, StoreError, Times, Urgency, doing,
     journal, rows::word, steps,
 };
 use crate::{
-    model::{ClusterName, Hold, RollbackReason, RunEvent, RunId, RunState, Target, Verdict, Wall},
+    model::{
+        ClusterName, HoldReason, RollbackReason, RunEvent, RunId, RunState, Target, Verdict,
+        WallTime,
+    },
     playbook::Level,
 };
 
@@ -21,12 +24,11 @@ const CRITICAL_MAX: u32 = 10;
 /// Columns of [`RunRow`], in the order `run_row` reads them.
 const RUN_COLUMNS: &str = "id, cluster, playbook, optimizer, level, target, trigger, cause, extent, \
     attempt, state, hold, note, verdict, rollback_reason, undo_requested, acknowledged, urgency, \
-    stored_at, asked_at, approved_at, written_at, effective_at, lift_at, ended_at";
+    created_at, asked_at, approved_at, written_at, effective_at, expires_at, ended_at";
 
 /// Which attempt of which episode a run answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewClaim {
-    /// The episode.
     pub episode: i64,
     /// The attempt, from 1.
     pub attempt: u32,
@@ -34,21 +36,17 @@ pub struct NewClaim {
 
 /// What moves with a run's state.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Change {
-    /// Why it is held.
-    pub hold: Option<Hold>,
-    /// In words.
+pub struct RunUpdate {
+    pub hold: Option<HoldReason>,
     pub note: Option<String>,
     /// The comparison's outcome.
     pub verdict: Option<Verdict>,
-    /// Why it goes back.
     pub rollback_reason: Option<RollbackReason>,
     /// What was measured so far.
-    pub measured: Option<Measured>,
-    /// The plan.
+    pub measured: Option<Measurement>,
     pub steps: Vec<StepRow>,
     /// For how long a measure stays.
-    pub lift: Option<Wall>,
+    pub expires: Option<WallTime>,
 }
 
 impl Store {
@@ -64,29 +62,29 @@ impl Store {
         new: NewRun,
         claim: Option<NewClaim>,
     ) -> Result<Option<(RunId, Newness)>, StoreError> {
-        self.call("store a run", move |at| {
+        self.call("store a run", move |tx| {
             if let Some(claim) = claim
-                && claimed(at, &new, claim).map_err(doing("look for the claim"))?
+                && claimed(tx, &new, claim).map_err(doing("look for the claim"))?
             {
                 return Ok(None);
             }
-            let twin = twin(at, &new).map_err(doing("look for a run with the same effect"))?;
+            let twin = twin(tx, &new).map_err(doing("look for a run with the same effect"))?;
             let (run, newness) = match twin {
                 Some(run) => (run, Newness::Merged),
-                None => (insert(at, &new, claim)?, Newness::New),
+                None => (insert(tx, &new, claim)?, Newness::New),
             };
             if let Some(claim) = claim {
-                at.execute(
+                tx.execute(
                     "INSERT INTO claims (episode, playbook, attempt, run) VALUES (?1, ?2, ?3, ?4)",
                     params![claim.episode, new.playbook, claim.attempt, run.0],
                 )
                 .map_err(doing("store the claim"))?;
             }
-            let word = if newness == Newness::New { "stored" } else { "merged" };
+            let word = if newness == Newness::New { "created" } else { "merged" };
             journal::append(
-                at,
+                tx,
                 run,
-                new.stored,
+                new.created,
                 (word, &format!("{} ({})", new.cause, new.trigger)),
             )?;
             Ok(Some((run, newness)))
@@ -102,24 +100,24 @@ impl Store {
     pub async fn move_run(
         &self,
         run: RunId,
-        now: Wall,
+        now: WallTime,
         event: RunEvent,
-        change: Change,
+        change: RunUpdate,
     ) -> Result<RunState, StoreError> {
-        self.call("move a run", move |at| {
-            let state = state_of(at, run)?;
+        self.call("move a run", move |tx| {
+            let state = state_of(tx, run)?;
             let next = state.after(event).map_err(|impossible| StoreError::Impossible {
                 run: run.0,
                 problem: impossible.to_string(),
             })?;
             let same_hold =
-                next == RunState::Held && state == next && held_for(at, run)? == change.hold;
-            update(at, run, (next, now), &change).map_err(doing("move a run"))?;
-            steps::replace(at, run, &change.steps).map_err(doing("store the plan"))?;
+                next == RunState::Held && state == next && held_for(tx, run)? == change.hold;
+            update(tx, run, (next, now), &change).map_err(doing("move a run"))?;
+            steps::replace(tx, run, &change.steps).map_err(doing("store the plan"))?;
             // A hold that has not changed in 15 s is no news.
             if !same_hold {
                 let text = describe(next, &change);
-                journal::append(at, run, now, ("state", &text))?;
+                journal::append(tx, run, now, ("state", &text))?;
             }
             Ok(next)
         })
@@ -131,10 +129,10 @@ impl Store {
     /// # Errors
     ///
     /// When it could not be stored.
-    pub async fn keep_measured(&self, run: RunId, measured: Measured) -> Result<(), StoreError> {
-        self.call("store what was measured", move |at| {
+    pub async fn keep_measured(&self, run: RunId, measured: Measurement) -> Result<(), StoreError> {
+        self.call("store what was measured", move |tx| {
             let json = serde_json::to_string(&measured).unwrap_or_default();
-            at.execute("UPDATE runs SET measured = ?2 WHERE id = ?1", params![run.0, json])
+            tx.execute("UPDATE runs SET measured = ?2 WHERE id = ?1", params![run.0, json])
                 .map_err(doing("store what was measured"))?;
             Ok(())
         })
@@ -146,11 +144,11 @@ impl Store {
     /// # Errors
     ///
     /// When it could not be stored.
-    pub async fn request_undo(&self, run: RunId, now: Wall) -> Result<(), StoreError> {
-        self.call("store the order to undo", move |at| {
-            at.execute("UPDATE runs SET undo_requested = 1 WHERE id = ?1", [run.0])
+    pub async fn request_undo(&self, run: RunId, now: WallTime) -> Result<(), StoreError> {
+        self.call("store the order to undo", move |tx| {
+            tx.execute("UPDATE runs SET undo_requested = 1 WHERE id = ?1", [run.0])
                 .map_err(doing("store the order to undo"))?;
-            journal::append(at, run, now, ("order", "a person asked for it to be undone"))
+            journal::append(tx, run, now, ("order", "a person asked for it to be undone"))
         })
         .await
     }
@@ -160,11 +158,11 @@ impl Store {
     /// # Errors
     ///
     /// When it could not be stored.
-    pub async fn acknowledge(&self, run: RunId, now: Wall) -> Result<(), StoreError> {
-        self.call("acknowledge a run", move |at| {
-            at.execute("UPDATE runs SET acknowledged = 1 WHERE id = ?1", [run.0])
+    pub async fn acknowledge(&self, run: RunId, now: WallTime) -> Result<(), StoreError> {
+        self.call("acknowledge a run", move |tx| {
+            tx.execute("UPDATE runs SET acknowledged = 1 WHERE id = ?1", [run.0])
                 .map_err(doing("acknowledge a run"))?;
-            journal::append(at, run, now, ("order", "a person has acknowledged it"))
+            journal::append(tx, run, now, ("order", "a person has acknowledged it"))
         })
         .await
     }
@@ -174,11 +172,11 @@ impl Store {
     /// # Errors
     ///
     /// When it could not be stored.
-    pub async fn approve(&self, run: RunId, now: Wall) -> Result<(), StoreError> {
-        self.call("approve a run", move |at| {
-            at.execute("UPDATE runs SET approved_at = ?2 WHERE id = ?1", params![run.0, now.0])
+    pub async fn approve(&self, run: RunId, now: WallTime) -> Result<(), StoreError> {
+        self.call("approve a run", move |tx| {
+            tx.execute("UPDATE runs SET approved_at = ?2 WHERE id = ?1", params![run.0, now.0])
                 .map_err(doing("approve a run"))?;
-            journal::append(at, run, now, ("order", "a person has approved it"))
+            journal::append(tx, run, now, ("order", "a person has approved it"))
         })
         .await
     }
@@ -188,10 +186,10 @@ impl Store {
     /// # Errors
     ///
     /// When the store cannot be read.
-    pub async fn measures(&self) -> Result<Vec<RunRow>, StoreError> {
-        self.call("read the measures", |at| {
-            let kept = "WHERE lift_at IS NOT NULL AND state IN ('kept', 'lifting') ORDER BY id";
-            select(at, kept, [])
+    pub async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError> {
+        self.call("read the measures", |tx| {
+            let kept = "WHERE expires_at IS NOT NULL AND state IN ('kept', 'expiring') ORDER BY id";
+            select(tx, kept, [])
         })
         .await
     }
@@ -203,9 +201,9 @@ impl Store {
     /// When the store cannot be read.
     pub async fn critical_beside(&self, run: &RunRow) -> Result<Vec<RunRow>, StoreError> {
         let (cluster, playbook) = (run.cluster.clone(), run.playbook.clone());
-        self.call("look for critical runs", move |at| {
+        self.call("look for critical runs", move |tx| {
             select(
-                at,
+                tx,
                 "WHERE cluster = ?1 AND playbook <> ?2 AND urgency = 'critical'
                  AND state = 'queued' ORDER BY id LIMIT ?3",
                 params![cluster.as_str(), playbook, CRITICAL_MAX],
@@ -220,8 +218,8 @@ impl Store {
     ///
     /// When the store cannot be read.
     pub async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        self.call("read the runs", move |at| {
-            select(at, "ORDER BY id DESC LIMIT ?1", params![limit])
+        self.call("read the runs", move |tx| {
+            select(tx, "ORDER BY id DESC LIMIT ?1", params![limit])
         })
         .await
     }
@@ -234,10 +232,10 @@ impl Store {
     /// When the store cannot be read.
     pub async fn open_runs(&self, cluster: &ClusterName) -> Result<Vec<RunRow>, StoreError> {
         let cluster = cluster.clone();
-        self.call("read the open runs", move |at| {
+        self.call("read the open runs", move |tx| {
             let open = "WHERE cluster = ?1 AND (ended_at IS NULL
-                 OR (state = ?2 AND (undo_requested OR lift_at IS NOT NULL))) ORDER BY id";
-            select(at, open, params![cluster.as_str(), RunState::Kept.label()])
+                 OR (state = ?2 AND (undo_requested OR expires_at IS NOT NULL))) ORDER BY id";
+            select(tx, open, params![cluster.as_str(), RunState::Kept.label()])
         })
         .await
     }
@@ -248,16 +246,16 @@ impl Store {
     ///
     /// When the store cannot be read.
     pub async fn run(&self, run: RunId) -> Result<Option<RunDetail>, StoreError> {
-        self.call("read a run", move |at| {
-            let Some(row) = select(at, "WHERE id = ?1", [run.0])?.pop() else { return Ok(None) };
-            let measured: Option<String> = at
+        self.call("read a run", move |tx| {
+            let Some(row) = select(tx, "WHERE id = ?1", [run.0])?.pop() else { return Ok(None) };
+            let measured: Option<String> = tx
                 .query_row("SELECT measured FROM runs WHERE id = ?1", [run.0], |row| row.get(0))
                 .map_err(doing("read what was measured"))?;
             Ok(Some(RunDetail {
                 run: row,
-                steps: steps::of(at, run)?,
+                steps: steps::of(tx, run)?,
                 measured: measured.map(|it| parse(&it)).transpose()?.unwrap_or_default(),
-                journal: journal::of(at, run).map_err(doing("read the journal"))?,
+                journal: journal::of(tx, run).map_err(doing("read the journal"))?,
             }))
         })
         .await
@@ -269,8 +267,8 @@ impl Store {
     ///
     /// When the store cannot be read.
     pub async fn claims(&self, run: RunId) -> Result<(u32, u32), StoreError> {
-        self.call("read the claims", move |at| {
-            at.query_row(
+        self.call("read the claims", move |tx| {
+            tx.query_row(
                 "SELECT count(*) FILTER (WHERE e.closed_at IS NULL AND e.id IS NOT NULL), count(*)
                  FROM claims c LEFT JOIN episodes e ON e.id = c.episode WHERE c.run = ?1",
                 [run.0],
@@ -290,9 +288,9 @@ impl Store {
         &self,
         episode: i64,
         playbook: String,
-    ) -> Result<Option<(u32, RunState, Option<Wall>)>, StoreError> {
-        self.call("read the attempts", move |at| {
-            let found: Option<(u32, String, Option<i64>)> = at
+    ) -> Result<Option<(u32, RunState, Option<WallTime>)>, StoreError> {
+        self.call("read the attempts", move |tx| {
+            let found: Option<(u32, String, Option<i64>)> = tx
                 .query_row(
                     "SELECT c.attempt, r.state, r.ended_at FROM claims c JOIN runs r ON r.id = c.run
                      WHERE c.episode = ?1 AND c.playbook = ?2 ORDER BY c.attempt DESC LIMIT 1",
@@ -303,7 +301,7 @@ impl Store {
                 .map_err(doing("read the attempts"))?;
             found
                 .map(|(attempt, state, ended)| {
-                    Ok((attempt, word(&state, RunState::from_label)?, ended.map(Wall)))
+                    Ok((attempt, word(&state, RunState::from_label)?, ended.map(WallTime)))
                 })
                 .transpose()
         })
@@ -314,14 +312,13 @@ impl Store {
 /// Whether a run was stored, or an equal one found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Newness {
-    /// Stored.
     New,
     /// Another run has the same effect.
     Merged,
 }
 
-fn claimed(at: &Transaction<'_>, new: &NewRun, claim: NewClaim) -> rusqlite::Result<bool> {
-    at.query_row(
+fn claimed(tx: &Transaction<'_>, new: &NewRun, claim: NewClaim) -> rusqlite::Result<bool> {
+    tx.query_row(
         "SELECT EXISTS (SELECT 1 FROM claims WHERE episode = ?1 AND playbook = ?2 AND attempt = ?3)",
         params![claim.episode, new.playbook, claim.attempt],
         |row| row.get(0),
@@ -329,8 +326,8 @@ fn claimed(at: &Transaction<'_>, new: &NewRun, claim: NewClaim) -> rusqlite::Res
 }
 
 /// A run that waits or acts, with the same effect on the same target.
-fn twin(at: &Transaction<'_>, new: &NewRun) -> rusqlite::Result<Option<RunId>> {
-    at.query_row(
+fn twin(tx: &Transaction<'_>, new: &NewRun) -> rusqlite::Result<Option<RunId>> {
+    tx.query_row(
         "SELECT id FROM runs WHERE cluster = ?1 AND optimizer = ?2 AND level IS ?3 AND target = ?4
          AND extent = ?5 AND ended_at IS NULL ORDER BY id LIMIT 1",
         params![
@@ -346,11 +343,11 @@ fn twin(at: &Transaction<'_>, new: &NewRun) -> rusqlite::Result<Option<RunId>> {
 }
 
 fn insert(
-    at: &Transaction<'_>,
+    tx: &Transaction<'_>,
     new: &NewRun,
     claim: Option<NewClaim>,
 ) -> Result<RunId, StoreError> {
-    let waiting: i64 = at
+    let waiting: i64 = tx
         .query_row(
             "SELECT count(*) FROM runs WHERE cluster = ?1 AND ended_at IS NULL",
             [new.cluster.as_str()],
@@ -359,13 +356,13 @@ fn insert(
         .map_err(doing("count the waiting runs"))?;
     let full = WAITING_MAX <= waiting;
     let (state, hold) = if full {
-        (RunState::Held, Some(Hold::QueueFull.label()))
+        (RunState::Held, Some(HoldReason::QueueFull.label()))
     } else {
         (RunState::Queued, None)
     };
-    at.execute(
+    tx.execute(
         "INSERT INTO runs (cluster, playbook, optimizer, level, target, trigger, cause, extent,
-         attempt, state, hold, urgency, stored_at)
+         attempt, state, hold, urgency, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             new.cluster.as_str(),
@@ -380,35 +377,35 @@ fn insert(
             state.label(),
             hold,
             new.urgency.label(),
-            new.stored.0
+            new.created.0
         ],
     )
     .map_err(doing("store a run"))?;
-    Ok(RunId(at.last_insert_rowid()))
+    Ok(RunId(tx.last_insert_rowid()))
 }
 
-fn state_of(at: &Transaction<'_>, run: RunId) -> Result<RunState, StoreError> {
-    let label: String = at
+fn state_of(tx: &Transaction<'_>, run: RunId) -> Result<RunState, StoreError> {
+    let label: String = tx
         .query_row("SELECT state FROM runs WHERE id = ?1", [run.0], |row| row.get(0))
         .map_err(doing("read a run's state"))?;
     word(&label, RunState::from_label)
 }
 
-fn held_for(at: &Transaction<'_>, run: RunId) -> Result<Option<Hold>, StoreError> {
-    let label: Option<String> = at
+fn held_for(tx: &Transaction<'_>, run: RunId) -> Result<Option<HoldReason>, StoreError> {
+    let label: Option<String> = tx
         .query_row("SELECT hold FROM runs WHERE id = ?1", [run.0], |row| row.get(0))
         .map_err(doing("read a run's hold"))?;
-    label.map(|it| word(&it, Hold::from_label)).transpose()
+    label.map(|it| word(&it, HoldReason::from_label)).transpose()
 }
 
 fn update(
-    at: &Transaction<'_>,
+    tx: &Transaction<'_>,
     run: RunId,
-    (state, now): (RunState, Wall),
-    change: &Change,
+    (state, now): (RunState, WallTime),
+    change: &RunUpdate,
 ) -> rusqlite::Result<()> {
     let measured = change.measured.as_ref().and_then(|it| serde_json::to_string(it).ok());
-    at.execute(
+    tx.execute(
         // What held a run is over when the guard has cleared it.
         "UPDATE runs SET state = ?2, hold = ?3,
          note = CASE WHEN ?2 IN ('rehearsed', 'awaiting_approval') THEN ?4
@@ -417,14 +414,14 @@ fn update(
          measured = coalesce(?7, measured),
          effective_at = CASE WHEN ?2 = 'settling' THEN ?8 ELSE effective_at END,
          asked_at = CASE WHEN ?2 = 'awaiting_approval' THEN ?8 ELSE asked_at END,
-         lift_at = coalesce(?10, lift_at),
-         undo_requested = CASE WHEN ?2 IN ('rolling_back', 'lifting') THEN 0
+         expires_at = coalesce(?10, expires_at),
+         undo_requested = CASE WHEN ?2 IN ('rolling_back', 'expiring') THEN 0
          ELSE undo_requested END,
          ended_at = ?9 WHERE id = ?1",
         params![
             run.0,
             state.label(),
-            change.hold.map(Hold::label),
+            change.hold.map(HoldReason::label),
             change.note,
             change.verdict.map(Verdict::label),
             change.rollback_reason.map(RollbackReason::label),
@@ -432,7 +429,7 @@ fn update(
             now.0,
             // `rehearsed` is an end only for a run that may not act; it says so itself.
             (state.is_end() && state != RunState::Rehearsed).then_some(now.0),
-            change.lift.map(|it| it.0)
+            change.expires.map(|it| it.0)
         ],
     )?;
     Ok(())
@@ -444,9 +441,9 @@ impl Store {
     /// # Errors
     ///
     /// When it could not be stored.
-    pub async fn end_rehearsed(&self, run: RunId, now: Wall) -> Result<(), StoreError> {
-        self.call("end a rehearsed run", move |at| {
-            at.execute(
+    pub async fn end_rehearsed(&self, run: RunId, now: WallTime) -> Result<(), StoreError> {
+        self.call("end a rehearsed run", move |tx| {
+            tx.execute(
                 "UPDATE runs SET ended_at = ?2 WHERE id = ?1 AND state = 'rehearsed'",
                 params![run.0, now.0],
             )
@@ -457,10 +454,10 @@ impl Store {
     }
 }
 
-fn describe(state: RunState, change: &Change) -> String {
+fn describe(state: RunState, change: &RunUpdate) -> String {
     let mut text = state.label().to_owned();
     let words = [
-        change.hold.map(Hold::label),
+        change.hold.map(HoldReason::label),
         change.verdict.map(Verdict::label),
         change.rollback_reason.map(RollbackReason::label),
     ];
@@ -476,11 +473,11 @@ fn describe(state: RunState, change: &Change) -> String {
 }
 
 fn select(
-    at: &Transaction<'_>,
+    tx: &Transaction<'_>,
     rest: &str,
     values: impl rusqlite::Params,
 ) -> Result<Vec<RunRow>, StoreError> {
-    let mut query = at
+    let mut query = tx
         .prepare_cached(&format!("SELECT {RUN_COLUMNS} FROM runs {rest}"))
         .map_err(doing("read the runs"))?;
     let mut rows = query.query(values).map_err(doing("read the runs"))?;
@@ -495,7 +492,7 @@ fn run_row(row: &Row<'_>) -> Result<RunRow, StoreError> {
     let text = |at: usize| row.get::<_, String>(at).map_err(doing("read a run"));
     let maybe = |at: usize| row.get::<_, Option<String>>(at).map_err(doing("read a run"));
     let time = |at: usize| {
-        row.get::<_, Option<i64>>(at).map(|it| it.map(Wall)).map_err(doing("read a run"))
+        row.get::<_, Option<i64>>(at).map(|it| it.map(WallTime)).map_err(doing("read a run"))
     };
     let flag = |at: usize| row.get::<_, bool>(at).map_err(doing("read a run"));
     Ok(RunRow {
@@ -510,7 +507,7 @@ fn run_row(row: &Row<'_>) -> Result<RunRow, StoreError> {
         extent: word(&text(8)?, super::Extent::from_label)?,
         attempt: row.get(9).map_err(doing("read a run"))?,
         state: word(&text(10)?, RunState::from_label)?,
-        hold: maybe(11)?.map(|it| word(&it, Hold::from_label)).transpose()?,
+        hold: maybe(11)?.map(|it| word(&it, HoldReason::from_label)).transpose()?,
         note: maybe(12)?,
         verdict: maybe(13)?.map(|it| word(&it, Verdict::from_label)).transpose()?,
         rollback_reason: maybe(14)?.map(|it| word(&it, RollbackReason::from_label)).transpose()?,
@@ -518,17 +515,17 @@ fn run_row(row: &Row<'_>) -> Result<RunRow, StoreError> {
         acknowledged: flag(16)?,
         urgency: word(&text(17)?, Urgency::from_label)?,
         times: Times {
-            stored: time(18)?.unwrap_or_default(),
+            created: time(18)?.unwrap_or_default(),
             asked: time(19)?,
             approved: time(20)?,
             written: time(21)?,
             effective: time(22)?,
-            lift: time(23)?,
+            expires: time(23)?,
             ended: time(24)?,
         },
     })
 }
 
-fn parse(json: &str) -> Result<Measured, StoreError> {
+fn parse(json: &str) -> Result<Measurement, StoreError> {
     word(json, |it| serde_json::from_str(it).ok())
 }

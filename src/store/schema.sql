@@ -38,17 +38,17 @@ CREATE TABLE runs (
     undo_requested  INTEGER NOT NULL DEFAULT 0,
     acknowledged    INTEGER NOT NULL DEFAULT 0,
     urgency         TEXT NOT NULL,
-    stored_at       INTEGER NOT NULL,
+    created_at       INTEGER NOT NULL,
     asked_at        INTEGER,
     approved_at     INTEGER,
     written_at      INTEGER,
     effective_at    INTEGER,
-    lift_at         INTEGER,           -- a measure: when it ends at the latest
+    expires_at         INTEGER,           -- a measure: when it ends at the latest
     ended_at        INTEGER,
     measured        TEXT               -- JSON: baseline and observation
 ) STRICT;
 CREATE INDEX runs_open ON runs (cluster, state) WHERE ended_at IS NULL;
-CREATE INDEX runs_measures ON runs (cluster) WHERE lift_at IS NOT NULL;
+CREATE INDEX runs_temporary ON runs (cluster) WHERE expires_at IS NOT NULL;
 CREATE INDEX runs_ended ON runs (cluster, playbook, ended_at);
 
 CREATE TABLE claims (            -- which run answers which attempt of which episode

@@ -3,18 +3,14 @@
 use rusqlite::{Row, Transaction, params};
 
 use super::{StepRow, StepState, Store, StoreError, doing, journal, keys, rows::word};
-use crate::model::{OnUndo, RunId, Subject, Wall};
+use crate::model::{OnUndo, RunId, Subject, WallTime};
 
 /// One step's new state, with the journal's line.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StepChange {
-    /// The run.
+pub struct StepUpdate {
     pub run: RunId,
-    /// The step.
     pub index: u32,
-    /// Its new state.
     pub state: StepState,
-    /// In words.
     pub text: String,
 }
 
@@ -25,36 +21,36 @@ impl Store {
     /// # Errors
     ///
     /// When it could not be stored. Then no deed may follow.
-    pub async fn move_step(&self, change: StepChange, now: Wall) -> Result<(), StoreError> {
-        self.call("move a step", move |at| {
-            at.execute(
+    pub async fn move_step(&self, change: StepUpdate, now: WallTime) -> Result<(), StoreError> {
+        self.call("move a step", move |tx| {
+            tx.execute(
                 "UPDATE steps SET state = ?3, at = ?4 WHERE run = ?1 AND idx = ?2",
                 params![change.run.0, change.index, change.state.label(), now.0],
             )
             .map_err(doing("move a step"))?;
             if change.state == StepState::Began {
-                at.execute(
+                tx.execute(
                     "UPDATE runs SET written_at = coalesce(written_at, ?2) WHERE id = ?1",
                     params![change.run.0, now.0],
                 )
                 .map_err(doing("mark the run as writing"))?;
             }
-            keys::follow(at, &change, now)?;
+            keys::follow(tx, &change, now)?;
             let text = format!("step {}: {}: {}", change.index, change.state, change.text);
-            journal::append(at, change.run, now, ("step", &text))
+            journal::append(tx, change.run, now, ("step", &text))
         })
         .await
     }
 }
 
 /// A plan made again replaces the one of an earlier look; nothing of that one was written.
-pub(super) fn replace(at: &Transaction<'_>, run: RunId, steps: &[StepRow]) -> rusqlite::Result<()> {
+pub(super) fn replace(tx: &Transaction<'_>, run: RunId, steps: &[StepRow]) -> rusqlite::Result<()> {
     if steps.is_empty() {
         return Ok(());
     }
-    at.execute("DELETE FROM steps WHERE run = ?1", [run.0])?;
+    tx.execute("DELETE FROM steps WHERE run = ?1", [run.0])?;
     for step in steps {
-        at.execute(
+        tx.execute(
             "INSERT INTO steps (run, idx, stage, wave, subject, key, from_value, from_stored,
              to_value, on_undo, state, at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
@@ -77,8 +73,8 @@ pub(super) fn replace(at: &Transaction<'_>, run: RunId, steps: &[StepRow]) -> ru
     Ok(())
 }
 
-pub(super) fn of(at: &Transaction<'_>, run: RunId) -> Result<Vec<StepRow>, StoreError> {
-    let mut query = at
+pub(super) fn of(tx: &Transaction<'_>, run: RunId) -> Result<Vec<StepRow>, StoreError> {
+    let mut query = tx
         .prepare_cached(
             "SELECT run, idx, stage, wave, subject, key, from_value, from_stored, to_value, on_undo,
              state, at FROM steps WHERE run = ?1 ORDER BY idx",
@@ -108,6 +104,6 @@ fn step_row(row: &Row<'_>) -> Result<StepRow, StoreError> {
         to: maybe(8)?,
         on_undo: word(&text(9)?, OnUndo::from_label)?,
         state: word(&text(10)?, StepState::from_label)?,
-        at: Wall(row.get(11).map_err(doing("read a step"))?),
+        at: WallTime(row.get(11).map_err(doing("read a step"))?),
     })
 }

@@ -2,32 +2,23 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::model::{Wall, closed_list};
+use crate::model::{WallTime, closed_list};
 
 closed_list! {
     /// The parts of a collection round.
     pub enum CollectorName {
-        /// Brokers, topics, partitions.
         Topology = "topology",
         /// `min.insync.replicas` of topics.
         MinInsync = "min_insync",
-        /// The controller quorum.
         Quorum = "quorum",
-        /// Reassignments in flight.
         Reassignments = "reassignments",
-        /// First and last offsets.
         Offsets = "offsets",
         /// Groups, their state and members.
         Groups = "groups",
-        /// Committed offsets.
         Committed = "committed",
-        /// Lag, computed.
         Lag = "lag",
-        /// Log directories.
         LogDirs = "log_dirs",
-        /// Broker configuration.
         Configs = "configs",
-        /// The brokers' containers.
         Containers = "containers",
     }
 }
@@ -65,7 +56,6 @@ closed_list! {
         Budget = "budget",
         /// A value it depends on is not known.
         Incomplete = "incomplete",
-        /// Another error.
         Other = "other",
     }
 }
@@ -73,14 +63,12 @@ closed_list! {
 /// How a collector's part of a round ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorDone {
-    /// Which one.
     pub collector: CollectorName,
     /// The first request that failed, in words; `None` when all were answered.
     pub failure: Option<String>,
-    /// How long it took.
     pub took: Duration,
     /// When it ended.
-    pub at: Wall,
+    pub at: WallTime,
     /// Values that could not be read. Those at 0 may be left out.
     pub unknown: BTreeMap<UnknownReason, u64>,
 }
@@ -88,7 +76,6 @@ pub struct CollectorDone {
 /// A round of collection, as it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoundDone {
-    /// How long it took.
     pub took: Duration,
     /// Requests sent to the cluster meanwhile.
     pub requests: u64,
@@ -101,6 +88,5 @@ pub struct Requests {
     pub api: &'static str,
     /// Sent, answered or not.
     pub sent: u64,
-    /// Failed, by reason.
     pub failed: Vec<(&'static str, u64)>,
 }

@@ -9,7 +9,7 @@ use prometheus_client::{
 
 use super::{Event, own, spec::Spec};
 use crate::{
-    model::{AlertOutcome, ClusterName, Hold, RunState, Verdict},
+    model::{AlertOutcome, ClusterName, HoldReason, RunState, Verdict},
     playbook::OptimizerKind,
 };
 
@@ -83,7 +83,7 @@ impl Counters {
 
     fn create_of(&self, cluster: &ClusterName, playbooks: &[String]) {
         for playbook in playbooks.iter().map(String::as_str).chain([MANUAL]) {
-            for reason in Hold::ALL {
+            for reason in HoldReason::ALL {
                 touch(&self.holds, &holds(cluster, playbook, *reason));
             }
         }
@@ -135,7 +135,7 @@ pub(super) fn of(cluster: &ClusterName) -> (&'static str, String) {
     ("kafka_cluster", cluster.to_string())
 }
 
-fn holds(cluster: &ClusterName, playbook: &str, reason: Hold) -> Labels {
+fn holds(cluster: &ClusterName, playbook: &str, reason: HoldReason) -> Labels {
     vec![of(cluster), ("playbook", playbook.to_owned()), ("reason", reason.to_string())]
 }
 

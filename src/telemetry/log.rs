@@ -9,7 +9,6 @@ use crate::model::closed_list;
 closed_list! {
     /// How log lines are written.
     pub enum LogFormat {
-        /// For people.
         Text = "text",
         /// One JSON object a line.
         Json = "json",

@@ -33,21 +33,20 @@ pub use log::{LogError, LogFormat, chain, init};
 pub use probe::{ProbeFault, Probed};
 pub use spec::{Kind, Spec};
 pub use status::{ClusterStatus, CollectorStatus};
-pub use view::{Cooldown, Quarantine, RemedyView, RunInfo};
+pub use view::{Cooldown, Quarantine, RemediationView, RunInfo};
 
 use counters::Counters;
 use probe::{Before, Probes};
 use view::Views;
 
 use crate::{
-    model::{AlertOutcome, BrokerId, ClusterName, Hold, RunState, Verdict, Wall},
+    model::{AlertOutcome, BrokerId, ClusterName, HoldReason, RunState, Verdict, WallTime},
     playbook::OptimizerKind,
 };
 
 /// What was built, for `kafka_optimizer_build_info`.
 #[derive(Clone, Copy, Debug)]
 pub struct Build {
-    /// Version of the package.
     pub version: &'static str,
     /// Commit it was built from.
     pub revision: &'static str,
@@ -59,7 +58,7 @@ pub struct Build {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
     /// It is in force since then.
-    Applied(Wall),
+    Applied(WallTime),
     /// The file was refused; the configuration before it stays in force.
     Refused,
 }
@@ -72,7 +71,6 @@ pub struct EncodeError(#[from] fmt::Error);
 /// Series of one cluster on the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SeriesCount {
-    /// On it.
     pub shown: u64,
     /// At most so many more, which the cluster's budget left out.
     pub dropped: u64,
@@ -81,7 +79,6 @@ pub struct SeriesCount {
 /// The page of cluster metrics, as it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageMade {
-    /// Series by cluster.
     pub series: Vec<(ClusterName, SeriesCount)>,
     /// Bytes as they are.
     pub identity_bytes: u64,
@@ -151,7 +148,7 @@ impl Telemetry {
     }
 
     /// A run that could start was held. Call it when the reason is new, not at each look.
-    pub fn held(&self, cluster: &ClusterName, playbook: &str, reason: Hold) {
+    pub fn held(&self, cluster: &ClusterName, playbook: &str, reason: HoldReason) {
         self.emit(Event::Held(cluster, playbook, reason));
     }
 
@@ -160,7 +157,6 @@ impl Telemetry {
         self.emit(Event::RunEnded(cluster, optimizer, state));
     }
 
-    /// A run was judged.
     pub fn verdict_given(&self, cluster: &ClusterName, optimizer: OptimizerKind, verdict: Verdict) {
         self.emit(Event::VerdictGiven(cluster, optimizer, verdict));
     }
@@ -205,7 +201,7 @@ impl Telemetry {
     }
 
     /// A snapshot of the cluster is out.
-    pub fn snapshot_made(&self, cluster: &ClusterName, at: Wall, commits_ahead: u64) {
+    pub fn snapshot_made(&self, cluster: &ClusterName, at: WallTime, commits_ahead: u64) {
         debug!(%cluster, at = at.0, commits_ahead, "Snapshot made.");
         self.look(|views| views.snapshot_made(cluster, at, commits_ahead));
     }
@@ -246,9 +242,9 @@ impl Telemetry {
     }
 
     /// The state of remediation on one cluster. Replaces what was said before.
-    pub fn remedy_changed(&self, cluster: &ClusterName, view: RemedyView) {
+    pub fn remediation_changed(&self, cluster: &ClusterName, view: RemediationView) {
         debug!(%cluster, active = ?view.active, paused = view.paused, "Remediation changed.");
-        self.look(|views| views.remedy_changed(cluster, view));
+        self.look(|views| views.remediation_changed(cluster, view));
     }
 
     /// The one place where an event becomes its log line and its metric.
@@ -269,7 +265,7 @@ enum Event<'a> {
     WebhookAnswered(u16),
     AlertsTaken(AlertOutcome, u64),
     TruncatedAlerts(u64),
-    Held(&'a ClusterName, &'a str, Hold),
+    Held(&'a ClusterName, &'a str, HoldReason),
     RunEnded(&'a ClusterName, OptimizerKind, RunState),
     VerdictGiven(&'a ClusterName, OptimizerKind, Verdict),
     AlertToEffect(&'a ClusterName, Duration),

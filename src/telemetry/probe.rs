@@ -50,7 +50,6 @@ closed_list! {
         Authorization = "authorization",
         /// The topic is not there, cannot be created, or is not as it must be.
         Topic = "topic",
-        /// Another error.
         Other = "other",
     }
 }

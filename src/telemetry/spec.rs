@@ -7,7 +7,6 @@ closed_list! {
     pub enum Kind {
         /// Only rises, until the process or the thing it counts starts again.
         Counter = "counter",
-        /// Goes both ways.
         Gauge = "gauge",
         /// Buckets, a sum and a count.
         Histogram = "histogram",
@@ -21,7 +20,6 @@ closed_list! {
 pub struct Spec {
     /// As it stands on the page (a counter with its `_total`).
     pub name: &'static str,
-    /// Its type.
     pub kind: Kind,
     /// Exactly as it stands on the page.
     pub help: &'static str,

@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-use super::{CollectorName, RemedyView, SeriesCount, UnknownReason};
-use crate::model::{ClusterName, Wall};
+use super::{CollectorName, RemediationView, SeriesCount, UnknownReason};
+use crate::model::{ClusterName, WallTime};
 
-/// One cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterStatus {
-    /// Its name.
     pub cluster: ClusterName,
     /// When its metadata was last read, if ever.
-    pub snapshot: Option<Wall>,
+    pub snapshot: Option<WallTime>,
     /// Its series on the page, once there is a page.
     pub series: Option<SeriesCount>,
     /// The collectors that have reported, in their order.
     pub collectors: Vec<CollectorStatus>,
     /// Remediation, once it has been reported.
-    pub remedy: Option<RemedyView>,
+    pub remediation: Option<RemediationView>,
 }
 
 impl ClusterStatus {
@@ -28,17 +26,14 @@ impl ClusterStatus {
     }
 }
 
-/// One collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorStatus {
-    /// Which one.
     pub collector: CollectorName,
     /// Why its latest round failed; `None` when all requests were answered.
     pub failure: Option<String>,
-    /// How long that took.
     pub took: Duration,
     /// When a round of it last succeeded, if ever.
-    pub last_success: Option<Wall>,
+    pub last_success: Option<WallTime>,
     /// Values that could not be read, by reason; none at 0.
     pub unknown: Vec<(UnknownReason, u64)>,
 }

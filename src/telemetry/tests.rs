@@ -33,39 +33,43 @@ fn busy_telemetry() -> Telemetry {
         collector: CollectorName::Offsets,
         failure: Some("no answer".into()),
         took: Duration::from_millis(250),
-        at: Wall(5_000),
+        at: WallTime(5_000),
         unknown: BTreeMap::from([(UnknownReason::Timeout, 3)]),
     };
     telemetry.collector_done(&main_cluster(), done.clone());
     let topology = CollectorDone { collector: CollectorName::Topology, failure: None, ..done };
     telemetry.collector_done(&main_cluster(), topology);
-    telemetry.snapshot_made(&main_cluster(), Wall(7_500), 2);
+    telemetry.snapshot_made(&main_cluster(), WallTime(7_500), 2);
     let requests = Requests { api: "Metadata", sent: 9, failed: vec![("timeout", 1)] };
     telemetry.requests_counted(&main_cluster(), vec![requests]);
     let series = vec![(main_cluster(), SeriesCount { shown: 11, dropped: 0 })];
     telemetry.round_done(&main_cluster(), RoundDone { took: Duration::from_secs(1), requests: 15 });
     telemetry.page_made(PageMade { series, identity_bytes: 100, gzip_bytes: 10 });
-    telemetry.config_reloaded(Reload::Applied(Wall(1_000)));
-    telemetry.remedy_changed(&main_cluster(), view(60));
+    telemetry.config_reloaded(Reload::Applied(WallTime(1_000)));
+    telemetry.remediation_changed(&main_cluster(), view(60));
     telemetry
 }
 
-fn view(runs: i64) -> RemedyView {
+fn view(runs: i64) -> RemediationView {
     let run = |id| RunInfo {
         run: RunId(id),
         optimizer: OptimizerKind::TuneBrokers,
         target: "broker 1".into(),
         verdict: None,
         outcome: RunState::Acting,
-        started: Wall(3_000),
+        started: WallTime(3_000),
     };
-    RemedyView {
+    RemediationView {
         active: Some(RunState::Acting),
         runs: (1..=runs).map(run).collect(),
         stuck: 1,
         quarantined: vec![Quarantine { playbook: "p".into(), target: "t".into() }],
-        cooldowns: vec![Cooldown { playbook: "p".into(), target: "t".into(), end: Wall(9_000) }],
-        ..RemedyView::idle(Mode::Act)
+        cooldowns: vec![Cooldown {
+            playbook: "p".into(),
+            target: "t".into(),
+            end: WallTime(9_000),
+        }],
+        ..RemediationView::idle(Mode::Act)
     }
 }
 
@@ -90,7 +94,7 @@ fn closed_lists_are_there_at_0_from_the_start() {
 #[test]
 fn an_event_is_counted() {
     let telemetry = telemetry();
-    telemetry.held(&main_cluster(), "broker-threads", Hold::Cooldown);
+    telemetry.held(&main_cluster(), "broker-threads", HoldReason::Cooldown);
     telemetry.alerts_taken(AlertOutcome::New, 3);
     telemetry.run_ended(&main_cluster(), OptimizerKind::TuneBrokers, RunState::Kept);
     telemetry.verdict_given(&main_cluster(), OptimizerKind::TuneBrokers, Verdict::Improved);
@@ -127,7 +131,7 @@ fn a_view_replaces_the_one_before() {
     check(&telemetry, acting, Some(1.0));
     check(&telemetry, quarantined, Some(1.0));
     check(&telemetry, "kafka_optimizer_mode{mode=\"act\"}", Some(1.0));
-    telemetry.remedy_changed(&main_cluster(), RemedyView::idle(Mode::Rehearse));
+    telemetry.remediation_changed(&main_cluster(), RemediationView::idle(Mode::Rehearse));
     check(&telemetry, active, Some(0.0));
     check(&telemetry, acting, Some(0.0));
     check(&telemetry, quarantined, None);
@@ -196,7 +200,7 @@ fn the_page_describes_each_metric_once_and_as_the_catalogue_does() {
 #[test]
 fn the_page_is_the_golden_one() {
     let telemetry = busy_telemetry();
-    telemetry.remedy_changed(&main_cluster(), view(1));
+    telemetry.remediation_changed(&main_cluster(), view(1));
     let page = telemetry.encode().unwrap();
     let lines = page.lines().map(|line| match line.split_once(' ') {
         Some((name, _)) if name.starts_with("process_") => format!("{name} 1\n"),

@@ -20,13 +20,13 @@ use super::{
     spec::Spec,
 };
 use crate::{
-    model::{ClusterName, Mode, RunId, RunState, Verdict, Wall},
+    model::{ClusterName, Mode, RunId, RunState, Verdict, WallTime},
     playbook::OptimizerKind,
 };
 
 /// The state of remediation on one cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RemedyView {
+pub struct RemediationView {
     /// How far this process may go.
     pub mode: Mode,
     /// Whether a person paused it.
@@ -37,14 +37,11 @@ pub struct RemedyView {
     pub runs: Vec<RunInfo>,
     /// Stuck runs that no person has acknowledged.
     pub stuck: u64,
-    /// What is quarantined.
     pub quarantined: Vec<Quarantine>,
-    /// What is cooling down.
     pub cooldowns: Vec<Cooldown>,
 }
 
-impl RemedyView {
-    /// Nothing has happened yet.
+impl RemediationView {
     pub fn idle(mode: Mode) -> Self {
         Self {
             mode,
@@ -61,38 +58,30 @@ impl RemedyView {
 /// One run, for the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunInfo {
-    /// Its number.
     pub run: RunId,
-    /// The optimizer.
     pub optimizer: OptimizerKind,
-    /// What it changes.
     pub target: String,
     /// The comparison's outcome, once there is one.
     pub verdict: Option<Verdict>,
     /// Where it stands.
     pub outcome: RunState,
     /// When it started.
-    pub started: Wall,
+    pub started: WallTime,
 }
 
 /// A playbook and target that wait for a person.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Quarantine {
-    /// The playbook.
     pub playbook: String,
-    /// The target.
     pub target: String,
 }
 
 /// A playbook and target at rest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cooldown {
-    /// The playbook.
     pub playbook: String,
-    /// The target.
     pub target: String,
-    /// Until then.
-    pub end: Wall,
+    pub end: WallTime,
 }
 
 /// Runs in the history of a cluster.
@@ -105,7 +94,7 @@ struct CollectorView {
     /// Why its latest round failed.
     failure: Option<String>,
     took: Duration,
-    last_success: Option<Wall>,
+    last_success: Option<WallTime>,
     unknown: BTreeMap<UnknownReason, u64>,
 }
 
@@ -126,12 +115,12 @@ impl CollectorView {
 #[derive(Debug, Default)]
 struct ClusterView {
     collectors: BTreeMap<CollectorName, CollectorView>,
-    snapshot: Option<Wall>,
+    snapshot: Option<WallTime>,
     commits_ahead: u64,
     round: Option<RoundDone>,
     requests: Vec<Requests>,
     series: Option<SeriesCount>,
-    remedy: Option<RemedyView>,
+    remediation: Option<RemediationView>,
 }
 
 /// All views. Sorted, so that two pages of the same values are the same text.
@@ -139,7 +128,7 @@ struct ClusterView {
 pub(super) struct Views {
     build: Build,
     reload: Option<Reload>,
-    reload_success: Option<Wall>,
+    reload_success: Option<WallTime>,
     page: Option<PageMade>,
     clusters: BTreeMap<ClusterName, ClusterView>,
 }
@@ -178,9 +167,14 @@ impl Views {
         before
     }
 
-    pub(super) fn snapshot_made(&mut self, cluster: &ClusterName, at: Wall, commits_ahead: u64) {
+    pub(super) fn snapshot_made(
+        &mut self,
+        cluster: &ClusterName,
+        at: WallTime,
+        commits_ahead: u64,
+    ) {
         let view = self.of(cluster);
-        view.snapshot = (at != Wall::default()).then_some(at);
+        view.snapshot = (at != WallTime::default()).then_some(at);
         view.commits_ahead = commits_ahead;
     }
 
@@ -199,8 +193,8 @@ impl Views {
         self.page = Some(page);
     }
 
-    pub(super) fn remedy_changed(&mut self, cluster: &ClusterName, view: RemedyView) {
-        self.of(cluster).remedy = Some(view);
+    pub(super) fn remediation_changed(&mut self, cluster: &ClusterName, view: RemediationView) {
+        self.of(cluster).remediation = Some(view);
     }
 
     pub(super) fn status(&self) -> Vec<ClusterStatus> {
@@ -209,7 +203,7 @@ impl Views {
             snapshot: view.snapshot,
             series: view.series,
             collectors: view.collectors.iter().filter_map(CollectorView::status).collect(),
-            remedy: view.remedy.clone(),
+            remediation: view.remediation.clone(),
         };
         self.clusters.iter().map(one).collect()
     }
@@ -218,7 +212,7 @@ impl Views {
         self.encode_process(encoder)?;
         self.encode_collectors(encoder)?;
         self.encode_requests(encoder)?;
-        self.encode_remedy(encoder)?;
+        self.encode_remediation(encoder)?;
         self.encode_history(encoder)
     }
 
@@ -266,7 +260,7 @@ impl Views {
             })
         });
         gauges(encoder, &own::READINGS_UNKNOWN, unknown)?;
-        let snapshots = self.by_cluster(|it| it.snapshot.map(Wall::seconds));
+        let snapshots = self.by_cluster(|it| it.snapshot.map(WallTime::seconds));
         gauges(encoder, &own::SNAPSHOT_TIMESTAMP, snapshots)?;
         gauges(encoder, &own::COMMITS_AHEAD, self.by_cluster(|it| Some(count(it.commits_ahead))))?;
         let took = self.by_cluster(|it| it.round.map(|it| it.took.as_secs_f64()));
@@ -294,15 +288,19 @@ impl Views {
         counters(encoder, &own::KAFKA_REQUEST_ERRORS, failed)
     }
 
-    fn encode_remedy(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mode = self.clusters.values().find_map(|it| it.remedy.as_ref()).map(|it| it.mode);
+    fn encode_remediation(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mode = self.clusters.values().find_map(|it| it.remediation.as_ref()).map(|it| it.mode);
         let modes = mode.into_iter().flat_map(|mode| {
             Mode::ALL.iter().map(move |it| (texts(&[it.label()]), f64::from(*it == mode)))
         });
         gauges(encoder, &own::MODE, modes)?;
-        gauges(encoder, &own::PAUSED, self.by_remedy(|it| f64::from(it.paused)))?;
-        gauges(encoder, &own::RUN_ACTIVE, self.by_remedy(|it| f64::from(it.active.is_some())))?;
-        gauges(encoder, &own::STUCK, self.by_remedy(|it| count(it.stuck)))?;
+        gauges(encoder, &own::PAUSED, self.by_remediation(|it| f64::from(it.paused)))?;
+        gauges(
+            encoder,
+            &own::RUN_ACTIVE,
+            self.by_remediation(|it| f64::from(it.active.is_some())),
+        )?;
+        gauges(encoder, &own::STUCK, self.by_remediation(|it| count(it.stuck)))?;
         let states = self.remedies().flat_map(|(cluster, it)| {
             RunState::ALL.iter().map(move |state| {
                 (texts(&[cluster, state.label()]), f64::from(it.active == Some(*state)))
@@ -336,12 +334,12 @@ impl Views {
         gauges(encoder, &own::COOLDOWN_END, cooldowns)
     }
 
-    fn remedies(&self) -> impl Iterator<Item = (&str, &RemedyView)> {
+    fn remedies(&self) -> impl Iterator<Item = (&str, &RemediationView)> {
         let views = self.clusters.iter();
-        views.filter_map(|(cluster, it)| Some((cluster.as_str(), it.remedy.as_ref()?)))
+        views.filter_map(|(cluster, it)| Some((cluster.as_str(), it.remediation.as_ref()?)))
     }
 
-    fn by_remedy(&self, value: impl Fn(&RemedyView) -> f64) -> impl Iterator<Item = Row> {
+    fn by_remediation(&self, value: impl Fn(&RemediationView) -> f64) -> impl Iterator<Item = Row> {
         self.remedies().map(move |(cluster, it)| (texts(&[cluster]), value(it)))
     }
 

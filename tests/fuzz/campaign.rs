@@ -15,7 +15,6 @@ const REPORT_EVERY: u64 = 10_000;
 pub(crate) struct Bound {
     /// For each byte of it.
     pub(crate) per_byte: u64,
-    /// And whatever it is.
     pub(crate) beside: u64,
 }
 
@@ -25,11 +24,9 @@ impl Bound {
     }
 }
 
-/// Inputs for one target.
 #[derive(Debug)]
 pub(crate) struct Campaign {
     pub(crate) target: &'static str,
-    /// Among the other tests.
     pub(crate) usual: u64,
     /// A long campaign divides its inputs by this: not all of them are equally cheap.
     pub(crate) weight: u64,

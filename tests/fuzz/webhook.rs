@@ -15,7 +15,7 @@ use kafka_optimizer::{
     expose::Page,
     http::{self, About, Pipeline, Web},
     model::{ClusterName, Mode, RunId},
-    remedy::{Order, Refusal},
+    remediation::{Order, Refusal},
     store::{RunDetail, RunRow, StoreError, TakenAlerts},
     telemetry::{Build, Telemetry},
 };
@@ -82,7 +82,6 @@ const WORDS: &[&str] = &[
     "\u{1f600}",
 ];
 
-/// Takes everything, keeps nothing.
 #[derive(Debug)]
 struct Nobody;
 
@@ -107,7 +106,7 @@ impl Pipeline for Nobody {
         Ok(RunId(7))
     }
 
-    async fn measures(&self) -> Result<Vec<RunRow>, StoreError> {
+    async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -159,8 +159,9 @@ async fn output_json_is_the_apis_json() {
 #[tokio::test]
 async fn an_order_reaches_the_server_as_it_was_given() {
     let server = Server::new().await;
-    let ran =
-        server.script(&["optimize", "--level", "moderate", "--broker", "1", "--rehearse"]).await;
+    let ran = server
+        .script(&["tune-brokers", "--level", "moderate", "--broker", "1", "--rehearse"])
+        .await;
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
     assert_eq!(ran.out, "Run 7 is stored. `kafka-optimizer runs 7` shows it.\n");
     for command in [
@@ -183,7 +184,7 @@ async fn an_order_reaches_the_server_as_it_was_given() {
 async fn a_person_is_asked_before_anything_changes_and_a_no_changes_nothing() {
     let server = Server::new().await;
     let commands: [&[&str]; 6] = [
-        &["optimize", "--level", "moderate"],
+        &["tune-brokers", "--level", "moderate"],
         &["rollback", "7"],
         &["acknowledge", "7"],
         &["release"],
@@ -275,7 +276,7 @@ basic_auth_users: {{prometheus: {}}}
 fn without_a_server_a_command_says_how_to_start_one() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
-    for command in [&["runs"][..], &["pause"], &["optimize", "--level", "moderate"]] {
+    for command in [&["runs"][..], &["pause"], &["tune-brokers", "--level", "moderate"]] {
         let ran = offline(&[command, &["--server", &url]].concat());
         assert_eq!(ran.exit, Exit::Failed);
         assert!(
@@ -291,9 +292,9 @@ fn without_a_server_a_command_says_how_to_start_one() {
 fn wrong_arguments_end_with_2_and_help_with_0() {
     for wrong in [
         &["frobnicate"][..],
-        &["optimize"],
-        &["optimize", "--level", "emergency"],
-        &["optimize", "--level", "moderate", "--broker", "-1"],
+        &["tune-brokers"],
+        &["tune-brokers", "--level", "emergency"],
+        &["tune-brokers", "--level", "moderate", "--broker", "-1"],
         &["rollback"],
         &["rollback", "x"],
         &["runs", "--limit", "0"],
@@ -331,7 +332,7 @@ fn help_teaches_with_examples() {
     for command in [
         "serve",
         "check-config",
-        "optimize",
+        "tune-brokers",
         "runs",
         "rollback",
         "acknowledge",
@@ -344,7 +345,7 @@ fn help_teaches_with_examples() {
     }
     assert!(help.contains("Exit codes:"), "{help}");
     for command in
-        ["serve", "check-config", "optimize", "runs", "rollback", "acknowledge", "release"]
+        ["serve", "check-config", "tune-brokers", "runs", "rollback", "acknowledge", "release"]
     {
         let help = offline(&[command, "--help"]).out;
         assert!(help.contains("\n  kafka-optimizer "), "{help}");
@@ -380,7 +381,6 @@ fn check_config_says_everything_at_once() {
     assert!(ran.err.starts_with(&wanted), "{}", ran.err);
 }
 
-/// The program itself, serving.
 pub(crate) struct Serving {
     child: Child,
     address: String,

@@ -155,7 +155,7 @@ remediation:
         query: 'max(kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"})'
         better: lower
       load: 'sum(kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\"})'
-      lift_when: 'max(kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"}) < 0.01'
+      expire_when: 'max(kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"}) < 0.01'
     - name: more-consumers
       match: {alertname: KafkaConsumerGroupNotCatchingUp, remediation: scale-consumers}
       optimizer: {scale_consumers: {containers_max: 8}}
@@ -635,14 +635,17 @@ fn i39_who_is_slowed_down_and_to_what_is_checked() {
 fn i27_what_does_not_stay_has_an_end_and_what_stays_has_none() {
     let shed = "shed_load: {clients: [{client_id: a, producer_byte_rate: 1MiB, usual: 2MiB}]}";
     let measure = |extra: &str| {
-        meant(&with_optimizer(shed, extra)).remediation.playbooks[0].measure.clone().unwrap()
+        meant(&with_optimizer(shed, extra)).remediation.playbooks[0].temporary.clone().unwrap()
     };
-    assert_eq!(measure("").time_limit, Duration::from_mins(30));
-    assert_eq!(measure("time_limit: 5m\nlift_when: 'a < 1'").time_limit, Duration::from_mins(5));
-    let (_, message) = problems(&with_optimizer(shed, "time_limit: 25h"));
+    assert_eq!(measure("").expire_after, Duration::from_mins(30));
+    assert_eq!(
+        measure("expire_after: 5m\nexpire_when: 'a < 1'").expire_after,
+        Duration::from_mins(5)
+    );
+    let (_, message) = problems(&with_optimizer(shed, "expire_after: 25h"));
     assert!(message.contains("at most 24h"), "{message}");
-    let (paths, message) = problems(&with_optimizer("elect_leaders: {}", "lift_when: a"));
-    assert_eq!(paths, ["remediation.playbooks[0].lift_when"]);
+    let (paths, message) = problems(&with_optimizer("elect_leaders: {}", "expire_when: a"));
+    assert_eq!(paths, ["remediation.playbooks[0].expire_when"]);
     assert!(message.contains("what elect_leaders does stays"), "{message}");
 }
 

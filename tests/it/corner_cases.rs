@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, fmt::Write, path::Path, sync::Mutex};
 
 const OTHERS: [&str; 5] = ["kafka_exporter", "kminion", "klag-exporter", "klag", "Burrow"];
 
-/// One row.
 struct Case {
     truth: &'static str,
     /// In the order of [`OTHERS`].
@@ -114,7 +113,6 @@ const CASES: &[(Corner, Case)] = &[
     ),
 ];
 
-/// Which row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Corner {
     CommitAhead,

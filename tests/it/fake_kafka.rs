@@ -18,13 +18,16 @@ use kafka_optimizer::{
         QuorumRole, QuotaChange, RequestCount, RequestFault, Topic, TopicLogSize, TopicOffsets,
         TopicPartitions, Topology, WriteMode,
     },
-    model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition, Uptime, Wall},
+    model::{
+        BrokerId, GroupName, GroupState, GroupType, MonotonicTime, TopicName, TopicPartition,
+        WallTime,
+    },
 };
 
 /// The deadline of a request to a frozen broker.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(4);
 /// When every test begins: 2025-01-01.
-pub(crate) const BEGIN: Wall = Wall(1_735_689_600_000);
+pub(crate) const BEGIN: WallTime = WallTime(1_735_689_600_000);
 
 pub(crate) fn id(raw: i32) -> BrokerId {
     BrokerId::from_wire(raw).expect("an id")
@@ -41,11 +44,11 @@ impl PausedClock {
 
 #[async_trait]
 impl Clock for PausedClock {
-    fn uptime(&self) -> Uptime {
-        Uptime(self.0.elapsed())
+    fn uptime(&self) -> MonotonicTime {
+        MonotonicTime(self.0.elapsed())
     }
 
-    fn wall(&self) -> Wall {
+    fn wall(&self) -> WallTime {
         BEGIN.after(self.0.elapsed())
     }
 
@@ -54,7 +57,6 @@ impl Clock for PausedClock {
     }
 }
 
-/// How a broker behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mood {
     #[default]
@@ -458,8 +460,8 @@ fn quorum() -> Quorum {
         id: id(raw),
         role,
         log_end: Some(log_end),
-        last_fetch: Some(Wall(BEGIN.0 - seen)),
-        last_caught_up: Some(Wall(BEGIN.0 - 2 * seen)),
+        last_fetch: Some(WallTime(BEGIN.0 - seen)),
+        last_caught_up: Some(WallTime(BEGIN.0 - 2 * seen)),
     };
     Quorum {
         leader: Some(id(100)),

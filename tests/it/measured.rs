@@ -19,7 +19,6 @@ pub(crate) struct Scraped {
 }
 
 impl Scraped {
-    /// Its text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         MultiGzDecoder::new(self.gzip.as_slice()).read_to_string(&mut text).unwrap();
@@ -63,7 +62,6 @@ impl Process {
         kilobytes.trim().parse::<u64>().unwrap() << 10
     }
 
-    /// Resident memory now.
     pub(crate) fn resident_bytes(&self) -> u64 {
         self.status_bytes("VmRSS")
     }
@@ -73,7 +71,6 @@ impl Process {
         self.status_bytes("VmHWM")
     }
 
-    /// Open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.0)).unwrap().count()
     }
@@ -105,7 +102,6 @@ pub(crate) fn float(number: u64) -> f64 {
     high.mul_add(4_294_967_296.0, low)
 }
 
-/// Waits of real time.
 pub(crate) async fn pause(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }

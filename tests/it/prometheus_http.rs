@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use kafka_optimizer::{
-    model::Wall,
+    model::WallTime,
     prometheus::{Prometheus, PrometheusError, Sample, Span, http::HttpPrometheus},
     shutdown::Tasks,
 };
@@ -69,7 +69,7 @@ async fn an_instant_query_is_posted_as_a_form_below_the_servers_path() {
     let prometheus = HttpPrometheus::new(&format!("http://{address}/prom/"), TIMEOUT).unwrap();
     let series = prometheus.instant("up{a=\"b&c\"}").await.unwrap();
     assert_eq!(series[0].labels["broker_id"], "1");
-    assert_eq!(series[0].sample, Sample { at: Wall(1_757_000_000_123), value: 0.5 });
+    assert_eq!(series[0].sample, Sample { at: WallTime(1_757_000_000_123), value: 0.5 });
     let (path, given, body) = seen.lock().unwrap()[0].clone();
     assert_eq!((path.as_str(), given), ("/prom/api/v1/query", None));
     assert_eq!(body, "query=up%7Ba%3D%22b%26c%22%7D&timeout=5");
@@ -86,9 +86,10 @@ async fn a_range_query_has_a_span_in_seconds() {
     }
     let (address, seen) = serve(matrix).await;
     let prometheus = HttpPrometheus::new(&format!("http://{address}"), TIMEOUT).unwrap();
-    let span = Span { from: Wall(1_000), to: Wall(2_500), step: Duration::from_millis(1_500) };
+    let span =
+        Span { from: WallTime(1_000), to: WallTime(2_500), step: Duration::from_millis(1_500) };
     let series = prometheus.range("up", span).await.unwrap();
-    assert_eq!(series[0].samples[0], Sample { at: Wall(1_000), value: 1.0 });
+    assert_eq!(series[0].samples[0], Sample { at: WallTime(1_000), value: 1.0 });
     assert!(series[0].samples[1].value.is_nan());
     let (path, _, body) = seen.lock().unwrap()[0].clone();
     assert_eq!(path, "/api/v1/query_range");

@@ -256,7 +256,7 @@ fn the_labs_playbooks_read_series_that_exist() {
             &playbook["objective"]["query"],
             &playbook["load"],
             &playbook["when"],
-            &playbook["lift_when"],
+            &playbook["expire_when"],
         ];
         for text in judged.into_iter().filter_map(one).chain(guards) {
             let expr = Template::new(&text).unwrap().render(&values);

@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kafka_optimizer::{
     clock::Clock,
-    model::{Uptime, Wall},
+    model::{MonotonicTime, WallTime},
 };
 use tokio::sync::watch;
 
 /// 2026-01-01T00:00:00Z.
-const BEGIN: Wall = Wall(1_767_225_600_000);
+const BEGIN: WallTime = WallTime(1_767_225_600_000);
 
 /// For whoever waits between rounds. Deadlines of real sockets need a real clock.
 #[derive(Debug)]
@@ -34,11 +34,11 @@ impl StepClock {
 
 #[async_trait]
 impl Clock for StepClock {
-    fn uptime(&self) -> Uptime {
-        Uptime(*self.elapsed.borrow())
+    fn uptime(&self) -> MonotonicTime {
+        MonotonicTime(*self.elapsed.borrow())
     }
 
-    fn wall(&self) -> Wall {
+    fn wall(&self) -> WallTime {
         BEGIN.after(*self.elapsed.borrow())
     }
 
@@ -50,7 +50,6 @@ impl Clock for StepClock {
     }
 }
 
-/// Counted while it sleeps.
 struct Sleeper<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Sleeper<'a> {

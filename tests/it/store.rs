@@ -5,18 +5,18 @@ use std::time::Duration;
 use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels},
     model::{
-        AlertOutcome, BrokerId, ClusterName, Hold, OnUndo, RunEvent, RunId, Subject, Target,
-        Trigger, Wall,
+        AlertOutcome, BrokerId, ClusterName, HoldReason, OnUndo, RunEvent, RunId, Subject, Target,
+        Trigger, WallTime,
     },
     playbook::{Level, OptimizerKind},
     store::{
-        Answered, Change, Extent, NewClaim, NewRun, Newness, Routed, StepChange, StepRow,
-        StepState, Store, Urgency,
+        Answered, Extent, NewClaim, NewRun, Newness, Routed, RunUpdate, StepRow, StepState,
+        StepUpdate, Store, Urgency,
     },
 };
 
 const HOUR: Duration = Duration::from_hours(1);
-const START: Wall = Wall(1_800_000_000_000);
+const START: WallTime = WallTime(1_800_000_000_000);
 
 fn main_cluster() -> ClusterName {
     ClusterName::new("main")
@@ -36,7 +36,7 @@ fn broker(id: i32) -> Target {
     Target::Broker(BrokerId::from_wire(id).unwrap())
 }
 
-fn new_run(id: i32, stored: Wall) -> NewRun {
+fn new_run(id: i32, stored: WallTime) -> NewRun {
     NewRun {
         cluster: main_cluster(),
         playbook: "threads".to_owned(),
@@ -47,7 +47,7 @@ fn new_run(id: i32, stored: Wall) -> NewRun {
         cause: "Slow".to_owned(),
         extent: Extent::AsConfigured,
         urgency: Urgency::Usual,
-        stored,
+        created: stored,
     }
 }
 
@@ -69,17 +69,17 @@ fn step() -> StepRow {
 }
 
 /// A run on broker 1 that wrote at `at` and was rolled back then.
-async fn rolled_back(store: &Store, at: Wall) -> RunId {
+async fn rolled_back(store: &Store, at: WallTime) -> RunId {
     let (run, _) = store.add_run(new_run(1, at), None).await.unwrap().unwrap();
-    let rehearsed = Change { steps: vec![step()], ..Change::default() };
+    let rehearsed = RunUpdate { steps: vec![step()], ..RunUpdate::default() };
     store.move_run(run, at, RunEvent::Rehearse, rehearsed).await.unwrap();
-    store.move_run(run, at, RunEvent::Act, Change::default()).await.unwrap();
+    store.move_run(run, at, RunEvent::Act, RunUpdate::default()).await.unwrap();
     for state in [StepState::Began, StepState::Applied, StepState::Undone] {
-        let change = StepChange { run, index: 0, state, text: String::new() };
+        let change = StepUpdate { run, index: 0, state, text: String::new() };
         store.move_step(change, at).await.unwrap();
     }
-    store.move_run(run, at, RunEvent::RollBack, Change::default()).await.unwrap();
-    store.move_run(run, at, RunEvent::Undo, Change::default()).await.unwrap();
+    store.move_run(run, at, RunEvent::RollBack, RunUpdate::default()).await.unwrap();
+    store.move_run(run, at, RunEvent::Undo, RunUpdate::default()).await.unwrap();
     run
 }
 
@@ -201,7 +201,7 @@ async fn i22_a_move_that_the_table_does_not_know_changes_nothing() {
     let (run, _) = store.add_run(new_run(1, START), None).await.unwrap().unwrap();
     let before = store.run(run).await.unwrap();
     for event in [RunEvent::Act, RunEvent::Keep, RunEvent::Undo, RunEvent::Apply] {
-        let refused = store.move_run(run, START, event, Change::default()).await.unwrap_err();
+        let refused = store.move_run(run, START, event, RunUpdate::default()).await.unwrap_err();
         assert!(refused.to_string().contains("not possible while queued"), "{refused}");
     }
     assert_eq!(store.run(run).await.unwrap(), before);
@@ -212,15 +212,15 @@ async fn i32_what_had_held_a_run_is_not_said_of_it_when_it_has_begun() {
     let store = Store::in_memory().unwrap();
     let (run, _) = store.add_run(new_run(1, START), None).await.unwrap().unwrap();
     let noted = async |event, hold, note: Option<&str>| {
-        let change = Change { hold, note: note.map(str::to_owned), ..Change::default() };
+        let change = RunUpdate { hold, note: note.map(str::to_owned), ..RunUpdate::default() };
         store.move_run(run, START, event, change).await.unwrap();
         store.run(run).await.unwrap().unwrap().run.note
     };
-    let held = noted(RunEvent::Hold, Some(Hold::Paused), Some("paused")).await;
+    let held = noted(RunEvent::Hold, Some(HoldReason::Paused), Some("paused")).await;
     assert_eq!(held.as_deref(), Some("paused"));
     assert_eq!(noted(RunEvent::AskApproval, None, None).await, None);
     assert_eq!(noted(RunEvent::Requeue, None, None).await, None);
-    noted(RunEvent::Hold, Some(Hold::Paused), Some("paused")).await;
+    noted(RunEvent::Hold, Some(HoldReason::Paused), Some("paused")).await;
     assert_eq!(noted(RunEvent::Rehearse, None, Some("stops at 16")).await.unwrap(), "stops at 16");
     assert_eq!(noted(RunEvent::Act, None, None).await.unwrap(), "stops at 16", "of the plan");
 }

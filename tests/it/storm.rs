@@ -22,7 +22,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::measured::{Process, float, pause, write_result};
 
 const PER_MINUTE: usize = 10_000;
-/// Alerts in one notification.
 const GROUP: usize = 20;
 const P99_MAX: Duration = Duration::from_millis(50);
 const RESIDENT_BYTES_MAX: u64 = 256 << 20;

@@ -30,7 +30,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("optimizers", &["model", "playbook", "kafka"]),
     ("store", &["model", "alert", "playbook"]),
     (
-        "remedy",
+        "remediation",
         &[
             "model",
             "clock",
@@ -62,7 +62,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "telemetry",
             "expose",
             "store",
-            "remedy",
+            "remediation",
         ],
     ),
     (
@@ -80,7 +80,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "collect",
             "expose",
             "store",
-            "remedy",
+            "remediation",
             "probe",
             "http",
         ],
@@ -116,10 +116,10 @@ const CONFINED: &[(&str, &[&str])] = &[
 
 /// Methods of the Docker seam that change what is outside, and the one module that may call them.
 const CHANGES: &[&str] = &["start_clone", "remove_clone"];
-const CHANGER: &str = "remedy";
+const CHANGER: &str = "remediation";
 /// The methods of the seam that can change a cluster, and the only places that may name them.
 const WRITERS: &[&str] = &["alter_broker_config", "alter_client_quota", "elect_preferred_leaders"];
-const MAY_WRITE: &[&str] = &["src/kafka/", "src/remedy/"];
+const MAY_WRITE: &[&str] = &["src/kafka/", "src/remediation/"];
 /// What says in words which they are.
 const WRITERS_TOLD: &[&str] = &["src/kafka/mod.rs", "ARCHITECTURE.md"];
 
@@ -357,15 +357,15 @@ fn a_forbidden_name_is_caught_however_it_is_written() {
     let wrong = |path, text| trespasses(&source(path, text)).len();
     let fine = "use crate::{model::{BrokerId, Wall}, snapshot::Latest, expose::page};";
     assert_eq!(wrong("src/expose/encode.rs", fine), 0);
-    assert_eq!(wrong("src/expose/encode.rs", "// use crate::remedy::Remedy;"), 0);
-    assert_eq!(wrong("src/expose.rs", "use crate::remedy::Remedy;"), 1);
-    assert_eq!(wrong("src/expose/mod.rs", "use crate::{\n    model::Wall,\n    remedy::X,\n};"), 1);
-    assert_eq!(wrong("src/expose/mod.rs", "fn f(x: &crate::remedy::Remedy) {}"), 1);
-    assert_eq!(wrong("src/expose/a/b.rs", "use super::super::super::remedy;"), 1);
+    assert_eq!(wrong("src/expose/encode.rs", "// use crate::remediation::Remediator;"), 0);
+    assert_eq!(wrong("src/expose.rs", "use crate::remediation::Remediator;"), 1);
+    assert_eq!(wrong("src/expose/mod.rs", "use crate::{\n    model::Wall,\n    remediation::X,\n};"), 1);
+    assert_eq!(wrong("src/expose/mod.rs", "fn f(x: &crate::remediation::Remediator) {}"), 1);
+    assert_eq!(wrong("src/expose/a/b.rs", "use super::super::super::remediation;"), 1);
     assert_eq!(wrong("src/expose/a/b.rs", "use super::super::page;"), 0);
-    assert_eq!(wrong("src/expose/mod.rs", "use super::remedy;"), 1);
+    assert_eq!(wrong("src/expose/mod.rs", "use super::remediation;"), 1);
     assert_eq!(wrong("src/expose.rs", "mod tests {\n    use super::*;\n}"), 0);
-    assert_eq!(wrong("src/remedy/mod.rs", "use crate::kafka::{SharedKafka, wire::Wire};"), 1);
+    assert_eq!(wrong("src/remediation/mod.rs", "use crate::kafka::{SharedKafka, wire::Wire};"), 1);
     assert_eq!(wrong("src/app.rs", "use crate::kafka::{SharedKafka, wire::Wire};"), 0);
     assert_eq!(wrong("src/unheard_of.rs", ""), 1);
 }
@@ -392,7 +392,7 @@ fn pure_modules_stay_pure() {
 
 #[test]
 fn crates_of_the_outside_world_stay_in_their_folder() {
-    assert_eq!(strays(&source("src/remedy/mod.rs", "use rdkafka::ClientConfig;")).len(), 1);
+    assert_eq!(strays(&source("src/remediation/mod.rs", "use rdkafka::ClientConfig;")).len(), 1);
     assert_eq!(strays(&source("src/loader.rs", "use rdkafka::ClientConfig;")).len(), 1);
     assert_eq!(strays(&source("src/load/client.rs", "use rdkafka::ClientConfig;")).len(), 0);
     assert_eq!(strays(&source("src/kafka/mod.rs", "//! Not rdkafka::ClientConfig.")).len(), 0);

@@ -31,7 +31,6 @@ pub(crate) fn hash() -> String {
     bcrypt::hash("right", 4).unwrap()
 }
 
-/// An authority.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,

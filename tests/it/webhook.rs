@@ -26,15 +26,15 @@ use kafka_optimizer::{
     expose::{Page, make},
     http::{self, About, AboutCluster, Limits, Pipeline, Web},
     model::{
-        AlertOutcome, BrokerId, ClusterName, Hold, Mode, OnUndo, RunId, RunState, Subject, Target,
-        Trigger, Verdict, Wall,
+        AlertOutcome, BrokerId, ClusterName, HoldReason, Mode, OnUndo, RunId, RunState, Subject,
+        Target, Trigger, Verdict, WallTime,
     },
     playbook::{Level, OptimizerKind},
-    remedy::{Order, Refusal},
+    remediation::{Order, Refusal},
     shutdown::Tasks,
     snapshot::Snapshot,
     store::{
-        Extent, JournalLine, Measured, RunDetail, RunRow, StepRow, StepState, StoreError,
+        Extent, JournalLine, Measurement, RunDetail, RunRow, StepRow, StepState, StoreError,
         TakenAlerts, Times, Urgency,
     },
     telemetry::{Build, Telemetry},
@@ -103,7 +103,7 @@ impl Pipeline for Pipe {
         Ok(RunId(7))
     }
 
-    async fn measures(&self) -> Result<Vec<RunRow>, StoreError> {
+    async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError> {
         self.note("measures")?;
         Ok(vec![run()])
     }
@@ -156,7 +156,7 @@ fn run() -> RunRow {
         extent: Extent::AsConfigured,
         attempt: 1,
         state: RunState::Held,
-        hold: Some(Hold::Cooldown),
+        hold: Some(HoldReason::Cooldown),
         note: None,
         verdict: Some(Verdict::Improved),
         rollback_reason: None,
@@ -164,8 +164,8 @@ fn run() -> RunRow {
         acknowledged: false,
         urgency: Urgency::Usual,
         times: Times {
-            stored: Wall(1_767_323_045_006),
-            written: Some(Wall(1_767_323_046_006)),
+            created: WallTime(1_767_323_045_006),
+            written: Some(WallTime(1_767_323_046_006)),
             ..Times::default()
         },
     }
@@ -186,19 +186,19 @@ fn detail() -> RunDetail {
             to: Some("16".to_owned()),
             on_undo: OnUndo::Restore,
             state: StepState::Applied,
-            at: Wall(1_767_323_045_006),
+            at: WallTime(1_767_323_045_006),
         }],
-        measured: Measured {
+        measured: Measurement {
             query: "a".to_owned(),
             baseline_median: Some(0.25),
             baseline_mad: Some(0.01),
             observed_median: Some(0.1),
             effect: Some(0.6),
             load_change: Some(-0.03),
-            ..Measured::default()
+            ..Measurement::default()
         },
         journal: vec![JournalLine {
-            at: Wall(1_767_323_045_006),
+            at: WallTime(1_767_323_045_006),
             entry: "stored".to_owned(),
             text: "<b>\"quotes\" {braces}\u{1b}[31m</b>".to_owned(),
         }],
@@ -447,7 +447,7 @@ async fn runs_are_listed_with_the_words_of_the_contract() {
             "cause": "KafkaRequestHandlersSaturated", "attempt": 1, "verdict": "improved",
             "hold": "cooldown", "note": null, "rollback_reason": null, "acknowledged": false,
             "created_at": "2026-01-02T03:04:05.006Z", "written_at": "2026-01-02T03:04:06.006Z", "effective_at": null,
-            "asked_at": null, "approved_at": null, "lift_at": null, "ended_at": null}]})
+            "asked_at": null, "approved_at": null, "expires_at": null, "ended_at": null}]})
     );
     assert_eq!(*front.pipe.called.lock().unwrap(), ["runs 5"]);
     for query in ["limit=0", "limit=1001", "limit=x", "limit=-1", "offset=3"] {

@@ -52,7 +52,6 @@ struct Findings {
     warnings: Vec<Problem>,
 }
 
-/// Checks everything.
 pub(super) fn check(raw: RawConfig, tokens: TokenReader<'_>) -> Result<Loaded, Vec<Problem>> {
     let mut found = Findings { problems: Vec::new(), warnings: Vec::new() };
     let clusters = clusters(raw.clusters.unwrap_or_default(), tokens, &mut found);

@@ -9,8 +9,8 @@ use super::{
     optimizer,
 };
 use crate::playbook::{
-    AboveStatic, Better, COOLDOWN_MAX, Match, Measure, Objective, Optimizer, OptimizerKind,
-    Playbook, SAMPLES_MIN, Template, Windows,
+    AboveStatic, Better, COOLDOWN_MAX, Match, Objective, Optimizer, OptimizerKind, Playbook,
+    SAMPLES_MIN, Template, TemporaryChange, Windows,
 };
 
 /// The usual range of a recording rule.
@@ -75,7 +75,7 @@ fn reapplied(playbooks: &[Playbook], found: &mut Findings) {
 fn playbook(raw: RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -> Option<Playbook> {
     let windows = windows(&raw, scrape, at, found);
     let kind = raw.optimizer.as_ref().and_then(optimizer::kind);
-    let measure = measure(&raw, kind, at, found);
+    let temporary = temporary(&raw, kind, at, found);
     let name = raw.name.unwrap_or_default();
     found.name(&at.key("name"), &name);
     if name == RESERVED_NAME {
@@ -107,7 +107,7 @@ fn playbook(raw: RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -
         attempts_max,
         keep_neutral: raw.keep_neutral.unwrap_or(false),
         approve: raw.approve.unwrap_or(false),
-        measure,
+        temporary,
     };
     let (wrong, right) = if playbook.optimizer.kind().is_about_a_group() {
         ("broker_id", "consumergroup")
@@ -125,16 +125,18 @@ fn playbook(raw: RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -
 }
 
 /// I27: what does not stay has an end.
-fn measure(
+fn temporary(
     raw: &RawPlaybook,
     kind: Option<OptimizerKind>,
     at: &At,
     found: &mut Findings,
-) -> Option<Measure> {
+) -> Option<TemporaryChange> {
     let kind = kind?;
-    if !kind.is_a_measure() {
-        let written =
-            [("time_limit", raw.time_limit.is_some()), ("lift_when", raw.lift_when.is_some())];
+    if !kind.is_temporary() {
+        let written = [
+            ("expire_after", raw.expire_after.is_some()),
+            ("expire_when", raw.expire_when.is_some()),
+        ];
         for (key, _) in written.into_iter().filter(|it| it.1) {
             found.problem(at.key(key), format!("what {kind} does stays: leave it out"));
         }
@@ -142,12 +144,13 @@ fn measure(
     }
     let default =
         if kind == OptimizerKind::ShedLoad { SHED_LIMIT_DEFAULT } else { CLONES_LIMIT_DEFAULT };
-    let time_limit = found.duration(&at.key("time_limit"), raw.time_limit.as_ref(), default);
-    if time_limit.is_zero() || TIME_LIMIT_MAX < time_limit {
-        found.problem(at.key("time_limit"), "must be more than 0s and at most 24h");
+    let expire_after = found.duration(&at.key("expire_after"), raw.expire_after.as_ref(), default);
+    if expire_after.is_zero() || TIME_LIMIT_MAX < expire_after {
+        found.problem(at.key("expire_after"), "must be more than 0s and at most 24h");
     }
-    let lift_when = raw.lift_when.as_ref().and_then(|it| template(it, at.key("lift_when"), found));
-    Some(Measure { time_limit, lift_when })
+    let expire_when =
+        raw.expire_when.as_ref().and_then(|it| template(it, at.key("expire_when"), found));
+    Some(TemporaryChange { expire_after, expire_when })
 }
 
 /// I34: a playbook answers an alert by its name, not by whichever alert carries a label.

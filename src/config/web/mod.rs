@@ -72,7 +72,6 @@ closed_list! {
 closed_list! {
     /// What is asked of clients.
     pub enum ClientAuth {
-        /// Nothing.
         None = "NoClientCert",
         /// A certificate, if they have one, which nobody verifies.
         Request = "RequestClientCert",
@@ -145,19 +144,16 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Something in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pem {
     /// In a file of its own.
     File(PathBuf),
-    /// In the configuration itself.
     Inline(Secret),
 }
 
 /// Whose order of suites counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuiteOrder {
-    /// That of this side.
     Server,
     /// That of the other side.
     Client,
@@ -168,7 +164,6 @@ pub enum SuiteOrder {
 pub struct TlsConfig {
     /// The chain that the server shows.
     pub certificate: Pem,
-    /// Its key.
     pub key: Pem,
     /// What is asked of clients.
     pub clients: ClientAuth,
@@ -200,7 +195,6 @@ pub struct RateLimit {
 pub struct WebConfig {
     /// Without it the server speaks plain HTTP.
     pub tls: Option<TlsConfig>,
-    /// Added to every answer.
     pub headers: BTreeMap<&'static str, String>,
     /// Who may read, if not everyone.
     pub users: BTreeMap<String, PasswordHash>,

@@ -15,7 +15,6 @@ const OWNERS: [&str; 4] =
 
 pub(super) type Labels = HashMap<String, String>;
 
-/// A container's labels.
 pub(super) fn labels(of: &ContainerInspectResponse) -> Labels {
     of.config.as_ref().and_then(|it| it.labels.clone()).unwrap_or_default()
 }

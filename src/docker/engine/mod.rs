@@ -43,7 +43,6 @@ type Asked<'a> = (&'static str, &'a str);
 /// Kilobytes, of which few are read.
 type Inspected = Box<ContainerInspectResponse>;
 
-/// One engine.
 pub struct Engine {
     socket: String,
     /// Bounds each call; of a list and of statistics all that belongs to them.
@@ -109,7 +108,6 @@ impl Engine {
         Ok(&self.within((asked, self.deadline), self.link()).await?.docker)
     }
 
-    /// One call.
     async fn ask<T>(
         &self,
         asked: Asked<'_>,

@@ -39,7 +39,6 @@ pub(super) fn container_use(
 
 /// In cores. `--cpus` sets billionths of a core, `--cpu-quota` microseconds of each period.
 fn cpu_limit(limits: &HostConfig) -> Option<f64> {
-    /// What the kernel assumes.
     const PERIOD_MICROS: u64 = 100_000;
     if let Some(billionths) = positive(limits.nano_cpus) {
         return Some(Duration::from_nanos(billionths).as_secs_f64());

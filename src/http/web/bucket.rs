@@ -2,14 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::{config::web::RateLimit, model::Uptime};
+use crate::{config::web::RateLimit, model::MonotonicTime};
 
-/// Full at first.
 #[derive(Debug)]
 pub(super) struct Bucket {
     limit: RateLimit,
     /// When the bucket will be full again: one more request moves it by one interval.
-    full_at: Mutex<Uptime>,
+    full_at: Mutex<MonotonicTime>,
 }
 
 impl Bucket {
@@ -18,14 +17,14 @@ impl Bucket {
     }
 
     /// Takes one, if there is one.
-    pub(super) fn take(&self, now: Uptime) -> bool {
+    pub(super) fn take(&self, now: MonotonicTime) -> bool {
         let depth = self.limit.interval.saturating_mul(self.limit.burst);
         // Plain values: a panic of another holder leaves nothing half done.
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let after = full_at.0.max(now.0).saturating_add(self.limit.interval);
         let there = after.saturating_sub(now.0) <= depth;
         if there {
-            *full_at = Uptime(after);
+            *full_at = MonotonicTime(after);
         }
         there
     }
@@ -39,7 +38,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_taken_at_once_and_then_one_for_each_interval() {
-        let at = |millis| Uptime(Duration::from_millis(millis));
+        let at = |millis| MonotonicTime(Duration::from_millis(millis));
         let bucket = Bucket::new(RateLimit { interval: Duration::from_millis(100), burst: 3 });
         let taken = |now| (0..10).filter(|_| bucket.take(at(now))).count();
         assert_eq!(taken(0), 3);

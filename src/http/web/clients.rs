@@ -116,7 +116,6 @@ impl ClientCertVerifier for Named {
 /// Whether a client may come without a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// It may.
     Optional,
     /// It may not.
     Always,

@@ -17,7 +17,6 @@ type Print = [u8; 32];
 #[derive(Debug, Default)]
 pub(super) struct Reader(Vec<(PathBuf, Print)>);
 
-/// What was there.
 #[derive(Debug, Default)]
 pub(super) struct Seen(Vec<(PathBuf, Print)>);
 

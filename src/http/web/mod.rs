@@ -55,16 +55,13 @@ pub enum WebError {
     Read {
         /// The key that names it.
         key: &'static str,
-        /// The file.
         path: PathBuf,
-        /// What the system says.
         #[source]
         source: io::Error,
     },
     /// What a key names is not what it should be.
     #[error("{key}: {problem}")]
     Tls {
-        /// The key.
         key: &'static str,
         /// What is wrong; never what stands there.
         problem: String,
@@ -90,7 +87,6 @@ struct Site {
     checks: Arc<Semaphore>,
 }
 
-/// What is in force.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) tls: Option<Tls>,
@@ -100,7 +96,6 @@ pub(super) struct Live {
 }
 
 impl Web {
-    /// Plain HTTP for everyone.
     pub fn plain() -> Self {
         Self::new(None, Live::default(), Seen::default())
     }

@@ -27,7 +27,6 @@ const CERTIFICATE: &str = "tls_server_config.cert_file";
 const KEY: &str = "tls_server_config.key_file";
 const AUTHORITY: &str = "tls_server_config.client_ca_file";
 
-/// How connections are secured.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Tls {
     pub(in crate::http) config: Arc<ServerConfig>,

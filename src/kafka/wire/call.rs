@@ -12,15 +12,12 @@ use crate::kafka::Api;
 pub(super) trait Call: Sync {
     /// Under which name it is counted and reported.
     const API: Api;
-    /// The codec's request.
     type Wire: Request;
-    /// The seam's answer.
     type Answer;
 
     /// The request, as the version agreed on wants it.
     fn request(&self, version: i16) -> Self::Wire;
 
-    /// What the answer means.
     fn read(&self, answer: <Self::Wire as Request>::Response) -> Result<Self::Answer, Objection>;
 }
 
@@ -28,12 +25,7 @@ pub(super) trait Call: Sync {
 #[derive(Debug)]
 pub(super) enum Objection {
     /// The broker says no.
-    Refused {
-        /// Kafka's error code.
-        code: i16,
-        /// The broker's own words.
-        message: Option<String>,
-    },
+    Refused { code: i16, message: Option<String> },
     /// The answer does not belong to the question.
     Nonsense(String),
 }

@@ -9,7 +9,7 @@ use std::{
 use super::{Common, call::Call, options::ANY_DEADLINES_MAX, peer::Peer, requests::Brokers};
 use crate::{
     kafka::{Broker, KafkaError},
-    model::{BrokerId, Uptime},
+    model::{BrokerId, MonotonicTime},
 };
 
 /// The addresses of one cluster.
@@ -86,7 +86,7 @@ impl Cluster {
         ends: fn(&KafkaError) -> bool,
     ) -> Result<C::Answer, KafkaError> {
         let tries = self.common.options.request_timeout.saturating_mul(ANY_DEADLINES_MAX);
-        let last_begin = Uptime(self.common.clock.uptime().0.saturating_add(tries));
+        let last_begin = MonotonicTime(self.common.clock.uptime().0.saturating_add(tries));
         let mut failure = None;
         for peer in self.candidates() {
             match peer.ask(call).await {

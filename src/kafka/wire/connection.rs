@@ -32,7 +32,7 @@ use super::{
     stream::{self, Stream},
     versions::Versions,
 };
-use crate::{clock::SharedClock, kafka::Api, model::Uptime};
+use crate::{clock::SharedClock, kafka::Api, model::MonotonicTime};
 
 /// The version of `ApiVersions` that every broker since 2.4 answers.
 const API_VERSIONS: i16 = 3;
@@ -54,7 +54,7 @@ pub(super) struct Connection {
     /// With which credentials it was opened.
     generation: u64,
     /// When the broker's patience with our proof is nearly over.
-    session_ends: Option<Uptime>,
+    session_ends: Option<MonotonicTime>,
     _open: DropGuard,
 }
 
@@ -133,13 +133,12 @@ impl Connection {
         Ok(Versions::from_answer(&answer))
     }
 
-    /// What both ends speak.
     pub(super) const fn versions(&self) -> &Versions {
         &self.versions
     }
 
     /// Whether new requests may go on it, at this time and with these credentials.
-    pub(super) fn is_usable(&self, now: Uptime, generation: u64) -> bool {
+    pub(super) fn is_usable(&self, now: MonotonicTime, generation: u64) -> bool {
         !self.retired.load(Ordering::Relaxed)
             && self.generation == generation
             && self.session_ends.is_none_or(|it| now < it)
@@ -152,7 +151,7 @@ impl Connection {
     }
 
     /// The broker believes who we are until then.
-    pub(super) const fn trusted_until(&mut self, end: Option<Uptime>) {
+    pub(super) const fn trusted_until(&mut self, end: Option<MonotonicTime>) {
         self.session_ends = end;
     }
 

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::kafka::{Api, RequestCount, RequestFault};
 
-/// Counters of one cluster.
 #[derive(Debug)]
 pub(super) struct Counts(Vec<Row>);
 

@@ -16,7 +16,7 @@ use super::{
     pause::Pause,
 };
 use crate::{
-    model::Uptime,
+    model::MonotonicTime,
     security::{Material, Part, Security, Stamp, Unusable},
 };
 
@@ -24,7 +24,6 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Credentials {
     security: Security,
-    /// For log lines.
     cluster: String,
     held: Mutex<Held>,
     trust: Brief<Trust>,
@@ -33,15 +32,13 @@ pub(super) struct Credentials {
 /// One reading of the files.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Current {
-    /// Another reading, another number.
     pub(super) generation: u64,
-    /// What was read.
     pub(super) material: Arc<Material>,
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    looked_at: Option<Uptime>,
+    looked_at: Option<MonotonicTime>,
     stamp: Option<Stamp>,
     current: Option<Current>,
     /// Why the latest reading was of no use.
@@ -71,9 +68,9 @@ impl Credentials {
     }
 
     /// Those in use. Looks at the files when the last look is a while ago.
-    pub(super) async fn in_use(&self, now: Uptime) -> Result<Current, Ending> {
+    pub(super) async fn in_use(&self, now: MonotonicTime) -> Result<Current, Ending> {
         let mut held = self.held.lock().await;
-        let fresh = |at: Uptime| now.0.saturating_sub(at.0) < FILES_LOOK_EVERY;
+        let fresh = |at: MonotonicTime| now.0.saturating_sub(at.0) < FILES_LOOK_EVERY;
         if !held.looked_at.is_some_and(fresh) {
             self.look(&mut held, now).await;
         }
@@ -81,13 +78,13 @@ impl Credentials {
     }
 
     /// Those in use after a look at the files.
-    pub(super) async fn latest(&self, now: Uptime) -> Result<Current, Ending> {
+    pub(super) async fn latest(&self, now: MonotonicTime) -> Result<Current, Ending> {
         let mut held = self.held.lock().await;
         self.look(&mut held, now).await;
         held.answer()
     }
 
-    async fn look(&self, held: &mut Held, now: Uptime) {
+    async fn look(&self, held: &mut Held, now: MonotonicTime) {
         let nothing_to_look_at = self.security.files().is_empty() && held.current.is_some();
         if nothing_to_look_at {
             return;
@@ -137,7 +134,7 @@ impl Credentials {
     }
 
     /// Why no broker is tried now, while none has accepted these credentials.
-    pub(super) fn pausing(&self, now: Uptime, generation: u64) -> Option<Ending> {
+    pub(super) fn pausing(&self, now: MonotonicTime, generation: u64) -> Option<Ending> {
         self.trust().pause.holds(now, generation)
     }
 
@@ -148,7 +145,7 @@ impl Credentials {
 
     /// A broker has refused them. If another has accepted them, that is between it and us; if none
     /// has, they are not shown to the next one either: several wrong attempts lock an account.
-    pub(super) fn refused(&self, now: Uptime, generation: u64, peer: &str, ending: &Ending) {
+    pub(super) fn refused(&self, now: MonotonicTime, generation: u64, peer: &str, ending: &Ending) {
         let mut trust = self.trust();
         if trust.accepted != Some(generation) {
             let words = ending.clone().into_io();

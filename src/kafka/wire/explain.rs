@@ -74,7 +74,6 @@ pub(super) fn no_name(address: &str) -> Ending {
     ))
 }
 
-/// What TLS itself says.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list, not ours")]
 fn tls(error: &Error) -> String {
     match error {

@@ -39,7 +39,7 @@ use crate::{
         GroupListing, GroupOffsets, Kafka, KafkaError, LogDir, MinInsync, Quorum, QuotaChange,
         RequestCount, TopicOffsets, TopicPartitions, Topology, WriteMode,
     },
-    model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition, Uptime},
+    model::{BrokerId, GroupName, GroupState, GroupType, MonotonicTime, TopicName, TopicPartition},
     shutdown::Tasks,
 };
 use cluster::Cluster;
@@ -64,12 +64,12 @@ impl std::fmt::Debug for Common {
 
 impl Common {
     /// When a call that begins now must have ended.
-    fn deadline(&self) -> Uptime {
-        Uptime(self.clock.uptime().0.saturating_add(self.options.request_timeout))
+    fn deadline(&self) -> MonotonicTime {
+        MonotonicTime(self.clock.uptime().0.saturating_add(self.options.request_timeout))
     }
 
     /// What `work` comes to, if it does before the deadline.
-    async fn within<T>(&self, deadline: Uptime, work: impl Future<Output = T>) -> Option<T> {
+    async fn within<T>(&self, deadline: MonotonicTime, work: impl Future<Output = T>) -> Option<T> {
         let left = deadline.0.saturating_sub(self.clock.uptime().0);
         tokio::select! {
             biased;

@@ -14,7 +14,6 @@ pub struct WireOptions {
     pub request_timeout: Duration,
     /// Shown in the brokers' request logs and quotas.
     pub client_id: String,
-    /// How connections are secured.
     pub security: Security,
 }
 

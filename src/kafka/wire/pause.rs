@@ -7,7 +7,7 @@ use super::{
     ending::Ending,
     options::{BACKOFF_FIRST, BACKOFF_MAX, REFUSED_BACKOFF_FIRST, REFUSED_BACKOFF_MAX},
 };
-use crate::model::Uptime;
+use crate::model::MonotonicTime;
 
 /// No attempt before its end; what the last one ended with.
 #[derive(Debug, Default)]
@@ -20,22 +20,26 @@ struct Failed {
     ending: Ending,
     /// Failures of the same kind before this one.
     earlier: u32,
-    again_at: Uptime,
-    /// With which credentials.
+    again_at: MonotonicTime,
     generation: u64,
 }
 
 impl Pause {
     /// What the last attempt ended with, while it is too early for another. Other credentials end a
     /// pause: whoever put them there waits for what they do.
-    pub(super) fn holds(&self, now: Uptime, generation: u64) -> Option<Ending> {
+    pub(super) fn holds(&self, now: MonotonicTime, generation: u64) -> Option<Ending> {
         let last = self.last.as_ref()?;
         let holds = last.generation == generation && now < last.again_at;
         holds.then(|| last.ending.clone())
     }
 
     /// Begins the next, longer pause; returns its length.
-    pub(super) fn begin(&mut self, now: Uptime, generation: u64, ending: Ending) -> Duration {
+    pub(super) fn begin(
+        &mut self,
+        now: MonotonicTime,
+        generation: u64,
+        ending: Ending,
+    ) -> Duration {
         let alike = self.last.as_ref().filter(|it| {
             it.generation == generation && it.ending.is_refusal() == ending.is_refusal()
         });
@@ -46,7 +50,7 @@ impl Pause {
             (BACKOFF_FIRST, BACKOFF_MAX)
         };
         let pause = backoff(earlier, bounds);
-        let again_at = Uptime(now.0.saturating_add(pause));
+        let again_at = MonotonicTime(now.0.saturating_add(pause));
         self.last = Some(Failed { ending, earlier, again_at, generation });
         pause
     }
@@ -74,7 +78,7 @@ mod tests {
     fn check(ending: &Ending, first: Duration, longest: Duration) {
         let mut pause = Pause::default();
         for earlier in 0..40 {
-            let got = pause.begin(Uptime::default(), 1, ending.clone());
+            let got = pause.begin(MonotonicTime::default(), 1, ending.clone());
             let exact = first.saturating_mul(2_u32.saturating_pow(earlier)).min(longest);
             assert!(exact.mul_f64(0.8) <= got && got <= exact.mul_f64(1.2), "{earlier}: {got:?}");
         }
@@ -88,11 +92,11 @@ mod tests {
 
     #[test]
     fn wrong_credentials_are_shown_five_times_in_two_minutes_at_most() {
-        let (mut pause, mut now, mut attempts) = (Pause::default(), Uptime::default(), 0);
+        let (mut pause, mut now, mut attempts) = (Pause::default(), MonotonicTime::default(), 0);
         while now.0 < Duration::from_mins(2) {
             attempts += 1;
             let rest = pause.begin(now, 1, refused());
-            now = Uptime(now.0.saturating_add(rest));
+            now = MonotonicTime(now.0.saturating_add(rest));
         }
         assert!(attempts <= 5, "{attempts}");
     }
@@ -100,21 +104,21 @@ mod tests {
     #[test]
     fn a_pause_holds_until_its_end_or_until_there_are_other_credentials() {
         let mut pause = Pause::default();
-        let now = Uptime(Duration::from_secs(100));
+        let now = MonotonicTime(Duration::from_secs(100));
         assert!(pause.holds(now, 1).is_none());
         let rest = pause.begin(now, 1, refused());
         assert!(pause.holds(now, 1).is_some_and(|it| it.is_refusal()));
         assert!(pause.holds(now, 2).is_none());
-        assert!(pause.holds(Uptime(now.0.saturating_add(rest)), 1).is_none());
+        assert!(pause.holds(MonotonicTime(now.0.saturating_add(rest)), 1).is_none());
     }
 
     #[test]
     fn a_broker_that_was_down_for_long_and_then_refuses_us_begins_with_the_first_refusal() {
         let mut pause = Pause::default();
         for _ in 0..20 {
-            pause.begin(Uptime::default(), 1, down());
+            pause.begin(MonotonicTime::default(), 1, down());
         }
-        let rest = pause.begin(Uptime::default(), 1, refused());
+        let rest = pause.begin(MonotonicTime::default(), 1, refused());
         assert!(rest < REFUSED_BACKOFF_FIRST * 2, "{rest:?}");
     }
 }

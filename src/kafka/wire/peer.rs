@@ -25,10 +25,9 @@ use super::{
 };
 use crate::{
     kafka::{KafkaError, RequestFault},
-    model::Uptime,
+    model::MonotonicTime,
 };
 
-/// One address.
 #[derive(Debug)]
 pub(super) struct Peer {
     address: String,
@@ -160,7 +159,7 @@ impl Peer {
     }
 
     /// The open connection, or a new one unless the last failure was a moment ago.
-    async fn connection(&self, deadline: Uptime) -> Result<Arc<Connection>, KafkaError> {
+    async fn connection(&self, deadline: MonotonicTime) -> Result<Arc<Connection>, KafkaError> {
         let connected = async {
             let mut link = self.in_time(deadline, async { Ok(self.link.lock().await) }).await?;
             self.connected(&mut link, deadline).await
@@ -171,7 +170,7 @@ impl Peer {
     async fn connected(
         &self,
         link: &mut Link,
-        deadline: Uptime,
+        deadline: MonotonicTime,
     ) -> Result<Arc<Connection>, Ending> {
         let credentials = &self.common.credentials;
         let now = self.common.clock.uptime();
@@ -201,7 +200,7 @@ impl Peer {
         }
     }
 
-    async fn open(&self, current: &Current, deadline: Uptime) -> Result<Connection, Ending> {
+    async fn open(&self, current: &Current, deadline: MonotonicTime) -> Result<Connection, Ending> {
         let opening = Connection::open(&self.common, &self.address, current);
         let mut connection = self.in_time(deadline, opening).await?;
         let proving = self.authenticate(&connection, current);
@@ -224,19 +223,19 @@ impl Peer {
         &self,
         connection: &Connection,
         current: &Current,
-    ) -> Result<Option<Uptime>, Ending> {
+    ) -> Result<Option<MonotonicTime>, Ending> {
         let common = &self.common;
         let login = Login::new(&common.options.security, &current.material);
         let Some(login) = login else { return Ok(None) };
         let lifetime = sasl::authenticate(connection, common, &login).await?;
         let share = lifetime.map(|it| it.mul_f64(SESSION_SHARE));
         let now = common.clock.uptime();
-        Ok(share.map(|it| Uptime(now.0.saturating_add(it))))
+        Ok(share.map(|it| MonotonicTime(now.0.saturating_add(it))))
     }
 
     async fn in_time<T>(
         &self,
-        deadline: Uptime,
+        deadline: MonotonicTime,
         work: impl Future<Output = Result<T, Ending>>,
     ) -> Result<T, Ending> {
         self.common.within(deadline, work).await.unwrap_or_else(|| {

@@ -20,7 +20,6 @@ pub(crate) struct FakeGroup {
     /// `classic` or `consumer`.
     pub(crate) kind: &'static str,
     pub(crate) members: usize,
-    /// Topic, partition, offset.
     pub(crate) commits: Vec<(String, i32, i64)>,
     /// Answered instead of its commits, if not 0.
     pub(crate) error: i16,
@@ -45,7 +44,6 @@ pub(crate) struct Contents {
     pub(crate) configs: BTreeMap<&'static str, FakeEntry>,
     /// By whom it is for: key and value.
     pub(crate) quotas: BTreeMap<FakeEntity, Vec<(&'static str, f64)>>,
-    /// Refuses every change so.
     pub(crate) alter_refusal: Option<(i16, &'static str)>,
     pub(crate) moving: Vec<(String, i32)>,
     /// Narrows what a broker says it speaks.
@@ -57,7 +55,6 @@ pub(crate) struct Contents {
 pub(crate) struct Size {
     pub(crate) brokers: i32,
     pub(crate) topics: i32,
-    /// Of each topic.
     pub(crate) partitions: i32,
     pub(crate) groups: i32,
 }

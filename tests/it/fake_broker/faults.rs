@@ -19,11 +19,9 @@ const UNSUPPORTED_VERSION: i16 = 35;
 pub(crate) enum Fault {
     /// Reads it and never answers.
     Freeze,
-    /// Answers later.
     Delay(Duration),
     /// Answers when so many have been read on the connection, in order.
     Together(usize),
-    /// Closes the connection.
     HangUp,
     /// Closes it in the middle of the answer.
     MidFrame,

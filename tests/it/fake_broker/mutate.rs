@@ -34,11 +34,9 @@ const GROWTH_MAX: usize = 256 << 10;
 /// What becomes of a connection after a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// The next frame follows.
     Kept,
     /// What follows is no frame: the connection is closed.
     Broken,
-    /// Nothing follows.
     Stuck,
 }
 

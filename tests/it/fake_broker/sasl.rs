@@ -30,7 +30,6 @@ pub(crate) struct FakeSasl {
     pub(crate) trick: Trick,
 }
 
-/// What it does besides.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Trick {
     #[default]
@@ -45,7 +44,6 @@ pub(crate) enum Trick {
     Session(i64),
 }
 
-/// One connection's way through.
 #[derive(Debug, Default)]
 pub(super) struct Door {
     begun: Option<Begun>,

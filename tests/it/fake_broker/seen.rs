@@ -28,7 +28,6 @@ pub(crate) enum Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Alter {
     pub(crate) validate_only: bool,
-    /// Key, operation, value.
     pub(crate) changes: Vec<(String, i8, Option<String>)>,
 }
 

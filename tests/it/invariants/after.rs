@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_optimizer::{
-    model::{Hold, RollbackReason, RunState, Verdict},
+    model::{HoldReason, RollbackReason, RunState, Verdict},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS, WRITES},
     playbook::{Level, Optimizer},
 };
@@ -16,8 +16,8 @@ use crate::world::{
 
 /// A new episode of the alert.
 async fn again(world: &mut World) {
-    world.remedy.take(notification(vec![resolved("Slow", Some("1"))])).await.unwrap();
-    world.remedy.take(notification(vec![firing("Slow", Some("1"))])).await.unwrap();
+    world.remediation.take(notification(vec![resolved("Slow", Some("1"))])).await.unwrap();
+    world.remediation.take(notification(vec![firing("Slow", Some("1"))])).await.unwrap();
 }
 
 #[test]
@@ -57,10 +57,10 @@ fn i12_a_value_that_someone_changes_meanwhile_is_theirs_until_released() {
             world.pass(Duration::from_mins(11)).await;
             again(&mut world).await;
             world.pass(Duration::from_secs(40)).await;
-            assert_eq!(world.run(2).await.run.hold, Some(Hold::ExternallyChanged));
-            world.remedy.release(None).await.unwrap();
+            assert_eq!(world.run(2).await.run.hold, Some(HoldReason::ExternallyChanged));
+            world.remediation.release(None).await.unwrap();
             world.pass(Duration::from_secs(40)).await;
-            assert_ne!(world.run(2).await.run.hold, Some(Hold::ExternallyChanged));
+            assert_ne!(world.run(2).await.run.hold, Some(HoldReason::ExternallyChanged));
         });
     }
 }
@@ -93,9 +93,9 @@ fn i12_a_kept_value_that_someone_changed_later_holds_until_released() {
         again(&mut world).await;
         world.pass(Duration::from_secs(40)).await;
         let run = world.run(2).await.run;
-        assert_eq!((run.state, run.hold), (RunState::Held, Some(Hold::ExternallyChanged)));
+        assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::ExternallyChanged)));
         assert!(run.note.unwrap().contains("num.io.threads of broker 1 is 10"));
-        world.remedy.release(None).await.unwrap();
+        world.remediation.release(None).await.unwrap();
         world.until_over().await;
         let second = world.run(2).await;
         assert_eq!(second.run.state, RunState::Kept);
@@ -227,11 +227,11 @@ fn i23_an_undo_that_fails_is_stuck_until_a_person_has_seen_it() {
         world.alert("Slow", Some("2")).await;
         world.prometheus.fail(|it, _| it.starts_with("count").then_some(PromFault::Empty));
         world.pass(Duration::from_secs(40)).await;
-        assert_eq!(world.run(2).await.run.hold, Some(Hold::Stuck));
-        assert!(world.remedy.acknowledge(kafka_optimizer::model::RunId(2)).await.is_err());
-        world.remedy.acknowledge(kafka_optimizer::model::RunId(1)).await.unwrap();
+        assert_eq!(world.run(2).await.run.hold, Some(HoldReason::Stuck));
+        assert!(world.remediation.acknowledge(kafka_optimizer::model::RunId(2)).await.is_err());
+        world.remediation.acknowledge(kafka_optimizer::model::RunId(1)).await.unwrap();
         world.pass(Duration::from_mins(1)).await;
-        assert_ne!(world.run(2).await.run.hold, Some(Hold::Stuck));
+        assert_ne!(world.run(2).await.run.hold, Some(HoldReason::Stuck));
     });
 }
 
@@ -322,18 +322,18 @@ fn i25_a_target_rests_after_each_run_and_twice_as_long_after_a_rollback() {
             world.start(Crash::Never);
             world.pass(Duration::from_secs(rest * 60 - 70)).await;
             let run = world.run(2).await.run;
-            assert_eq!((run.state, run.hold), (RunState::Held, Some(Hold::Cooldown)));
+            assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::Cooldown)));
             assert!(run.note.unwrap().contains("s of rest are left"));
             world.pass(Duration::from_mins(1)).await;
-            assert_ne!(world.run(2).await.run.hold, Some(Hold::Cooldown));
-            assert!(ended < run.times.stored);
+            assert_ne!(world.run(2).await.run.hold, Some(HoldReason::Cooldown));
+            assert!(ended < run.times.created);
         });
     }
 }
 
 #[test]
 fn i25_a_cluster_has_so_many_runs_an_hour_and_a_day() {
-    for (hour, day, want) in [(1, 100, Hold::CapHour), (100, 1, Hold::CapDay)] {
+    for (hour, day, want) in [(1, 100, HoldReason::CapHour), (100, 1, HoldReason::CapDay)] {
         simulate(async {
             let mut setup = Setup::new(0, Effect::Help);
             setup.remediation.runs_per_hour_max = hour;
@@ -364,10 +364,10 @@ fn i26_three_rollbacks_in_a_row_quarantine_a_target_until_a_person_releases_it()
         }
         world.pass(Duration::from_hours(2)).await;
         let run = world.run(4).await.run;
-        assert_eq!((run.state, run.hold), (RunState::Held, Some(Hold::Quarantined)));
+        assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::Quarantined)));
         let page = world.telemetry.encode().unwrap();
         assert!(page.contains("kafka_optimizer_quarantined{"), "{page}");
-        world.remedy.release(None).await.unwrap();
+        world.remediation.release(None).await.unwrap();
         world.until_over().await;
         assert_eq!(world.run(4).await.run.state, RunState::RolledBack);
     });

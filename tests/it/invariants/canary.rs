@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_optimizer::{
-    model::{BrokerId, Hold, RunState},
+    model::{BrokerId, HoldReason, RunState},
     optimizers::tune_brokers::WRITES,
     playbook::{Optimizer, Playbook, Rollout},
 };
@@ -78,7 +78,7 @@ fn i16_a_canary_that_needs_nothing_can_show_nothing() {
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
         let run = world.run(1).await.run;
-        assert_eq!(run.hold, Some(Hold::Unplannable), "{}", world.story().await);
+        assert_eq!(run.hold, Some(HoldReason::Unplannable), "{}", world.story().await);
         assert!(run.note.unwrap().contains("can show nothing"));
     });
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use kafka_optimizer::{
-    model::{Hold, RunId, RunState, Target},
+    model::{HoldReason, RunId, RunState, Target},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
     playbook::{Level, OptimizerKind},
-    remedy::Order,
+    remediation::Order,
     store::Extent,
 };
 
@@ -159,7 +159,7 @@ fn i10_an_undo_that_a_person_asked_for_came_before_a_run_that_was_half_done() {
         world.alert("Slow", Some("2")).await;
         world.live(Duration::from_mins(2), |it| 6 <= it.kafka.calls(Kind::Write).len()).await;
         let sent = world.kafka.calls(Kind::Write).len();
-        world.remedy.roll_back(RunId(1)).await.unwrap();
+        world.remediation.roll_back(RunId(1)).await.unwrap();
         world.start(Crash::Never);
         world.until_over().await;
         let after = world.kafka.calls(Kind::Write).split_off(sent);
@@ -174,7 +174,7 @@ fn i4_an_alert_that_had_joined_a_persons_order_was_lost_with_it() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         let before = world.standings();
-        world.remedy.pause().unwrap();
+        world.remediation.pause().unwrap();
         world.alert("Slow", Some("1")).await;
         let order = Order {
             cluster: None,
@@ -183,11 +183,11 @@ fn i4_an_alert_that_had_joined_a_persons_order_was_lost_with_it() {
             level: Some(Level::Moderate),
             extent: Extent::AsConfigured,
         };
-        world.remedy.order(order).await.unwrap();
+        world.remediation.order(order).await.unwrap();
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
-        assert_eq!(world.run(1).await.run.hold, Some(Hold::Paused));
-        world.remedy.resume().unwrap();
+        assert_eq!(world.run(1).await.run.hold, Some(HoldReason::Paused));
+        world.remediation.resume().unwrap();
         world.until_over().await;
         world.verify(&before).await;
         assert!(world.stands(RunState::Kept), "{}", world.story().await);
@@ -209,14 +209,14 @@ fn i26_a_rehearsal_ended_a_row_of_rollbacks_and_began_a_rest() {
         };
         for _ in 0..3 {
             for extent in [Extent::AsConfigured, Extent::RehearseOnly] {
-                world.remedy.order(order(extent)).await.unwrap();
+                world.remediation.order(order(extent)).await.unwrap();
                 world.until_over().await;
                 world.pass(Duration::from_mins(45)).await;
             }
         }
-        let refused = world.remedy.order(order(Extent::AsConfigured)).await.unwrap();
+        let refused = world.remediation.order(order(Extent::AsConfigured)).await.unwrap();
         world.until_over().await;
-        assert_eq!(world.run(refused.0).await.run.hold, Some(Hold::Quarantined));
+        assert_eq!(world.run(refused.0).await.run.hold, Some(HoldReason::Quarantined));
     });
 }
 
@@ -255,7 +255,7 @@ fn i19_a_rehearsal_that_nobody_answered_was_taken_for_a_refusal() {
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
         let run = world.run(1).await.run;
-        assert_eq!(run.hold, Some(Hold::KafkaUnavailable));
+        assert_eq!(run.hold, Some(HoldReason::KafkaUnavailable));
         assert!(run.note.unwrap().contains("no answer within"));
     });
 }
@@ -268,21 +268,21 @@ fn i2_a_plan_that_found_the_queue_full_was_held_without_a_word() {
         world.start(Crash::Never);
         let name = |it: u32| (1000 + it).to_string();
         let all = (0..103).map(|it| firing("Slow", Some(&name(it)))).collect();
-        world.remedy.take(notification(all)).await.unwrap();
+        world.remediation.take(notification(all)).await.unwrap();
         world.pass(Duration::from_secs(40)).await;
         assert_eq!(world.all_runs(), 103);
         for number in 101..=103 {
             let run = world.run(number).await.run;
-            assert_eq!((run.state, run.hold), (RunState::Held, Some(Hold::QueueFull)));
+            assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::QueueFull)));
             assert_eq!(run.note.as_deref(), Some("100 runs wait before it"));
         }
         let counted = r#"playbook="broker-threads",reason="queue_full"} 3"#;
         assert!(world.telemetry.encode().unwrap().contains(counted));
         let over = (0..5).map(|it| resolved("Slow", Some(&name(it)))).collect();
-        world.remedy.take(notification(over)).await.unwrap();
+        world.remediation.take(notification(over)).await.unwrap();
         world.pass(Duration::from_secs(40)).await;
         assert_eq!(world.run(1).await.run.state, RunState::Cancelled);
-        assert_eq!(world.run(103).await.run.hold, Some(Hold::NotConfirmed));
+        assert_eq!(world.run(103).await.run.hold, Some(HoldReason::NotConfirmed));
     });
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use kafka_optimizer::{
     kafka::PartitionFault,
-    model::{Hold, Mode, RunState, TopicName, TopicPartition},
+    model::{HoldReason, Mode, RunState, TopicName, TopicPartition},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
     snapshot::Snapshot,
 };
@@ -18,7 +18,7 @@ type Before = (fn(&mut Setup), fn(&mut World));
 
 /// Nothing is written in 40 seconds, and the run says why.
 #[track_caller]
-fn check(want: Hold, words: &str, (setup_with, arrange): Before) {
+fn check(want: HoldReason, words: &str, (setup_with, arrange): Before) {
     simulate(async {
         let mut setup = Setup::new(0, Effect::Help);
         setup_with(&mut setup);
@@ -50,7 +50,7 @@ fn snapshot(world: &mut World, tweak: fn(&mut Snapshot)) {
 #[test]
 fn i11_a_reassignment_of_someone_else_holds() {
     check(
-        Hold::ForeignReassignment,
+        HoldReason::ForeignReassignment,
         "1 partition(s) are being reassigned",
         (as_usual, |world| {
             let moving = TopicPartition { topic: TopicName::new("orders"), partition: 0 };
@@ -62,14 +62,14 @@ fn i11_a_reassignment_of_someone_else_holds() {
 #[test]
 fn i11_a_broker_that_came_or_went_a_moment_ago_holds() {
     check(
-        Hold::RollingRestart,
+        HoldReason::RollingRestart,
         "broker 2 came or went",
         (as_usual, |world| {
             snapshot(world, |it| it.membership.returned.extend([(id(2), it.at)]));
         }),
     );
     check(
-        Hold::RollingRestart,
+        HoldReason::RollingRestart,
         "broker 3 came or went",
         (as_usual, |world| {
             snapshot(world, |it| it.membership.missing.extend([(id(3), it.at)]));
@@ -80,7 +80,7 @@ fn i11_a_broker_that_came_or_went_a_moment_ago_holds() {
 #[test]
 fn i11_a_controller_that_changed_a_moment_ago_holds() {
     check(
-        Hold::ControllerChanged,
+        HoldReason::ControllerChanged,
         "the controller changed",
         (as_usual, |world| {
             snapshot(world, |it| it.membership.controller_changed = Some(it.at));
@@ -91,20 +91,20 @@ fn i11_a_controller_that_changed_a_moment_ago_holds() {
 #[test]
 fn i12_a_cluster_that_an_operator_owns_is_advised_only() {
     let owned: fn(&mut Setup) = |it| it.cluster.managed_by = Some("strimzi".to_owned());
-    check(Hold::AdviseOnly, "managed by strimzi", (owned, |_| ()));
+    check(HoldReason::AdviseOnly, "managed by strimzi", (owned, |_| ()));
 }
 
 #[test]
 fn i13_a_snapshot_that_is_old_or_missing_holds() {
     check(
-        Hold::EvidenceStale,
+        HoldReason::EvidenceStale,
         "the latest snapshot is 6",
         (as_usual, |world| {
             snapshot(world, |it| it.at = it.at.before(Duration::from_mins(1)));
         }),
     );
     check(
-        Hold::EvidenceStale,
+        HoldReason::EvidenceStale,
         "the latest snapshot",
         (as_usual, |world| {
             snapshot(world, |it| it.up = false);
@@ -115,7 +115,7 @@ fn i13_a_snapshot_that_is_old_or_missing_holds() {
 #[test]
 fn i13_a_broker_that_does_not_report_holds() {
     check(
-        Hold::BrokerNotReporting,
+        HoldReason::BrokerNotReporting,
         "broker 2",
         (as_usual, |world| {
             snapshot(world, |it| it.reporting.retain(|broker, _| *broker != id(2)));
@@ -126,27 +126,27 @@ fn i13_a_broker_that_does_not_report_holds() {
 #[test]
 fn i13_a_prometheus_that_does_not_answer_or_is_not_there_holds() {
     check(
-        Hold::PrometheusUnavailable,
+        HoldReason::PrometheusUnavailable,
         "connection refused",
         (as_usual, |world| {
             world.prometheus.fail(|_, _| Some(PromFault::Unavailable));
         }),
     );
     let none: fn(&mut Setup) = |it| it.cluster.prometheus = None;
-    check(Hold::PrometheusUnavailable, "no `prometheus` configured", (none, |_| ()));
+    check(HoldReason::PrometheusUnavailable, "no `prometheus` configured", (none, |_| ()));
 }
 
 #[test]
 fn i13_evidence_that_is_missing_old_or_no_number_holds() {
     check(
-        Hold::EvidenceMissing,
+        HoldReason::EvidenceMissing,
         "has no sample",
         (as_usual, |world| {
             world.prometheus.fail(|it, _| it.contains("timestamp").then_some(PromFault::Empty));
         }),
     );
     check(
-        Hold::EvidenceStale,
+        HoldReason::EvidenceStale,
         "s old, more than",
         (as_usual, |world| {
             let old = PromFault::Late(Duration::from_secs(20));
@@ -154,7 +154,7 @@ fn i13_evidence_that_is_missing_old_or_no_number_holds() {
         }),
     );
     check(
-        Hold::EvidenceStale,
+        HoldReason::EvidenceStale,
         "the newest sample",
         (as_usual, |world| {
             let timestamp = |it: &str| it.contains("timestamp");
@@ -162,7 +162,7 @@ fn i13_evidence_that_is_missing_old_or_no_number_holds() {
         }),
     );
     check(
-        Hold::EvidenceStale,
+        HoldReason::EvidenceStale,
         "the clocks of Prometheus",
         (as_usual, |world| {
             let ahead = PromFault::Ahead(Duration::from_mins(2));
@@ -174,7 +174,7 @@ fn i13_evidence_that_is_missing_old_or_no_number_holds() {
 #[test]
 fn i13_a_baseline_of_fewer_than_six_samples_holds() {
     check(
-        Hold::EvidenceMissing,
+        HoldReason::EvidenceMissing,
         "0 samples in the window, fewer than 6",
         (as_usual, |world| {
             // The window is asked for without `timestamp`, and after the alert's confirmation.
@@ -183,13 +183,13 @@ fn i13_a_baseline_of_fewer_than_six_samples_holds() {
         }),
     );
     let short: fn(&mut Setup) = |it| it.playbook().windows.baseline = Duration::from_secs(12);
-    check(Hold::EvidenceMissing, "5 samples in the window, fewer than 6", (short, |_| ()));
+    check(HoldReason::EvidenceMissing, "5 samples in the window, fewer than 6", (short, |_| ()));
 }
 
 #[test]
 fn i14_a_partition_without_a_leader_holds() {
     check(
-        Hold::OfflinePartitions,
+        HoldReason::OfflinePartitions,
         "1 partition(s) have no leader",
         (as_usual, |world| {
             world.kafka.state().metadata.topics[0].partitions[0].leader = None;
@@ -200,7 +200,7 @@ fn i14_a_partition_without_a_leader_holds() {
 #[test]
 fn i14_a_quorum_without_a_leader_holds() {
     check(
-        Hold::NoController,
+        HoldReason::NoController,
         "no leader",
         (as_usual, |world| {
             world.kafka.state().metadata.quorum.leader = None;
@@ -211,7 +211,7 @@ fn i14_a_quorum_without_a_leader_holds() {
 #[test]
 fn i14_more_than_one_missing_broker_holds() {
     check(
-        Hold::BrokersMissing,
+        HoldReason::BrokersMissing,
         "2 brokers with replicas are missing",
         (as_usual, |world| {
             world.kafka.state().metadata.gone = vec![id(2), id(3)];
@@ -222,14 +222,14 @@ fn i14_more_than_one_missing_broker_holds() {
 #[test]
 fn i14_brokers_named_by_firing_alerts_hold() {
     check(
-        Hold::TooBroken,
+        HoldReason::TooBroken,
         "2 of 3 brokers",
         (as_usual, |world| {
             world.fire("DiskFull", Some("3"));
         }),
     );
     check(
-        Hold::TooBroken,
+        HoldReason::TooBroken,
         "2 of 3 brokers",
         (as_usual, |world| {
             world.kafka.state().metadata.gone = vec![id(3)];
@@ -240,21 +240,21 @@ fn i14_brokers_named_by_firing_alerts_hold() {
 #[test]
 fn i15_a_partition_at_its_minimum_holds() {
     check(
-        Hold::AvailabilityGate,
+        HoldReason::AvailabilityGate,
         "2 of 3 replicas in sync, 2 needed",
         (as_usual, |world| {
             world.kafka.state().metadata.topics[1].partitions[2].isr = vec![id(1), id(2)];
         }),
     );
     check(
-        Hold::AvailabilityGate,
+        HoldReason::AvailabilityGate,
         "is not known",
         (as_usual, |world| {
             world.kafka.state().metadata.min_isr = BTreeMap::new();
         }),
     );
     check(
-        Hold::AvailabilityGate,
+        HoldReason::AvailabilityGate,
         "is not known (unauthorized)",
         (as_usual, |world| {
             let refused = Err(PartitionFault::Unauthorized);
@@ -266,7 +266,7 @@ fn i15_a_partition_at_its_minimum_holds() {
 #[test]
 fn i18_an_entry_that_is_not_in_force_is_not_built_upon() {
     check(
-        Hold::Unplannable,
+        HoldReason::Unplannable,
         "stored but runs 8",
         (as_usual, |world| {
             let mut state = world.kafka.state();
@@ -278,7 +278,7 @@ fn i18_an_entry_that_is_not_in_force_is_not_built_upon() {
 #[test]
 fn i19_a_plan_that_the_broker_refuses_is_not_written() {
     check(
-        Hold::RehearsalRefused,
+        HoldReason::RehearsalRefused,
         "Cluster authorization failed.",
         (as_usual, |world| {
             world.kafka.fail(|it| (it.kind == Kind::Validate).then_some(Fault::Refuse));
@@ -298,7 +298,7 @@ fn a_cluster_that_does_not_answer_holds() {
             let mut world = world;
             world.start(Crash::Never);
             world.pass(Duration::from_secs(40)).await;
-            assert_eq!(world.run(1).await.run.hold, Some(Hold::KafkaUnavailable), "{kind:?}");
+            assert_eq!(world.run(1).await.run.hold, Some(HoldReason::KafkaUnavailable), "{kind:?}");
         });
     }
 }
@@ -306,7 +306,7 @@ fn a_cluster_that_does_not_answer_holds() {
 #[test]
 fn i34_an_alert_that_prometheus_does_not_confirm_holds() {
     check(
-        Hold::NotConfirmed,
+        HoldReason::NotConfirmed,
         "does not fire in Prometheus",
         (as_usual, |world| {
             world.prometheus.fail(|it, _| it.starts_with("ALERTS").then_some(PromFault::Empty));
@@ -317,7 +317,7 @@ fn i34_an_alert_that_prometheus_does_not_confirm_holds() {
 #[test]
 fn i34_a_condition_that_does_not_hold_holds() {
     check(
-        Hold::NotConfirmed,
+        HoldReason::NotConfirmed,
         "the playbook's condition",
         (as_usual, |world| {
             world.prometheus.script().cpu = 0.95;
@@ -328,7 +328,7 @@ fn i34_a_condition_that_does_not_hold_holds() {
 #[test]
 fn i38_a_broker_that_is_at_the_level_or_above_is_left_alone() {
     check(
-        Hold::Unplannable,
+        HoldReason::Unplannable,
         "has reached the level moderate",
         (as_usual, |world| {
             world.kafka.set(1, IO_THREADS, Some(32));
@@ -346,7 +346,7 @@ fn i8_a_broker_that_is_not_in_the_cluster_holds() {
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
-        assert_eq!(world.run(1).await.run.hold, Some(Hold::UnknownTarget));
+        assert_eq!(world.run(1).await.run.hold, Some(HoldReason::UnknownTarget));
     });
 }
 

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use kafka_optimizer::{
     alert::Notification,
     clock::{Clock, SystemClock},
-    model::{AlertOutcome, ClusterName, RunState, Wall},
+    model::{AlertOutcome, ClusterName, RunState, WallTime},
     store::{Answered, Routed, Store},
 };
 
@@ -22,14 +22,14 @@ fn i2_what_cannot_be_stored_is_refused_whole_and_nothing_comes_of_it() {
         world.break_store("alerts");
         world.start(Crash::Never);
         let sent = || notification(vec![firing("Other", None), firing("Slow", Some("1"))]);
-        assert!(world.remedy.take(sent()).await.is_err());
+        assert!(world.remediation.take(sent()).await.is_err());
         world.pass(Duration::from_mins(1)).await;
         let stored: u32 = world
             .checks
             .query(|at| at.query_row("SELECT count(*) FROM episodes", [], |it| it.get(0)));
         assert_eq!((stored, world.all_runs()), (0, 0));
         world.mend_store();
-        let taken = world.remedy.take(sent()).await.unwrap();
+        let taken = world.remediation.take(sent()).await.unwrap();
         assert_eq!(taken[&AlertOutcome::New], 1);
     });
 }
@@ -76,7 +76,7 @@ async fn store_ten_thousand() -> Duration {
     };
     let alerts: Vec<Routed> = (0..10_000).map(routed).collect();
     let clock = SystemClock::new();
-    let taken = store.take_alerts(alerts, Wall(1)).await.unwrap();
+    let taken = store.take_alerts(alerts, WallTime(1)).await.unwrap();
     let took = clock.uptime().0;
     assert_eq!(taken[&AlertOutcome::New], 10_000);
     took
@@ -88,7 +88,7 @@ fn i3_a_storm_of_alerts_does_not_keep_a_real_one_waiting() {
         let mut world = World::starved(setup).await;
         world.alert("Slow", Some("1")).await;
         let all = (0..2000).map(|it| firing("Slow", Some(&(1000 + it).to_string()))).collect();
-        world.remedy.take(notification(all)).await.unwrap();
+        world.remediation.take(notification(all)).await.unwrap();
         world.start(Crash::Never);
         world.live(Duration::from_secs(10), |it| it.stands(RunState::Settling)).await;
         assert!(world.stands(RunState::Settling), "{}", world.run(1).await.run.state);
@@ -102,8 +102,9 @@ fn i4_the_same_post_fifty_times_at_once_is_one_run() {
         let before = world.standings();
         world.fire("Slow", Some("1"));
         world.start(Crash::Never);
-        let remedy = world.remedy.clone();
-        let posts = (0..50).map(|_| remedy.take(notification(vec![firing("Slow", Some("1"))])));
+        let remediation = world.remediation.clone();
+        let posts =
+            (0..50).map(|_| remediation.take(notification(vec![firing("Slow", Some("1"))])));
         let taken = join_all(posts).await;
         let new = taken.iter().filter(|it| it.as_ref().unwrap().contains_key(&AlertOutcome::New));
         assert_eq!(new.count(), 1);
@@ -118,8 +119,8 @@ fn i4_a_start_that_moves_within_the_episode_starts_nothing_more() {
     helps(async |setup| {
         let mut world = slow_until(setup, RunState::Kept).await;
         let mut moved = firing("Slow", Some("1"));
-        moved.starts_at = Wall(moved.starts_at.0 + 60_000);
-        world.remedy.take(notification(vec![moved])).await.unwrap();
+        moved.starts_at = WallTime(moved.starts_at.0 + 60_000);
+        world.remediation.take(notification(vec![moved])).await.unwrap();
         world.pass(Duration::from_mins(20)).await;
         assert_eq!(world.all_runs(), 1);
     });
@@ -151,12 +152,12 @@ fn i5_alerts_that_differ_in_severity_only_are_one_episode() {
         let mut critical = firing("Slow", Some("1"));
         critical.labels.insert("severity".to_owned(), "critical".to_owned());
         critical.fingerprint = "c".to_owned();
-        let taken = world.remedy.take(notification(vec![critical])).await.unwrap();
+        let taken = world.remediation.take(notification(vec![critical])).await.unwrap();
         assert_eq!(taken[&AlertOutcome::Repeated], 1);
         world.until_over().await;
         // The end of one of the two is not the end of the episode.
         let sent = notification(vec![resolved("Slow", Some("1"))]);
-        world.remedy.take(sent).await.unwrap();
+        world.remediation.take(sent).await.unwrap();
         world.pass(Duration::from_mins(1)).await;
         let open: u32 = world.checks.query(|at| {
             at.query_row("SELECT count(*) FROM episodes WHERE closed_at IS NULL", [], |it| {
@@ -196,13 +197,13 @@ fn i6_an_alert_resolved_before_its_turn_starts_nothing() {
         world.start(Crash::Never);
         world.pass(Duration::from_secs(30)).await;
         let sent = notification(vec![resolved("Slow", Some("1"))]);
-        world.remedy.take(sent).await.unwrap();
+        world.remediation.take(sent).await.unwrap();
         world.pass(Duration::from_secs(30)).await;
         let run = world.run(1).await.run;
         assert_eq!(run.state, RunState::Cancelled);
         assert_eq!(run.note.as_deref(), Some("the alert is resolved"));
         let sent = notification(vec![resolved("Slow", Some("2"))]);
-        let taken = world.remedy.take(sent).await.unwrap();
+        let taken = world.remediation.take(sent).await.unwrap();
         assert_eq!(taken[&AlertOutcome::ResolvedUnknown], 1);
         world.pass(Duration::from_secs(30)).await;
         assert_eq!(world.all_runs(), 1);
@@ -221,7 +222,7 @@ fn i6_an_alert_resolved_among_the_steps_interrupts_nothing() {
         world.start(Crash::Never);
         world.live(Duration::from_mins(1), |it| it.stands(RunState::Acting)).await;
         let sent = notification(vec![resolved("Slow", Some("1"))]);
-        world.remedy.take(sent).await.unwrap();
+        world.remediation.take(sent).await.unwrap();
         world.until_over().await;
         world.verify(&before).await;
         assert!(world.stands(RunState::Kept), "{}", world.story().await);
@@ -236,7 +237,7 @@ fn i7_an_alert_that_was_cut_off_is_not_taken_for_resolved() {
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         let rest = Notification { truncated: 3, ..notification(vec![firing("Other", None)]) };
-        world.remedy.take(rest).await.unwrap();
+        world.remediation.take(rest).await.unwrap();
         world.pass(Duration::from_mins(1)).await;
         assert_eq!(world.run(1).await.run.state, RunState::Held);
         let page = world.telemetry.encode().unwrap();
@@ -272,7 +273,7 @@ fn i8_an_alert_of_another_cluster_is_nobodys() {
         other.labels.insert("kafka_cluster".to_owned(), "other".to_owned());
         let mut none = firing("Slow", Some("1"));
         none.labels.remove("kafka_cluster");
-        let taken = world.remedy.take(notification(vec![other, none])).await.unwrap();
+        let taken = world.remediation.take(notification(vec![other, none])).await.unwrap();
         assert_eq!(taken[&AlertOutcome::Invalid], 2);
         world.pass(Duration::from_mins(1)).await;
         assert_eq!(world.all_runs(), 0);
@@ -290,10 +291,14 @@ fn i4_i25_an_alert_that_flaps_thirty_times_acts_no_oftener_than_its_rest_allows(
             for _ in 0..30 {
                 // Two Alertmanagers, each with its own idea of the order.
                 for alert in [firing("Slow", Some("1")), firing("Slow", Some("1"))] {
-                    world.remedy.take(notification(vec![alert])).await.unwrap();
+                    world.remediation.take(notification(vec![alert])).await.unwrap();
                 }
                 world.pass(Duration::from_secs(12)).await;
-                world.remedy.take(notification(vec![resolved("Slow", Some("1"))])).await.unwrap();
+                world
+                    .remediation
+                    .take(notification(vec![resolved("Slow", Some("1"))]))
+                    .await
+                    .unwrap();
                 world.pass(Duration::from_secs(8)).await;
             }
             world.until_over().await;

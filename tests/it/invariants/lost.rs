@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_optimizer::{
-    model::{Hold, RunId, RunState},
+    model::{HoldReason, RunId, RunState},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
     playbook::{AboveStatic, Level, Optimizer},
 };
@@ -90,7 +90,7 @@ fn i23_a_kept_run_that_a_restart_undid_is_taken_back_and_never_stuck() {
         let mut world = kept_above().await;
         world.kafka.restart(1, Duration::from_secs(20));
         world.pass(Duration::from_mins(3)).await;
-        world.remedy.roll_back(RunId(1)).await.unwrap();
+        world.remediation.roll_back(RunId(1)).await.unwrap();
         world.pass(Duration::from_mins(2)).await;
         assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
         assert_eq!(world.standings()[&(id(1), IO_THREADS.to_owned())], (None, "8".to_owned()));
@@ -105,7 +105,7 @@ fn i22_i23_a_crash_after_each_line_of_that_leaves_nothing_of_ours() {
             world.kafka.restart(1, Duration::from_secs(20));
             world.pass(Duration::from_mins(3)).await;
             world.stop().await;
-            world.remedy.roll_back(RunId(1)).await.unwrap();
+            world.remediation.roll_back(RunId(1)).await.unwrap();
             world.start(Crash::AfterLine(world.checks.lines() + line));
             world.pass(Duration::from_mins(2)).await;
             world.start(Crash::Never);
@@ -131,7 +131,7 @@ fn i12_what_someone_else_stored_is_left_alone() {
         world.deliver(firing("Lost", Some("1"))).await;
         world.pass(Duration::from_mins(2)).await;
         let run = world.run(2).await.run;
-        assert_eq!(run.hold, Some(Hold::Unplannable), "{}", world.story().await);
+        assert_eq!(run.hold, Some(HoldReason::Unplannable), "{}", world.story().await);
         assert!(run.note.unwrap().contains("is not what this program wrote"));
         assert_eq!(world.kafka.calls(Kind::Write).len(), sent);
     });

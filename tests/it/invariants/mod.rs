@@ -6,10 +6,10 @@ mod found;
 mod holds;
 mod intake;
 mod lost;
-mod measures;
 mod operator;
 mod others;
 mod sweeps;
+mod temporary;
 
 use std::time::Duration;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use kafka_optimizer::{
-    model::{Hold, RollbackReason, RunId, RunState, Target},
+    model::{HoldReason, RollbackReason, RunId, RunState, Target},
     playbook::{Level, OptimizerKind},
-    remedy::Order,
+    remediation::Order,
     store::Extent,
 };
 
@@ -38,19 +38,19 @@ fn i31_while_paused_nothing_starts_and_a_restart_does_not_forget_it() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         let before = world.standings();
-        world.remedy.pause().unwrap();
+        world.remediation.pause().unwrap();
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
         let run = world.run(1).await.run;
-        assert_eq!((run.state, run.hold), (RunState::Held, Some(Hold::Paused)));
+        assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::Paused)));
         assert_eq!(run.note.as_deref(), Some("remediation is paused"));
         assert!(world.kafka.state().calls.is_empty());
         let page = world.telemetry.encode().unwrap();
         assert!(page.contains(r#"kafka_optimizer_paused{kafka_cluster="main"} 1"#), "{page}");
-        world.remedy.resume().unwrap();
+        world.remediation.resume().unwrap();
         world.until_over().await;
         world.verify(&before).await;
         assert!(world.stands(RunState::Kept));
@@ -61,7 +61,7 @@ fn i31_while_paused_nothing_starts_and_a_restart_does_not_forget_it() {
 fn i31_a_pause_among_the_steps_finishes_the_one_in_hand_and_reverts() {
     helps(async |setup| {
         let mut world = among_the_steps(setup).await;
-        world.remedy.pause().unwrap();
+        world.remediation.pause().unwrap();
         let sent = world.kafka.calls(Kind::Write).len();
         world.until_over().await;
         let run = world.run(1).await.run;
@@ -108,17 +108,17 @@ fn a_person_can_do_what_an_alert_can_and_is_told_at_once_when_not() {
         let mut world = World::starved(setup).await;
         let before = world.standings();
         world.start(Crash::Never);
-        world.remedy.order(order(Extent::RehearseOnly)).await.unwrap();
+        world.remediation.order(order(Extent::RehearseOnly)).await.unwrap();
         world.until_over().await;
         assert_eq!(world.run(1).await.run.state, RunState::Rehearsed);
-        world.remedy.order(order(Extent::AsConfigured)).await.unwrap();
+        world.remediation.order(order(Extent::AsConfigured)).await.unwrap();
         world.until_over().await;
         world.verify(&before).await;
         assert_eq!(world.run(2).await.run.state, RunState::Kept, "a rehearsal earns no rest");
-        let third = world.remedy.order(order(Extent::AsConfigured)).await.unwrap();
+        let third = world.remediation.order(order(Extent::AsConfigured)).await.unwrap();
         world.until_over().await;
         let run = world.run(third.0).await.run;
-        assert_eq!((run.state, run.hold), (RunState::Cancelled, Some(Hold::Cooldown)));
+        assert_eq!((run.state, run.hold), (RunState::Cancelled, Some(HoldReason::Cooldown)));
     });
 }
 
@@ -131,7 +131,7 @@ fn a_person_can_have_a_run_undone_at_any_point() {
             world.alert("Slow", Some("1")).await;
             world.start(Crash::Never);
             world.live(Duration::from_mins(10), |it| it.stands(state)).await;
-            world.remedy.roll_back(RunId(1)).await.unwrap();
+            world.remediation.roll_back(RunId(1)).await.unwrap();
             world.until_over().await;
             world.verify(&before).await;
             let run = world.run(1).await.run;
@@ -140,7 +140,7 @@ fn a_person_can_have_a_run_undone_at_any_point() {
     }
     helps(async |setup| {
         let mut world = among_the_steps(setup).await;
-        world.remedy.roll_back(RunId(1)).await.unwrap();
+        world.remediation.roll_back(RunId(1)).await.unwrap();
         world.until_over().await;
         assert_eq!(world.run(1).await.run.rollback_reason, Some(RollbackReason::Person));
     });
@@ -159,7 +159,7 @@ fn i32_the_journal_tells_the_whole_story_and_cannot_be_changed() {
             .map(|it| format!("{} {}", it.entry, it.text))
             .collect();
         for wanted in [
-            "stored Slow (alert)",
+            "created Slow (alert)",
             "state rehearsed",
             "step step 0: began: broker 1 num.io.threads 1 → 2",
             "the broker's answer: accepted",

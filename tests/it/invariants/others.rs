@@ -7,8 +7,8 @@ use kafka_optimizer::{
     docker::CloneState,
     kafka::GroupMembers,
     model::{
-        GroupName, GroupState, GroupType, Hold, LagMethod, LagTime, QuotaKey, Reading, RunState,
-        TopicName, Wall,
+        GroupName, GroupState, GroupType, HoldReason, LagMethod, LagTime, QuotaKey, Reading,
+        RunState, TopicName, WallTime,
     },
     snapshot::{Group, GroupPartition, GroupTopic, Section, Snapshot},
     store::RunRow,
@@ -145,7 +145,7 @@ pub(super) async fn live_through(world: &mut World, crashes: &[Crash]) -> usize 
 async fn lifted(world: &mut World) -> RunRow {
     for _ in 0..1_800 {
         let run = world.run(1).await.run;
-        if run.state != RunState::Lifting {
+        if run.state != RunState::Expiring {
             return run;
         }
         world.pass(Duration::from_secs(1)).await;
@@ -160,7 +160,7 @@ async fn verify(world: &mut World, work: Work, before: &Standing) {
     let expected = if run.state == RunState::Kept {
         done(work, before)
     } else {
-        let back = [RunState::RolledBack, RunState::Lifted].contains(&run.state);
+        let back = [RunState::RolledBack, RunState::Expired].contains(&run.state);
         let idle = [RunState::Held, RunState::Cancelled].contains(&run.state);
         let unwritten = idle && run.times.written.is_none();
         assert!(back || unwritten, "{}", world.story().await);
@@ -320,7 +320,7 @@ fn group(world: &World, change: impl FnOnce(&mut GroupMembers)) {
 
 #[test]
 fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
-    let check = |want: Hold, words: &str, arrange: fn(&mut World)| {
+    let check = |want: HoldReason, words: &str, arrange: fn(&mut World)| {
         simulate(async {
             let mut world = before(Work::Scale, (1, Effect::Help)).await;
             arrange(&mut world);
@@ -333,24 +333,26 @@ fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
             assert_eq!(run.times.written, None);
         });
     };
-    check(Hold::UnknownTarget, "no broker knows", |it| it.kafka.state().metadata.groups.clear());
-    check(Hold::GroupUnstable, "preparing_rebalance", |it| {
+    check(HoldReason::UnknownTarget, "no broker knows", |it| {
+        it.kafka.state().metadata.groups.clear()
+    });
+    check(HoldReason::GroupUnstable, "preparing_rebalance", |it| {
         group(it, |it| it.state = GroupState::PreparingRebalance);
     });
-    check(Hold::Unplannable, "group.instance.id", |it| group(it, |it| it.static_members = 1));
-    check(Hold::Unplannable, "Kafka Streams", |it| {
+    check(HoldReason::Unplannable, "group.instance.id", |it| group(it, |it| it.static_members = 1));
+    check(HoldReason::Unplannable, "Kafka Streams", |it| {
         group(it, |it| it.assignor = "stream".to_owned());
     });
-    check(Hold::GroupNotMoving, "committed nothing new", |it| {
+    check(HoldReason::GroupNotMoving, "committed nothing new", |it| {
         it.tweak = Box::new(|it| {
             show(it, 30_000);
             let section = it.groups.take().unwrap();
             let mut groups = section.value.to_vec();
-            groups[0].progressed = Some(Wall(0));
+            groups[0].progressed = Some(WallTime(0));
             it.groups = Some(Section::new(groups, section.at));
         });
     });
-    check(Hold::EvidenceMissing, "not known of every partition", |it| {
+    check(HoldReason::EvidenceMissing, "not known of every partition", |it| {
         it.tweak = Box::new(|it| {
             show(it, 30_000);
             let section = it.groups.take().unwrap();
@@ -359,12 +361,12 @@ fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
             it.groups = Some(Section::new(groups, section.at));
         });
     });
-    check(Hold::Unplannable, "may not be cloned: it writes", |it| {
+    check(HoldReason::Unplannable, "may not be cloned: it writes", |it| {
         for template in &mut it.docker.state().templates {
             template.objections.push("it writes to a volume".to_owned());
         }
     });
-    check(Hold::Unplannable, "it is scaled above 50000", |it| {
+    check(HoldReason::Unplannable, "it is scaled above 50000", |it| {
         it.tweak = Box::new(|it| show(it, 100));
     });
 }

@@ -227,7 +227,7 @@ fn i4_an_alert_delivered_again_at_every_step_starts_nothing_more() {
                         Plan::One => crate::world::firing("Slow", Some("1")),
                         Plan::Three => crate::world::firing("AllSlow", None),
                     };
-                    world.remedy.take(notification(vec![again])).await.unwrap();
+                    world.remediation.take(notification(vec![again])).await.unwrap();
                 }
                 world.verify(&standings).await;
                 assert_eq!(world.all_runs(), 1, "{}", world.story().await);
@@ -244,12 +244,12 @@ fn i23_a_kept_change_that_a_person_wants_undone_twice_is_undone_once_and_exactly
             live_through(&mut world, &[]).await;
             assert!(world.stands(RunState::Kept));
             let run = kafka_optimizer::model::RunId(1);
-            world.remedy.roll_back(run).await.unwrap();
-            world.remedy.roll_back(run).await.unwrap();
+            world.remediation.roll_back(run).await.unwrap();
+            world.remediation.roll_back(run).await.unwrap();
             live_through(&mut world, &[Crash::AtMoment(40)]).await;
             world.verify(&standings).await;
             assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
-            assert!(world.remedy.roll_back(run).await.is_err());
+            assert!(world.remediation.roll_back(run).await.is_err());
         });
     }
 }

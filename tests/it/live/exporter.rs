@@ -113,7 +113,6 @@ impl Exporter {
     }
 }
 
-/// What a scrape gets.
 pub(super) struct Page {
     pub(super) text: String,
     pub(super) took: Duration,
@@ -155,7 +154,6 @@ impl Page {
         self.value("kafka_optimizer_collector_success", &[("collector", collector)]) == Some(1.0)
     }
 
-    /// Tells rounds apart.
     pub(super) fn round(&self) -> Option<u64> {
         let at = self.value("kafka_optimizer_snapshot_timestamp_seconds", &[])?;
         Some(at.to_bits())

@@ -46,7 +46,6 @@ use tokio::{
 
 use super::{stack::eventually, streams};
 
-/// One request.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// A request and its repetitions: leaders and coordinators of something new take a moment.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,7 +72,6 @@ pub(super) enum Protocol {
     Streams,
 }
 
-/// Reaches one cluster.
 pub(super) struct Hand {
     bootstrap: Vec<String>,
     wire: Wire,
@@ -289,7 +287,6 @@ impl Hand {
         self.heartbeat(protocol, (group, member, JOINS), topic).await;
     }
 
-    /// Leaves it.
     pub(super) async fn leave(&self, protocol: Protocol, group: &str, member: &str, topic: &str) {
         self.heartbeat(protocol, (group, member, LEAVES), topic).await;
     }

@@ -11,7 +11,6 @@ use tokio::task::spawn_blocking;
 /// The protocol a member speaks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Protocol {
-    /// The client assigns.
     Classic,
     /// KIP-848: the broker assigns.
     Consumer,

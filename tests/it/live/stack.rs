@@ -45,7 +45,6 @@ impl Stack {
         self.client.get(format!("{}{path}", self.optimizer)).send().await.unwrap()
     }
 
-    /// Posts as Alertmanager does.
     pub(super) async fn post(&self, path: &str, body: Vec<u8>) -> u16 {
         self.post_as(path, body, ("application/json", &self.token)).await
     }

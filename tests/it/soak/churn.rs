@@ -9,7 +9,6 @@ use crate::{
     rounds::Rounds,
 };
 
-/// What it begins with.
 pub(super) const SIZE: Size = Size { brokers: 3, topics: 150, partitions: 4, groups: 80 };
 
 const TOPICS: (usize, usize) = (120, 180);

@@ -54,7 +54,6 @@ struct Soak {
     pages: watch::Receiver<Arc<Page>>,
     address: SocketAddr,
     done: u32,
-    /// Round, resident MiB.
     resident: Vec<(f64, f64)>,
 }
 

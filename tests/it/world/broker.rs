@@ -48,7 +48,6 @@ pub(crate) struct Lag {
 /// A broker's answer: accepted, or refused in its own words.
 pub(crate) type Answer = Result<(), String>;
 
-/// One broker.
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) id: BrokerId,
@@ -108,12 +107,10 @@ impl Broker {
         self.stored.insert(key.to_owned(), value.to_string());
     }
 
-    /// What it starts with.
     pub(crate) fn at_start(&self, key: &str) -> Option<u32> {
         self.statics.get(key).copied()
     }
 
-    /// What it runs.
     pub(crate) fn effective(&self, key: &str) -> Option<u32> {
         self.effective.get(key).copied()
     }

@@ -3,7 +3,6 @@
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// Draws for a place.
 pub(crate) fn draw(seed: u64, place: &[u64]) -> u64 {
     let mix = |sum: u64, it: &u64| (sum ^ it).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     StdRng::seed_from_u64(place.iter().fold(seed.wrapping_add(1), mix)).next_u64()

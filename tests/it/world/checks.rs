@@ -102,12 +102,10 @@ impl Checks {
         locked(&self.problems).clone()
     }
 
-    /// Reads the store's file.
     pub(crate) fn query<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> T {
         read(&locked(&self.file)).unwrap()
     }
 
-    /// Lines in the journal.
     pub(crate) fn lines(&self) -> u64 {
         let lines: u32 =
             self.query(|at| at.query_row("SELECT count(*) FROM journal", [], |row| row.get(0)));
@@ -206,7 +204,7 @@ impl Checks {
                 "SELECT s.run, s.state = 'undo_began' FROM steps s JOIN runs r ON r.id = s.run
                  WHERE s.subject = ?1 AND (s.key = ?2 OR ?2 = '') AND r.ended_at IS NULL
                  AND ((s.state = 'began' AND r.state = 'acting' AND s.to_value IS ?3)
-                   OR (s.state = 'undo_began' AND r.state IN ('rolling_back', 'lifting')
+                   OR (s.state = 'undo_began' AND r.state IN ('rolling_back', 'expiring')
                        AND s.from_stored IS ?3))",
                 params![subject, key, value],
                 |row| Ok(Owner { run: row.get(0)?, undo: row.get(1)? }),

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use kafka_optimizer::{
     clock::Clock,
-    model::{Uptime, Wall},
+    model::{MonotonicTime, WallTime},
 };
 use tokio::time::Instant;
 
@@ -17,7 +17,6 @@ use super::moments::Moments;
 /// 2026-01-01T00:00:00Z.
 const BASE: i64 = 1_767_225_600_000;
 
-/// The world's time.
 #[derive(Debug)]
 pub(crate) struct WorldClock {
     started: Instant,
@@ -54,7 +53,7 @@ impl WorldClock {
     }
 
     /// The time since the world began at which the time of day was `wall`.
-    pub(crate) fn when(&self, wall: Wall) -> Duration {
+    pub(crate) fn when(&self, wall: WallTime) -> Duration {
         let since = wall.0 - BASE - self.away();
         Duration::from_millis(u64::try_from(since).unwrap_or(0))
     }
@@ -62,13 +61,13 @@ impl WorldClock {
 
 #[async_trait]
 impl Clock for WorldClock {
-    fn uptime(&self) -> Uptime {
-        Uptime(self.elapsed())
+    fn uptime(&self) -> MonotonicTime {
+        MonotonicTime(self.elapsed())
     }
 
-    fn wall(&self) -> Wall {
+    fn wall(&self) -> WallTime {
         let elapsed = i64::try_from(self.elapsed().as_millis()).unwrap();
-        Wall(BASE + elapsed + self.away())
+        WallTime(BASE + elapsed + self.away())
     }
 
     async fn sleep(&self, pause: Duration) {

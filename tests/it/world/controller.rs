@@ -24,7 +24,6 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    /// Whether it changes anything.
     pub(crate) fn writes(&self) -> bool {
         match self {
             Self::Quota(_, mode) => *mode == WriteMode::Write,
@@ -92,8 +91,11 @@ fn elected(partition: Option<&Partition>) -> Result<(), ElectionFault> {
 #[derive(Debug)]
 enum Event {
     /// An order comes to its turn. Brokers see what comes of it so much later, or never.
-    Arrive { call: usize, order: Order, seen: Option<Duration> },
-    /// Brokers see it.
+    Arrive {
+        call: usize,
+        order: Order,
+        seen: Option<Duration>,
+    },
     Publish(Order),
 }
 
@@ -102,7 +104,6 @@ enum Event {
 pub(crate) struct Controller {
     due: BTreeMap<(Duration, u64), Event>,
     number: u64,
-    /// By the call.
     pub(crate) answers: BTreeMap<usize, Answer>,
 }
 

@@ -59,7 +59,6 @@ pub(crate) struct DockerCall {
 pub(crate) struct WorldClone {
     /// The run that its labels name; none of a container that is someone else's.
     pub(crate) run: Option<i64>,
-    /// Its template's id.
     pub(crate) of: String,
     pub(crate) state: CloneState,
 }
@@ -67,7 +66,6 @@ pub(crate) struct WorldClone {
 /// [`Fault::NeverApplied`] is a clone that starts and does not stay up.
 type Faults = Box<dyn Fn(&DockerCall) -> Option<Fault> + Send>;
 
-/// What a call changes.
 #[derive(Clone, Debug)]
 enum Change {
     Start { of: String, then: CloneState },
@@ -181,7 +179,6 @@ impl Containers {
     }
 }
 
-/// The engine.
 pub(crate) struct WorldDocker {
     state: Mutex<Containers>,
     clock: Arc<WorldClock>,

@@ -33,7 +33,6 @@ use super::{
 /// How long the adapter waits for an answer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
-/// A broker's id.
 pub(crate) fn id(raw: i32) -> BrokerId {
     BrokerId::from_wire(raw).unwrap()
 }
@@ -82,7 +81,6 @@ struct Subject {
 /// What goes wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The broker refuses it.
     Refuse,
     /// It never arrives, and nobody answers.
     LoseRequest,
@@ -102,7 +100,6 @@ pub(crate) enum Fault {
 
 type Faults = Box<dyn Fn(&Call) -> Option<Fault> + Send>;
 
-/// What the metadata says.
 #[derive(Clone, Debug)]
 pub(crate) struct Metadata {
     pub(crate) topics: Vec<Topic>,
@@ -110,7 +107,6 @@ pub(crate) struct Metadata {
     pub(crate) quorum: Quorum,
     pub(crate) reassignments: Vec<TopicPartition>,
     pub(crate) quotas: BTreeMap<(QuotaEntity, QuotaKey), f64>,
-    /// Brokers that are gone.
     pub(crate) gone: Vec<BrokerId>,
     /// Groups with their members; the first broker coordinates them all.
     pub(crate) groups: BTreeMap<GroupName, GroupMembers>,
@@ -182,7 +178,6 @@ impl State {
     }
 }
 
-/// The cluster.
 pub(crate) struct FakeKafka {
     state: Mutex<State>,
     clock: Arc<WorldClock>,

@@ -35,7 +35,6 @@ struct Inner {
 pub(crate) struct Moments(Arc<Inner>);
 
 impl Moments {
-    /// A new process.
     pub(crate) fn restart(&self, crash: Crash) {
         let ends_at = if let Crash::AtMoment(at) = crash { at } else { 0 };
         self.0.passed.store(0, Ordering::SeqCst);
@@ -65,10 +64,8 @@ impl Moments {
     }
 }
 
-/// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// It returned.
     ByItself,
     /// It was dropped in the middle.
     Crashed,

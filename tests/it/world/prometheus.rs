@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use kafka_optimizer::{
     clock::Clock,
-    model::Wall,
+    model::WallTime,
     prometheus::{InstantSeries, Labels, Prometheus, PrometheusError, RangeSeries, Sample, Span},
 };
 use promql_parser::{
@@ -27,7 +27,6 @@ use super::{
     moments::Moments,
 };
 
-/// Distance of two samples.
 pub(crate) const SCRAPE: Duration = Duration::from_secs(3);
 /// Range of the recording rule behind the objective.
 pub(crate) const WINDOW: Duration = Duration::from_secs(30);
@@ -44,11 +43,8 @@ pub(crate) const CPU: &str = "kafka:broker_cpu:ratio";
 /// What more threads do to the time of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Less waiting.
     Help,
-    /// Nothing.
     Nothing,
-    /// More of it.
     Harm,
 }
 
@@ -92,7 +88,6 @@ pub(crate) fn lies(seed: u64) -> impl Fn(&str, Duration) -> Option<PromFault> + 
 
 type Faults = Box<dyn Fn(&str, Duration) -> Option<PromFault> + Send>;
 
-/// What Prometheus sees.
 pub(crate) struct Script {
     pub(crate) effect: Effect,
     /// Labels of the alerts that fire.
@@ -114,7 +109,6 @@ struct Point {
     at: f64,
 }
 
-/// The server.
 pub(crate) struct FakePrometheus {
     script: Mutex<Script>,
     kafka: Arc<FakeKafka>,
@@ -333,7 +327,7 @@ impl Prometheus for FakePrometheus {
         let fault = self.asked(query).await?;
         let expr = parser::parse(query).unwrap_or_else(|it| panic!("{query}: {it}"));
         let mut series = BTreeMap::<Labels, Vec<Sample>>::new();
-        let mut at: Wall = span.from;
+        let mut at: WallTime = span.from;
         let to = match fault {
             Some(PromFault::Late(age)) => span.to.before(age),
             _ => span.to,

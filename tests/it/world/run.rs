@@ -7,7 +7,7 @@ use kafka_optimizer::{
     clock::Clock,
     model::{BrokerId, RunId, RunState},
     optimizers::tune_brokers::{IO_THREADS, WRITES},
-    remedy::{Context, PauseFile, Remedy},
+    remediation::{Context, PauseFile, Remediator},
     snapshot::{Section, Snapshot},
     store::{RunDetail, Store},
     telemetry::{Build, Telemetry},
@@ -47,13 +47,10 @@ pub(crate) fn simulate<T>(future: impl Future<Output = T>) -> T {
 pub(crate) enum Life {
     /// What was waited for has come.
     Reached,
-    /// Its time is up.
     TimeUp,
-    /// The process ended.
     Over(Ended),
 }
 
-/// The world.
 pub(crate) struct World {
     pub(crate) kafka: Arc<FakeKafka>,
     pub(crate) prometheus: Arc<FakePrometheus>,
@@ -61,7 +58,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<WorldClock>,
     pub(crate) checks: Arc<Checks>,
     pub(crate) moments: Moments,
-    pub(crate) remedy: Remedy,
+    pub(crate) remediation: Remediator,
     pub(crate) store: Store,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) setup: Setup,
@@ -111,7 +108,7 @@ impl World {
             clock: &clock,
             setup: &setup,
         };
-        let (remedy, telemetry) = context.pipeline(&store, latest);
+        let (remediation, telemetry) = context.pipeline(&store, latest);
         Self {
             kafka,
             prometheus,
@@ -119,7 +116,7 @@ impl World {
             clock,
             checks,
             moments,
-            remedy,
+            remediation,
             store,
             telemetry,
             setup,
@@ -155,7 +152,7 @@ impl World {
     pub(crate) async fn alert(&self, name: &str, broker: Option<&str>) {
         self.fire(name, broker);
         let sent = setup::notification(vec![setup::firing(name, broker)]);
-        self.remedy.take(sent).await.unwrap();
+        self.remediation.take(sent).await.unwrap();
     }
 
     /// Prometheus fires it with these labels, and Alertmanager delivers it.
@@ -163,7 +160,7 @@ impl World {
         let mut labels = alert.labels.clone();
         labels.insert("alertstate".to_owned(), "firing".to_owned());
         self.prometheus.script().firing.push(labels);
-        self.remedy.take(setup::notification(vec![alert])).await.unwrap();
+        self.remediation.take(setup::notification(vec![alert])).await.unwrap();
     }
 
     /// From here on nothing can be added to a table of the store.
@@ -180,7 +177,6 @@ impl World {
         self.checks.query(|at| at.execute_batch("DROP TRIGGER broken"));
     }
 
-    /// Prometheus fires it.
     pub(crate) fn fire(&self, name: &str, broker: Option<&str>) {
         let mut labels = setup::labels(name, broker);
         labels.insert("alertstate".to_owned(), "firing".to_owned());
@@ -202,12 +198,12 @@ impl World {
             clock: &self.clock,
             setup: &self.setup,
         };
-        let (remedy, telemetry) = parts.pipeline(&self.store, self.snapshots.subscribe());
-        (self.remedy, self.telemetry) = (remedy.clone(), telemetry);
+        let (remediation, telemetry) = parts.pipeline(&self.store, self.snapshots.subscribe());
+        (self.remediation, self.telemetry) = (remediation.clone(), telemetry);
         let (name, stop) = (self.setup.cluster.name.clone(), self.stop.clone());
         let checks = Arc::clone(&self.checks);
         let ends = move || matches!(crash, Crash::AfterLine(line) if line <= checks.lines());
-        let work = async move { remedy.work(&name, stop).await };
+        let work = async move { remediation.work(&name, stop).await };
         self.worker = Some(Box::pin(Process::new(work, self.moments.clone(), ends)));
     }
 
@@ -275,7 +271,6 @@ impl World {
         self.clock.will_be_set(self.clock.elapsed() + after, by);
     }
 
-    /// Lets time pass.
     pub(crate) async fn pass(&mut self, time: Duration) {
         let _end = self.live(time, |_| false).await;
     }
@@ -295,7 +290,6 @@ impl World {
         self.count("WHERE ended_at IS NULL OR (state = 'kept' AND undo_requested)")
     }
 
-    /// All runs.
     pub(crate) fn all_runs(&self) -> u32 {
         self.count("")
     }
@@ -334,7 +328,7 @@ impl World {
                         .map(|(key, to)| (key, (Some(to.clone()), to)));
                     expected.extend(set);
                 }
-                RunState::RolledBack | RunState::Lifted => (),
+                RunState::RolledBack | RunState::Expired => (),
                 RunState::Queued | RunState::Held | RunState::Cancelled | RunState::Rehearsed => {
                     assert_eq!(run.times.written, None, "{}", self.story().await);
                 }
@@ -342,7 +336,7 @@ impl World {
                 | RunState::Acting
                 | RunState::Settling
                 | RunState::Observing
-                | RunState::Lifting
+                | RunState::Expiring
                 | RunState::RollingBack
                 | RunState::Stuck => panic!("{}", self.story().await),
             }
@@ -396,7 +390,7 @@ impl Parts<'_> {
         &self,
         store: &Store,
         latest: watch::Receiver<Option<Arc<Snapshot>>>,
-    ) -> (Remedy, Arc<Telemetry>) {
+    ) -> (Remediator, Arc<Telemetry>) {
         let Setup { cluster, remediation, .. } = self.setup;
         let build = Build { version: "0", revision: "0", rustc: "0" };
         let names: Vec<String> = remediation.playbooks.iter().map(|it| it.name.clone()).collect();
@@ -416,6 +410,6 @@ impl Parts<'_> {
             pause: PauseFile::in_dir(&remediation.state_dir),
             wake: Arc::new(Notify::new()),
         };
-        (Remedy::new(vec![context]).unwrap(), telemetry)
+        (Remediator::new(vec![context]).unwrap(), telemetry)
     }
 }

@@ -10,10 +10,10 @@ use std::{
 use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels, Notification},
     config::{ClusterConfig, DockerConfig, PrometheusConfig, RemediationConfig},
-    model::{ClusterName, Mode, QuotaEntity, QuotaKey, Wall},
+    model::{ClusterName, Mode, QuotaEntity, QuotaKey, WallTime},
     playbook::{
-        AboveStatic, Better, Factor, Level, Match, Measure, Objective, Optimizer, Playbook,
-        Rollout, ScaleConsumers, Shed, ShedLoad, Template, TuneBrokers, Windows,
+        AboveStatic, Better, Factor, Level, Match, Objective, Optimizer, Playbook, Rollout,
+        ScaleConsumers, Shed, ShedLoad, Template, TemporaryChange, TuneBrokers, Windows,
     },
 };
 
@@ -90,7 +90,7 @@ fn broker_playbook() -> Playbook {
         attempts_max: 1,
         keep_neutral: false,
         approve: false,
-        measure: None,
+        temporary: None,
     }
 }
 
@@ -113,11 +113,11 @@ fn cluster_playbook() -> Playbook {
 
 /// Answers an alert of the cluster with something else than threads.
 fn other(name: &str, alert: &str, optimizer: Optimizer) -> Playbook {
-    let measure = Measure { time_limit: Duration::from_mins(10), lift_when: None };
+    let measure = TemporaryChange { expire_after: Duration::from_mins(10), expire_when: None };
     Playbook {
         name: name.to_owned(),
         matches: Match { labels: BTreeMap::from([("alertname".to_owned(), alert.to_owned())]) },
-        measure: optimizer.kind().is_a_measure().then_some(measure),
+        temporary: optimizer.kind().is_temporary().then_some(measure),
         optimizer,
         ..cluster_playbook()
     }
@@ -212,20 +212,17 @@ fn alert(status: AlertStatus, labels: Labels) -> Alert {
     // Alertmanager's fingerprint covers all labels; any text that differs with them will do.
     let parts: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let fingerprint = parts.join(";");
-    Alert { status, labels, starts_at: Wall(0), fingerprint }
+    Alert { status, labels, starts_at: WallTime(0), fingerprint }
 }
 
-/// A firing alert.
 pub(crate) fn firing(name: &str, broker: Option<&str>) -> Alert {
     alert(AlertStatus::Firing, labels(name, broker))
 }
 
-/// A resolved alert.
 pub(crate) fn resolved(name: &str, broker: Option<&str>) -> Alert {
     alert(AlertStatus::Resolved, labels(name, broker))
 }
 
-/// One delivery.
 pub(crate) fn notification(alerts: Vec<Alert>) -> Notification {
     Notification { alerts, faults: Vec::new(), truncated: 0 }
 }

@@ -20,11 +20,9 @@ use crate::{
     model::{BrokerId, TopicName},
 };
 
-/// Kinds of resources.
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
-/// Kinds of changes.
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 

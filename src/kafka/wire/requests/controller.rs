@@ -12,17 +12,15 @@ use kafka_protocol::messages::{
 use super::super::call::{Call, Objection, milliseconds, refuse, text};
 use crate::{
     kafka::{Api, Quorum, QuorumReplica, QuorumRole},
-    model::{BrokerId, TopicName, TopicPartition, Wall},
+    model::{BrokerId, TopicName, TopicPartition, WallTime},
 };
 
 /// The one partition of the controllers' log.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 const METADATA_PARTITION: i32 = 0;
 
-/// The controller quorum.
 pub(in super::super) struct DescribeQuorum;
 
-/// Partitions that move.
 pub(in super::super) struct Reassignments {
     /// How long the controller may take.
     pub(in super::super) timeout: Duration,
@@ -69,8 +67,8 @@ fn replica(listed: &ReplicaState, role: QuorumRole) -> Option<QuorumReplica> {
         id: BrokerId::from_wire(listed.replica_id.0)?,
         role,
         log_end: known(listed.log_end_offset),
-        last_fetch: known(listed.last_fetch_timestamp).map(Wall),
-        last_caught_up: known(listed.last_caught_up_timestamp).map(Wall),
+        last_fetch: known(listed.last_fetch_timestamp).map(WallTime),
+        last_caught_up: known(listed.last_caught_up_timestamp).map(WallTime),
     })
 }
 

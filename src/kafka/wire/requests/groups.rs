@@ -18,7 +18,6 @@ use crate::{
 /// The groups of one coordinator that are in one of these states; no states means all.
 pub(in super::super) struct Groups<'a>(pub(in super::super) &'a [GroupState]);
 
-/// What groups have committed.
 pub(in super::super) struct Committed<'a>(pub(in super::super) &'a [GroupName]);
 
 impl Committed<'_> {

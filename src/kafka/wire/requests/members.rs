@@ -26,13 +26,11 @@ use crate::{
     model::{GroupName, TopicName},
 };
 
-/// Classic groups.
 pub(in super::super) struct DescribeClassic<'a>(pub(in super::super) &'a [GroupName]);
 
 /// KIP-848 groups.
 pub(in super::super) struct DescribeConsumer<'a>(pub(in super::super) &'a [GroupName]);
 
-/// Share groups.
 pub(in super::super) struct DescribeShare<'a>(pub(in super::super) &'a [GroupName]);
 
 /// The protocol whose members carry subscriptions and assignments that we can read.

@@ -15,7 +15,6 @@ use crate::{
     model::TopicName,
 };
 
-/// Reserved "timestamps".
 const FIRST: i64 = -2;
 const LAST: i64 = -1;
 

@@ -16,7 +16,6 @@ use crate::{
     model::{QuotaEntity, QuotaKey},
 };
 
-/// Parts of an entity.
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
 

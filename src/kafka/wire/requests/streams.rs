@@ -21,7 +21,6 @@ use crate::{
     model::GroupName,
 };
 
-/// Streams groups.
 pub(in super::super) struct DescribeStreams<'a>(pub(in super::super) &'a [GroupName]);
 
 impl Call for DescribeStreams<'_> {

@@ -15,10 +15,8 @@ use crate::{
     model::{BrokerId, TopicName},
 };
 
-/// Brokers and all topics.
 pub(in super::super) struct WholeTopology;
 
-/// Brokers alone.
 pub(in super::super) struct Brokers;
 
 impl Call for WholeTopology {

@@ -1,0 +1,52 @@
+//! What `/metrics` shows of remediation, read from the store after each change.
+
+use super::{context::Context, guard};
+use crate::{
+    playbook::COOLDOWN_MAX,
+    store::{RunRow, StoreError},
+    telemetry::{Cooldown, Quarantine, RemediationView, RunInfo},
+};
+
+/// Runs in the history panel.
+const RUNS_SHOWN: u32 = 50;
+
+/// Reads the view and hands it to telemetry.
+pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
+    let now = context.now();
+    let name = &context.cluster.name;
+    let mut runs = context.store.runs(RUNS_SHOWN).await?;
+    runs.retain(|it| it.cluster == *name);
+    let mut view = RemediationView {
+        paused: context.pause.is_set(),
+        active: runs.iter().map(|it| it.state).find(|it| it.is_active()),
+        runs: runs.iter().map(info).collect(),
+        ..RemediationView::idle(context.remediation.mode)
+    };
+    for (playbook, target) in context.store.targets(name).await? {
+        let past = context.store.past(name, (playbook.clone(), target.clone()), now).await?;
+        view.stuck = u64::from(past.stuck);
+        let target = target.to_string();
+        if guard::QUARANTINE_AFTER <= past.rollbacks_in_a_row() {
+            view.quarantined
+                .push(Quarantine { playbook: playbook.clone(), target: target.clone() });
+        }
+        let configured = context.remediation.playbooks.iter().find(|it| it.name == playbook);
+        let end = configured
+            .and_then(|it| past.cooldown_end(it.windows.cooldown, COOLDOWN_MAX))
+            .filter(|end| now < *end);
+        view.cooldowns.extend(end.map(|end| Cooldown { playbook, target, end }));
+    }
+    context.telemetry.remediation_changed(name, view);
+    Ok(())
+}
+
+fn info(run: &RunRow) -> RunInfo {
+    RunInfo {
+        run: run.id,
+        optimizer: run.optimizer,
+        target: run.target.to_string(),
+        verdict: run.verdict,
+        outcome: run.state,
+        started: run.times.written.unwrap_or(run.times.created),
+    }
+}
