@@ -1,9 +1,9 @@
 # The image for a cluster of your own:  docker build -t kafka-optimizer .
-# The lab does not use it: it copies the binary that cargo already built (lab/images/optimizer/Dockerfile).
+# The lab does not use it: lab/images/optimizer/Dockerfile copies the binary that cargo has already built.
 FROM rust:1-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
-# The dependencies alone, so that a change of ours does not build librdkafka and SQLite again.
+# Only the dependencies, so that a change of the sources does not rebuild librdkafka and SQLite.
 RUN mkdir -p src tests/it && echo 'fn main() {}' > src/main.rs && touch src/lib.rs tests/it/main.rs && \
     cargo build --release --locked && rm -rf src tests
 COPY src src

@@ -1,26 +1,26 @@
-# `make help` lists what there is. Each target is a script in lab/; CI calls `make test` and nothing else.
+# `make help` lists the targets. Each target is a script in lab/; CI runs only `make test`.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down up down test check counts golden rules effect bench frozen heal sim scale soak storm fuzz lab-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-demo: ## break a real broker, watch the optimizer help, and take back what does not help (about 8 minutes)
+demo: ## slow down a real broker, see the optimizer help, and undo what does not help (about 8 minutes)
 	@lab/demo.sh
 
-demo-down: ## remove everything that make demo made
+demo-down: ## remove everything that make demo created
 	@lab/demo-down.sh
 
-up: ## start the stack with the windows as shipped, to look around in
+up: ## start the stack with the shipped time windows and leave it running
 	@lab/up.sh up
 
 down: ## remove what make up started
 	@lab/up.sh down
 
-test: ## every test, on a live cluster too; leaves nothing behind
+test: ## all tests, including those on a live cluster; leaves nothing behind
 	@lab/test.sh
 
-check: ## what a commit must pass: format, lints, documentation, counts
+check: ## what every commit must pass: format, lints, documentation, counts
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --document-private-items
@@ -30,40 +30,40 @@ check: ## what a commit must pass: format, lints, documentation, counts
 counts: ## what makes the code hard to read, counted: now, allowed, and at a commit (AT=rev); LIST=key prints the places
 	@lab/counts.py $(if $(AT),--at $(AT)) $(if $(LIST),--list $(LIST))
 
-golden: ## rewrite the golden files and the generated documents, then show what changed
+golden: ## rewrite the golden files and the generated documents, and show what changed
 	UPDATE_GOLDEN=1 cargo test --quiet --lib
 	UPDATE_GOLDEN=1 cargo test --quiet --test it -- --skip live::
 	git diff --stat
 
-rules: ## check and test what Prometheus and Alertmanager read
+rules: ## check and test the files for Prometheus and Alertmanager
 	@lab/rules.sh
 
-effect: ## from stored webhook to 8 -> 16 threads in force on three brokers: the median of 10
+effect: ## time from a stored alert to 8 -> 16 threads effective on three brokers: median of 10
 	@lab/effect.sh
 
-bench: ## what this exporter and its peers cost on a real cluster of three sizes (about 40 minutes)
+bench: ## cost of this exporter and its peers on a real cluster of three sizes (about 40 minutes)
 	@lab/bench.sh cost
 
 frozen: ## what this exporter and its peers show while a broker hangs (about 10 minutes)
 	@lab/bench.sh frozen
 
-heal: ## faults on a real cluster: helped, or taken back exactly, and no record lost (about 35 minutes; ONLY=leaders,flood)
+heal: ## faults on a real cluster: fixed, or undone exactly, and no record lost (about 35 minutes; ONLY=leaders,flood)
 	@lab/heal.sh
 
-sim: ## 1,000 storms in the simulated world, and ten deliberate breaches, each of which it has to notice (about 15 minutes; SEEDS=n, SEED=n)
+sim: ## 1,000 random runs of the simulated world, and ten deliberate breaches that it has to detect (about 15 minutes; SEEDS=n, SEED=n)
 	@lab/sim.sh
 
 scale: ## CPU, memory and requests of a round and a scrape, up to 200,000 partitions (about 4 minutes)
 	@lab/scale.sh
 
-soak: ## a day of rounds in minutes, everything coming and going; nothing may stay behind
+soak: ## a day of collection rounds in minutes, with topics and groups that come and go: nothing may leak
 	@lab/soak.sh
 
-storm: ## 10,000 alerts a minute for five minutes, from two Alertmanagers: none lost, answers in time
+storm: ## 10,000 alerts per minute for five minutes, from two Alertmanagers: none lost, answered in time
 	@lab/storm.sh
 
-fuzz: ## 200,000 hostile answers, bodies and configurations (INPUTS=n, SEED=n)
+fuzz: ## 200,000 hostile responses, bodies and configurations (INPUTS=n, SEED=n)
 	@lab/fuzz.sh
 
-lab-images: ## get an engine and every image of the stack, nothing more
+lab-images: ## get an engine and all images of the stack, nothing else
 	@lab/engine.sh up && lab/images.sh

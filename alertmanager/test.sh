@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks what Alertmanager reads: syntax, and for each alert of ../prometheus/rules which receivers hear of it. amtool is taken
-# from $AMTOOL or PATH; 0.28 and newer will do.
+# Checks the file for Alertmanager: syntax, and for each alert of ../prometheus/rules the receivers that get it. amtool is taken
+# from $AMTOOL or PATH; 0.28 or newer.
 set -eu
 cd "$(dirname "$0")"
 amtool=${AMTOOL:-amtool}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks what Prometheus reads: syntax and lint of the configuration and the rules, the unit tests, and that every alert has
-# tests and a runbook. promtool is taken from $PROMTOOL or PATH; 2.42 and newer will do.
+# Checks the files for Prometheus: syntax and lint of the configuration and the rules, the unit tests, and that every alert has
+# tests and a runbook. Uses promtool from $PROMTOOL or PATH, 2.42 or newer.
 set -eu
 cd "$(dirname "$0")"
 promtool=${PROMTOOL:-promtool}
@@ -8,7 +8,7 @@ failed=0
 fail() { echo "FAILED: $*" >&2; failed=1; }
 
 "$promtool" check config prometheus.yml
-# With the linter's findings as errors; check config only warns.
+# With the linter's findings as errors; `check config` only warns.
 "$promtool" check rules --lint=all --lint-fatal rules/*.yml >/dev/null
 "$promtool" test rules tests/*.yml
 
@@ -20,7 +20,7 @@ alerts=$(awk '
   /^ *for:/ { has = "has" }
   END { flush() }' rules/*.yml | sort -u)
 
-# Lines "NAME FIRING SILENT": how many checks expect the alert to fire, and how many not to.
+# Lines "NAME FIRING SILENT": the number of checks that expect the alert to fire, and not to fire.
 checks=$(awk '
   /^ *alertname:/ { name = $2 }
   /^ *exp_alerts: \[\]/ { silent[name]++; next }
@@ -31,7 +31,7 @@ checks=$(awk '
 count=0
 while read -r alert for_; do
   count=$((count + 1))
-  # Firing once at least; silent while healthy, while pending and once resolved.
+  # Firing at least once; silent while healthy, while pending and when resolved.
   case $alert,$for_ in
     KafkaWatchdog,*) silent=0 ;; # fires always
     *,without) silent=2 ;; # never pending

@@ -152,7 +152,7 @@ fn table<'a>(
 ) -> String {
     let mut text = String::new();
     let mut line = |cells: &[&str]| writeln!(text, "| {} |", cells.join(" | ")).unwrap();
-    let mut head = vec!["what is true"];
+    let mut head = vec!["situation"];
     head.extend(OTHERS);
     head.push("kafka-optimizer");
     line(&head);
@@ -173,14 +173,13 @@ fn table<'a>(
 const HEAD: &str = "\
 # Corner cases
 
-What exporters of consumer lag show when something is odd, on a real cluster of three brokers.
+What exporters of consumer lag report in unusual situations, on a real cluster of three brokers.
 Written by `make golden`.
-The last column is what the live tests see at each run (`tests/it/live/corner.rs`).
-They fail where it is not so, and write what they measured to `target/live/corner-cases.md`.
-The others were measured once, on Kafka 4.4, each in its fastest sensible mode.
-They are kafka_exporter 953e2f1, kminion 4f3867a, klag-exporter 0.1.29, klag fc080c7e, \
-Burrow ced55ba.
-A dash says that it was not measured.
+The live tests check the last column at each run (`tests/it/live/corner.rs`), and write what they \
+measured to `target/live/corner-cases.md`.
+The others were measured once, on Kafka 4.4, each in its fastest sensible mode: \
+kafka_exporter 953e2f1, kminion 4f3867a, klag-exporter 0.1.29, klag fc080c7e, Burrow ced55ba.
+A dash means that it was not measured.
 
 ";
 
