@@ -1,7 +1,22 @@
-//! Closed lists: an enum whose labels are part of a contract (metric labels, states, reasons).
+//! Closed lists: enums whose labels are part of a contract (metric labels, states, reasons).
 
-/// Declares a closed list: the enum, all of its variants, and their labels, from one text. A
-/// variant cannot be added and left out of the series that are created at start.
+/// An enum whose every variant has a label. Implemented by [`closed_list!`] only; for code that is
+/// generic over such enums, as the inherent items of the same names are usable in constants.
+pub trait ClosedList: Copy + Eq + Sized + 'static {
+    /// Every variant, in the order of declaration.
+    const ALL: &'static [Self];
+
+    /// The word for the variant in metrics, in the API and in the store.
+    fn label(self) -> &'static str;
+
+    /// The variant with this label.
+    fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|it| it.label() == label)
+    }
+}
+
+/// Declares an enum, all of its variants and their labels from one text: a variant cannot be added
+/// and left out of the series that are created at start.
 macro_rules! closed_list {
     ($(#[$meta:meta])* $vis:vis enum $name:ident {
         $($(#[$doc:meta])* $variant:ident = $label:literal,)+
@@ -14,14 +29,22 @@ macro_rules! closed_list {
             /// Every variant, in the order of declaration.
             $vis const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The word for it in metrics, in the API and in the store.
+            /// The word for the variant in metrics, in the API and in the store.
             $vis const fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label,)+ }
             }
 
-            /// The variant whose label this is.
+            /// The variant with this label.
             $vis fn from_label(label: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|it| it.label() == label)
+                <Self as $crate::model::ClosedList>::from_label(label)
+            }
+        }
+
+        impl $crate::model::ClosedList for $name {
+            const ALL: &'static [Self] = Self::ALL;
+
+            fn label(self) -> &'static str {
+                Self::label(self)
             }
         }
 

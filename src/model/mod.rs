@@ -13,6 +13,7 @@ mod run;
 mod target;
 mod time;
 
+pub use closed_list::ClosedList;
 pub(crate) use closed_list::closed_list;
 pub use export::{Export, Granularity, LagSeconds};
 pub use group::{GroupState, GroupType};
