@@ -1,6 +1,6 @@
 # `make help` lists the targets. Each target is a script in lab/; CI runs only `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down up down test check counts golden rules effect bench frozen heal sim scale soak storm fuzz lab-images
+.PHONY: help demo demo-down up down test unit check counts golden rules effect bench frozen heal sim scale soak storm fuzz lab-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -20,6 +20,10 @@ down: ## remove what make up started
 test: ## all tests, including those on a live cluster; leaves nothing behind
 	@lab/test.sh
 
+unit: ## every test that needs no cluster, no engine and no root; the same as `cargo test`
+	cargo test
+	@echo 'Left out: tests/live (make test), tests/measured (make scale, make soak, make storm).'
+
 check: ## what every commit must pass: format, lints, documentation, counts
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
@@ -32,7 +36,7 @@ counts: ## what makes the code hard to read, counted: now, allowed, and at a com
 
 golden: ## rewrite the golden files and the generated documents, and show what changed
 	UPDATE_GOLDEN=1 cargo test --quiet --lib
-	UPDATE_GOLDEN=1 cargo test --quiet --test it -- --skip live::
+	UPDATE_GOLDEN=1 cargo test --quiet --test it
 	git diff --stat
 
 rules: ## check and test the files for Prometheus and Alertmanager

@@ -10,4 +10,4 @@ printf '{"rounds":null,"rss_slope_mb_per_1000_rounds":null,"fds_start":null,"fds
   >"$KAFKA_OPTIMIZER_SOAK_RESULT.unfinished" && mv "$KAFKA_OPTIMIZER_SOAK_RESULT.unfinished" "$KAFKA_OPTIMIZER_SOAK_RESULT"
 
 cd "$ROOT"
-cargo test --quiet --test it -- --ignored --exact --nocapture soak::a_day_of_rounds_leaves_nothing_behind
+cargo test --quiet --test measured -- --ignored --exact --nocapture soak::a_day_of_rounds_leaves_nothing_behind

@@ -12,4 +12,4 @@ printf '{"minutes":null,"alerts":null,"lost":null,"p50_ms":null,"p99_ms":null,"m
 
 cd "$ROOT"
 cargo build --release --quiet
-cargo test --quiet --test it -- --ignored --exact --nocapture storm::i2_i3_a_storm_of_alerts_is_stored_whole_and_answered_quickly
+cargo test --quiet --test measured -- --ignored --exact --nocapture storm::i2_i3_a_storm_of_alerts_is_stored_whole_and_answered_quickly

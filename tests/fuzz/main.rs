@@ -16,13 +16,15 @@
 mod answers;
 mod campaign;
 mod config;
-#[allow(dead_code, reason = "shared with tests/it; neither uses all of it")]
-#[path = "../it/fake_broker/mod.rs"]
-mod fake_broker;
 mod pages;
-#[allow(dead_code, reason = "shared with tests/it; neither uses all of it")]
-#[path = "../it/rounds.rs"]
-mod rounds;
-#[path = "../it/step_clock.rs"]
-mod step_clock;
 mod webhook;
+
+#[allow(dead_code, reason = "shared with other test targets")]
+#[path = "../support/fake_broker/mod.rs"]
+mod fake_broker;
+#[allow(dead_code, reason = "shared with other test targets")]
+#[path = "../support/rounds.rs"]
+mod rounds;
+#[allow(dead_code, reason = "shared with other test targets")]
+#[path = "../support/step_clock.rs"]
+mod step_clock;

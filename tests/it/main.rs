@@ -1,11 +1,11 @@
-//! One test binary: what the program promises, seen from outside.
+//! What the program promises, seen from outside. Needs no cluster, no engine, no root.
 #![cfg(test)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test that cannot go on says so by panicking, and live tests print what they measured"
+    reason = "a test that cannot go on says so by panicking, and some print what they measured"
 )]
 
 mod cli;
@@ -13,28 +13,41 @@ mod config;
 mod corner_cases;
 mod docker_http;
 mod documents;
-#[allow(dead_code, reason = "shared with tests/fuzz; neither uses all of it")]
-mod fake_broker;
 mod fake_kafka;
 mod fake_tls;
+mod front;
 mod invariants;
-mod live;
-mod measured;
 mod prometheus_http;
 mod requests;
-#[allow(dead_code, reason = "shared with tests/fuzz; neither uses all of it")]
-mod rounds;
 mod rules;
-mod scale;
 mod scrape;
 mod secured;
-mod soak;
-mod step_clock;
 mod store;
-mod storm;
 mod tidy;
 mod tls;
 mod web;
 mod webhook;
 mod wire;
 mod world;
+
+#[allow(dead_code, reason = "shared with other test targets")]
+#[path = "../support/corner_table.rs"]
+mod corner_table;
+#[allow(dead_code, reason = "shared with other test targets")]
+#[path = "../support/fake_broker/mod.rs"]
+mod fake_broker;
+#[allow(dead_code, reason = "shared with other test targets")]
+#[path = "../support/pipeline.rs"]
+mod pipeline;
+#[allow(dead_code, reason = "shared with other test targets")]
+#[path = "../support/rounds.rs"]
+mod rounds;
+#[allow(dead_code, reason = "shared with other test targets")]
+#[path = "../support/serving.rs"]
+mod serving;
+#[allow(dead_code, reason = "shared with other test targets")]
+#[path = "../support/step_clock.rs"]
+mod step_clock;
+#[allow(dead_code, reason = "shared with other test targets")]
+#[path = "../support/web_files.rs"]
+mod web_files;

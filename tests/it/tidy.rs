@@ -359,7 +359,10 @@ fn a_forbidden_name_is_caught_however_it_is_written() {
     assert_eq!(wrong("src/expose/encode.rs", fine), 0);
     assert_eq!(wrong("src/expose/encode.rs", "// use crate::remediation::Remediator;"), 0);
     assert_eq!(wrong("src/expose.rs", "use crate::remediation::Remediator;"), 1);
-    assert_eq!(wrong("src/expose/mod.rs", "use crate::{\n    model::Wall,\n    remediation::X,\n};"), 1);
+    assert_eq!(
+        wrong("src/expose/mod.rs", "use crate::{\n    model::Wall,\n    remediation::X,\n};"),
+        1
+    );
     assert_eq!(wrong("src/expose/mod.rs", "fn f(x: &crate::remediation::Remediator) {}"), 1);
     assert_eq!(wrong("src/expose/a/b.rs", "use super::super::super::remediation;"), 1);
     assert_eq!(wrong("src/expose/a/b.rs", "use super::super::page;"), 0);

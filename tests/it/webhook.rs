@@ -1,293 +1,30 @@
 //! The HTTP side without a socket: the webhook's promises, who may speak, and what bad input gets.
 //! The last tests open a socket, to see connections end.
 
-use std::{
-    io::Read,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{io::Read, sync::atomic::Ordering, time::Duration};
 
-use async_trait::async_trait;
 use axum::{
-    Router,
     body::Body,
-    http::{Request, Response, StatusCode, header},
+    http::{Request, StatusCode, header},
 };
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use kafka_optimizer::{
-    alert::Notification,
-    clock::SystemClock,
-    config::Secret,
-    expose::{Page, make},
-    http::{self, About, AboutCluster, Limits, Pipeline, Web},
-    model::{
-        AlertOutcome, BrokerId, ClusterName, HoldReason, Mode, OnUndo, RunId, RunState, Subject,
-        Target, Trigger, Verdict, WallTime,
-    },
-    playbook::{Level, OptimizerKind},
-    remediation::{Order, Refusal},
-    shutdown::Tasks,
-    snapshot::Snapshot,
-    store::{
-        Extent, JournalLine, Measurement, RunDetail, RunRow, StepRow, StepState, StoreError,
-        TakenAlerts, Times, Urgency,
-    },
-    telemetry::{Build, Telemetry},
+    http::Limits,
+    model::{BrokerId, Target},
+    store::Extent,
 };
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::watch,
+    net::TcpStream,
 };
-use tower::ServiceExt;
 
-pub(crate) const TOKEN: &str = "0123456789abcdef";
+use crate::front::{TOKEN, front, good, listening, text};
+
 const ALERT: &str = r#"{"version":"4","truncatedAlerts":2,"alerts":[{"status":"firing",
     "labels":{"alertname":"A"},"startsAt":"2026-01-02T03:04:05Z"}]}"#;
-
-/// Takes everything, and keeps it.
-#[derive(Default)]
-pub(crate) struct Pipe {
-    pub(crate) taken: Mutex<Vec<Notification>>,
-    pub(crate) orders: Mutex<Vec<Order>>,
-    pub(crate) called: Mutex<Vec<String>>,
-    pub(crate) paused: AtomicBool,
-    /// The store cannot be written.
-    pub(crate) broken: AtomicBool,
-}
-
-impl Pipe {
-    fn note(&self, call: impl Into<String>) -> Result<(), StoreError> {
-        self.called.lock().unwrap().push(call.into());
-        if self.broken.load(Ordering::Relaxed) {
-            return Err(StoreError::Sqlite {
-                doing: "store the alerts",
-                source: rusqlite::Error::InvalidQuery,
-            });
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Pipeline for Pipe {
-    async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError> {
-        self.note("take")?;
-        let count = u64::try_from(notification.alerts.len()).unwrap();
-        self.taken.lock().unwrap().push(notification);
-        Ok(TakenAlerts::from([(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)]))
-    }
-
-    async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        self.note(format!("runs {limit}"))?;
-        Ok(vec![run()])
-    }
-
-    async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
-        self.note(format!("run {id}"))?;
-        Ok((id == RunId(7)).then(detail))
-    }
-
-    async fn order(&self, order: Order) -> Result<RunId, Refusal> {
-        self.note("order")?;
-        if order.cluster.as_ref().is_some_and(|it| it.as_str() == "other") {
-            return Err(Refusal::NotFound("there is no cluster other".to_owned()));
-        }
-        self.orders.lock().unwrap().push(order);
-        Ok(RunId(7))
-    }
-
-    async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError> {
-        self.note("measures")?;
-        Ok(vec![run()])
-    }
-
-    async fn approve(&self, id: RunId) -> Result<(), Refusal> {
-        Ok(self.note(format!("approve {id}"))?)
-    }
-
-    async fn roll_back(&self, id: RunId) -> Result<(), Refusal> {
-        self.note(format!("roll back {id}"))?;
-        if id == RunId(7) { Ok(()) } else { Err(Refusal::Conflict("it has ended".to_owned())) }
-    }
-
-    async fn acknowledge(&self, id: RunId) -> Result<(), Refusal> {
-        Ok(self.note(format!("acknowledge {id}"))?)
-    }
-
-    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal> {
-        self.note("release")?;
-        Ok(vec![format!("{cluster:?}")])
-    }
-
-    fn pause(&self) -> std::io::Result<()> {
-        self.note("pause").map_err(std::io::Error::other)?;
-        self.paused.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn resume(&self) -> std::io::Result<()> {
-        self.note("resume").map_err(std::io::Error::other)?;
-        self.paused.store(false, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn paused(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
-    }
-}
-
-fn run() -> RunRow {
-    RunRow {
-        id: RunId(7),
-        cluster: ClusterName::new("main"),
-        playbook: "broker-threads".to_owned(),
-        optimizer: OptimizerKind::TuneBrokers,
-        level: Some(Level::Moderate),
-        target: Target::Broker(BrokerId::from_wire(1).unwrap()),
-        trigger: Trigger::Alert,
-        cause: "KafkaRequestHandlersSaturated".to_owned(),
-        extent: Extent::AsConfigured,
-        attempt: 1,
-        state: RunState::Held,
-        hold: Some(HoldReason::Cooldown),
-        note: None,
-        verdict: Some(Verdict::Improved),
-        rollback_reason: None,
-        undo_requested: false,
-        acknowledged: false,
-        urgency: Urgency::Usual,
-        times: Times {
-            created: WallTime(1_767_323_045_006),
-            written: Some(WallTime(1_767_323_046_006)),
-            ..Times::default()
-        },
-    }
-}
-
-fn detail() -> RunDetail {
-    RunDetail {
-        run: run(),
-        steps: vec![StepRow {
-            run: RunId(7),
-            index: 0,
-            stage: 0,
-            wave: 0,
-            subject: Subject::Broker(BrokerId::from_wire(1).unwrap()),
-            key: "num.io.threads".to_owned(),
-            from: "8".to_owned(),
-            from_stored: None,
-            to: Some("16".to_owned()),
-            on_undo: OnUndo::Restore,
-            state: StepState::Applied,
-            at: WallTime(1_767_323_045_006),
-        }],
-        measured: Measurement {
-            query: "a".to_owned(),
-            baseline_median: Some(0.25),
-            baseline_mad: Some(0.01),
-            observed_median: Some(0.1),
-            effect: Some(0.6),
-            load_change: Some(-0.03),
-            ..Measurement::default()
-        },
-        journal: vec![JournalLine {
-            at: WallTime(1_767_323_045_006),
-            entry: "stored".to_owned(),
-            text: "<b>\"quotes\" {braces}\u{1b}[31m</b>".to_owned(),
-        }],
-    }
-}
-
-/// A router with everything around it in the test's hands.
-pub(crate) struct Front {
-    pub(crate) router: Router,
-    pub(crate) web: Web,
-    pub(crate) pipe: Arc<Pipe>,
-    telemetry: Arc<Telemetry>,
-    ready: watch::Sender<bool>,
-}
-
-/// One sample: `kafka_up` is 0.
-fn page_of_an_unknown_cluster() -> Page {
-    make(&[Arc::new(Snapshot::unknown(ClusterName::new("main")))]).0
-}
-
-pub(crate) fn front(token: Option<&str>) -> Front {
-    front_of(token, Web::plain(), &[])
-}
-
-/// With a web configuration, and the names of certificates that stand for the token.
-pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> Front {
-    let pipe = Arc::<Pipe>::default();
-    let build = Build { version: "0.1.0", revision: "test", rustc: "test" };
-    let telemetry = Arc::new(Telemetry::new(build, &[], &[ClusterName::new("main")]));
-    let (ready, is_ready) = watch::channel(false);
-    let router = http::router(http::State {
-        pipeline: pipe.clone(),
-        pages: watch::channel(Arc::new(page_of_an_unknown_cluster())).1,
-        telemetry: telemetry.clone(),
-        ready: is_ready,
-        token: token.map(|it| Secret::new(it.to_owned())),
-        client_sans: client_sans.iter().map(|it| (*it).to_owned()).collect(),
-        web: web.clone(),
-        clock: Arc::new(SystemClock::new()),
-        about: About {
-            version: "0.1.0",
-            mode: Mode::Rehearse,
-            clusters: vec![AboutCluster {
-                name: ClusterName::new("main"),
-                collect_interval: Duration::from_secs(15),
-            }],
-            telemetry_path: "/metrics".to_owned(),
-        },
-    });
-    Front { router, web, pipe, telemetry, ready }
-}
-
-impl Front {
-    async fn send(&self, request: Request<Body>) -> (StatusCode, Response<Body>) {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        (response.status(), response)
-    }
-
-    /// How often the webhook was answered with `code`.
-    pub(crate) fn answered(&self, code: u16) -> u64 {
-        let page = self.telemetry.encode().unwrap();
-        let series = format!("kafka_optimizer_webhook_requests_total{{code=\"{code}\"}} ");
-        let value = page.lines().find_map(|line| line.strip_prefix(&series));
-        value.map_or(0, |it| it.parse().unwrap())
-    }
-
-    async fn get(&self, path: &str) -> (StatusCode, String) {
-        let (status, response) = self.send(Request::get(path).body(Body::empty()).unwrap()).await;
-        (status, text(response).await)
-    }
-
-    /// As Alertmanager or the command line would.
-    async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, Value) {
-        let request = good(path).body(body.into()).unwrap();
-        let (status, response) = self.send(request).await;
-        (status, serde_json::from_str(&text(response).await).unwrap())
-    }
-}
-
-fn good(path: &str) -> axum::http::request::Builder {
-    Request::post(path)
-        .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
-        .header(header::CONTENT_TYPE, "application/json")
-}
-
-async fn text(response: Response<Body>) -> String {
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
 
 /// Every path that changes state.
 const CHANGES: &[&str] = &[
@@ -597,15 +334,6 @@ async fn a_wrong_path_or_method_gets_an_answer_with_a_request_id() {
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(body.contains("request_id"), "{body}");
     assert_eq!(front.get("/api/v1/alerts").await.0, StatusCode::METHOD_NOT_ALLOWED);
-}
-
-/// A server on a free port with `limits`; ends with `tasks`.
-pub(crate) async fn listening(front: &Front, limits: Limits) -> (std::net::SocketAddr, Tasks) {
-    let tasks = Tasks::default();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    http::serve(vec![listener], &front.router, &front.web, limits, &tasks);
-    (address, tasks)
 }
 
 /// Everything the server sends until it closes the connection.

@@ -334,7 +334,7 @@ fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
         });
     };
     check(HoldReason::UnknownTarget, "no broker knows", |it| {
-        it.kafka.state().metadata.groups.clear()
+        it.kafka.state().metadata.groups.clear();
     });
     check(HoldReason::GroupUnstable, "preparing_rebalance", |it| {
         group(it, |it| it.state = GroupState::PreparingRebalance);

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     fake_broker::{FakeBroker, FakeCluster, Seen, Size},
-    measured::{Process, Scraped, float, pause, scrape, write_result},
+    sampling::{Process, Scraped, float, pause, scrape, write_result},
 };
 
 const BROKERS: i32 = 3;

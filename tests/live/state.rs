@@ -17,6 +17,7 @@ fn store_file() -> String {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn i2_what_cannot_be_stored_is_refused_and_alertmanager_delivers_it_later() {
     let stack = Stack::new();
     let store = rusqlite::Connection::open(store_file()).unwrap();
@@ -56,6 +57,7 @@ impl Drop for Process {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn the_exporter_starts_with_kafka_down_and_recovers() {
     let stack = Stack::new();
     let broker = stack.bootstrap.split(',').next().unwrap().to_owned();

@@ -73,6 +73,7 @@ async fn unset(wire: &Wire) {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn kafka_3_9_answers_every_call_of_the_seam() {
     let (wire, hand) = (wire(), Hand::new(&bootstrap()));
     let (topic, group) = ("oldest-seam", "oldest-seam");
@@ -118,6 +119,7 @@ async fn kafka_3_9_answers_every_call_of_the_seam() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn kafka_3_9_describes_classic_groups_and_none_that_is_gone() {
     let (wire, hand) = (wire(), Hand::new(&bootstrap()));
     let (topic, group) = ("oldest-classic", "oldest-classic");
@@ -153,6 +155,7 @@ const SECTIONS: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_round_on_kafka_3_9_reads_every_section_and_fails_nowhere() {
     let hand = Hand::new(&bootstrap());
     let (topic, group) = ("oldest-round", "oldest-round");
@@ -196,6 +199,7 @@ fn check_whole(page: &Page) {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn kafka_3_9_rehearses_writes_reads_back_and_refuses_in_its_own_words() {
     let wire = wire();
     unset(&wire).await;
@@ -221,6 +225,7 @@ async fn kafka_3_9_rehearses_writes_reads_back_and_refuses_in_its_own_words() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn kafka_3_9_sets_and_removes_quotas_and_elects_no_leader_twice() {
     let (wire, hand) = (wire(), Hand::new(&bootstrap()));
     a_quota_comes_and_goes(&wire, "oldest-made-up-client").await;
@@ -228,6 +233,7 @@ async fn kafka_3_9_sets_and_removes_quotas_and_elects_no_leader_twice() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn i18_kafka_3_9_loses_a_value_above_twice_the_static_one_and_the_detector_sees_it() {
     let wire = wire();
     for value in ["8", "16"] {

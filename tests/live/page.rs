@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::stack::{Stack, eventually};
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn the_live_page_passes_promtool() {
     let stack = Stack::new();
     let page = eventually("the page speaks of the cluster", Duration::from_mins(1), async || {
@@ -42,6 +43,7 @@ const QUIET: &[&str] = &[
 ];
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn every_query_of_the_dashboard_has_data_and_no_warning() {
     let stack = Stack::new();
     stack.light_load().await;

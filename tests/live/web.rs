@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
-use crate::web::{Files, Said, cases};
+use crate::web_files::{Files, Said, cases};
 
 #[test]
+#[ignore = "needs the live stack: run `make test`"]
 fn promtool_says_what_this_program_says_of_a_web_configuration() {
     let promtool = std::env::var_os("PROMTOOL").expect("PROMTOOL names promtool");
     let files = Files::new();

@@ -34,6 +34,7 @@ const EFFECT_MAX: f64 = 3.0;
 const KEYS: [&str; 2] = ["num.io.threads", "num.network.threads"];
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_cluster_alert_tunes_every_broker_within_a_second_and_survives_a_kill() {
     let stack = Stack::new();
     stack.light_load().await;
@@ -91,6 +92,7 @@ async fn kill_and_start(stack: &Stack) {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn i18_a_value_above_twice_the_static_one_is_detected_after_a_restart() {
     let stack = Stack::new();
     let alter = |value: &str| {

@@ -23,9 +23,9 @@ use serde::Serialize;
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    measured::{Process, float, pause, scrape, write_result},
+    pipeline::RecordingPipeline,
     rounds::Rounds,
-    webhook::Pipe,
+    sampling::{Process, float, pause, scrape, write_result},
 };
 use churn::{Churn, SIZE, strangers};
 
@@ -102,7 +102,7 @@ impl Soak {
 
 fn state(pages: watch::Receiver<Arc<Page>>, telemetry: Arc<Telemetry>, web: Web) -> http::State {
     http::State {
-        pipeline: Arc::<Pipe>::default(),
+        pipeline: Arc::<RecordingPipeline>::default(),
         pages,
         telemetry,
         ready: watch::channel(true).1,

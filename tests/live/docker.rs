@@ -27,6 +27,7 @@ fn cluster() -> String {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn every_broker_container_reports_what_it_uses() {
     let used = engine(SOCKET).broker_use(&cluster()).await.unwrap();
     let brokers: Vec<_> = used.iter().map(|it| it.broker.to_wire()).collect();
@@ -43,12 +44,14 @@ async fn every_broker_container_reports_what_it_uses() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn another_cluster_has_no_containers() {
     assert_eq!(engine(SOCKET).broker_use("no such cluster").await.unwrap(), []);
     assert_eq!(engine(SOCKET).consumers("no such cluster").await.unwrap(), []);
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn an_engine_that_is_not_there_is_an_error() {
     engine("/nonexistent/docker.sock").broker_use("main").await.unwrap_err();
 }
@@ -167,6 +170,7 @@ fn compare(template: &Value, clone: &Value) {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn i36_i37_a_clone_is_what_its_template_is_and_takes_nothing_from_it() {
     let place = Place::new("clones");
     let (front, back) = (place.named("front"), place.named("back"));
@@ -217,6 +221,7 @@ async fn i36_i37_a_clone_is_what_its_template_is_and_takes_nothing_from_it() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn i36_a_container_that_only_has_the_name_is_left_alone() {
     let place = Place::new("foreign");
     place.run_template(&[], &["sleep", "600"]);
@@ -234,6 +239,7 @@ async fn i36_a_container_that_only_has_the_name_is_left_alone() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn i37_a_clone_that_does_not_stay_up_is_seen_and_can_be_removed() {
     let place = Place::new("crashing");
     let dir = tempfile::tempdir().unwrap();

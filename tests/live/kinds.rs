@@ -24,6 +24,7 @@ fn state(page: &Page, group: &str) -> Option<&'static str> {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn classic_and_kip_848_groups_have_type_state_members_and_lag() {
     let (bootstrap, topic) = (variable("BOOTSTRAP"), "kinds");
     let hand = Hand::new(&bootstrap);
@@ -60,6 +61,7 @@ async fn classic_and_kip_848_groups_have_type_state_members_and_lag() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
     let (bootstrap, topic) = (variable("BOOTSTRAP"), "kinds-others");
     let hand = Hand::new(&bootstrap);

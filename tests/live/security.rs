@@ -27,7 +27,7 @@ use kafka_optimizer::{
 use tempfile::TempDir;
 
 use super::stack::{eventually, variable};
-use crate::cli::Serving;
+use crate::serving::Serving;
 
 const PASSWORD: &str = "pencil";
 /// Longer than it takes to see that a file has changed.
@@ -135,6 +135,7 @@ async fn kept_out(address: &str, security: Security, fault: RequestFault, wanted
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn each_way_in_leads_to_the_topology() {
     let files = Files::new();
     let monitor = || files.password("monitor", PASSWORD);
@@ -167,6 +168,7 @@ async fn each_way_in_leads_to_the_topology() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
     let files = Files::new();
     let monitor = encrypted(Some(Sasl::ScramSha512(files.password("monitor", PASSWORD))));
@@ -204,6 +206,7 @@ async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
 
 /// Such a topic hides no other's: without it nobody would be told of what is under its minimum.
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_topic_whose_configuration_is_denied_is_unauthorized_by_itself() {
     let files = Files::new();
     let monitor = encrypted(Some(Sasl::ScramSha512(files.password("monitor", PASSWORD))));
@@ -229,6 +232,7 @@ async fn rehearse_quota(wire: &Wire) -> Result<(), KafkaError> {
 
 /// The counterpart: this cluster does ask what a user may do.
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn who_has_no_rights_is_let_in_and_sees_nothing() {
     let files = Files::new();
     let stranger = encrypted(Some(Sasl::Plain(files.password("stranger", "eraser"))));
@@ -250,6 +254,7 @@ async fn who_has_no_rights_is_let_in_and_sees_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_wrong_password_is_shown_once_and_the_right_one_at_once() {
     type Way = fn(PasswordFile) -> Sasl;
     // The messages that one attempt sends.
@@ -276,6 +281,7 @@ async fn a_wrong_password_is_shown_once_and_the_right_one_at_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_token_that_has_ended_is_told_from_one_that_has_not_come() {
     let files = Files::new();
     let login = files.token(Duration::ZERO);
@@ -298,6 +304,7 @@ async fn a_token_that_has_ended_is_told_from_one_that_has_not_come() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_certificate_that_is_rotated_on_disk_is_shown_without_a_restart() {
     let files = Files::new();
     for suffix in ["pem", "key"] {
@@ -333,6 +340,7 @@ async fn a_certificate_that_is_rotated_on_disk_is_shown_without_a_restart() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_broker_that_cannot_be_trusted_is_refused_in_its_own_words() {
     let unknown = Security { tls: Some(trusting("other-ca.pem")), sasl: None };
     kept_out(&listener("TLS"), unknown, RequestFault::Tls, &["no CA that is trusted here"]).await;
@@ -349,12 +357,14 @@ async fn a_broker_that_cannot_be_trusted_is_refused_in_its_own_words() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn who_has_no_certificate_is_refused_where_one_is_wanted() {
     let wanted = ["certificate of ours", "security.tls.cert_file"];
     kept_out(&listener("MTLS"), encrypted(None), RequestFault::Tls, &wanted).await;
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn who_takes_the_wrong_listener_is_told_so() {
     let files = Files::new();
     let monitor = || files.password("monitor", PASSWORD);
@@ -377,6 +387,7 @@ async fn who_takes_the_wrong_listener_is_told_so() {
 
 /// The broker ends a session of PLAIN on this listener after 3 s (KIP-368).
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_session_is_left_before_the_broker_ends_it() {
     let files = Files::new();
     let login = Sasl::Plain(files.password("monitor", PASSWORD));
@@ -392,6 +403,7 @@ async fn a_session_is_left_before_the_broker_ends_it() {
 
 /// From the file to the page: what an operator sees of a wrong password, and of the right one.
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn the_program_counts_a_wrong_password_and_goes_on_with_the_right_one() {
     let files = Files::new();
     let password_file = files.password("monitor", "wrong-secret").password_file;

@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::measured::{Process, float, pause, write_result};
+use crate::sampling::{Process, float, pause, write_result};
 
 const PER_MINUTE: usize = 10_000;
 const GROUP: usize = 20;

@@ -18,7 +18,7 @@ use super::{
     member::{Member, Protocol},
     stack::variable,
 };
-use crate::corner_cases::{Corner, seen};
+use crate::corner_table::{Corner, seen};
 
 const END: &str = "kafka_topic_partition_current_offset";
 const LAG: &str = "kafka_consumergroup_lag";
@@ -120,6 +120,7 @@ impl Drop for Fault {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_commit_ahead_of_the_end_is_lag_0_and_counted() {
     let (hand, topic, group) = (hand(), "corner-ahead", "corner-ahead".to_owned());
     hand.create(topic, &[&[1, 2, 3]]).await;
@@ -137,6 +138,7 @@ async fn a_commit_ahead_of_the_end_is_lag_0_and_counted() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_commit_below_the_log_start_is_lag_to_the_end_and_what_is_gone_is_lost() {
     let (hand, topic, group) = (hand(), "corner-lost", "corner-lost".to_owned());
     hand.create(topic, &[&[1, 2, 3]]).await;
@@ -153,6 +155,7 @@ async fn a_commit_below_the_log_start_is_lag_to_the_end_and_what_is_gone_is_lost
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_partition_never_committed_is_absent_beside_a_committed_one() {
     let (hand, topic, group) = (hand(), "corner-never", "corner-never".to_owned());
     hand.create(topic, &[&[1, 2, 3], &[2, 3, 1]]).await;
@@ -175,6 +178,7 @@ async fn a_partition_never_committed_is_absent_beside_a_committed_one() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_deleted_topic_is_gone_at_the_next_snapshot() {
     let (hand, topic, group) = (hand(), "corner-deleted", "corner-deleted".to_owned());
     hand.create(topic, &[&[1, 2, 3]]).await;
@@ -199,6 +203,7 @@ async fn a_deleted_topic_is_gone_at_the_next_snapshot() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_topic_deleted_and_created_again_has_no_lag_until_a_new_commit() {
     let (hand, topic, group) = (hand(), "corner-again", "corner-again".to_owned());
     hand.create(topic, &[&[1, 2, 3]]).await;
@@ -345,6 +350,7 @@ impl<'a> Watch<'a> {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_frozen_broker_costs_its_own_values_and_no_others() {
     let (hand, topic) = (hand(), "corner-frozen");
     let groups = hand.names(topic, BROKER, 3).await;
@@ -392,6 +398,7 @@ async fn a_frozen_broker_costs_its_own_values_and_no_others() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_stopped_broker_takes_its_lone_partition_along_and_its_groups_move() {
     let (hand, topic) = (hand(), "corner-stopped");
     let groups = hand.names(topic, BROKER, 3).await;
@@ -446,6 +453,7 @@ async fn recovered(hand: &Hand, exporter: &Exporter) {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn what_we_may_not_describe_is_absent_and_counted_where_the_broker_says_so() {
     let bootstrap = variable("39_BOOTSTRAP");
     let (hand, topic) = (Hand::new(&bootstrap), "corner-forbidden");

@@ -7,6 +7,7 @@ use super::stack::{Stack, eventually, notification};
 const WEBHOOK: &str = "/api/v1/alerts";
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn bad_input_is_answered_and_changes_nothing() {
     let stack = Stack::new();
     let good = notification(&[&[("alertname", "Nobody"), ("kafka_cluster", "main")]]);
@@ -23,6 +24,7 @@ async fn bad_input_is_answered_and_changes_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn i34_an_alert_that_prometheus_does_not_confirm_is_held() {
     let stack = Stack::new();
     let body = notification(&[&[
@@ -41,6 +43,7 @@ async fn i34_an_alert_that_prometheus_does_not_confirm_is_held() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn i8_labels_that_look_like_something_else_stay_data() {
     let stack = Stack::new();
     let before = stack.runs().await.len();
@@ -58,6 +61,7 @@ async fn i8_labels_that_look_like_something_else_stay_data() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn ten_thousand_alerts_in_one_post_are_stored() {
     let stack = Stack::new();
     let names: Vec<String> = (0..10_000).map(|it| it.to_string()).collect();
@@ -73,6 +77,7 @@ async fn ten_thousand_alerts_in_one_post_are_stored() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn i4_the_same_post_fifty_times_at_once_is_one_run() {
     let stack = Stack::new();
     let body = notification(&[&[
@@ -100,6 +105,7 @@ async fn i4_the_same_post_fifty_times_at_once_is_one_run() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn i10_a_second_process_on_the_same_state_is_refused() {
     let stack = Stack::new();
     let done = stack.compose(&["run", "--rm", "--no-deps", "-T", "kafka-optimizer"]);

@@ -30,6 +30,7 @@ fn failures(page: &str, id: u8) -> Vec<(String, f64)> {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn every_broker_is_probed_through_a_partition_that_it_leads() {
     let stack = Stack::new();
     let page = eventually("three round trips each", Duration::from_secs(90), async || {
@@ -101,6 +102,7 @@ fn serve(stack: &Stack, dir: &std::path::Path, listen: &str) -> Process {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_paused_broker_times_out_alone_and_recovers() {
     let stack = Stack::new();
     let dir = tempfile::tempdir().unwrap();

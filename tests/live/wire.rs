@@ -139,17 +139,20 @@ pub(super) async fn a_preferred_leader_need_not_be_elected(wire: &Wire, hand: &H
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_quota_is_rehearsed_set_read_back_and_removed() {
     a_quota_comes_and_goes(&wire(), "kafka-optimizer-made-up-client").await;
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn an_election_says_of_each_partition_that_it_was_not_needed() {
     let hand = Hand::new(&bootstrap().join(","));
     a_preferred_leader_need_not_be_elected(&wire(), &hand, "wire-elections").await;
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn the_topology_names_brokers_and_partitions() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
@@ -163,6 +166,7 @@ async fn the_topology_names_brokers_and_partitions() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 #[expect(clippy::disallowed_methods, reason = "this test measures the real time of real calls")]
 async fn a_round_trip_takes_milliseconds_on_an_open_connection() {
     let wire = wire();
@@ -179,6 +183,7 @@ async fn a_round_trip_takes_milliseconds_on_an_open_connection() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn both_edges_are_read_of_every_partition_from_its_leader() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
@@ -199,6 +204,7 @@ async fn both_edges_are_read_of_every_partition_from_its_leader() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_partition_asked_of_another_broker_has_no_offset() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
@@ -211,6 +217,7 @@ async fn a_partition_asked_of_another_broker_has_no_offset() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn groups_are_listed_described_and_their_commits_read() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
@@ -235,6 +242,7 @@ async fn groups_are_listed_described_and_their_commits_read() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_group_that_does_not_exist_is_unknown_or_dead() {
     let wire = wire();
     wire.topology().await.unwrap();
@@ -247,6 +255,7 @@ async fn a_group_that_does_not_exist_is_unknown_or_dead() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn log_dirs_have_sizes() {
     let wire = wire();
     let dirs = wire.log_dirs(broker(1)).await.unwrap();
@@ -257,6 +266,7 @@ async fn log_dirs_have_sizes() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn min_insync_replicas_leaves_out_what_does_not_exist() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
@@ -268,6 +278,7 @@ async fn min_insync_replicas_leaves_out_what_does_not_exist() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn the_controllers_answer_through_a_broker() {
     let wire = wire();
     let quorum = wire.quorum().await.unwrap();
@@ -279,6 +290,7 @@ async fn the_controllers_answer_through_a_broker() {
 }
 
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_broker_that_does_not_exist_is_not_asked() {
     let error = wire().log_dirs(broker(4_711)).await.unwrap_err();
     assert!(matches!(error, KafkaError::UnknownBroker(it) if it == broker(4_711)), "{error}");
@@ -286,6 +298,7 @@ async fn a_broker_that_does_not_exist_is_not_asked() {
 
 /// One test, because these steps share one key of one broker.
 #[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
 async fn a_thread_count_is_rehearsed_written_read_back_and_deleted() {
     let wire = wire();
     alter(&wire, None, WriteMode::Write).await.unwrap();

@@ -1,0 +1,120 @@
+//! A router with everything around it in the test's hands, with and without a socket.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response, StatusCode, header},
+};
+use http_body_util::BodyExt;
+use kafka_optimizer::{
+    clock::SystemClock,
+    config::Secret,
+    expose::{Page, make},
+    http::{self, About, AboutCluster, Limits, Web},
+    model::{ClusterName, Mode},
+    shutdown::Tasks,
+    snapshot::Snapshot,
+    telemetry::{Build, Telemetry},
+};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::watch};
+use tower::ServiceExt;
+
+use crate::pipeline::RecordingPipeline;
+
+pub(crate) const TOKEN: &str = "0123456789abcdef";
+
+/// A router with everything around it in the test's hands.
+pub(crate) struct Front {
+    pub(crate) router: Router,
+    pub(crate) web: Web,
+    pub(crate) pipe: Arc<RecordingPipeline>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) ready: watch::Sender<bool>,
+}
+
+/// One sample: `kafka_up` is 0.
+fn page_of_an_unknown_cluster() -> Page {
+    make(&[Arc::new(Snapshot::unknown(ClusterName::new("main")))]).0
+}
+
+pub(crate) fn front(token: Option<&str>) -> Front {
+    front_of(token, Web::plain(), &[])
+}
+
+/// With a web configuration, and the names of certificates that stand for the token.
+pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> Front {
+    let pipe = Arc::<RecordingPipeline>::default();
+    let build = Build { version: "0.1.0", revision: "test", rustc: "test" };
+    let telemetry = Arc::new(Telemetry::new(build, &[], &[ClusterName::new("main")]));
+    let (ready, is_ready) = watch::channel(false);
+    let router = http::router(http::State {
+        pipeline: pipe.clone(),
+        pages: watch::channel(Arc::new(page_of_an_unknown_cluster())).1,
+        telemetry: telemetry.clone(),
+        ready: is_ready,
+        token: token.map(|it| Secret::new(it.to_owned())),
+        client_sans: client_sans.iter().map(|it| (*it).to_owned()).collect(),
+        web: web.clone(),
+        clock: Arc::new(SystemClock::new()),
+        about: About {
+            version: "0.1.0",
+            mode: Mode::Rehearse,
+            clusters: vec![AboutCluster {
+                name: ClusterName::new("main"),
+                collect_interval: Duration::from_secs(15),
+            }],
+            telemetry_path: "/metrics".to_owned(),
+        },
+    });
+    Front { router, web, pipe, telemetry, ready }
+}
+
+impl Front {
+    pub(crate) async fn send(&self, request: Request<Body>) -> (StatusCode, Response<Body>) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        (response.status(), response)
+    }
+
+    /// How often the webhook was answered with `code`.
+    pub(crate) fn answered(&self, code: u16) -> u64 {
+        let page = self.telemetry.encode().unwrap();
+        let series = format!("kafka_optimizer_webhook_requests_total{{code=\"{code}\"}} ");
+        let value = page.lines().find_map(|line| line.strip_prefix(&series));
+        value.map_or(0, |it| it.parse().unwrap())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, String) {
+        let (status, response) = self.send(Request::get(path).body(Body::empty()).unwrap()).await;
+        (status, text(response).await)
+    }
+
+    /// As Alertmanager or the command line would.
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, Value) {
+        let request = good(path).body(body.into()).unwrap();
+        let (status, response) = self.send(request).await;
+        (status, serde_json::from_str(&text(response).await).unwrap())
+    }
+}
+
+pub(crate) fn good(path: &str) -> axum::http::request::Builder {
+    Request::post(path)
+        .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
+        .header(header::CONTENT_TYPE, "application/json")
+}
+
+pub(crate) async fn text(response: Response<Body>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A server on a free port with `limits`; ends with `tasks`.
+pub(crate) async fn listening(front: &Front, limits: Limits) -> (std::net::SocketAddr, Tasks) {
+    let tasks = Tasks::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    http::serve(vec![listener], &front.router, &front.web, limits, &tasks);
+    (address, tasks)
+}
