@@ -12,7 +12,7 @@ use crate::model::{MonotonicTime, WallTime};
 /// The only source of time. What outlives the process uses `wall`; deadlines use `uptime`.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
-    fn uptime(&self) -> MonotonicTime;
+    fn monotonic(&self) -> MonotonicTime;
     /// For records, and for cooldowns kept across restarts.
     fn wall(&self) -> WallTime;
     async fn sleep(&self, pause: Duration);
@@ -41,7 +41,7 @@ impl Default for SystemClock {
 
 #[async_trait]
 impl Clock for SystemClock {
-    fn uptime(&self) -> MonotonicTime {
+    fn monotonic(&self) -> MonotonicTime {
         MonotonicTime(self.started.elapsed())
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Moment {
 
 impl Moment {
     pub(super) fn now(clock: &SharedClock) -> Self {
-        Self { wall: clock.wall(), uptime: clock.uptime() }
+        Self { wall: clock.wall(), uptime: clock.monotonic() }
     }
 
     /// Time since `earlier`.

@@ -39,7 +39,7 @@ pub enum KafkaError {
     },
     /// No encrypted connection to a broker that proves who it is. Nothing was sent.
     #[error("secure the connection to {peer}: {problem}")]
-    NotSecured {
+    Tls {
         /// `host:port`.
         peer: String,
         /// What is wrong, and where to look.
@@ -47,7 +47,7 @@ pub enum KafkaError {
     },
     /// The broker does not accept who we say we are, or we have nothing to show. Nothing was sent.
     #[error("authenticate to {peer}: {problem}")]
-    NotAuthenticated {
+    Authentication {
         /// `host:port`.
         peer: String,
         /// What is wrong, and where to look; without the secret.
@@ -102,8 +102,8 @@ impl KafkaError {
             Self::NoAnswer { .. } => RequestFault::Timeout,
             Self::Refused { .. } => RequestFault::Refused,
             Self::Protocol { .. } => RequestFault::Protocol,
-            Self::NotSecured { .. } => RequestFault::Tls,
-            Self::NotAuthenticated { .. } => RequestFault::Authentication,
+            Self::Tls { .. } => RequestFault::Tls,
+            Self::Authentication { .. } => RequestFault::Authentication,
         }
     }
 
@@ -116,8 +116,8 @@ impl KafkaError {
             | Self::Protocol { .. }
             | Self::Refused { code: REQUEST_TIMED_OUT, .. } => true,
             Self::Unreachable { .. }
-            | Self::NotSecured { .. }
-            | Self::NotAuthenticated { .. }
+            | Self::Tls { .. }
+            | Self::Authentication { .. }
             | Self::Refused { .. }
             | Self::UnknownBroker(_) => false,
         }

@@ -17,21 +17,21 @@ use tokio_util::sync::CancellationToken;
 /// How long one poll lasts, whatever comes in meanwhile; so also how long an end may take.
 const POLL_FOR: Duration = Duration::from_secs(1);
 
-pub(super) type Client = BaseProducer<Deliveries>;
+pub(super) type LoadClient = BaseProducer<DeliveryContext>;
 
 /// What became of one record.
 type Delivered = oneshot::Sender<Result<(), KafkaError>>;
 
 /// Hands each acknowledgement to whoever waits for it, and keeps librdkafka silent otherwise: what
 /// a user should see is in the report.
-pub(super) struct Deliveries;
+pub(super) struct DeliveryContext;
 
-impl ClientContext for Deliveries {
+impl ClientContext for DeliveryContext {
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
     fn error(&self, _error: KafkaError, _reason: &str) {}
 }
 
-impl ProducerContext<NoCustomPartitioner> for Deliveries {
+impl ProducerContext<NoCustomPartitioner> for DeliveryContext {
     type DeliveryOpaque = Box<Delivered>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<Delivered>) {
@@ -45,13 +45,13 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
 }
 
 /// Makes a client; it connects by itself.
-pub(super) fn make(config: &ClientConfig) -> Result<Client, KafkaError> {
-    config.create_with_context(Deliveries)
+pub(super) fn make(config: &ClientConfig) -> Result<LoadClient, KafkaError> {
+    config.create_with_context(DeliveryContext)
 }
 
 /// Blocks until `ends`, and closes the client if it is the last to hold it: closing waits for the
 /// client's threads, so it must not happen on a thread of the runtime.
-pub(super) fn poller(client: Arc<Client>, ends: CancellationToken) -> impl FnOnce() + Send {
+pub(super) fn poller(client: Arc<LoadClient>, ends: CancellationToken) -> impl FnOnce() + Send {
     move || {
         while !ends.is_cancelled() {
             client.poll(POLL_FOR);
@@ -61,7 +61,7 @@ pub(super) fn poller(client: Arc<Client>, ends: CancellationToken) -> impl FnOnc
 
 /// Writes one record and waits for its acknowledgement.
 pub(super) async fn write(
-    client: &Client,
+    client: &LoadClient,
     topic: &str,
     partition: i32,
     value: &[u8],

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 pub enum LoadError {
     /// The client could not be made: a setting of ours, or no threads.
     #[error("make a producer for {servers}")]
-    Client {
+    LoadClient {
         /// Where it was to start from.
         servers: String,
         #[source]

@@ -12,10 +12,10 @@ mod client;
 mod error;
 mod pace;
 mod produce;
-mod tally;
+mod stats;
 mod topic;
 
 pub use cli::{Acks, LoadCommand, ProduceArgs, ReportFormat};
 pub use error::LoadError;
 pub use produce::produce;
-pub use tally::{Figures, Summary};
+pub use stats::{Figures, Summary};

@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     cli::ProduceArgs,
-    client::{self, Client},
+    client::{self, LoadClient},
     error::LoadError,
     pace::Pace,
-    tally::{self, Outcome, Summary, Tally, print},
+    stats::{self, LoadStats, RecordOutcome, Summary, print},
     topic,
 };
 use crate::{clock::SharedClock, model::MonotonicTime};
@@ -37,9 +37,9 @@ pub async fn produce(
     stop: CancellationToken,
     out: &mut dyn Write,
 ) -> Result<Summary, LoadError> {
-    let mut tally = Tally::new().map_err(LoadError::Histogram)?;
+    let mut tally = LoadStats::new().map_err(LoadError::Histogram)?;
     let config = client_config(&args);
-    let made = |source| LoadError::Client { servers: args.kafka_server.join(","), source };
+    let made = |source| LoadError::LoadClient { servers: args.kafka_server.join(","), source };
 
     let client = client::make(&config).map_err(made)?;
     let Some(partitions) = topic::wait(&args, client, &clock, &stop, out).await? else {
@@ -50,12 +50,12 @@ pub async fn produce(
     // Cancelled whichever way this function ends, so that no producer outlives it.
     let ends = stop.child_token();
     let _ends_with_this = ends.clone().drop_guard();
-    let began = clock.uptime();
+    let began = clock.monotonic();
     let mut threads_and_tasks = JoinSet::new();
     for index in 0..args.producers {
         let client = Arc::new(client::make(&config).map_err(made)?);
         threads_and_tasks.spawn_blocking(client::poller(Arc::clone(&client), ends.clone()));
-        let writer = Writer {
+        let writer = LoadProducer {
             client,
             clock: SharedClock::clone(&clock),
             pace: Pace::new(began, index, args.producers, args.rate),
@@ -118,19 +118,19 @@ fn value(bytes: u32) -> Vec<u8> {
 }
 
 fn finish(
-    tally: Tally,
+    tally: LoadStats,
     elapsed: Duration,
     args: &ProduceArgs,
     out: &mut dyn Write,
 ) -> Result<Summary, LoadError> {
     let summary = tally.summary(elapsed);
-    let line = tally::summary_line(&summary, args.output).map_err(LoadError::Json)?;
+    let line = stats::summary_line(&summary, args.output).map_err(LoadError::Json)?;
     print(&line, out)?;
     Ok(summary)
 }
 
-struct Writer {
-    client: Arc<Client>,
+struct LoadProducer {
+    client: Arc<LoadClient>,
     clock: SharedClock,
     pace: Pace,
     topic: String,
@@ -139,20 +139,20 @@ struct Writer {
     record: Vec<u8>,
 }
 
-impl Writer {
+impl LoadProducer {
     /// One record, its acknowledgement, the next record, until `ends`.
-    async fn run(self, outcomes: mpsc::Sender<Outcome>, ends: CancellationToken) {
+    async fn run(self, outcomes: mpsc::Sender<RecordOutcome>, ends: CancellationToken) {
         let write = async {
             let mut connected = false;
             for partition in self.partitions.iter().copied().cycle() {
-                let now = self.clock.uptime();
+                let now = self.clock.monotonic();
                 self.clock.sleep(self.pace.next(now).0.saturating_sub(now.0)).await;
                 let outcome = match self.write(partition).await {
-                    Ok(_connecting) if !connected => Outcome::First,
-                    Ok(latency) => Outcome::Acked(latency),
-                    Err(problem) => Outcome::Failed(problem.to_string()),
+                    Ok(_connecting) if !connected => RecordOutcome::First,
+                    Ok(latency) => RecordOutcome::Acked(latency),
+                    Err(problem) => RecordOutcome::Failed(problem.to_string()),
                 };
-                connected |= matches!(outcome, Outcome::First);
+                connected |= matches!(outcome, RecordOutcome::First);
                 if outcomes.send(outcome).await.is_err() {
                     return;
                 }
@@ -165,9 +165,9 @@ impl Writer {
     }
 
     async fn write(&self, partition: i32) -> Result<Duration, KafkaError> {
-        let began = self.clock.uptime();
+        let began = self.clock.monotonic();
         client::write(&self.client, &self.topic, partition, &self.record).await?;
-        Ok(self.clock.uptime().0.saturating_sub(began.0))
+        Ok(self.clock.monotonic().0.saturating_sub(began.0))
     }
 }
 
@@ -176,7 +176,7 @@ struct Reporter<'a> {
     args: &'a ProduceArgs,
     clock: &'a SharedClock,
     began: MonotonicTime,
-    tally: &'a mut Tally,
+    tally: &'a mut LoadStats,
 }
 
 impl Reporter<'_> {
@@ -184,11 +184,11 @@ impl Reporter<'_> {
     /// time that it took.
     async fn until_the_end(
         self,
-        mut waiting: mpsc::Receiver<Outcome>,
+        mut waiting: mpsc::Receiver<RecordOutcome>,
         ends: &CancellationToken,
         out: &mut dyn Write,
     ) -> Result<Duration, LoadError> {
-        if let Some(head) = tally::head(self.args.output) {
+        if let Some(head) = stats::head(self.args.output) {
             print(head, out)?;
         }
         let mut reported = Duration::ZERO;
@@ -204,7 +204,7 @@ impl Reporter<'_> {
             }
             let elapsed = self.elapsed();
             let figures = self.tally.report(elapsed.saturating_sub(reported), elapsed);
-            let line = tally::report_line(&figures, self.args.output).map_err(LoadError::Json)?;
+            let line = stats::report_line(&figures, self.args.output).map_err(LoadError::Json)?;
             print(&line, out)?;
             reported = elapsed;
         }
@@ -212,7 +212,7 @@ impl Reporter<'_> {
     }
 
     fn elapsed(&self) -> Duration {
-        self.clock.uptime().0.saturating_sub(self.began.0)
+        self.clock.monotonic().0.saturating_sub(self.began.0)
     }
 }
 
@@ -309,7 +309,7 @@ mod tests {
         cluster.broker_round_trip_time(1, Duration::from_secs(5)).unwrap();
         let stop = CancellationToken::new();
         let clock = clock();
-        let began = clock.uptime();
+        let began = clock.monotonic();
         let soon = {
             let (clock, stop) = (SharedClock::clone(&clock), stop.clone());
             async move {
@@ -322,7 +322,7 @@ mod tests {
         let load = produce(args, SharedClock::clone(&clock), stop, &mut out);
         let (summary, ()) = tokio::join!(load, soon);
         assert!(summary.unwrap().figures.acked <= 4);
-        let took = clock.uptime().0.saturating_sub(began.0);
+        let took = clock.monotonic().0.saturating_sub(began.0);
         assert!(took < Duration::from_secs(4), "{took:?}");
     }
 }

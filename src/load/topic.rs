@@ -5,14 +5,14 @@ use std::{io::Write, sync::Arc, time::Duration};
 use rdkafka::producer::Producer;
 use tokio_util::sync::CancellationToken;
 
-use super::{cli::ProduceArgs, client::Client, error::LoadError, tally::print};
+use super::{cli::ProduceArgs, client::LoadClient, error::LoadError, stats::print};
 use crate::clock::SharedClock;
 
 /// Between two looks; also how long one look may take, so that a stop is not held up by it.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What one look came to.
-enum Seen {
+enum TopicStatus {
     Partitions(usize),
     /// Not there (yet), and why.
     Nothing(String),
@@ -23,7 +23,7 @@ enum Seen {
 /// Asks for all topics: a metadata request that names a topic may create it.
 pub(super) async fn wait(
     args: &ProduceArgs,
-    client: Client,
+    client: LoadClient,
     clock: &SharedClock,
     stop: &CancellationToken,
     out: &mut dyn Write,
@@ -36,13 +36,13 @@ pub(super) async fn wait(
             seen = look(Arc::clone(&client), args.topic.clone()) => seen,
         };
         match seen {
-            Seen::Partitions(there) => return enough(args, there).map(Some),
-            Seen::Nothing(why) if why != said => {
+            TopicStatus::Partitions(there) => return enough(args, there).map(Some),
+            TopicStatus::Nothing(why) if why != said => {
                 let line = format!("waiting for topic {}: {why}", args.topic);
                 print(&line, out)?;
                 said = why;
             }
-            Seen::Nothing(_) => (),
+            TopicStatus::Nothing(_) => (),
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(None),
@@ -51,17 +51,17 @@ pub(super) async fn wait(
     }
 }
 
-async fn look(client: Arc<Client>, topic: String) -> Seen {
+async fn look(client: Arc<LoadClient>, topic: String) -> TopicStatus {
     let looked = tokio::task::spawn_blocking(move || {
         let metadata = match client.client().fetch_metadata(None, LOOK_EVERY) {
             Ok(metadata) => metadata,
-            Err(problem) => return Seen::Nothing(format!("no broker answers ({problem})")),
+            Err(problem) => return TopicStatus::Nothing(format!("no broker answers ({problem})")),
         };
         match metadata.topics().iter().find(|it| it.name() == topic) {
             Some(found) if !found.partitions().is_empty() => {
-                Seen::Partitions(found.partitions().len())
+                TopicStatus::Partitions(found.partitions().len())
             }
-            Some(_) | None => Seen::Nothing("it does not exist yet".to_owned()),
+            Some(_) | None => TopicStatus::Nothing("it does not exist yet".to_owned()),
         }
     });
     match looked.await {

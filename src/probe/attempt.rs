@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rdkafka::error::KafkaError;
 
 use super::{
-    client::{Acknowledged, Clients, Number},
+    client::{Acknowledged, ProbeClients, RecordId},
     fault,
 };
 use crate::{
@@ -20,7 +20,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(5);
 
 /// What one attempt is about.
 pub(super) struct Attempt {
-    pub(super) clients: Arc<Clients>,
+    pub(super) clients: Arc<ProbeClients>,
     pub(super) clock: SharedClock,
     pub(super) broker: BrokerId,
     pub(super) partition: i32,
@@ -31,7 +31,7 @@ pub(super) struct Attempt {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Done {
+pub(super) struct AttemptResult {
     pub(super) broker: BrokerId,
     pub(super) partition: i32,
     pub(super) probed: Probed,
@@ -40,7 +40,7 @@ pub(super) struct Done {
 }
 
 impl Attempt {
-    pub(super) async fn run(self) -> Done {
+    pub(super) async fn run(self) -> AttemptResult {
         let mut probed = Probed::default();
         let end = self.there_and_back(&mut probed).await;
         let acknowledged = probed.produced.is_some();
@@ -51,13 +51,13 @@ impl Attempt {
         }
         // What was not acknowledged says nothing about reading.
         let reading = end.is_ok() || (self.reading && !acknowledged);
-        Done { broker: self.broker, partition: self.partition, probed, reading }
+        AttemptResult { broker: self.broker, partition: self.partition, probed, reading }
     }
 
     async fn there_and_back(&self, probed: &mut Probed) -> Result<(), ProbeFault> {
         let record = record(self.record_bytes);
         let mut awaited = self.clients.await_record(number_of(&record));
-        let began = self.clock.uptime();
+        let began = self.clock.monotonic();
         let acknowledged = self.clients.write(self.partition, &record).map_err(because)?;
         let (at, offset) = tokio::select! {
             end = acknowledged => offset(end.unwrap_or((began, Err(KafkaError::Canceled))))?,
@@ -69,7 +69,7 @@ impl Attempt {
         if !self.reading {
             self.begin_reading(offset).await?;
         }
-        let left = self.timeout.saturating_sub(since(self.clock.uptime(), began));
+        let left = self.timeout.saturating_sub(since(self.clock.monotonic(), began));
         let arrived = tokio::select! {
             biased;
             arrived = awaited.arrival() => arrived.ok_or(ProbeFault::Other)?,
@@ -116,14 +116,14 @@ fn since(later: MonotonicTime, earlier: MonotonicTime) -> Duration {
 
 /// Bytes that no compression of the topic can shrink; the first of them are its number.
 fn record(bytes: u32) -> Vec<u8> {
-    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(size_of::<Number>());
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(size_of::<RecordId>());
     let mut record = vec![0; bytes];
     rand::fill(&mut record[..]);
     record
 }
 
-fn number_of(record: &[u8]) -> Number {
-    let mut number = Number::default();
-    number.copy_from_slice(&record[..size_of::<Number>()]);
+fn number_of(record: &[u8]) -> RecordId {
+    let mut number = RecordId::default();
+    number.copy_from_slice(&record[..size_of::<RecordId>()]);
     number
 }

@@ -1,6 +1,6 @@
 //! The two clients of a probe: one writes, one reads, each with a thread that takes its answers.
 //!
-//! The reader is told where to read (`assign`), so it joins no group, and commits nothing. Clients
+//! The reader is told where to read (`assign`), so it joins no group, and commits nothing. ProbeClients
 //! are closed on the threads that poll them: closing waits for librdkafka's own threads.
 
 use std::{
@@ -24,8 +24,8 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Options, fault,
-    topic::{Partition, Seen},
+    ProbeOptions, fault,
+    topic::{ProbeMetadata, ProbePartition},
 };
 use crate::{
     clock::SharedClock,
@@ -46,26 +46,26 @@ const READER_TIMEOUT_MIN: Duration = Duration::from_secs(5);
 const NUMBER_BYTES: usize = 16;
 
 /// What tells a record from every other.
-pub(super) type Number = [u8; NUMBER_BYTES];
+pub(super) type RecordId = [u8; NUMBER_BYTES];
 
 /// When a record was acknowledged, and at which offset; or why not.
 pub(super) type Acknowledged = (MonotonicTime, Result<i64, KafkaError>);
 
 /// The clients of one cluster's probe.
-pub(super) struct Clients {
-    writer: BaseProducer<Context>,
-    reader: BaseConsumer<Context>,
+pub(super) struct ProbeClients {
+    writer: BaseProducer<ProbeContext>,
+    reader: BaseConsumer<ProbeContext>,
     topic: String,
-    shared: Arc<Shared>,
+    shared: Arc<ProbeState>,
     /// Partitions that the reader was told to read.
     assigned: Mutex<BTreeSet<i32>>,
 }
 
 /// What librdkafka's threads tell us.
-pub(super) struct Shared {
+pub(super) struct ProbeState {
     clock: SharedClock,
     /// Records that someone waits for; one for each broker at most.
-    awaited: Mutex<BTreeMap<Number, oneshot::Sender<MonotonicTime>>>,
+    awaited: Mutex<BTreeMap<RecordId, oneshot::Sender<MonotonicTime>>>,
     /// What each broker's connections said last. librdkafka does not repeat itself, so it holds
     /// until a record comes back.
     troubles: Mutex<BTreeMap<BrokerId, ProbeFault>>,
@@ -73,16 +73,16 @@ pub(super) struct Shared {
     unreadable: Mutex<Option<ProbeFault>>,
 }
 
-impl Clients {
+impl ProbeClients {
     /// Makes both; they connect by themselves.
-    pub(super) fn new(options: &Options, clock: &SharedClock) -> Result<Self, KafkaError> {
-        let shared = Arc::new(Shared {
+    pub(super) fn new(options: &ProbeOptions, clock: &SharedClock) -> Result<Self, KafkaError> {
+        let shared = Arc::new(ProbeState {
             clock: SharedClock::clone(clock),
             awaited: Mutex::default(),
             troubles: Mutex::default(),
             unreadable: Mutex::default(),
         });
-        let context = || Context { shared: Arc::clone(&shared) };
+        let context = || ProbeContext { shared: Arc::clone(&shared) };
         Ok(Self {
             writer: writer_config(options).create_with_context(context())?,
             reader: reader_config(options).create_with_context(context())?,
@@ -111,7 +111,7 @@ impl Clients {
     }
 
     /// Asks a broker who is there and who leads the topic.
-    pub(super) fn look(&self) -> Result<Seen, KafkaError> {
+    pub(super) fn look(&self) -> Result<ProbeMetadata, KafkaError> {
         let metadata = self.reader.client().fetch_metadata(Some(&self.topic), LOOK_FOR)?;
         Ok(seen(&metadata, &self.topic))
     }
@@ -149,10 +149,10 @@ impl Clients {
     }
 
     /// Registers a record that is about to be written.
-    pub(super) fn await_record(&self, number: Number) -> Awaited {
+    pub(super) fn await_record(&self, number: RecordId) -> PendingRecord {
         let (waiting, arrived) = oneshot::channel();
         lock(&self.shared.awaited).insert(number, waiting);
-        Awaited { number, arrived, shared: Arc::clone(&self.shared) }
+        PendingRecord { number, arrived, shared: Arc::clone(&self.shared) }
     }
 
     /// Why nothing comes back from `broker`, as far as its connections said.
@@ -173,32 +173,32 @@ impl Clients {
 }
 
 /// A record that someone waits for. Dropped, nobody does.
-pub(super) struct Awaited {
-    number: Number,
+pub(super) struct PendingRecord {
+    number: RecordId,
     arrived: oneshot::Receiver<MonotonicTime>,
-    shared: Arc<Shared>,
+    shared: Arc<ProbeState>,
 }
 
-impl Awaited {
+impl PendingRecord {
     /// When it was read; nothing when the clients ended first.
     pub(super) async fn arrival(&mut self) -> Option<MonotonicTime> {
         (&mut self.arrived).await.ok()
     }
 }
 
-impl Drop for Awaited {
+impl Drop for PendingRecord {
     fn drop(&mut self) {
         lock(&self.shared.awaited).remove(&self.number);
     }
 }
 
-impl Shared {
+impl ProbeState {
     /// Records of another process, or of an attempt that was given up, are nobody's.
     fn arrived(&self, record: Option<&[u8]>) {
         let number = record.and_then(|it| it.first_chunk::<NUMBER_BYTES>());
         let waiting = number.and_then(|it| lock(&self.awaited).remove(it));
         if let Some(waiting) = waiting {
-            let _gone = waiting.send(self.clock.uptime()).is_err();
+            let _gone = waiting.send(self.clock.monotonic()).is_err();
         }
     }
 
@@ -218,11 +218,11 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What librdkafka calls. It logs nothing: what an operator should see is in the metrics.
-pub(super) struct Context {
-    shared: Arc<Shared>,
+pub(super) struct ProbeContext {
+    shared: Arc<ProbeState>,
 }
 
-impl ClientContext for Context {
+impl ClientContext for ProbeContext {
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
 
     fn error(&self, error: KafkaError, text: &str) {
@@ -232,9 +232,9 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {}
+impl ConsumerContext for ProbeContext {}
 
-impl ProducerContext<NoCustomPartitioner> for Context {
+impl ProducerContext<NoCustomPartitioner> for ProbeContext {
     type DeliveryOpaque = Box<oneshot::Sender<Acknowledged>>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<oneshot::Sender<Acknowledged>>) {
@@ -242,14 +242,14 @@ impl ProducerContext<NoCustomPartitioner> for Context {
             Ok(record) => Ok(record.offset()),
             Err((problem, _record)) => Err(problem.clone()),
         };
-        let _gone = waiting.send((self.shared.clock.uptime(), end)).is_err();
+        let _gone = waiting.send((self.shared.clock.monotonic(), end)).is_err();
     }
 }
 
-fn seen(metadata: &Metadata, topic: &str) -> Seen {
-    let mut seen = Seen {
+fn seen(metadata: &Metadata, topic: &str) -> ProbeMetadata {
+    let mut seen = ProbeMetadata {
         brokers: metadata.brokers().iter().filter_map(|it| BrokerId::from_wire(it.id())).collect(),
-        ..Seen::default()
+        ..ProbeMetadata::default()
     };
     let Some(found) = metadata.topics().iter().find(|it| it.name() == topic) else { return seen };
     let fault = found.error().map(RDKafkaErrorCode::from);
@@ -258,7 +258,7 @@ fn seen(metadata: &Metadata, topic: &str) -> Seen {
     seen.fault = fault.filter(|it| !passing.contains(it)).map(fault::of_code);
     for it in found.partitions() {
         let replicas = it.replicas().iter().filter_map(|it| BrokerId::from_wire(*it)).collect();
-        let partition = Partition { leader: BrokerId::from_wire(it.leader()), replicas };
+        let partition = ProbePartition { leader: BrokerId::from_wire(it.leader()), replicas };
         seen.partitions.insert(it.id(), partition);
     }
     seen
@@ -269,7 +269,7 @@ fn milliseconds(duration: Duration) -> String {
 }
 
 /// What every client of the probe is told.
-pub(super) fn client_config(options: &Options) -> ClientConfig {
+pub(super) fn client_config(options: &ProbeOptions) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", options.bootstrap.join(","))
@@ -283,7 +283,7 @@ pub(super) fn client_config(options: &Options) -> ClientConfig {
     config
 }
 
-fn writer_config(options: &Options) -> ClientConfig {
+fn writer_config(options: &ProbeOptions) -> ClientConfig {
     let timeout = milliseconds(options.config.timeout);
     let mut config = client_config(options);
     config
@@ -301,7 +301,7 @@ fn writer_config(options: &Options) -> ClientConfig {
     config
 }
 
-fn reader_config(options: &Options) -> ClientConfig {
+fn reader_config(options: &ProbeOptions) -> ClientConfig {
     let timeout = milliseconds(options.config.timeout.max(READER_TIMEOUT_MIN));
     let mut config = client_config(options);
     config

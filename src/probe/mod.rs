@@ -14,7 +14,7 @@
 mod attempt;
 mod client;
 mod fault;
-mod look;
+mod refresh;
 mod topic;
 
 use std::{
@@ -32,10 +32,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use attempt::{Attempt, Done};
-use client::Clients;
-use look::{Look, Looked, SetUp};
-use topic::Seen;
+use attempt::{Attempt, AttemptResult};
+use client::ProbeClients;
+use refresh::{MetadataRefresh, RefreshOutcome, TopicSetup};
+use topic::ProbeMetadata;
 
 use crate::{
     clock::SharedClock,
@@ -55,7 +55,7 @@ const UNCONFIRMED_MAX: usize = 1_024;
 
 /// What a probe is told.
 #[derive(Debug)]
-struct Options {
+struct ProbeOptions {
     cluster: ClusterName,
     bootstrap: Vec<String>,
     config: ProbeConfig,
@@ -63,7 +63,7 @@ struct Options {
 
 /// The probe of one cluster.
 pub struct Probe {
-    options: Arc<Options>,
+    options: Arc<ProbeOptions>,
     clock: SharedClock,
     telemetry: Arc<Telemetry>,
 }
@@ -83,7 +83,7 @@ impl Probe {
         clock: SharedClock,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        let options = Options {
+        let options = ProbeOptions {
             cluster: cluster.name.clone(),
             bootstrap: cluster.bootstrap_servers.clone(),
             config,
@@ -98,12 +98,12 @@ impl Probe {
         // Cancelled whichever way this function ends, so that no thread outlives it.
         let _ends_with_this = ends.clone().drop_guard();
         let mut threads = JoinSet::new();
-        for poll in [Clients::take_acknowledgements, Clients::take_records] {
+        for poll in [ProbeClients::take_acknowledgements, ProbeClients::take_records] {
             let (clients, ends) = (Arc::clone(&clients), ends.clone());
             threads.spawn_blocking(move || poll(&clients, &ends));
         }
         tokio::select! {
-            () = Rounds::new(&self, clients).run(&stop) => (),
+            () = ProbeLoop::new(&self, clients).run(&stop) => (),
             Some(ended) = threads.join_next() => finished(ended),
         }
         // The threads hold the clients last, and close them.
@@ -114,10 +114,10 @@ impl Probe {
     }
 
     /// The clients, or nothing when the stop came first.
-    async fn connect(&self, stop: &CancellationToken) -> Option<Arc<Clients>> {
+    async fn connect(&self, stop: &CancellationToken) -> Option<Arc<ProbeClients>> {
         while !stop.is_cancelled() {
             let cluster = &self.options.cluster;
-            match Clients::new(&self.options, &self.clock) {
+            match ProbeClients::new(&self.options, &self.clock) {
                 Ok(clients) => return Some(Arc::new(clients)),
                 Err(error) => error!(%cluster, %error, "No client for the probe."),
             }
@@ -136,15 +136,15 @@ fn finished<T>(ended: Result<T, JoinError>) -> T {
 }
 
 enum Work {
-    Looked(Result<Looked, KafkaError>),
-    Done(Done),
+    RefreshOutcome(Result<RefreshOutcome, KafkaError>),
+    AttemptResult(AttemptResult),
 }
 
 /// Looks and attempts, and what they left behind.
 #[expect(clippy::struct_excessive_bools, reason = "three facts that are independent of each other")]
-struct Rounds<'a> {
+struct ProbeLoop<'a> {
     probe: &'a Probe,
-    clients: Arc<Clients>,
+    clients: Arc<ProbeClients>,
     work: JoinSet<Work>,
     /// Looks begun so far; the latest may be under way.
     looks: u64,
@@ -152,10 +152,10 @@ struct Rounds<'a> {
     /// Whether another look is to follow the one that is under way.
     look_again: bool,
     /// Records that came back, each with the first look that begins after that.
-    unconfirmed: VecDeque<(u64, Done)>,
+    unconfirmed: VecDeque<(u64, AttemptResult)>,
     /// Brokers with a record under way.
     busy: BTreeSet<BrokerId>,
-    seen: Seen,
+    seen: ProbeMetadata,
     /// Whether the latest look was answered.
     sighted: bool,
     /// Why brokers without a partition have none.
@@ -170,8 +170,8 @@ struct Rounds<'a> {
     reading: BTreeSet<i32>,
 }
 
-impl<'a> Rounds<'a> {
-    fn new(probe: &'a Probe, clients: Arc<Clients>) -> Self {
+impl<'a> ProbeLoop<'a> {
+    fn new(probe: &'a Probe, clients: Arc<ProbeClients>) -> Self {
         Self {
             probe,
             clients,
@@ -181,7 +181,7 @@ impl<'a> Rounds<'a> {
             look_again: false,
             unconfirmed: VecDeque::new(),
             busy: BTreeSet::new(),
-            seen: Seen::default(),
+            seen: ProbeMetadata::default(),
             sighted: true,
             fault: None,
             tried: None,
@@ -202,8 +202,8 @@ impl<'a> Rounds<'a> {
                     self.round();
                 }
                 Some(ended) = self.work.join_next() => match finished(ended) {
-                    Work::Looked(looked) => self.looked(looked),
-                    Work::Done(done) => self.done(done),
+                    Work::RefreshOutcome(looked) => self.looked(looked),
+                    Work::AttemptResult(done) => self.done(done),
                 },
             }
         }
@@ -237,19 +237,19 @@ impl<'a> Rounds<'a> {
         self.looking = true;
         self.looks = self.looks.saturating_add(1);
         let rests = self.tried.is_some_and(|it| self.passed(it) < TRY_AGAIN_AFTER);
-        let look = Look {
+        let look = MetadataRefresh {
             clients: Arc::clone(&self.clients),
             options: Arc::clone(&self.probe.options),
             before: self.seen.clone(),
             steady_for: self.passed(self.brokers_since),
-            set_up: if rests { SetUp::Rests(self.fault) } else { SetUp::May },
+            set_up: if rests { TopicSetup::Rests(self.fault) } else { TopicSetup::May },
         };
         let runtime = Handle::current();
-        self.work.spawn_blocking(move || Work::Looked(look.run(&runtime)));
+        self.work.spawn_blocking(move || Work::RefreshOutcome(look.run(&runtime)));
     }
 
     fn passed(&self, since: MonotonicTime) -> Duration {
-        self.probe.clock.uptime().0.saturating_sub(since.0)
+        self.probe.clock.monotonic().0.saturating_sub(since.0)
     }
 
     fn send(&mut self, broker: BrokerId, partition: i32) {
@@ -263,15 +263,15 @@ impl<'a> Rounds<'a> {
             timeout: self.probe.options.config.timeout,
             record_bytes: self.probe.options.config.record_bytes,
         };
-        self.work.spawn(async move { Work::Done(attempt.run().await) });
+        self.work.spawn(async move { Work::AttemptResult(attempt.run().await) });
     }
 
-    fn looked(&mut self, looked: Result<Looked, KafkaError>) {
+    fn looked(&mut self, looked: Result<RefreshOutcome, KafkaError>) {
         self.looking = false;
         let cluster = &self.probe.options.cluster;
         let sighted = looked.is_ok();
         let was_sighted = std::mem::replace(&mut self.sighted, sighted);
-        let now = self.probe.clock.uptime();
+        let now = self.probe.clock.monotonic();
         match looked {
             // What was seen before holds: records say themselves whether a broker answers.
             Err(error) if was_sighted => {
@@ -304,7 +304,7 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    fn done(&mut self, done: Done) {
+    fn done(&mut self, done: AttemptResult) {
         self.busy.remove(&done.broker);
         if done.reading {
             self.reading.insert(done.partition);
@@ -339,12 +339,15 @@ impl<'a> Rounds<'a> {
             } else {
                 // A partition that moves takes its records along, and they come back late.
                 let fault = Some(ProbeFault::NotLeader);
-                self.count(&Done { probed: Probed { fault, ..Probed::default() }, ..done });
+                self.count(&AttemptResult {
+                    probed: Probed { fault, ..Probed::default() },
+                    ..done
+                });
             }
         }
     }
 
-    fn count(&self, done: &Done) {
+    fn count(&self, done: &AttemptResult) {
         self.probe.telemetry.probed(&self.probe.options.cluster, done.broker, done.probed);
     }
 }

@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A probe at work on brokers 1 to 3, each leading the partition below its number.
-struct Bench {
+struct ProbeHarness {
     brokers: MockCluster<'static, DefaultProducerContext>,
     telemetry: Arc<Telemetry>,
     clock: SharedClock,
@@ -30,7 +30,7 @@ struct Bench {
 }
 
 fn probe(bootstrap: String, clock: &SharedClock, telemetry: &Arc<Telemetry>) -> Probe {
-    let options = Options {
+    let options = ProbeOptions {
         cluster: ClusterName::new("main"),
         bootstrap: vec![bootstrap],
         config: ProbeConfig {
@@ -48,7 +48,7 @@ fn probe(bootstrap: String, clock: &SharedClock, telemetry: &Arc<Telemetry>) -> 
     }
 }
 
-impl Bench {
+impl ProbeHarness {
     fn new() -> Self {
         let brokers = MockCluster::new(3).unwrap();
         brokers.create_topic(TOPIC, 3, 1).unwrap();
@@ -90,9 +90,9 @@ impl Bench {
     }
 
     async fn until(&self, what: &str, met: impl Fn(&Self) -> bool) {
-        let began = self.clock.uptime();
+        let began = self.clock.monotonic();
         while !met(self) {
-            let waited = self.clock.uptime().0.saturating_sub(began.0);
+            let waited = self.clock.monotonic().0.saturating_sub(began.0);
             let page = || self.telemetry.encode().unwrap();
             assert!(waited < Duration::from_mins(1), "{what}: not in a minute\n{}", page());
             self.clock.sleep(Duration::from_millis(20)).await;
@@ -112,7 +112,7 @@ impl Bench {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_goes_through_each_broker_and_back() {
-    let bench = Bench::new();
+    let bench = ProbeHarness::new();
     bench.round_trips_more(&[1, 2, 3], 3).await;
     for id in 1..=3 {
         assert!(0 < bench.attempts(id));
@@ -128,7 +128,7 @@ async fn a_record_goes_through_each_broker_and_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_broker_fails_alone_and_recovers() {
-    let bench = Bench::new();
+    let bench = ProbeHarness::new();
     bench.round_trips_more(&[1, 2, 3], 1).await;
     bench.brokers.broker_round_trip_time(2, Duration::from_secs(5)).unwrap();
     bench.until("a timeout", |it| 2 <= it.failures(2, ProbeFault::Timeout)).await;
@@ -144,7 +144,7 @@ async fn a_frozen_broker_fails_alone_and_recovers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_gone_is_a_connection_that_fails() {
-    let bench = Bench::new();
+    let bench = ProbeHarness::new();
     bench.round_trips_more(&[1, 2, 3], 1).await;
     bench.brokers.broker_down(3).unwrap();
     bench.until("a failure", |it| 1 <= it.failures(3, ProbeFault::Connection)).await;
@@ -156,14 +156,15 @@ async fn a_broker_that_is_gone_is_a_connection_that_fails() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_record_is_counted_by_its_reason() {
-    let bench = Bench::new();
+    let bench = ProbeHarness::new();
     bench.round_trips_more(&[1, 2, 3], 1).await;
     let refusals = [
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
     ];
     bench.brokers.request_errors(RDKafkaApiKey::Produce, &refusals);
-    let sum = |bench: &Bench, fault| (1..=3).map(|id| bench.failures(id, fault)).sum::<u64>();
+    let sum =
+        |bench: &ProbeHarness, fault| (1..=3).map(|id| bench.failures(id, fault)).sum::<u64>();
     let reasons = [ProbeFault::NotEnoughReplicas, ProbeFault::Authorization];
     bench.until("both refusals", |it| reasons.iter().all(|fault| 1 <= sum(it, *fault))).await;
     bench.round_trips_more(&[1, 2, 3], 2).await;
@@ -175,7 +176,7 @@ async fn a_refused_record_is_counted_by_its_reason() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_leads_nothing_is_left_alone_until_it_leads_again() {
-    let bench = Bench::new();
+    let bench = ProbeHarness::new();
     bench.round_trips_more(&[1, 2, 3], 1).await;
     bench.brokers.partition_leader(TOPIC, 0, Some(2)).unwrap();
     // Longer than it takes to see that it moved.
@@ -195,7 +196,7 @@ async fn a_broker_that_leads_nothing_is_left_alone_until_it_leads_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_broker_does_not_hold_up_the_end() {
-    let bench = Bench::new();
+    let bench = ProbeHarness::new();
     bench.round_trips_more(&[1, 2, 3], 1).await;
     for id in 1..=3 {
         bench.brokers.broker_round_trip_time(id, Duration::from_mins(1)).unwrap();
@@ -206,25 +207,26 @@ async fn a_frozen_broker_does_not_hold_up_the_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_came_back_through_another_broker_is_no_measure_of_this_one() {
-    let bench = Bench::new();
+    let bench = ProbeHarness::new();
     bench.round_trips_more(&[1, 2, 3], 1).await;
     bench.tasks.drain(Duration::from_secs(10)).await;
     let probe = probe(bench.brokers.bootstrap_servers(), &bench.clock, &bench.telemetry);
-    let clients = Arc::new(Clients::new(&probe.options, &bench.clock).unwrap());
-    let mut rounds = Rounds::new(&probe, clients);
+    let clients = Arc::new(ProbeClients::new(&probe.options, &bench.clock).unwrap());
+    let mut rounds = ProbeLoop::new(&probe, clients);
     let broker = |id| BrokerId::from_wire(id).unwrap();
     let led_by = |id| {
-        let partition = topic::Partition { leader: Some(broker(id)), replicas: vec![broker(1)] };
-        let seen = Seen {
+        let partition =
+            topic::ProbePartition { leader: Some(broker(id)), replicas: vec![broker(1)] };
+        let seen = ProbeMetadata {
             brokers: [1, 2, 3].map(broker).into(),
             partitions: BTreeMap::from([(0, partition)]),
             fault: None,
         };
-        Ok(Looked { seen, fault: None, tried: false })
+        Ok(RefreshOutcome { seen, fault: None, tried: false })
     };
     let took = Some(Duration::from_secs(1));
     let probed = Probed { produced: took, round_trip: took, fault: None };
-    let came_back = Done { broker: broker(1), partition: 0, probed, reading: true };
+    let came_back = AttemptResult { broker: broker(1), partition: 0, probed, reading: true };
     let (attempts, round_trips) = (bench.attempts(1), bench.round_trips(1));
 
     // A look is under way while it comes back: what it sees may be from before.

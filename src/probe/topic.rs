@@ -25,18 +25,18 @@ pub(super) fn settings(replicas: usize) -> Vec<(&'static str, &'static str)> {
 
 /// The cluster as the probe sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct ProbeMetadata {
     /// The brokers that are there.
     pub(super) brokers: BTreeSet<BrokerId>,
     /// The topic's partitions, by index; none when it does not exist.
-    pub(super) partitions: BTreeMap<i32, Partition>,
+    pub(super) partitions: BTreeMap<i32, ProbePartition>,
     /// Why the topic cannot be used, if the cluster says so.
     pub(super) fault: Option<ProbeFault>,
 }
 
 /// One partition of the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Partition {
+pub(super) struct ProbePartition {
     pub(super) leader: Option<BrokerId>,
     /// Its replicas, the preferred leader first.
     pub(super) replicas: Vec<BrokerId>,
@@ -44,7 +44,7 @@ pub(super) struct Partition {
 
 /// What is to be done so that each broker can lead a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(super) enum TopicPlan {
     Nothing,
     /// Create the topic, with the replicas of each partition.
     Create(Vec<Vec<i32>>),
@@ -57,7 +57,7 @@ pub(super) enum Need {
     TooFewBrokers,
 }
 
-impl Need {
+impl TopicPlan {
     /// Whether a topic would be made with fewer copies than survive the loss of two brokers.
     pub(super) fn makes_few_copies(&self) -> bool {
         let Self::Create(partitions) = self else { return false };
@@ -66,7 +66,7 @@ impl Need {
     }
 }
 
-impl Seen {
+impl ProbeMetadata {
     /// The partition to send a broker's record to: one that it leads, best one that is its own.
     /// Another's may have just moved here, and not every client knows.
     pub(super) fn led_by(&self, broker: BrokerId) -> Option<i32> {
@@ -74,9 +74,9 @@ impl Seen {
         led.min_by_key(|(_, it)| it.replicas.first() != Some(&broker)).map(|(index, _)| *index)
     }
 
-    pub(super) fn need(&self, replication_factor: Option<u32>) -> Need {
+    pub(super) fn need(&self, replication_factor: Option<u32>) -> TopicPlan {
         if self.fault.is_some() || self.brokers.is_empty() {
-            return Need::Nothing;
+            return TopicPlan::Nothing;
         }
         let all: Vec<BrokerId> = self.brokers.iter().copied().collect();
         let wanted = match (self.partitions.values().next(), replication_factor) {
@@ -90,18 +90,18 @@ impl Seen {
             |it: &BrokerId| self.partitions.values().any(|of| of.replicas.first() == Some(it));
         let homeless: Vec<usize> = (0..all.len()).filter(|at| !first(&all[*at])).collect();
         if homeless.is_empty() {
-            return Need::Nothing;
+            return TopicPlan::Nothing;
         }
         if all.len() < wanted {
-            return Need::TooFewBrokers;
+            return TopicPlan::TooFewBrokers;
         }
         // The followers are the next brokers by id, round the end: each follows as often as it
         // leads.
         let ring = |at: usize| all.iter().cycle().skip(at).take(wanted).map(|it| it.to_wire());
         let added = homeless.into_iter().map(|at| ring(at).collect()).collect();
         match self.partitions.len() {
-            0 => Need::Create(added),
-            from => Need::Extend { from, added },
+            0 => TopicPlan::Create(added),
+            from => TopicPlan::Extend { from, added },
         }
     }
 }
@@ -125,12 +125,12 @@ mod tests {
     }
 
     /// Partitions as their replicas, led by the first of them.
-    fn seen(brokers: &[i32], partitions: &[&[i32]]) -> Seen {
+    fn seen(brokers: &[i32], partitions: &[&[i32]]) -> ProbeMetadata {
         let partition = |replicas: &&[i32]| {
             let replicas: Vec<BrokerId> = replicas.iter().map(|it| broker(*it)).collect();
-            Partition { leader: replicas.first().copied(), replicas }
+            ProbePartition { leader: replicas.first().copied(), replicas }
         };
-        Seen {
+        ProbeMetadata {
             brokers: brokers.iter().map(|it| broker(*it)).collect(),
             partitions: (0..).zip(partitions.iter().map(partition)).collect(),
             fault: None,
@@ -138,12 +138,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(brokers: &[i32], partitions: &[&[i32]], factor: Option<u32>, want: &Need) {
+    fn check(brokers: &[i32], partitions: &[&[i32]], factor: Option<u32>, want: &TopicPlan) {
         assert_eq!(seen(brokers, partitions).need(factor), *want, "{brokers:?} {partitions:?}");
     }
 
-    fn create(replicas: &[&[i32]]) -> Need {
-        Need::Create(replicas.iter().map(|it| it.to_vec()).collect())
+    fn create(replicas: &[&[i32]]) -> TopicPlan {
+        TopicPlan::Create(replicas.iter().map(|it| it.to_vec()).collect())
     }
 
     #[test]
@@ -157,27 +157,27 @@ mod tests {
     fn a_broker_that_joins_gets_one_as_the_others_have_it() {
         let there: &[&[i32]] = &[&[1, 2], &[2, 1]];
         let added = vec![vec![3, 1]];
-        check(&[1, 2, 3], there, Some(3), &Need::Extend { from: 2, added });
+        check(&[1, 2, 3], there, Some(3), &TopicPlan::Extend { from: 2, added });
     }
 
     #[test]
     fn who_leads_for_the_moment_is_no_reason_to_change_anything() {
         let mut moved = seen(&[1, 2], &[&[1, 2], &[2, 1]]);
         moved.partitions.get_mut(&0).unwrap().leader = Some(broker(2));
-        assert_eq!(moved.need(None), Need::Nothing);
+        assert_eq!(moved.need(None), TopicPlan::Nothing);
         assert_eq!(moved.led_by(broker(1)), None, "so it is not probed");
         assert_eq!(moved.led_by(broker(2)), Some(1), "its own, not the one it has for the moment");
         // A broker that is away keeps its partition.
-        check(&[1], &[&[1, 2], &[2, 1]], None, &Need::Nothing);
+        check(&[1], &[&[1, 2], &[2, 1]], None, &TopicPlan::Nothing);
     }
 
     #[test]
     fn what_cannot_be_done_is_not_tried() {
-        check(&[1, 2], &[], Some(3), &Need::TooFewBrokers);
-        check(&[], &[], None, &Need::Nothing);
-        check(&[1, 4], &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]], None, &Need::TooFewBrokers);
-        let refused = Seen { fault: Some(ProbeFault::Authorization), ..seen(&[1], &[]) };
-        assert_eq!(refused.need(None), Need::Nothing);
+        check(&[1, 2], &[], Some(3), &TopicPlan::TooFewBrokers);
+        check(&[], &[], None, &TopicPlan::Nothing);
+        check(&[1, 4], &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]], None, &TopicPlan::TooFewBrokers);
+        let refused = ProbeMetadata { fault: Some(ProbeFault::Authorization), ..seen(&[1], &[]) };
+        assert_eq!(refused.need(None), TopicPlan::Nothing);
     }
 
     #[test]

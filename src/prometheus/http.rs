@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use reqwest::{Client, Response, Url, redirect::Policy};
 
 use super::{
-    InstantSeries, Prometheus, PrometheusError, RangeSeries, Span,
-    payload::{self, Envelope, Problem, Value},
+    InstantSeries, Prometheus, PrometheusError, QueryRange, RangeSeries,
+    payload::{self, ApiResponse, InvalidResponse, RawSample},
 };
 
 /// A longer answer is a query that no window of ours asks for.
@@ -64,17 +64,17 @@ impl HttpPrometheus {
         let status = response.status();
         let body = self.body(response).await?;
         match payload::read(&body) {
-            Ok(Envelope::Success { data }) if status.is_success() => Ok(data),
-            Ok(Envelope::Error { error_type, error }) if status.is_client_error() => {
+            Ok(ApiResponse::Success { data }) if status.is_success() => Ok(data),
+            Ok(ApiResponse::Error { error_type, error }) if status.is_client_error() => {
                 let problem = format!("{error_type}: {error}");
                 Err(PrometheusError::Refused { query: query.to_owned(), problem })
             }
-            Ok(Envelope::Error { error_type, error }) => {
+            Ok(ApiResponse::Error { error_type, error }) => {
                 Err(self.unavailable(format!("{status}: {error_type}: {error}")))
             }
-            Ok(Envelope::Success { .. }) => Err(self.unavailable(status.to_string())),
+            Ok(ApiResponse::Success { .. }) => Err(self.unavailable(status.to_string())),
             Err(_) if !status.is_success() => Err(self.unavailable(status.to_string())),
-            Err(Problem(problem)) => Err(self.unavailable(problem)),
+            Err(InvalidResponse(problem)) => Err(self.unavailable(problem)),
         }
     }
 
@@ -96,8 +96,8 @@ impl HttpPrometheus {
         PrometheusError::Unavailable { url: self.shown.clone(), problem }
     }
 
-    fn read<T>(&self, read: Result<T, Problem>) -> Result<T, PrometheusError> {
-        read.map_err(|Problem(problem)| self.unavailable(problem))
+    fn read<T>(&self, read: Result<T, InvalidResponse>) -> Result<T, PrometheusError> {
+        read.map_err(|InvalidResponse(problem)| self.unavailable(problem))
     }
 }
 
@@ -105,17 +105,21 @@ impl HttpPrometheus {
 impl Prometheus for HttpPrometheus {
     async fn instant(&self, query: &str) -> Result<Vec<InstantSeries>, PrometheusError> {
         let data = self.ask("query", query, &[]).await?;
-        self.read(Value::instant(data))
+        self.read(RawSample::instant(data))
     }
 
-    async fn range(&self, query: &str, span: Span) -> Result<Vec<RangeSeries>, PrometheusError> {
+    async fn range(
+        &self,
+        query: &str,
+        span: QueryRange,
+    ) -> Result<Vec<RangeSeries>, PrometheusError> {
         let rest = [
             ("start", span.from.seconds().to_string()),
             ("end", span.to.seconds().to_string()),
             ("step", seconds(span.step)),
         ];
         let data = self.ask("query_range", query, &rest).await?;
-        self.read(Value::range(data))
+        self.read(RawSample::range(data))
     }
 }
 

@@ -41,7 +41,7 @@ pub struct RangeSeries {
 
 /// A span of time and the distance between evaluations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct QueryRange {
     pub from: WallTime,
     pub to: WallTime,
     pub step: Duration,
@@ -65,7 +65,11 @@ pub trait Prometheus: Send + Sync + 'static {
     async fn instant(&self, query: &str) -> Result<Vec<InstantSeries>, PrometheusError>;
 
     /// Evaluates `query` over `span`. A step without a value has no sample.
-    async fn range(&self, query: &str, span: Span) -> Result<Vec<RangeSeries>, PrometheusError>;
+    async fn range(
+        &self,
+        query: &str,
+        span: QueryRange,
+    ) -> Result<Vec<RangeSeries>, PrometheusError>;
 }
 
 /// A Prometheus server that stages share.

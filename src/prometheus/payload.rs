@@ -9,12 +9,12 @@ use crate::model::WallTime;
 
 /// What is wrong with an answer.
 #[derive(Debug)]
-pub(super) struct Problem(pub(super) String);
+pub(super) struct InvalidResponse(pub(super) String);
 
 /// The outermost object.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
-pub(super) enum Envelope {
+pub(super) enum ApiResponse {
     Success {
         data: Data,
     },
@@ -31,7 +31,7 @@ pub(super) enum Envelope {
 #[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
 pub(super) enum Data {
     /// Of a query that ends in a number without labels.
-    Scalar(Value),
+    Scalar(RawSample),
     Vector(Vec<VectorSeries>),
     Matrix(Vec<MatrixSeries>),
     /// Of a query that is a literal text.
@@ -42,75 +42,77 @@ pub(super) enum Data {
 #[derive(Debug, Deserialize)]
 pub(super) struct VectorSeries {
     metric: Labels,
-    value: Option<Value>,
+    value: Option<RawSample>,
 }
 
 /// A series with many values. A native histogram has none.
 #[derive(Debug, Deserialize)]
 pub(super) struct MatrixSeries {
     metric: Labels,
-    values: Option<Vec<Value>>,
+    values: Option<Vec<RawSample>>,
 }
 
 /// `[seconds, "number"]`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Value(f64, String);
+pub(super) struct RawSample(f64, String);
 
-pub(super) fn read(body: &[u8]) -> Result<Envelope, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem(format!("not its API: {error}")))
+pub(super) fn read(body: &[u8]) -> Result<ApiResponse, InvalidResponse> {
+    serde_json::from_slice(body).map_err(|error| InvalidResponse(format!("not its API: {error}")))
 }
 
-impl Value {
+impl RawSample {
     /// The series of an instant query.
-    pub(super) fn instant(data: Data) -> Result<Vec<InstantSeries>, Problem> {
+    pub(super) fn instant(data: Data) -> Result<Vec<InstantSeries>, InvalidResponse> {
         match data {
             Data::Scalar(value) => {
                 Ok(vec![InstantSeries { labels: Labels::new(), sample: value.sample()? }])
             }
             Data::Vector(series) => series.into_iter().map(VectorSeries::read).collect(),
-            Data::Matrix(_) => Err(Problem("a range where one value was asked".to_owned())),
-            Data::String(_) => Err(Problem("a text instead of numbers".to_owned())),
+            Data::Matrix(_) => Err(InvalidResponse("a range where one value was asked".to_owned())),
+            Data::String(_) => Err(InvalidResponse("a text instead of numbers".to_owned())),
         }
     }
 
     /// The series of a range query.
-    pub(super) fn range(data: Data) -> Result<Vec<RangeSeries>, Problem> {
+    pub(super) fn range(data: Data) -> Result<Vec<RangeSeries>, InvalidResponse> {
         match data {
             Data::Matrix(series) => series.into_iter().map(MatrixSeries::read).collect(),
             Data::Scalar(_) | Data::Vector(_) | Data::String(_) => {
-                Err(Problem("no range where one was asked".to_owned()))
+                Err(InvalidResponse("no range where one was asked".to_owned()))
             }
         }
     }
 
-    fn sample(&self) -> Result<Sample, Problem> {
+    fn sample(&self) -> Result<Sample, InvalidResponse> {
         let Self(seconds, number) = self;
-        let at = Duration::try_from_secs_f64(*seconds).map_err(|it| Problem(it.to_string()))?;
+        let at =
+            Duration::try_from_secs_f64(*seconds).map_err(|it| InvalidResponse(it.to_string()))?;
         // 1.435 s is 1.43499… in binary: round to the millisecond, as Prometheus meant it.
         let rounded = at.saturating_add(Duration::from_micros(500)).as_millis();
-        let at = WallTime(i64::try_from(rounded).map_err(|it| Problem(it.to_string()))?);
-        let value = number.parse().map_err(|_| Problem(format!("`{number}` is no number")))?;
+        let at = WallTime(i64::try_from(rounded).map_err(|it| InvalidResponse(it.to_string()))?);
+        let value =
+            number.parse().map_err(|_| InvalidResponse(format!("`{number}` is no number")))?;
         Ok(Sample { at, value })
     }
 }
 
 impl VectorSeries {
-    fn read(self) -> Result<InstantSeries, Problem> {
+    fn read(self) -> Result<InstantSeries, InvalidResponse> {
         let value = self.value.ok_or_else(histogram)?;
         Ok(InstantSeries { labels: self.metric, sample: value.sample()? })
     }
 }
 
 impl MatrixSeries {
-    fn read(self) -> Result<RangeSeries, Problem> {
+    fn read(self) -> Result<RangeSeries, InvalidResponse> {
         let values = self.values.ok_or_else(histogram)?;
-        let samples = values.iter().map(Value::sample).collect::<Result<_, _>>()?;
+        let samples = values.iter().map(RawSample::sample).collect::<Result<_, _>>()?;
         Ok(RangeSeries { labels: self.metric, samples })
     }
 }
 
-fn histogram() -> Problem {
-    Problem("a native histogram instead of numbers".to_owned())
+fn histogram() -> InvalidResponse {
+    InvalidResponse("a native histogram instead of numbers".to_owned())
 }
 
 #[cfg(test)]
@@ -118,12 +120,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn instant(result: &str) -> Result<Vec<InstantSeries>, Problem> {
+    fn instant(result: &str) -> Result<Vec<InstantSeries>, InvalidResponse> {
         let body = format!(r#"{{"status":"success","data":{result},"warnings":["new"]}}"#);
-        let Envelope::Success { data } = read(body.as_bytes()).unwrap() else {
+        let ApiResponse::Success { data } = read(body.as_bytes()).unwrap() else {
             panic!("not a success")
         };
-        Value::instant(data)
+        RawSample::instant(data)
     }
 
     #[test]

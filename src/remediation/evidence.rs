@@ -8,7 +8,7 @@ use super::{context::Context, hold::Hold};
 use crate::{
     model::{HoldReason, Target, WallTime},
     playbook::{Playbook, SAMPLES_MIN, Template, Values, quoted},
-    prometheus::{InstantSeries, PrometheusError, SharedPrometheus, Span},
+    prometheus::{InstantSeries, PrometheusError, QueryRange, SharedPrometheus},
     store::Measurement,
 };
 
@@ -123,7 +123,7 @@ pub(super) async fn window(
     query: &str,
     (from, to): (WallTime, WallTime),
 ) -> Result<Vec<f64>, Hold> {
-    let span = Span { from, to, step: context.scrape_interval() };
+    let span = QueryRange { from, to, step: context.scrape_interval() };
     let mut series = prometheus(context)?.range(query, span).await?;
     let found = series.len();
     let one = match (series.pop(), found) {
@@ -143,7 +143,7 @@ pub(super) async fn window(
 pub(super) async fn peaks(
     prometheus: &SharedPrometheus,
     query: &str,
-    span: Span,
+    span: QueryRange,
 ) -> Result<Vec<f64>, PrometheusError> {
     let series = prometheus.range(query, span).await?;
     let mut at_time = std::collections::BTreeMap::<WallTime, f64>::new();
@@ -163,7 +163,7 @@ pub(super) async fn baseline(
     let to = context.now();
     let times = (to.before(length), to);
     let prometheus = prometheus(context)?;
-    let span = Span { from: times.0, to, step: context.scrape_interval() };
+    let span = QueryRange { from: times.0, to, step: context.scrape_interval() };
     let guards = async {
         let asked = questions.guards.iter().map(|it| peaks(prometheus, it, span));
         try_join_all(asked).await.map_err(Hold::from)

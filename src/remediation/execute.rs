@@ -42,7 +42,7 @@ pub(super) enum StepEnd {
 }
 
 pub(super) async fn perform(context: &Context, step: &StepRow) -> Result<StepEnd, StoreError> {
-    let started = context.clock.uptime();
+    let started = context.clock.monotonic();
     // The first step of each broker was rehearsed a moment ago; a later one could not be (I19).
     if let Some(end) = refused_beforehand(context, step).await {
         match &end {
@@ -110,7 +110,7 @@ async fn patiently<'a, T>(
     context: &'a Context,
     ask: impl Fn() -> BoxFuture<'a, Result<T, ApplyError>>,
 ) -> Result<T, ApplyError> {
-    let started = context.clock.uptime();
+    let started = context.clock.monotonic();
     loop {
         match ask().await {
             Err(error) if !error.is_refusal() && took(context, started) < LOOK_MAX => {
@@ -129,7 +129,7 @@ pub(super) async fn read_back(
     limit: Duration,
     wanted: Observed,
 ) -> StepEnd {
-    let started = context.clock.uptime();
+    let started = context.clock.monotonic();
     let mut pause = PAUSE_FIRST;
     loop {
         let found = change::observe(context, step).await;
@@ -154,7 +154,7 @@ pub(super) async fn read_back(
 
 /// Time since `started`.
 pub(super) fn took(context: &Context, started: MonotonicTime) -> Duration {
-    context.clock.uptime().0.saturating_sub(started.0)
+    context.clock.monotonic().0.saturating_sub(started.0)
 }
 
 /// Writes a step's state and its line in the journal.

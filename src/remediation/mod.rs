@@ -154,9 +154,9 @@ impl Remediator {
                 None => invalid = invalid.saturating_add(1),
             }
         }
-        let started = shared.clock.uptime();
+        let started = shared.clock.monotonic();
         let mut taken = shared.store.take_alerts(routed, shared.clock.wall()).await?;
-        shared.telemetry.store_written(shared.clock.uptime().0.saturating_sub(started.0));
+        shared.telemetry.store_written(shared.clock.monotonic().0.saturating_sub(started.0));
         if 0 < invalid {
             taken.insert(AlertOutcome::Invalid, invalid);
         }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     model::{BrokerId, MonotonicTime, OnUndo, RollbackReason, Verdict, WallTime},
-    prometheus::Span,
+    prometheus::QueryRange,
     store::{Measurement, RunDetail, StepRow, StepState, StoreError},
 };
 
@@ -153,7 +153,7 @@ pub(super) fn last_of_each_key(steps: &[StepRow]) -> impl Iterator<Item = &StepR
 async fn tripped(context: &Context, detail: &RunDetail) -> Option<String> {
     let prometheus = context.prometheus.as_ref()?;
     let from = detail.run.times.written?;
-    let span = Span { from, to: context.now(), step: context.scrape_interval() };
+    let span = QueryRange { from, to: context.now(), step: context.scrape_interval() };
     let guards = detail.measured.guard_queries.iter().zip(&detail.measured.guard_maxima);
     for (query, &limit) in guards {
         let Ok(peaks) = evidence::peaks(prometheus, query, span).await else { continue };
@@ -175,7 +175,7 @@ async fn blind(
         memory.blind_since = None;
         return None;
     };
-    let since = *memory.blind_since.get_or_insert_with(|| context.clock.uptime());
+    let since = *memory.blind_since.get_or_insert_with(|| context.clock.monotonic());
     let patience = context.playbook(&detail.run).map_or(Duration::ZERO, |it| it.windows.observe);
     if execute::took(context, since) < patience {
         return None;

@@ -95,7 +95,7 @@ async fn all_held(
             }
             continue;
         }
-        let now = context.clock.uptime();
+        let now = context.clock.monotonic();
         let looked = memory.looked.get(&run.id).map(|it| now.0.saturating_sub(it.0));
         let rests = matches!(run.state, RunState::Held | RunState::Kept) && !run.undo_requested;
         if rests && looked.is_some_and(|it| it < LOOK_AGAIN) {

@@ -5,16 +5,18 @@
 //!
 //! Invariant: a secret is in a file, never in the configuration, and no text made here shows one.
 
-mod material;
+mod file_stamps;
+mod loaded;
 pub mod pem;
 mod secret;
-mod stamp;
 
 use std::path::{Path, PathBuf};
 
-pub use material::{FileReader, Material, Part, Tls, Unusable, system_roots};
+pub use file_stamps::FileStamps;
+pub use loaded::{
+    ClientTls, FileReader, LoadedSecurity, SecurityError, SecuritySetting, system_roots,
+};
 pub use secret::Secret;
-pub use stamp::Stamp;
 
 use crate::model::closed_list;
 
@@ -87,13 +89,13 @@ pub struct PasswordFile {
 
 impl Security {
     /// Each file that is named, and what for.
-    pub fn files(&self) -> Vec<(Part, &Path)> {
+    pub fn files(&self) -> Vec<(SecuritySetting, &Path)> {
         let mut files = Vec::new();
         if let Some(tls) = &self.tls {
-            files.extend(tls.ca_file.as_deref().map(|it| (Part::CaFile, it)));
+            files.extend(tls.ca_file.as_deref().map(|it| (SecuritySetting::CaFile, it)));
             if let Some(identity) = &tls.identity {
-                files.push((Part::CertFile, &identity.cert_file));
-                files.push((Part::KeyFile, &identity.key_file));
+                files.push((SecuritySetting::CertFile, &identity.cert_file));
+                files.push((SecuritySetting::KeyFile, &identity.key_file));
             }
         }
         files.extend(self.sasl.as_ref().map(Sasl::secret_file));
@@ -120,12 +122,12 @@ impl Sasl {
     }
 
     /// Where the password or the token is.
-    pub fn secret_file(&self) -> (Part, &Path) {
+    pub fn secret_file(&self) -> (SecuritySetting, &Path) {
         match self {
             Self::Plain(it) | Self::ScramSha256(it) | Self::ScramSha512(it) => {
-                (Part::PasswordFile, &it.password_file)
+                (SecuritySetting::PasswordFile, &it.password_file)
             }
-            Self::OAuthBearer { token_file } => (Part::TokenFile, token_file),
+            Self::OAuthBearer { token_file } => (SecuritySetting::TokenFile, token_file),
         }
     }
 }

@@ -44,7 +44,7 @@ impl PausedClock {
 
 #[async_trait]
 impl Clock for PausedClock {
-    fn uptime(&self) -> MonotonicTime {
+    fn monotonic(&self) -> MonotonicTime {
         MonotonicTime(self.0.elapsed())
     }
 

@@ -14,7 +14,7 @@ use axum::{
 };
 use kafka_optimizer::{
     model::WallTime,
-    prometheus::{Prometheus, PrometheusError, Sample, Span, http::HttpPrometheus},
+    prometheus::{Prometheus, PrometheusError, QueryRange, Sample, http::HttpPrometheus},
     shutdown::Tasks,
 };
 
@@ -86,8 +86,11 @@ async fn a_range_query_has_a_span_in_seconds() {
     }
     let (address, seen) = serve(matrix).await;
     let prometheus = HttpPrometheus::new(&format!("http://{address}"), TIMEOUT).unwrap();
-    let span =
-        Span { from: WallTime(1_000), to: WallTime(2_500), step: Duration::from_millis(1_500) };
+    let span = QueryRange {
+        from: WallTime(1_000),
+        to: WallTime(2_500),
+        step: Duration::from_millis(1_500),
+    };
     let series = prometheus.range("up", span).await.unwrap();
     assert_eq!(series[0].samples[0], Sample { at: WallTime(1_000), value: 1.0 });
     assert!(series[0].samples[1].value.is_nan());

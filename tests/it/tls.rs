@@ -112,7 +112,7 @@ async fn a_broker_that_wants_a_certificate_gets_ours_and_the_next_one() {
     ours.client(dir.path());
     let clock = SystemClock::new();
     while wire.topology().await.is_err() {
-        assert!(clock.uptime().0 < Duration::from_secs(8), "the new certificate is not seen");
+        assert!(clock.monotonic().0 < Duration::from_secs(8), "the new certificate is not seen");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -67,7 +67,7 @@ fn group(kind: &'static str) -> FakeGroup {
 async fn timed<T>(call: impl Future<Output = T>) -> (Duration, T) {
     let clock = SystemClock::new();
     let done = call.await;
-    (clock.uptime().0, done)
+    (clock.monotonic().0, done)
 }
 
 async fn alter(wire: &Wire, mode: WriteMode) -> Result<(), KafkaError> {

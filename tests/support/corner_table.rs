@@ -169,4 +169,3 @@ pub(crate) fn table<'a>(
     }
     text
 }
-

@@ -34,7 +34,7 @@ impl StepClock {
 
 #[async_trait]
 impl Clock for StepClock {
-    fn uptime(&self) -> MonotonicTime {
+    fn monotonic(&self) -> MonotonicTime {
         MonotonicTime(*self.elapsed.borrow())
     }
 

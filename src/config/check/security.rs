@@ -9,7 +9,9 @@ use super::{
     super::raw::{RawSasl, RawSecurity, RawTls},
     Findings, TokenReader,
 };
-use crate::security::{IdentityFiles, Material, Mechanism, PasswordFile, Sasl, Security, TlsFiles};
+use crate::security::{
+    IdentityFiles, LoadedSecurity, Mechanism, PasswordFile, Sasl, Security, TlsFiles,
+};
 
 pub(super) fn security(
     raw: RawSecurity,
@@ -109,7 +111,7 @@ fn readable(security: &Security, at: &str, found: &mut Findings) {
 
 fn content(security: &Security, at: &str, tokens: TokenReader<'_>, found: &mut Findings) {
     let read = |path: &_| tokens(path).map(|it| it.text.into_bytes());
-    let read = Material::read(security, &read, &|| Ok(RootCertStore::empty()));
+    let read = LoadedSecurity::read(security, &read, &|| Ok(RootCertStore::empty()));
     for unusable in read.err().unwrap_or_default() {
         found.problem(format!("{at}.{}", unusable.part), unusable.problem);
     }

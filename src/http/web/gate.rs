@@ -32,7 +32,7 @@ pub(in crate::http) async fn guard(
 
 async fn admitted(inner: &Inner, live: &Live, headers: &HeaderMap) -> Result<(), Response> {
     if let Some(bucket) = &live.bucket
-        && !bucket.take(inner.state.clock.uptime())
+        && !bucket.take(inner.state.clock.monotonic())
     {
         let advice = "more requests than rate_limit of the web configuration allows; try again";
         return Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, advice).into_response());

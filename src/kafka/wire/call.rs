@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use kafka_protocol::protocol::{Request, StrBytes};
 
-use super::{codes, options::WORDS_CHARS_MAX};
+use super::{error_codes, options::WORDS_CHARS_MAX};
 use crate::kafka::Api;
 
 /// One kind of request. Implementations are pure: they make the codec's request, and put its answer
@@ -18,26 +18,29 @@ pub(super) trait Call: Sync {
     /// The request, as the version agreed on wants it.
     fn request(&self, version: i16) -> Self::Wire;
 
-    fn read(&self, answer: <Self::Wire as Request>::Response) -> Result<Self::Answer, Objection>;
+    fn read(
+        &self,
+        answer: <Self::Wire as Request>::Response,
+    ) -> Result<Self::Answer, ResponseError>;
 }
 
 /// Why an answer holds nothing.
 #[derive(Debug)]
-pub(super) enum Objection {
+pub(super) enum ResponseError {
     /// The broker says no.
     Refused { code: i16, message: Option<String> },
     /// The answer does not belong to the question.
-    Nonsense(String),
+    Malformed(String),
 }
 
 /// Ends the reading of an answer that is an error as a whole.
-pub(super) fn refuse(code: i16, message: Option<&StrBytes>) -> Result<(), Objection> {
-    if code == codes::NONE {
+pub(super) fn refuse(code: i16, message: Option<&StrBytes>) -> Result<(), ResponseError> {
+    if code == error_codes::NONE {
         return Ok(());
     }
     // Some answers carry an empty message instead of none.
     let message = message.filter(|it| !it.is_empty()).map(ToString::to_string);
-    Err(Objection::Refused { code, message })
+    Err(ResponseError::Refused { code, message })
 }
 
 /// The first of those with the same key. What an answer lists twice would be two series.

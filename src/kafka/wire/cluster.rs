@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Common, call::Call, options::ANY_DEADLINES_MAX, peer::Peer, requests::Brokers};
+use super::{
+    AdapterContext, broker_client::BrokerClient, call::Call, options::ANY_DEADLINES_MAX,
+    requests::Brokers,
+};
 use crate::{
     kafka::{Broker, KafkaError},
     model::{BrokerId, MonotonicTime},
@@ -15,30 +18,30 @@ use crate::{
 /// The addresses of one cluster.
 #[derive(Debug)]
 pub(super) struct Cluster {
-    common: Arc<Common>,
+    common: Arc<AdapterContext>,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     /// As the last metadata says.
-    brokers: BTreeMap<BrokerId, Arc<Peer>>,
+    brokers: BTreeMap<BrokerId, Arc<BrokerClient>>,
     /// By address. A bootstrap server that is spelt as its broker advertises itself is one peer.
-    peers: BTreeMap<String, Arc<Peer>>,
+    peers: BTreeMap<String, Arc<BrokerClient>>,
 }
 
 impl Cluster {
-    pub(super) fn new(common: Arc<Common>) -> Self {
+    pub(super) fn new(common: Arc<AdapterContext>) -> Self {
         Self { common, known: Mutex::default() }
     }
 
     /// Takes over what metadata says. Connections to addresses that nobody names any more close
     /// when the last call on them ends.
-    pub(super) fn learn(&self, brokers: &[Broker]) {
+    pub(super) fn update_brokers(&self, brokers: &[Broker]) {
         let mut known = self.lock();
         let earlier = std::mem::take(&mut known.peers);
         let mut peer = |address: String| {
-            let make = || Arc::new(Peer::new(address.clone(), Arc::clone(&self.common)));
+            let make = || Arc::new(BrokerClient::new(address.clone(), Arc::clone(&self.common)));
             let found = earlier.get(&address).cloned().unwrap_or_else(make);
             Arc::clone(known.peers.entry(address).or_insert(found))
         };
@@ -59,12 +62,12 @@ impl Cluster {
     }
 
     /// The address of the named broker.
-    pub(super) async fn broker(&self, broker: BrokerId) -> Result<Arc<Peer>, KafkaError> {
+    pub(super) async fn broker(&self, broker: BrokerId) -> Result<Arc<BrokerClient>, KafkaError> {
         if let Some(peer) = self.known_broker(broker) {
             return Ok(peer);
         }
         let brokers = self.ask_any(&Brokers).await?;
-        self.learn(&brokers);
+        self.update_brokers(&brokers);
         self.known_broker(broker).ok_or(KafkaError::UnknownBroker(broker))
     }
 
@@ -86,7 +89,7 @@ impl Cluster {
         ends: fn(&KafkaError) -> bool,
     ) -> Result<C::Answer, KafkaError> {
         let tries = self.common.options.request_timeout.saturating_mul(ANY_DEADLINES_MAX);
-        let last_begin = MonotonicTime(self.common.clock.uptime().0.saturating_add(tries));
+        let last_begin = MonotonicTime(self.common.clock.monotonic().0.saturating_add(tries));
         let mut failure = None;
         for peer in self.candidates() {
             match peer.ask(call).await {
@@ -95,7 +98,7 @@ impl Cluster {
                 Err(error) => failure = Some(error),
                 Ok(answer) => return Ok(answer),
             }
-            if last_begin <= self.common.clock.uptime() {
+            if last_begin <= self.common.clock.monotonic() {
                 break;
             }
         }
@@ -110,9 +113,9 @@ impl Cluster {
     }
 
     /// Brokers by id, then bootstrap servers; those that did not answer last time come last.
-    fn candidates(&self) -> Vec<Arc<Peer>> {
+    fn candidates(&self) -> Vec<Arc<BrokerClient>> {
         if self.lock().peers.is_empty() {
-            self.learn(&[]);
+            self.update_brokers(&[]);
         }
         let known = self.lock();
         let mut candidates: Vec<_> = known.brokers.values().cloned().collect();
@@ -126,7 +129,7 @@ impl Cluster {
         candidates
     }
 
-    fn known_broker(&self, broker: BrokerId) -> Option<Arc<Peer>> {
+    fn known_broker(&self, broker: BrokerId) -> Option<Arc<BrokerClient>> {
         self.lock().brokers.get(&broker).cloned()
     }
 

@@ -24,10 +24,10 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Common, codes,
-    credentials::Current,
-    ending::Ending,
-    explain, frame,
+    AdapterContext,
+    connection_error::ConnectionError,
+    credentials::Credentials,
+    diagnostics, error_codes, frame,
     options::UNSENT_MAX,
     stream::{self, Stream},
     versions::Versions,
@@ -43,7 +43,7 @@ const IDLE_CHECK: Duration = Duration::from_millis(50);
 /// An open connection. The socket is closed when the last holder lets go.
 #[derive(Debug)]
 pub(super) struct Connection {
-    lane: Arc<Lane>,
+    pending: Arc<PendingRequests>,
     unsent: mpsc::Sender<Bytes>,
     versions: Versions,
     client_id: String,
@@ -60,46 +60,49 @@ pub(super) struct Connection {
 
 /// What the callers and the task share.
 #[derive(Debug, Default)]
-struct Lane(Mutex<Waiting>);
+struct PendingRequests(Mutex<PendingState>);
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct PendingState {
     /// Oldest first. A caller that gave up leaves its place, so that its late answer is known.
     answers: VecDeque<(i32, oneshot::Sender<Bytes>)>,
-    ended: Option<Ending>,
+    ended: Option<ConnectionError>,
 }
 
 impl Connection {
     /// Connects, and learns what the broker speaks.
     pub(super) async fn open(
-        common: &Common,
+        common: &AdapterContext,
         address: &str,
-        current: &Current,
-    ) -> Result<Self, Ending> {
+        current: &Credentials,
+    ) -> Result<Self, ConnectionError> {
         let tls = current.material.tls.as_ref();
         let stream = stream::dial(address, tls).await?;
         let mut connection = Self::over(common, stream);
         connection.generation = current.generation;
         common.counts.sent(Api::ApiVersions);
-        let learnt = connection.learn().await.map_err(|it| explain::greeting_failed(it, tls));
+        let learnt = connection
+            .negotiate_versions()
+            .await
+            .map_err(|it| diagnostics::greeting_failed(it, tls));
         connection.versions =
             learnt.inspect_err(|ending| common.counts.failed(Api::ApiVersions, ending.fault()))?;
         Ok(connection)
     }
 
-    fn over(common: &Common, stream: impl Stream) -> Self {
-        let lane = Arc::new(Lane::default());
+    fn over(common: &AdapterContext, stream: impl Stream) -> Self {
+        let pending = Arc::new(PendingRequests::default());
         let open = CancellationToken::new();
         let (unsent, frames) = mpsc::channel(UNSENT_MAX);
         let task = Task {
-            lane: Arc::clone(&lane),
+            pending: Arc::clone(&pending),
             open: open.clone(),
             stopping: common.tasks.stopping(),
             clock: Arc::clone(&common.clock),
         };
         common.tasks.start_short("kafka connection", task.run(stream, frames));
         Self {
-            lane,
+            pending,
             unsent,
             versions: Versions::default(),
             client_id: common.options.client_id.clone(),
@@ -112,7 +115,7 @@ impl Connection {
         }
     }
 
-    async fn learn(&self) -> Result<Versions, Ending> {
+    async fn negotiate_versions(&self) -> Result<Versions, ConnectionError> {
         let request = ApiVersionsRequest::default()
             .with_client_software_name(super::call::text(env!("CARGO_PKG_NAME")))
             .with_client_software_version(super::call::text(env!("CARGO_PKG_VERSION")));
@@ -120,15 +123,19 @@ impl Connection {
         // The error code comes first in every version; a broker that does not know ours answers in
         // version 0, whatever was asked.
         let error = frame.get(4..6).map(|it| i16::from_be_bytes([it[0], it[1]]));
-        if error == Some(codes::UNSUPPORTED_VERSION) {
+        if error == Some(error_codes::UNSUPPORTED_VERSION) {
             let frame = self.exchange(&ApiVersionsRequest::default(), 0).await?;
             let versions = frame.get(4..).and_then(Versions::from_version_0);
-            return versions.ok_or_else(|| Ending::Nonsense("ApiVersions in version 0".to_owned()));
+            return versions
+                .ok_or_else(|| ConnectionError::Malformed("ApiVersions in version 0".to_owned()));
         }
         let answer = frame::decode::<ApiVersionsRequest>(frame, API_VERSIONS)
-            .map_err(|it| Ending::Nonsense(format!("ApiVersions: {it}")))?;
-        if answer.error_code != codes::NONE {
-            return Err(Ending::Nonsense(format!("ApiVersions: error {}", answer.error_code)));
+            .map_err(|it| ConnectionError::Malformed(format!("ApiVersions: {it}")))?;
+        if answer.error_code != error_codes::NONE {
+            return Err(ConnectionError::Malformed(format!(
+                "ApiVersions: error {}",
+                answer.error_code
+            )));
         }
         Ok(Versions::from_answer(&answer))
     }
@@ -142,7 +149,7 @@ impl Connection {
         !self.retired.load(Ordering::Relaxed)
             && self.generation == generation
             && self.session_ends.is_none_or(|it| now < it)
-            && self.lane.lock().ended.is_none()
+            && self.pending.lock().ended.is_none()
     }
 
     /// Whether a request has been answered since it was opened.
@@ -170,19 +177,19 @@ impl Connection {
         &self,
         request: &R,
         version: i16,
-    ) -> Result<Bytes, Ending> {
+    ) -> Result<Bytes, ConnectionError> {
         let correlation = self.next_correlation.fetch_add(1, Ordering::Relaxed);
         let frame = frame::encode(request, version, correlation, &self.client_id)
-            .map_err(Ending::Nonsense)?;
+            .map_err(ConnectionError::Malformed)?;
         let (answer, answered) = oneshot::channel();
-        let Ok(place) = self.unsent.reserve().await else { return Err(self.lane.ending()) };
-        self.lane.enter(correlation, answer, || place.send(frame))?;
-        answered.await.map_err(|_| self.lane.ending())
+        let Ok(place) = self.unsent.reserve().await else { return Err(self.pending.ending()) };
+        self.pending.enter(correlation, answer, || place.send(frame))?;
+        answered.await.map_err(|_| self.pending.ending())
     }
 }
 
-impl Lane {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+impl PendingRequests {
+    fn lock(&self) -> MutexGuard<'_, PendingState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -192,7 +199,7 @@ impl Lane {
         correlation: i32,
         answer: oneshot::Sender<Bytes>,
         send: impl FnOnce(),
-    ) -> Result<(), Ending> {
+    ) -> Result<(), ConnectionError> {
         let mut waiting = self.lock();
         if let Some(ending) = &waiting.ended {
             return Err(ending.clone());
@@ -203,15 +210,15 @@ impl Lane {
     }
 
     /// Hands a frame to the oldest waiting request.
-    fn deliver(&self, frame: Bytes) -> Result<(), Ending> {
+    fn deliver(&self, frame: Bytes) -> Result<(), ConnectionError> {
         let Some((correlation, answer)) = self.lock().answers.pop_front() else {
-            return Err(Ending::Nonsense("an answer that nobody asked for".to_owned()));
+            return Err(ConnectionError::Malformed("an answer that nobody asked for".to_owned()));
         };
         let got = frame::correlation(&frame);
         if got != Some(correlation) {
             let problem = format!("an answer to request {got:?} instead of {correlation}");
-            self.end(Ending::Nonsense(problem.clone()));
-            return Err(Ending::Nonsense(problem));
+            self.end(ConnectionError::Malformed(problem.clone()));
+            return Err(ConnectionError::Malformed(problem));
         }
         // Nobody listens any more when the caller's deadline has passed: its answer is dropped.
         drop(answer.send(frame));
@@ -219,14 +226,14 @@ impl Lane {
     }
 
     /// Refuses new requests and lets go of those that wait. The first reason stays.
-    fn end(&self, ending: Ending) {
+    fn end(&self, ending: ConnectionError) {
         let mut waiting = self.lock();
         waiting.ended.get_or_insert(ending);
         waiting.answers.clear();
     }
 
-    fn ending(&self) -> Ending {
-        let closed = || Ending::Broken(io::ErrorKind::NotConnected, "closed".to_owned());
+    fn ending(&self) -> ConnectionError {
+        let closed = || ConnectionError::Broken(io::ErrorKind::NotConnected, "closed".to_owned());
         self.lock().ended.clone().unwrap_or_else(closed)
     }
 
@@ -235,7 +242,8 @@ impl Lane {
         let mut waiting = self.lock();
         let idle = waiting.answers.iter().all(|(_, answer)| answer.is_closed());
         if idle {
-            let stopping = || Ending::Broken(io::ErrorKind::NotConnected, "stopping".to_owned());
+            let stopping =
+                || ConnectionError::Broken(io::ErrorKind::NotConnected, "stopping".to_owned());
             waiting.ended.get_or_insert_with(stopping);
         }
         idle
@@ -244,7 +252,7 @@ impl Lane {
 
 /// The owner of the socket.
 struct Task {
-    lane: Arc<Lane>,
+    pending: Arc<PendingRequests>,
     /// Cancelled when nobody holds the connection any more.
     open: CancellationToken,
     stopping: CancellationToken,
@@ -255,32 +263,32 @@ impl Task {
     async fn run(self, stream: impl Stream, frames: mpsc::Receiver<Bytes>) {
         let (reader, writer) = tokio::io::split(stream);
         let ending = tokio::select! {
-            ending = receive(reader, &self.lane) => ending,
+            ending = receive(reader, &self.pending) => ending,
             ending = send(writer, frames) => ending,
             () = self.open.cancelled() => closed(),
             () = self.unused() => closed(),
         };
-        self.lane.end(ending);
+        self.pending.end(ending);
     }
 
     /// Shutdown waits for this task, and a step in hand may still need the connection: so it ends
     /// once the process is stopping *and* nothing is under way.
     async fn unused(&self) {
         self.stopping.cancelled().await;
-        while !self.lane.end_if_idle() {
+        while !self.pending.end_if_idle() {
             self.clock.sleep(IDLE_CHECK).await;
         }
     }
 }
 
-fn closed() -> Ending {
-    Ending::Broken(io::ErrorKind::NotConnected, "closed".to_owned())
+fn closed() -> ConnectionError {
+    ConnectionError::Broken(io::ErrorKind::NotConnected, "closed".to_owned())
 }
 
-async fn receive(mut reader: impl AsyncRead + Unpin, lane: &Lane) -> Ending {
+async fn receive(mut reader: impl AsyncRead + Unpin, pending: &PendingRequests) -> ConnectionError {
     loop {
         let delivered = match frame::read(&mut reader).await {
-            Ok(frame) => lane.deliver(frame),
+            Ok(frame) => pending.deliver(frame),
             Err(unread) => Err(unread.into()),
         };
         if let Err(ending) = delivered {
@@ -289,7 +297,10 @@ async fn receive(mut reader: impl AsyncRead + Unpin, lane: &Lane) -> Ending {
     }
 }
 
-async fn send(mut writer: impl AsyncWrite + Unpin, mut frames: mpsc::Receiver<Bytes>) -> Ending {
+async fn send(
+    mut writer: impl AsyncWrite + Unpin,
+    mut frames: mpsc::Receiver<Bytes>,
+) -> ConnectionError {
     while let Some(frame) = frames.recv().await {
         let written = async { writer.write_all(&frame).await.and(writer.flush().await) };
         if let Err(error) = written.await {

@@ -9,7 +9,7 @@ use kafka_protocol::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{bounded::Bounded, options::FRAME_BYTES_MAX};
+use super::{length_checked_buf::LengthCheckedBuf, options::FRAME_BYTES_MAX};
 
 /// Length prefix and correlation id.
 const PREFIX_BYTES: usize = 4;
@@ -22,7 +22,7 @@ pub(super) enum Unread {
     /// The stream ended or failed.
     Broken(io::Error),
     /// What came is not a frame.
-    Nonsense(String),
+    Malformed(String),
     /// What came is a TLS alert.
     SpeaksTls,
 }
@@ -56,8 +56,8 @@ pub(super) fn encode<R: Request>(
 
 /// The answer to a request of type `R`; `frame` begins at the correlation id.
 pub(super) fn decode<R: Request>(frame: Bytes, version: i16) -> Result<R::Response, String> {
-    let mut frame = Bounded::new(frame);
-    let read = |frame: &mut Bounded| {
+    let mut frame = LengthCheckedBuf::new(frame);
+    let read = |frame: &mut LengthCheckedBuf| {
         ResponseHeader::decode(frame, R::Response::header_version(version))?;
         R::Response::decode(frame, version)
     };
@@ -78,7 +78,7 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Bytes,
     let length = usize::try_from(claimed)
         .ok()
         .filter(|it| (PREFIX_BYTES..=FRAME_BYTES_MAX).contains(it))
-        .ok_or_else(|| Unread::Nonsense(format!("a frame of {claimed} bytes")))?;
+        .ok_or_else(|| Unread::Malformed(format!("a frame of {claimed} bytes")))?;
     let mut frame = BytesMut::with_capacity(length.min(READ_BYTES_FIRST));
     let mut rest = stream.take(u64::try_from(length).unwrap_or(u64::MAX));
     while frame.len() < length {

@@ -8,19 +8,19 @@
 //! Invariant: no record is ever read or written here.
 //! Invariant: a call ends within its deadline, whatever the broker does.
 
-mod bounded;
+mod backoff;
+mod broker_client;
 mod call;
 mod cluster;
-mod codes;
 mod connection;
-mod counts;
+mod connection_error;
 mod credentials;
-mod ending;
-mod explain;
+mod diagnostics;
+mod error_codes;
 mod frame;
+mod length_checked_buf;
 mod options;
-mod pause;
-mod peer;
+mod request_counts;
 mod requests;
 mod sasl;
 mod stream;
@@ -43,34 +43,34 @@ use crate::{
     shutdown::Tasks,
 };
 use cluster::Cluster;
-use counts::Counts;
-use credentials::Credentials;
+use credentials::CredentialStore;
 use options::CONFIG_RESOURCES_MAX;
+use request_counts::RequestCounters;
 
 /// What every part of the adapter needs.
-struct Common {
+struct AdapterContext {
     options: WireOptions,
     clock: SharedClock,
     tasks: Tasks,
-    counts: Counts,
-    credentials: Credentials,
+    counts: RequestCounters,
+    credentials: CredentialStore,
 }
 
-impl std::fmt::Debug for Common {
+impl std::fmt::Debug for AdapterContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Common").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("AdapterContext").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
-impl Common {
+impl AdapterContext {
     /// When a call that begins now must have ended.
     fn deadline(&self) -> MonotonicTime {
-        MonotonicTime(self.clock.uptime().0.saturating_add(self.options.request_timeout))
+        MonotonicTime(self.clock.monotonic().0.saturating_add(self.options.request_timeout))
     }
 
     /// What `work` comes to, if it does before the deadline.
     async fn within<T>(&self, deadline: MonotonicTime, work: impl Future<Output = T>) -> Option<T> {
-        let left = deadline.0.saturating_sub(self.clock.uptime().0);
+        let left = deadline.0.saturating_sub(self.clock.monotonic().0);
         tokio::select! {
             biased;
             done = work => Some(done),
@@ -82,16 +82,16 @@ impl Common {
 /// One Kafka cluster, reached over the network.
 #[derive(Debug)]
 pub struct Wire {
-    common: Arc<Common>,
+    common: Arc<AdapterContext>,
     cluster: Cluster,
 }
 
 impl Wire {
     /// Connects to nothing yet: the first call does.
     pub fn new(options: WireOptions, clock: SharedClock, tasks: Tasks) -> Self {
-        let credentials = Credentials::new(&options);
-        let counts = Counts::new();
-        let common = Arc::new(Common { options, clock, tasks, counts, credentials });
+        let credentials = CredentialStore::new(&options);
+        let counts = RequestCounters::new();
+        let common = Arc::new(AdapterContext { options, clock, tasks, counts, credentials });
         Self { cluster: Cluster::new(Arc::clone(&common)), common }
     }
 
@@ -104,7 +104,7 @@ impl Wire {
 impl Kafka for Wire {
     async fn topology(&self) -> Result<Topology, KafkaError> {
         let topology = self.cluster.ask_any(&requests::WholeTopology).await?;
-        self.cluster.learn(&topology.brokers);
+        self.cluster.update_brokers(&topology.brokers);
         Ok(topology)
     }
 

@@ -19,17 +19,16 @@ use rsasl::{
 };
 
 use super::{
-    Common,
+    AdapterContext,
     call::{shortened, text},
-    codes,
     connection::Connection,
-    ending::Ending,
-    frame,
+    connection_error::ConnectionError,
+    error_codes, frame,
     options::{SASL_EXCHANGES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN},
 };
 use crate::{
     kafka::Api,
-    security::{Material, Mechanism, Sasl, Secret, Security},
+    security::{LoadedSecurity, Mechanism, Sasl, Secret, Security},
 };
 
 /// The first version in which the mechanism's messages travel in requests of their own; brokers
@@ -48,12 +47,12 @@ pub(super) struct Login<'a> {
 
 impl<'a> Login<'a> {
     /// `None` where there is no SASL.
-    pub(super) fn new(security: &'a Security, material: &'a Material) -> Option<Self> {
+    pub(super) fn new(security: &'a Security, material: &'a LoadedSecurity) -> Option<Self> {
         Some(Self { sasl: security.sasl.as_ref()?, secret: material.secret.as_ref()? })
     }
 
     /// Who and how, for a message.
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let mechanism = self.sasl.mechanism();
         match self.sasl.username() {
             Some(user) => format!("{mechanism} as `{user}`"),
@@ -74,38 +73,39 @@ impl<'a> Login<'a> {
 /// Proves who we are. Returns how long the broker believes it, where it says so (KIP-368).
 pub(super) async fn authenticate(
     connection: &Connection,
-    common: &Common,
+    common: &AdapterContext,
     login: &Login<'_>,
-) -> Result<Option<Duration>, Ending> {
+) -> Result<Option<Duration>, ConnectionError> {
     let chosen = choose(connection, common, login.sasl.mechanism()).await;
     chosen.inspect_err(|it| common.counts.failed(Api::SaslHandshake, it.fault()))?;
-    let proved = prove(connection, common, login).await;
+    let proved = sasl_exchange(connection, common, login).await;
     proved.inspect_err(|it| common.counts.failed(Api::SaslAuthenticate, it.fault()))
 }
 
 async fn choose(
     connection: &Connection,
-    common: &Common,
+    common: &AdapterContext,
     mechanism: Mechanism,
-) -> Result<(), Ending> {
+) -> Result<(), ConnectionError> {
     let request = SaslHandshakeRequest::default().with_mechanism(text(mechanism.label()));
     common.counts.sent(Api::SaslHandshake);
     let frame = connection.exchange(&request, SASL_HANDSHAKE).await?;
-    let (code, offered) = frame
-        .get(4..)
-        .and_then(offer)
-        .ok_or_else(|| Ending::Nonsense("an answer to SaslHandshake that ends early".to_owned()))?;
+    let (code, offered) = frame.get(4..).and_then(offer).ok_or_else(|| {
+        ConnectionError::Malformed("an answer to SaslHandshake that ends early".to_owned())
+    })?;
     match code {
-        codes::NONE => Ok(()),
-        codes::UNSUPPORTED_SASL_MECHANISM => Err(Ending::Refused(format!(
+        error_codes::NONE => Ok(()),
+        error_codes::UNSUPPORTED_SASL_MECHANISM => Err(ConnectionError::AuthRefused(format!(
             "the broker does not offer {mechanism} but {}; look at security.sasl.mechanism",
             shortened(offered.join(", "))
         ))),
-        codes::ILLEGAL_SASL_STATE => Err(Ending::Refused(
+        error_codes::ILLEGAL_SASL_STATE => Err(ConnectionError::AuthRefused(
             "the listener on that port has no SASL; use another port, or leave out security.sasl"
                 .to_owned(),
         )),
-        code => Err(Ending::Refused(format!("SaslHandshake for {mechanism}: error {code}"))),
+        code => Err(ConnectionError::AuthRefused(format!(
+            "SaslHandshake for {mechanism}: error {code}"
+        ))),
     }
 }
 
@@ -124,15 +124,16 @@ fn offer(body: &[u8]) -> Option<(i16, Vec<String>)> {
     Some((i16::from_be_bytes(*code), names))
 }
 
-async fn prove(
+async fn sasl_exchange(
     connection: &Connection,
-    common: &Common,
+    common: &AdapterContext,
     login: &Login<'_>,
-) -> Result<Option<Duration>, Ending> {
+) -> Result<Option<Duration>, ConnectionError> {
     let version = connection.versions().agree::<SaslAuthenticateRequest>();
-    let version = version
-        .ok_or_else(|| Ending::Nonsense("no version of SaslAuthenticate in common".to_owned()))?;
-    let mut proof = Proof::begin(login)?;
+    let version = version.ok_or_else(|| {
+        ConnectionError::Malformed("no version of SaslAuthenticate in common".to_owned())
+    })?;
+    let mut proof = SaslSession::begin(login)?;
     let (mut challenge, mut lifetime) = (None, None);
     for _ in 0..SASL_EXCHANGES_MAX {
         let Some(said) = proof.answer(challenge.as_deref())? else { return Ok(lifetime) };
@@ -140,39 +141,47 @@ async fn prove(
         let request = SaslAuthenticateRequest::default().with_auth_bytes(said.into());
         let frame = connection.exchange(&request, version).await?;
         let answer = frame::decode::<SaslAuthenticateRequest>(frame, version)
-            .map_err(|it| Ending::Nonsense(format!("SaslAuthenticate: {it}")))?;
-        if answer.error_code != codes::NONE {
+            .map_err(|it| ConnectionError::Malformed(format!("SaslAuthenticate: {it}")))?;
+        if answer.error_code != error_codes::NONE {
             return Err(refused(login, &answer));
         }
         let milliseconds = u64::try_from(answer.session_lifetime_ms).ok().filter(|it| 0 < *it);
         lifetime = milliseconds.map(Duration::from_millis);
         challenge = Some(answer.auth_bytes);
     }
-    Err(Ending::Nonsense(format!("{}: the broker asks without end", login.sasl.mechanism())))
+    Err(ConnectionError::Malformed(format!(
+        "{}: the broker asks without end",
+        login.sasl.mechanism()
+    )))
 }
 
-fn refused(login: &Login<'_>, answer: &SaslAuthenticateResponse) -> Ending {
+fn refused(login: &Login<'_>, answer: &SaslAuthenticateResponse) -> ConnectionError {
     let code = answer.error_code;
     let words = answer.error_message.as_ref().filter(|it| !it.is_empty());
     let words = words.map_or_else(|| format!("error {code}"), |it| shortened(it.to_string()));
-    Ending::Refused(format!("{}: the broker says: {words}; {}", login.told(), login.advice()))
+    ConnectionError::AuthRefused(format!(
+        "{}: the broker says: {words}; {}",
+        login.describe(),
+        login.advice()
+    ))
 }
 
 /// Our side of one exchange.
-struct Proof {
+struct SaslSession {
     session: Session,
     mechanism: Mechanism,
     over: bool,
 }
 
-impl Proof {
-    fn begin(login: &Login<'_>) -> Result<Self, Ending> {
+impl SaslSession {
+    fn begin(login: &Login<'_>) -> Result<Self, ConnectionError> {
         let mechanism = login.sasl.mechanism();
         let answers = Answers {
             username: login.sasl.username().unwrap_or_default().to_owned(),
             secret: login.secret.clone(),
         };
-        let failed = |error: &dyn std::error::Error| Ending::Nonsense(format!("SASL: {error}"));
+        let failed =
+            |error: &dyn std::error::Error| ConnectionError::Malformed(format!("SASL: {error}"));
         let config = SASLConfig::builder().with_default_mechanisms().with_callback(answers);
         let config = config.map_err(|error| failed(&error))?;
         let name = Mechname::parse(mechanism.label().as_bytes()).map_err(|error| failed(&error))?;
@@ -183,7 +192,7 @@ impl Proof {
 
     /// What we say to `challenge`; `None` when all is said and, with SCRAM, the broker's proof has
     /// been verified.
-    fn answer(&mut self, challenge: Option<&[u8]>) -> Result<Option<Vec<u8>>, Ending> {
+    fn answer(&mut self, challenge: Option<&[u8]>) -> Result<Option<Vec<u8>>, ConnectionError> {
         if self.over {
             return Ok(None);
         }
@@ -210,21 +219,21 @@ impl Proof {
 }
 
 /// The library takes the first two bytes of each attribute for granted.
-fn attributes_are_whole(message: &[u8]) -> Result<(), Ending> {
+fn attributes_are_whole(message: &[u8]) -> Result<(), ConnectionError> {
     if message.split(|it| *it == b',').all(|it| 2 <= it.len()) {
         return Ok(());
     }
-    Err(Ending::Nonsense("SaslAuthenticate: not a message of SCRAM".to_owned()))
+    Err(ConnectionError::Malformed("SaslAuthenticate: not a message of SCRAM".to_owned()))
 }
 
-fn distrust(error: &SessionError) -> Ending {
+fn distrust(error: &SessionError) -> ConnectionError {
     if matches!(error, SessionError::MutualAuthenticationFailed) {
         let text = "the broker let us in without proving that it knows the password: \
                     it may not be the broker that it seems to be";
-        return Ending::Refused(text.to_owned());
+        return ConnectionError::AuthRefused(text.to_owned());
     }
     // What goes wrong before the end is the broker's message, or what it asks for.
-    Ending::Refused(format!("what the broker says makes no sense: {error}"))
+    ConnectionError::AuthRefused(format!("what the broker says makes no sense: {error}"))
 }
 
 /// Answers what the library asks.
@@ -269,10 +278,10 @@ mod tests {
     use super::*;
     use crate::security::PasswordFile;
 
-    fn proof_with(mechanism: fn(PasswordFile) -> Sasl) -> Proof {
+    fn proof_with(mechanism: fn(PasswordFile) -> Sasl) -> SaslSession {
         let file = PasswordFile { username: "us,er=".to_owned(), password_file: PathBuf::new() };
         let secret = Secret::new("pencil".to_owned());
-        Proof::begin(&Login { sasl: &mechanism(file), secret: &secret }).unwrap()
+        SaslSession::begin(&Login { sasl: &mechanism(file), secret: &secret }).unwrap()
     }
 
     fn text_of(said: Option<Vec<u8>>) -> String {
@@ -292,10 +301,10 @@ mod tests {
         let secret = Secret::new("a.b.c".to_owned());
         let login = Login { sasl: &sasl, secret: &secret };
         let first = "n,,\x01auth=Bearer a.b.c\x01\x01";
-        let mut accepted = Proof::begin(&login).unwrap();
+        let mut accepted = SaslSession::begin(&login).unwrap();
         assert_eq!(text_of(accepted.answer(None).unwrap()), first);
         assert_eq!(accepted.answer(Some(b"")).unwrap(), None);
-        let mut refused = Proof::begin(&login).unwrap();
+        let mut refused = SaslSession::begin(&login).unwrap();
         assert_eq!(text_of(refused.answer(None).unwrap()), first);
         let reason = br#"{"status":"invalid_token"}"#;
         assert_eq!(text_of(refused.answer(Some(reason)).unwrap()), "\x01");
@@ -303,7 +312,7 @@ mod tests {
     }
 
     /// Answers our first message with `message`, in which `NONCE` is ours.
-    fn scram_said(message: &str) -> Result<Option<Vec<u8>>, Ending> {
+    fn scram_said(message: &str) -> Result<Option<Vec<u8>>, ConnectionError> {
         let mut proof = proof_with(Sasl::ScramSha256);
         let first = text_of(proof.answer(None).unwrap());
         let nonce = first.strip_prefix("n,,n=us=2Cer=3D,r=").expect("escaped, no channel binding");

@@ -9,8 +9,8 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{ending::Ending, explain};
-use crate::security::Tls;
+use super::{connection_error::ConnectionError, diagnostics};
+use crate::security::ClientTls;
 
 /// A stream of bytes to a broker.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -18,14 +18,17 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
 /// Connects to `host:port`. The name is resolved each time: a restarted broker may have moved.
-pub(super) async fn dial(address: &str, tls: Option<&Tls>) -> Result<Box<dyn Stream>, Ending> {
+pub(super) async fn dial(
+    address: &str,
+    tls: Option<&ClientTls>,
+) -> Result<Box<dyn Stream>, ConnectionError> {
     let stream = TcpStream::connect(address).await?;
     // Requests are single small writes that wait for their answer: Nagle would only delay them.
     stream.set_nodelay(true)?;
     let Some(tls) = tls else { return Ok(Box::new(stream)) };
     let name = match &tls.server_name {
         Some(name) => name.clone(),
-        None => name_in(address).ok_or_else(|| explain::no_name(address))?,
+        None => name_in(address).ok_or_else(|| diagnostics::no_name(address))?,
     };
     let connector = TlsConnector::from(tls.config.clone());
     match connector.connect(name, stream).await {
@@ -41,10 +44,10 @@ fn name_in(address: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(host.to_owned()).ok()
 }
 
-fn handshake_failed(error: io::Error) -> Ending {
-    let ending = Ending::from(error);
+fn handshake_failed(error: io::Error) -> ConnectionError {
+    let ending = ConnectionError::from(error);
     // A listener without TLS takes our first bytes for the length of a huge request.
-    if ending.is_hang_up() { explain::plain_listener() } else { ending }
+    if ending.is_hang_up() { diagnostics::plain_listener() } else { ending }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use kafka_protocol::{
     protocol::{HeaderVersion, Request, VersionRange},
 };
 
-use super::codes;
+use super::error_codes;
 
 /// What a broker said about itself when the connection was opened.
 #[derive(Debug, Default)]
@@ -32,12 +32,12 @@ impl Versions {
         };
         let ranges: BTreeMap<_, _> = triples.chunks_exact(6).map(range).collect::<Option<_>>()?;
         let whole = u32::from_be_bytes(*count) == u32::try_from(triples.len() / 6).ok()?;
-        (whole && number(body)? == codes::NONE).then_some(Self(ranges))
+        (whole && number(body)? == error_codes::NONE).then_some(Self(ranges))
     }
 
     /// The highest version that both ends know. The codec's own range caps it: `OffsetFetch` ends
     /// at 9, the last version that names topics. A version without tagged fields is none: brokers
-    /// since 3.9 know a newer one of everything, and [`super::bounded`] can bound only those.
+    /// since 3.9 know a newer one of everything, and [`super::length_checked_buf`] can bound only those.
     pub(super) fn agree<R: Request>(&self) -> Option<i16> {
         let common = self.0.get(&R::KEY)?.intersect(&R::VERSIONS);
         let tagged = 0 < R::Response::header_version(common.max);

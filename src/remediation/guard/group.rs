@@ -152,7 +152,7 @@ pub(in crate::remediation) async fn stable(
     context: &Context,
     name: &GroupName,
 ) -> Result<(), String> {
-    let started = context.clock.uptime();
+    let started = context.clock.monotonic();
     loop {
         let found = async {
             let topology = context.kafka.topology().await?;

@@ -162,7 +162,7 @@ async fn one(context: &Context, (step, whose): (&StepRow, Whose)) -> Result<Step
     let mut pause = Duration::from_secs(1);
     let mut last = String::new();
     let mut under_way = UnderWay::of(step.state);
-    let started = context.clock.uptime();
+    let started = context.clock.monotonic();
     let mut tries_left = TRIES_MAX;
     while 0 < tries_left && execute::took(context, started) < ANSWER_MAX {
         let (end, answered) = attempt(context, step, &mut under_way).await;
@@ -270,7 +270,7 @@ async fn wait_for_gate(
     context: &Context,
     (run, broker): (RunId, BrokerId),
 ) -> Result<(), StoreError> {
-    let started = context.clock.uptime();
+    let started = context.clock.monotonic();
     loop {
         let problem = match context.kafka.topology().await {
             Ok(topology) => match guard::minimums(context, &topology, &[broker]).await {

@@ -77,7 +77,7 @@ async fn store_ten_thousand() -> Duration {
     let alerts: Vec<Routed> = (0..10_000).map(routed).collect();
     let clock = SystemClock::new();
     let taken = store.take_alerts(alerts, WallTime(1)).await.unwrap();
-    let took = clock.uptime().0;
+    let took = clock.monotonic().0;
     assert_eq!(taken[&AlertOutcome::New], 10_000);
     took
 }

@@ -61,7 +61,7 @@ impl WorldClock {
 
 #[async_trait]
 impl Clock for WorldClock {
-    fn uptime(&self) -> MonotonicTime {
+    fn monotonic(&self) -> MonotonicTime {
         MonotonicTime(self.elapsed())
     }
 

@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use kafka_optimizer::{
     clock::Clock,
     model::WallTime,
-    prometheus::{InstantSeries, Labels, Prometheus, PrometheusError, RangeSeries, Sample, Span},
+    prometheus::{
+        InstantSeries, Labels, Prometheus, PrometheusError, QueryRange, RangeSeries, Sample,
+    },
 };
 use promql_parser::{
     label::MatchOp,
@@ -323,7 +325,11 @@ impl Prometheus for FakePrometheus {
         Ok(points.into_iter().map(series).collect())
     }
 
-    async fn range(&self, query: &str, span: Span) -> Result<Vec<RangeSeries>, PrometheusError> {
+    async fn range(
+        &self,
+        query: &str,
+        span: QueryRange,
+    ) -> Result<Vec<RangeSeries>, PrometheusError> {
         let fault = self.asked(query).await?;
         let expr = parser::parse(query).unwrap_or_else(|it| panic!("{query}: {it}"));
         let mut series = BTreeMap::<Labels, Vec<Sample>>::new();

@@ -12,8 +12,8 @@ use kafka_protocol::{
 };
 
 use super::super::{
-    call::{Call, Objection, each_once, refuse, text},
-    codes,
+    call::{Call, ResponseError, each_once, refuse, text},
+    error_codes,
 };
 use crate::{
     kafka::{Api, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, MinInsync, WriteMode},
@@ -56,12 +56,12 @@ impl Call for BrokerConfiguration<'_> {
         DescribeConfigsRequest::default().with_resources(vec![broker]).with_include_synonyms(true)
     }
 
-    fn read(&self, answer: DescribeConfigsResponse) -> Result<BrokerConfig, Objection> {
+    fn read(&self, answer: DescribeConfigsResponse) -> Result<BrokerConfig, ResponseError> {
         let name = self.broker.to_string();
         let is_ours =
             |it: &&DescribeConfigsResult| it.resource_type == BROKER && *it.resource_name == *name;
         let Some(result) = answer.results.iter().find(is_ours) else {
-            return Err(Objection::Nonsense(format!("no configuration of broker {name}")));
+            return Err(ResponseError::Malformed(format!("no configuration of broker {name}")));
         };
         refuse(result.error_code, result.error_message.as_ref())?;
         let entries = result.configs.iter().map(entry).collect();
@@ -83,10 +83,10 @@ impl Call for MinInsyncReplicas<'_> {
         DescribeConfigsRequest::default().with_resources(self.0.iter().map(topic).collect())
     }
 
-    fn read(&self, answer: DescribeConfigsResponse) -> Result<Self::Answer, Objection> {
+    fn read(&self, answer: DescribeConfigsResponse) -> Result<Self::Answer, ResponseError> {
         // Vanished since we saw it. Any other error must not look like that.
         let there = answer.results.iter();
-        let there = there.filter(|it| it.error_code != codes::UNKNOWN_TOPIC_OR_PARTITION);
+        let there = there.filter(|it| it.error_code != error_codes::UNKNOWN_TOPIC_OR_PARTITION);
         there.map(|it| Ok((TopicName::new(it.resource_name.as_str()), min_insync(it)?))).collect()
     }
 }
@@ -112,24 +112,24 @@ impl Call for AlterBroker<'_> {
             .with_validate_only(self.mode == WriteMode::ValidateOnly)
     }
 
-    fn read(&self, answer: IncrementalAlterConfigsResponse) -> Result<(), Objection> {
+    fn read(&self, answer: IncrementalAlterConfigsResponse) -> Result<(), ResponseError> {
         let name = self.broker.to_string();
         let ours = answer.responses.iter();
         let ours = ours.filter(|it| it.resource_type == BROKER && *it.resource_name == *name);
         let Some(response) = ours.last() else {
-            return Err(Objection::Nonsense(format!("no word about broker {name}")));
+            return Err(ResponseError::Malformed(format!("no word about broker {name}")));
         };
         refuse(response.error_code, response.error_message.as_ref())
     }
 }
 
-fn min_insync(of: &DescribeConfigsResult) -> Result<MinInsync, Objection> {
-    if let Some(fault) = codes::fault(of.error_code) {
+fn min_insync(of: &DescribeConfigsResult) -> Result<MinInsync, ResponseError> {
+    if let Some(fault) = error_codes::fault(of.error_code) {
         return Ok(Err(fault));
     }
     let value = of.configs.first().and_then(|it| it.value.as_ref()?.parse().ok());
     let nonsense = || format!("no {MIN_INSYNC_REPLICAS} of {}", of.resource_name);
-    value.map(Ok).ok_or_else(|| Objection::Nonsense(nonsense()))
+    value.map(Ok).ok_or_else(|| ResponseError::Malformed(nonsense()))
 }
 
 fn resource(kind: i8, name: &str) -> DescribeConfigsResource {

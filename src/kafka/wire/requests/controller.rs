@@ -9,7 +9,7 @@ use kafka_protocol::messages::{
     describe_quorum_response::ReplicaState,
 };
 
-use super::super::call::{Call, Objection, milliseconds, refuse, text};
+use super::super::call::{Call, ResponseError, milliseconds, refuse, text};
 use crate::{
     kafka::{Api, Quorum, QuorumReplica, QuorumRole},
     model::{BrokerId, TopicName, TopicPartition, WallTime},
@@ -39,11 +39,11 @@ impl Call for DescribeQuorum {
         DescribeQuorumRequest::default().with_topics(vec![topic])
     }
 
-    fn read(&self, answer: DescribeQuorumResponse) -> Result<Quorum, Objection> {
+    fn read(&self, answer: DescribeQuorumResponse) -> Result<Quorum, ResponseError> {
         refuse(answer.error_code, answer.error_message.as_ref())?;
         let partition = answer.topics.first().and_then(|it| it.partitions.first());
         let Some(partition) = partition else {
-            return Err(Objection::Nonsense(format!("no word about {METADATA_TOPIC}")));
+            return Err(ResponseError::Malformed(format!("no word about {METADATA_TOPIC}")));
         };
         refuse(partition.error_code, partition.error_message.as_ref())?;
         let voters = partition.current_voters.iter().map(|it| (it, QuorumRole::Voter));
@@ -90,7 +90,7 @@ impl Call for Reassignments {
     fn read(
         &self,
         answer: ListPartitionReassignmentsResponse,
-    ) -> Result<Vec<TopicPartition>, Objection> {
+    ) -> Result<Vec<TopicPartition>, ResponseError> {
         refuse(answer.error_code, answer.error_message.as_ref())?;
         let mut moving = Vec::new();
         for listed in answer.topics {

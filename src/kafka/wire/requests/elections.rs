@@ -7,8 +7,8 @@ use kafka_protocol::messages::{
 };
 
 use super::super::{
-    call::{Call, Objection, milliseconds, refuse, text},
-    codes,
+    call::{Call, ResponseError, milliseconds, refuse, text},
+    error_codes,
 };
 use crate::{
     kafka::{Api, ElectionFault, TopicPartitions},
@@ -44,7 +44,7 @@ impl Call for ElectPreferred<'_> {
             .with_timeout_ms(milliseconds(self.timeout))
     }
 
-    fn read(&self, answer: ElectLeadersResponse) -> Result<Self::Answer, Objection> {
+    fn read(&self, answer: ElectLeadersResponse) -> Result<Self::Answer, ResponseError> {
         refuse(answer.error_code, None)?;
         let mut codes = BTreeMap::new();
         for result in &answer.replica_election_results {
@@ -55,9 +55,11 @@ impl Call for ElectPreferred<'_> {
         for TopicPartitions { topic, partitions } in self.partitions {
             for &partition in partitions {
                 let Some(code) = codes.get(&(topic.as_str(), partition)) else {
-                    return Err(Objection::Nonsense(format!("no word about {topic}-{partition}")));
+                    return Err(ResponseError::Malformed(format!(
+                        "no word about {topic}-{partition}"
+                    )));
                 };
-                let outcome = codes::election_fault(*code).map_or(Ok(()), Err);
+                let outcome = error_codes::election_fault(*code).map_or(Ok(()), Err);
                 outcomes.push((TopicPartition { topic: topic.clone(), partition }, outcome));
             }
         }
@@ -88,6 +90,8 @@ mod tests {
             call.read(answer.clone()).map(|it| it.len())
         };
         assert_eq!(asked(&[0]).unwrap(), 1);
-        assert!(matches!(asked(&[0, 1]), Err(Objection::Nonsense(it)) if it.contains("orders-1")));
+        assert!(
+            matches!(asked(&[0, 1]), Err(ResponseError::Malformed(it)) if it.contains("orders-1"))
+        );
     }
 }

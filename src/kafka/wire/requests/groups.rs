@@ -7,8 +7,8 @@ use kafka_protocol::messages::{
 };
 
 use super::super::{
-    call::{Call, Objection, refuse, text},
-    codes,
+    call::{Call, ResponseError, refuse, text},
+    error_codes,
 };
 use crate::{
     kafka::{Api, GroupListing, GroupOffsets, PartitionFault, TopicOffsets},
@@ -35,7 +35,7 @@ impl Call for Groups<'_> {
         ListGroupsRequest::default().with_states_filter(states)
     }
 
-    fn read(&self, answer: ListGroupsResponse) -> Result<Vec<GroupListing>, Objection> {
+    fn read(&self, answer: ListGroupsResponse) -> Result<Vec<GroupListing>, ResponseError> {
         refuse(answer.error_code, None)?;
         Ok(answer.groups.iter().map(listing).collect())
     }
@@ -57,7 +57,7 @@ impl Call for Committed<'_> {
         request.with_groups(self.0.iter().map(group).collect())
     }
 
-    fn read(&self, answer: OffsetFetchResponse) -> Result<Vec<GroupOffsets>, Objection> {
+    fn read(&self, answer: OffsetFetchResponse) -> Result<Vec<GroupOffsets>, ResponseError> {
         let many: Vec<_> = answer.groups.iter().map(group_offsets).collect();
         match self.0 {
             // The form before version 8, which does not repeat the group's name.
@@ -104,7 +104,7 @@ fn group_offsets(listed: &OffsetFetchResponseGroup) -> GroupOffsets {
     };
     GroupOffsets {
         group: GroupName::new(listed.group_id.as_str()),
-        offsets: codes::fault(listed.error_code).map_or_else(|| Ok(offsets()), Err),
+        offsets: error_codes::fault(listed.error_code).map_or_else(|| Ok(offsets()), Err),
     }
 }
 
@@ -120,7 +120,7 @@ fn single_offsets(group: &GroupName, answer: &OffsetFetchResponse) -> GroupOffse
         });
         topics.collect()
     };
-    let offsets = codes::fault(answer.error_code).map_or_else(|| Ok(offsets()), Err);
+    let offsets = error_codes::fault(answer.error_code).map_or_else(|| Ok(offsets()), Err);
     GroupOffsets { group: group.clone(), offsets }
 }
 
@@ -133,7 +133,7 @@ fn commits(topic: &str, parts: impl Iterator<Item = (i32, i16, i64)>) -> Option<
 
 /// `None` where the group never committed.
 fn commit(code: i16, offset: i64) -> Option<Result<i64, PartitionFault>> {
-    match codes::fault(code) {
+    match error_codes::fault(code) {
         Some(fault) => Some(Err(fault)),
         None => (0 <= offset).then_some(Ok(offset)),
     }

@@ -6,8 +6,8 @@ use kafka_protocol::messages::{
 };
 
 use super::super::{
-    call::{Call, Objection, each_once, refuse},
-    codes,
+    call::{Call, ResponseError, each_once, refuse},
+    error_codes,
 };
 use crate::{
     kafka::{Api, LogDir, TopicLogSize},
@@ -26,7 +26,7 @@ impl Call for LogDirs {
         DescribeLogDirsRequest::default().with_topics(None)
     }
 
-    fn read(&self, answer: DescribeLogDirsResponse) -> Result<Vec<LogDir>, Objection> {
+    fn read(&self, answer: DescribeLogDirsResponse) -> Result<Vec<LogDir>, ResponseError> {
         refuse(answer.error_code, None)?;
         let dirs = answer.results.iter().map(dir).collect();
         Ok(each_once(dirs, |it: &LogDir| it.path.clone()))
@@ -36,7 +36,7 @@ impl Call for LogDirs {
 fn dir(listed: &DescribeLogDirsResult) -> LogDir {
     LogDir {
         path: listed.log_dir.to_string(),
-        offline: listed.error_code != codes::NONE,
+        offline: listed.error_code != error_codes::NONE,
         // -1 before version 4, and for a directory that has failed.
         total_bytes: u64::try_from(listed.total_bytes).ok(),
         usable_bytes: u64::try_from(listed.usable_bytes).ok(),

@@ -15,8 +15,8 @@ use kafka_protocol::messages::{
 
 use super::{
     super::{
-        call::{Call, Objection},
-        codes,
+        call::{Call, ResponseError},
+        error_codes,
     },
     embedded,
     groups::{id, state},
@@ -45,7 +45,7 @@ impl Call for DescribeClassic<'_> {
         DescribeGroupsRequest::default().with_groups(self.0.iter().map(id).collect())
     }
 
-    fn read(&self, answer: DescribeGroupsResponse) -> Result<Vec<GroupDescription>, Objection> {
+    fn read(&self, answer: DescribeGroupsResponse) -> Result<Vec<GroupDescription>, ResponseError> {
         let read = |it: &classic::DescribedGroup| {
             let mut members = Members::default();
             for member in &it.members {
@@ -77,7 +77,7 @@ impl Call for DescribeConsumer<'_> {
     fn read(
         &self,
         answer: ConsumerGroupDescribeResponse,
-    ) -> Result<Vec<GroupDescription>, Objection> {
+    ) -> Result<Vec<GroupDescription>, ResponseError> {
         let read = |it: &consumer::DescribedGroup| {
             let mut members = Members::default();
             for member in &it.members {
@@ -109,7 +109,10 @@ impl Call for DescribeShare<'_> {
         ShareGroupDescribeRequest::default().with_group_ids(self.0.iter().map(id).collect())
     }
 
-    fn read(&self, answer: ShareGroupDescribeResponse) -> Result<Vec<GroupDescription>, Objection> {
+    fn read(
+        &self,
+        answer: ShareGroupDescribeResponse,
+    ) -> Result<Vec<GroupDescription>, ResponseError> {
         let read = |it: &share::DescribedGroup| {
             // Members share a partition, so none of them holds it.
             let mut members = Members::without_partitions();
@@ -157,7 +160,7 @@ impl Members {
         self.count = self.count.saturating_add(1);
     }
 
-    /// Counts a member that has an id of its own.
+    /// RequestCounters a member that has an id of its own.
     fn count_static<T>(&mut self, instance: Option<&T>) {
         self.with_id = self.with_id.saturating_add(u32::from(instance.is_some()));
     }
@@ -185,7 +188,7 @@ impl Members {
         };
         GroupDescription {
             group: GroupName::new(group),
-            members: codes::fault(code).map_or(Ok(known), Err),
+            members: error_codes::fault(code).map_or(Ok(known), Err),
         }
     }
 }

@@ -7,8 +7,8 @@ use kafka_protocol::messages::{
 };
 
 use super::super::{
-    call::{Call, Objection, text},
-    codes,
+    call::{Call, ResponseError, text},
+    error_codes,
 };
 use crate::{
     kafka::{Api, Edge, PartitionFault, TopicOffsets, TopicPartitions},
@@ -54,7 +54,7 @@ impl Call for Offsets<'_> {
             .with_topics(self.partitions.iter().map(topic).collect())
     }
 
-    fn read(&self, answer: ListOffsetsResponse) -> Result<Vec<TopicOffsets>, Objection> {
+    fn read(&self, answer: ListOffsetsResponse) -> Result<Vec<TopicOffsets>, ResponseError> {
         let topic = |listed: &ListOffsetsTopicResponse| TopicOffsets {
             topic: TopicName::new(listed.name.as_str()),
             partitions: listed
@@ -68,7 +68,7 @@ impl Call for Offsets<'_> {
 }
 
 fn offset(listed: &ListOffsetsPartitionResponse) -> Result<i64, PartitionFault> {
-    match codes::fault(listed.error_code) {
+    match error_codes::fault(listed.error_code) {
         Some(fault) => Err(fault),
         // "No such offset", which a log always has: unknown, never 0.
         None if listed.offset < 0 => Err(PartitionFault::Other),

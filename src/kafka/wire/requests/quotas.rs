@@ -10,7 +10,7 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 
-use super::super::call::{Call, Objection, each_once, refuse, text};
+use super::super::call::{Call, ResponseError, each_once, refuse, text};
 use crate::{
     kafka::{Api, ClientQuota, QuotaChange, WriteMode},
     model::{QuotaEntity, QuotaKey},
@@ -38,10 +38,13 @@ impl Call for ClientQuotas {
         DescribeClientQuotasRequest::default().with_strict(false)
     }
 
-    fn read(&self, answer: DescribeClientQuotasResponse) -> Result<Vec<ClientQuota>, Objection> {
+    fn read(
+        &self,
+        answer: DescribeClientQuotasResponse,
+    ) -> Result<Vec<ClientQuota>, ResponseError> {
         refuse(answer.error_code, answer.error_message.as_ref())?;
         let Some(entries) = answer.entries else {
-            return Err(Objection::Nonsense("no list of quotas".to_owned()));
+            return Err(ResponseError::Malformed("no list of quotas".to_owned()));
         };
         let mut quotas = Vec::new();
         for entry in entries {
@@ -51,7 +54,7 @@ impl Call for ClientQuotas {
                 let Some(key) = QuotaKey::from_label(&listed.key) else { continue };
                 if !listed.value.is_finite() {
                     let problem = format!("{key} of {entity} is {}", listed.value);
-                    return Err(Objection::Nonsense(problem));
+                    return Err(ResponseError::Malformed(problem));
                 }
                 quotas.push(ClientQuota { entity: entity.clone(), key, value: listed.value });
             }
@@ -86,14 +89,14 @@ impl Call for AlterQuota<'_> {
             .with_validate_only(self.mode == WriteMode::ValidateOnly)
     }
 
-    fn read(&self, answer: AlterClientQuotasResponse) -> Result<(), Objection> {
+    fn read(&self, answer: AlterClientQuotasResponse) -> Result<(), ResponseError> {
         let entity = &self.change.entity;
         let is_ours = |it: &&alter_client_quotas_response::EntryData| {
             let parts = it.entity.iter().map(|it| (&it.entity_type, &it.entity_name));
             named(parts).as_ref() == Some(entity)
         };
         let Some(entry) = answer.entries.iter().find(is_ours) else {
-            return Err(Objection::Nonsense(format!("no word about {entity}")));
+            return Err(ResponseError::Malformed(format!("no word about {entity}")));
         };
         refuse(entry.error_code, entry.error_message.as_ref())
     }
@@ -140,7 +143,7 @@ mod tests {
 
     fn read(
         entries: Option<Vec<describe_client_quotas_response::EntryData>>,
-    ) -> Result<Vec<ClientQuota>, Objection> {
+    ) -> Result<Vec<ClientQuota>, ResponseError> {
         ClientQuotas.read(DescribeClientQuotasResponse::default().with_entries(entries))
     }
 
@@ -154,7 +157,7 @@ mod tests {
     #[test]
     fn no_list_and_no_number_are_not_no_quota() {
         for entries in [None, Some(vec![listed(f64::NAN)]), Some(vec![listed(f64::INFINITY)])] {
-            assert!(matches!(read(entries), Err(Objection::Nonsense(_))));
+            assert!(matches!(read(entries), Err(ResponseError::Malformed(_))));
         }
         assert_eq!(read(Some(Vec::new())).unwrap(), []);
     }
@@ -174,9 +177,12 @@ mod tests {
         assert!(about(CLIENT_ID, Some("greedy")).is_ok());
         for (kind, name) in [(CLIENT_ID, Some("other")), (CLIENT_ID, None), (USER, Some("greedy"))]
         {
-            assert!(matches!(about(kind, name), Err(Objection::Nonsense(_))), "{kind} {name:?}");
+            assert!(
+                matches!(about(kind, name), Err(ResponseError::Malformed(_))),
+                "{kind} {name:?}"
+            );
         }
         let nobody = call.read(AlterClientQuotasResponse::default());
-        assert!(matches!(nobody, Err(Objection::Nonsense(_))));
+        assert!(matches!(nobody, Err(ResponseError::Malformed(_))));
     }
 }

@@ -12,7 +12,7 @@ use kafka_protocol::{
 };
 
 use super::{
-    super::call::{Call, Objection},
+    super::call::{Call, ResponseError},
     groups::id,
     members::Members,
 };
@@ -33,7 +33,7 @@ impl Call for DescribeStreams<'_> {
         StreamsGroupDescribeRequest(ConsumerGroupDescribeRequest::default().with_group_ids(groups))
     }
 
-    fn read(&self, answer: StreamsGroupDescribeResponse) -> Result<Self::Answer, Objection> {
+    fn read(&self, answer: StreamsGroupDescribeResponse) -> Result<Self::Answer, ResponseError> {
         Ok(answer.0.into_iter().map(Group::described).collect())
     }
 }
@@ -265,7 +265,7 @@ mod tests {
     use bytes::{BufMut, Bytes, BytesMut};
 
     use super::*;
-    use crate::{kafka::wire::bounded::Bounded, model::GroupState};
+    use crate::{kafka::wire::length_checked_buf::LengthCheckedBuf, model::GroupState};
 
     fn put(buf: &mut BytesMut, it: &str) {
         buf.put_u8(u8::try_from(it.len() + 1).unwrap());
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_to_its_last_byte() {
-        let mut buf = Bounded::new(answer());
+        let mut buf = LengthCheckedBuf::new(answer());
         let read = StreamsGroupDescribeResponse::decode(&mut buf, 0).unwrap();
         assert!(!buf.has_remaining());
         let described: Vec<_> = read.0.into_iter().map(Group::described).collect();
@@ -341,7 +341,7 @@ mod tests {
     fn an_answer_that_is_cut_off_is_an_error() {
         let whole = answer();
         for end in 0..whole.len() {
-            let mut buf = Bounded::new(whole.slice(..end));
+            let mut buf = LengthCheckedBuf::new(whole.slice(..end));
             assert!(StreamsGroupDescribeResponse::decode(&mut buf, 0).is_err(), "{end}");
         }
     }

@@ -6,8 +6,8 @@ use kafka_protocol::messages::{
 };
 
 use super::super::{
-    call::{Call, Objection, refuse},
-    codes,
+    call::{Call, ResponseError, refuse},
+    error_codes,
     options::BROKERS_MAX,
 };
 use crate::{
@@ -28,7 +28,7 @@ impl Call for WholeTopology {
         MetadataRequest::default().with_topics(None).with_allow_auto_topic_creation(false)
     }
 
-    fn read(&self, answer: MetadataResponse) -> Result<Topology, Objection> {
+    fn read(&self, answer: MetadataResponse) -> Result<Topology, ResponseError> {
         refuse(answer.error_code, None)?;
         let mut topology = Topology {
             cluster_id: answer.cluster_id.as_ref().map(ToString::to_string),
@@ -39,7 +39,7 @@ impl Call for WholeTopology {
         for topic in answer.topics {
             let Some(name) = &topic.name else { continue };
             let name = TopicName::new(name.as_str());
-            if topic.error_code == codes::NONE {
+            if topic.error_code == error_codes::NONE {
                 topology.topics.push(read_topic(name, &topic));
             } else {
                 topology.unreadable.push(name);
@@ -62,15 +62,15 @@ impl Call for Brokers {
         MetadataRequest::default().with_topics(no_topics).with_allow_auto_topic_creation(false)
     }
 
-    fn read(&self, answer: MetadataResponse) -> Result<Vec<Broker>, Objection> {
+    fn read(&self, answer: MetadataResponse) -> Result<Vec<Broker>, ResponseError> {
         refuse(answer.error_code, None)?;
         brokers(&answer.brokers)
     }
 }
 
-fn brokers(listed: &[MetadataResponseBroker]) -> Result<Vec<Broker>, Objection> {
+fn brokers(listed: &[MetadataResponseBroker]) -> Result<Vec<Broker>, ResponseError> {
     if BROKERS_MAX < listed.len() {
-        return Err(Objection::Nonsense(format!("{} brokers", listed.len())));
+        return Err(ResponseError::Malformed(format!("{} brokers", listed.len())));
     }
     let mut brokers = listed.iter().map(broker).collect::<Result<Vec<_>, _>>()?;
     brokers.sort_by_key(|it| it.id);
@@ -78,10 +78,10 @@ fn brokers(listed: &[MetadataResponseBroker]) -> Result<Vec<Broker>, Objection> 
     Ok(brokers)
 }
 
-fn broker(listed: &MetadataResponseBroker) -> Result<Broker, Objection> {
+fn broker(listed: &MetadataResponseBroker) -> Result<Broker, ResponseError> {
     let id = BrokerId::from_wire(listed.node_id.0);
     let (Some(id), Ok(port)) = (id, u16::try_from(listed.port)) else {
-        return Err(Objection::Nonsense(format!("a broker {listed:?}")));
+        return Err(ResponseError::Malformed(format!("a broker {listed:?}")));
     };
     let rack = listed.rack.as_ref().map(ToString::to_string);
     Ok(Broker { id, host: listed.host.to_string(), port, rack })

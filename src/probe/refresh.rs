@@ -14,10 +14,10 @@ use tokio::runtime::Handle;
 use tracing::{info, warn};
 
 use super::{
-    Options,
-    client::{self, Clients},
+    ProbeOptions,
+    client::{self, ProbeClients},
     fault,
-    topic::{self, Need, Seen},
+    topic::{self, ProbeMetadata, TopicPlan},
 };
 use crate::telemetry::ProbeFault;
 
@@ -29,36 +29,36 @@ const FEW_FOR: Duration = Duration::from_mins(2);
 const ADMIN_FOR: Duration = Duration::from_secs(10);
 
 /// What a look begins with.
-pub(super) struct Look {
-    pub(super) clients: Arc<Clients>,
-    pub(super) options: Arc<Options>,
+pub(super) struct MetadataRefresh {
+    pub(super) clients: Arc<ProbeClients>,
+    pub(super) options: Arc<ProbeOptions>,
     /// What the look before it saw.
-    pub(super) before: Seen,
+    pub(super) before: ProbeMetadata,
     /// For how long the same brokers have been there.
     pub(super) steady_for: Duration,
-    pub(super) set_up: SetUp,
+    pub(super) set_up: TopicSetup,
 }
 
 /// Whether the topic may be made or extended now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SetUp {
+pub(super) enum TopicSetup {
     /// If it has to be.
     May,
     /// It was tried a short while ago; this was the result.
     Rests(Option<ProbeFault>),
 }
 
-pub(super) struct Looked {
-    pub(super) seen: Seen,
+pub(super) struct RefreshOutcome {
+    pub(super) seen: ProbeMetadata,
     /// Why brokers without a partition have none.
     pub(super) fault: Option<ProbeFault>,
     /// Whether making something was tried.
     pub(super) tried: bool,
 }
 
-impl Look {
+impl MetadataRefresh {
     /// Blocks, for the time of two questions and of one order at most.
-    pub(super) fn run(self, runtime: &Handle) -> Result<Looked, KafkaError> {
+    pub(super) fn run(self, runtime: &Handle) -> Result<RefreshOutcome, KafkaError> {
         let seen = self.clients.look()?;
         if seen != self.before && !seen.partitions.is_empty() {
             // Where it fails, a record to a former leader is counted as such.
@@ -70,18 +70,22 @@ impl Look {
         let same = seen.brokers == self.before.brokers;
         let steady = same && (!few || FEW_FOR <= self.steady_for);
         let (fault, tried) = match (&need, self.set_up) {
-            (Need::Nothing, _) => (seen.fault, false),
-            (Need::TooFewBrokers, _) => (Some(ProbeFault::Topic), false),
-            (Need::Create(_) | Need::Extend { .. }, SetUp::Rests(fault)) => (fault, false),
-            (Need::Create(_) | Need::Extend { .. }, SetUp::May) if !steady => (None, false),
-            (Need::Create(_) | Need::Extend { .. }, SetUp::May) => {
+            (TopicPlan::Nothing, _) => (seen.fault, false),
+            (TopicPlan::TooFewBrokers, _) => (Some(ProbeFault::Topic), false),
+            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::Rests(fault)) => {
+                (fault, false)
+            }
+            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::May) if !steady => {
+                (None, false)
+            }
+            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::May) => {
                 (self.set_up(&need, runtime), true)
             }
         };
-        Ok(Looked { seen, fault, tried })
+        Ok(RefreshOutcome { seen, fault, tried })
     }
 
-    fn set_up(&self, need: &Need, runtime: &Handle) -> Option<ProbeFault> {
+    fn set_up(&self, need: &TopicPlan, runtime: &Handle) -> Option<ProbeFault> {
         let (cluster, topic) = (&self.options.cluster, &self.options.config.topic);
         match self.order(need, runtime) {
             Ok(()) => {
@@ -96,15 +100,15 @@ impl Look {
     }
 
     /// Through a client that lives as long as the order: this is done once in a cluster's life.
-    fn order(&self, need: &Need, runtime: &Handle) -> Result<(), KafkaError> {
+    fn order(&self, need: &TopicPlan, runtime: &Handle) -> Result<(), KafkaError> {
         let topic = self.options.config.topic.as_str();
         let admin: AdminClient<DefaultClientContext> =
             client::client_config(&self.options).create()?;
         let options =
             AdminOptions::new().request_timeout(Some(ADMIN_FOR)).operation_timeout(Some(ADMIN_FOR));
         let results = match need {
-            Need::Nothing | Need::TooFewBrokers => return Ok(()),
-            Need::Create(partitions) => {
+            TopicPlan::Nothing | TopicPlan::TooFewBrokers => return Ok(()),
+            TopicPlan::Create(partitions) => {
                 let replicas: Vec<&[i32]> = partitions.iter().map(Vec::as_slice).collect();
                 let count = i32::try_from(replicas.len()).unwrap_or(i32::MAX);
                 let mut new = NewTopic::new(topic, count, TopicReplication::Variable(&replicas));
@@ -113,7 +117,7 @@ impl Look {
                 }
                 runtime.block_on(admin.create_topics([&new], &options))?
             }
-            Need::Extend { from, added } => {
+            TopicPlan::Extend { from, added } => {
                 let replicas: Vec<&[i32]> = added.iter().map(Vec::as_slice).collect();
                 let new = NewPartitions::new(topic, from + replicas.len()).assign(&replicas);
                 runtime.block_on(admin.create_partitions([&new], &options))?

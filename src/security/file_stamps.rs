@@ -8,10 +8,10 @@ use super::Security;
 /// that points elsewhere now, as secrets mounted into a container are. A file that cannot be looked
 /// at has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp(Vec<Option<Seen>>);
+pub struct FileStamps(Vec<Option<FileStamp>>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
+struct FileStamp {
     device: u64,
     inode: u64,
     bytes: u64,
@@ -20,11 +20,11 @@ struct Seen {
     changed: (i64, i64),
 }
 
-impl Stamp {
+impl FileStamps {
     /// Looks at the files that `security` names. Taken before they are read: a file that changes
     /// meanwhile is read again next time.
     pub fn of(security: &Security) -> Self {
-        let seen = |it: fs::Metadata| Seen {
+        let seen = |it: fs::Metadata| FileStamp {
             device: it.dev(),
             inode: it.ino(),
             bytes: it.size(),

@@ -15,7 +15,7 @@ pub type FileReader<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 
 closed_list! {
     /// Which part of the settings is meant, by its path below `security`.
-    pub enum Part {
+    pub enum SecuritySetting {
         /// The CAs that brokers' certificates lead to.
         CaFile = "tls.ca_file",
         CertFile = "tls.cert_file",
@@ -28,7 +28,7 @@ closed_list! {
     }
 }
 
-impl Part {
+impl SecuritySetting {
     /// Whether it is a file that only its owner should read.
     pub const fn is_secret(self) -> bool {
         match self {
@@ -41,31 +41,31 @@ impl Part {
 /// Why settings cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {problem}")]
-pub struct Unusable {
-    pub part: Part,
+pub struct SecurityError {
+    pub part: SecuritySetting,
     /// With the file's name, without its content.
     pub problem: String,
 }
 
 /// What connections are made with.
 #[derive(Clone, Debug, Default)]
-pub struct Material {
+pub struct LoadedSecurity {
     /// Set when connections are encrypted.
-    pub tls: Option<Tls>,
+    pub tls: Option<ClientTls>,
     /// The password or the token, where there is SASL.
     pub secret: Option<Secret>,
 }
 
 /// The client's side of TLS.
 #[derive(Clone, Debug)]
-pub struct Tls {
+pub struct ClientTls {
     /// Trusts, and presents, what the files say.
     pub config: Arc<ClientConfig>,
     /// Expected in every broker's certificate; `None`: the host that is connected to.
     pub server_name: Option<ServerName<'static>>,
 }
 
-impl Material {
+impl LoadedSecurity {
     /// Reads what `security` names, with `read`; the system's CAs, where they are wanted, come from
     /// `system`.
     ///
@@ -76,7 +76,7 @@ impl Material {
         security: &Security,
         read: FileReader<'_>,
         system: &dyn Fn() -> Result<RootCertStore, String>,
-    ) -> Result<Self, Vec<Unusable>> {
+    ) -> Result<Self, Vec<SecurityError>> {
         let mut reading = Reading { read, wrong: Vec::new() };
         let tls = security.tls.as_ref().and_then(|it| reading.tls(it, system));
         let secret = security.sasl.as_ref().and_then(|it| reading.secret(it));
@@ -87,8 +87,8 @@ impl Material {
     ///
     /// # Errors
     ///
-    /// As [`Material::read`].
-    pub fn load(security: &Security) -> Result<Self, Vec<Unusable>> {
+    /// As [`LoadedSecurity::read`].
+    pub fn load(security: &Security) -> Result<Self, Vec<SecurityError>> {
         Self::read(security, &|path| fs::read(path), &system_roots)
     }
 }
@@ -111,7 +111,7 @@ pub fn system_roots() -> Result<RootCertStore, String> {
 
 struct Reading<'a> {
     read: FileReader<'a>,
-    wrong: Vec<Unusable>,
+    wrong: Vec<SecurityError>,
 }
 
 impl Reading<'_> {
@@ -119,16 +119,16 @@ impl Reading<'_> {
         &mut self,
         files: &TlsFiles,
         system: &dyn Fn() -> Result<RootCertStore, String>,
-    ) -> Option<Tls> {
+    ) -> Option<ClientTls> {
         let roots = match &files.ca_file {
-            Some(path) => self.file(Part::CaFile, path, pem::roots),
-            None => self.kept(Part::Tls, system()),
+            Some(path) => self.file(SecuritySetting::CaFile, path, pem::roots),
+            None => self.kept(SecuritySetting::Tls, system()),
         };
         let identity = files.identity.as_ref().map(|it| self.identity(it));
         let server_name = files.server_name.as_ref().map(|it| self.name(it));
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions();
-        let config = self.kept(Part::Tls, config.map_err(|error| error.to_string()))?;
+        let config = self.kept(SecuritySetting::Tls, config.map_err(|error| error.to_string()))?;
         let config = config.with_root_certificates(roots?);
         let mut config = match identity {
             None => config.with_no_client_auth(),
@@ -142,12 +142,12 @@ impl Reading<'_> {
             None => None,
             Some(name) => Some(name?),
         };
-        Some(Tls { config: Arc::new(config), server_name })
+        Some(ClientTls { config: Arc::new(config), server_name })
     }
 
     fn identity(&mut self, files: &IdentityFiles) -> Option<CertifiedKey> {
-        let chain = self.file(Part::CertFile, &files.cert_file, pem::certificates);
-        let key = self.file(Part::KeyFile, &files.key_file, pem::key);
+        let chain = self.file(SecuritySetting::CertFile, &files.cert_file, pem::certificates);
+        let key = self.file(SecuritySetting::KeyFile, &files.key_file, pem::key);
         let (chain, key) = (chain?, key?);
         let both = CertifiedKey::from_der(chain, key, &ring::default_provider());
         let both = both.map_err(|error| {
@@ -157,13 +157,13 @@ impl Reading<'_> {
             }
             format!("{}: {error}", files.key_file.display())
         });
-        self.kept(Part::KeyFile, both)
+        self.kept(SecuritySetting::KeyFile, both)
     }
 
     fn name(&mut self, name: &str) -> Option<ServerName<'static>> {
         let parsed = ServerName::try_from(name.to_owned());
         let parsed = parsed.map_err(|_| format!("`{name}` is no host name and no IP address"));
-        self.kept(Part::ServerName, parsed)
+        self.kept(SecuritySetting::ServerName, parsed)
     }
 
     fn secret(&mut self, sasl: &Sasl) -> Option<Secret> {
@@ -178,7 +178,7 @@ impl Reading<'_> {
 
     fn file<T>(
         &mut self,
-        part: Part,
+        part: SecuritySetting,
         path: &Path,
         meaning: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Option<T> {
@@ -189,8 +189,8 @@ impl Reading<'_> {
         self.kept(part, meant)
     }
 
-    fn kept<T>(&mut self, part: Part, found: Result<T, String>) -> Option<T> {
-        found.map_err(|problem| self.wrong.push(Unusable { part, problem })).ok()
+    fn kept<T>(&mut self, part: SecuritySetting, found: Result<T, String>) -> Option<T> {
+        found.map_err(|problem| self.wrong.push(SecurityError { part, problem })).ok()
     }
 }
 

@@ -23,7 +23,7 @@ const BITS: u32 = 7;
 const CLAIM_MAX: u64 = 1 << 20;
 
 /// What is left of an answer.
-pub(super) struct Bounded {
+pub(super) struct LengthCheckedBuf {
     left: Bytes,
     varint: Varint,
 }
@@ -53,7 +53,7 @@ impl Varint {
     }
 }
 
-impl Bounded {
+impl LengthCheckedBuf {
     pub(super) fn new(answer: Bytes) -> Self {
         Self { left: answer, varint: Varint::default() }
     }
@@ -71,7 +71,7 @@ impl Bounded {
     }
 }
 
-impl Buf for Bounded {
+impl Buf for LengthCheckedBuf {
     fn remaining(&self) -> usize {
         self.left.remaining()
     }
@@ -93,7 +93,7 @@ impl Buf for Bounded {
     }
 }
 
-impl ByteBuf for Bounded {
+impl ByteBuf for LengthCheckedBuf {
     fn peek_bytes(&mut self, range: std::ops::Range<usize>) -> Bytes {
         self.left.slice(range)
     }
@@ -109,7 +109,7 @@ mod tests {
 
     #[track_caller]
     fn check(bytes: &'static [u8], want_refused_at: Option<usize>) {
-        let mut answer = Bounded::new(Bytes::from_static(bytes));
+        let mut answer = LengthCheckedBuf::new(Bytes::from_static(bytes));
         let refused = (0..bytes.len()).find(|_| answer.try_get_u8().is_err());
         assert_eq!(refused, want_refused_at, "{bytes:?}");
     }
@@ -143,7 +143,7 @@ mod tests {
             let mut bytes = [0x80].repeat(nothings * 5);
             bytes.extend([0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]);
             let refused = 4 + nothings * 5;
-            let mut answer = Bounded::new(bytes.into());
+            let mut answer = LengthCheckedBuf::new(bytes.into());
             let read = (0..=refused).take_while(|_| answer.try_get_u8().is_ok()).count();
             assert!(read <= refused, "{read} bytes read after {nothings}");
         }
@@ -154,7 +154,7 @@ mod tests {
         let answer = |length: u8| {
             let mut bytes = vec![0x80, 0x80, length];
             bytes.resize(16 << 20, 0);
-            Bounded::new(bytes.into())
+            LengthCheckedBuf::new(bytes.into())
         };
         let mut honest = answer(0x40);
         assert_eq!([0; 3].map(|_| honest.try_get_u8().is_ok()), [true; 3]);

@@ -13,14 +13,14 @@ use tokio::sync::Mutex;
 use tracing::debug;
 
 use super::{
-    Common,
-    call::{Call, Objection, shortened},
+    AdapterContext,
+    backoff::Backoff,
+    call::{Call, ResponseError, shortened},
     connection::Connection,
-    credentials::Current,
-    ending::Ending,
-    explain, frame,
+    connection_error::ConnectionError,
+    credentials::Credentials,
+    diagnostics, frame,
     options::SESSION_SHARE,
-    pause::Pause,
     sasl::{self, Login},
 };
 use crate::{
@@ -29,9 +29,9 @@ use crate::{
 };
 
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(super) struct BrokerClient {
     address: String,
-    common: Arc<Common>,
+    common: Arc<AdapterContext>,
     /// Held while a connection is opened, so that many callers open one.
     link: Mutex<Link>,
     /// The last call failed to get an answer. Calls that may go anywhere go elsewhere first.
@@ -41,11 +41,11 @@ pub(super) struct Peer {
 #[derive(Debug, Default)]
 struct Link {
     connection: Option<Arc<Connection>>,
-    pause: Pause,
+    pause: Backoff,
 }
 
-impl Peer {
-    pub(super) fn new(address: String, common: Arc<Common>) -> Self {
+impl BrokerClient {
+    pub(super) fn new(address: String, common: Arc<AdapterContext>) -> Self {
         Self { address, common, link: Mutex::default(), suspect: AtomicBool::new(false) }
     }
 
@@ -116,13 +116,13 @@ impl Peer {
         answer: <C::Wire as Request>::Response,
     ) -> Result<C::Answer, KafkaError> {
         call.read(answer).map_err(|objection| match objection {
-            Objection::Refused { code, message } => KafkaError::Refused {
+            ResponseError::Refused { code, message } => KafkaError::Refused {
                 request: C::API.label(),
                 peer: self.address.clone(),
                 code,
                 message: message.map(shortened),
             },
-            Objection::Nonsense(problem) => self.nonsense::<C>(problem),
+            ResponseError::Malformed(problem) => self.nonsense::<C>(problem),
         })
     }
 
@@ -131,10 +131,10 @@ impl Peer {
         KafkaError::Protocol { request: C::API.label(), peer: self.address.clone(), problem }
     }
 
-    fn ended<C: Call>(&self, connection: &Connection, ending: Ending) -> KafkaError {
+    fn ended<C: Call>(&self, connection: &Connection, ending: ConnectionError) -> KafkaError {
         let unasked = self.common.options.security.sasl.is_none() && !connection.is_proven();
-        let ending = if unasked { explain::first_request_failed(ending) } else { ending };
-        if let Ending::Nonsense(problem) = ending {
+        let ending = if unasked { diagnostics::first_request_failed(ending) } else { ending };
+        if let ConnectionError::Malformed(problem) = ending {
             return self.nonsense::<C>(problem);
         }
         // Even if it is TLS that broke: the request may have arrived.
@@ -145,14 +145,16 @@ impl Peer {
         }
     }
 
-    fn unreachable(&self, ending: Ending) -> KafkaError {
+    fn unreachable(&self, ending: ConnectionError) -> KafkaError {
         let peer = self.address.clone();
         match ending {
-            Ending::NotSecured(problem) => KafkaError::NotSecured { peer, problem },
-            Ending::NoCredentials(problem) | Ending::Refused(problem) => {
-                KafkaError::NotAuthenticated { peer, problem }
+            ConnectionError::Tls(problem) => KafkaError::Tls { peer, problem },
+            ConnectionError::NoCredentials(problem) | ConnectionError::AuthRefused(problem) => {
+                KafkaError::Authentication { peer, problem }
             }
-            ending @ (Ending::Broken(..) | Ending::Nonsense(_) | Ending::Unheard(..)) => {
+            ending @ (ConnectionError::Broken(..)
+            | ConnectionError::Malformed(_)
+            | ConnectionError::AuthUnconfirmed(..)) => {
                 KafkaError::Unreachable { peer, source: ending.into_io() }
             }
         }
@@ -171,9 +173,9 @@ impl Peer {
         &self,
         link: &mut Link,
         deadline: MonotonicTime,
-    ) -> Result<Arc<Connection>, Ending> {
+    ) -> Result<Arc<Connection>, ConnectionError> {
         let credentials = &self.common.credentials;
-        let now = self.common.clock.uptime();
+        let now = self.common.clock.monotonic();
         let generation = self.in_time(deadline, credentials.in_use(now)).await?.generation;
         if let Some(connection) = link.connection.take_if(|it| !it.is_usable(now, generation)) {
             debug!(peer = self.address, ?connection, "Kafka connection replaced.");
@@ -200,7 +202,11 @@ impl Peer {
         }
     }
 
-    async fn open(&self, current: &Current, deadline: MonotonicTime) -> Result<Connection, Ending> {
+    async fn open(
+        &self,
+        current: &Credentials,
+        deadline: MonotonicTime,
+    ) -> Result<Connection, ConnectionError> {
         let opening = Connection::open(&self.common, &self.address, current);
         let mut connection = self.in_time(deadline, opening).await?;
         let proving = self.authenticate(&connection, current);
@@ -210,9 +216,10 @@ impl Peer {
                 Ok(connection)
             }
             // A broker may take its time before it refuses, or just hang up.
-            Err(Ending::Broken(kind, text)) => {
-                Err(Ending::Unheard(kind, format!("no answer to our credentials: {text}")))
-            }
+            Err(ConnectionError::Broken(kind, text)) => Err(ConnectionError::AuthUnconfirmed(
+                kind,
+                format!("no answer to our credentials: {text}"),
+            )),
             Err(ending) => Err(ending),
         }
     }
@@ -222,30 +229,30 @@ impl Peer {
     async fn authenticate(
         &self,
         connection: &Connection,
-        current: &Current,
-    ) -> Result<Option<MonotonicTime>, Ending> {
+        current: &Credentials,
+    ) -> Result<Option<MonotonicTime>, ConnectionError> {
         let common = &self.common;
         let login = Login::new(&common.options.security, &current.material);
         let Some(login) = login else { return Ok(None) };
         let lifetime = sasl::authenticate(connection, common, &login).await?;
         let share = lifetime.map(|it| it.mul_f64(SESSION_SHARE));
-        let now = common.clock.uptime();
+        let now = common.clock.monotonic();
         Ok(share.map(|it| MonotonicTime(now.0.saturating_add(it))))
     }
 
     async fn in_time<T>(
         &self,
         deadline: MonotonicTime,
-        work: impl Future<Output = Result<T, Ending>>,
-    ) -> Result<T, Ending> {
+        work: impl Future<Output = Result<T, ConnectionError>>,
+    ) -> Result<T, ConnectionError> {
         self.common.within(deadline, work).await.unwrap_or_else(|| {
             let text = "no connection within the deadline".to_owned();
-            Err(Ending::Broken(io::ErrorKind::TimedOut, text))
+            Err(ConnectionError::Broken(io::ErrorKind::TimedOut, text))
         })
     }
 
-    fn failed(&self, link: &mut Link, generation: u64, ending: &Ending) {
-        let now = self.common.clock.uptime();
+    fn failed(&self, link: &mut Link, generation: u64, ending: &ConnectionError) {
+        let now = self.common.clock.monotonic();
         if ending.is_refusal() {
             self.suspect.store(true, Ordering::Relaxed);
             self.common.credentials.refused(now, generation, &self.address, ending);

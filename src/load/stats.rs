@@ -15,7 +15,7 @@ const HEAD: &str = " elapsed    acked/s   errors     p50 ms     p99 ms     max m
 
 /// What became of one record.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum RecordOutcome {
     /// Acknowledged after the producer had connected for it: counted, its time is not.
     First,
     Acked(Duration),
@@ -53,19 +53,19 @@ pub struct Summary {
 
 /// A line of a running load.
 #[derive(Serialize)]
-struct Report<'a> {
+struct ReportLine<'a> {
     report: &'a Figures,
 }
 
 /// Counts and latencies of one span.
 #[derive(Debug)]
-struct Series {
+struct IntervalStats {
     acked: u64,
     errors: u64,
     latency_micros: Histogram<u64>,
 }
 
-impl Series {
+impl IntervalStats {
     fn new() -> Result<Self, CreationError> {
         let top = u64::try_from(LATENCY_MAX.as_micros()).unwrap_or(u64::MAX);
         Ok(Self { acked: 0, errors: 0, latency_micros: Histogram::new_with_bounds(1, top, 3)? })
@@ -96,30 +96,34 @@ impl Series {
 
 /// Counts and latencies of a load: since the last report, and in all.
 #[derive(Debug)]
-pub(super) struct Tally {
-    since_report: Series,
-    whole: Series,
+pub(super) struct LoadStats {
+    since_report: IntervalStats,
+    whole: IntervalStats,
     last_error: Option<String>,
 }
 
-impl Tally {
+impl LoadStats {
     pub(super) fn new() -> Result<Self, CreationError> {
-        Ok(Self { since_report: Series::new()?, whole: Series::new()?, last_error: None })
+        Ok(Self {
+            since_report: IntervalStats::new()?,
+            whole: IntervalStats::new()?,
+            last_error: None,
+        })
     }
 
-    pub(super) fn add(&mut self, outcome: Outcome) {
+    pub(super) fn add(&mut self, outcome: RecordOutcome) {
         for series in [&mut self.since_report, &mut self.whole] {
             match &outcome {
-                Outcome::First => series.acked += 1,
-                Outcome::Acked(latency) => {
+                RecordOutcome::First => series.acked += 1,
+                RecordOutcome::Acked(latency) => {
                     series.acked += 1;
                     let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
                     series.latency_micros.saturating_record(micros);
                 }
-                Outcome::Failed(_) => series.errors += 1,
+                RecordOutcome::Failed(_) => series.errors += 1,
             }
         }
-        if let Outcome::Failed(reason) = outcome {
+        if let RecordOutcome::Failed(reason) = outcome {
             self.last_error = Some(reason);
         }
     }
@@ -151,7 +155,7 @@ pub(super) fn report_line(
 ) -> Result<String, serde_json::Error> {
     match format {
         ReportFormat::Text => Ok(figures.to_string()),
-        ReportFormat::Json => serde_json::to_string(&Report { report: figures }),
+        ReportFormat::Json => serde_json::to_string(&ReportLine { report: figures }),
     }
 }
 
@@ -206,15 +210,15 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn acked(millis: u64) -> Outcome {
-        Outcome::Acked(Duration::from_millis(millis))
+    fn acked(millis: u64) -> RecordOutcome {
+        RecordOutcome::Acked(Duration::from_millis(millis))
     }
 
     #[test]
     fn without_an_acknowledgement_there_is_no_latency_rather_than_zero() {
-        let mut tally = Tally::new().unwrap();
-        tally.add(Outcome::First);
-        tally.add(Outcome::Failed("timed out".to_owned()));
+        let mut tally = LoadStats::new().unwrap();
+        tally.add(RecordOutcome::First);
+        tally.add(RecordOutcome::Failed("timed out".to_owned()));
         let figures = tally.report(SECOND, SECOND);
         assert_eq!((figures.acked, figures.errors), (1, 1));
         assert_eq!((figures.p50_ms, figures.p99_ms, figures.max_ms), (None, None, None));
@@ -227,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_report_starts_anew_and_the_summary_does_not() {
-        let mut tally = Tally::new().unwrap();
+        let mut tally = LoadStats::new().unwrap();
         tally.add(acked(10));
         let first = tally.report(SECOND, SECOND);
         tally.add(acked(1_000));
@@ -242,16 +246,16 @@ mod tests {
 
     #[test]
     fn a_latency_past_the_top_counts_as_the_top() {
-        let mut tally = Tally::new().unwrap();
-        tally.add(Outcome::Acked(10 * LATENCY_MAX));
+        let mut tally = LoadStats::new().unwrap();
+        tally.add(RecordOutcome::Acked(10 * LATENCY_MAX));
         assert!(599_000.0 < tally.summary(SECOND).figures.max_ms.unwrap());
     }
 
     #[test]
     fn the_last_reason_is_in_the_summary_in_both_formats() {
-        let mut tally = Tally::new().unwrap();
-        tally.add(Outcome::Failed("first".to_owned()));
-        tally.add(Outcome::Failed("second".to_owned()));
+        let mut tally = LoadStats::new().unwrap();
+        tally.add(RecordOutcome::Failed("first".to_owned()));
+        tally.add(RecordOutcome::Failed("second".to_owned()));
         let summary = tally.summary(SECOND);
         let text = summary_line(&summary, ReportFormat::Text).unwrap();
         assert!(text.ends_with("last error: second"), "{text}");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::kafka::{Api, RequestCount, RequestFault};
 
 #[derive(Debug)]
-pub(super) struct Counts(Vec<Row>);
+pub(super) struct RequestCounters(Vec<Row>);
 
 #[derive(Debug)]
 struct Row {
@@ -15,7 +15,7 @@ struct Row {
     failed: Vec<AtomicU64>,
 }
 
-impl Counts {
+impl RequestCounters {
     pub(super) fn new() -> Self {
         let row = |api: &Api| Row {
             api: *api,

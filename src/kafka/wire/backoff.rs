@@ -4,30 +4,30 @@
 use std::time::Duration;
 
 use super::{
-    ending::Ending,
+    connection_error::ConnectionError,
     options::{BACKOFF_FIRST, BACKOFF_MAX, REFUSED_BACKOFF_FIRST, REFUSED_BACKOFF_MAX},
 };
 use crate::model::MonotonicTime;
 
 /// No attempt before its end; what the last one ended with.
 #[derive(Debug, Default)]
-pub(super) struct Pause {
+pub(super) struct Backoff {
     last: Option<Failed>,
 }
 
 #[derive(Debug)]
 struct Failed {
-    ending: Ending,
+    ending: ConnectionError,
     /// Failures of the same kind before this one.
     earlier: u32,
     again_at: MonotonicTime,
     generation: u64,
 }
 
-impl Pause {
+impl Backoff {
     /// What the last attempt ended with, while it is too early for another. Other credentials end a
     /// pause: whoever put them there waits for what they do.
-    pub(super) fn holds(&self, now: MonotonicTime, generation: u64) -> Option<Ending> {
+    pub(super) fn holds(&self, now: MonotonicTime, generation: u64) -> Option<ConnectionError> {
         let last = self.last.as_ref()?;
         let holds = last.generation == generation && now < last.again_at;
         holds.then(|| last.ending.clone())
@@ -38,7 +38,7 @@ impl Pause {
         &mut self,
         now: MonotonicTime,
         generation: u64,
-        ending: Ending,
+        ending: ConnectionError,
     ) -> Duration {
         let alike = self.last.as_ref().filter(|it| {
             it.generation == generation && it.ending.is_refusal() == ending.is_refusal()
@@ -66,17 +66,17 @@ fn backoff(earlier: u32, (first, longest): (Duration, Duration)) -> Duration {
 mod tests {
     use super::*;
 
-    fn down() -> Ending {
-        Ending::Broken(std::io::ErrorKind::ConnectionRefused, "down".to_owned())
+    fn down() -> ConnectionError {
+        ConnectionError::Broken(std::io::ErrorKind::ConnectionRefused, "down".to_owned())
     }
 
-    fn refused() -> Ending {
-        Ending::Refused("wrong password".to_owned())
+    fn refused() -> ConnectionError {
+        ConnectionError::AuthRefused("wrong password".to_owned())
     }
 
     #[track_caller]
-    fn check(ending: &Ending, first: Duration, longest: Duration) {
-        let mut pause = Pause::default();
+    fn check(ending: &ConnectionError, first: Duration, longest: Duration) {
+        let mut pause = Backoff::default();
         for earlier in 0..40 {
             let got = pause.begin(MonotonicTime::default(), 1, ending.clone());
             let exact = first.saturating_mul(2_u32.saturating_pow(earlier)).min(longest);
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn wrong_credentials_are_shown_five_times_in_two_minutes_at_most() {
-        let (mut pause, mut now, mut attempts) = (Pause::default(), MonotonicTime::default(), 0);
+        let (mut pause, mut now, mut attempts) = (Backoff::default(), MonotonicTime::default(), 0);
         while now.0 < Duration::from_mins(2) {
             attempts += 1;
             let rest = pause.begin(now, 1, refused());
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_pause_holds_until_its_end_or_until_there_are_other_credentials() {
-        let mut pause = Pause::default();
+        let mut pause = Backoff::default();
         let now = MonotonicTime(Duration::from_secs(100));
         assert!(pause.holds(now, 1).is_none());
         let rest = pause.begin(now, 1, refused());
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_broker_that_was_down_for_long_and_then_refuses_us_begins_with_the_first_refusal() {
-        let mut pause = Pause::default();
+        let mut pause = Backoff::default();
         for _ in 0..20 {
             pause.begin(MonotonicTime::default(), 1, down());
         }

@@ -4,43 +4,43 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-use super::{ending::Ending, frame};
-use crate::security::Tls;
+use super::{connection_error::ConnectionError, frame};
+use crate::security::ClientTls;
 
-impl From<io::Error> for Ending {
+impl From<io::Error> for ConnectionError {
     fn from(error: io::Error) -> Self {
         match error.get_ref().and_then(|it| it.downcast_ref()) {
-            Some(of_tls) => Self::NotSecured(tls(of_tls)),
+            Some(of_tls) => Self::Tls(tls(of_tls)),
             None => Self::Broken(error.kind(), error.to_string()),
         }
     }
 }
 
-impl From<frame::Unread> for Ending {
+impl From<frame::Unread> for ConnectionError {
     fn from(unread: frame::Unread) -> Self {
         match unread {
             frame::Unread::Broken(error) => error.into(),
-            frame::Unread::Nonsense(problem) => Self::Nonsense(problem),
+            frame::Unread::Malformed(problem) => Self::Malformed(problem),
             frame::Unread::SpeaksTls => tls_listener(),
         }
     }
 }
 
 /// What a listener without TLS does to a handshake.
-pub(super) fn plain_listener() -> Ending {
+pub(super) fn plain_listener() -> ConnectionError {
     let text = "the broker does not speak TLS on that port, or is shutting down: it closed the \
                 connection; use the port of a TLS listener, or leave out security.tls";
-    Ending::NotSecured(text.to_owned())
+    ConnectionError::Tls(text.to_owned())
 }
 
 /// What a TLS listener answers to plain text.
-pub(super) fn tls_listener() -> Ending {
+pub(super) fn tls_listener() -> ConnectionError {
     let text = "the broker speaks TLS on that port; set security.tls, {} at least";
-    Ending::NotSecured(text.to_owned())
+    ConnectionError::Tls(text.to_owned())
 }
 
 /// What became of our greeting, with what may be behind it when the broker hangs up.
-pub(super) fn greeting_failed(ending: Ending, tls: Option<&Tls>) -> Ending {
+pub(super) fn greeting_failed(ending: ConnectionError, tls: Option<&ClientTls>) -> ConnectionError {
     if !ending.is_hang_up() {
         return ending;
     }
@@ -48,28 +48,28 @@ pub(super) fn greeting_failed(ending: Ending, tls: Option<&Tls>) -> Ending {
     if tls.is_some() {
         // In TLS 1.3 a broker looks at our certificate when the handshake is over on our side. Its
         // alert may be lost when it closes.
-        return Ending::NotSecured(format!(
+        return ConnectionError::Tls(format!(
             "the broker closed the connection after the TLS handshake ({error}); it may want a \
              certificate of ours that it trusts: look at security.tls.cert_file and key_file"
         ));
     }
     let text = format!("{error}; a TLS listener ends so: look at security.tls");
-    Ending::Broken(error.kind(), text)
+    ConnectionError::Broken(error.kind(), text)
 }
 
 /// What became of the first request of a connection without SASL.
-pub(super) fn first_request_failed(ending: Ending) -> Ending {
+pub(super) fn first_request_failed(ending: ConnectionError) -> ConnectionError {
     if !ending.is_hang_up() {
         return ending;
     }
     let error = ending.into_io();
     let text = format!("{error}; a listener that wants SASL ends so: look at security.sasl");
-    Ending::Broken(error.kind(), text)
+    ConnectionError::Broken(error.kind(), text)
 }
 
 /// The address has no name that a certificate could carry.
-pub(super) fn no_name(address: &str) -> Ending {
-    Ending::NotSecured(format!(
+pub(super) fn no_name(address: &str) -> ConnectionError {
+    ConnectionError::Tls(format!(
         "{address} is no name for a certificate; set security.tls.server_name"
     ))
 }
