@@ -1,4 +1,4 @@
-# `make help` lists the targets. Each target is a script in lab/; CI runs only `make test`.
+# `make help` lists the targets. CI runs only `make test`.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-down up down test unit check counts golden rules effect bench frozen heal sim scale soak storm fuzz lab-images
 
@@ -6,16 +6,16 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## slow down a real broker, see the optimizer help, and undo what does not help (about 8 minutes)
-	@lab/demo.sh
+	@lab/run.sh demo
 
 demo-down: ## remove everything that make demo created
-	@lab/demo-down.sh
+	@lab/run.sh demo-down
 
 up: ## start the stack with the shipped time windows and leave it running
-	@lab/up.sh up
+	@lab/run.sh up
 
 down: ## remove what make up started
-	@lab/up.sh down
+	@lab/run.sh down
 
 test: ## all tests, including those on a live cluster; leaves nothing behind
 	@lab/test.sh
@@ -24,12 +24,13 @@ unit: ## every test that needs no cluster, no engine and no root; the same as `c
 	cargo test
 	@echo 'Left out: tests/live (make test), tests/measured (make scale, make soak, make storm).'
 
-check: ## what every commit must pass: format, lints, documentation, counts
+check: ## what every commit must pass: format, lints, documentation, counts, the tests of lab/
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --document-private-items
 	python3 -m unittest discover --quiet --start-directory lab --pattern test_counts.py
 	lab/counts.py
+	lab/lint.sh
 
 counts: ## what makes the code hard to read, counted: now, allowed, and at a commit (AT=rev); LIST=key prints the places
 	@lab/counts.py $(if $(AT),--at $(AT)) $(if $(LIST),--list $(LIST))
@@ -43,16 +44,16 @@ rules: ## check and test the files for Prometheus and Alertmanager
 	@lab/rules.sh
 
 effect: ## time from a stored alert to 8 -> 16 threads effective on three brokers: median of 10
-	@lab/effect.sh
+	@lab/run.sh effect
 
 bench: ## cost of this exporter and its peers on a real cluster of three sizes (about 40 minutes)
-	@lab/bench.sh cost
+	@lab/run.sh bench
 
 frozen: ## what this exporter and its peers show while a broker hangs (about 10 minutes)
-	@lab/bench.sh frozen
+	@lab/run.sh frozen
 
 heal: ## faults on a real cluster: fixed, or undone exactly, and no record lost (about 35 minutes; ONLY=leaders,flood)
-	@lab/heal.sh
+	@lab/run.sh heal
 
 sim: ## 1,000 random runs of the simulated world, and ten deliberate breaches that it has to detect (about 15 minutes; SEEDS=n, SEED=n)
 	@lab/sim.sh

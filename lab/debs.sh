@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Files out of Debian packages newer than this machine's, without installing them.
-# usage: lab/debs.sh PACKAGE PATH...      prints where each PATH of the package now lies
+# Files from Debian packages newer than this machine's, without installing them.
+# usage: lab/debs.sh PACKAGE PATH...      prints where each PATH of the package was unpacked
 . "$(dirname "$0")/common.sh"
 
-SUITE=forky # the Debian whose binaries were seen to run on Debian 12
+SUITE=forky # its binaries have been seen to run on Debian 12
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 APT=$CACHE/apt
 OUT=$CACHE/debs
 
-# An apt of its own: own list, own state, own cache, no installed packages. The machine's apt never sees this suite.
+# A separate apt with its own sources, state and cache. The machine's apt never sees this suite.
 apt_options() {
   printf '%s\n' -o "Dir::Etc::sourcelist=$APT/sources.list" -o Dir::Etc::sourceparts=/dev/null \
     -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
@@ -48,6 +48,6 @@ if [ ! -d "$dir" ]; then
   exec 9>&-
 fi
 for path in "$@"; do
-  [ -e "$dir/$path" ] || die "$package holds no $path"
+  [ -e "$dir/$path" ] || die "package $package does not contain $path"
   printf '%s\n' "$dir/$path"
 done

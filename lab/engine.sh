@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A Docker engine for the lab: uses the one that runs, else installs and starts its own, and stops only that one.
+# A Docker engine for the lab: uses the one that answers, else installs and starts its own. It stops only its own.
 # usage: lab/engine.sh up|down|status      status prints: none | ours | foreign
 . "$(dirname "$0")/common.sh"
 
-PID_FILE=$ENGINE_STATE/engine.pid # "PID START_TIME": the start time tells a reused pid from ours
+PID_FILE=$ENGINE_STATE/engine.pid # "PID START_TIME": the start time detects a reused pid
 
 start_time() { cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null || true; }
 
@@ -23,7 +23,7 @@ start_engine() {
   engine_runs && return # where a service manager runs, installing the package started it
   may_change_machine "starting a Docker engine (data and log in $ENGINE_STATE)"
   mkdir -p "$ENGINE_STATE/docker" "$ENGINE_STATE/run"
-  # An own data root and exec root: nothing of another engine on this machine is touched.
+  # With its own data root and exec root it touches nothing of another engine on this machine.
   setsid nohup dockerd --data-root "$ENGINE_STATE/docker" --exec-root "$ENGINE_STATE/run" \
     --pidfile "$ENGINE_STATE/dockerd.pid" --log-level warn \
     >"$ENGINE_STATE/engine.log" 2>&1 </dev/null 9>&- &
@@ -39,7 +39,7 @@ start_engine() {
   say "lab: Docker engine $(docker version --format '{{.Server.Version}}') started, pid $pid"
 }
 
-# Compose v2 is in no package of Debian 12; the one of a later Debian runs there as it is.
+# Debian 12 has no package of Compose v2. A later Debian's runs there unchanged.
 compose_plugin() {
   docker compose version >/dev/null 2>&1 && return
   local found=()
@@ -57,13 +57,13 @@ compose_plugin() {
 }
 
 up() {
-  # The common case takes no lock and writes nothing.
+  # Usually there is nothing to do: no lock, no write.
   if engine_runs && docker compose version >/dev/null 2>&1; then return; fi
   if ! engine_runs; then
     [ "$(id -u)" = 0 ] || die "no Docker engine answers, and only root may start one"
     mkdir -p "$ENGINE_STATE"
     exec 9>"$ENGINE_STATE/lock"
-    flock 9 # the demo and the tests may come at the same time
+    flock 9 # the demo and the tests may start at the same time
     engine_runs || start_engine
     exec 9>&-
   fi
@@ -74,11 +74,11 @@ down() {
   local pid
   pid=$(our_pid) || {
     rm -f "$PID_FILE"
-    say "lab: no engine of the lab's runs"
+    say "lab: no engine of the lab is running"
     return
   }
   if [ -n "$(docker ps -q)" ]; then
-    say "lab: the engine still runs containers, left up: $(docker ps --format '{{.Names}}' | tr '\n' ' ')"
+    say "lab: the engine is left up, because containers still run: $(docker ps --format '{{.Names}}' | tr '\n' ' ')"
     return
   fi
   kill -TERM "$pid"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make fuzz: hostile answers of brokers, bodies and configurations. INPUTS=n for each target, SEED=n which ones, INPUT=n one of them again.
+# make fuzz: hostile broker responses, request bodies and configurations. INPUTS=n: how many for each target; SEED=n: which ones; INPUT=n: only that one.
 . "$(dirname "$0")/common.sh"
 
 cd "$ROOT"

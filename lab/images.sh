@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Every image of the stack: the official one where it can be had, else a stand-in built from package registries.
+# Every image of the stack: the official one where it can be pulled, else a stand-in built from package registries.
 # usage: lab/images.sh              writes target/lab/images.env, which compose calls read
-#        lab/images.sh packages     installs what the stand-ins are built with, where stand-ins are needed; may ask
-#        lab/images.sh kafka-3.9    prints the name of an image of Kafka 3.9, built where it cannot be had
+#        lab/images.sh packages     installs the packages that building stand-ins needs; may ask
+#        lab/images.sh kafka-3.9    prints the name of an image of Kafka 3.9, built where it cannot be pulled
 #        lab/images.sh optimizer    builds the optimizer's image from target/debug/kafka-optimizer and prints its name
-#        lab/images.sh jars         fetches Kafka's own libraries and prints their directory, for programs that use its clients
-# A variable set by the caller (KAFKA_IMAGE, PROMETHEUS_IMAGE, ...) is taken as it is.
+#        lab/images.sh jars         fetches Kafka's jars and prints their directory, for programs that use its clients
+# Variables that the caller sets (KAFKA_IMAGE, PROMETHEUS_IMAGE, ...) are used as they are.
 . "$(dirname "$0")/common.sh"
 
 OFFICIAL_KAFKA=apache/kafka:4.3.1
@@ -19,13 +19,13 @@ OURS="kafka-optimizer-lab" # prefix of the stand-ins' names
 OUT=$TARGET/lab
 JAVA_MODULES=java.base,java.compiler,java.desktop,java.instrument,java.logging,java.management,java.management.rmi,java.naming,java.net.http,java.rmi,java.scripting,java.security.jgss,java.security.sasl,java.sql,java.xml,jdk.crypto.ec,jdk.httpserver,jdk.jcmd,jdk.management,jdk.management.agent,jdk.naming.dns,jdk.net,jdk.security.auth,jdk.unsupported,jdk.zipfs
 
-# The plain builder does all that these files need, and is there without a plugin.
+# The classic builder is enough for these files, and needs no plugin.
 docker_build() { DOCKER_BUILDKIT=0 docker build -q "$@" 2> >(grep -v -i -E 'deprecated|buildx|buildkit|environment-variable|^$' >&2) >/dev/null; }
 image_exists() { docker image inspect "$1" >/dev/null 2>&1; }
 
 # ---- official images
 
-# Can images be pulled? Asked once a day, with the smallest of them.
+# Whether images can be pulled. Tried once a day, with the smallest one.
 registry_answers() {
   local verdict=$CACHE/registry
   if [ -z "$(find "$verdict" -mmin -1440 2>/dev/null)" ]; then
@@ -41,11 +41,11 @@ official() {
   registry_answers && timeout 600 docker pull -q "$1" >/dev/null 2>&1
 }
 
-# ---- stand-ins: each prints its image's name; the name ends in the content of what it was made of
+# ---- stand-ins: each function prints its image's name, which ends in a hash of what it was built from
 
 suite() { . /etc/os-release && [ "${ID:-}" = debian ] && printf '%s\n' "$VERSION_CODENAME"; }
 
-# The release of this machine: its libc is the one our binary and the Java runtime were linked with.
+# Of this machine's release, because our binary and the Java runtime were linked with its libc.
 base_image() {
   local suite tag dir archive
   suite=$(suite) || die "no official images here, and stand-ins need Debian: set the variables of lab/README.md"
@@ -76,7 +76,7 @@ java_runtime() {
   printf '%s\n' "$dir"
 }
 
-# jars POM: the libraries that POM names, out of Maven Central.
+# jars POM: the jars that POM names, from Maven Central.
 jars() {
   local dir
   dir=$CACHE/jars-$(content_id <"$1")
@@ -89,7 +89,7 @@ jars() {
   printf '%s\n' "$dir"
 }
 
-# tools_of LIST DIR: a thin script per command-line tool, "NAME CLASS" a line.
+# tools_of LIST DIR: a small script for each command-line tool; LIST has a line "NAME CLASS" for each.
 tools_of() {
   local name class
   while read -r name class; do
@@ -99,7 +99,7 @@ tools_of() {
   done <"$1"
 }
 
-# kafka_image VERSION POM TOOLS BASE RUNTIME LIBS. TOOLS: what this version calls otherwise than tools.txt says.
+# kafka_image VERSION POM TOOLS BASE RUNTIME LIBS. TOOLS lists the tools whose classes differ from tools.txt in this version.
 kafka_image() {
   local version=$1 pom=$2 tools=$3 base=$4 runtime=$5 libs=$6 tag dir
   tag=$OURS/kafka:$version-$({ cat "$pom" "$tools" "$LAB"/images/kafka/{Dockerfile,tools.txt,bin/*,etc/*} && printf '%s %s' "$base" "${runtime##*/}"; } | content_id)
@@ -116,7 +116,7 @@ kafka_image() {
   printf '%s\n' "$tag"
 }
 
-# Apart from the others: only `make test` runs it, so a demo does not build it.
+# Only `make test` needs it, so a demo does not build it.
 kafka_39_image() {
   local pom=$LAB/images/kafka/pom-3.9.xml base runtime libs
   if [ -n "${KAFKA_39_IMAGE:-}" ]; then
@@ -132,7 +132,7 @@ kafka_39_image() {
   fi
 }
 
-# deb_image NAME BASE FILE=PATH...: a small image of files out of Debian packages.
+# deb_image NAME BASE FILE=PATH...: a small image of files from Debian packages.
 deb_image() {
   local name=$1 base=$2 tag dir pair
   shift 2
@@ -149,7 +149,7 @@ deb_image() {
 
 optimizer_image() {
   local binary=${OPTIMIZER_BINARY:-$TARGET/debug/kafka-optimizer} base tag dir
-  [ -x "$binary" ] || die "no $binary: cargo build comes first"
+  [ -x "$binary" ] || die "$binary is missing: run cargo build first"
   base=$(base_image)
   tag=$OURS/optimizer:$({ sha256sum <"$binary" && cat "$LAB/images/optimizer/Dockerfile" && printf '%s' "$base"; } | content_id)
   if ! image_exists "$tag"; then
@@ -164,7 +164,7 @@ optimizer_image() {
 
 # ---- the slow disk
 
-# Prints the shim's path where it loads into the Kafka image, and nothing where it does not.
+# Prints the shim's path if it loads into the Kafka image, else nothing.
 slow_disk() {
   local kafka=$1 dir=$OUT/slowfsync built container
   mkdir -p "$dir"
@@ -182,7 +182,7 @@ slow_disk() {
     else
       cc -shared -fPIC -O2 -o "$built.part" "$LAB/slowfsync.c" -ldl
     fi
-    # A library that cannot be loaded is reported by the loader on standard error, and ignored.
+    # The loader reports a library that it cannot load on standard error, and goes on without it.
     [ -z "$(docker run --rm -v "$built.part:/slow.so:ro" -e LD_PRELOAD=/slow.so --entrypoint /bin/true "$kafka" 2>&1)" ] || return 0
     mv "$built.part" "$built"
   fi
@@ -191,14 +191,14 @@ slow_disk() {
 
 # ---- all of it
 
-# part NAME COMMAND...: runs beside the others; its answer lands in a file, its words in a log.
+# part NAME COMMAND...: runs in the background; its standard output goes to a file, its standard error to a log.
 part() {
   local name=$1
   shift
   (
     started=$SECONDS
     if "$@" >"$WORK/$name" 2>"$WORK/$name.log"; then
-      # What was there already needs no line.
+      # Nothing is said about what was there already.
       [ $((SECONDS - started)) -lt 2 ] || say "lab: $name ready ($((SECONDS - started)) s)" >&2
     else
       sed 's/^/    /' "$WORK/$name.log" | tail -n 15 >&2
@@ -207,11 +207,11 @@ part() {
   ) &
   PARTS[$name]=$!
 }
-# answer NAME: waits for the part and prints its answer.
+# await NAME: waits for a part. answer NAME: prints what it printed.
 await() { wait "${PARTS[$1]}" || die "$1 failed, see above"; }
 answer() { cat "$WORK/$1"; }
 
-# choose VARIABLE OFFICIAL: sets VARIABLE to the caller's or the official image; fails where a stand-in is needed.
+# choose VARIABLE OFFICIAL: sets VARIABLE to the caller's image or the official one; fails if a stand-in is needed.
 choose() {
   [ -z "${!1:-}" ] || return 0
   official "$2" || return 1
@@ -230,8 +230,8 @@ packages() {
 main() {
   mkdir -p "$CACHE" "$OUT"
   exec 8>"$CACHE/images.lock"
-  flock 8 # the demo and the tests may come at the same time
-  packages # before anything runs beside it: it may ask
+  flock 8 # the demo and the tests may start at the same time
+  packages # first, because it may ask
   WORK=$(mktemp -d "$CACHE/work.XXXXXX")
   trap 'rm -rf "$WORK"' EXIT
   declare -A PARTS=()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make rules: what promtool and amtool say about the files written for Prometheus and Alertmanager, tests included.
+# make rules: promtool and amtool check the files that Prometheus and Alertmanager read, and run their tests.
 . "$(dirname "$0")/common.sh"
 
 PROMTOOL='' AMTOOL=''
@@ -8,10 +8,10 @@ export PROMTOOL AMTOOL
 "$ROOT/prometheus/test.sh"
 "$ROOT/alertmanager/test.sh"
 
-# The rendered copies are what the demo and the live tests load: they must stay valid too.
+# The demo and the live tests load rendered copies, which have to be valid too.
 for mode in demo test; do
   rendered=$TARGET/lab/rendered-$mode
-  "$LAB/render.sh" "$rendered" "$mode"
+  "$LAB/run.sh" render "$rendered" "$mode"
   "$PROMTOOL" check config --syntax-only "$rendered/prometheus/prometheus.yml" >/dev/null
   "$PROMTOOL" check rules "$rendered"/prometheus/rules/*.yml >/dev/null
   "$AMTOOL" check-config "$rendered/alertmanager/alertmanager.yml" >/dev/null

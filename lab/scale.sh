@@ -6,7 +6,7 @@
 mkdir -p "$TARGET/scale"
 export KAFKA_OPTIMIZER_SCALE_RESULT=$TARGET/scale/result.json
 export KAFKA_OPTIMIZER_SCALE_BINARY=$TARGET/release/kafka-optimizer
-# What an earlier run found is no result of this one, should the build fail.
+# If the build fails, an earlier run's result must not remain.
 printf '[]\n' >"$KAFKA_OPTIMIZER_SCALE_RESULT.unfinished" && mv "$KAFKA_OPTIMIZER_SCALE_RESULT.unfinished" "$KAFKA_OPTIMIZER_SCALE_RESULT"
 
 cd "$ROOT"

@@ -6,7 +6,7 @@
 mkdir -p "$TARGET/storm"
 export KAFKA_OPTIMIZER_STORM_RESULT=$TARGET/storm/result.json
 export KAFKA_OPTIMIZER_STORM_BINARY=$TARGET/release/kafka-optimizer
-# What an earlier run found is no result of this one, should the build fail.
+# If the build fails, an earlier run's result must not remain.
 printf '{"minutes":null,"alerts":null,"lost":null,"p50_ms":null,"p99_ms":null,"max_ms":null,"rss_peak_mb":null}\n' \
   >"$KAFKA_OPTIMIZER_STORM_RESULT.unfinished" && mv "$KAFKA_OPTIMIZER_STORM_RESULT.unfinished" "$KAFKA_OPTIMIZER_STORM_RESULT"
 

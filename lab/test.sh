@@ -35,9 +35,9 @@ at_exit() {
   trap - EXIT
   trap '' INT TERM # cleaning up is not interrupted
   end_jobs
-  "$LAB/test-stack.sh" down || code=1
-  "$LAB/security-stack.sh" down || code=1
-  "$LAB/test-3.9.sh" down || code=1
+  "$LAB/run.sh" live down || code=1
+  "$LAB/run.sh" live-security down || code=1
+  "$LAB/run.sh" live-3.9 down || code=1
   left_behind || code=1
   exit $code
 }
@@ -69,7 +69,8 @@ lints() {
   cargo fmt --check &&
     cargo clippy --quiet --all-targets -- -D warnings &&
     RUSTDOCFLAGS=-Dwarnings cargo doc --quiet --no-deps --document-private-items && breaches_fit &&
-    python3 -m unittest discover --quiet --start-directory lab --pattern test_counts.py && lab/counts.py
+    python3 -m unittest discover --quiet --start-directory lab --pattern test_counts.py && lab/counts.py &&
+    lab/lint.sh
 }
 # What make sim breaks is still there to be broken.
 breaches_fit() {
@@ -109,11 +110,11 @@ rules_pid=$BESIDE
 part lints lints || failed lints
 wait "$rules_pid" || failed rules
 if [ $built = yes ] && [ $have_images = yes ]; then
-  beside stack "$LAB/test-stack.sh" up
+  beside stack "$LAB/run.sh" live up
   stack_pid=$BESIDE
-  beside security-stack "$LAB/security-stack.sh" up
+  beside security-stack "$LAB/run.sh" live-security up
   security_pid=$BESIDE
-  beside stack-3.9 "$LAB/test-3.9.sh" up
+  beside stack-3.9 "$LAB/run.sh" live-3.9 up
   stack_39_pid=$BESIDE
   part unit-and-world unit_and_world || failed unit-and-world
   have_stacks=yes

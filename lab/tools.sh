@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# promtool and amtool for this machine, without installing them.
+# promtool and amtool, without installing them.
 # usage: lab/tools.sh       prints PROMTOOL=... and AMTOOL=..., as a shell may read it
 . "$(dirname "$0")/common.sh"
 

@@ -31,9 +31,9 @@ import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Makes a cluster hold what a plan says: topics, so many records in each partition, and what groups
- * without members have committed. Run again it adds what is missing, and every partition is led by
- * its preferred replica again.
+ * Makes a cluster hold what a plan says: topics, a number of records in each partition, and the
+ * committed offsets of groups without members. Run again, it adds what is missing, and elects the
+ * preferred leader of every partition.
  *
  * <p>usage: java -cp 'LIBS/*' Fill.java HOST:PORT,... <PLAN >PLACEMENT
  *
@@ -44,12 +44,12 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * group NAME TOPIC:PARTITION:COMMITTED ...
  * </pre>
  *
- * <p>What is printed has one for each of them too: {@code leader TOPIC BROKER_OF_PARTITION_0 ...}
- * and {@code coordinator GROUP BROKER}.
+ * <p>It prints a line for each of them too: {@code leader TOPIC BROKER_OF_PARTITION_0 ...} and
+ * {@code coordinator GROUP BROKER}.
  */
 public final class Fill {
     private static final String COMMITS = "__consumer_offsets";
-    private static final int TOPICS_AT_ONCE = 10; // a controller creates one request's in one write
+    private static final int TOPICS_AT_ONCE = 10; // the controller writes all topics of a request in one batch
     private static final int REQUESTS_AT_ONCE = 50;
     private static final Duration SETTLES_WITHIN = Duration.ofMinutes(5);
 
@@ -131,7 +131,7 @@ public final class Fill {
                 return;
             }
             if (System.nanoTime() > end) {
-                throw new IllegalStateException(unsettled.size() + " partitions do not settle");
+                throw new IllegalStateException(unsettled.size() + " partitions are not settled");
             }
             electPreferred();
             Thread.sleep(1000);
@@ -147,20 +147,20 @@ public final class Fill {
     private Map<String, TopicDescription> describe() throws Exception {
         List<String> names = new ArrayList<>(replicas.keySet());
         ListTopicsOptions all = new ListTopicsOptions().listInternal(true);
-        // Groups are where the leaders of this topic's partitions are.
+        // The leader of a group's partition of this topic is its coordinator.
         if (admin.listTopics(all).names().get().contains(COMMITS)) {
             names.add(COMMITS);
         }
-        return patiently(() -> admin.describeTopics(names).allTopicNames());
+        return retried(() -> admin.describeTopics(names).allTopicNames());
     }
 
-    /** A replica that is not in sync yet refuses, so this is asked until all is settled. */
+    /** A replica that is not in sync yet cannot be elected, so {@link #settle} repeats this. */
     private void electPreferred() throws Exception {
-        patiently(() -> admin.electLeaders(ElectionType.PREFERRED, null).partitions());
+        retried(() -> admin.electLeaders(ElectionType.PREFERRED, null).partitions());
     }
 
-    /** Asks again while the answer is one that passes: not every broker knows a new topic. */
-    private static <T> T patiently(Supplier<Future<T>> request) throws Exception {
+    /** Repeats a request while its error is retriable: not every broker knows a new topic yet. */
+    private static <T> T retried(Supplier<Future<T>> request) throws Exception {
         long end = System.nanoTime() + SETTLES_WITHIN.toNanos();
         while (true) {
             try {
@@ -191,7 +191,7 @@ public final class Fill {
             }
         }
         if (sent != 0 && !ends().equals(records)) {
-            throw new IllegalStateException("the log ends are not what the plan says");
+            throw new IllegalStateException("the log end offsets are not those of the plan");
         }
         System.err.println("fill: " + sent + " records sent");
     }
@@ -201,7 +201,7 @@ public final class Fill {
         records.keySet().forEach(at -> latest.put(at, OffsetSpec.latest()));
         Map<TopicPartition, Long> ends = new LinkedHashMap<>();
         Map<TopicPartition, ListOffsetsResultInfo> found =
-                patiently(() -> admin.listOffsets(latest).all());
+                retried(() -> admin.listOffsets(latest).all());
         records.keySet().forEach(at -> ends.put(at, found.get(at).offset()));
         return ends;
     }
@@ -226,7 +226,7 @@ public final class Fill {
     }
 
     private StringBuilder placement() throws Exception {
-        settle(); // the topic that holds the commits may be a new one
+        settle(); // the topic of committed offsets may be new
         StringBuilder lines = new StringBuilder();
         describe().forEach((name, topic) -> {
             lines.append("leader ").append(name);

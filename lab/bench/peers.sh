@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The peers of make bench, built from their public packages at pinned versions, and kept.
-# usage: lab/bench/peers.sh OUT_DIR      leaves OUT_DIR/NAME, a program, or OUT_DIR/NAME.error, which says why there is none
+# Builds the peers of make bench from their public packages at pinned versions, and caches them.
+# usage: lab/bench/peers.sh OUT_DIR      creates OUT_DIR/NAME, a program, or OUT_DIR/NAME.error with the reason why there is none
 # ONLY=NAME,NAME builds some of them.
 . "$(dirname "$0")/../common.sh"
 
@@ -11,8 +11,8 @@ KLAG_EXPORTER=0.1.29
 BUILT=$CACHE/peers
 out=${1:?usage: lab/bench/peers.sh OUT_DIR}
 
-# peer NAME VERSION COMMAND...: the command leaves bin/NAME in the directory it is given as its last argument. A build that
-# failed is not tried again for a day: a registry that refuses a package is not asked at each run.
+# peer NAME VERSION COMMAND...: the command builds bin/NAME in the directory that is its last argument. A build that failed is
+# tried again after a day, so that a registry which refuses a package is not asked in each run.
 peer() {
   local name=$1 dir=$BUILT/$1-$2
   shift 2
@@ -40,14 +40,14 @@ go_program() {
   GOBIN=$2/bin timeout 900 go install "$1"
 }
 
-# librdkafka is linked into it, and wants SASL's headers.
+# It links librdkafka, which needs SASL's headers.
 rust_program() {
   timeout 3000 cargo install --quiet --locked --root "$3" "$1" --version "=$2" --features curl-static
 }
 
 mkdir -p "$BUILT"
 exec 8>"$BUILT/lock"
-flock 8 # two runs would build in the same place
+flock 8 # two runs would build in the same directory
 need_commands pkg-config:pkg-config cmake:cmake cc:gcc c++:g++ /usr/include/sasl/sasl.h:libsasl2-dev curl-config:libcurl4-openssl-dev
 rm -rf "$out"
 mkdir -p "$out"

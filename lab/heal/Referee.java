@@ -49,24 +49,24 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Watches a cluster with Kafka's own clients, so that what the optimizer is held against is not
- * what the optimizer says: counts acknowledged records that no consumer gets, and partitions with fewer
- * replicas in sync than {@code min.insync.replicas}. Also the hands of the scenarios: topics,
- * configuration by hand, elections.
+ * Watches a cluster with Kafka's own clients, so that the optimizer is judged by something other than
+ * itself. It counts acknowledged records that no consumer gets, and partitions with fewer in-sync
+ * replicas than {@code min.insync.replicas}. It also does what scenarios do by hand: topics,
+ * configuration, elections.
  *
  * <p>usage: Referee HOST:PORT,... TIMELINE
  *
- * <p>A line of TIMELINE is {@code MILLISECONDS ok SHORT PARTITION,...}: so many partitions with a
- * replica out of sync, and those under their minimum; or {@code MILLISECONDS unknown REASON}.
- * Orders are lines on standard input, see {@link #obey}; each is answered by a line {@code ok WORDS} or
- * {@code error WORDS}.
+ * <p>A line of TIMELINE is {@code MILLISECONDS ok COUNT PARTITION,...}: how many partitions have a
+ * replica out of sync, and which are under their minimum; or {@code MILLISECONDS unknown REASON}.
+ * Requests are lines on standard input, see {@link #execute}; each is answered by a line
+ * {@code ok WORDS} or {@code error WORDS}.
  */
 public final class Referee {
     private static final String LEDGER = "ledger";
     private static final int PARTITIONS = 6;
     private static final int RECORDS_PER_SECOND = 100;
-    private static final long LOOK_EVERY_MS = 500;
-    private static final int PATIENCE_MS = 10_000;
+    private static final long OBSERVE_EVERY_MS = 500;
+    private static final int API_TIMEOUT_MS = 10_000;
 
     private final String servers;
     private final Admin admin;
@@ -76,7 +76,7 @@ public final class Referee {
     private Referee(String servers) {
         this.servers = servers;
         this.admin = Admin.create(Map.of("bootstrap.servers", servers, "client.id", "referee",
-                "request.timeout.ms", 5000, "default.api.timeout.ms", PATIENCE_MS));
+                "request.timeout.ms", 5000, "default.api.timeout.ms", API_TIMEOUT_MS));
     }
 
     public static void main(String[] args) throws Exception {
@@ -86,21 +86,21 @@ public final class Referee {
         referee.createLedger();
         start("produce", referee::produce);
         start("consume", referee::consume);
-        start("look", () -> referee.look(Path.of(args[1])));
-        BufferedReader orders =
+        start("observe", () -> referee.observe(Path.of(args[1])));
+        BufferedReader requests =
                 new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        for (String order = orders.readLine(); order != null; order = orders.readLine()) {
-            answers.println(referee.answer(order.split(" ")));
+        for (String line = requests.readLine(); line != null; line = requests.readLine()) {
+            answers.println(referee.answer(line.split(" ")));
             answers.flush();
         }
-        Runtime.getRuntime().halt(0); // whoever gave the orders is gone
+        Runtime.getRuntime().halt(0); // the program that asks has ended
     }
 
     private interface Work {
         void run() throws Exception;
     }
 
-    /** A part that dies takes all with it: a referee that does not look must not say "nothing". */
+    /** A thread that fails ends the process: a referee that sees nothing must not report no loss. */
     private static void start(String name, Work work) {
         Thread thread = new Thread(() -> {
             try {
@@ -116,14 +116,14 @@ public final class Referee {
 
     // ---- acknowledged records
 
-    /** Which records were acknowledged, which came out again; a record is its number. */
+    /** Which records were acknowledged, and which were consumed. A record is a number. */
     private static final class Ledger {
         private final BitSet acknowledged = new BitSet();
         private final BitSet refused = new BitSet();
-        private final BitSet seen = new BitSet();
+        private final BitSet consumed = new BitSet();
         private int sent;
         private int checked;
-        private long twice;
+        private long duplicates;
 
         synchronized int next() {
             return sent++;
@@ -133,16 +133,16 @@ public final class Referee {
             (error == null ? acknowledged : refused).set(record);
         }
 
-        synchronized void came(int record) {
-            twice += seen.get(record) ? 1 : 0;
-            seen.set(record);
+        synchronized void consumed(int record) {
+            duplicates += consumed.get(record) ? 1 : 0;
+            consumed.set(record);
         }
 
         synchronized int sent() {
             return sent;
         }
 
-        /** Records before {@code end} of which nobody knows yet what became of them. */
+        /** Records before {@code end} that are neither acknowledged nor refused yet. */
         synchronized int open(int end) {
             BitSet answered = (BitSet) acknowledged.clone();
             answered.or(refused);
@@ -151,7 +151,7 @@ public final class Referee {
 
         synchronized BitSet missing(int end) {
             BitSet missing = acknowledged.get(checked, end);
-            missing.andNot(seen.get(checked, end));
+            missing.andNot(consumed.get(checked, end));
             return missing;
         }
 
@@ -162,9 +162,9 @@ public final class Referee {
                     + " lost=" + missing(end).cardinality()
                     + " refused=" + refused.get(checked, end).cardinality()
                     + " open=" + open(end)
-                    + " twice=" + twice;
+                    + " duplicates=" + duplicates;
             checked = end;
-            twice = 0;
+            duplicates = 0;
             return words;
         }
     }
@@ -203,20 +203,20 @@ public final class Referee {
             List<TopicPartition> all = IntStream.range(0, PARTITIONS)
                     .mapToObj(it -> new TopicPartition(LEDGER, it)).toList();
             consumer.assign(all);
-            // By number: a log that lost its beginning must not pass for one that never had it.
+            // Not to the earliest offset: a log that lost its first records must be noticed.
             all.forEach(it -> consumer.seek(it, 0));
             while (true) {
                 for (ConsumerRecord<byte[], byte[]> it : consumer.poll(Duration.ofMillis(500))) {
-                    ledger.came(ByteBuffer.wrap(it.value()).getInt());
+                    ledger.consumed(ByteBuffer.wrap(it.value()).getInt());
                 }
             }
         }
     }
 
-    /** Everything sent until now: waits until each record was answered, and came or did not. */
+    /** Waits until each record sent so far was answered, and then until it was consumed. */
     private String check() throws InterruptedException {
         int end = ledger.sent();
-        // delivery.timeout.ms is 120 s: by then each record was answered, one way or the other.
+        // delivery.timeout.ms is 120 s: by then each record was acknowledged or refused.
         waitWhile(130, () -> ledger.open(end) > 0);
         waitWhile(30, () -> !ledger.missing(end).isEmpty());
         return ledger.close(end);
@@ -235,18 +235,18 @@ public final class Referee {
 
     // ---- replicas in sync
 
-    private void look(Path timeline) throws Exception {
+    private void observe(Path timeline) throws Exception {
         try (PrintStream lines = new PrintStream(Files.newOutputStream(timeline), true)) {
             while (true) {
-                long at = System.currentTimeMillis();
+                long begun = System.currentTimeMillis();
                 String found;
                 try {
                     found = "ok " + replicas();
                 } catch (ExecutionException error) {
-                    found = "unknown " + words(error.getCause());
+                    found = "unknown " + describe(error.getCause());
                 }
-                lines.println(at + " " + found);
-                Thread.sleep(Math.max(1, at + LOOK_EVERY_MS - System.currentTimeMillis()));
+                lines.println(begun + " " + found);
+                Thread.sleep(Math.max(1, begun + OBSERVE_EVERY_MS - System.currentTimeMillis()));
             }
         }
     }
@@ -275,7 +275,7 @@ public final class Referee {
             try {
                 topics.put(it.getKey(), it.getValue().get());
             } catch (ExecutionException error) {
-                // Deleted meanwhile, or not on every broker yet.
+                // Deleted meanwhile, or not known to every broker yet.
                 if (!(error.getCause() instanceof UnknownTopicOrPartitionException)) {
                     throw error;
                 }
@@ -291,60 +291,55 @@ public final class Referee {
         return topics;
     }
 
-    // ---- orders
+    // ---- requests
 
-    private String answer(String[] order) {
+    private String answer(String[] request) {
         try {
-            return "ok " + obey(order);
+            return "ok " + execute(request);
         } catch (ExecutionException error) {
-            return "error " + words(error.getCause());
+            return "error " + describe(error.getCause());
         } catch (Exception error) {
-            return "error " + words(error);
+            return "error " + describe(error);
         }
     }
 
-    private static String words(Throwable error) {
+    private static String describe(Throwable error) {
         return (error.getClass().getSimpleName() + ": " + error.getMessage())
                 .replaceAll("\\s+", " ");
     }
 
-    private String obey(String[] order) throws Exception {
-        return switch (order[0]) {
+    private String execute(String[] request) throws Exception {
+        return switch (request[0]) {
             case "check" -> check();
             // create NAME ASSIGNMENT KEY=VALUE...: partitions by comma, replicas by colon
-            case "create" -> create(order);
-            case "delete" -> delete(order[1]);
+            case "create" -> create(request);
+            case "delete" -> delete(request[1]);
             case "topics" -> String.join(" ", describe(false).keySet());
-            case "leaders" -> leaders(order[1]);
+            case "leaders" -> leaders(request[1]);
             case "elect" -> elect();
-            case "whole" -> whole();
-            // config BROKER: KEY=STORED/IN_FORCE of what is set for the broker
-            case "config" -> config(order[1]);
-            case "value" -> value(order[1], order[2]);
-            case "set" -> alter(order[1], new ConfigEntry(order[2], order[3]),
+            case "unsettled" -> unsettled();
+            // config BROKER: KEY=STORED/EFFECTIVE of each dynamic config of the broker
+            case "config" -> config(request[1]);
+            case "value" -> value(request[1], request[2]);
+            case "set" -> alter(request[1], new ConfigEntry(request[2], request[3]),
                     AlterConfigOp.OpType.SET);
-            case "unset" -> alter(order[1], new ConfigEntry(order[2], ""),
+            case "unset" -> alter(request[1], new ConfigEntry(request[2], ""),
                     AlterConfigOp.OpType.DELETE);
             case "quotas" -> quotas();
-            case "unquota" -> unquota();
-            case "groups" -> groups();
-            case "ungroup" -> {
-                admin.deleteConsumerGroups(List.of(order[1])).all().get();
-                yield "";
-            }
-            default -> throw new IllegalArgumentException("no order: " + order[0]);
+            case "remove-quotas" -> removeQuotas();
+            default -> throw new IllegalArgumentException("unknown request " + request[0]);
         };
     }
 
-    private String create(String[] order) throws Exception {
+    private String create(String[] request) throws Exception {
         Map<Integer, List<Integer>> assignment = new HashMap<>();
-        for (String replicas : order[2].split(",")) {
+        for (String replicas : request[2].split(",")) {
             assignment.put(assignment.size(),
                     Arrays.stream(replicas.split(":")).map(Integer::valueOf).toList());
         }
-        Map<String, String> configs = Arrays.stream(order).skip(3).map(it -> it.split("=", 2))
+        Map<String, String> configs = Arrays.stream(request).skip(3).map(it -> it.split("=", 2))
                 .collect(Collectors.toMap(it -> it[0], it -> it[1]));
-        NewTopic topic = new NewTopic(order[1], assignment).configs(configs);
+        NewTopic topic = new NewTopic(request[1], assignment).configs(configs);
         admin.createTopics(List.of(topic)).all().get();
         return "";
     }
@@ -366,20 +361,20 @@ public final class Referee {
     }
 
     /** Partitions that are not led by their preferred replica, or have a replica out of sync. */
-    private String whole() throws Exception {
-        long unwell = describe(true).values().stream()
+    private String unsettled() throws Exception {
+        long count = describe(true).values().stream()
                 .flatMap(topic -> topic.partitions().stream())
                 .filter(it -> it.leader() == null
                         || it.leader().id() != it.replicas().get(0).id()
                         || it.isr().size() != it.replicas().size())
                 .count();
-        return String.valueOf(unwell);
+        return String.valueOf(count);
     }
 
     private Config configOf(String broker) throws Exception {
-        ConfigResource at = new ConfigResource(ConfigResource.Type.BROKER, broker);
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.BROKER, broker);
         DescribeConfigsOptions options = new DescribeConfigsOptions().includeSynonyms(true);
-        return admin.describeConfigs(List.of(at), options).all().get().get(at);
+        return admin.describeConfigs(List.of(resource), options).all().get().get(resource);
     }
 
     private String config(String broker) throws Exception {
@@ -399,9 +394,9 @@ public final class Referee {
 
     private String alter(String broker, ConfigEntry entry, AlterConfigOp.OpType how)
             throws Exception {
-        ConfigResource at = new ConfigResource(ConfigResource.Type.BROKER, broker);
+        ConfigResource resource = new ConfigResource(ConfigResource.Type.BROKER, broker);
         Collection<AlterConfigOp> change = List.of(new AlterConfigOp(entry, how));
-        admin.incrementalAlterConfigs(Map.of(at, change)).all().get();
+        admin.incrementalAlterConfigs(Map.of(resource, change)).all().get();
         return "";
     }
 
@@ -416,17 +411,12 @@ public final class Referee {
         return String.join(" ", words);
     }
 
-    private String unquota() throws Exception {
-        List<ClientQuotaAlteration> away = allQuotas().entrySet().stream()
+    private String removeQuotas() throws Exception {
+        List<ClientQuotaAlteration> removals = allQuotas().entrySet().stream()
                 .map(it -> new ClientQuotaAlteration(it.getKey(), it.getValue().keySet().stream()
                         .map(key -> new ClientQuotaAlteration.Op(key, null)).toList()))
                 .toList();
-        admin.alterClientQuotas(away).all().get();
+        admin.alterClientQuotas(removals).all().get();
         return "";
-    }
-
-    private String groups() throws Exception {
-        return admin.listGroups().all().get().stream().map(it -> it.groupId())
-                .collect(Collectors.joining(" "));
     }
 }

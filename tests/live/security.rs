@@ -1,8 +1,8 @@
 //! Every way into a secured broker, and every way to be kept out, against a real one.
 //!
-//! Wants the broker of `lab/security-stack.sh`: the user `monitor` with the rights that SECURITY.md
-//! lists, `stranger` with none, the topics `secured` and `sealed`, and the certificates that it was
-//! made with.
+//! Wants the broker of `lab/run.sh live-security up`: the user `monitor` with the rights that
+//! SECURITY.md lists, `stranger` with none, the topics `secured` and `sealed`, and the certificates
+//! that it was made with.
 
 use std::{
     collections::BTreeMap,

@@ -1,0 +1,1 @@
+"""`make demo`: a fault that the optimizer cures, and one that it cannot cure."""

@@ -1,0 +1,1 @@
+"""The stacks of the live tests (tests/live), and `make effect`."""

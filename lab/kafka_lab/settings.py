@@ -1,0 +1,57 @@
+"""The environment variables of the make targets, read in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import LabError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Port offsets are added to the ports of `make demo`."""
+
+    only: tuple[str, ...] = ()  # ONLY: the scenarios or exporters to run
+    sizes: tuple[str, ...] = ()  # SIZES: the cluster sizes to measure
+    keep: bool = False  # KEEP: leave the stack up
+    rounds: int = 10  # ROUNDS: of `make effect`
+    seed: int | None = None  # SEED: repeats random choices
+    optimizer_image: str | None = None  # OPTIMIZER_IMAGE: use it instead of building one
+    optimizer_binary: Path | None = None  # OPTIMIZER_BINARY: measure it instead of building one
+    images_ready: bool = False  # LAB_IMAGES_READY: the caller has built the images
+    heal_port_offset: int = 12500
+    bench_port_offset: int = 12208
+    test_port_offset: int = 11000
+    security_port: int = 31000  # and the six after it
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        def number(name: str, default: int) -> int:
+            text = environment.get(name) or str(default)
+            if not text.isdecimal():
+                raise LabError(f"{name} is `{text}`; it has to be a whole number")
+            return int(text)
+
+        binary = environment.get("OPTIMIZER_BINARY")
+
+        return cls(
+            only=_words(environment.get("ONLY", "")),
+            sizes=_words(environment.get("SIZES", "")),
+            keep=bool(environment.get("KEEP")),
+            rounds=number("ROUNDS", cls.rounds),
+            seed=number("SEED", 0) if environment.get("SEED") else None,
+            optimizer_image=environment.get("OPTIMIZER_IMAGE") or None,
+            optimizer_binary=Path(binary).absolute() if binary else None,
+            images_ready=bool(environment.get("LAB_IMAGES_READY")),
+            heal_port_offset=number("HEAL_PORT_OFFSET", cls.heal_port_offset),
+            bench_port_offset=number("BENCH_PORT_OFFSET", cls.bench_port_offset),
+            test_port_offset=number("TEST_PORT_OFFSET", cls.test_port_offset),
+            security_port=number("SECURITY_PORT", cls.security_port),
+        )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Separated by commas or spaces."""
+    return tuple(text.replace(",", " ").split())
