@@ -22,7 +22,7 @@ use crate::{
     config::{ClusterConfig, Config, DockerConfig, RemediationConfig},
     docker::{SharedDocker, engine::Engine},
     expose::Exposer,
-    http::{self, About, AboutCluster, Limits, Web},
+    http::{self, ClusterInfo, Limits, ServerInfo, Web},
     kafka::{
         SharedKafka,
         wire::{Wire, WireOptions},
@@ -34,7 +34,7 @@ use crate::{
     shutdown::{Drained, Tasks},
     snapshot::Latest,
     store::{Store, StoreError},
-    telemetry::{Build, Reload, Telemetry},
+    telemetry::{BuildInfo, Reload, Telemetry},
 };
 
 /// A step in hand is read back for a few seconds at most, and answers are short.
@@ -44,7 +44,7 @@ const DOCKER_TIMEOUT: Duration = Duration::from_secs(10);
 const LOCK_FILE: &str = "lock";
 const STORE_FILE: &str = "state.db";
 
-const BUILD: Build = Build {
+const BUILD: BuildInfo = BuildInfo {
     version: env!("CARGO_PKG_VERSION"),
     revision: match option_env!("KAFKA_OPTIMIZER_REVISION") {
         Some(revision) => revision,
@@ -58,7 +58,7 @@ const BUILD: Build = Build {
 
 /// What `serve` is told.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct ServeOptions {
     pub config: Config,
     /// `[HOST]:PORT`, at least one.
     pub listen: Vec<String>,
@@ -142,7 +142,7 @@ impl AppError {
 /// # Errors
 ///
 /// See [`AppError`].
-pub async fn serve(options: Options) -> Result<(), AppError> {
+pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
     // First what can fail: nothing has been started when it does.
     let signals = Signals::new().map_err(AppError::Signals)?;
     let listeners = listen(&options.listen).await?;
@@ -158,7 +158,7 @@ pub async fn serve(options: Options) -> Result<(), AppError> {
     let telemetry = Arc::new(Telemetry::new(BUILD, &playbooks, &names));
     telemetry.config_reloaded(Reload::Applied(clock.wall()));
 
-    let common = Common {
+    let common = ClusterBuilder {
         pause: PauseFile::in_dir(&remediation.state_dir),
         remediation: Arc::new(remediation),
         clock,
@@ -187,7 +187,7 @@ pub async fn serve(options: Options) -> Result<(), AppError> {
         client_sans: common.remediation.client_sans.clone(),
         web: web.clone(),
         clock: SharedClock::clone(&common.clock),
-        about: About {
+        about: ServerInfo {
             version: BUILD.version,
             mode: common.remediation.mode,
             clusters: about_clusters,
@@ -209,8 +209,8 @@ fn check_web(web: &Web, remediation: &RemediationConfig) -> Result<(), AppError>
     Ok(())
 }
 
-fn about(clusters: &[ClusterConfig]) -> Vec<AboutCluster> {
-    let one = |it: &ClusterConfig| AboutCluster {
+fn about(clusters: &[ClusterConfig]) -> Vec<ClusterInfo> {
+    let one = |it: &ClusterConfig| ClusterInfo {
         name: it.name.clone(),
         collect_interval: it.collect_interval,
     };
@@ -218,7 +218,7 @@ fn about(clusters: &[ClusterConfig]) -> Vec<AboutCluster> {
 }
 
 /// What the pipelines of all clusters share.
-struct Common {
+struct ClusterBuilder {
     remediation: Arc<RemediationConfig>,
     clock: SharedClock,
     store: Store,
@@ -227,7 +227,7 @@ struct Common {
     tasks: Tasks,
 }
 
-impl Common {
+impl ClusterBuilder {
     /// Builds the adapters and the pipeline's context of one cluster, and starts its collector.
     fn cluster(&self, config: ClusterConfig) -> Result<Context, AppError> {
         let options = WireOptions {

@@ -25,7 +25,7 @@ impl ApproveArgs {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
         let id = self.decision.run;
         let question = |url: &str| format!("This lets {url} carry out the plan of run {id}.");
-        let done = |standing: &str| format!("Run {id} is approved; it is {standing}.");
+        let done = |status: &str| format!("Run {id} is approved; it is {status}.");
         self.decision.send("approve", (question, done), terminal).await
     }
 }

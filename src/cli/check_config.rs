@@ -29,7 +29,7 @@ pub(super) struct CheckConfigArgs {
 
 /// What a program reads.
 #[derive(Serialize)]
-struct Report {
+struct ConfigReport {
     valid: bool,
     problems: Vec<Entry>,
     warnings: Vec<Entry>,
@@ -90,7 +90,7 @@ impl CheckConfigArgs {
     }
 }
 
-fn report(loaded: &Result<Loaded, ConfigError>) -> Report {
+fn report(loaded: &Result<Loaded, ConfigError>) -> ConfigReport {
     let problem = |text: String, line, column| Entry { path: String::new(), text, line, column };
     let (problems, warnings) = match loaded {
         Ok(loaded) => (Vec::new(), loaded.warnings.iter().map(Entry::from).collect()),
@@ -102,7 +102,7 @@ fn report(loaded: &Result<Loaded, ConfigError>) -> Report {
             (vec![problem(with_cause(error), None, None)], Vec::new())
         }
     };
-    Report { valid: loaded.is_ok(), problems, warnings }
+    ConfigReport { valid: loaded.is_ok(), problems, warnings }
 }
 
 /// The same words for `check-config` and for `serve`.

@@ -59,7 +59,7 @@ pub(super) struct ServerArgs {
 
 /// Who speaks. A request has one `Authorization` header; the token may do all that a user may.
 #[derive(Debug)]
-enum Speaker {
+enum Authorization {
     Nobody,
     User(Secret, Secret),
     Token(Secret),
@@ -67,14 +67,14 @@ enum Speaker {
 
 /// A server, and what to tell it.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct ApiClient {
     url: String,
-    speaker: Speaker,
+    authorization: Authorization,
     connections: reqwest::Client,
 }
 
 impl ServerArgs {
-    pub(super) fn client(&self) -> Result<Client, Failure> {
+    pub(super) fn client(&self) -> Result<ApiClient, Failure> {
         let url = self.server.trim_end_matches('/');
         let example = "give the server's base URL, as http://127.0.0.1:9308";
         let wrong = || Failure::usage(format!("`{url}` is not a server's URL"), example);
@@ -88,23 +88,23 @@ impl ServerArgs {
         }
         let secured = if uri.scheme_str() == Some("https") { Secured::Tls } else { Secured::Not };
         let connections = self.connections(secured)?;
-        Ok(Client { url: url.to_owned(), speaker: self.speaker()?, connections })
+        Ok(ApiClient { url: url.to_owned(), authorization: self.authorization()?, connections })
     }
 
-    fn speaker(&self) -> Result<Speaker, Failure> {
+    fn authorization(&self) -> Result<Authorization, Failure> {
         if let Some(path) = &self.token_file {
             let advice = "name the file of the server's remediation.token_file";
             let text = text_of(path, "token", advice)?;
-            return Ok(Speaker::Token(Secret::new(text.trim().to_owned())));
+            return Ok(Authorization::Token(Secret::new(text.trim().to_owned())));
         }
-        let Some(path) = &self.user_file else { return Ok(Speaker::Nobody) };
+        let Some(path) = &self.user_file else { return Ok(Authorization::Nobody) };
         let advice = "write NAME:PASSWORD of a user of the server's web configuration into it";
         let text = text_of(path, "user", advice)?;
         let Some((name, password)) = text.trim_end_matches(['\r', '\n']).split_once(':') else {
             let what = format!("the user file {} holds no `:`", path.display());
             return Err(Failure::usage(what, advice));
         };
-        Ok(Speaker::User(Secret::new(name.to_owned()), Secret::new(password.to_owned())))
+        Ok(Authorization::User(Secret::new(name.to_owned()), Secret::new(password.to_owned())))
     }
 
     fn connections(&self, secured: Secured) -> Result<reqwest::Client, Failure> {
@@ -167,7 +167,7 @@ fn bytes_of(path: &Path, what: &str, advice: &str) -> Result<Vec<u8>, Failure> {
     })
 }
 
-impl Client {
+impl ApiClient {
     pub(super) fn url(&self) -> &str {
         &self.url
     }
@@ -190,12 +190,12 @@ impl Client {
             .connections
             .request(method, format!("{}{path}", self.url))
             .header(header::CONTENT_TYPE, "application/json");
-        match &self.speaker {
-            Speaker::Nobody => request,
-            Speaker::User(name, password) => {
+        match &self.authorization {
+            Authorization::Nobody => request,
+            Authorization::User(name, password) => {
                 request.basic_auth(name.reveal(), Some(password.reveal()))
             }
-            Speaker::Token(token) => request.bearer_auth(token.reveal()),
+            Authorization::Token(token) => request.bearer_auth(token.reveal()),
         }
     }
 

@@ -38,7 +38,7 @@ impl DecisionArgs {
         let run: RunDetailPayload = client.post(&path, &NothingPayload {}).await?;
         match self.server.output {
             Output::Json => terminal.json(&run)?,
-            Output::Text => writeln!(terminal.out, "{}", done(&show::standing(&run.run)))?,
+            Output::Text => writeln!(terminal.out, "{}", done(&show::status(&run.run)))?,
         }
         Ok(Exit::Done)
     }

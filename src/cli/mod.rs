@@ -60,7 +60,7 @@ Exit codes:
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
-struct Cli {
+struct Arguments {
     #[command(flatten)]
     serve: serve::ServeArgs,
     #[command(subcommand)]
@@ -95,7 +95,7 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Arguments::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return terminal.usage(&error),
     };

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::time::sleep;
 
 use super::{
-    client::{Client, ServerArgs},
+    client::{ApiClient, ServerArgs},
     show,
     terminal::{Exit, Failure, Output, Terminal},
 };
@@ -78,7 +78,7 @@ impl OrderArgs {
 
 /// Follows the run to its end. Says on the error output where it stands, each time that changes.
 async fn wait(
-    client: &Client,
+    client: &ApiClient,
     id: i64,
     output: Output,
     terminal: &mut Terminal<'_>,
@@ -87,7 +87,7 @@ async fn wait(
     let mut shown = String::new();
     let detail = loop {
         let detail: RunDetailPayload = client.get(&path).await?;
-        let line = show::standing(&detail.run);
+        let line = show::status(&detail.run);
         if line != shown {
             writeln!(terminal.err, "Run {id}: {line}")?;
             shown = line;

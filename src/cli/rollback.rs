@@ -25,7 +25,7 @@ impl RollbackArgs {
         let id = self.decision.run;
         let question = |url: &str| format!("This lets {url} undo every step of run {id}.");
         let done =
-            |standing: &str| format!("The rollback of run {id} is ordered; the run is {standing}.");
+            |status: &str| format!("The rollback of run {id} is ordered; the run is {status}.");
         self.decision.send("rollback", (question, done), terminal).await
     }
 }

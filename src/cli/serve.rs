@@ -9,7 +9,7 @@ use super::{
     terminal::{Exit, Failure, Terminal},
 };
 use crate::{
-    app::{self, AppError, Options},
+    app::{self, AppError, ServeOptions},
     config::{self, Loaded},
     http::Web,
     telemetry::{self, LogFormat, chain},
@@ -85,7 +85,7 @@ impl ServeArgs {
             let advice = "--log.level takes error, warn, info, debug, trace, or module=level,…";
             Failure::usage(error.to_string(), advice)
         })?;
-        let options = Options {
+        let options = ServeOptions {
             config,
             listen: self.listen_address,
             telemetry_path: self.telemetry_path,

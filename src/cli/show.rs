@@ -24,7 +24,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// Where a run stands, in a few words: `held (cooldown): until 12:00`, `kept (improved)`.
-pub(super) fn standing(run: &RunPayload) -> String {
+pub(super) fn status(run: &RunPayload) -> String {
     let why = [&run.hold, &run.rollback_reason, &run.verdict];
     // The reason of a rollback that the verdict asked for is that verdict.
     let by_verdict = RollbackReason::Verdict.label();
@@ -90,7 +90,7 @@ pub(super) fn temporary_changes(runs: &RunsPayload, out: &mut dyn Write) -> io::
 /// Everything about one run.
 pub(super) fn run(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
     let run = &detail.run;
-    writeln!(out, "Run {} is {}\n", run.id, standing(run))?;
+    writeln!(out, "Run {} is {}\n", run.id, status(run))?;
     let mut facts = table(&[]);
     facts.add_row(["  cluster", &plain(&run.cluster)]);
     facts.add_row(["  target", &plain(&run.target)]);
@@ -322,9 +322,9 @@ mod tests {
             ..RunPayload::default()
         };
         let held = of("held", (Some("cooldown"), None));
-        assert_eq!(standing(&held), "held (cooldown): broker 2 stays as it is");
+        assert_eq!(status(&held), "held (cooldown): broker 2 stays as it is");
         let kept = of("kept", (None, Some("improved")));
-        assert_eq!(standing(&kept), "kept (improved)");
+        assert_eq!(status(&kept), "kept (improved)");
 
         let page = |run: RunPayload| {
             let mut out = Vec::new();

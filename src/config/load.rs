@@ -16,14 +16,14 @@ use super::{
 
 /// A file with a token, or with one of the things that secure a connection, as found.
 #[derive(Clone, Debug)]
-pub struct TokenFile {
+pub struct SecretFile {
     pub text: String,
     /// Whether every user of the machine can read it.
     pub world_readable: bool,
 }
 
 /// Reads such a file. A seam, so that tests need no file.
-pub type TokenReader<'a> = &'a dyn Fn(&Path) -> io::Result<TokenFile>;
+pub type SecretReader<'a> = &'a dyn Fn(&Path) -> io::Result<SecretFile>;
 
 /// A configuration, and what is legal in it but not wise.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +91,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
 /// # Errors
 ///
 /// See [`ConfigError`].
-pub fn parse(text: &str, tokens: TokenReader<'_>) -> Result<Loaded, ConfigError> {
+pub fn parse(text: &str, tokens: SecretReader<'_>) -> Result<Loaded, ConfigError> {
     check::check(from_yaml(text)?, tokens).map_err(ConfigError::Problems)
 }
 
@@ -106,10 +106,10 @@ pub fn of_servers(servers: &[String]) -> Result<Loaded, ConfigError> {
     check::check(raw, &read_token).map_err(ConfigError::Problems)
 }
 
-fn read_token(path: &Path) -> io::Result<TokenFile> {
+fn read_token(path: &Path) -> io::Result<SecretFile> {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(path)?.permissions().mode();
-    Ok(TokenFile { text: fs::read_to_string(path)?, world_readable: mode & 0o004 != 0 })
+    Ok(SecretFile { text: fs::read_to_string(path)?, world_readable: mode & 0o004 != 0 })
 }
 
 /// The one place that knows the YAML library. An empty file is an empty configuration, which

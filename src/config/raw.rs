@@ -45,7 +45,7 @@ pub(super) struct RawCluster {
     pub(super) request_timeout: Option<Scalar>,
     pub(super) docker: Option<RawDocker>,
     pub(super) prometheus: Option<RawPrometheus>,
-    #[serde(default, deserialize_with = "there")]
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) probe: Option<RawProbe>,
     /// The operator that owns the brokers' configuration (`strimzi`, …) and would undo a change.
     /// Then this program only advises.
@@ -182,7 +182,7 @@ pub(super) struct RawExport {
 }
 
 /// A key that is there without a value means its defaults, and not that it is not there.
-fn there<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+fn present_or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer).map(|it| Some(it.unwrap_or_default()))
@@ -543,9 +543,9 @@ pub(super) struct RawMatch(pub(super) BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for RawMatch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Labels;
+        struct LabelsVisitor;
 
-        impl<'de> Visitor<'de> for Labels {
+        impl<'de> Visitor<'de> for LabelsVisitor {
             type Value = RawMatch;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -566,6 +566,6 @@ impl<'de> Deserialize<'de> for RawMatch {
             }
         }
 
-        deserializer.deserialize_map(Labels)
+        deserializer.deserialize_map(LabelsVisitor)
     }
 }

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::refused::Refused;
+use super::error::ApiError;
 
 /// 10,000 alerts of a large cluster are 6 MiB (I3).
 pub(super) const BODY_BYTES_MAX: usize = 16 << 20;
@@ -29,34 +29,34 @@ const BUDGET_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The memory that bodies may take.
 #[derive(Clone, Debug)]
-pub(super) struct Bodies(Arc<Semaphore>);
+pub(super) struct BodyBudget(Arc<Semaphore>);
 
 /// A body. Its memory is counted until this is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct ReceivedBody {
     pub(super) bytes: Bytes,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Bodies {
+impl BodyBudget {
     pub(super) fn new() -> Self {
         Self(Arc::new(Semaphore::new(BUDGET_KIB)))
     }
 
-    pub(super) async fn read(&self, request: Request) -> Result<Held, Refused> {
+    pub(super) async fn read(&self, request: Request) -> Result<ReceivedBody, ApiError> {
         let announced = announced(request.headers());
         let permit = self.reserve(announced.unwrap_or(BODY_BYTES_MAX)).await?;
         let stream = request.into_body().into_data_stream();
         match tokio::time::timeout(READ_TIMEOUT, collect(stream)).await {
-            Ok(read) => Ok(Held { bytes: read?, _permit: permit }),
+            Ok(read) => Ok(ReceivedBody { bytes: read?, _permit: permit }),
             Err(_elapsed) => {
                 let advice = format!("the body did not arrive within {READ_TIMEOUT:?}");
-                Err(Refused::new(StatusCode::REQUEST_TIMEOUT, advice))
+                Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, advice))
             }
         }
     }
 
-    async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
+    async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
         let kib = (bytes.min(BODY_BYTES_MAX) >> 10).max(BODY_KIB_MIN);
         let permits = u32::try_from(kib).unwrap_or(u32::MAX);
         let reserving = Arc::clone(&self.0).acquire_many_owned(permits);
@@ -64,7 +64,7 @@ impl Bodies {
             return Ok(permit);
         }
         let advice = "too many large requests at once; try again";
-        Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, advice))
+        Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, advice))
     }
 }
 
@@ -72,12 +72,12 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn collect(mut stream: BodyDataStream) -> Result<Bytes, Refused> {
+async fn collect(mut stream: BodyDataStream) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     let mut total = 0_usize;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| {
-            Refused::because(StatusCode::BAD_REQUEST, "the body broke off", &error)
+            ApiError::because(StatusCode::BAD_REQUEST, "the body broke off", &error)
         })?;
         total = total.saturating_add(chunk.len());
         if DISCARD_BYTES_MAX < total {
@@ -91,16 +91,16 @@ async fn collect(mut stream: BodyDataStream) -> Result<Bytes, Refused> {
     }
     if BODY_BYTES_MAX < total {
         let advice = format!("the body is larger than {} MiB", BODY_BYTES_MAX >> 20);
-        return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, advice));
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, advice));
     }
     Ok(body.freeze())
 }
 
 /// Reads JSON. An empty body stands for `{}`.
-pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let text: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
     serde_json::from_slice(text).map_err(|error| {
-        Refused::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
+        ApiError::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
     })
 }
 
@@ -114,13 +114,13 @@ mod tests {
     async fn a_body_in_small_chunks_is_one_body() {
         let chunks = futures_util::stream::iter(["{\"a\"", ":1}"].map(Ok::<_, std::io::Error>));
         let request = Request::new(Body::from_stream(chunks));
-        let held = Bodies::new().read(request).await.unwrap();
+        let held = BodyBudget::new().read(request).await.unwrap();
         assert_eq!(held.bytes, "{\"a\":1}");
     }
 
     #[tokio::test]
     async fn what_is_held_is_given_back() {
-        let bodies = Bodies::new();
+        let bodies = BodyBudget::new();
         for _ in 0..20 {
             let held = bodies.read(Request::new(Body::from("{}"))).await.unwrap();
             drop(held);

@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::state::About;
+use super::state::ServerInfo;
 use crate::{
     model::{Mode, WallTime},
     telemetry::{ClusterStatus, CollectorStatus, RemediationView, RunInfo, SeriesCount},
@@ -28,7 +28,7 @@ const STYLE: &str = include_str!("landing.css");
 
 #[derive(Debug)]
 pub(super) struct Landing<'a> {
-    pub(super) about: &'a About,
+    pub(super) about: &'a ServerInfo,
     pub(super) now: WallTime,
     /// Whether a person paused remediation.
     pub(super) paused: bool,
@@ -323,7 +323,7 @@ fn capital(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        http::state::AboutCluster,
+        http::state::ClusterInfo,
         model::{ClusterName, RunId, RunState, Verdict},
         playbook::OptimizerKind,
         telemetry::{CollectorName, UnknownReason},
@@ -331,11 +331,11 @@ mod tests {
 
     const NOW: WallTime = WallTime(1_767_323_045_006);
 
-    fn about() -> About {
-        About {
+    fn about() -> ServerInfo {
+        ServerInfo {
             version: "0.1.0",
             mode: Mode::Act,
-            clusters: vec![AboutCluster {
+            clusters: vec![ClusterInfo {
                 name: ClusterName::new("main"),
                 collect_interval: Duration::from_secs(15),
             }],
@@ -365,7 +365,7 @@ mod tests {
         }
     }
 
-    fn landing(about: &About, clusters: Vec<ClusterStatus>) -> Landing<'_> {
+    fn landing(about: &ServerInfo, clusters: Vec<ClusterStatus>) -> Landing<'_> {
         Landing { about, now: NOW, paused: false, web_fault: None, clusters }
     }
 
@@ -458,7 +458,7 @@ mod tests {
     #[test]
     fn no_text_becomes_markup() {
         let nasty = "<script>alert('\"&')</script>";
-        let about = About { telemetry_path: format!("/{nasty}"), ..about() };
+        let about = ServerInfo { telemetry_path: format!("/{nasty}"), ..about() };
         let mut one = cluster();
         one.cluster = ClusterName::new(nasty);
         one.collectors[1] = collector(CollectorName::LogDirs, Some(nasty));

@@ -2,16 +2,16 @@
 //!
 //! Sees channels, watches and plain data ([`State`]); starts nothing and decides nothing about
 //! clusters. Reading is open to everyone, or to the users of the web configuration (`web`);
-//! whatever changes state asks for the token or for a client certificate (`speaker`).
+//! whatever changes state asks for the token or for a client certificate (`auth`).
 
+mod auth;
 mod body;
+mod error;
 mod landing;
 mod pages;
 pub mod payload;
-mod refused;
 mod runs;
 mod serve;
-mod speaker;
 mod state;
 mod web;
 mod webhook;
@@ -26,20 +26,20 @@ use axum::{
 };
 
 pub use serve::{Limits, serve};
-pub use state::{About, AboutCluster, Pipeline, State};
+pub use state::{ClusterInfo, Pipeline, ServerInfo, State};
 pub use web::{Web, WebError};
 
-use body::Bodies;
-use refused::{Refused, RequestIds};
+use body::BodyBudget;
+use error::{ApiError, RequestIds};
 
 struct Inner {
     state: State,
-    bodies: Bodies,
+    bodies: BodyBudget,
 }
 
 pub fn router(state: State) -> Router {
     let telemetry_path = state.about.telemetry_path.clone();
-    let inner = Arc::new(Inner { state, bodies: Bodies::new() });
+    let inner = Arc::new(Inner { state, bodies: BodyBudget::new() });
     Router::new()
         .route("/", get(pages::landing))
         .route(&telemetry_path, get(pages::metrics))
@@ -57,16 +57,16 @@ pub fn router(state: State) -> Router {
         .route("/api/v1/resume", post(runs::resume))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn_with_state(Arc::clone(&inner), web::guard))
+        .layer(from_fn_with_state(Arc::clone(&inner), web::admission))
         .layer(from_fn_with_state(Arc::clone(&inner), webhook::count))
-        .layer(from_fn_with_state(RequestIds::new(), refused::finish))
+        .layer(from_fn_with_state(RequestIds::new(), error::finish))
         .with_state(inner)
 }
 
-async fn no_such_path(uri: Uri) -> Refused {
-    Refused::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+async fn no_such_path(uri: Uri) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
 }
 
-async fn no_such_method() -> Refused {
-    Refused::new(StatusCode::METHOD_NOT_ALLOWED, "this path is not used with that method")
+async fn no_such_method() -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path is not used with that method")
 }

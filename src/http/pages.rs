@@ -11,8 +11,8 @@ use axum::{
 
 use super::{
     Inner,
+    error::ApiError,
     landing::{self, Landing},
-    refused::Refused,
 };
 use crate::expose::Format;
 
@@ -20,7 +20,7 @@ use crate::expose::Format;
 pub(super) async fn metrics(
     State(inner): State<Arc<Inner>>,
     headers: HeaderMap,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     let format = format_for(&headers);
     let own = match format {
         Format::Text => inner.state.telemetry.encode(),
@@ -28,7 +28,7 @@ pub(super) async fn metrics(
     };
     let own = own.map_err(|error| {
         let sender = "the metrics of this process cannot be written";
-        Refused::because(StatusCode::INTERNAL_SERVER_ERROR, sender, &error)
+        ApiError::because(StatusCode::INTERNAL_SERVER_ERROR, sender, &error)
     })?;
     let page = Arc::clone(&inner.state.pages.borrow());
     let kind = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, VARIES_BY)];
@@ -85,12 +85,12 @@ pub(super) async fn healthy() -> &'static str {
     "kafka-optimizer is alive.\n"
 }
 
-pub(super) async fn ready(State(inner): State<Arc<Inner>>) -> Result<&'static str, Refused> {
+pub(super) async fn ready(State(inner): State<Arc<Inner>>) -> Result<&'static str, ApiError> {
     if *inner.state.ready.borrow() {
         Ok("kafka-optimizer is ready.\n")
     } else {
         let advice = "not ready: the first collection round has not been tried yet";
-        Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, advice))
+        Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, advice))
     }
 }
 

@@ -24,7 +24,7 @@ pub struct ErrorPayload {
 
 /// What became of a notification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakenPayload {
+pub struct ReceivedPayload {
     /// How many alerts had which outcome.
     pub alerts: BTreeMap<String, u64>,
     /// How many alerts Alertmanager had cut off.

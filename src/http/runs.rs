@@ -1,4 +1,4 @@
-//! `/api/v1/…`: what a person can see and order. Whatever changes state takes a [`Speaker`].
+//! `/api/v1/…`: what a person can see and order. Whatever changes state takes a [`WriteAccess`].
 
 use std::sync::Arc;
 
@@ -10,13 +10,14 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    Inner, body,
+    Inner,
+    auth::WriteAccess,
+    body,
+    error::ApiError,
     payload::{
         NothingPayload, OrderPayload, OrderedPayload, PausedPayload, ReleasePayload,
         ReleasedPayload, RunDetailPayload, RunPayload, RunsPayload,
     },
-    refused::Refused,
-    speaker::Speaker,
 };
 use crate::{
     model::{BrokerId, ClusterName, GroupName, RunId, Target},
@@ -38,14 +39,14 @@ pub(super) struct ListQuery {
 pub(super) async fn list(
     State(inner): State<Arc<Inner>>,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<RunsPayload>, Refused> {
+) -> Result<Json<RunsPayload>, ApiError> {
     let advice = format!("the only parameter is limit, 1 to {LIMIT_MAX}");
     let Ok(Query(ListQuery { limit })) = query else {
-        return Err(Refused::new(StatusCode::BAD_REQUEST, advice));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, advice));
     };
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Refused::new(StatusCode::BAD_REQUEST, advice));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, advice));
     }
     let runs = inner.state.pipeline.runs(limit).await?;
     Ok(Json(RunsPayload { runs: runs.iter().map(RunPayload::from).collect() }))
@@ -54,27 +55,27 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
-) -> Result<Json<RunDetailPayload>, Refused> {
+) -> Result<Json<RunDetailPayload>, ApiError> {
     detail(&inner, run_id(&id)?).await.map(Json)
 }
 
-async fn detail(inner: &Inner, id: RunId) -> Result<RunDetailPayload, Refused> {
+async fn detail(inner: &Inner, id: RunId) -> Result<RunDetailPayload, ApiError> {
     let detail = inner.state.pipeline.run(id).await?;
     detail.as_ref().map(RunDetailPayload::from).ok_or_else(|| no_run(&id.to_string()))
 }
 
 pub(super) async fn start(
     State(inner): State<Arc<Inner>>,
-    _speaker: Speaker,
+    _access: WriteAccess,
     request: Request,
-) -> Result<(StatusCode, Json<OrderedPayload>), Refused> {
+) -> Result<(StatusCode, Json<OrderedPayload>), ApiError> {
     let order = order(inner.read(request).await?)?;
     let RunId(id) = inner.state.pipeline.order(order).await?;
     Ok((StatusCode::ACCEPTED, Json(OrderedPayload { id })))
 }
 
-fn order(payload: OrderPayload) -> Result<Order, Refused> {
-    let bad = |advice: String| Refused::new(StatusCode::BAD_REQUEST, advice);
+fn order(payload: OrderPayload) -> Result<Order, ApiError> {
+    let bad = |advice: String| ApiError::new(StatusCode::BAD_REQUEST, advice);
     let optimizer = match &payload.optimizer {
         None => OptimizerKind::TuneBrokers,
         Some(label) => OptimizerKind::from_label(label).ok_or_else(|| {
@@ -121,7 +122,7 @@ fn target(
 
 pub(super) async fn temporary_changes(
     State(inner): State<Arc<Inner>>,
-) -> Result<Json<RunsPayload>, Refused> {
+) -> Result<Json<RunsPayload>, ApiError> {
     let runs = inner.state.pipeline.temporary_changes().await?;
     Ok(Json(RunsPayload { runs: runs.iter().map(RunPayload::from).collect() }))
 }
@@ -129,9 +130,9 @@ pub(super) async fn temporary_changes(
 pub(super) async fn approve(
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
-    _speaker: Speaker,
+    _access: WriteAccess,
     request: Request,
-) -> Result<(StatusCode, Json<RunDetailPayload>), Refused> {
+) -> Result<(StatusCode, Json<RunDetailPayload>), ApiError> {
     let id = run_id(&id)?;
     let NothingPayload {} = inner.read(request).await?;
     inner.state.pipeline.approve(id).await?;
@@ -141,9 +142,9 @@ pub(super) async fn approve(
 pub(super) async fn roll_back(
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
-    _speaker: Speaker,
+    _access: WriteAccess,
     request: Request,
-) -> Result<(StatusCode, Json<RunDetailPayload>), Refused> {
+) -> Result<(StatusCode, Json<RunDetailPayload>), ApiError> {
     let id = run_id(&id)?;
     let NothingPayload {} = inner.read(request).await?;
     inner.state.pipeline.roll_back(id).await?;
@@ -153,9 +154,9 @@ pub(super) async fn roll_back(
 pub(super) async fn acknowledge(
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
-    _speaker: Speaker,
+    _access: WriteAccess,
     request: Request,
-) -> Result<Json<RunDetailPayload>, Refused> {
+) -> Result<Json<RunDetailPayload>, ApiError> {
     let id = run_id(&id)?;
     let NothingPayload {} = inner.read(request).await?;
     inner.state.pipeline.acknowledge(id).await?;
@@ -164,9 +165,9 @@ pub(super) async fn acknowledge(
 
 pub(super) async fn release(
     State(inner): State<Arc<Inner>>,
-    _speaker: Speaker,
+    _access: WriteAccess,
     request: Request,
-) -> Result<Json<ReleasedPayload>, Refused> {
+) -> Result<Json<ReleasedPayload>, ApiError> {
     let ReleasePayload { cluster } = inner.read(request).await?;
     let released = inner.state.pipeline.release(cluster.map(ClusterName::new)).await?;
     Ok(Json(ReleasedPayload { released }))
@@ -174,9 +175,9 @@ pub(super) async fn release(
 
 pub(super) async fn pause(
     State(inner): State<Arc<Inner>>,
-    _speaker: Speaker,
+    _access: WriteAccess,
     request: Request,
-) -> Result<Json<PausedPayload>, Refused> {
+) -> Result<Json<PausedPayload>, ApiError> {
     let NothingPayload {} = inner.read(request).await?;
     inner.state.pipeline.pause().map_err(|error| pause_file(&error))?;
     Ok(Json(PausedPayload { paused: true }))
@@ -184,30 +185,30 @@ pub(super) async fn pause(
 
 pub(super) async fn resume(
     State(inner): State<Arc<Inner>>,
-    _speaker: Speaker,
+    _access: WriteAccess,
     request: Request,
-) -> Result<Json<PausedPayload>, Refused> {
+) -> Result<Json<PausedPayload>, ApiError> {
     let NothingPayload {} = inner.read(request).await?;
     inner.state.pipeline.resume().map_err(|error| pause_file(&error))?;
     Ok(Json(PausedPayload { paused: false }))
 }
 
 impl Inner {
-    async fn read<T: serde::de::DeserializeOwned>(&self, request: Request) -> Result<T, Refused> {
+    async fn read<T: serde::de::DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
         let body = self.bodies.read(request).await?;
         body::parse(&body.bytes)
     }
 }
 
-fn pause_file(error: &std::io::Error) -> Refused {
+fn pause_file(error: &std::io::Error) -> ApiError {
     let sender = "the pause file cannot be written; try again";
-    Refused::because(StatusCode::SERVICE_UNAVAILABLE, sender, error)
+    ApiError::because(StatusCode::SERVICE_UNAVAILABLE, sender, error)
 }
 
-fn run_id(text: &str) -> Result<RunId, Refused> {
+fn run_id(text: &str) -> Result<RunId, ApiError> {
     text.parse().map(RunId).map_err(|_| no_run(text))
 }
 
-fn no_run(id: &str) -> Refused {
-    Refused::new(StatusCode::NOT_FOUND, format!("there is no run {id}"))
+fn no_run(id: &str) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, format!("there is no run {id}"))
 }

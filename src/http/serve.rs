@@ -2,7 +2,7 @@
 //!
 //! Every connection has an end: a handshake must be over in time, a head must arrive in time, a
 //! body must (`body`), and none lives longer than [`Limits::connection_age_max`], so that slow
-//! senders and slow readers cannot take all places.
+//! senders and slow readers cannot take all connections.
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use super::web::{Peer, Tls, Web};
+use super::web::{ServerTls, VerifiedClient, Web};
 use crate::shutdown::Tasks;
 
 #[derive(Clone, Copy, Debug)]
@@ -65,34 +65,34 @@ pub fn serve(
     limits: Limits,
     tasks: &Tasks,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let permits = Arc::new(Semaphore::new(limits.connections_max));
     for listener in listeners {
-        let door = Door {
+        let acceptor = Acceptor {
             router: router.clone(),
             web: web.clone(),
             limits,
-            places: Arc::clone(&places),
+            permits: Arc::clone(&permits),
             tasks: tasks.clone(),
         };
-        tasks.start("listener", |stop| door.open(listener, stop));
+        tasks.start("listener", |stop| acceptor.run(listener, stop));
     }
 }
 
 /// One listener's side of the server.
-struct Door {
+struct Acceptor {
     router: Router,
     web: Web,
     limits: Limits,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     tasks: Tasks,
 }
 
-impl Door {
-    async fn open(self, listener: TcpListener, stop: CancellationToken) {
-        while let Some(accepted) = stop.run_until_cancelled(self.next(&listener)).await {
+impl Acceptor {
+    async fn run(self, listener: TcpListener, stop: CancellationToken) {
+        while let Some(accepted) = stop.run_until_cancelled(self.accept(&listener)).await {
             match accepted {
-                Ok((stream, place)) => {
-                    let connection = Connection {
+                Ok((stream, permit)) => {
+                    let connection = HttpConnection {
                         router: self.router.clone(),
                         peer: None,
                         limits: self.limits,
@@ -100,8 +100,8 @@ impl Door {
                     };
                     let web = self.web.clone();
                     self.tasks.start_short("connection", async move {
-                        connection.begin(stream, &web).await;
-                        drop(place);
+                        connection.start(stream, &web).await;
+                        drop(permit);
                     });
                 }
                 Err(error) => {
@@ -114,37 +114,40 @@ impl Door {
         }
     }
 
-    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
+    async fn accept(
+        &self,
+        listener: &TcpListener,
+    ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(io::Error::other)?;
         let (stream, _peer) = listener.accept().await?;
-        Ok((stream, place))
+        Ok((stream, permit))
     }
 }
 
 /// What one connection is served with.
-struct Connection {
+struct HttpConnection {
     router: Router,
     /// Who is at the other end, if a certificate proved it.
-    peer: Option<Peer>,
+    peer: Option<VerifiedClient>,
     limits: Limits,
     stop: CancellationToken,
 }
 
-impl Connection {
-    async fn begin(mut self, stream: TcpStream, web: &Web) {
+impl HttpConnection {
+    async fn start(mut self, stream: TcpStream, web: &Web) {
         // Answers are small or written at once: waiting for more to send would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "Connection is gone.");
             return;
         }
-        let Some(tls) = web.now().await.tls.clone() else { return self.serve(stream).await };
-        if let Some(stream) = self.shake_hands(stream, &tls).await {
+        let Some(tls) = web.current().await.tls.clone() else { return self.serve(stream).await };
+        if let Some(stream) = self.handshake(stream, &tls).await {
             self.peer = tls.peer(stream.get_ref().1);
             self.serve(stream).await;
         }
     }
 
-    async fn shake_hands(&self, stream: TcpStream, tls: &Tls) -> Option<TlsStream<TcpStream>> {
+    async fn handshake(&self, stream: TcpStream, tls: &ServerTls) -> Option<TlsStream<TcpStream>> {
         let accepting = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream);
         let accepting = timeout(self.limits.handshake_timeout, accepting);
         match self.stop.run_until_cancelled(accepting).await? {

@@ -12,7 +12,7 @@ use crate::{
     config::Secret,
     expose::Page,
     model::{ClusterName, Mode, RunId},
-    remediation::{Order, Refusal, Remediator},
+    remediation::{Order, OrderError, Remediator},
     store::{RunDetail, RunRow, StoreError, TakenAlerts},
     telemetry::Telemetry,
 };
@@ -37,7 +37,7 @@ pub struct State {
     /// For ages, and for the rate of requests.
     pub clock: SharedClock,
     /// What the landing page says.
-    pub about: About,
+    pub about: ServerInfo,
 }
 
 impl std::fmt::Debug for State {
@@ -48,19 +48,19 @@ impl std::fmt::Debug for State {
 
 /// What does not change while the process lives.
 #[derive(Clone, Debug)]
-pub struct About {
+pub struct ServerInfo {
     pub version: &'static str,
     /// How far it may go.
     pub mode: Mode,
     /// The clusters it looks after.
-    pub clusters: Vec<AboutCluster>,
+    pub clusters: Vec<ClusterInfo>,
     /// Where the metrics are: `/metrics`, unless told otherwise.
     pub telemetry_path: String,
 }
 
 /// A cluster that it looks after.
 #[derive(Clone, Debug)]
-pub struct AboutCluster {
+pub struct ClusterInfo {
     pub name: ClusterName,
     /// From the start of one round to the start of the next.
     pub collect_interval: Duration,
@@ -76,17 +76,17 @@ pub trait Pipeline: Send + Sync + 'static {
     /// See [`Remediator::run`].
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError>;
     /// See [`Remediator::order`].
-    async fn order(&self, order: Order) -> Result<RunId, Refusal>;
+    async fn order(&self, order: Order) -> Result<RunId, OrderError>;
     /// See [`Remediator::measures`].
     async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError>;
     /// See [`Remediator::approve`].
-    async fn approve(&self, id: RunId) -> Result<(), Refusal>;
+    async fn approve(&self, id: RunId) -> Result<(), OrderError>;
     /// See [`Remediator::roll_back`].
-    async fn roll_back(&self, id: RunId) -> Result<(), Refusal>;
+    async fn roll_back(&self, id: RunId) -> Result<(), OrderError>;
     /// See [`Remediator::acknowledge`].
-    async fn acknowledge(&self, id: RunId) -> Result<(), Refusal>;
+    async fn acknowledge(&self, id: RunId) -> Result<(), OrderError>;
     /// See [`Remediator::release`].
-    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal>;
+    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError>;
     /// See [`Remediator::pause`].
     ///
     /// # Errors
@@ -117,7 +117,7 @@ impl Pipeline for Remediator {
         Remediator::run(self, id).await
     }
 
-    async fn order(&self, order: Order) -> Result<RunId, Refusal> {
+    async fn order(&self, order: Order) -> Result<RunId, OrderError> {
         Remediator::order(self, order).await
     }
 
@@ -125,19 +125,19 @@ impl Pipeline for Remediator {
         Remediator::temporary_changes(self).await
     }
 
-    async fn approve(&self, id: RunId) -> Result<(), Refusal> {
+    async fn approve(&self, id: RunId) -> Result<(), OrderError> {
         Remediator::approve(self, id).await
     }
 
-    async fn roll_back(&self, id: RunId) -> Result<(), Refusal> {
+    async fn roll_back(&self, id: RunId) -> Result<(), OrderError> {
         Remediator::roll_back(self, id).await
     }
 
-    async fn acknowledge(&self, id: RunId) -> Result<(), Refusal> {
+    async fn acknowledge(&self, id: RunId) -> Result<(), OrderError> {
         Remediator::acknowledge(self, id).await
     }
 
-    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal> {
+    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError> {
         Remediator::release(self, cluster).await
     }
 

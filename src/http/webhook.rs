@@ -16,7 +16,7 @@ use axum::{
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use super::{Inner, payload::TakenPayload, refused::Refused, speaker::Speaker};
+use super::{Inner, auth::WriteAccess, error::ApiError, payload::ReceivedPayload};
 use crate::alert::{NotANotification, Notification};
 
 pub(super) const PATH: &str = "/api/v1/alerts";
@@ -25,28 +25,29 @@ const PARSE_INLINE_BYTES_MAX: usize = 64 << 10;
 
 pub(super) async fn take(
     State(inner): State<Arc<Inner>>,
-    _speaker: Speaker,
+    _access: WriteAccess,
     request: Request,
-) -> Result<Json<TakenPayload>, Refused> {
+) -> Result<Json<ReceivedPayload>, ApiError> {
     let body = inner.bodies.read(request).await?;
     let notification = parse(body.bytes.clone()).await?;
     let truncated = notification.truncated;
     let taken = inner.state.pipeline.take(notification).await?;
     let alerts = taken.into_iter().map(|(outcome, count)| (outcome.to_string(), count)).collect();
-    Ok(Json(TakenPayload { alerts, truncated }))
+    Ok(Json(ReceivedPayload { alerts, truncated }))
 }
 
-async fn parse(body: Bytes) -> Result<Notification, Refused> {
+async fn parse(body: Bytes) -> Result<Notification, ApiError> {
     let parsed = if body.len() <= PARSE_INLINE_BYTES_MAX {
         Notification::parse(&body)
     } else {
         spawn_blocking(move || Notification::parse(&body)).await.map_err(|error| {
             let sender = "the process is stopping; try again";
-            Refused::because(StatusCode::SERVICE_UNAVAILABLE, sender, &error)
+            ApiError::because(StatusCode::SERVICE_UNAVAILABLE, sender, &error)
         })?
     };
-    parsed
-        .map_err(|error: NotANotification| Refused::new(StatusCode::BAD_REQUEST, error.to_string()))
+    parsed.map_err(|error: NotANotification| {
+        ApiError::new(StatusCode::BAD_REQUEST, error.to_string())
+    })
 }
 
 /// Every answer of the webhook is counted, refusals too, whoever refuses.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::SharedClock,
     model::{BrokerId, MonotonicTime},
-    telemetry::{ProbeFault, Probed},
+    telemetry::{ProbeFault, ProbeResult},
 };
 
 /// librdkafka gives a record up itself, up to a second late. Only if it forgets to is it given up
@@ -34,14 +34,14 @@ pub(super) struct Attempt {
 pub(super) struct AttemptResult {
     pub(super) broker: BrokerId,
     pub(super) partition: i32,
-    pub(super) probed: Probed,
+    pub(super) probed: ProbeResult,
     /// Whether the partition is being read now.
     pub(super) reading: bool,
 }
 
 impl Attempt {
     pub(super) async fn run(self) -> AttemptResult {
-        let mut probed = Probed::default();
+        let mut probed = ProbeResult::default();
         let end = self.there_and_back(&mut probed).await;
         let acknowledged = probed.produced.is_some();
         if let Err(fault) = end {
@@ -54,7 +54,7 @@ impl Attempt {
         AttemptResult { broker: self.broker, partition: self.partition, probed, reading }
     }
 
-    async fn there_and_back(&self, probed: &mut Probed) -> Result<(), ProbeFault> {
+    async fn there_and_back(&self, probed: &mut ProbeResult) -> Result<(), ProbeFault> {
         let record = record(self.record_bytes);
         let mut awaited = self.clients.await_record(number_of(&record));
         let began = self.clock.monotonic();
@@ -92,7 +92,7 @@ impl Attempt {
     }
 
     /// A record that is given up says only that; why may have been said before.
-    fn reason(&self, fault: ProbeFault, probed: &Probed) -> ProbeFault {
+    fn reason(&self, fault: ProbeFault, probed: &ProbeResult) -> ProbeFault {
         if fault != ProbeFault::Timeout {
             return fault;
         }

@@ -41,7 +41,7 @@ use crate::{
     clock::SharedClock,
     config::{ClusterConfig, ProbeConfig},
     model::{BrokerId, ClusterName, MonotonicTime},
-    telemetry::{ProbeFault, Probed, Telemetry},
+    telemetry::{ProbeFault, ProbeResult, Telemetry},
 };
 
 /// Between two tries to make the clients, or the topic.
@@ -224,7 +224,7 @@ impl<'a> ProbeLoop<'a> {
             match (self.seen.led_by(broker), self.fault) {
                 (Some(partition), _) => self.send(broker, partition),
                 (None, Some(fault)) => {
-                    let probed = Probed { fault: Some(fault), ..Probed::default() };
+                    let probed = ProbeResult { fault: Some(fault), ..ProbeResult::default() };
                     self.probe.telemetry.probed(&self.probe.options.cluster, broker, probed);
                 }
                 // It leads no partition for the moment: clients send it no record either.
@@ -340,7 +340,7 @@ impl<'a> ProbeLoop<'a> {
                 // A partition that moves takes its records along, and they come back late.
                 let fault = Some(ProbeFault::NotLeader);
                 self.count(&AttemptResult {
-                    probed: Probed { fault, ..Probed::default() },
+                    probed: ProbeResult { fault, ..ProbeResult::default() },
                     ..done
                 });
             }

@@ -13,7 +13,7 @@ use crate::{
     clock::SystemClock,
     model::TopicName,
     shutdown::{Drained, Tasks},
-    telemetry::Build,
+    telemetry::BuildInfo,
 };
 
 const TOPIC: &str = "probe";
@@ -55,7 +55,7 @@ impl ProbeHarness {
         for partition in 0..3 {
             brokers.partition_leader(TOPIC, partition, Some(partition + 1)).unwrap();
         }
-        let build = Build { version: "0", revision: "0", rustc: "0" };
+        let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
         let name = ClusterName::new("main");
         let telemetry = Arc::new(Telemetry::new(build, &[], std::slice::from_ref(&name)));
         let clock: SharedClock = Arc::new(SystemClock::new());
@@ -225,7 +225,7 @@ async fn a_record_that_came_back_through_another_broker_is_no_measure_of_this_on
         Ok(RefreshOutcome { seen, fault: None, tried: false })
     };
     let took = Some(Duration::from_secs(1));
-    let probed = Probed { produced: took, round_trip: took, fault: None };
+    let probed = ProbeResult { produced: took, round_trip: took, fault: None };
     let came_back = AttemptResult { broker: broker(1), partition: 0, probed, reading: true };
     let (attempts, round_trips) = (bench.attempts(1), bench.round_trips(1));
 

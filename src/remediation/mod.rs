@@ -74,7 +74,7 @@ impl Order {
 
 /// Why an order was not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum OrderError {
     /// The store cannot be written; try again.
     #[error("the state cannot be written")]
     Store(#[from] StoreError),
@@ -212,8 +212,8 @@ impl Remediator {
     ///
     /// # Errors
     ///
-    /// See [`Refusal`].
-    pub async fn order(&self, order: Order) -> Result<RunId, Refusal> {
+    /// See [`OrderError`].
+    pub async fn order(&self, order: Order) -> Result<RunId, OrderError> {
         let cluster = self.named(order.cluster.as_ref())?;
         let playbook = self.playbook_for(&order)?;
         let new = NewRun {
@@ -232,16 +232,16 @@ impl Remediator {
         self.wake();
         added
             .map(|(run, _)| run)
-            .ok_or_else(|| Refusal::Conflict("it is stored already".to_owned()))
+            .ok_or_else(|| OrderError::Conflict("it is stored already".to_owned()))
     }
 
     /// The playbook whose objective, guards and windows prove an order's effect.
-    fn playbook_for(&self, order: &Order) -> Result<&Playbook, Refusal> {
+    fn playbook_for(&self, order: &Order) -> Result<&Playbook, OrderError> {
         let kind = order.optimizer;
         let playbooks = self.shared.remediation.playbooks.iter();
         let mut fitting = playbooks.filter(|it| it.optimizer.kind() == kind).peekable();
         if fitting.peek().is_none() {
-            return Err(Refusal::Conflict(format!(
+            return Err(OrderError::Conflict(format!(
                 "no playbook has `{kind}`: its objective is what proves the effect; configure one"
             )));
         }
@@ -250,24 +250,24 @@ impl Remediator {
             order.target.broker().is_some() || it.has_canary() || !it.needs("broker_id")
         };
         fitting.find(judges).ok_or_else(|| {
-            Refusal::Conflict(format!(
+            OrderError::Conflict(format!(
                 "every playbook with `{kind}` judges one broker: name one with `--broker`, or \
                  configure a playbook without $broker_id"
             ))
         })
     }
 
-    fn named(&self, name: Option<&ClusterName>) -> Result<&Context, Refusal> {
+    fn named(&self, name: Option<&ClusterName>) -> Result<&Context, OrderError> {
         let clusters = &self.shared.clusters;
         match (name, clusters.as_slice()) {
             (Some(name), all) => all
                 .iter()
                 .find(|it| it.cluster.name == *name)
-                .ok_or_else(|| Refusal::NotFound(format!("there is no cluster `{name}`"))),
+                .ok_or_else(|| OrderError::NotFound(format!("there is no cluster `{name}`"))),
             (None, [one]) => Ok(one),
             (None, all) => {
                 let names: Vec<&str> = all.iter().map(|it| it.cluster.name.as_str()).collect();
-                Err(Refusal::Conflict(format!("name one of the clusters: {}", names.join(", "))))
+                Err(OrderError::Conflict(format!("name one of the clusters: {}", names.join(", "))))
             }
         }
     }
@@ -276,8 +276,8 @@ impl Remediator {
     ///
     /// # Errors
     ///
-    /// See [`Refusal`].
-    pub async fn roll_back(&self, id: RunId) -> Result<(), Refusal> {
+    /// See [`OrderError`].
+    pub async fn roll_back(&self, id: RunId) -> Result<(), OrderError> {
         let run = self.existing(id).await?;
         match run.state {
             RunState::Kept | RunState::Acting | RunState::Settling | RunState::Observing => {
@@ -294,7 +294,7 @@ impl Remediator {
             | RunState::RollingBack
             | RunState::RolledBack
             | RunState::Stuck
-            | RunState::Cancelled => Err(Refusal::Conflict(format!(
+            | RunState::Cancelled => Err(OrderError::Conflict(format!(
                 "run {id} is {}: only a run that is kept or under way can be undone",
                 run.state
             ))),
@@ -305,11 +305,11 @@ impl Remediator {
     ///
     /// # Errors
     ///
-    /// See [`Refusal`].
-    pub async fn approve(&self, id: RunId) -> Result<(), Refusal> {
+    /// See [`OrderError`].
+    pub async fn approve(&self, id: RunId) -> Result<(), OrderError> {
         let run = self.existing(id).await?;
         if run.state != RunState::AwaitingApproval {
-            return Err(Refusal::Conflict(format!(
+            return Err(OrderError::Conflict(format!(
                 "run {id} is {}, not awaiting_approval",
                 run.state
             )));
@@ -332,20 +332,20 @@ impl Remediator {
     ///
     /// # Errors
     ///
-    /// See [`Refusal`].
-    pub async fn acknowledge(&self, id: RunId) -> Result<(), Refusal> {
+    /// See [`OrderError`].
+    pub async fn acknowledge(&self, id: RunId) -> Result<(), OrderError> {
         let run = self.existing(id).await?;
         if run.state != RunState::Stuck {
-            return Err(Refusal::Conflict(format!("run {id} is {}, not stuck", run.state)));
+            return Err(OrderError::Conflict(format!("run {id} is {}, not stuck", run.state)));
         }
         self.shared.store.acknowledge(id, self.shared.clock.wall()).await?;
         self.wake();
         Ok(())
     }
 
-    async fn existing(&self, id: RunId) -> Result<RunRow, Refusal> {
+    async fn existing(&self, id: RunId) -> Result<RunRow, OrderError> {
         let run = self.shared.store.run(id).await?.map(|it| it.run);
-        run.ok_or_else(|| Refusal::NotFound(format!("there is no run {id}")))
+        run.ok_or_else(|| OrderError::NotFound(format!("there is no run {id}")))
     }
 
     /// Lifts the quarantines and the marks of externally changed keys of a cluster (or of all).
@@ -353,8 +353,8 @@ impl Remediator {
     ///
     /// # Errors
     ///
-    /// See [`Refusal`].
-    pub async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal> {
+    /// See [`OrderError`].
+    pub async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError> {
         let chosen = match &cluster {
             Some(name) => std::slice::from_ref(self.named(Some(name))?),
             None => self.shared.clusters.as_slice(),

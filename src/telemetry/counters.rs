@@ -13,9 +13,9 @@ use crate::{
     playbook::OptimizerKind,
 };
 
-pub(super) type Labels = Vec<(&'static str, String)>;
-pub(super) type Counted = Family<Labels, Counter>;
-pub(super) type Timed = Family<Labels, Histogram, fn() -> Histogram>;
+pub(super) type LabelPairs = Vec<(&'static str, String)>;
+pub(super) type CounterFamily = Family<LabelPairs, Counter>;
+pub(super) type HistogramFamily = Family<LabelPairs, Histogram, fn() -> Histogram>;
 
 /// The codes that the webhook answers with. Another code's series appears when it is first
 /// answered.
@@ -34,14 +34,14 @@ const STORE_SECONDS: &[f64] =
 
 #[derive(Debug)]
 pub(super) struct Counters {
-    webhook: Counted,
-    alerts: Counted,
+    webhook: CounterFamily,
+    alerts: CounterFamily,
     truncated: Counter,
-    holds: Counted,
-    runs: Counted,
-    verdicts: Counted,
-    alert_to_effect: Timed,
-    step: Timed,
+    holds: CounterFamily,
+    runs: CounterFamily,
+    verdicts: CounterFamily,
+    alert_to_effect: HistogramFamily,
+    step: HistogramFamily,
     store: Histogram,
 }
 
@@ -123,11 +123,11 @@ impl Counters {
     }
 }
 
-fn webhook(code: u16) -> Labels {
+fn webhook(code: u16) -> LabelPairs {
     vec![("code", code.to_string())]
 }
 
-fn alerts(outcome: AlertOutcome) -> Labels {
+fn alerts(outcome: AlertOutcome) -> LabelPairs {
     vec![("outcome", outcome.to_string())]
 }
 
@@ -135,38 +135,42 @@ pub(super) fn of(cluster: &ClusterName) -> (&'static str, String) {
     ("kafka_cluster", cluster.to_string())
 }
 
-fn holds(cluster: &ClusterName, playbook: &str, reason: HoldReason) -> Labels {
+fn holds(cluster: &ClusterName, playbook: &str, reason: HoldReason) -> LabelPairs {
     vec![of(cluster), ("playbook", playbook.to_owned()), ("reason", reason.to_string())]
 }
 
-fn runs(cluster: &ClusterName, optimizer: OptimizerKind, state: RunState) -> Labels {
+fn runs(cluster: &ClusterName, optimizer: OptimizerKind, state: RunState) -> LabelPairs {
     vec![of(cluster), ("optimizer", optimizer.to_string()), ("outcome", state.to_string())]
 }
 
-fn verdicts(cluster: &ClusterName, optimizer: OptimizerKind, verdict: Verdict) -> Labels {
+fn verdicts(cluster: &ClusterName, optimizer: OptimizerKind, verdict: Verdict) -> LabelPairs {
     vec![of(cluster), ("optimizer", optimizer.to_string()), ("verdict", verdict.to_string())]
 }
 
-pub(super) fn touch(family: &Counted, labels: &Labels) {
+pub(super) fn touch(family: &CounterFamily, labels: &LabelPairs) {
     let _created = family.get_or_create(labels);
 }
 
-pub(super) fn add(family: &Counted, labels: &Labels, count: u64) {
+pub(super) fn add(family: &CounterFamily, labels: &LabelPairs, count: u64) {
     family.get_or_create(labels).inc_by(count);
 }
 
-fn observe(times: &Timed, cluster: &ClusterName, took: Duration) {
+fn observe(times: &HistogramFamily, cluster: &ClusterName, took: Duration) {
     times.get_or_create(&vec![of(cluster)]).observe(took.as_secs_f64());
 }
 
-pub(super) fn family(registry: &mut Registry, spec: &Spec) -> Counted {
-    let family = Counted::default();
+pub(super) fn family(registry: &mut Registry, spec: &Spec) -> CounterFamily {
+    let family = CounterFamily::default();
     register(registry, spec, family.clone());
     family
 }
 
-pub(super) fn timed(registry: &mut Registry, spec: &Spec, histogram: fn() -> Histogram) -> Timed {
-    let times = Timed::new_with_constructor(histogram);
+pub(super) fn timed(
+    registry: &mut Registry,
+    spec: &Spec,
+    histogram: fn() -> Histogram,
+) -> HistogramFamily {
+    let times = HistogramFamily::new_with_constructor(histogram);
     register(registry, spec, times.clone());
     times
 }

@@ -30,13 +30,13 @@ use tracing::{debug, error, info, warn};
 
 pub use collected::{CollectorDone, CollectorName, Requests, RoundDone, UnknownReason};
 pub use log::{LogError, LogFormat, chain, init};
-pub use probe::{ProbeFault, Probed};
+pub use probe::{ProbeFault, ProbeResult};
 pub use spec::{Kind, Spec};
 pub use status::{ClusterStatus, CollectorStatus};
 pub use view::{Cooldown, Quarantine, RemediationView, RunInfo};
 
 use counters::Counters;
-use probe::{Before, Probes};
+use probe::{PreviousAttempt, Probes};
 use view::Views;
 
 use crate::{
@@ -46,7 +46,7 @@ use crate::{
 
 /// What was built, for `kafka_optimizer_build_info`.
 #[derive(Clone, Copy, Debug)]
-pub struct Build {
+pub struct BuildInfo {
     pub version: &'static str,
     /// Commit it was built from.
     pub revision: &'static str,
@@ -97,12 +97,12 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Creates every series that has a closed list of labels.
-    pub fn new(build: Build, playbooks: &[String], clusters: &[ClusterName]) -> Self {
+    pub fn new(build: BuildInfo, playbooks: &[String], clusters: &[ClusterName]) -> Self {
         let mut registry = Registry::default();
         let counters = Counters::new(&mut registry, playbooks, clusters);
         let probes = Probes::new(&mut registry);
         let views = Arc::new(Mutex::new(Views::new(build, clusters)));
-        registry.register_collector(Box::new(view::Shown(Arc::clone(&views))));
+        registry.register_collector(Box::new(view::ViewsCollector(Arc::clone(&views))));
         registry.register_collector(Box::new(process::Process));
         Self { registry, counters, probes, views }
     }
@@ -129,7 +129,7 @@ impl Telemetry {
 
     /// What the collectors of each cluster last reported.
     pub fn status(&self) -> Vec<ClusterStatus> {
-        self.look(|views| views.status())
+        self.with_views(|views| views.status())
     }
 
     /// The webhook or the API was answered.
@@ -182,14 +182,14 @@ impl Telemetry {
             Reload::Applied(at) => info!(at = at.0, "Configuration loaded."),
             Reload::Refused => error!("Configuration refused, the one before stays in force."),
         }
-        self.look(|views| views.config_reloaded(reload));
+        self.with_views(|views| views.config_reloaded(reload));
     }
 
     /// One collector finished its part of a round.
     pub fn collector_done(&self, cluster: &ClusterName, done: CollectorDone) {
         let collector = done.collector.label();
         let failure = done.failure.clone();
-        let before = self.look(|views| views.collector_done(cluster, done));
+        let before = self.with_views(|views| views.collector_done(cluster, done));
         // A cluster that is down for an hour is one line, not one line a round.
         match (before, failure) {
             (Some(true) | None, Some(failure)) => {
@@ -203,13 +203,13 @@ impl Telemetry {
     /// A snapshot of the cluster is out.
     pub fn snapshot_made(&self, cluster: &ClusterName, at: WallTime, commits_ahead: u64) {
         debug!(%cluster, at = at.0, commits_ahead, "Snapshot made.");
-        self.look(|views| views.snapshot_made(cluster, at, commits_ahead));
+        self.with_views(|views| views.snapshot_made(cluster, at, commits_ahead));
     }
 
     /// A round of collection has ended.
     pub fn round_done(&self, cluster: &ClusterName, done: RoundDone) {
         debug!(%cluster, took = ?done.took, requests = done.requests, "Round done.");
-        self.look(|views| views.round_done(cluster, done));
+        self.with_views(|views| views.round_done(cluster, done));
     }
 
     /// The brokers that the probe knows. Replaces what was said before.
@@ -218,8 +218,10 @@ impl Telemetry {
     }
 
     /// A record of the probe came back from `broker`, or did not.
-    pub fn probed(&self, cluster: &ClusterName, broker: BrokerId, probed: Probed) {
-        let Some(Before(before)) = self.probes.count(cluster, broker, probed) else { return };
+    pub fn probed(&self, cluster: &ClusterName, broker: BrokerId, probed: ProbeResult) {
+        let Some(PreviousAttempt(before)) = self.probes.count(cluster, broker, probed) else {
+            return;
+        };
         // As with a collector: what goes on is not news.
         match (before, probed.fault) {
             (before, Some(fault)) if before != Some(fault) => {
@@ -232,19 +234,19 @@ impl Telemetry {
 
     /// Requests to the cluster so far. Replaces what was said before.
     pub fn requests_counted(&self, cluster: &ClusterName, requests: Vec<Requests>) {
-        self.look(|views| views.requests_counted(cluster, requests));
+        self.with_views(|views| views.requests_counted(cluster, requests));
     }
 
     /// The page of cluster metrics was made.
     pub fn page_made(&self, page: PageMade) {
         debug!(identity = page.identity_bytes, gzip = page.gzip_bytes, "Page made.");
-        self.look(|views| views.page_made(page));
+        self.with_views(|views| views.page_made(page));
     }
 
     /// The state of remediation on one cluster. Replaces what was said before.
     pub fn remediation_changed(&self, cluster: &ClusterName, view: RemediationView) {
         debug!(%cluster, active = ?view.active, paused = view.paused, "Remediation changed.");
-        self.look(|views| views.remediation_changed(cluster, view));
+        self.with_views(|views| views.remediation_changed(cluster, view));
     }
 
     /// The one place where an event becomes its log line and its metric.
@@ -253,7 +255,7 @@ impl Telemetry {
         self.counters.count(&event);
     }
 
-    fn look<T>(&self, what: impl FnOnce(&mut Views) -> T) -> T {
+    fn with_views<T>(&self, what: impl FnOnce(&mut Views) -> T) -> T {
         // Views hold plain values: a panic of another holder leaves nothing half done.
         what(&mut self.views.lock().unwrap_or_else(PoisonError::into_inner))
     }

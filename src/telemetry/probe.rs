@@ -11,7 +11,9 @@ use std::{
 use prometheus_client::registry::Registry;
 
 use super::{
-    counters::{Counted, Labels, Timed, add, family, histogram, of, timed, touch},
+    counters::{
+        CounterFamily, HistogramFamily, LabelPairs, add, family, histogram, of, timed, touch,
+    },
     spec::{Kind, Spec, specs},
 };
 use crate::model::{BrokerId, ClusterName, closed_list};
@@ -56,7 +58,7 @@ closed_list! {
 
 /// What became of one record of the probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Probed {
+pub struct ProbeResult {
     /// From sending to acknowledgement, where that was measured.
     pub produced: Option<Duration>,
     /// From sending to arrival, where that was measured.
@@ -67,15 +69,15 @@ pub struct Probed {
 
 /// How the attempt before ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Before(pub(super) Option<ProbeFault>);
+pub(super) struct PreviousAttempt(pub(super) Option<ProbeFault>);
 
 /// The families, and the brokers that are in them with the fault of the latest attempt.
 #[derive(Debug)]
 pub(super) struct Probes {
-    attempts: Counted,
-    failures: Counted,
-    produce: Timed,
-    round_trip: Timed,
+    attempts: CounterFamily,
+    failures: CounterFamily,
+    produce: HistogramFamily,
+    round_trip: HistogramFamily,
     known: Mutex<BTreeMap<(ClusterName, BrokerId), Option<ProbeFault>>>,
 }
 
@@ -114,8 +116,8 @@ impl Probes {
         &self,
         cluster: &ClusterName,
         broker: BrokerId,
-        probed: Probed,
-    ) -> Option<Before> {
+        probed: ProbeResult,
+    ) -> Option<PreviousAttempt> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let latest = known.get_mut(&(cluster.clone(), broker))?;
         let labels = broker_of(cluster, broker);
@@ -130,7 +132,7 @@ impl Probes {
                 times.get_or_create(&labels).observe(took.as_secs_f64());
             }
         }
-        Some(Before(std::mem::replace(latest, probed.fault)))
+        Some(PreviousAttempt(std::mem::replace(latest, probed.fault)))
     }
 
     fn create(&self, cluster: &ClusterName, broker: BrokerId) {
@@ -156,11 +158,11 @@ impl Probes {
     }
 }
 
-fn broker_of(cluster: &ClusterName, broker: BrokerId) -> Labels {
+fn broker_of(cluster: &ClusterName, broker: BrokerId) -> LabelPairs {
     vec![of(cluster), ("broker_id", broker.to_string())]
 }
 
-fn failure_of(cluster: &ClusterName, broker: BrokerId, fault: ProbeFault) -> Labels {
+fn failure_of(cluster: &ClusterName, broker: BrokerId, fault: ProbeFault) -> LabelPairs {
     let mut labels = broker_of(cluster, broker);
     labels.push(("reason", fault.to_string()));
     labels

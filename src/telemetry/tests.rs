@@ -6,7 +6,7 @@ use super::*;
 use crate::model::{Mode, RunId};
 
 fn telemetry() -> Telemetry {
-    let build = Build { version: "0.1.0", revision: "abc", rustc: "1.95" };
+    let build = BuildInfo { version: "0.1.0", revision: "abc", rustc: "1.95" };
     Telemetry::new(build, &["broker-threads".to_owned()], &[ClusterName::new("main")])
 }
 
@@ -252,10 +252,10 @@ fn a_brokers_probe_is_there_at_0_and_goes_with_the_broker() {
     for name in ["attempts_total", "produce_seconds_count", "round_trip_seconds_count"] {
         check(&telemetry, &series(name, ""), Some(0.0));
     }
-    let probed = Probed {
+    let probed = ProbeResult {
         produced: Some(Duration::from_millis(7)),
         fault: Some(ProbeFault::Timeout),
-        ..Probed::default()
+        ..ProbeResult::default()
     };
     telemetry.probed(&main_cluster(), broker(2), probed);
     check(&telemetry, &series("attempts_total", ""), Some(1.0));

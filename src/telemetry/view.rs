@@ -14,7 +14,7 @@ use prometheus_client::{
 };
 
 use super::{
-    Build, ClusterStatus, CollectorStatus, PageMade, Reload, SeriesCount,
+    BuildInfo, ClusterStatus, CollectorStatus, PageMade, Reload, SeriesCount,
     collected::{CollectorDone, CollectorName, Requests, RoundDone, UnknownReason},
     own,
     spec::Spec,
@@ -126,7 +126,7 @@ struct ClusterView {
 /// All views. Sorted, so that two pages of the same values are the same text.
 #[derive(Debug)]
 pub(super) struct Views {
-    build: Build,
+    build: BuildInfo,
     reload: Option<Reload>,
     reload_success: Option<WallTime>,
     page: Option<PageMade>,
@@ -134,7 +134,7 @@ pub(super) struct Views {
 }
 
 impl Views {
-    pub(super) fn new(build: Build, clusters: &[ClusterName]) -> Self {
+    pub(super) fn new(build: BuildInfo, clusters: &[ClusterName]) -> Self {
         let clusters = clusters.iter().map(|it| (it.clone(), ClusterView::default())).collect();
         Self { build, reload: None, reload_success: None, page: None, clusters }
     }
@@ -301,7 +301,7 @@ impl Views {
             self.by_remediation(|it| f64::from(it.active.is_some())),
         )?;
         gauges(encoder, &own::STUCK, self.by_remediation(|it| count(it.stuck)))?;
-        let states = self.remedies().flat_map(|(cluster, it)| {
+        let states = self.remediations().flat_map(|(cluster, it)| {
             RunState::ALL.iter().map(move |state| {
                 (texts(&[cluster, state.label()]), f64::from(it.active == Some(*state)))
             })
@@ -310,7 +310,7 @@ impl Views {
     }
 
     fn encode_history(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let runs = self.remedies().flat_map(|(cluster, it)| {
+        let runs = self.remediations().flat_map(|(cluster, it)| {
             newest(&it.runs).into_iter().map(move |run| {
                 // An empty label is no label to Prometheus: a run without a verdict says so.
                 let verdict = run.verdict.map_or("none", Verdict::label);
@@ -322,28 +322,34 @@ impl Views {
             })
         });
         gauges(encoder, &own::RUN_INFO, runs)?;
-        let quarantined = self.remedies().flat_map(|(cluster, it)| {
+        let quarantined = self.remediations().flat_map(|(cluster, it)| {
             let each = it.quarantined.iter();
             each.map(move |it| (texts(&[cluster, &it.playbook, &it.target]), 1.0))
         });
         gauges(encoder, &own::QUARANTINED, quarantined)?;
-        let cooldowns = self.remedies().flat_map(|(cluster, it)| {
+        let cooldowns = self.remediations().flat_map(|(cluster, it)| {
             let each = it.cooldowns.iter();
             each.map(move |it| (texts(&[cluster, &it.playbook, &it.target]), it.end.seconds()))
         });
         gauges(encoder, &own::COOLDOWN_END, cooldowns)
     }
 
-    fn remedies(&self) -> impl Iterator<Item = (&str, &RemediationView)> {
+    fn remediations(&self) -> impl Iterator<Item = (&str, &RemediationView)> {
         let views = self.clusters.iter();
         views.filter_map(|(cluster, it)| Some((cluster.as_str(), it.remediation.as_ref()?)))
     }
 
-    fn by_remediation(&self, value: impl Fn(&RemediationView) -> f64) -> impl Iterator<Item = Row> {
-        self.remedies().map(move |(cluster, it)| (texts(&[cluster]), value(it)))
+    fn by_remediation(
+        &self,
+        value: impl Fn(&RemediationView) -> f64,
+    ) -> impl Iterator<Item = GaugeSample> {
+        self.remediations().map(move |(cluster, it)| (texts(&[cluster]), value(it)))
     }
 
-    fn by_cluster(&self, value: impl Fn(&ClusterView) -> Option<f64>) -> impl Iterator<Item = Row> {
+    fn by_cluster(
+        &self,
+        value: impl Fn(&ClusterView) -> Option<f64>,
+    ) -> impl Iterator<Item = GaugeSample> {
         let views = self.clusters.iter();
         views.filter_map(move |(cluster, it)| Some((texts(&[cluster.as_str()]), value(it)?)))
     }
@@ -351,16 +357,16 @@ impl Views {
 
 /// The views as the library asks for them.
 #[derive(Debug)]
-pub(super) struct Shown(pub(super) Arc<Mutex<Views>>);
+pub(super) struct ViewsCollector(pub(super) Arc<Mutex<Views>>);
 
-impl Collector for Shown {
+impl Collector for ViewsCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).encode(&mut encoder)
     }
 }
 
 /// Label values in the order of the spec's labels, and the value.
-type Row = (Vec<String>, f64);
+type GaugeSample = (Vec<String>, f64);
 
 fn texts(values: &[&str]) -> Vec<String> {
     values.iter().map(|it| (*it).to_owned()).collect()
@@ -382,7 +388,7 @@ fn newest(runs: &[RunInfo]) -> Vec<&RunInfo> {
 pub(super) fn gauges(
     encoder: &mut DescriptorEncoder<'_>,
     spec: &Spec,
-    rows: impl IntoIterator<Item = Row>,
+    rows: impl IntoIterator<Item = GaugeSample>,
 ) -> fmt::Result {
     let rows = rows.into_iter().map(|(labels, value)| (labels, ConstGauge::new(value)));
     family(encoder, spec, MetricType::Gauge, rows)

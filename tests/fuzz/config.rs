@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use kafka_optimizer::config::{TokenFile, parse};
+use kafka_optimizer::config::{SecretFile, parse};
 use rand::RngExt;
 
 use crate::{
@@ -76,9 +76,9 @@ const WORDS: &[&str] = &[
     "\u{1f600}",
 ];
 
-#[expect(clippy::unnecessary_wraps, reason = "a `TokenReader` may fail")]
-fn token(_: &Path) -> io::Result<TokenFile> {
-    Ok(TokenFile { text: "0123456789abcdef\n".to_owned(), world_readable: true })
+#[expect(clippy::unnecessary_wraps, reason = "a `SecretReader` may fail")]
+fn token(_: &Path) -> io::Result<SecretFile> {
+    Ok(SecretFile { text: "0123456789abcdef\n".to_owned(), world_readable: true })
 }
 
 #[test]

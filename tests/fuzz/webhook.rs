@@ -13,11 +13,11 @@ use kafka_optimizer::{
     clock::SystemClock,
     config::Secret,
     expose::Page,
-    http::{self, About, Pipeline, Web},
+    http::{self, Pipeline, ServerInfo, Web},
     model::{ClusterName, Mode, RunId},
-    remediation::{Order, Refusal},
+    remediation::{Order, OrderError},
     store::{RunDetail, RunRow, StoreError, TakenAlerts},
-    telemetry::{Build, Telemetry},
+    telemetry::{BuildInfo, Telemetry},
 };
 use rand::RngExt;
 use tokio::{runtime::Builder, sync::watch};
@@ -102,7 +102,7 @@ impl Pipeline for Nobody {
         Ok(None)
     }
 
-    async fn order(&self, _order: Order) -> Result<RunId, Refusal> {
+    async fn order(&self, _order: Order) -> Result<RunId, OrderError> {
         Ok(RunId(7))
     }
 
@@ -110,19 +110,19 @@ impl Pipeline for Nobody {
         Ok(Vec::new())
     }
 
-    async fn approve(&self, _id: RunId) -> Result<(), Refusal> {
+    async fn approve(&self, _id: RunId) -> Result<(), OrderError> {
         Ok(())
     }
 
-    async fn roll_back(&self, _id: RunId) -> Result<(), Refusal> {
+    async fn roll_back(&self, _id: RunId) -> Result<(), OrderError> {
         Ok(())
     }
 
-    async fn acknowledge(&self, _id: RunId) -> Result<(), Refusal> {
+    async fn acknowledge(&self, _id: RunId) -> Result<(), OrderError> {
         Ok(())
     }
 
-    async fn release(&self, _cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal> {
+    async fn release(&self, _cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError> {
         Ok(Vec::new())
     }
 
@@ -140,7 +140,7 @@ impl Pipeline for Nobody {
 }
 
 fn router() -> Router {
-    let build = Build { version: "0", revision: "0", rustc: "0" };
+    let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
     http::router(http::State {
         pipeline: Arc::new(Nobody),
         pages: watch::channel(Arc::new(Page::default())).1,
@@ -150,7 +150,7 @@ fn router() -> Router {
         client_sans: Vec::new(),
         web: Web::plain(),
         clock: Arc::new(SystemClock::new()),
-        about: About {
+        about: ServerInfo {
             version: "0",
             mode: Mode::Observe,
             clusters: Vec::new(),

@@ -3,7 +3,7 @@
 use std::{io, path::Path, sync::LazyLock, time::Duration};
 
 use kafka_optimizer::{
-    config::{Config, ConfigError, Loaded, TokenFile, load, of_servers, parse},
+    config::{Config, ConfigError, Loaded, SecretFile, load, of_servers, parse},
     model::Mode,
     playbook::{AboveStatic, Better, Level, Optimizer, Rollout},
     security::{IdentityFiles, PasswordFile, Sasl, Security, TlsFiles},
@@ -21,14 +21,14 @@ fn pair() -> (String, String) {
 }
 
 /// A file holds what its name ends in: a certificate, its key, or else [`TOKEN`] and a line's end.
-#[expect(clippy::unnecessary_wraps, reason = "a `TokenReader` may fail")]
-fn good_token(path: &Path) -> io::Result<TokenFile> {
+#[expect(clippy::unnecessary_wraps, reason = "a `SecretReader` may fail")]
+fn good_token(path: &Path) -> io::Result<SecretFile> {
     let text = match path.extension().and_then(|it| it.to_str()) {
         Some("pem") => PAIR.0.clone(),
         Some("key") => PAIR.1.clone(),
         _ => format!("{TOKEN}\n"),
     };
-    Ok(TokenFile { text, world_readable: false })
+    Ok(SecretFile { text, world_readable: false })
 }
 
 fn read(text: &str) -> Result<Loaded, ConfigError> {
@@ -369,7 +369,7 @@ fn i9_a_token_that_is_short_or_no_word_or_not_there_is_refused_and_an_open_file_
     let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
 remediation: {mode: act, token_file: /token}";
     for content in ["", "short", "0123456789abcde \n", "0123456789 abcdef", "0123456789abcdé"] {
-        let tokens = |_: &Path| Ok(TokenFile { text: content.to_owned(), world_readable: false });
+        let tokens = |_: &Path| Ok(SecretFile { text: content.to_owned(), world_readable: false });
         let error = parse(text, &tokens).unwrap_err().to_string();
         assert!(error.starts_with("remediation.token_file: "), "{error}");
         assert!(content.is_empty() || !error.contains(content), "the token is shown: {error}");
@@ -378,7 +378,7 @@ remediation: {mode: act, token_file: /token}";
     let missing = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
     let error = parse(text, &missing).unwrap_err().to_string();
     assert!(error.contains("/token"), "{error}");
-    let open = |_: &Path| Ok(TokenFile { text: TOKEN.to_owned(), world_readable: true });
+    let open = |_: &Path| Ok(SecretFile { text: TOKEN.to_owned(), world_readable: true });
     let loaded = parse(text, &open).unwrap();
     assert_eq!(loaded.warnings[0].path, "remediation.token_file");
     assert!(!format!("{loaded:?}").contains(TOKEN));
@@ -506,7 +506,7 @@ fn check_files(content: &dyn Fn(&str) -> io::Result<String>, wanted: &[(&str, &s
     );
     let tokens = |path: &Path| {
         let text = content(path.to_str().unwrap())?;
-        Ok(TokenFile { text, world_readable: false })
+        Ok(SecretFile { text, world_readable: false })
     };
     let found = match parse(&text, &tokens) {
         Err(ConfigError::Problems(problems)) => problems,
@@ -579,14 +579,14 @@ fn no_message_about_a_secret_shows_it() {
             "/token" => format!("two {secret}"),
             path => sound(path),
         };
-        Ok(TokenFile { text, world_readable: true })
+        Ok(SecretFile { text, world_readable: true })
     };
     let message = parse(&text, &tokens).unwrap_err().to_string();
     assert_eq!(message.lines().count(), 2, "{message}");
     assert!(!message.contains(&secret[..8]), "{message}");
 
     let open =
-        |path: &Path| Ok(TokenFile { text: sound(path.to_str().unwrap()), world_readable: true });
+        |path: &Path| Ok(SecretFile { text: sound(path.to_str().unwrap()), world_readable: true });
     let loaded = parse(&text, &open).unwrap();
     let warned: Vec<_> = loaded.warnings.iter().map(|it| it.path.as_str()).collect();
     let at = "clusters[0].security";

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kafka_optimizer::config::{TokenFile, parse};
+use kafka_optimizer::config::{SecretFile, parse};
 use serde_json::Value;
 
 fn text(path: impl AsRef<Path>) -> String {
@@ -77,15 +77,15 @@ fn the_api_document_lists_the_routes_of_the_router() {
 }
 
 /// Stands in for the files that an example names: PEM files from a new key pair, or one word.
-#[expect(clippy::unnecessary_wraps, reason = "a `TokenReader` may fail")]
-fn any_file(path: &Path) -> io::Result<TokenFile> {
+#[expect(clippy::unnecessary_wraps, reason = "a `SecretReader` may fail")]
+fn any_file(path: &Path) -> io::Result<SecretFile> {
     let made = rcgen::generate_simple_self_signed(vec!["kafka".to_owned()]).unwrap();
     let text = match path.extension().and_then(|it| it.to_str()) {
         Some("pem") => made.cert.pem(),
         Some("key") => made.signing_key.serialize_pem(),
         _ => "0123456789abcdef\n".to_owned(),
     };
-    Ok(TokenFile { text, world_readable: false })
+    Ok(SecretFile { text, world_readable: false })
 }
 
 #[test]

@@ -12,11 +12,11 @@ use kafka_optimizer::{
     clock::SystemClock,
     config::Secret,
     expose::{Page, make},
-    http::{self, About, AboutCluster, Limits, Web},
+    http::{self, ClusterInfo, Limits, ServerInfo, Web},
     model::{ClusterName, Mode},
     shutdown::Tasks,
     snapshot::Snapshot,
-    telemetry::{Build, Telemetry},
+    telemetry::{BuildInfo, Telemetry},
 };
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch};
@@ -47,7 +47,7 @@ pub(crate) fn front(token: Option<&str>) -> Front {
 /// With a web configuration, and the names of certificates that stand for the token.
 pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> Front {
     let pipe = Arc::<RecordingPipeline>::default();
-    let build = Build { version: "0.1.0", revision: "test", rustc: "test" };
+    let build = BuildInfo { version: "0.1.0", revision: "test", rustc: "test" };
     let telemetry = Arc::new(Telemetry::new(build, &[], &[ClusterName::new("main")]));
     let (ready, is_ready) = watch::channel(false);
     let router = http::router(http::State {
@@ -59,10 +59,10 @@ pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> F
         client_sans: client_sans.iter().map(|it| (*it).to_owned()).collect(),
         web: web.clone(),
         clock: Arc::new(SystemClock::new()),
-        about: About {
+        about: ServerInfo {
             version: "0.1.0",
             mode: Mode::Rehearse,
-            clusters: vec![AboutCluster {
+            clusters: vec![ClusterInfo {
                 name: ClusterName::new("main"),
                 collect_interval: Duration::from_secs(15),
             }],

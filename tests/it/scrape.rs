@@ -11,7 +11,7 @@ use kafka_optimizer::{
     model::{ClusterName, Export, Granularity, GroupName, GroupState, LagSeconds, Reading},
     shutdown::Tasks,
     snapshot::{Latest, Snapshot},
-    telemetry::{Build, Telemetry},
+    telemetry::{BuildInfo, Telemetry},
 };
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ impl Bench {
 
     fn of(config: &ClusterConfig, script: Script, docker: Option<SharedDocker>) -> Self {
         let kafka = FakeKafka::new(script);
-        let build = Build { version: "0", revision: "0", rustc: "0" };
+        let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
         let telemetry = Arc::new(Telemetry::new(build, &[], std::slice::from_ref(&config.name)));
         let shared = Arc::clone(&kafka) as _;
         let clock = PausedClock::shared();

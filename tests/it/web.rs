@@ -239,11 +239,11 @@ async fn i9_a_verified_certificate_named_in_the_configuration_speaks_and_no_othe
     check_status(&files.ask(&server, Some(&scraper), &pause("")).await, 401);
     let token = format!("Authorization: Bearer {TOKEN}\r\n");
     check_status(&files.ask(&server, Some(&scraper), &pause(&token)).await, 200);
-    let speaker = files.clients.pair("alertmanager");
-    check_status(&files.ask(&server, Some(&speaker), &pause("")).await, 200);
+    let alertmanager = files.clients.pair("alertmanager");
+    check_status(&files.ask(&server, Some(&alertmanager), &pause("")).await, 200);
     // A form of another site could be sent with the certificate of the person's browser.
     let form = pause("").replace("application/json", "text/plain");
-    check_status(&files.ask(&server, Some(&speaker), &form).await, 415);
+    check_status(&files.ask(&server, Some(&alertmanager), &form).await, 415);
 }
 
 #[tokio::test]

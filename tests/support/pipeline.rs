@@ -14,7 +14,7 @@ use kafka_optimizer::{
         Trigger, Verdict, WallTime,
     },
     playbook::{Level, OptimizerKind},
-    remediation::{Order, Refusal},
+    remediation::{Order, OrderError},
     store::{
         Extent, JournalLine, Measurement, RunDetail, RunRow, StepRow, StepState, StoreError,
         TakenAlerts, Times, Urgency,
@@ -64,10 +64,10 @@ impl Pipeline for RecordingPipeline {
         Ok((id == RunId(7)).then(detail))
     }
 
-    async fn order(&self, order: Order) -> Result<RunId, Refusal> {
+    async fn order(&self, order: Order) -> Result<RunId, OrderError> {
         self.note("order")?;
         if order.cluster.as_ref().is_some_and(|it| it.as_str() == "other") {
-            return Err(Refusal::NotFound("there is no cluster other".to_owned()));
+            return Err(OrderError::NotFound("there is no cluster other".to_owned()));
         }
         self.orders.lock().unwrap().push(order);
         Ok(RunId(7))
@@ -78,20 +78,20 @@ impl Pipeline for RecordingPipeline {
         Ok(vec![run()])
     }
 
-    async fn approve(&self, id: RunId) -> Result<(), Refusal> {
+    async fn approve(&self, id: RunId) -> Result<(), OrderError> {
         Ok(self.note(format!("approve {id}"))?)
     }
 
-    async fn roll_back(&self, id: RunId) -> Result<(), Refusal> {
+    async fn roll_back(&self, id: RunId) -> Result<(), OrderError> {
         self.note(format!("roll back {id}"))?;
-        if id == RunId(7) { Ok(()) } else { Err(Refusal::Conflict("it has ended".to_owned())) }
+        if id == RunId(7) { Ok(()) } else { Err(OrderError::Conflict("it has ended".to_owned())) }
     }
 
-    async fn acknowledge(&self, id: RunId) -> Result<(), Refusal> {
+    async fn acknowledge(&self, id: RunId) -> Result<(), OrderError> {
         Ok(self.note(format!("acknowledge {id}"))?)
     }
 
-    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, Refusal> {
+    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError> {
         self.note("release")?;
         Ok(vec![format!("{cluster:?}")])
     }

@@ -11,7 +11,7 @@ use kafka_optimizer::{
     security::Security,
     shutdown::Tasks,
     snapshot::Latest,
-    telemetry::{Build, Telemetry},
+    telemetry::{BuildInfo, Telemetry},
 };
 
 use crate::{
@@ -57,7 +57,7 @@ impl Rounds {
         let tasks = Tasks::default();
         let wire = Wire::new(options, Arc::new(SystemClock::new()), tasks.clone());
         let config = config();
-        let build = Build { version: "0", revision: "0", rustc: "0" };
+        let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
         let telemetry = Arc::new(Telemetry::new(build, &[], std::slice::from_ref(&config.name)));
         let clock = Arc::new(StepClock::new());
         let shared = Arc::clone(&clock) as SharedClock;

@@ -5,7 +5,7 @@
 //! there is no [`Config`]. Pure but for the files that the file names, which are read through the
 //! caller's function.
 
-mod at;
+mod key_path;
 mod optimizer;
 mod playbook;
 mod probe;
@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use super::{
     ClusterConfig, Config, DockerConfig, Loaded, Problem, PrometheusConfig, RemediationConfig,
-    Secret, TokenReader,
+    Secret, SecretReader,
     raw::{RawCluster, RawConfig, RawPrometheus, RawRemediation, Scalar},
 };
 use crate::{
@@ -47,32 +47,32 @@ const TOKEN_BYTES_MIN: usize = 16;
 const NAME_BYTES_MAX: usize = 64;
 
 /// What has been found so far.
-struct Findings {
+struct CheckReport {
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
 
-pub(super) fn check(raw: RawConfig, tokens: TokenReader<'_>) -> Result<Loaded, Vec<Problem>> {
-    let mut found = Findings { problems: Vec::new(), warnings: Vec::new() };
-    let clusters = clusters(raw.clusters.unwrap_or_default(), tokens, &mut found);
+pub(super) fn check(raw: RawConfig, tokens: SecretReader<'_>) -> Result<Loaded, Vec<Problem>> {
+    let mut report = CheckReport { problems: Vec::new(), warnings: Vec::new() };
+    let clusters = clusters(raw.clusters.unwrap_or_default(), tokens, &mut report);
     let written = raw.remediation.unwrap_or_default();
-    let remediation = remediation(written, &clusters, tokens, &mut found);
-    needs_prometheus(&clusters, &remediation, &mut found);
-    needs_docker(&clusters, &remediation, &mut found);
-    if found.problems.is_empty() {
-        Ok(Loaded { config: Config { clusters, remediation }, warnings: found.warnings })
+    let remediation = remediation(written, &clusters, tokens, &mut report);
+    needs_prometheus(&clusters, &remediation, &mut report);
+    needs_docker(&clusters, &remediation, &mut report);
+    if report.problems.is_empty() {
+        Ok(Loaded { config: Config { clusters, remediation }, warnings: report.warnings })
     } else {
-        Err(found.problems)
+        Err(report.problems)
     }
 }
 
 fn clusters(
     raw: Vec<RawCluster>,
-    tokens: TokenReader<'_>,
-    found: &mut Findings,
+    tokens: SecretReader<'_>,
+    report: &mut CheckReport,
 ) -> Vec<ClusterConfig> {
     if raw.is_empty() {
-        found.problem("clusters", "name at least one, as [{bootstrap_servers: [kafka-1:9092]}]");
+        report.problem("clusters", "name at least one, as [{bootstrap_servers: [kafka-1:9092]}]");
     }
     let several = 1 < raw.len();
     let mut names = BTreeSet::new();
@@ -80,12 +80,12 @@ fn clusters(
     for (index, one) in raw.into_iter().enumerate() {
         let at = format!("clusters[{index}]");
         if several && one.name.is_none() {
-            found.problem(format!("{at}.name"), "each of several clusters needs a name");
+            report.problem(format!("{at}.name"), "each of several clusters needs a name");
         }
-        let cluster = cluster(one, &at, tokens, found);
+        let cluster = cluster(one, &at, tokens, report);
         if !names.insert(cluster.name.clone()) {
             let advice = format!("`{}` is the name of an earlier cluster", cluster.name);
-            found.problem(format!("{at}.name"), advice);
+            report.problem(format!("{at}.name"), advice);
         }
         clusters.push(cluster);
     }
@@ -95,51 +95,52 @@ fn clusters(
 fn cluster(
     raw: RawCluster,
     at: &str,
-    tokens: TokenReader<'_>,
-    found: &mut Findings,
+    tokens: SecretReader<'_>,
+    report: &mut CheckReport,
 ) -> ClusterConfig {
     let name = raw.name.unwrap_or_else(|| CLUSTER_NAME_DEFAULT.to_owned());
-    found.name(&format!("{at}.name"), &name);
+    report.name(&format!("{at}.name"), &name);
 
     let servers = raw.bootstrap_servers.unwrap_or_default();
     let servers_at = format!("{at}.bootstrap_servers");
     if servers.is_empty() {
-        found.problem(&servers_at, "name at least one broker as host:port");
+        report.problem(&servers_at, "name at least one broker as host:port");
     }
     for (index, server) in servers.iter().enumerate() {
         if !is_host_and_port(server) {
             let advice = format!("`{server}` is not host:port, as kafka-1:9092");
-            found.problem(format!("{servers_at}[{index}]"), advice);
+            report.problem(format!("{servers_at}[{index}]"), advice);
         }
     }
 
     let every_at = format!("{at}.collect_interval");
     let collect_interval =
-        found.duration(&every_at, raw.collect_interval.as_ref(), COLLECT_INTERVAL_DEFAULT);
+        report.duration(&every_at, raw.collect_interval.as_ref(), COLLECT_INTERVAL_DEFAULT);
     if collect_interval < COLLECT_INTERVAL_MIN {
-        found.problem(every_at, "must be at least 1s");
+        report.problem(every_at, "must be at least 1s");
     }
     let timeout_at = format!("{at}.request_timeout");
     // The rest of the interval is for a second request to the same broker in one round.
     let timeout_default = REQUEST_TIMEOUT_DEFAULT_MAX.min(collect_interval.saturating_mul(2) / 3);
     let request_timeout =
-        found.duration(&timeout_at, raw.request_timeout.as_ref(), timeout_default);
+        report.duration(&timeout_at, raw.request_timeout.as_ref(), timeout_default);
     if request_timeout.is_zero() || collect_interval <= request_timeout {
         let every = humantime::format_duration(collect_interval);
-        found.problem(
+        report.problem(
             timeout_at,
             format!("must be more than 0 and less than collect_interval ({every})"),
         );
     }
     if raw.managed_by.as_ref().is_some_and(|it| it.trim().is_empty()) {
-        found.problem(format!("{at}.managed_by"), "name the operator, as strimzi, or leave it out");
+        report
+            .problem(format!("{at}.managed_by"), "name the operator, as strimzi, or leave it out");
     }
     // This build of librdkafka has neither TLS nor SASL.
     if raw.probe.is_some() && raw.security.is_some() {
         let advice = "the probe speaks plain text only in this version: leave it out of a cluster that has `security`";
-        found.problem(format!("{at}.probe"), advice);
+        report.problem(format!("{at}.probe"), advice);
     }
-    let (groups, group_states) = selection::groups(raw.groups, at, found);
+    let (groups, group_states) = selection::groups(raw.groups, at, report);
     ClusterConfig {
         name: ClusterName::new(name),
         bootstrap_servers: servers,
@@ -148,35 +149,35 @@ fn cluster(
         docker: raw.docker.map(|docker| DockerConfig {
             socket: docker.socket.unwrap_or_else(|| DOCKER_SOCKET_DEFAULT.into()),
         }),
-        prometheus: raw.prometheus.map(|it| prometheus(it, &format!("{at}.prometheus"), found)),
-        probe: raw.probe.map(|it| probe::probe(it, &format!("{at}.probe"), found)),
+        prometheus: raw.prometheus.map(|it| prometheus(it, &format!("{at}.prometheus"), report)),
+        probe: raw.probe.map(|it| probe::probe(it, &format!("{at}.probe"), report)),
         managed_by: raw.managed_by,
-        topics: selection::topics(raw.topics, at, found),
+        topics: selection::topics(raw.topics, at, report),
         groups,
         group_states,
-        export: selection::export(raw.export, at, found),
+        export: selection::export(raw.export, at, report),
         security: raw
             .security
-            .map(|it| security::security(it, &format!("{at}.security"), tokens, found))
+            .map(|it| security::security(it, &format!("{at}.security"), tokens, report))
             .unwrap_or_default(),
     }
 }
 
-fn prometheus(raw: RawPrometheus, at: &str, found: &mut Findings) -> PrometheusConfig {
+fn prometheus(raw: RawPrometheus, at: &str, report: &mut CheckReport) -> PrometheusConfig {
     let url = raw.url.unwrap_or_default();
     if let Some(advice) = fault_of_url(&url) {
-        found.problem(format!("{at}.url"), advice);
+        report.problem(format!("{at}.url"), advice);
     }
     let scrape_at = format!("{at}.scrape_interval");
     let scrape_interval =
-        found.duration(&scrape_at, raw.scrape_interval.as_ref(), SCRAPE_INTERVAL_DEFAULT);
+        report.duration(&scrape_at, raw.scrape_interval.as_ref(), SCRAPE_INTERVAL_DEFAULT);
     if scrape_interval < Duration::from_secs(1) {
-        found.problem(scrape_at, "must be at least 1s");
+        report.problem(scrape_at, "must be at least 1s");
     }
     let timeout_at = format!("{at}.timeout");
-    let timeout = found.duration(&timeout_at, raw.timeout.as_ref(), QUERY_TIMEOUT_DEFAULT);
+    let timeout = report.duration(&timeout_at, raw.timeout.as_ref(), QUERY_TIMEOUT_DEFAULT);
     if timeout.is_zero() {
-        found.problem(timeout_at, "must be more than 0");
+        report.problem(timeout_at, "must be more than 0");
     }
     let url = url.trim_end_matches('/').to_owned();
     PrometheusConfig { url, scrape_interval, timeout }
@@ -185,33 +186,33 @@ fn prometheus(raw: RawPrometheus, at: &str, found: &mut Findings) -> PrometheusC
 fn remediation(
     raw: RawRemediation,
     clusters: &[ClusterConfig],
-    tokens: TokenReader<'_>,
-    found: &mut Findings,
+    tokens: SecretReader<'_>,
+    report: &mut CheckReport,
 ) -> RemediationConfig {
     let at = "remediation";
     let mode = raw.mode.map_or(Mode::Rehearse, |written| {
         Mode::from_label(&written).unwrap_or_else(|| {
             let modes = Mode::ALL.iter().map(|it| it.label());
-            found.no_choice("remediation.mode", &written, modes);
+            report.no_choice("remediation.mode", &written, modes);
             Mode::Rehearse
         })
     });
-    let token = raw.token_file.and_then(|path| token(&path, tokens, found));
+    let token = raw.token_file.and_then(|path| token(&path, tokens, report));
     let client_sans = raw.client_sans.unwrap_or_default();
     if client_sans.iter().any(String::is_empty) {
-        found.problem("remediation.client_sans", "an empty name is nobody's");
+        report.problem("remediation.client_sans", "an empty name is nobody's");
     }
     // I9, I1: acting without knowing who speaks is refused at start, on loopback too.
     let anyone = token.is_none() && client_sans.is_empty();
-    if mode == Mode::Act && anyone && !found.has("remediation.token_file") {
-        found.problem(
+    if mode == Mode::Act && anyone && !report.has("remediation.token_file") {
+        report.problem(
             "remediation.token_file",
             "mode `act` needs a token: name a file that holds at least 16 bytes",
         );
     }
     let state_dir = raw.state_dir.unwrap_or_else(|| STATE_DIR_DEFAULT.into());
     if state_dir.as_os_str().is_empty() {
-        found.problem("remediation.state_dir", "name a directory");
+        report.problem("remediation.state_dir", "name a directory");
     }
     // Windows are measured in scrapes; with several Prometheus servers the slowest counts.
     let scrape = clusters
@@ -224,22 +225,22 @@ fn remediation(
         token,
         client_sans,
         state_dir,
-        runs_per_hour_max: found.count(
+        runs_per_hour_max: report.count(
             format!("{at}.runs_per_hour_max"),
             raw.runs_per_hour_max,
             RUNS_PER_HOUR_DEFAULT,
         ),
-        runs_per_day_max: found.count(
+        runs_per_day_max: report.count(
             format!("{at}.runs_per_day_max"),
             raw.runs_per_day_max,
             RUNS_PER_DAY_DEFAULT,
         ),
-        shrink_pause: found.duration(
+        shrink_pause: report.duration(
             "remediation.shrink_pause",
             raw.shrink_pause.as_ref(),
             SHRINK_PAUSE_DEFAULT,
         ),
-        playbooks: playbook::playbooks(raw.playbooks.unwrap_or_default(), scrape, found),
+        playbooks: playbook::playbooks(raw.playbooks.unwrap_or_default(), scrape, report),
     }
 }
 
@@ -248,7 +249,7 @@ fn remediation(
 fn needs_prometheus(
     clusters: &[ClusterConfig],
     remediation: &RemediationConfig,
-    found: &mut Findings,
+    report: &mut CheckReport,
 ) {
     let why = if !remediation.playbooks.is_empty() {
         "playbooks"
@@ -261,28 +262,32 @@ fn needs_prometheus(
         let advice = format!(
             "{why} need it to confirm alerts and to measure effects, as {{url: http://prometheus:9090}}"
         );
-        found.problem(format!("clusters[{index}].prometheus"), advice);
+        report.problem(format!("clusters[{index}].prometheus"), advice);
     }
 }
 
 /// Clones are made by the engine that runs the consumers.
-fn needs_docker(clusters: &[ClusterConfig], remediation: &RemediationConfig, found: &mut Findings) {
+fn needs_docker(
+    clusters: &[ClusterConfig],
+    remediation: &RemediationConfig,
+    report: &mut CheckReport,
+) {
     let scales = |it: &Playbook| matches!(it.optimizer, Optimizer::ScaleConsumers(_));
     if !remediation.playbooks.iter().any(scales) {
         return;
     }
     if clusters.iter().all(|it| it.docker.is_none()) {
         let advice = "scale_consumers starts containers of the Docker engine here, as {}";
-        found.problem("clusters[0].docker", advice);
+        report.problem("clusters[0].docker", advice);
     }
 }
 
-fn token(path: &Path, tokens: TokenReader<'_>, found: &mut Findings) -> Option<Secret> {
+fn token(path: &Path, tokens: SecretReader<'_>, report: &mut CheckReport) -> Option<Secret> {
     let at = "remediation.token_file";
     let file = match tokens(path) {
         Ok(file) => file,
         Err(error) => {
-            found.problem(at, format!("read {}: {error}", path.display()));
+            report.problem(at, format!("read {}: {error}", path.display()));
             return None;
         }
     };
@@ -293,17 +298,17 @@ fn token(path: &Path, tokens: TokenReader<'_>, found: &mut Findings) -> Option<S
             path.display(),
             text.len(),
         );
-        found.problem(at, advice);
+        report.problem(at, advice);
         return None;
     }
     // It travels in a header, as one word.
     if !text.bytes().all(|it| it.is_ascii_graphic()) {
         let advice = format!("{}: a token is one word of printable ASCII", path.display());
-        found.problem(at, advice);
+        report.problem(at, advice);
         return None;
     }
     if file.world_readable {
-        found.warning(at, format!("every user can read {}; chmod o-r it", path.display()));
+        report.warning(at, format!("every user can read {}; chmod o-r it", path.display()));
     }
     Some(Secret::new(text.to_owned()))
 }
@@ -338,7 +343,7 @@ fn fault_of_url(url: &str) -> Option<&'static str> {
     (!rest.chars().all(clean)).then_some("give the base URL alone, without a query or blanks")
 }
 
-impl Findings {
+impl CheckReport {
     fn problem(&mut self, path: impl Into<String>, advice: impl Into<String>) {
         self.problems.push(Problem { path: path.into(), advice: advice.into() });
     }

@@ -6,8 +6,8 @@ use bytesize::ByteSize;
 
 use super::{
     super::raw::{RawOptimizer, RawScaleConsumers, RawShed, RawShedLoad, RawTuneBrokers, Scalar},
-    Findings,
-    at::{At, Choices},
+    CheckReport,
+    key_path::{Choices, KeyPath},
 };
 use crate::{
     model::{QuotaEntity, QuotaKey},
@@ -48,62 +48,72 @@ pub(super) fn kind(raw: &RawOptimizer) -> Option<OptimizerKind> {
     written.next().filter(|_| written.next().is_none())
 }
 
-pub(super) fn check(raw: Option<RawOptimizer>, at: &At, found: &mut Findings) -> Option<Optimizer> {
+pub(super) fn check(
+    raw: Option<RawOptimizer>,
+    at: &KeyPath,
+    report: &mut CheckReport,
+) -> Option<Optimizer> {
     let raw = raw.unwrap_or_default();
     let Some(kind) = kind(&raw) else {
         let kinds: Vec<&str> = OptimizerKind::ALL.iter().map(|it| it.label()).collect();
         let advice =
             format!("name one of {}, as {{tune_brokers: {{level: moderate}}}}", kinds.join(", "));
-        found.problem(at.key("optimizer"), advice);
+        report.problem(at.key("optimizer"), advice);
         return None;
     };
-    let at = At(at.key(&format!("optimizer.{kind}")));
+    let at = KeyPath(at.key(&format!("optimizer.{kind}")));
     match kind {
         OptimizerKind::TuneBrokers => {
-            tune_brokers(raw.tune_brokers?, &at, found).map(Optimizer::TuneBrokers)
+            tune_brokers(raw.tune_brokers?, &at, report).map(Optimizer::TuneBrokers)
         }
         OptimizerKind::Reapply => Some(Optimizer::Reapply),
         OptimizerKind::ElectLeaders => Some(Optimizer::ElectLeaders),
-        OptimizerKind::ShedLoad => Some(Optimizer::ShedLoad(shed_load(raw.shed_load?, &at, found))),
+        OptimizerKind::ShedLoad => {
+            Some(Optimizer::ShedLoad(shed_load(raw.shed_load?, &at, report)))
+        }
         OptimizerKind::ScaleConsumers => {
-            scale_consumers(raw.scale_consumers?, &at, found).map(Optimizer::ScaleConsumers)
+            scale_consumers(raw.scale_consumers?, &at, report).map(Optimizer::ScaleConsumers)
         }
     }
 }
 
-fn tune_brokers(raw: RawTuneBrokers, at: &At, found: &mut Findings) -> Option<TuneBrokers> {
+fn tune_brokers(
+    raw: RawTuneBrokers,
+    at: &KeyPath,
+    report: &mut CheckReport,
+) -> Option<TuneBrokers> {
     let RawTuneBrokers { level, above_static, rollout } = raw;
     let level = match level.as_deref() {
         None => {
             let levels: Vec<&str> = Level::ALL.iter().map(|it| it.label()).collect();
-            found.problem(at.key("level"), format!("choose one of {}", levels.join(", ")));
+            report.problem(at.key("level"), format!("choose one of {}", levels.join(", ")));
             None
         }
         Some(written) => {
             let choices = Choices { known: Level::ALL, label: Level::label, later: NOT_YET_LEVEL };
-            choices.pick(written, at.key("level"), found)
+            choices.pick(written, at.key("level"), report)
         }
     };
     let above_static = above_static.map_or(Some(AboveStatic::Cap), |written| {
         let (known, later) = (AboveStatic::ALL, NOT_YET_ABOVE_STATIC);
         let choices = Choices { known, label: AboveStatic::label, later };
-        choices.pick(&written, at.key("above_static"), found)
+        choices.pick(&written, at.key("above_static"), report)
     });
     let rollout = rollout.map_or(Some(Rollout::Together), |written| {
         let choices = Choices { known: Rollout::ALL, label: Rollout::label, later: &[] };
-        choices.pick(&written, at.key("rollout"), found)
+        choices.pick(&written, at.key("rollout"), report)
     });
     Some(TuneBrokers { level: level?, above_static: above_static?, rollout: rollout? })
 }
 
 fn scale_consumers(
     raw: RawScaleConsumers,
-    at: &At,
-    found: &mut Findings,
+    at: &KeyPath,
+    report: &mut CheckReport,
 ) -> Option<ScaleConsumers> {
     let factor = raw.factor.map_or(Some(Factor::ByLag), |written| {
         let choices = Choices { known: Factor::ALL, label: Factor::label, later: &[] };
-        choices.pick(&written, at.key("factor"), found)
+        choices.pick(&written, at.key("factor"), report)
     });
     let range = CONTAINERS_MIN..=CONTAINERS_MAX;
     let containers_max = raw.containers_max.filter(|it| range.contains(it));
@@ -111,23 +121,23 @@ fn scale_consumers(
         let advice = format!(
             "say how many containers a group may have at most, {CONTAINERS_MIN} to {CONTAINERS_MAX}"
         );
-        found.problem(at.key("containers_max"), advice);
+        report.problem(at.key("containers_max"), advice);
     }
     Some(ScaleConsumers { factor: factor?, containers_max: containers_max? })
 }
 
-fn shed_load(raw: RawShedLoad, at: &At, found: &mut Findings) -> ShedLoad {
+fn shed_load(raw: RawShedLoad, at: &KeyPath, report: &mut CheckReport) -> ShedLoad {
     let raw = raw.clients.unwrap_or_default();
     if raw.is_empty() {
         let advice = "name who is slowed down, as [{client_id: batch, producer_byte_rate: 5MiB, usual: 50MiB}]";
-        found.problem(at.key("clients"), advice);
+        report.problem(at.key("clients"), advice);
     }
     let mut clients: Vec<Shed> = Vec::with_capacity(raw.len());
     for (index, one) in raw.into_iter().enumerate() {
-        let at = At(at.key(&format!("clients[{index}]")));
-        let Some(shed) = shed(one, &at, found) else { continue };
+        let at = KeyPath(at.key(&format!("clients[{index}]")));
+        let Some(shed) = shed(one, &at, report) else { continue };
         if clients.iter().any(|it| (&it.entity, it.key) == (&shed.entity, shed.key)) {
-            found.problem(at.0, format!("{} is slowed down above already", shed.entity));
+            report.problem(at.0, format!("{} is slowed down above already", shed.entity));
         } else {
             clients.push(shed);
         }
@@ -135,36 +145,36 @@ fn shed_load(raw: RawShedLoad, at: &At, found: &mut Findings) -> ShedLoad {
     ShedLoad { clients }
 }
 
-fn shed(raw: RawShed, at: &At, found: &mut Findings) -> Option<Shed> {
+fn shed(raw: RawShed, at: &KeyPath, report: &mut CheckReport) -> Option<Shed> {
     let named = |it: &Option<String>| it.as_ref().is_some_and(|it| !it.is_empty());
     if !named(&raw.client_id) && !named(&raw.user) {
-        found.problem(at.0.clone(), "name a client_id, a user, or both");
+        report.problem(at.0.clone(), "name a client_id, a user, or both");
     }
     let (key, rate) = match (&raw.producer_byte_rate, &raw.consumer_byte_rate) {
         (Some(rate), None) => (QuotaKey::ProducerByteRate, rate),
         (None, Some(rate)) => (QuotaKey::ConsumerByteRate, rate),
         _ => {
-            found.problem(
+            report.problem(
                 at.0.clone(),
                 "give producer_byte_rate or consumer_byte_rate, one of them",
             );
             return None;
         }
     };
-    let to = bytes(rate, at.key(key.label()), found);
+    let to = bytes(rate, at.key(key.label()), report);
     if raw.usual.is_none() {
-        found.problem(at.key("usual"), "say what it moves without a quota, as 50MiB");
+        report.problem(at.key("usual"), "say what it moves without a quota, as 50MiB");
     }
-    let usual = raw.usual.as_ref().and_then(|it| bytes(it, at.key("usual"), found));
+    let usual = raw.usual.as_ref().and_then(|it| bytes(it, at.key("usual"), report));
     if let (Some(to), Some(usual)) = (to, usual)
         && usual <= to
     {
-        found.problem(at.key("usual"), "must be more than what it is left with");
+        report.problem(at.key("usual"), "must be more than what it is left with");
     }
-    let even_if = even_if(&raw.even_if.unwrap_or_default(), at, found);
+    let even_if = even_if(&raw.even_if.unwrap_or_default(), at, report);
     let client = raw.client_id.as_deref().unwrap_or_default();
     if client.starts_with(OURS) {
-        found
+        report
             .problem(at.key("client_id"), format!("`{client}` is this program: it would go blind"));
     }
     for (kind, names) in KNOWN_CLIENTS {
@@ -173,26 +183,26 @@ fn shed(raw: RawShed, at: &At, found: &mut Findings) -> Option<Shed> {
                 "`{client}` looks like {kind}, which a quota can hurt more than it helps; if it is \
                  meant, add even_if: [{kind}]"
             );
-            found.problem(at.key("client_id"), advice);
+            report.problem(at.key("client_id"), advice);
         }
     }
     let entity = QuotaEntity { user: raw.user, client_id: raw.client_id };
     Some(Shed { entity, key, usual: usual?, to: to?, even_if })
 }
 
-fn even_if(raw: &[String], at: &At, found: &mut Findings) -> BTreeSet<ClientKind> {
+fn even_if(raw: &[String], at: &KeyPath, report: &mut CheckReport) -> BTreeSet<ClientKind> {
     let choices = Choices { known: ClientKind::ALL, label: ClientKind::label, later: &[] };
     let path = |index| at.key(&format!("even_if[{index}]"));
     let picked = raw.iter().enumerate();
-    picked.filter_map(|(index, it)| choices.pick(it, path(index), found)).collect()
+    picked.filter_map(|(index, it)| choices.pick(it, path(index), report)).collect()
 }
 
-fn bytes(Scalar(text): &Scalar, path: String, found: &mut Findings) -> Option<u64> {
+fn bytes(Scalar(text): &Scalar, path: String, report: &mut CheckReport) -> Option<u64> {
     let size = text.parse::<ByteSize>().ok().map(|it| it.as_u64());
     let fits = size.filter(|it| (RATE_MIN..=RATE_MAX).contains(it));
     if fits.is_none() {
         let advice = format!("`{text}` must be bytes a second, 1MiB to 1TiB, as 5MiB");
-        found.problem(path, advice);
+        report.problem(path, advice);
     }
     fits
 }

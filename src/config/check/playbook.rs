@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     super::raw::{RawMatch, RawObjective, RawPlaybook, Scalar},
-    Findings,
-    at::{At, Choices},
+    CheckReport,
+    key_path::{Choices, KeyPath},
     optimizer,
 };
 use crate::playbook::{
@@ -35,7 +35,7 @@ const RESERVED_NAME: &str = "manual";
 pub(super) fn playbooks(
     raw: Vec<RawPlaybook>,
     scrape: Duration,
-    found: &mut Findings,
+    report: &mut CheckReport,
 ) -> Vec<Playbook> {
     let mut names = BTreeSet::new();
     let mut playbooks = Vec::with_capacity(raw.len());
@@ -44,19 +44,19 @@ pub(super) fn playbooks(
         if let Some(name) = &one.name
             && !names.insert(name.clone())
         {
-            found.problem(
+            report.problem(
                 format!("{at}.name"),
                 format!("`{name}` is the name of an earlier playbook"),
             );
         }
-        playbooks.extend(playbook(one, scrape, &At(at), found));
+        playbooks.extend(playbook(one, scrape, &KeyPath(at), report));
     }
-    reapplied(&playbooks, found);
+    reapplied(&playbooks, report);
     playbooks
 }
 
 /// A value that does not survive a restart needs someone who brings it back.
-fn reapplied(playbooks: &[Playbook], found: &mut Findings) {
+fn reapplied(playbooks: &[Playbook], report: &mut CheckReport) {
     if playbooks.iter().any(|it| it.optimizer == Optimizer::Reapply) {
         return;
     }
@@ -64,7 +64,7 @@ fn reapplied(playbooks: &[Playbook], found: &mut Findings) {
         if let Optimizer::TuneBrokers(it) = &playbook.optimizer
             && it.above_static == AboveStatic::Reapply
         {
-            found.problem(
+            report.problem(
                 format!("remediation.playbooks[{index}].optimizer.tune_brokers.above_static"),
                 "`reapply` needs a playbook with the optimizer `reapply: {}`",
             );
@@ -72,28 +72,33 @@ fn reapplied(playbooks: &[Playbook], found: &mut Findings) {
     }
 }
 
-fn playbook(raw: RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -> Option<Playbook> {
-    let windows = windows(&raw, scrape, at, found);
+fn playbook(
+    raw: RawPlaybook,
+    scrape: Duration,
+    at: &KeyPath,
+    report: &mut CheckReport,
+) -> Option<Playbook> {
+    let windows = windows(&raw, scrape, at, report);
     let kind = raw.optimizer.as_ref().and_then(optimizer::kind);
-    let temporary = temporary(&raw, kind, at, found);
+    let temporary = temporary(&raw, kind, at, report);
     let name = raw.name.unwrap_or_default();
-    found.name(&at.key("name"), &name);
+    report.name(&at.key("name"), &name);
     if name == RESERVED_NAME {
-        found
+        report
             .problem(at.key("name"), "`manual` is the name under which a person's runs are listed");
     }
     let attempts_max = raw.max_attempts.unwrap_or(ATTEMPTS_DEFAULT);
     if !(1..=ATTEMPTS_MAX).contains(&attempts_max) {
-        found.problem(at.key("max_attempts"), format!("must be 1 to {ATTEMPTS_MAX}"));
+        report.problem(at.key("max_attempts"), format!("must be 1 to {ATTEMPTS_MAX}"));
     }
-    let matches = matches(raw.matches, at, found);
-    let when = raw.when.and_then(|text| template(&text, at.key("when"), found));
-    let optimizer = optimizer::check(raw.optimizer, at, found);
-    let objective = objective(raw.objective, at, found);
-    let load = required(raw.load, at.key("load"), "the load that the objective depends on", found);
+    let matches = matches(raw.matches, at, report);
+    let when = raw.when.and_then(|text| template(&text, at.key("when"), report));
+    let optimizer = optimizer::check(raw.optimizer, at, report);
+    let objective = objective(raw.objective, at, report);
+    let load = required(raw.load, at.key("load"), "the load that the objective depends on", report);
     let mut guards = Vec::new();
     for (index, text) in raw.guards.unwrap_or_default().iter().enumerate() {
-        guards.extend(template(text, at.key(&format!("guards[{index}]")), found));
+        guards.extend(template(text, at.key(&format!("guards[{index}]")), report));
     }
     let playbook = Playbook {
         name,
@@ -119,7 +124,7 @@ fn playbook(raw: RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -
             "an expression speaks of ${wrong}, which {} has no value for; it has ${right}",
             playbook.optimizer.kind()
         );
-        found.problem(at.0.clone(), advice);
+        report.problem(at.0.clone(), advice);
     }
     Some(playbook)
 }
@@ -128,8 +133,8 @@ fn playbook(raw: RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -
 fn temporary(
     raw: &RawPlaybook,
     kind: Option<OptimizerKind>,
-    at: &At,
-    found: &mut Findings,
+    at: &KeyPath,
+    report: &mut CheckReport,
 ) -> Option<TemporaryChange> {
     let kind = kind?;
     if !kind.is_temporary() {
@@ -138,67 +143,71 @@ fn temporary(
             ("expire_when", raw.expire_when.is_some()),
         ];
         for (key, _) in written.into_iter().filter(|it| it.1) {
-            found.problem(at.key(key), format!("what {kind} does stays: leave it out"));
+            report.problem(at.key(key), format!("what {kind} does stays: leave it out"));
         }
         return None;
     }
     let default =
         if kind == OptimizerKind::ShedLoad { SHED_LIMIT_DEFAULT } else { CLONES_LIMIT_DEFAULT };
-    let expire_after = found.duration(&at.key("expire_after"), raw.expire_after.as_ref(), default);
+    let expire_after = report.duration(&at.key("expire_after"), raw.expire_after.as_ref(), default);
     if expire_after.is_zero() || TIME_LIMIT_MAX < expire_after {
-        found.problem(at.key("expire_after"), "must be more than 0s and at most 24h");
+        report.problem(at.key("expire_after"), "must be more than 0s and at most 24h");
     }
     let expire_when =
-        raw.expire_when.as_ref().and_then(|it| template(it, at.key("expire_when"), found));
+        raw.expire_when.as_ref().and_then(|it| template(it, at.key("expire_when"), report));
     Some(TemporaryChange { expire_after, expire_when })
 }
 
 /// I34: a playbook answers an alert by its name, not by whichever alert carries a label.
-fn matches(raw: Option<RawMatch>, at: &At, found: &mut Findings) -> Match {
+fn matches(raw: Option<RawMatch>, at: &KeyPath, report: &mut CheckReport) -> Match {
     let labels = raw.unwrap_or_default().0;
     if !labels.contains_key("alertname") {
-        found.problem(at.key("match"), "must hold `alertname`, as {alertname: KafkaSlow}");
+        report.problem(at.key("match"), "must hold `alertname`, as {alertname: KafkaSlow}");
     }
     for (name, value) in &labels {
         let legal = |it: u8| it.is_ascii_alphanumeric() || it == b'_';
         let starts_with_digit = name.bytes().next().is_none_or(|it| it.is_ascii_digit());
         if starts_with_digit || !name.bytes().all(legal) {
-            found.problem(at.key("match"), format!("`{name}` is not the name of a label"));
+            report.problem(at.key("match"), format!("`{name}` is not the name of a label"));
         }
         if value.is_empty() {
             let advice = "is empty, which no alert's label can be: name the value";
-            found.problem(at.key(&format!("match.{name}")), advice);
+            report.problem(at.key(&format!("match.{name}")), advice);
         }
     }
     Match { labels }
 }
 
-fn objective(raw: Option<RawObjective>, at: &At, found: &mut Findings) -> Option<Objective> {
+fn objective(
+    raw: Option<RawObjective>,
+    at: &KeyPath,
+    report: &mut CheckReport,
+) -> Option<Objective> {
     let Some(raw) = raw else {
         let advice = "say what a run is for, as {query: '…', better: lower}";
-        found.problem(at.key("objective"), advice);
+        report.problem(at.key("objective"), advice);
         return None;
     };
-    let at = At(at.key("objective"));
-    let query = required(raw.query, at.key("query"), "what shall get better", found);
+    let at = KeyPath(at.key("objective"));
+    let query = required(raw.query, at.key("query"), "what shall get better", report);
     let better = match raw.better {
         None => {
-            found.problem(at.key("better"), "choose `lower` or `higher`");
+            report.problem(at.key("better"), "choose `lower` or `higher`");
             None
         }
         Some(written) => Choices { known: Better::ALL, label: Better::label, later: &[] }.pick(
             &written,
             at.key("better"),
-            found,
+            report,
         ),
     };
-    let at_least = percentage(raw.at_least.as_ref(), at.key("at_least"), found);
+    let at_least = percentage(raw.at_least.as_ref(), at.key("at_least"), report);
     Some(Objective { query: query?, better: better?, at_least })
 }
 
-fn windows(raw: &RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -> Windows {
+fn windows(raw: &RawPlaybook, scrape: Duration, at: &KeyPath, report: &mut CheckReport) -> Windows {
     let mut read = |key: &str, written: &Option<Scalar>, default| {
-        found.duration(&at.key(key), written.as_ref(), default)
+        report.duration(&at.key(key), written.as_ref(), default)
     };
     let windows = Windows {
         window: read("window", &raw.window, WINDOW_DEFAULT),
@@ -216,7 +225,7 @@ fn windows(raw: &RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -
             humantime::format_duration(windows.window),
             humantime::format_duration(scrape),
         );
-        found.problem(at.key("settle"), advice);
+        report.problem(at.key("settle"), advice);
     }
     let span_min = scrape.saturating_mul(SAMPLES_MIN.into());
     for (key, span) in [("baseline", windows.baseline), ("observe", windows.observe)] {
@@ -226,26 +235,26 @@ fn windows(raw: &RawPlaybook, scrape: Duration, at: &At, found: &mut Findings) -
                 humantime::format_duration(span_min),
                 humantime::format_duration(scrape),
             );
-            found.problem(at.key(key), advice);
+            report.problem(at.key(key), advice);
         }
     }
     if COOLDOWN_MAX < windows.cooldown {
-        found.problem(at.key("cooldown"), "must be at most 24h");
+        report.problem(at.key("cooldown"), "must be at most 24h");
     }
     windows
 }
 
-fn percentage(raw: Option<&Scalar>, path: String, found: &mut Findings) -> f64 {
+fn percentage(raw: Option<&Scalar>, path: String, report: &mut CheckReport) -> f64 {
     let Some(Scalar(text)) = raw else { return AT_LEAST_DEFAULT };
     let share = text.strip_suffix('%').and_then(|it| it.trim().parse::<f64>().ok());
     match share {
         Some(percent) if (1.0..=100.0).contains(&percent) => percent / 100.0,
         Some(_) => {
-            found.problem(path, format!("`{text}` must be 1% to 100%"));
+            report.problem(path, format!("`{text}` must be 1% to 100%"));
             AT_LEAST_DEFAULT
         }
         None => {
-            found.problem(path, format!("`{text}` is not a percentage; write 20%"));
+            report.problem(path, format!("`{text}` is not a percentage; write 20%"));
             AT_LEAST_DEFAULT
         }
     }
@@ -255,20 +264,20 @@ fn required(
     text: Option<String>,
     path: String,
     what: &str,
-    found: &mut Findings,
+    report: &mut CheckReport,
 ) -> Option<Template> {
     if let Some(text) = text {
-        return template(&text, path, found);
+        return template(&text, path, report);
     }
-    found.problem(path, format!("give a PromQL expression of {what}"));
+    report.problem(path, format!("give a PromQL expression of {what}"));
     None
 }
 
-fn template(text: &str, path: String, found: &mut Findings) -> Option<Template> {
+fn template(text: &str, path: String, report: &mut CheckReport) -> Option<Template> {
     match Template::new(text) {
         Ok(template) => Some(template),
         Err(error) => {
-            found.problem(path, error.to_string());
+            report.problem(path, error.to_string());
             None
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Findings;
+use super::CheckReport;
 use crate::{
     config::{ProbeConfig, raw::RawProbe},
     model::TopicName,
@@ -28,32 +28,32 @@ const RECORD_BYTES_MAX: u32 = 100_000;
 /// More copies than anyone keeps.
 const REPLICATION_FACTOR_MAX: u32 = 16;
 
-pub(super) fn probe(raw: RawProbe, at: &str, found: &mut Findings) -> ProbeConfig {
+pub(super) fn probe(raw: RawProbe, at: &str, report: &mut CheckReport) -> ProbeConfig {
     let topic = raw.topic.unwrap_or_else(|| TOPIC_DEFAULT.to_owned());
     if !is_topic(&topic) {
         let advice = format!(
             "`{topic}` is no topic of its own: up to {TOPIC_BYTES_MAX} of letters, digits, `-`, `_`, `.`, not starting with `__`"
         );
-        found.problem(format!("{at}.topic"), advice);
+        report.problem(format!("{at}.topic"), advice);
     }
     let interval_at = format!("{at}.interval");
-    let interval = found.duration(&interval_at, raw.interval.as_ref(), INTERVAL_DEFAULT);
+    let interval = report.duration(&interval_at, raw.interval.as_ref(), INTERVAL_DEFAULT);
     if interval < INTERVAL_MIN {
-        found.problem(interval_at, "must be at least 1s");
+        report.problem(interval_at, "must be at least 1s");
     }
     let timeout_at = format!("{at}.timeout");
-    let timeout = found.duration(&timeout_at, raw.timeout.as_ref(), TIMEOUT_DEFAULT);
+    let timeout = report.duration(&timeout_at, raw.timeout.as_ref(), TIMEOUT_DEFAULT);
     if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout) {
-        found.problem(timeout_at, "must be 1s to 1m");
+        report.problem(timeout_at, "must be 1s to 1m");
     }
     if raw.replication_factor.is_some_and(|it| !(1..=REPLICATION_FACTOR_MAX).contains(&it)) {
         let advice = format!("must be 1 to {REPLICATION_FACTOR_MAX}");
-        found.problem(format!("{at}.replication_factor"), advice);
+        report.problem(format!("{at}.replication_factor"), advice);
     }
     let record_bytes = raw.record_bytes.unwrap_or(RECORD_BYTES_DEFAULT);
     if !(RECORD_BYTES_MIN..=RECORD_BYTES_MAX).contains(&record_bytes) {
         let advice = format!("must be {RECORD_BYTES_MIN} to {RECORD_BYTES_MAX}");
-        found.problem(format!("{at}.record_bytes"), advice);
+        report.problem(format!("{at}.record_bytes"), advice);
     }
     ProbeConfig {
         topic: TopicName::new(topic),

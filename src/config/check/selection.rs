@@ -5,19 +5,19 @@ use super::{
         NameFilter,
         raw::{RawExport, RawGroups, RawTopics},
     },
-    Findings,
+    CheckReport,
 };
 use crate::model::{Export, Granularity, GroupState, LagSeconds};
 
-pub(super) fn topics(raw: Option<RawTopics>, at: &str, found: &mut Findings) -> NameFilter {
+pub(super) fn topics(raw: Option<RawTopics>, at: &str, report: &mut CheckReport) -> NameFilter {
     let RawTopics { include, exclude } = raw.unwrap_or_default();
-    filter(include, exclude, &format!("{at}.topics"), found)
+    filter(include, exclude, &format!("{at}.topics"), report)
 }
 
 pub(super) fn groups(
     raw: Option<RawGroups>,
     at: &str,
-    found: &mut Findings,
+    report: &mut CheckReport,
 ) -> (NameFilter, Vec<GroupState>) {
     let RawGroups { include, exclude, states } = raw.unwrap_or_default();
     let at = format!("{at}.groups");
@@ -27,18 +27,18 @@ pub(super) fn groups(
         if state.is_none() {
             let states = GroupState::ALL.iter().filter(|it| **it != GroupState::Unknown);
             let words = states.map(|it| it.label());
-            found.no_choice(format!("{at}.states[{index}]"), &written, words);
+            report.no_choice(format!("{at}.states[{index}]"), &written, words);
         }
         known.extend(state);
     }
-    (filter(include, exclude, &at, found), known)
+    (filter(include, exclude, &at, report), known)
 }
 
 fn filter(
     include: Option<Vec<String>>,
     exclude: Option<Vec<String>>,
     at: &str,
-    found: &mut Findings,
+    report: &mut CheckReport,
 ) -> NameFilter {
     let (include, exclude) = (include.unwrap_or_default(), exclude.unwrap_or_default());
     let lists = [("include", &include), ("exclude", &exclude)];
@@ -48,7 +48,7 @@ fn filter(
             if let Err(error) = NameFilter::new(std::slice::from_ref(expression), &[]) {
                 broken = true;
                 let at = format!("{at}.{list}[{index}]");
-                found.problem(at, format!("`{expression}` is no regular expression: {error}"));
+                report.problem(at, format!("`{expression}` is no regular expression: {error}"));
             }
         }
     }
@@ -57,26 +57,26 @@ fn filter(
     }
     // Each is fine by itself; together they may still be too much.
     NameFilter::new(&include, &exclude).unwrap_or_else(|error| {
-        found.problem(at, format!("the expressions cannot be used together: {error}"));
+        report.problem(at, format!("the expressions cannot be used together: {error}"));
         NameFilter::default()
     })
 }
 
-pub(super) fn export(raw: Option<RawExport>, at: &str, found: &mut Findings) -> Export {
+pub(super) fn export(raw: Option<RawExport>, at: &str, report: &mut CheckReport) -> Export {
     let raw = raw.unwrap_or_default();
     let default = Export::DEFAULT;
     let mut granularity = |list: &str, written: Option<String>, default| {
         let Some(written) = written else { return default };
         Granularity::from_label(&written).unwrap_or_else(|| {
             let choices = Granularity::ALL.iter().map(|it| it.label());
-            found.no_choice(format!("{at}.export.{list}"), &written, choices);
+            report.no_choice(format!("{at}.export.{list}"), &written, choices);
             default
         })
     };
     let topics = granularity("topics", raw.topics, default.topics);
     let groups = granularity("groups", raw.groups, default.groups);
     if raw.series_max == Some(0) {
-        found.problem(format!("{at}.export.series_max"), "must be at least 1");
+        report.problem(format!("{at}.export.series_max"), "must be at least 1");
     }
     let lag_seconds = match raw.lag_seconds {
         Some(true) => LagSeconds::Followed,

@@ -18,7 +18,7 @@ use std::{
 use super::{ConfigError, Problem, Secret, load::from_yaml};
 use crate::model::closed_list;
 
-use raw::{Interval, RawRate, RawTls, RawWeb, Word};
+use raw::{Interval, RawRate, RawTlsServer, RawWeb, Word};
 
 /// A check of this cost takes some 5 s; each more doubles it, and up to 31 may be written.
 const BCRYPT_COST_MAX: u32 = 16;
@@ -240,7 +240,7 @@ pub fn parse(text: &str, dir: &Path) -> Result<WebConfig, ConfigError> {
 }
 
 /// `None` without a problem: there is no TLS.
-fn tls(raw: RawTls, dir: &Path, problems: &mut Vec<Problem>) -> Option<TlsConfig> {
+fn tls(raw: RawTlsServer, dir: &Path, problems: &mut Vec<Problem>) -> Option<TlsConfig> {
     if is_empty(&raw) {
         return None;
     }
@@ -306,7 +306,7 @@ fn tls(raw: RawTls, dir: &Path, problems: &mut Vec<Problem>) -> Option<TlsConfig
 }
 
 /// Nothing is said at all, which is how a file says that there is no TLS.
-fn is_empty(raw: &RawTls) -> bool {
+fn is_empty(raw: &RawTlsServer) -> bool {
     let said = [
         raw.cert.is_some(),
         raw.key.is_some(),

@@ -16,7 +16,7 @@ use super::{Cipher, ClientAuth, Curve, PasswordHash, TlsVersion};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWeb {
-    pub(super) tls_server_config: Option<RawTls>,
+    pub(super) tls_server_config: Option<RawTlsServer>,
     pub(super) http_server_config: Option<RawHttp>,
     pub(super) basic_auth_users: Option<RawUsers>,
     pub(super) rate_limit: Option<RawRate>,
@@ -25,7 +25,7 @@ pub(super) struct RawWeb {
 /// `tls_server_config`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawTls {
+pub(super) struct RawTlsServer {
     pub(super) cert: Option<String>,
     pub(super) key: Option<String>,
     pub(super) client_ca: Option<String>,
@@ -59,31 +59,31 @@ pub(super) struct RawRate {
 }
 
 /// A value that is written as one word.
-pub(super) trait Spelt: Sized {
+pub(super) trait FromWord: Sized {
     /// What a reader expects there.
-    const WHAT: &'static str;
+    const EXPECTED: &'static str;
 
     /// The value, or what is wrong with the word.
-    fn spelt(word: &str) -> Result<Self, String>;
+    fn from_word(word: &str) -> Result<Self, String>;
 }
 
-/// A [`Spelt`] value in the file.
+/// A [`FromWord`] value in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Word<T>(pub(super) T);
 
-impl<'de, T: Spelt> Deserialize<'de> for Word<T> {
+impl<'de, T: FromWord> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OneWord<T>(PhantomData<T>);
 
-        impl<T: Spelt> Visitor<'_> for OneWord<T> {
+        impl<T: FromWord> Visitor<'_> for OneWord<T> {
             type Value = Word<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(T::WHAT)
+                f.write_str(T::EXPECTED)
             }
 
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Word<T>, E> {
-                T::spelt(word).map(Word).map_err(E::custom)
+                T::from_word(word).map(Word).map_err(E::custom)
             }
         }
 
@@ -98,10 +98,10 @@ fn choice<T: Copy>(word: &str, all: &[T], label: fn(T) -> &'static str) -> Resul
     })
 }
 
-impl Spelt for TlsVersion {
-    const WHAT: &'static str = "a version, as TLS12";
+impl FromWord for TlsVersion {
+    const EXPECTED: &'static str = "a version, as TLS12";
 
-    fn spelt(word: &str) -> Result<Self, String> {
+    fn from_word(word: &str) -> Result<Self, String> {
         if ["TLS10", "TLS11"].contains(&word) {
             return Err(format!("`{word}` is broken and not offered here; TLS12 is the least"));
         }
@@ -109,28 +109,28 @@ impl Spelt for TlsVersion {
     }
 }
 
-impl Spelt for Cipher {
-    const WHAT: &'static str = "a cipher suite";
+impl FromWord for Cipher {
+    const EXPECTED: &'static str = "a cipher suite";
 
-    fn spelt(word: &str) -> Result<Self, String> {
+    fn from_word(word: &str) -> Result<Self, String> {
         choice(word, Self::ALL, Self::label).map_err(|error| {
             format!("{error}: others have no forward secrecy or no authenticated encryption")
         })
     }
 }
 
-impl Spelt for Curve {
-    const WHAT: &'static str = "a curve, as X25519";
+impl FromWord for Curve {
+    const EXPECTED: &'static str = "a curve, as X25519";
 
-    fn spelt(word: &str) -> Result<Self, String> {
+    fn from_word(word: &str) -> Result<Self, String> {
         choice(word, Self::ALL, Self::label)
     }
 }
 
-impl Spelt for ClientAuth {
-    const WHAT: &'static str = "a policy, as RequireAndVerifyClientCert";
+impl FromWord for ClientAuth {
+    const EXPECTED: &'static str = "a policy, as RequireAndVerifyClientCert";
 
-    fn spelt(word: &str) -> Result<Self, String> {
+    fn from_word(word: &str) -> Result<Self, String> {
         match word {
             "" => Ok(Self::None),
             // The toolkit's older word.
@@ -140,11 +140,11 @@ impl Spelt for ClientAuth {
     }
 }
 
-impl Spelt for PasswordHash {
-    const WHAT: &'static str = "a password as `htpasswd -nBC 10 USER` hashes it";
+impl FromWord for PasswordHash {
+    const EXPECTED: &'static str = "a password as `htpasswd -nBC 10 USER` hashes it";
 
     // The word is a secret: no message repeats it.
-    fn spelt(word: &str) -> Result<Self, String> {
+    fn from_word(word: &str) -> Result<Self, String> {
         Self::new(word).map_err(|error| format!("no password hash of bcrypt: {error}"))
     }
 }
@@ -153,10 +153,10 @@ impl Spelt for PasswordHash {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Interval(pub(super) Option<Duration>);
 
-impl Spelt for Interval {
-    const WHAT: &'static str = "a duration, as 100ms";
+impl FromWord for Interval {
+    const EXPECTED: &'static str = "a duration, as 100ms";
 
-    fn spelt(word: &str) -> Result<Self, String> {
+    fn from_word(word: &str) -> Result<Self, String> {
         match humantime::parse_duration(word) {
             Ok(interval) => Ok(Self((!interval.is_zero()).then_some(interval))),
             Err(_) if word == "0" => Ok(Self(None)),
@@ -171,9 +171,9 @@ pub(super) struct RawUsers(pub(super) BTreeMap<String, PasswordHash>);
 
 impl<'de> Deserialize<'de> for RawUsers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Users;
+        struct UsersVisitor;
 
-        impl<'de> Visitor<'de> for Users {
+        impl<'de> Visitor<'de> for UsersVisitor {
             type Value = RawUsers;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -196,7 +196,7 @@ impl<'de> Deserialize<'de> for RawUsers {
             }
         }
 
-        deserializer.deserialize_map(Users)
+        deserializer.deserialize_map(UsersVisitor)
     }
 }
 
@@ -212,10 +212,10 @@ const HEADERS: &[(&str, &[&str])] = &[
 /// The name of a header, as the toolkit spells it, with its values.
 struct Header(&'static str, &'static [&'static str]);
 
-impl Spelt for Header {
-    const WHAT: &'static str = "the name of a header";
+impl FromWord for Header {
+    const EXPECTED: &'static str = "the name of a header";
 
-    fn spelt(word: &str) -> Result<Self, String> {
+    fn from_word(word: &str) -> Result<Self, String> {
         choice(word, HEADERS, |it| it.0).map(|it| Self(it.0, it.1))
     }
 }
@@ -252,9 +252,9 @@ pub(super) struct RawHeaders(pub(super) BTreeMap<&'static str, String>);
 
 impl<'de> Deserialize<'de> for RawHeaders {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Headers;
+        struct HeadersVisitor;
 
-        impl<'de> Visitor<'de> for Headers {
+        impl<'de> Visitor<'de> for HeadersVisitor {
             type Value = RawHeaders;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -275,6 +275,6 @@ impl<'de> Deserialize<'de> for RawHeaders {
             }
         }
 
-        deserializer.deserialize_map(Headers)
+        deserializer.deserialize_map(HeadersVisitor)
     }
 }

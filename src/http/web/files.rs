@@ -11,31 +11,31 @@ use sha2::{Digest, Sha256};
 /// A bundle of all public authorities is a quarter of it.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-type Print = [u8; 32];
+type Sha256Digest = [u8; 32];
 
 /// Reads files, and remembers what was there.
 #[derive(Debug, Default)]
-pub(super) struct Reader(Vec<(PathBuf, Print)>);
+pub(super) struct HashingReader(Vec<(PathBuf, Sha256Digest)>);
 
 #[derive(Debug, Default)]
-pub(super) struct Seen(Vec<(PathBuf, Print)>);
+pub(super) struct FileDigests(Vec<(PathBuf, Sha256Digest)>);
 
-impl Reader {
+impl HashingReader {
     pub(super) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
         let read = read(path);
-        self.0.push((path.to_owned(), print(&read)));
+        self.0.push((path.to_owned(), digest(&read)));
         read
     }
 
-    pub(super) fn seen(self) -> Seen {
-        Seen(self.0)
+    pub(super) fn digests(self) -> FileDigests {
+        FileDigests(self.0)
     }
 }
 
-impl Seen {
+impl FileDigests {
     /// Whether all of it is still there. What could not be read is still not there.
-    pub(super) fn is_as_it_was(&self) -> bool {
-        self.0.iter().all(|(path, print_then)| print(&read(path)) == *print_then)
+    pub(super) fn still_match(&self) -> bool {
+        self.0.iter().all(|(path, print_then)| digest(&read(path)) == *print_then)
     }
 }
 
@@ -50,7 +50,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Not the content: it may be a key.
-fn print(read: &io::Result<Vec<u8>>) -> Print {
+fn digest(read: &io::Result<Vec<u8>>) -> Sha256Digest {
     match read {
         Ok(content) => Sha256::new().chain_update("read").chain_update(content).finalize().into(),
         Err(error) => Sha256::digest(format!("failed {:?}", error.kind())).into(),

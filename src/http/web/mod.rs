@@ -4,12 +4,12 @@
 //! whole, then takes the place of what was there; what cannot be used is logged once and changes
 //! nothing, so that a certificate that is half written, or a slip in an editor, ends no service.
 
-mod bucket;
-mod clients;
+mod admission;
+mod client_certs;
 mod files;
-mod gate;
 mod passwords;
 mod tls;
+mod token_bucket;
 
 use std::{
     io,
@@ -20,18 +20,18 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
-    sync::{Mutex as Turn, Semaphore, watch},
+    sync::{Mutex as AsyncMutex, Semaphore, watch},
     task::spawn_blocking,
 };
 use tracing::{error, info, warn};
 
-pub(super) use clients::Peer;
-pub(super) use gate::guard;
-pub(super) use tls::Tls;
+pub(super) use admission::admission;
+pub(super) use client_certs::VerifiedClient;
+pub(super) use tls::ServerTls;
 
-use bucket::Bucket;
-use files::{Reader, Seen};
+use files::{FileDigests, HashingReader};
 use passwords::Users;
+use token_bucket::TokenBucket;
 
 use crate::{
     config::{ConfigError, web},
@@ -41,7 +41,7 @@ use crate::{
 /// Passwords that are checked at once: each takes a core for some 80 ms.
 const CHECKS_MAX: usize = 1;
 /// A disk that does not answer delays nobody longer; what is in force stays in force.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a web configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -61,43 +61,43 @@ pub enum WebError {
     },
     /// What a key names is not what it should be.
     #[error("{key}: {problem}")]
-    Tls {
+    ServerTls {
         key: &'static str,
         /// What is wrong; never what stands there.
         problem: String,
     },
     /// Clients would not find the server that they knew.
     #[error("tls_server_config: TLS cannot come or go while the process runs; restart it")]
-    Switched,
+    TlsToggled,
 }
 
 /// The web configuration, kept up to date. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Web(Arc<Site>);
+pub struct Web(Arc<SharedWeb>);
 
 #[derive(Debug)]
-struct Site {
+struct SharedWeb {
     /// `None` without a file.
     path: Option<PathBuf>,
-    live: watch::Sender<Arc<Live>>,
+    active: watch::Sender<Arc<ActiveConfig>>,
     /// What was read; held by the one who looks, while others go on with what is in force.
-    seen: Arc<Turn<Seen>>,
+    digests: Arc<AsyncMutex<FileDigests>>,
     /// Why the files as they are now are not in force.
     fault: Mutex<Option<String>>,
     checks: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Live {
-    pub(super) tls: Option<Tls>,
+pub(super) struct ActiveConfig {
+    pub(super) tls: Option<ServerTls>,
     headers: HeaderMap,
     users: Users,
-    bucket: Option<Bucket>,
+    bucket: Option<TokenBucket>,
 }
 
 impl Web {
     pub fn plain() -> Self {
-        Self::new(None, Live::default(), Seen::default())
+        Self::new(None, ActiveConfig::default(), FileDigests::default())
     }
 
     /// What the file at `path` says.
@@ -106,16 +106,16 @@ impl Web {
     ///
     /// See [`WebError`].
     pub fn open(path: &Path) -> Result<Self, WebError> {
-        let mut reader = Reader::default();
-        let live = load(path, &mut reader)?;
-        Ok(Self::new(Some(path.to_owned()), live, reader.seen()))
+        let mut reader = HashingReader::default();
+        let active = load(path, &mut reader)?;
+        Ok(Self::new(Some(path.to_owned()), active, reader.digests()))
     }
 
-    fn new(path: Option<PathBuf>, live: Live, seen: Seen) -> Self {
-        Self(Arc::new(Site {
+    fn new(path: Option<PathBuf>, active: ActiveConfig, digests: FileDigests) -> Self {
+        Self(Arc::new(SharedWeb {
             path,
-            live: watch::Sender::new(Arc::new(live)),
-            seen: Arc::new(Turn::new(seen)),
+            active: watch::Sender::new(Arc::new(active)),
+            digests: Arc::new(AsyncMutex::new(digests)),
             fault: Mutex::new(None),
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
         }))
@@ -123,13 +123,13 @@ impl Web {
 
     /// Whether certificates of clients are held against an authority.
     pub fn verifies_clients(&self) -> bool {
-        self.0.live.borrow().tls.as_ref().is_some_and(Tls::verifies_clients)
+        self.0.active.borrow().tls.as_ref().is_some_and(ServerTls::verifies_clients)
     }
 
     /// Whether whoever listens on the way learns the users' passwords.
     pub fn takes_passwords_in_clear(&self) -> bool {
-        let live = self.0.live.borrow();
-        live.tls.is_none() && !live.users.are_nobody()
+        let active = self.0.active.borrow();
+        active.tls.is_none() && !active.users.is_empty()
     }
 
     /// Why the files as they are now are not in force.
@@ -138,32 +138,32 @@ impl Web {
     }
 
     /// What is in force, after a look at the files.
-    pub(super) async fn now(&self) -> Arc<Live> {
+    pub(super) async fn current(&self) -> Arc<ActiveConfig> {
         if let Some(path) = self.0.path.clone()
-            && let Ok(mut seen) = Arc::clone(&self.0.seen).try_lock_owned()
+            && let Ok(mut digests) = Arc::clone(&self.0.digests).try_lock_owned()
         {
             let web = self.clone();
-            let look = spawn_blocking(move || web.look(&path, &mut seen));
-            if tokio::time::timeout(LOOK_TIMEOUT, look).await.is_err() {
+            let reload = spawn_blocking(move || web.reload_if_changed(&path, &mut digests));
+            if tokio::time::timeout(RELOAD_TIMEOUT, reload).await.is_err() {
                 warn!("The files of the web configuration are slow to read.");
             }
         }
-        Arc::clone(&self.0.live.borrow())
+        Arc::clone(&self.0.active.borrow())
     }
 
-    fn look(&self, path: &Path, seen: &mut Seen) {
-        if seen.is_as_it_was() {
+    fn reload_if_changed(&self, path: &Path, digests: &mut FileDigests) {
+        if digests.still_match() {
             return;
         }
-        let mut reader = Reader::default();
+        let mut reader = HashingReader::default();
         let made = load(path, &mut reader);
-        *seen = reader.seen();
+        *digests = reader.digests();
         let fault = match made {
-            Ok(live) if live.tls.is_some() != self.0.live.borrow().tls.is_some() => {
-                Some(WebError::Switched)
+            Ok(active) if active.tls.is_some() != self.0.active.borrow().tls.is_some() => {
+                Some(WebError::TlsToggled)
             }
-            Ok(live) => {
-                self.0.live.send_replace(Arc::new(live));
+            Ok(active) => {
+                self.0.active.send_replace(Arc::new(active));
                 info!("Web configuration loaded.");
                 None
             }
@@ -177,7 +177,7 @@ impl Web {
     }
 }
 
-fn load(path: &Path, reader: &mut Reader) -> Result<Live, WebError> {
+fn load(path: &Path, reader: &mut HashingReader) -> Result<ActiveConfig, WebError> {
     let read = |source| ConfigError::Read { path: path.to_owned(), source };
     let text = reader.read(path).map_err(read)?;
     let text = String::from_utf8(text).map_err(|error| read(io::Error::other(error)))?;
@@ -185,16 +185,16 @@ fn load(path: &Path, reader: &mut Reader) -> Result<Live, WebError> {
     let mut headers = HeaderMap::new();
     for (name, value) in config.headers {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
-        let value = HeaderValue::from_str(&value).map_err(|error| WebError::Tls {
+        let value = HeaderValue::from_str(&value).map_err(|error| WebError::ServerTls {
             key: "http_server_config.headers",
             problem: error.to_string(),
         })?;
         headers.insert(name, value);
     }
-    Ok(Live {
-        tls: config.tls.map(|it| Tls::new(&it, reader)).transpose()?,
+    Ok(ActiveConfig {
+        tls: config.tls.map(|it| ServerTls::new(&it, reader)).transpose()?,
         headers,
         users: Users::new(config.users),
-        bucket: config.rate_limit.map(Bucket::new),
+        bucket: config.rate_limit.map(TokenBucket::new),
     })
 }

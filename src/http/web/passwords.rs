@@ -26,18 +26,18 @@ const NOBODY: &str = "aQ3vYkz8Uo1rWm5LtXb2cuHL9s7WhOmpjHQcOT7w0zt6EvkZ1Yuka";
 const COST_DEFAULT: u32 = 10;
 
 /// A name and a password, as they were sent.
-pub(super) struct Login {
+pub(super) struct BasicCredentials {
     name: String,
     password: Secret,
 }
 
-impl fmt::Debug for Login {
+impl fmt::Debug for BasicCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Login(..)")
+        f.write_str("BasicCredentials(..)")
     }
 }
 
-impl Login {
+impl BasicCredentials {
     /// From `Authorization: Basic …`.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(header::AUTHORIZATION)?.as_bytes();
@@ -73,25 +73,25 @@ impl Users {
     }
 
     /// Whether there are none, so that everyone may read.
-    pub(super) fn are_nobody(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 
     /// Whether there is such a user, with that password.
-    pub(super) async fn include(
+    pub(super) async fn verify(
         &self,
-        login: Login,
+        login: BasicCredentials,
         checks: &Arc<Semaphore>,
     ) -> Result<bool, Busy> {
         let Some(hash) = self.hash_for(&login.name) else { return Ok(false) };
         let digest = self.digest(&login, hash);
-        if self.has_proven(&login.name, &digest) {
+        if self.is_verified(&login.name, &digest) {
             return Ok(true);
         }
         let waiting = tokio::time::timeout(WAIT_MAX, Arc::clone(checks).acquire_owned());
         let Ok(Ok(permit)) = waiting.await else { return Err(Busy) };
         // Those before us may have brought the same password.
-        if self.has_proven(&login.name, &digest) {
+        if self.is_verified(&login.name, &digest) {
             return Ok(true);
         }
         let (password, hash) = (login.password, hash.clone());
@@ -114,12 +114,12 @@ impl Users {
         self.hashes.get(name).or(self.nobody.as_ref())
     }
 
-    fn has_proven(&self, name: &str, digest: &[u8; 32]) -> bool {
+    fn is_verified(&self, name: &str, digest: &[u8; 32]) -> bool {
         let all = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(name).is_some_and(|it| it == digest)
     }
 
-    fn digest(&self, login: &Login, hash: &PasswordHash) -> [u8; 32] {
+    fn digest(&self, login: &BasicCredentials, hash: &PasswordHash) -> [u8; 32] {
         // The hash has one length, so that the parts cannot be read in another way.
         Sha256::new()
             .chain_update(self.salt)
@@ -139,8 +139,8 @@ mod tests {
         Users::new(BTreeMap::from([("prometheus".to_owned(), PasswordHash::new(&hash).unwrap())]))
     }
 
-    fn login(name: &str, password: &str) -> Login {
-        Login { name: name.to_owned(), password: Secret::new(password.to_owned()) }
+    fn login(name: &str, password: &str) -> BasicCredentials {
+        BasicCredentials { name: name.to_owned(), password: Secret::new(password.to_owned()) }
     }
 
     #[tokio::test]
@@ -150,7 +150,7 @@ mod tests {
         for (name, password) in
             [("prometheus", "right"), ("prometheus", "wrong"), ("nobody", "right"), ("", "")]
         {
-            answers.push(users.include(login(name, password), &checks).await.unwrap());
+            answers.push(users.verify(login(name, password), &checks).await.unwrap());
         }
         assert_eq!(answers, [true, false, false, false]);
     }
@@ -158,12 +158,12 @@ mod tests {
     #[tokio::test]
     async fn what_was_proven_needs_no_check_and_what_was_not_does() {
         let (users, checks) = (users(4), Arc::new(Semaphore::new(1)));
-        assert!(users.include(login("prometheus", "right"), &checks).await.unwrap());
+        assert!(users.verify(login("prometheus", "right"), &checks).await.unwrap());
         // From here on a check cannot be made.
         checks.close();
-        assert!(users.include(login("prometheus", "right"), &checks).await.unwrap());
+        assert!(users.verify(login("prometheus", "right"), &checks).await.unwrap());
         for (name, password) in [("prometheus", "wrong"), ("nobody", "right")] {
-            assert!(users.include(login(name, password), &checks).await.is_err(), "{name}");
+            assert!(users.verify(login(name, password), &checks).await.is_err(), "{name}");
         }
         assert_eq!(users.proven.lock().unwrap().len(), 1);
     }
@@ -181,7 +181,7 @@ mod tests {
     fn a_login_is_read_as_browsers_and_prometheus_send_it() {
         let of = |value: &str| {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
-            Login::of(&headers).map(|it| (it.name, it.password.reveal().to_owned()))
+            BasicCredentials::of(&headers).map(|it| (it.name, it.password.reveal().to_owned()))
         };
         let pair = |name: &str, password: &str| Some((name.to_owned(), password.to_owned()));
         assert_eq!(of("Basic YTpi"), pair("a", "b"));

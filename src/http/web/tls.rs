@@ -14,9 +14,9 @@ use rustls::{
 };
 
 use super::{
-    Peer, WebError,
-    clients::{Anyone, Named, Wanted},
-    files::Reader,
+    VerifiedClient, WebError,
+    client_certs::{AnyClientVerifier, SanVerifier, Wanted},
+    files::HashingReader,
 };
 use crate::{
     config::web::{Cipher, ClientAuth, Curve, Pem, SuiteOrder, TlsConfig, TlsVersion},
@@ -28,13 +28,13 @@ const KEY: &str = "tls_server_config.key_file";
 const AUTHORITY: &str = "tls_server_config.client_ca_file";
 
 #[derive(Clone, Debug)]
-pub(in crate::http) struct Tls {
+pub(in crate::http) struct ServerTls {
     pub(in crate::http) config: Arc<ServerConfig>,
     clients: ClientAuth,
 }
 
-impl Tls {
-    pub(super) fn new(config: &TlsConfig, reader: &mut Reader) -> Result<Self, WebError> {
+impl ServerTls {
+    pub(super) fn new(config: &TlsConfig, reader: &mut HashingReader) -> Result<Self, WebError> {
         let chain = certificates(CERTIFICATE, &config.certificate, reader)?;
         let key = pem::key(&read(KEY, &config.key, reader)?)
             .map_err(|problem| unusable(KEY, &problem))?;
@@ -62,17 +62,17 @@ impl Tls {
     }
 
     /// Who is at the other end, if that was verified.
-    pub(in crate::http) fn peer(&self, connection: &ServerConnection) -> Option<Peer> {
+    pub(in crate::http) fn peer(&self, connection: &ServerConnection) -> Option<VerifiedClient> {
         let certificate = connection.peer_certificates()?.first()?;
-        self.clients.verifies().then(|| Peer::of(certificate))
+        self.clients.verifies().then(|| VerifiedClient::of(certificate))
     }
 }
 
 fn unusable(key: &'static str, error: &dyn std::fmt::Display) -> WebError {
-    WebError::Tls { key, problem: error.to_string() }
+    WebError::ServerTls { key, problem: error.to_string() }
 }
 
-fn read(key: &'static str, pem: &Pem, reader: &mut Reader) -> Result<Vec<u8>, WebError> {
+fn read(key: &'static str, pem: &Pem, reader: &mut HashingReader) -> Result<Vec<u8>, WebError> {
     match pem {
         Pem::Inline(text) => Ok(text.reveal().as_bytes().to_vec()),
         Pem::File(path) => {
@@ -84,7 +84,7 @@ fn read(key: &'static str, pem: &Pem, reader: &mut Reader) -> Result<Vec<u8>, We
 fn certificates(
     key: &'static str,
     text: &Pem,
-    reader: &mut Reader,
+    reader: &mut HashingReader,
 ) -> Result<Vec<CertificateDer<'static>>, WebError> {
     pem::certificates(&read(key, text, reader)?).map_err(|problem| unusable(key, &problem))
 }
@@ -92,11 +92,12 @@ fn certificates(
 fn verifier(
     config: &TlsConfig,
     provider: &Arc<CryptoProvider>,
-    reader: &mut Reader,
+    reader: &mut HashingReader,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, WebError> {
     let algorithms = provider.signature_verification_algorithms;
-    let anyone =
-        |wanted| -> Arc<dyn ClientCertVerifier> { Arc::new(Anyone { wanted, algorithms }) };
+    let anyone = |wanted| -> Arc<dyn ClientCertVerifier> {
+        Arc::new(AnyClientVerifier { wanted, algorithms })
+    };
     let inner = match (config.clients, &config.client_authority) {
         (ClientAuth::None, _) => return Ok(None),
         (ClientAuth::Request, _) => anyone(Wanted::Optional),
@@ -114,14 +115,14 @@ fn verifier(
     if config.client_sans.is_empty() {
         return Ok(Some(inner));
     }
-    Ok(Some(Arc::new(Named { inner, names: config.client_sans.clone() })))
+    Ok(Some(Arc::new(SanVerifier { inner, names: config.client_sans.clone() })))
 }
 
 fn of_authority(
     authority: &Pem,
     wanted: Wanted,
     provider: &Arc<CryptoProvider>,
-    reader: &mut Reader,
+    reader: &mut HashingReader,
 ) -> Result<Arc<dyn ClientCertVerifier>, WebError> {
     let mut roots = RootCertStore::empty();
     let (taken, _odd) =

@@ -10,7 +10,7 @@ use kafka_optimizer::{
     remediation::{Context, PauseFile, Remediator},
     snapshot::{Section, Snapshot},
     store::{RunDetail, Store},
-    telemetry::{Build, Telemetry},
+    telemetry::{BuildInfo, Telemetry},
 };
 use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
@@ -392,7 +392,7 @@ impl Parts<'_> {
         latest: watch::Receiver<Option<Arc<Snapshot>>>,
     ) -> (Remediator, Arc<Telemetry>) {
         let Setup { cluster, remediation, .. } = self.setup;
-        let build = Build { version: "0", revision: "0", rustc: "0" };
+        let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
         let names: Vec<String> = remediation.playbooks.iter().map(|it| it.name.clone()).collect();
         let telemetry =
             Arc::new(Telemetry::new(build, &names, std::slice::from_ref(&cluster.name)));

@@ -15,7 +15,7 @@ use std::{
 use kafka_optimizer::{
     clock::SystemClock,
     expose::{Exposer, Page},
-    http::{self, About, Limits, Web},
+    http::{self, Limits, ServerInfo, Web},
     model::Mode,
     telemetry::Telemetry,
 };
@@ -110,7 +110,7 @@ fn state(pages: watch::Receiver<Arc<Page>>, telemetry: Arc<Telemetry>, web: Web)
         client_sans: Vec::new(),
         web,
         clock: Arc::new(SystemClock::new()),
-        about: About {
+        about: ServerInfo {
             version: "0",
             mode: Mode::Observe,
             clusters: Vec::new(),

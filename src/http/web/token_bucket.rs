@@ -5,13 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use crate::{config::web::RateLimit, model::MonotonicTime};
 
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     limit: RateLimit,
     /// When the bucket will be full again: one more request moves it by one interval.
     full_at: Mutex<MonotonicTime>,
 }
 
-impl Bucket {
+impl TokenBucket {
     pub(super) fn new(limit: RateLimit) -> Self {
         Self { limit, full_at: Mutex::default() }
     }
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn a_burst_is_taken_at_once_and_then_one_for_each_interval() {
         let at = |millis| MonotonicTime(Duration::from_millis(millis));
-        let bucket = Bucket::new(RateLimit { interval: Duration::from_millis(100), burst: 3 });
+        let bucket = TokenBucket::new(RateLimit { interval: Duration::from_millis(100), burst: 3 });
         let taken = |now| (0..10).filter(|_| bucket.take(at(now))).count();
         assert_eq!(taken(0), 3);
         assert_eq!(taken(99), 0);

@@ -19,19 +19,19 @@ use axum::{
 use tracing::{info, warn};
 
 use super::payload::ErrorPayload;
-use crate::{remediation::Refusal, store::StoreError, telemetry::chain};
+use crate::{remediation::OrderError, store::StoreError, telemetry::chain};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 #[derive(Clone, Debug)]
-pub(super) struct Refused {
+pub(super) struct ApiError {
     status: StatusCode,
     sender: String,
     /// What only the log says.
     log: Option<String>,
 }
 
-impl Refused {
+impl ApiError {
     pub(super) fn new(status: StatusCode, sender: impl Into<String>) -> Self {
         Self { status, sender: sender.into(), log: None }
     }
@@ -46,24 +46,24 @@ impl Refused {
     }
 }
 
-impl From<StoreError> for Refused {
+impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let sender = "the state cannot be read or written; try again";
         Self::because(StatusCode::SERVICE_UNAVAILABLE, sender, &error)
     }
 }
 
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
+impl From<OrderError> for ApiError {
+    fn from(refusal: OrderError) -> Self {
         match refusal {
-            Refusal::Store(error) => error.into(),
-            Refusal::NotFound(reason) => Self::new(StatusCode::NOT_FOUND, reason),
-            Refusal::Conflict(reason) => Self::new(StatusCode::CONFLICT, reason),
+            OrderError::Store(error) => error.into(),
+            OrderError::NotFound(reason) => Self::new(StatusCode::NOT_FOUND, reason),
+            OrderError::Conflict(reason) => Self::new(StatusCode::CONFLICT, reason),
         }
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for ApiError {
     /// The body is written by [`finish`], which knows the request's id.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
@@ -104,7 +104,7 @@ pub(super) async fn finish(
     // Not the path as it was sent, which anyone may write.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
-    if let Some(refused) = response.extensions_mut().remove::<Refused>() {
+    if let Some(refused) = response.extensions_mut().remove::<ApiError>() {
         let route = route.as_ref().map_or("", MatchedPath::as_str);
         let status = refused.status.as_u16();
         let reason = refused.log.as_ref().unwrap_or(&refused.sender);

@@ -1,4 +1,4 @@
-//! Who may speak (I9). A handler that changes state takes a [`Speaker`], and there is none without
+//! Who may speak (I9). A handler that changes state takes a [`WriteAccess`], and there is none without
 //! the token or a client certificate that is named in the configuration, on loopback too: a browser
 //! on the same machine can post there.
 
@@ -11,43 +11,43 @@ use axum::{
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{Inner, refused::Refused, web::Peer};
+use super::{Inner, error::ApiError, web::VerifiedClient};
 use crate::config::Secret;
 
 /// Proof that the request came from who may change state and that no browser form sent it.
 #[derive(Debug)]
-pub(super) struct Speaker(());
+pub(super) struct WriteAccess(());
 
-impl FromRequestParts<Arc<Inner>> for Speaker {
-    type Rejection = Refused;
+impl FromRequestParts<Arc<Inner>> for WriteAccess {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, inner: &Arc<Inner>) -> Result<Self, Refused> {
-        let peer = parts.extensions.get::<Peer>();
+    async fn from_request_parts(parts: &mut Parts, inner: &Arc<Inner>) -> Result<Self, ApiError> {
+        let peer = parts.extensions.get::<VerifiedClient>();
         if !peer.is_some_and(|it| it.is_one_of(&inner.state.client_sans)) {
             presents_token(&parts.headers, inner.state.token.as_ref())?;
         }
         // Forms cannot send this type, and scripts of other origins must ask first.
         if !is_json(&parts.headers) {
             let advice = "send `Content-Type: application/json`";
-            return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, advice));
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, advice));
         }
         Ok(Self(()))
     }
 }
 
-fn presents_token(headers: &HeaderMap, token: Option<&Secret>) -> Result<(), Refused> {
+fn presents_token(headers: &HeaderMap, token: Option<&Secret>) -> Result<(), ApiError> {
     let Some(token) = token else {
         let advice = "no token is configured: set remediation.token_file, and send its content as \
                       `Authorization: Bearer …`";
-        return Err(Refused::new(StatusCode::FORBIDDEN, advice));
+        return Err(ApiError::new(StatusCode::FORBIDDEN, advice));
     };
     if bearer(headers).is_none() {
         let advice = "send the token as `Authorization: Bearer …`";
-        return Err(Refused::new(StatusCode::UNAUTHORIZED, advice));
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, advice));
     }
     if !carry(headers, token) {
         let advice = "the token is not the one of remediation.token_file";
-        return Err(Refused::new(StatusCode::UNAUTHORIZED, advice));
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, advice));
     }
     Ok(())
 }

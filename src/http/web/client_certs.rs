@@ -16,9 +16,9 @@ use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 
 /// The names in the certificate of a connection's client, which was held against the authority.
 #[derive(Clone, Debug)]
-pub(in crate::http) struct Peer(Arc<[String]>);
+pub(in crate::http) struct VerifiedClient(Arc<[String]>);
 
-impl Peer {
+impl VerifiedClient {
     /// Of a certificate that was verified.
     pub(super) fn of(certificate: &CertificateDer<'_>) -> Self {
         Self(names(certificate).into())
@@ -57,13 +57,13 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
 
 /// Takes what `inner` takes, if it carries one of the names (`client_allowed_sans`).
 #[derive(Debug)]
-pub(super) struct Named {
+pub(super) struct SanVerifier {
     pub(super) inner: Arc<dyn ClientCertVerifier>,
     /// At least one.
     pub(super) names: Vec<String>,
 }
 
-impl ClientCertVerifier for Named {
+impl ClientCertVerifier for SanVerifier {
     fn offer_client_auth(&self) -> bool {
         self.inner.offer_client_auth()
     }
@@ -123,12 +123,12 @@ pub(super) enum Wanted {
 
 /// Takes any certificate whose key the client has. It says nothing about who that is.
 #[derive(Debug)]
-pub(super) struct Anyone {
+pub(super) struct AnyClientVerifier {
     pub(super) wanted: Wanted,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ClientCertVerifier for Anyone {
+impl ClientCertVerifier for AnyClientVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.wanted == Wanted::Always
     }
@@ -194,8 +194,10 @@ mod tests {
             "spiffe://example/prometheus",
         ];
         assert_eq!(names(made.der()), want);
-        assert!(Peer::of(made.der()).is_one_of(&["x".to_owned(), "a@example".to_owned()]));
-        assert!(!Peer::of(made.der()).is_one_of(&["example".to_owned()]));
+        assert!(
+            VerifiedClient::of(made.der()).is_one_of(&["x".to_owned(), "a@example".to_owned()])
+        );
+        assert!(!VerifiedClient::of(made.der()).is_one_of(&["example".to_owned()]));
         assert!(names(&CertificateDer::from(vec![1, 2, 3])).is_empty());
     }
 }

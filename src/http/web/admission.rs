@@ -13,49 +13,49 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Live, Web, passwords::Login};
-use crate::http::{Inner, refused::Refused, speaker};
+use super::{ActiveConfig, Web, passwords::BasicCredentials};
+use crate::http::{Inner, auth, error::ApiError};
 
-pub(in crate::http) async fn guard(
+pub(in crate::http) async fn admission(
     State(inner): State<Arc<Inner>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let live = inner.state.web.now().await;
-    let mut response = match admitted(&inner, &live, request.headers()).await {
+    let active = inner.state.web.current().await;
+    let mut response = match check(&inner, &active, request.headers()).await {
         Ok(()) => next.run(request).await,
         Err(response) => response,
     };
-    response.headers_mut().extend(live.headers.clone());
+    response.headers_mut().extend(active.headers.clone());
     response
 }
 
-async fn admitted(inner: &Inner, live: &Live, headers: &HeaderMap) -> Result<(), Response> {
-    if let Some(bucket) = &live.bucket
+async fn check(inner: &Inner, active: &ActiveConfig, headers: &HeaderMap) -> Result<(), Response> {
+    if let Some(bucket) = &active.bucket
         && !bucket.take(inner.state.clock.monotonic())
     {
         let advice = "more requests than rate_limit of the web configuration allows; try again";
-        return Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, advice).into_response());
+        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, advice).into_response());
     }
     let token = inner.state.token.as_ref();
-    if live.users.are_nobody() || token.is_some_and(|it| speaker::carry(headers, it)) {
+    if active.users.is_empty() || token.is_some_and(|it| auth::carry(headers, it)) {
         return Ok(());
     }
-    let Some(login) = Login::of(headers) else { return Err(unknown()) };
-    let Web(site) = &inner.state.web;
-    match live.users.include(login, &site.checks).await {
+    let Some(login) = BasicCredentials::of(headers) else { return Err(unknown()) };
+    let Web(shared) = &inner.state.web;
+    match active.users.verify(login, &shared.checks).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(unknown()),
         Err(_busy) => {
             let advice = "too many passwords wait to be checked; try again";
-            Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, advice).into_response())
+            Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, advice).into_response())
         }
     }
 }
 
 fn unknown() -> Response {
     let advice = "send the name and the password of a user of the web configuration";
-    let mut response = Refused::new(StatusCode::UNAUTHORIZED, advice).into_response();
+    let mut response = ApiError::new(StatusCode::UNAUTHORIZED, advice).into_response();
     let challenge = HeaderValue::from_static("Basic realm=\"kafka-optimizer\", charset=\"UTF-8\"");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     response

@@ -1,11 +1,11 @@
 //! Places in the file, and the words that may stand there.
 
-use super::Findings;
+use super::CheckReport;
 
 /// A place in the file, of which keys are named.
-pub(super) struct At(pub(super) String);
+pub(super) struct KeyPath(pub(super) String);
 
-impl At {
+impl KeyPath {
     pub(super) fn key(&self, key: &str) -> String {
         format!("{}.{key}", self.0)
     }
@@ -20,7 +20,7 @@ pub(super) struct Choices<T: 'static> {
 }
 
 impl<T: Copy> Choices<T> {
-    pub(super) fn pick(&self, written: &str, path: String, found: &mut Findings) -> Option<T> {
+    pub(super) fn pick(&self, written: &str, path: String, report: &mut CheckReport) -> Option<T> {
         let pick = self.known.iter().copied().find(|it| (self.label)(*it) == written);
         if pick.is_none() {
             let labels = self.known.iter().map(|it| (self.label)(*it));
@@ -28,9 +28,9 @@ impl<T: Copy> Choices<T> {
                 let instead: Vec<&str> = labels.collect();
                 let instead = instead.join(", ");
                 let advice = format!("`{written}` is not in this version; there is {instead}");
-                found.problem(path, advice);
+                report.problem(path, advice);
             } else {
-                found.no_choice(path, written, labels);
+                report.no_choice(path, written, labels);
             }
         }
         pick
