@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# make test: every test, the ones on a live cluster included. Prints each part's seconds; fails if any part fails.
-# Runs beside a demo, and leaves nothing behind but caches under target/.
+# make test: all tests, including those on a live cluster. Prints how long each part took; fails if a part fails.
+# It may run beside a demo, and leaves nothing behind but caches under target/.
 . "$(dirname "$0")/common.sh"
 
 LOGS=$TARGET/test
@@ -10,7 +10,7 @@ mkdir -p "$LOGS"
 ENGINE_BEFORE=$("$LAB/engine.sh" status)
 export LAB_IMAGES_READY=yes
 
-# part NAME COMMAND...: runs it, its output in a log; says how long it took, and shows what failed and the end of the log.
+# part NAME COMMAND...: runs it with its output in a log, and says how long it took; on failure shows the panics and the end of the log.
 part() {
   local name=$1 begun=$SECONDS
   shift
@@ -18,12 +18,12 @@ part() {
     printf 'pass  %4d s  %s\n' $((SECONDS - begun)) "$name"
   else
     printf 'FAIL  %4d s  %s   (%s)\n' $((SECONDS - begun)) "$name" "${LOGS#"$ROOT"/}/$name.log"
-    # A backtrace may be longer than the end that is shown, and what a test says of itself stands before it.
+    # The panic message comes before the backtrace, which may be longer than the end that is shown.
     { grep -A 8 ' panicked at ' "$LOGS/$name.log" | head -n 60 || true; tail -n 40 "$LOGS/$name.log"; } | sed 's/^/      | /'
     return 1
   fi
 }
-# beside NAME COMMAND...: the same in the background; its number is in BESIDE for `wait`.
+# beside NAME COMMAND...: the same in the background; its process id is in BESIDE for `wait`.
 beside() {
   part "$@" &
   BESIDE=$!
@@ -44,7 +44,7 @@ at_exit() {
 trap at_exit EXIT
 trap 'exit 130' INT TERM
 
-# Whatever this run started must be gone.
+# Fails if a container, network or volume of this run is left.
 left_behind() {
   local left=''
   [ ! -d "$TARGET/live/slow" ] || rm -rf "$TARGET/live"
@@ -63,7 +63,7 @@ left_behind() {
   }
 }
 
-# --quiet: a log without progress bars. The tests are built here too, so that later parts only run.
+# --quiet: no progress bars in the log. It builds the tests too, so that later parts only run them.
 build() { cargo build --quiet && cargo test --quiet --no-run; }
 lints() {
   cargo fmt --check &&
@@ -72,7 +72,7 @@ lints() {
     python3 -m unittest discover --quiet --start-directory lab --pattern test_counts.py && lab/counts.py &&
     lab/lint.sh
 }
-# What make sim breaks is still there to be broken.
+# The patches of make sim still apply.
 breaches_fit() {
   local breach
   for breach in lab/sim/*.patch; do git apply --check "$breach" || return 1; done
@@ -85,13 +85,13 @@ live() {
   . "$TARGET/live/env" && . "$TARGET/live-security/env" && . "$TARGET/live-3.9/env"
   eval "$("$LAB/tools.sh")"
   set +a
-  # The corner cases come last: for a minute after a broker was stopped the optimizer leaves the cluster alone.
+  # The corner cases come last, because the optimizer does nothing for a minute after a broker was stopped.
   cargo test --test live -- --include-ignored --test-threads=1 --nocapture --skip corner:: &&
     cargo test --test live corner:: -- --include-ignored --test-threads=1 --nocapture
 }
 
 say "logs are in ${LOGS#"$ROOT"/}"
-# Not beside anything: at a terminal these ask before they change the machine.
+# Nothing runs beside these, because at a terminal they ask before they change the machine.
 "$LAB/engine.sh" up && "$LAB/images.sh" packages || failed engine
 beside images "$LAB/images.sh"
 images_pid=$BESIDE
@@ -130,7 +130,7 @@ if [ $built = yes ] && [ $have_images = yes ]; then
     failed stack-3.9
     have_stacks=no
   }
-  # Alone on the machine: these measure times.
+  # Nothing else runs now, because these tests measure times.
   [ $have_stacks = no ] || part live live || failed live
 fi
 [ ${#FAILED[@]} = 0 ] || die "failed after $SECONDS s: ${FAILED[*]}"
