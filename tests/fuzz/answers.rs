@@ -18,36 +18,36 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     campaign::{Bound, Campaign},
-    fake_broker::{FakeBroker, FakeCluster, FakeGroup, Fault, Mutation, Size},
+    fake_broker::{BrokerFault, ClusterSize, FakeBroker, FakeCluster, FakeGroup, Mutation},
 };
 
 /// A call that ends by its deadline has hung: the broker always answers or hangs up.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A request, and the call that sends it.
-const CALLS: &[(ApiKey, Call)] = &[
-    (ApiKey::ApiVersions, Call::Topology),
-    (ApiKey::Metadata, Call::Topology),
-    (ApiKey::ListOffsets, Call::Offsets(Edge::First)),
-    (ApiKey::ListOffsets, Call::Offsets(Edge::Last)),
-    (ApiKey::ListGroups, Call::Groups),
-    (ApiKey::DescribeGroups, Call::Describe(GroupType::Classic)),
-    (ApiKey::ConsumerGroupDescribe, Call::Describe(GroupType::Consumer)),
-    (ApiKey::ShareGroupDescribe, Call::Describe(GroupType::Share)),
-    (ApiKey::OffsetFetch, Call::Committed),
-    (ApiKey::DescribeLogDirs, Call::LogDirs),
-    (ApiKey::DescribeConfigs, Call::BrokerConfig),
-    (ApiKey::DescribeConfigs, Call::MinInsync),
-    (ApiKey::DescribeQuorum, Call::Quorum),
-    (ApiKey::ListPartitionReassignments, Call::Reassignments),
-    (ApiKey::IncrementalAlterConfigs, Call::Alter),
-    (ApiKey::DescribeClientQuotas, Call::Quotas),
-    (ApiKey::AlterClientQuotas, Call::AlterQuota),
-    (ApiKey::ElectLeaders, Call::Elect),
+const CALLS: &[(ApiKey, FuzzedCall)] = &[
+    (ApiKey::ApiVersions, FuzzedCall::Topology),
+    (ApiKey::Metadata, FuzzedCall::Topology),
+    (ApiKey::ListOffsets, FuzzedCall::Offsets(Edge::First)),
+    (ApiKey::ListOffsets, FuzzedCall::Offsets(Edge::Last)),
+    (ApiKey::ListGroups, FuzzedCall::Groups),
+    (ApiKey::DescribeGroups, FuzzedCall::Describe(GroupType::Classic)),
+    (ApiKey::ConsumerGroupDescribe, FuzzedCall::Describe(GroupType::Consumer)),
+    (ApiKey::ShareGroupDescribe, FuzzedCall::Describe(GroupType::Share)),
+    (ApiKey::OffsetFetch, FuzzedCall::Committed),
+    (ApiKey::DescribeLogDirs, FuzzedCall::LogDirs),
+    (ApiKey::DescribeConfigs, FuzzedCall::BrokerConfig),
+    (ApiKey::DescribeConfigs, FuzzedCall::MinInsync),
+    (ApiKey::DescribeQuorum, FuzzedCall::Quorum),
+    (ApiKey::ListPartitionReassignments, FuzzedCall::Reassignments),
+    (ApiKey::IncrementalAlterConfigs, FuzzedCall::Alter),
+    (ApiKey::DescribeClientQuotas, FuzzedCall::Quotas),
+    (ApiKey::AlterClientQuotas, FuzzedCall::AlterQuota),
+    (ApiKey::ElectLeaders, FuzzedCall::Elect),
 ];
 
 #[derive(Clone, Copy, Debug)]
-enum Call {
+enum FuzzedCall {
     Topology,
     Offsets(Edge),
     Groups,
@@ -65,7 +65,7 @@ enum Call {
 }
 
 /// A cluster of one broker, and whom it lies to.
-struct Victim {
+struct ClientUnderTest {
     cluster: FakeCluster,
     broker: FakeBroker,
     wire: Wire,
@@ -74,10 +74,10 @@ struct Victim {
     groups: Vec<GroupName>,
 }
 
-impl Victim {
+impl ClientUnderTest {
     async fn of(topics: i32, groups: i32) -> Self {
         let cluster = FakeCluster::default();
-        let size = Size { brokers: 1, topics, partitions: 6, groups };
+        let size = ClusterSize { brokers: 1, topics, partitions: 6, groups };
         {
             let mut contents = cluster.contents();
             contents.fill(size);
@@ -106,42 +106,44 @@ impl Victim {
         Self { wire: wire_to(&broker), cluster, broker, partitions, topics, groups }
     }
 
-    async fn call(&self, call: Call) -> Result<(), KafkaError> {
+    async fn call(&self, call: FuzzedCall) -> Result<(), KafkaError> {
         let (wire, id) = (&self.wire, BrokerId::from_wire(1).unwrap());
         match call {
-            Call::Topology => wire.topology().await.map(drop),
-            Call::Offsets(edge) => wire.offsets(id, edge, &self.partitions).await.map(drop),
-            Call::Groups => wire.groups(id, &[]).await.map(drop),
-            Call::Describe(kind) => wire.describe_groups(id, kind, &self.groups).await.map(drop),
-            Call::Committed => wire.committed(id, &self.groups).await.map(drop),
-            Call::LogDirs => wire.log_dirs(id).await.map(drop),
-            Call::BrokerConfig => wire.broker_config(id, &["num.io.threads"]).await.map(drop),
-            Call::MinInsync => wire.min_insync_replicas(&self.topics).await.map(drop),
-            Call::Quorum => wire.quorum().await.map(drop),
-            Call::Reassignments => wire.reassignments().await.map(drop),
-            Call::Alter => {
+            FuzzedCall::Topology => wire.topology().await.map(drop),
+            FuzzedCall::Offsets(edge) => wire.offsets(id, edge, &self.partitions).await.map(drop),
+            FuzzedCall::Groups => wire.groups(id, &[]).await.map(drop),
+            FuzzedCall::Describe(kind) => {
+                wire.describe_groups(id, kind, &self.groups).await.map(drop)
+            }
+            FuzzedCall::Committed => wire.committed(id, &self.groups).await.map(drop),
+            FuzzedCall::LogDirs => wire.log_dirs(id).await.map(drop),
+            FuzzedCall::BrokerConfig => wire.broker_config(id, &["num.io.threads"]).await.map(drop),
+            FuzzedCall::MinInsync => wire.min_insync_replicas(&self.topics).await.map(drop),
+            FuzzedCall::Quorum => wire.quorum().await.map(drop),
+            FuzzedCall::Reassignments => wire.reassignments().await.map(drop),
+            FuzzedCall::Alter => {
                 let value = Some("16".to_owned());
                 let change = ConfigChange { key: "num.io.threads".to_owned(), value };
                 wire.alter_broker_config(id, &[change], WriteMode::ValidateOnly).await
             }
-            Call::Quotas => wire.client_quotas().await.map(drop),
-            Call::AlterQuota => {
+            FuzzedCall::Quotas => wire.client_quotas().await.map(drop),
+            FuzzedCall::AlterQuota => {
                 let entity = QuotaEntity { user: Some("batch".to_owned()), client_id: None };
                 let key = QuotaKey::ProducerByteRate;
                 let change = QuotaChange { entity, key, value: Some(1e6) };
                 wire.alter_client_quota(&change, WriteMode::ValidateOnly).await
             }
-            Call::Elect => wire.elect_preferred_leaders(&self.partitions).await.map(drop),
+            FuzzedCall::Elect => wire.elect_preferred_leaders(&self.partitions).await.map(drop),
         }
     }
 
     /// One lie. Returns the bytes on the wire.
-    async fn hear(&mut self, api: ApiKey, call: Call, seed: u64) -> usize {
+    async fn hear(&mut self, api: ApiKey, call: FuzzedCall, seed: u64) -> usize {
         if api == ApiKey::ApiVersions {
             self.forget();
         }
         let before = self.broker.traffic();
-        self.broker.fail(api, Fault::Mutated(Mutation { seed, keep: 0 }));
+        self.broker.fail(api, BrokerFault::Mutated(Mutation { seed, keep: 0 }));
         let outcome = self.call(call).await;
         self.broker.heal();
         let hung = matches!(outcome, Err(KafkaError::NoAnswer { .. }));
@@ -181,8 +183,8 @@ fn runtime() -> Runtime {
 #[test]
 fn no_answer_of_a_broker_is_taken_badly() {
     let runtime = runtime();
-    let mut victims =
-        runtime.block_on(async { [Victim::of(3, 4).await, Victim::of(400, 200).await] });
+    let mut victims = runtime
+        .block_on(async { [ClientUnderTest::of(3, 4).await, ClientUnderTest::of(400, 200).await] });
     let campaign = Campaign {
         target: "answers of brokers",
         usual: 3_000,

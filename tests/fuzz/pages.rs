@@ -10,11 +10,11 @@ use tokio::runtime::Builder;
 
 use crate::{
     campaign::{Bound, Campaign},
-    fake_broker::{FakeBroker, FakeCluster, Fault, Mutation, Size},
-    rounds::Rounds,
+    fake_broker::{BrokerFault, ClusterSize, FakeBroker, FakeCluster, Mutation},
+    rounds::RoundRunner,
 };
 
-const SIZE: Size = Size { brokers: 2, topics: 4, partitions: 3, groups: 5 };
+const SIZE: ClusterSize = ClusterSize { brokers: 2, topics: 4, partitions: 3, groups: 5 };
 
 const APIS: &[ApiKey] = &[
     ApiKey::Metadata,
@@ -34,12 +34,12 @@ const APIS: &[ApiKey] = &[
 const METADATA_KEPT: usize = 6 + 20 * 2;
 
 /// A cluster that is there for all rounds of a campaign.
-struct Liars {
+struct HostileCluster {
     cluster: FakeCluster,
     brokers: Vec<FakeBroker>,
 }
 
-impl Liars {
+impl HostileCluster {
     fn traffic(&self) -> usize {
         self.brokers.iter().map(FakeBroker::traffic).sum()
     }
@@ -49,7 +49,7 @@ impl Liars {
             let api = APIS[chance.random_range(0..APIS.len())];
             let keep = if api == ApiKey::Metadata { METADATA_KEPT } else { 0 };
             let broker = &self.brokers[chance.random_range(0..self.brokers.len())];
-            broker.fail(api, Fault::Mutated(Mutation { seed: chance.random(), keep }));
+            broker.fail(api, BrokerFault::Mutated(Mutation { seed: chance.random(), keep }));
         }
     }
 
@@ -57,7 +57,7 @@ impl Liars {
     async fn rounds(self, chance: &mut StdRng) -> (Self, usize) {
         let before = self.traffic();
         self.lie(chance);
-        let mut rounds = Rounds::of(self.cluster, self.brokers);
+        let mut rounds = RoundRunner::of(self.cluster, self.brokers);
         rounds.ended().await;
         check_page(&page(&rounds));
         rounds.next().await;
@@ -71,7 +71,7 @@ impl Liars {
     }
 }
 
-fn page(rounds: &Rounds) -> String {
+fn page(rounds: &RoundRunner) -> String {
     let snapshot = rounds.latest.borrow().clone().unwrap();
     let (page, _) = make(&[snapshot]);
     let pieces: Vec<_> = page.identity(Format::Text, "").map(Result::unwrap).collect();
@@ -97,8 +97,8 @@ fn no_answer_spoils_a_page() {
     // One thread, so that all that is allocated is counted.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let mut liars = runtime.block_on(async {
-        let Rounds { cluster, brokers, .. } = Rounds::new(SIZE).await;
-        Some(Liars { cluster, brokers })
+        let RoundRunner { cluster, brokers, .. } = RoundRunner::new(SIZE).await;
+        Some(HostileCluster { cluster, brokers })
     });
     let campaign = Campaign {
         target: "pages of rounds",

@@ -83,10 +83,10 @@ const WORDS: &[&str] = &[
 ];
 
 #[derive(Debug)]
-struct Nobody;
+struct NullPipeline;
 
 #[async_trait]
-impl Pipeline for Nobody {
+impl Pipeline for NullPipeline {
     async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError> {
         for alert in &notification.alerts {
             assert_eq!(alert.episode_key().len(), 32);
@@ -142,7 +142,7 @@ impl Pipeline for Nobody {
 fn router() -> Router {
     let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
     http::router(http::State {
-        pipeline: Arc::new(Nobody),
+        pipeline: Arc::new(NullPipeline),
         pages: watch::channel(Arc::new(Page::default())).1,
         telemetry: Arc::new(Telemetry::new(build, &[], &[])),
         ready: watch::channel(true).1,

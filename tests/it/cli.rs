@@ -9,42 +9,42 @@ use serde_json::Value;
 use tokio::{net::TcpListener, task::spawn_blocking};
 
 use crate::{
-    front::{Front, TOKEN, front},
-    serving::{Serving, program},
-    web_files::{Files, hash},
+    http_harness::{HttpHarness, TOKEN, front},
+    serving::{ServeProcess, program},
+    web_files::{WebConfigFiles, hash},
 };
 
 /// What a command wrote, and how it ended.
-struct Ran {
+struct CommandOutput {
     exit: Exit,
     out: String,
     err: String,
 }
 
-fn ran(args: &[String], input: &str, interaction: Interaction) -> Ran {
+fn ran(args: &[String], input: &str, interaction: Interaction) -> CommandOutput {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut terminal =
         Terminal { out: &mut out, err: &mut err, input: &mut input.as_bytes(), interaction };
     let program = ["kafka-optimizer".to_owned()];
     let exit = cli::run(program.iter().chain(args), &mut terminal);
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { exit, out: text(out), err: text(err) }
+    CommandOutput { exit, out: text(out), err: text(err) }
 }
 
-fn offline(args: &[&str]) -> Ran {
+fn offline(args: &[&str]) -> CommandOutput {
     let args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
     ran(&args, "", Interaction::Script)
 }
 
 /// A server with the pipeline of the webhook's tests, and its token in a file.
-struct Server {
-    front: Front,
+struct ApiServer {
+    front: HttpHarness,
     url: String,
     dir: tempfile::TempDir,
     _tasks: Tasks,
 }
 
-impl Server {
+impl ApiServer {
     async fn new() -> Self {
         let front = front(Some(TOKEN));
         let tasks = Tasks::default();
@@ -56,11 +56,11 @@ impl Server {
         Self { front, url, dir, _tasks: tasks }
     }
 
-    async fn script(&self, args: &[&str]) -> Ran {
+    async fn script(&self, args: &[&str]) -> CommandOutput {
         self.run(args, "", Interaction::Script).await
     }
 
-    async fn run(&self, args: &[&str], input: &str, interaction: Interaction) -> Ran {
+    async fn run(&self, args: &[&str], input: &str, interaction: Interaction) -> CommandOutput {
         let mut args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
         let token = self.dir.path().join("token");
         args.extend(["--server".to_owned(), self.url.clone()]);
@@ -77,7 +77,7 @@ impl Server {
 
 #[tokio::test]
 async fn runs_are_a_table_for_people() {
-    let server = Server::new().await;
+    let server = ApiServer::new().await;
     let ran = server.script(&["runs"]).await;
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
     let cells = |line: &str| -> Vec<String> {
@@ -104,7 +104,7 @@ async fn runs_are_a_table_for_people() {
 
 #[tokio::test]
 async fn one_run_is_a_page_for_people() {
-    let server = Server::new().await;
+    let server = ApiServer::new().await;
     let ran = server.script(&["runs", "7"]).await;
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
     assert_eq!(
@@ -141,7 +141,7 @@ Timeline
 
 #[tokio::test]
 async fn output_json_is_the_apis_json() {
-    let server = Server::new().await;
+    let server = ApiServer::new().await;
     let ran = server.script(&["runs", "7", "--output", "json"]).await;
     let run: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&run["id"], &run["steps"][0]["to"]), (&Value::from(7), &Value::from("16")));
@@ -153,7 +153,7 @@ async fn output_json_is_the_apis_json() {
 
 #[tokio::test]
 async fn an_order_reaches_the_server_as_it_was_given() {
-    let server = Server::new().await;
+    let server = ApiServer::new().await;
     let ran = server
         .script(&["tune-brokers", "--level", "moderate", "--broker", "1", "--rehearse"])
         .await;
@@ -177,7 +177,7 @@ async fn an_order_reaches_the_server_as_it_was_given() {
 
 #[tokio::test]
 async fn a_person_is_asked_before_anything_changes_and_a_no_changes_nothing() {
-    let server = Server::new().await;
+    let server = ApiServer::new().await;
     let commands: [&[&str]; 6] = [
         &["tune-brokers", "--level", "moderate"],
         &["rollback", "7"],
@@ -204,7 +204,7 @@ async fn a_person_is_asked_before_anything_changes_and_a_no_changes_nothing() {
 
 #[tokio::test]
 async fn what_the_server_refuses_is_said_with_what_to_do() {
-    let server = Server::new().await;
+    let server = ApiServer::new().await;
     let ran = server.script(&["rollback", "8"]).await;
     assert_eq!(ran.exit, Exit::Failed);
     assert_eq!(
@@ -218,7 +218,12 @@ async fn what_the_server_refuses_is_said_with_what_to_do() {
 }
 
 /// A command against a server with TLS, client certificates and users, given some of `args`.
-async fn secured(files: &Files, url: &str, command: &[&str], args: &[(&str, &str)]) -> Ran {
+async fn secured(
+    files: &WebConfigFiles,
+    url: &str,
+    command: &[&str],
+    args: &[(&str, &str)],
+) -> CommandOutput {
     let mut all: Vec<String> = command.iter().map(|it| (*it).to_owned()).collect();
     all.extend(["--server".to_owned(), url.to_owned()]);
     for (flag, file) in args {
@@ -229,7 +234,7 @@ async fn secured(files: &Files, url: &str, command: &[&str], args: &[(&str, &str
 
 #[tokio::test]
 async fn a_command_is_let_in_by_authority_certificate_and_user_or_token() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let server = files
         .serve(&format!(
             "tls_server_config:
@@ -387,7 +392,7 @@ fn serve_answers_signals_and_keeps_its_state_to_itself() {
         state.display()
     );
     std::fs::write(&config, text).unwrap();
-    let mut serving = Serving::start(&config);
+    let mut serving = ServeProcess::start(&config);
     assert!(serving.get("/-/healthy").starts_with("HTTP/1.1 200 "));
     assert!(serving.get("/metrics").contains("kafka_optimizer_build_info"));
 

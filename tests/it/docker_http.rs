@@ -27,20 +27,20 @@ use tempfile::TempDir;
 const PATIENT: Duration = Duration::from_secs(20);
 
 /// What it answers to a method and a path; a status of 0 is no answer.
-type Answers = BTreeMap<String, (u16, Value)>;
+type EngineAnswers = BTreeMap<String, (u16, Value)>;
 
-struct Fake {
-    answers: Mutex<Answers>,
+struct FakeEngine {
+    answers: Mutex<EngineAnswers>,
     seen: Mutex<Vec<String>>,
 }
 
 /// An engine on a socket of its own.
-struct Bench {
-    fake: Arc<Fake>,
+struct EngineHarness {
+    fake: Arc<FakeEngine>,
     dir: TempDir,
 }
 
-async fn handle(State(fake): State<Arc<Fake>>, request: Request) -> Response {
+async fn handle(State(fake): State<Arc<FakeEngine>>, request: Request) -> Response {
     let uri = request.uri();
     let path = uri.path_and_query().unwrap().as_str();
     // With a version in front, or without.
@@ -95,7 +95,7 @@ fn clone_name() -> CloneName {
     CloneName { name: "shop-2".to_owned(), run: 12, cluster: "main".to_owned() }
 }
 
-impl Bench {
+impl EngineHarness {
     /// An engine with one consumer, where a clone can be made.
     fn new() -> Self {
         let answers = [
@@ -111,7 +111,7 @@ impl Bench {
             ("DELETE /containers/3f0a", 204, json!(null)),
         ];
         let answers = answers.map(|(call, status, body)| (call.to_owned(), (status, body)));
-        let fake = Fake { answers: Mutex::new(answers.into()), seen: Mutex::default() };
+        let fake = FakeEngine { answers: Mutex::new(answers.into()), seen: Mutex::default() };
         let bench = Self { fake: Arc::new(fake), dir: tempfile::tempdir().unwrap() };
         let listener = tokio::net::UnixListener::bind(bench.socket()).unwrap();
         let router = Router::new().fallback(handle).with_state(Arc::clone(&bench.fake));
@@ -169,7 +169,7 @@ impl Bench {
 
 #[tokio::test]
 async fn i36_a_clone_takes_these_calls_and_no_others() {
-    let bench = Bench::new();
+    let bench = EngineHarness::new();
     assert_eq!(bench.state().await, CloneState::Absent);
     bench.fake.seen.lock().unwrap().clear();
     bench.start().await.unwrap();
@@ -188,7 +188,7 @@ async fn i36_a_clone_takes_these_calls_and_no_others() {
             "POST /containers/3f0a/start",
         ]
     );
-    let bench = Bench::with(clone("running"));
+    let bench = EngineHarness::with(clone("running"));
     bench.remove().await.unwrap();
     assert_eq!(
         bench.calls(),
@@ -202,23 +202,23 @@ async fn i36_a_clone_takes_these_calls_and_no_others() {
 
 #[tokio::test]
 async fn what_is_there_is_not_made_again() {
-    let bench = Bench::with(clone("running"));
+    let bench = EngineHarness::with(clone("running"));
     assert_eq!(bench.state().await, CloneState::Running);
     bench.fake.seen.lock().unwrap().clear();
     bench.start().await.unwrap();
     bench.changed_nothing();
     // Made, and interrupted before its second network and its start.
-    let bench = Bench::with(clone("created"));
+    let bench = EngineHarness::with(clone("created"));
     bench.start().await.unwrap();
     let changes: Vec<String> =
         bench.calls().into_iter().filter(|it| it.starts_with("POST")).collect();
     assert_eq!(changes, ["POST /networks/bb02/connect", "POST /containers/3f0a/start"]);
     // Gone already, before or in the middle.
-    Bench::new().remove().await.unwrap();
-    let bench = Bench::with(clone("running"));
+    EngineHarness::new().remove().await.unwrap();
+    let bench = EngineHarness::with(clone("running"));
     bench.answers("POST /containers/3f0a/stop", (404, json!({"message": "no such container"})));
     bench.remove().await.unwrap();
-    let bench = Bench::with(clone("exited"));
+    let bench = EngineHarness::with(clone("exited"));
     bench.answers("POST /containers/3f0a/stop", (304, json!(null)));
     bench.answers("DELETE /containers/3f0a", (404, json!({"message": "no such container"})));
     bench.remove().await.unwrap();
@@ -231,7 +231,7 @@ async fn i36_what_is_not_this_runs_clone_is_not_touched() {
     let mut anyones = template();
     anyones["Name"] = json!("/shop-2");
     for container in [other_run, anyones] {
-        let bench = Bench::with(container);
+        let bench = EngineHarness::with(container);
         assert_eq!(bench.state().await, CloneState::Foreign);
         bench.fake.seen.lock().unwrap().clear();
         for error in [bench.start().await.unwrap_err(), bench.remove().await.unwrap_err()] {
@@ -242,7 +242,7 @@ async fn i36_what_is_not_this_runs_clone_is_not_touched() {
     }
     let mut of_another = clone("created");
     of_another["Config"]["Labels"]["kafka-optimizer.clone-of"] = json!("77aa");
-    let bench = Bench::with(of_another);
+    let bench = EngineHarness::with(of_another);
     assert!(!bench.start().await.unwrap_err().outcome_is_unknown());
     bench.changed_nothing();
 }
@@ -254,7 +254,7 @@ async fn i37_nothing_is_made_of_a_container_that_something_speaks_against() {
         ("Config", json!({"Labels": {}}), "no consumer of main"),
         ("RestartCount", json!(2), "restarted it 2 times"),
     ] {
-        let bench = Bench::new();
+        let bench = EngineHarness::new();
         let mut template = template();
         template[key] = value;
         bench.answers("GET /containers/9eaa/json", (200, template));
@@ -267,7 +267,7 @@ async fn i37_nothing_is_made_of_a_container_that_something_speaks_against() {
 #[tokio::test]
 async fn a_refusal_says_whether_anything_was_done() {
     let refuses = |call: &'static str, status: u16| {
-        let bench = Bench::new();
+        let bench = EngineHarness::new();
         bench.answers(call, (status, json!({"message": "in its own words"})));
         async move { bench.start().await.unwrap_err() }
     };
@@ -286,7 +286,7 @@ async fn a_refusal_says_whether_anything_was_done() {
 
 #[tokio::test]
 async fn no_answer_in_time_leaves_the_outcome_open() {
-    let bench = Bench::new();
+    let bench = EngineHarness::new();
     bench.answers("POST /containers/3f0a/start", (0, json!(null)));
     let engine = bench.engine(Duration::from_millis(500));
     let error = engine.start_clone("9eaa", &clone_name()).await.unwrap_err();
@@ -311,7 +311,7 @@ async fn without_an_engine_nothing_was_sent() {
 
 #[tokio::test]
 async fn consumers_are_listed_by_name_and_one_that_left_meanwhile_is_none() {
-    let bench = Bench::new();
+    let bench = EngineHarness::new();
     let listed = json!([{"Id": "9eaa"}, {"Id": "77aa"}, {"Id": "3f0a"}]);
     bench.answers("GET /containers/json", (200, listed));
     bench.answers("GET /containers/3f0a/json", (200, clone("running")));

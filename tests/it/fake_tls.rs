@@ -16,11 +16,11 @@ use rustls::{
 use tokio_rustls::TlsAcceptor;
 
 /// A certificate authority of one test.
-pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 
 /// When a certificate is good.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Life {
+pub(crate) enum Validity {
     Now,
     Over,
     Later,
@@ -28,17 +28,17 @@ pub(crate) enum Life {
 
 /// Whether a broker wants a certificate of who connects.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Clients {
+pub(crate) enum ClientCertificates {
     Anybody,
     Known,
 }
 
-struct Leaf {
+struct LeafCertificate {
     certificate: rcgen::Certificate,
     key: KeyPair,
 }
 
-impl Ca {
+impl CertificateAuthority {
     pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -50,30 +50,35 @@ impl Ca {
         self.0.as_ref().pem()
     }
 
-    fn leaf(&self, name: &str, life: Life) -> Leaf {
+    fn leaf(&self, name: &str, life: Validity) -> LeafCertificate {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let year = |it| date_time_ymd(it, 1, 1);
         (params.not_before, params.not_after) = match life {
-            Life::Now => (year(2000), year(2200)),
-            Life::Over => (year(2000), year(2001)),
-            Life::Later => (year(2199), year(2200)),
+            Validity::Now => (year(2000), year(2200)),
+            Validity::Over => (year(2000), year(2001)),
+            Validity::Later => (year(2199), year(2200)),
         };
         let key = KeyPair::generate().unwrap();
-        Leaf { certificate: params.signed_by(&key, &self.0).unwrap(), key }
+        LeafCertificate { certificate: params.signed_by(&key, &self.0).unwrap(), key }
     }
 
     /// The broker's side, with a certificate for `name`.
-    pub(crate) fn broker(&self, name: &str, life: Life, clients: Clients) -> TlsAcceptor {
+    pub(crate) fn broker(
+        &self,
+        name: &str,
+        life: Validity,
+        clients: ClientCertificates,
+    ) -> TlsAcceptor {
         let leaf = self.leaf(name, life);
         let provider = Arc::new(ring::default_provider());
         let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .unwrap();
         let config = match clients {
-            Clients::Anybody => config.with_no_client_auth(),
-            Clients::Known => {
+            ClientCertificates::Anybody => config.with_no_client_auth(),
+            ClientCertificates::Known => {
                 let mut roots = RootCertStore::empty();
                 roots.add(self.0.as_ref().der().clone()).unwrap();
                 let roots = Arc::new(roots);
@@ -88,7 +93,7 @@ impl Ca {
 
     /// A client's certificate and key, as files in `dir`; those that were there are replaced.
     pub(crate) fn client(&self, dir: &Path) -> IdentityFiles {
-        let leaf = self.leaf("client", Life::Now);
+        let leaf = self.leaf("client", Validity::Now);
         let (cert_file, key_file) = (dir.join("client.pem"), dir.join("client.key"));
         fs::write(&cert_file, leaf.certificate.pem()).unwrap();
         fs::write(&key_file, leaf.key.serialize_pem()).unwrap();

@@ -21,17 +21,17 @@ use kafka_optimizer::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What came in: path and query, authorization, body.
-type Seen = Arc<Mutex<Vec<(String, Option<String>, String)>>>;
+type ReceivedQuery = Arc<Mutex<Vec<(String, Option<String>, String)>>>;
 
-struct Server {
+struct PrometheusServer {
     answer: fn() -> Response,
-    seen: Seen,
+    seen: ReceivedQuery,
 }
 
 /// Starts a server that gives every request the same answer; returns its `host:port`.
-async fn serve(answer: fn() -> Response) -> (String, Seen) {
-    let seen = Seen::default();
-    let state = Arc::new(Server { answer, seen: Arc::clone(&seen) });
+async fn serve(answer: fn() -> Response) -> (String, ReceivedQuery) {
+    let seen = ReceivedQuery::default();
+    let state = Arc::new(PrometheusServer { answer, seen: Arc::clone(&seen) });
     let router = Router::new().fallback(handle).with_state(state);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -41,7 +41,7 @@ async fn serve(answer: fn() -> Response) -> (String, Seen) {
     (address, seen)
 }
 
-async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response {
+async fn handle(State(server): State<Arc<PrometheusServer>>, request: Request) -> Response {
     let path = request.uri().to_string();
     let given = request.headers().get(header::AUTHORIZATION);
     let given = given.map(|it| it.to_str().unwrap().to_owned());

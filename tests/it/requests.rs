@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use kafka_protocol::messages::ApiKey;
 
 use crate::{
-    fake_broker::{FakeCluster, Size},
-    rounds::Rounds,
+    fake_broker::{ClusterSize, FakeCluster},
+    rounds::RoundRunner,
 };
 
 const BROKERS: i32 = 3;
@@ -46,8 +46,8 @@ fn name(api: ApiKey) -> &'static str {
 }
 
 /// The requests of each of two cadences of rounds, the first round left out.
-async fn rounds_of(size: Size) -> Vec<BTreeMap<&'static str, usize>> {
-    let mut rounds = Rounds::new(size).await;
+async fn rounds_of(size: ClusterSize) -> Vec<BTreeMap<&'static str, usize>> {
+    let mut rounds = RoundRunner::new(size).await;
     rounds.ended().await;
     requests(&rounds.cluster);
     let mut counts = Vec::new();
@@ -60,8 +60,8 @@ async fn rounds_of(size: Size) -> Vec<BTreeMap<&'static str, usize>> {
 
 #[tokio::test]
 async fn the_requests_of_a_round_depend_on_brokers_alone() {
-    let few = Size { brokers: BROKERS, topics: 20, partitions: 6, groups: 12 };
-    let many = Size { topics: few.topics * 10, groups: few.groups * 10, ..few };
+    let few = ClusterSize { brokers: BROKERS, topics: 20, partitions: 6, groups: 12 };
+    let many = ClusterSize { topics: few.topics * 10, groups: few.groups * 10, ..few };
     let rounds = rounds_of(few).await;
     assert_eq!(rounds, rounds_of(many).await, "ten times the topics and groups");
     let brokers = usize::try_from(BROKERS).unwrap();

@@ -62,9 +62,9 @@ fn rules() -> Vec<Rule> {
 }
 
 #[derive(Default)]
-struct Names(BTreeSet<String>);
+struct MetricNames(BTreeSet<String>);
 
-impl ExprVisitor for Names {
+impl ExprVisitor for MetricNames {
     type Error = std::convert::Infallible;
 
     fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Self::Error> {
@@ -80,7 +80,7 @@ impl ExprVisitor for Names {
 
 fn names(expr: &str) -> BTreeSet<String> {
     let parsed = parser::parse(expr).unwrap_or_else(|error| panic!("{expr}: {error}"));
-    let mut names = Names::default();
+    let mut names = MetricNames::default();
     let Ok(_) = walk_expr(&mut names, &parsed);
     names.0
 }

@@ -15,28 +15,28 @@ use kafka_optimizer::{
 };
 use tokio::time::Instant;
 
-use crate::fake_kafka::{
-    BEGIN, DEADLINE, FakeDocker, FakeKafka, Mood, PausedClock, Script, commits, id, listing,
-    members, partition, topic, usage, world,
+use crate::scripted_kafka::{
+    BEGIN, BrokerBehavior, ClusterScript, DEADLINE, PausedClock, ScriptedDocker, ScriptedKafka,
+    commits, id, listing, members, partition, topic, usage, world,
 };
 
 const INTERVAL: Duration = Duration::from_secs(15);
 
 /// A collector that reads a scripted cluster, round by round.
-struct Bench {
-    kafka: Arc<FakeKafka>,
+struct CollectorHarness {
+    kafka: Arc<ScriptedKafka>,
     telemetry: Arc<Telemetry>,
     latest: Latest,
     tasks: Tasks,
 }
 
-impl Bench {
-    fn new(script: Script, docker: Option<SharedDocker>) -> Self {
+impl CollectorHarness {
+    fn new(script: ClusterScript, docker: Option<SharedDocker>) -> Self {
         Self::of(&config("main"), script, docker)
     }
 
-    fn of(config: &ClusterConfig, script: Script, docker: Option<SharedDocker>) -> Self {
-        let kafka = FakeKafka::new(script);
+    fn of(config: &ClusterConfig, script: ClusterScript, docker: Option<SharedDocker>) -> Self {
+        let kafka = ScriptedKafka::new(script);
         let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
         let telemetry = Arc::new(Telemetry::new(build, &[], std::slice::from_ref(&config.name)));
         let shared = Arc::clone(&kafka) as _;
@@ -97,7 +97,7 @@ fn check_absent(page: &str, series: &str) {
 #[tokio::test(start_paused = true)]
 async fn the_page_is_the_golden_one() {
     let containers = [1, 2, 3].map(usage).to_vec();
-    let mut bench = Bench::new(world(), Some(Arc::new(FakeDocker(containers))));
+    let mut bench = CollectorHarness::new(world(), Some(Arc::new(ScriptedDocker(containers))));
     bench.kafka.change(|it| {
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 89), (1, 50)])]);
     });
@@ -124,7 +124,7 @@ async fn the_page_is_the_golden_one() {
 
 #[tokio::test(start_paused = true)]
 async fn it_starts_with_kafka_down_and_recovers() {
-    let mut bench = Bench::new(Script { down: true, ..world() }, None);
+    let mut bench = CollectorHarness::new(ClusterScript { down: true, ..world() }, None);
     let first = bench.next().await;
     assert!(!first.up && first.topology.is_none());
     assert_eq!(page(&[first]).lines().count(), 3, "HELP, TYPE and kafka_up");
@@ -138,7 +138,7 @@ async fn it_starts_with_kafka_down_and_recovers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_went_down_is_shown_for_three_cadences_at_most() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     let good = bench.next().await;
     bench.kafka.change(|it| it.down = true);
     for _ in 0..3 {
@@ -155,10 +155,10 @@ async fn a_cluster_that_went_down_is_shown_for_three_cadences_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frozen_broker_leaves_its_own_values_absent_and_delays_nothing_past_its_deadline() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.next().await;
     bench.kafka.change(|it| {
-        it.moods.insert(id(1), Mood::Frozen);
+        it.moods.insert(id(1), BrokerBehavior::Frozen);
     });
     let before = Instant::now();
     let snapshot = bench.next().await;
@@ -191,9 +191,9 @@ async fn a_frozen_broker_leaves_its_own_values_absent_and_delays_nothing_past_it
 
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_never_answers_is_asked_each_question_once() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
-        it.moods.insert(id(2), Mood::Hung);
+        it.moods.insert(id(2), BrokerBehavior::Hung);
     });
     for _ in 0..5 {
         let snapshot = bench.next().await;
@@ -214,9 +214,9 @@ async fn a_broker_that_never_answers_is_asked_each_question_once() {
 
 #[tokio::test(start_paused = true)]
 async fn rounds_start_an_interval_apart_though_a_broker_is_frozen() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
-        it.moods.insert(id(3), Mood::Frozen);
+        it.moods.insert(id(3), BrokerBehavior::Frozen);
     });
     let first = bench.next().await.at;
     bench.next().await;
@@ -226,7 +226,7 @@ async fn rounds_start_an_interval_apart_though_a_broker_is_frozen() {
 
 #[tokio::test(start_paused = true)]
 async fn unknown_ends_leave_lag_and_its_sum_absent() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
         let end = it.lasts.get_mut(&("orders".to_owned(), 1)).unwrap();
         *end = Err(PartitionFault::Unavailable);
@@ -250,7 +250,7 @@ async fn unknown_ends_leave_lag_and_its_sum_absent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_partition_never_committed_is_absent() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 90), (1, -1)])]);
     });
@@ -263,7 +263,7 @@ async fn a_partition_never_committed_is_absent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_that_two_brokers_list_is_one_series() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
         let stable = GroupState::Stable;
         it.listings.insert(id(3), vec![listing("billing", stable)]);
@@ -279,7 +279,7 @@ async fn a_group_that_two_brokers_list_is_one_series() {
 
 #[tokio::test(start_paused = true)]
 async fn members_that_could_not_be_read_are_absent_and_the_group_is_not() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
         let fault = PartitionFault::NotCoordinator;
         it.members.insert("billing".into(), Err(fault));
@@ -296,7 +296,7 @@ async fn members_that_could_not_be_read_are_absent_and_the_group_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_do_not_multiply_with_groups_or_topics() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.next().await;
     let few = bench.kafka.asked().len();
     let mut script = world();
@@ -309,14 +309,14 @@ async fn requests_do_not_multiply_with_groups_or_topics() {
         script.listings.get_mut(&id(1)).unwrap().push(listing(&group, stable));
         script.members.insert(group, Ok(members(stable, 1, &[])));
     }
-    let mut bench = Bench::new(script, None);
+    let mut bench = CollectorHarness::new(script, None);
     assert_eq!(bench.next().await.groups.as_ref().unwrap().value.len(), 202);
     assert_eq!(bench.kafka.asked().len(), few);
 }
 
 #[tokio::test(start_paused = true)]
 async fn slow_sections_are_read_every_fourth_round_and_new_topics_at_once() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     let count = |asked: &[(&str, _)], what: &str| asked.iter().filter(|it| it.0 == what).count();
     bench.next().await;
     let asked = bench.kafka.asked();
@@ -344,7 +344,7 @@ async fn slow_sections_are_read_every_fourth_round_and_new_topics_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_topic_that_refuses_its_configuration_is_counted_and_asked_again_at_its_turn() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
         it.min_insync.insert("lone".into(), Ok(1));
         it.min_insync.insert("orders".into(), Err(PartitionFault::Unauthorized));
@@ -355,8 +355,9 @@ async fn a_topic_that_refuses_its_configuration_is_counted_and_asked_again_at_it
         |family: &str, topic: &str| format!("{family}{{kafka_cluster=\"main\",topic=\"{topic}\"}}");
     let (minimum, under) =
         ("kafka_topic_min_insync_replicas", "kafka_topic_under_min_isr_partitions");
-    let asked =
-        |bench: &Bench| bench.kafka.asked().iter().filter(|it| it.0 == "min_insync").count();
+    let asked = |bench: &CollectorHarness| {
+        bench.kafka.asked().iter().filter(|it| it.0 == "min_insync").count()
+    };
 
     let page = bench.page().await;
     bench.check_own(unknown, "1.0");
@@ -390,7 +391,7 @@ impl IntoName for &str {
 }
 
 /// With one partition, and empty.
-fn create_orders_again(script: &mut Script) {
+fn create_orders_again(script: &mut ClusterScript) {
     script.topology.topics[2] = topic("orders", 99, vec![partition(0, Some(1), &[1], &[1])]);
     script.lasts.insert(("orders".into(), 0), Ok(0));
     script.firsts.clear();
@@ -398,7 +399,7 @@ fn create_orders_again(script: &mut Script) {
 
 #[tokio::test(start_paused = true)]
 async fn a_topic_created_again_does_not_inherit_anything() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.next().await;
     bench.kafka.change(|it| {
         create_orders_again(it);
@@ -417,7 +418,7 @@ async fn a_topic_created_again_does_not_inherit_anything() {
 
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_went_vanishes_and_is_missed() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.next().await;
     bench.kafka.change(|it| it.topology.brokers.retain(|it| it.id != id(3)));
     let snapshot = bench.next().await;
@@ -431,7 +432,7 @@ async fn a_broker_that_went_vanishes_and_is_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_scrape_gets_both_parts_in_both_encodings() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     let exposer = Exposer::new(vec![bench.latest.clone()], Arc::clone(&bench.telemetry));
     let mut pages = exposer.pages();
     bench.tasks.start("expose", |stop| exposer.run(stop));
@@ -463,7 +464,7 @@ async fn filters_apply_before_anything_is_fetched() {
         group_states: vec![GroupState::Empty],
         ..config("main")
     };
-    let mut bench = Bench::of(&config, world(), None);
+    let mut bench = CollectorHarness::of(&config, world(), None);
     let page = bench.page().await;
     check_has(&page, "kafka_topic_partitions{kafka_cluster=\"main\",topic=\"orders\"}", "2");
     check_absent(&page, "kafka_topic_partitions{kafka_cluster=\"main\",topic=\"payments\"}");
@@ -483,7 +484,8 @@ async fn coarse_granularity_leaves_the_sums() {
         lag_seconds: LagSeconds::Left,
         ..Export::DEFAULT
     };
-    let mut bench = Bench::of(&ClusterConfig { export, ..config("main") }, world(), None);
+    let mut bench =
+        CollectorHarness::of(&ClusterConfig { export, ..config("main") }, world(), None);
     let page = bench.page().await;
     assert!(!page.contains(",partition=\""), "{page}");
     check_has(&page, &of_billing("lag_sum", ",topic=\"orders\""), "10");
@@ -496,7 +498,7 @@ async fn coarse_granularity_leaves_the_sums() {
 
 #[tokio::test(start_paused = true)]
 async fn a_budget_leaves_out_whole_families_and_says_how_many_series() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     let whole = bench.next().await;
     let (_, facts) = make(&[Arc::clone(&whole)]);
     let shown = facts.series[0].1.shown;
@@ -519,8 +521,9 @@ async fn a_budget_leaves_out_whole_families_and_says_how_many_series() {
 
 #[tokio::test(start_paused = true)]
 async fn clusters_are_isolated_from_each_other() {
-    let mut well = Bench::of(&config("well"), world(), None);
-    let mut down = Bench::of(&config("down"), Script { down: true, ..world() }, None);
+    let mut well = CollectorHarness::of(&config("well"), world(), None);
+    let mut down =
+        CollectorHarness::of(&config("down"), ClusterScript { down: true, ..world() }, None);
     let (page, facts) = make(&[down.next().await, well.next().await]);
     let page = text(&page, Format::Text, "");
     check_has(&page, "kafka_up{kafka_cluster=\"down\"}", "0");
@@ -531,7 +534,7 @@ async fn clusters_are_isolated_from_each_other() {
 
 #[tokio::test(start_paused = true)]
 async fn lag_in_time_grows_with_an_idle_group_and_ends_when_it_catches_up() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     let page = bench.page().await;
     // Its commit was there before this process: the record is at least as old as that.
     let bound =
@@ -567,7 +570,7 @@ async fn lag_in_time_grows_with_an_idle_group_and_ends_when_it_catches_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_topic_created_again_before_a_new_commit_shows_no_false_lag() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.next().await;
     bench.kafka.change(|it| {
         create_orders_again(it);
@@ -581,7 +584,7 @@ async fn a_topic_created_again_before_a_new_commit_shows_no_false_lag() {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_that_fails_alone_is_absent_with_a_reason() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
         it.commit_faults.insert("billing".into(), PartitionFault::NotCoordinator);
     });
@@ -603,7 +606,7 @@ async fn a_group_that_fails_alone_is_absent_with_a_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_is_fenced_leaves_lag_absent_and_the_next_round_has_it_again() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
         it.lasts.insert(("orders".into(), 0), Err(PartitionFault::NotLeader));
     });
@@ -628,7 +631,7 @@ async fn a_leader_that_is_fenced_leaves_lag_absent_and_the_next_round_has_it_aga
 
 #[tokio::test(start_paused = true)]
 async fn a_group_that_moves_while_it_is_read_is_found_once_by_the_next_round() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
         it.commit_faults.insert("billing".into(), PartitionFault::NotCoordinator);
         it.members.insert("billing".into(), Err(PartitionFault::NotCoordinator));
@@ -651,7 +654,7 @@ async fn a_group_that_moves_while_it_is_read_is_found_once_by_the_next_round() {
 
 #[tokio::test(start_paused = true)]
 async fn what_retention_took_and_what_nobody_committed_or_holds_is_counted() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     bench.kafka.change(|it| {
         it.firsts.insert(("orders".into(), 0), 95);
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 90)])]);
@@ -673,7 +676,7 @@ async fn what_retention_took_and_what_nobody_committed_or_holds_is_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn leader_changes_and_rebalances_are_counted_from_the_first_round_on() {
-    let mut bench = Bench::new(world(), None);
+    let mut bench = CollectorHarness::new(world(), None);
     let changes =
         format!("kafka_topic_partition_leader_changes_total{}", of_partition("orders", 0));
     let page = bench.page().await;

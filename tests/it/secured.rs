@@ -15,19 +15,19 @@ use kafka_optimizer::{
 use kafka_protocol::messages::ApiKey;
 use tempfile::TempDir;
 
-use crate::fake_broker::{FakeBroker, FakeCluster, FakeSasl, Fault, Trick};
+use crate::fake_broker::{BrokerFault, FakeBroker, FakeCluster, FakeSasl, SaslTrick};
 
 const PASSWORD: &str = "pencil";
 /// Files are looked at every five seconds.
 const NOTICED: Duration = Duration::from_secs(8);
 
 /// A password file, and the wire that reads it.
-struct Client {
+struct SecuredClient {
     dir: TempDir,
     wire: Wire,
 }
 
-impl Client {
+impl SecuredClient {
     fn of(bootstrap: &[&FakeBroker], password: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let password_file = dir.path().join("password");
@@ -68,11 +68,11 @@ impl Client {
     }
 }
 
-fn locked(broker: &FakeBroker, trick: Trick) {
+fn locked(broker: &FakeBroker, trick: SaslTrick) {
     broker.lock(FakeSasl { password: PASSWORD, trick });
 }
 
-async fn locked_broker(trick: Trick) -> FakeBroker {
+async fn locked_broker(trick: SaslTrick) -> FakeBroker {
     let broker = FakeCluster::default().start(1).await;
     locked(&broker, trick);
     broker
@@ -84,8 +84,8 @@ fn attempts(broker: &FakeBroker) -> usize {
 
 #[tokio::test]
 async fn a_password_is_proved_once_a_connection() {
-    let broker = locked_broker(Trick::Nothing).await;
-    let client = Client::of(&[&broker], PASSWORD);
+    let broker = locked_broker(SaslTrick::Nothing).await;
+    let client = SecuredClient::of(&[&broker], PASSWORD);
     for _ in 0..10 {
         client.wire.topology().await.unwrap();
     }
@@ -99,10 +99,10 @@ async fn a_wrong_password_is_shown_to_one_broker_of_many_once() {
     let mut brokers = Vec::new();
     for id in 1..=5 {
         brokers.push(cluster.start(id).await);
-        locked(&brokers[brokers.len() - 1], Trick::Nothing);
+        locked(&brokers[brokers.len() - 1], SaslTrick::Nothing);
     }
     let bootstrap: Vec<&FakeBroker> = brokers.iter().collect();
-    let client = Client::of(&bootstrap, "wrong-secret");
+    let client = SecuredClient::of(&bootstrap, "wrong-secret");
     for _ in 0..200 {
         let words = client.refusal().await;
         assert!(words.contains("SCRAM-SHA-256 as `monitor`"), "{words}");
@@ -124,10 +124,10 @@ async fn a_broker_that_refuses_what_others_accept_is_alone_with_it() {
     let (first, second, third) =
         (cluster.start(1).await, cluster.start(2).await, cluster.start(3).await);
     for broker in [&first, &third] {
-        locked(broker, Trick::Nothing);
+        locked(broker, SaslTrick::Nothing);
     }
-    second.lock(FakeSasl { password: "another", trick: Trick::Nothing });
-    let client = Client::of(&[&first], PASSWORD);
+    second.lock(FakeSasl { password: "another", trick: SaslTrick::Nothing });
+    let client = SecuredClient::of(&[&first], PASSWORD);
     client.wire.topology().await.unwrap();
     for _ in 0..20 {
         let error = client.wire.groups(BrokerId::from_wire(2).unwrap(), &[]).await.unwrap_err();
@@ -139,8 +139,8 @@ async fn a_broker_that_refuses_what_others_accept_is_alone_with_it() {
 
 #[tokio::test]
 async fn a_password_that_is_put_right_ends_the_pause() {
-    let broker = locked_broker(Trick::Nothing).await;
-    let client = Client::of(&[&broker], "wrong");
+    let broker = locked_broker(SaslTrick::Nothing).await;
+    let client = SecuredClient::of(&[&broker], "wrong");
     client.refusal().await;
     fs::write(client.file(), PASSWORD).unwrap();
     client.until(|it| it.is_ok()).await;
@@ -149,8 +149,8 @@ async fn a_password_that_is_put_right_ends_the_pause() {
 
 #[tokio::test]
 async fn a_file_that_is_not_there_is_named_and_read_when_it_comes() {
-    let broker = locked_broker(Trick::Nothing).await;
-    let client = Client::of(&[&broker], PASSWORD);
+    let broker = locked_broker(SaslTrick::Nothing).await;
+    let client = SecuredClient::of(&[&broker], PASSWORD);
     fs::remove_file(client.file()).unwrap();
     let words = client.refusal().await;
     assert!(words.contains("security.sasl.password_file: read"), "{words}");
@@ -162,8 +162,8 @@ async fn a_file_that_is_not_there_is_named_and_read_when_it_comes() {
 
 #[tokio::test]
 async fn another_password_retires_the_connection_and_an_empty_file_does_not() {
-    let broker = locked_broker(Trick::Nothing).await;
-    let client = Client::of(&[&broker], PASSWORD);
+    let broker = locked_broker(SaslTrick::Nothing).await;
+    let client = SecuredClient::of(&[&broker], PASSWORD);
     client.wire.topology().await.unwrap();
     fs::write(client.file(), "").unwrap();
     let clock = SystemClock::new();
@@ -179,8 +179,8 @@ async fn another_password_retires_the_connection_and_an_empty_file_does_not() {
 
 #[tokio::test]
 async fn a_session_is_left_before_it_ends_and_no_call_fails() {
-    let broker = locked_broker(Trick::Session(400)).await;
-    let client = Client::of(&[&broker], PASSWORD);
+    let broker = locked_broker(SaslTrick::Session(400)).await;
+    let client = SecuredClient::of(&[&broker], PASSWORD);
     let clock = SystemClock::new();
     while clock.monotonic().0 < Duration::from_secs(2) {
         client.wire.topology().await.unwrap();
@@ -192,8 +192,8 @@ async fn a_session_is_left_before_it_ends_and_no_call_fails() {
 
 #[tokio::test]
 async fn a_broker_that_does_not_know_the_password_itself_is_not_spoken_to() {
-    let broker = locked_broker(Trick::Bluff).await;
-    let client = Client::of(&[&broker], PASSWORD);
+    let broker = locked_broker(SaslTrick::Bluff).await;
+    let client = SecuredClient::of(&[&broker], PASSWORD);
     let words = client.refusal().await;
     assert!(words.contains("may not be the broker that it seems to be"), "{words}");
     assert_eq!(broker.seen(ApiKey::Metadata).len(), 0);
@@ -203,9 +203,9 @@ async fn a_broker_that_does_not_know_the_password_itself_is_not_spoken_to() {
 async fn a_broker_that_asks_for_a_million_iterations_is_refused_at_once() {
     let salt = "W22ZaJ0SNY7soEsUEjb6gQ==";
     let challenge = format!("r=NONCEx,s={salt},i=1000000");
-    let broker = locked_broker(Trick::Challenge(challenge)).await;
+    let broker = locked_broker(SaslTrick::Challenge(challenge)).await;
     let clock = SystemClock::new();
-    let words = Client::of(&[&broker], PASSWORD).refusal().await;
+    let words = SecuredClient::of(&[&broker], PASSWORD).refusal().await;
     assert!(words.contains("1000000 iterations"), "{words}");
     assert!(clock.monotonic().0 < Duration::from_secs(1));
 }
@@ -213,14 +213,14 @@ async fn a_broker_that_asks_for_a_million_iterations_is_refused_at_once() {
 #[tokio::test]
 async fn nonsense_in_the_place_of_a_proof_is_an_error_and_nothing_worse() {
     let sound = "r=NONCEx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
-    let mut nonsense: Vec<Trick> =
-        (0..sound.len()).map(|end| Trick::Challenge(sound[..end].to_owned())).collect();
+    let mut nonsense: Vec<SaslTrick> =
+        (0..sound.len()).map(|end| SaslTrick::Challenge(sound[..end].to_owned())).collect();
     for last in ["", "v", "v=", "v=*", ",", "e=other-error", "m=x,v=", "v=AAAA,"] {
-        nonsense.push(Trick::Last(last.to_owned()));
+        nonsense.push(SaslTrick::Last(last.to_owned()));
     }
     for trick in nonsense {
         let broker = locked_broker(trick.clone()).await;
-        let outcome = Client::of(&[&broker], PASSWORD).wire.topology().await;
+        let outcome = SecuredClient::of(&[&broker], PASSWORD).wire.topology().await;
         assert!(outcome.is_err(), "{trick:?}");
         assert_eq!(broker.seen(ApiKey::Metadata).len(), 0, "{trick:?}");
     }
@@ -229,9 +229,9 @@ async fn nonsense_in_the_place_of_a_proof_is_an_error_and_nothing_worse() {
 #[tokio::test]
 async fn a_broker_that_freezes_in_the_middle_of_the_proof_ends_at_the_deadline() {
     for api in [ApiKey::SaslHandshake, ApiKey::SaslAuthenticate] {
-        let broker = locked_broker(Trick::Nothing).await;
-        broker.fail(api, Fault::Freeze);
-        let client = Client::of(&[&broker], PASSWORD);
+        let broker = locked_broker(SaslTrick::Nothing).await;
+        broker.fail(api, BrokerFault::Freeze);
+        let client = SecuredClient::of(&[&broker], PASSWORD);
         let clock = SystemClock::new();
         let error = client.wire.topology().await.unwrap_err();
         assert!(matches!(error, KafkaError::Unreachable { .. }), "{error}");
@@ -240,10 +240,18 @@ async fn a_broker_that_freezes_in_the_middle_of_the_proof_ends_at_the_deadline()
             client.wire.topology().await.unwrap_err();
         }
         assert_eq!(attempts(&broker), 1, "it may have counted as a wrong password");
-        for fault in [Fault::HangUp, Fault::MidFrame, Fault::Claim(i32::MAX), Fault::Cut(3)] {
-            let broker = locked_broker(Trick::Nothing).await;
+        for fault in [
+            BrokerFault::HangUp,
+            BrokerFault::MidFrame,
+            BrokerFault::Claim(i32::MAX),
+            BrokerFault::Cut(3),
+        ] {
+            let broker = locked_broker(SaslTrick::Nothing).await;
             broker.fail(api, fault);
-            assert!(Client::of(&[&broker], PASSWORD).wire.topology().await.is_err(), "{fault:?}");
+            assert!(
+                SecuredClient::of(&[&broker], PASSWORD).wire.topology().await.is_err(),
+                "{fault:?}"
+            );
         }
     }
 }

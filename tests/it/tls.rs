@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     fake_broker::{FakeBroker, FakeCluster},
-    fake_tls::{Ca, Clients, Life},
+    fake_tls::{CertificateAuthority, ClientCertificates, Validity},
 };
 
 const HOST: &str = "127.0.0.1";
@@ -40,7 +40,7 @@ fn wire_to(broker: &FakeBroker, tls: Option<TlsFiles>) -> Wire {
     Wire::new(options, Arc::new(SystemClock::new()), Tasks::default())
 }
 
-fn trusting(ca: &Ca, dir: &TempDir) -> TlsFiles {
+fn trusting(ca: &CertificateAuthority, dir: &TempDir) -> TlsFiles {
     let file = dir.path().join("ca.pem");
     fs::write(&file, ca.pem()).unwrap();
     TlsFiles { ca_file: Some(file), ..TlsFiles::default() }
@@ -67,39 +67,42 @@ async fn check(acceptor: TlsAcceptor, tls: TlsFiles, wanted: &[&str]) {
 
 #[tokio::test]
 async fn a_broker_that_proves_its_name_is_spoken_to() {
-    let (ca, dir) = (Ca::new("ours"), tempfile::tempdir().unwrap());
-    let broker = broker_with(Some(ca.broker(HOST, Life::Now, Clients::Anybody))).await;
+    let (ca, dir) = (CertificateAuthority::new("ours"), tempfile::tempdir().unwrap());
+    let broker =
+        broker_with(Some(ca.broker(HOST, Validity::Now, ClientCertificates::Anybody))).await;
     let wire = wire_to(&broker, Some(trusting(&ca, &dir)));
     for _ in 0..10 {
         wire.topology().await.unwrap();
     }
     assert_eq!(broker.connections(), 1);
     let named = TlsFiles { server_name: Some("kafka".to_owned()), ..trusting(&ca, &dir) };
-    let broker = broker_with(Some(ca.broker("kafka", Life::Now, Clients::Anybody))).await;
+    let broker =
+        broker_with(Some(ca.broker("kafka", Validity::Now, ClientCertificates::Anybody))).await;
     wire_to(&broker, Some(named)).topology().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_broker_that_does_not_is_refused_in_its_own_words() {
-    let (ours, theirs) = (Ca::new("ours"), Ca::new("theirs"));
+    let (ours, theirs) = (CertificateAuthority::new("ours"), CertificateAuthority::new("theirs"));
     let dir = tempfile::tempdir().unwrap();
     let trusting = || trusting(&ours, &dir);
-    let of = |ca: &Ca, name, life| ca.broker(name, life, Clients::Anybody);
-    check(of(&theirs, HOST, Life::Now), trusting(), &["no CA that is trusted here", "ca_file"])
+    let of =
+        |ca: &CertificateAuthority, name, life| ca.broker(name, life, ClientCertificates::Anybody);
+    check(of(&theirs, HOST, Validity::Now), trusting(), &["no CA that is trusted here", "ca_file"])
         .await;
-    check(of(&ours, HOST, Life::Over), trusting(), &["has expired"]).await;
-    check(of(&ours, HOST, Life::Later), trusting(), &["is not valid yet"]).await;
+    check(of(&ours, HOST, Validity::Over), trusting(), &["has expired"]).await;
+    check(of(&ours, HOST, Validity::Later), trusting(), &["is not valid yet"]).await;
     let wanted = ["is for another name", HOST, "kafka", "security.tls.server_name"];
-    check(of(&ours, "kafka", Life::Now), trusting(), &wanted).await;
+    check(of(&ours, "kafka", Validity::Now), trusting(), &wanted).await;
     let named = TlsFiles { server_name: Some("kafka".to_owned()), ..trusting() };
-    check(of(&ours, HOST, Life::Now), named, &["is for another name"]).await;
+    check(of(&ours, HOST, Validity::Now), named, &["is for another name"]).await;
 }
 
 #[tokio::test]
 async fn a_broker_that_wants_a_certificate_gets_ours_and_the_next_one() {
-    let (ours, theirs) = (Ca::new("ours"), Ca::new("theirs"));
+    let (ours, theirs) = (CertificateAuthority::new("ours"), CertificateAuthority::new("theirs"));
     let dir = tempfile::tempdir().unwrap();
-    let wants = || ours.broker(HOST, Life::Now, Clients::Known);
+    let wants = || ours.broker(HOST, Validity::Now, ClientCertificates::Known);
     let wanted = ["certificate of ours", "security.tls.cert_file"];
     check(wants(), trusting(&ours, &dir), &wanted).await;
     let identity = Some(theirs.client(dir.path()));
@@ -119,8 +122,9 @@ async fn a_broker_that_wants_a_certificate_gets_ours_and_the_next_one() {
 
 #[tokio::test]
 async fn who_speaks_plain_text_to_tls_or_the_reverse_is_told_so() {
-    let (ca, dir) = (Ca::new("ours"), tempfile::tempdir().unwrap());
-    let broker = broker_with(Some(ca.broker(HOST, Life::Now, Clients::Anybody))).await;
+    let (ca, dir) = (CertificateAuthority::new("ours"), tempfile::tempdir().unwrap());
+    let broker =
+        broker_with(Some(ca.broker(HOST, Validity::Now, ClientCertificates::Anybody))).await;
     let error = wire_to(&broker, None).topology().await.unwrap_err();
     assert!(words(&error).contains("security.tls"), "{}", words(&error));
 

@@ -18,26 +18,26 @@ use tokio_rustls::{
 };
 
 use crate::{
-    front::{Front, TOKEN, front_of, listening},
-    web_files::{Authority, Files, Pair, Said, cases, hash},
+    http_harness::{HttpHarness, TOKEN, front_of, listening},
+    web_files::{CertificatePair, Expected, WebAuthority, WebConfigFiles, cases, hash},
 };
 
-impl Files {
+impl WebConfigFiles {
     /// A server with the configuration `text`.
-    pub(crate) async fn serve(&self, text: &str) -> Server {
+    pub(crate) async fn serve(&self, text: &str) -> WebServer {
         self.serve_with(text, Limits::default(), &[]).await
     }
 
-    async fn serve_with(&self, text: &str, limits: Limits, client_sans: &[&str]) -> Server {
+    async fn serve_with(&self, text: &str, limits: Limits, client_sans: &[&str]) -> WebServer {
         let web = Web::open(&self.write("web.yml", text)).unwrap();
         let front = front_of(Some(TOKEN), web, client_sans);
         let (address, tasks) = listening(&front, limits).await;
-        Server { front, address, _tasks: tasks }
+        WebServer { front, address, _tasks: tasks }
     }
 
     fn connector(
         &self,
-        client: Option<&Pair>,
+        client: Option<&CertificatePair>,
         versions: &[&'static SupportedProtocolVersion],
     ) -> TlsConnector {
         let mut roots = RootCertStore::empty();
@@ -58,7 +58,12 @@ impl Files {
     }
 
     /// What a client with that certificate is answered; empty when it is not let in.
-    async fn ask(&self, server: &Server, client: Option<&Pair>, request: &str) -> String {
+    async fn ask(
+        &self,
+        server: &WebServer,
+        client: Option<&CertificatePair>,
+        request: &str,
+    ) -> String {
         let connector = self.connector(client, &[&TLS12, &TLS13]);
         let stream = TcpStream::connect(server.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
@@ -69,7 +74,7 @@ impl Files {
     }
 
     /// The certificate that the server shows.
-    async fn shown(&self, server: &Server) -> CertificateDer<'static> {
+    async fn shown(&self, server: &WebServer) -> CertificateDer<'static> {
         let connector = self.connector(None, &[&TLS13]);
         let stream = TcpStream::connect(server.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
@@ -78,8 +83,8 @@ impl Files {
     }
 }
 
-pub(crate) struct Server {
-    pub(crate) front: Front,
+pub(crate) struct WebServer {
+    pub(crate) front: HttpHarness,
     pub(crate) address: SocketAddr,
     _tasks: kafka_optimizer::shutdown::Tasks,
 }
@@ -126,7 +131,7 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-async fn plain(server: &Server, request: &str) -> String {
+async fn plain(server: &WebServer, request: &str) -> String {
     exchange(TcpStream::connect(server.address).await.unwrap(), request).await
 }
 
@@ -137,7 +142,7 @@ fn check_status(answer: &str, status: u16) {
 
 #[tokio::test]
 async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let server = files.serve(TLS).await;
     check_status(&files.ask(&server, None, &get("/-/healthy")).await, 200);
     assert!(!plain(&server, &get("/-/healthy")).await.contains("alive"));
@@ -145,7 +150,7 @@ async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
 
 #[tokio::test]
 async fn a_certificate_replaced_on_disk_is_shown_at_the_next_handshake() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let server = files.serve(TLS).await;
     let first = files.shown(&server).await;
     let pair = files.servers.pair("localhost");
@@ -158,13 +163,13 @@ async fn a_certificate_replaced_on_disk_is_shown_at_the_next_handshake() {
     assert!(!plain_page(&files, &server).await.contains("was refused"));
 }
 
-async fn plain_page(files: &Files, server: &Server) -> String {
+async fn plain_page(files: &WebConfigFiles, server: &WebServer) -> String {
     files.ask(server, None, &get("/")).await
 }
 
 #[tokio::test]
 async fn what_is_no_configuration_any_more_changes_nothing_and_the_landing_page_says_so() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let server = files.serve(TLS).await;
     for (text, why) in [
         ("tls_server_config: {cert_fil: a}", "did you mean `cert_file`?"),
@@ -184,15 +189,15 @@ async fn what_is_no_configuration_any_more_changes_nothing_and_the_landing_page_
 
 #[tokio::test]
 async fn clients_need_a_certificate_of_the_authority() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let server = files.serve(CLIENTS).await;
     let own = files.clients.pair("prometheus");
     check_status(&files.ask(&server, Some(&own), &get("/metrics")).await, 200);
     assert_eq!(files.ask(&server, None, &get("/metrics")).await, "");
-    let foreign = Authority::new().pair("prometheus");
+    let foreign = WebAuthority::new().pair("prometheus");
     assert_eq!(files.ask(&server, Some(&foreign), &get("/metrics")).await, "");
     // Another authority is in force for the next handshake.
-    let other = Authority::new();
+    let other = WebAuthority::new();
     files.write("clients.crt", &other.pem);
     assert_eq!(files.ask(&server, Some(&own), &get("/metrics")).await, "");
     check_status(&files.ask(&server, Some(&other.pair("x")), &get("/metrics")).await, 200);
@@ -200,7 +205,7 @@ async fn clients_need_a_certificate_of_the_authority() {
 
 #[tokio::test]
 async fn of_the_authoritys_clients_only_the_named_get_in() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let server =
         files.serve(&format!("{CLIENTS}  client_allowed_sans: [prometheus, other]\n")).await;
     for (name, let_in) in [("prometheus", true), ("alertmanager", false)] {
@@ -211,13 +216,13 @@ async fn of_the_authoritys_clients_only_the_named_get_in() {
 
 #[tokio::test]
 async fn certificates_that_nobody_verifies_are_asked_for_and_prove_nothing() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let policy = |it: &str| {
         CLIENTS
             .replace("RequireAndVerifyClientCert", it)
             .replace("  client_ca_file: clients.crt\n", "")
     };
-    let foreign = Authority::new().pair("alertmanager");
+    let foreign = WebAuthority::new().pair("alertmanager");
     for (name, without) in [("RequireAnyClientCert", false), ("RequestClientCert", true)] {
         let server = files.serve_with(&policy(name), Limits::default(), &["alertmanager"]).await;
         check_status(&files.ask(&server, Some(&foreign), &get("/metrics")).await, 200);
@@ -233,7 +238,7 @@ async fn certificates_that_nobody_verifies_are_asked_for_and_prove_nothing() {
 
 #[tokio::test]
 async fn i9_a_verified_certificate_named_in_the_configuration_speaks_and_no_other_does() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let server = files.serve_with(CLIENTS, Limits::default(), &["alertmanager"]).await;
     let scraper = files.clients.pair("prometheus");
     check_status(&files.ask(&server, Some(&scraper), &pause("")).await, 401);
@@ -248,7 +253,7 @@ async fn i9_a_verified_certificate_named_in_the_configuration_speaks_and_no_othe
 
 #[tokio::test]
 async fn i9_users_read_everything_and_change_nothing() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
     for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/runs", "/nothing"] {
         let wrong = ["", "Authorization: Basic x\r\n", "Authorization: Bearer wrong\r\n"]
@@ -281,7 +286,7 @@ async fn i9_users_read_everything_and_change_nothing() {
 
 #[tokio::test]
 async fn a_notification_that_is_refused_for_its_user_is_counted_as_an_answer_of_the_webhook() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
     let request = pause("").replace("/pause", "/alerts");
     check_status(&plain(&server, &request).await, 401);
@@ -290,7 +295,7 @@ async fn a_notification_that_is_refused_for_its_user_is_counted_as_an_answer_of_
 
 #[tokio::test]
 async fn a_user_who_is_taken_off_is_out_at_the_next_request_of_an_open_connection() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
     let kept = request("GET /-/healthy", &basic("prometheus", "right"))
         .replace("Connection: close\r\n", "");
@@ -308,7 +313,7 @@ async fn a_user_who_is_taken_off_is_out_at_the_next_request_of_an_open_connectio
 
 #[tokio::test]
 async fn a_handshake_that_never_ends_gives_its_place_back() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let limits = Limits {
         connections_max: 1,
         handshake_timeout: Duration::from_millis(300),
@@ -329,7 +334,7 @@ async fn a_handshake_that_never_ends_gives_its_place_back() {
 
 #[tokio::test]
 async fn stopping_ends_handshakes_too() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let web = Web::open(&files.write("web.yml", TLS)).unwrap();
     let front = front_of(None, web, &[]);
     let (address, tasks) = listening(&front, Limits::default()).await;
@@ -341,7 +346,7 @@ async fn stopping_ends_handshakes_too() {
 
 #[tokio::test]
 async fn headers_are_on_every_answer_and_requests_beyond_the_rate_are_429() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let text = "http_server_config: {headers: {X-Frame-Options: deny}}
 rate_limit: {interval: 1h, burst: 2}";
     let server = files.serve(text).await;
@@ -355,14 +360,14 @@ rate_limit: {interval: 1h, burst: 2}";
 
 #[tokio::test]
 async fn versions_suites_and_curves_are_those_that_are_named() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let suite = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";
     let text = format!(
         "tls_server_config: {{cert_file: server.crt, key_file: server.key, max_version: TLS12,
   cipher_suites: [{suite}], curve_preferences: [CurveP384]}}"
     );
     let server = files.serve(&text).await;
-    let connect = async |server: &Server, version| {
+    let connect = async |server: &WebServer, version| {
         let stream = TcpStream::connect(server.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         files.connector(None, &[version]).connect(name, stream).await
@@ -381,10 +386,10 @@ async fn versions_suites_and_curves_are_those_that_are_named() {
 
 #[test]
 fn good_files_are_taken_and_bad_ones_refused_with_the_key_and_without_the_secret() {
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     for (said, text) in cases() {
         let opened = Web::open(&files.write("web.yml", &text));
-        assert_eq!(opened.is_ok(), said == Said::Good, "{text}: {opened:?}");
+        assert_eq!(opened.is_ok(), said == Expected::Good, "{text}: {opened:?}");
         let Err(error) = opened else { continue };
         let message = format!("{error} {error:?}");
         assert!(!message.contains("PRIVATE") && !message.contains("$2"), "{message}");

@@ -21,7 +21,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::front::{TOKEN, front, good, listening, text};
+use crate::http_harness::{TOKEN, front, good, listening, text};
 
 const ALERT: &str = r#"{"version":"4","truncatedAlerts":2,"alerts":[{"status":"firing",
     "labels":{"alertname":"A"},"startsAt":"2026-01-02T03:04:05Z"}]}"#;

@@ -19,7 +19,8 @@ use kafka_optimizer::{
 use kafka_protocol::messages::ApiKey;
 
 use crate::fake_broker::{
-    Alter, AlterQuota, Change, Election, FakeBroker, FakeCluster, FakeGroup, FakePartition, Fault,
+    BrokerFault, FakeBroker, FakeCluster, FakeGroup, FakePartition, SeenChange, SeenConfigChange,
+    SeenElection, SeenQuotaChange,
 };
 
 /// Short enough for tests, long enough for a busy machine.
@@ -90,7 +91,7 @@ async fn bound(wire: &Wire, value: Option<f64>, mode: WriteMode) -> Result<(), K
     wire.alter_client_quota(&change, mode).await
 }
 
-fn changes(broker: &FakeBroker, api: ApiKey) -> Vec<Change> {
+fn changes(broker: &FakeBroker, api: ApiKey) -> Vec<SeenChange> {
     broker.seen(api).into_iter().filter_map(|it| it.change).collect()
 }
 
@@ -114,7 +115,7 @@ async fn the_highest_version_that_both_know_is_spoken() {
 #[tokio::test]
 async fn a_broker_that_does_not_know_our_greeting_is_greeted_in_version_0() {
     let broker = FakeCluster::default().start(1).await;
-    broker.fail(ApiKey::ApiVersions, Fault::Unsupported);
+    broker.fail(ApiKey::ApiVersions, BrokerFault::Unsupported);
     wire_to(&[&broker]).topology().await.unwrap();
     let versions: Vec<_> = broker.seen(ApiKey::ApiVersions).iter().map(|it| it.version).collect();
     assert_eq!(versions, [3, 0]);
@@ -138,8 +139,8 @@ async fn requests_share_a_connection_without_waiting_for_each_other() {
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
     // Nothing is answered before all three are there.
-    broker.fail(ApiKey::ListGroups, Fault::Together(3));
-    broker.fail(ApiKey::DescribeLogDirs, Fault::Together(3));
+    broker.fail(ApiKey::ListGroups, BrokerFault::Together(3));
+    broker.fail(ApiKey::DescribeLogDirs, BrokerFault::Together(3));
     let answers =
         tokio::join!(wire.groups(id(1), &[]), wire.log_dirs(id(1)), wire.groups(id(1), &[]));
     assert_eq!(answers.0.unwrap(), []);
@@ -153,7 +154,7 @@ async fn a_call_ends_at_its_deadline_and_its_connection_is_replaced() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
-    broker.fail(ApiKey::ListGroups, Fault::Freeze);
+    broker.fail(ApiKey::ListGroups, BrokerFault::Freeze);
     let (took, outcome) = timed(wire.groups(id(1), &[])).await;
     assert!(matches!(outcome, Err(KafkaError::NoAnswer { .. })), "{outcome:?}");
     assert!((DEADLINE..DEADLINE * 2).contains(&took), "{took:?}");
@@ -169,7 +170,7 @@ async fn a_call_behind_a_late_one_keeps_its_own_deadline() {
     let deadline = DEADLINE * 3;
     let wire = wire_with(&[&broker], deadline, Tasks::default());
     wire.topology().await.unwrap();
-    broker.fail(ApiKey::ListGroups, Fault::Delay(deadline * 5 / 4));
+    broker.fail(ApiKey::ListGroups, BrokerFault::Delay(deadline * 5 / 4));
     let behind = async {
         tokio::time::sleep(deadline / 2).await;
         wire.log_dirs(id(1)).await
@@ -256,7 +257,7 @@ async fn a_broker_that_moved_is_followed_with_the_next_topology() {
 #[tokio::test]
 async fn a_broker_that_refuses_connections_is_not_hammered() {
     let broker = FakeCluster::default().start(1).await;
-    broker.fail(ApiKey::ApiVersions, Fault::HangUp);
+    broker.fail(ApiKey::ApiVersions, BrokerFault::HangUp);
     let wire = wire_to(&[&broker]);
     let (took, ()) = timed(async {
         for _ in 0..1_000 {
@@ -288,7 +289,7 @@ async fn a_frame_that_claims_2_gib_is_refused_at_once() {
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
     for claim in [i32::MAX, (100 << 20) + 1, 3, 0, -1] {
-        broker.fail(ApiKey::ListGroups, Fault::Claim(claim));
+        broker.fail(ApiKey::ListGroups, BrokerFault::Claim(claim));
         let (took, outcome) = timed(wire.groups(id(1), &[])).await;
         let error = outcome.unwrap_err();
         assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
@@ -304,7 +305,7 @@ async fn an_answer_to_another_request_ends_the_connection() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
-    broker.fail(ApiKey::ListGroups, Fault::WrongCorrelation);
+    broker.fail(ApiKey::ListGroups, BrokerFault::WrongCorrelation);
     let error = wire.groups(id(1), &[]).await.unwrap_err();
     assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
     broker.heal();
@@ -320,7 +321,7 @@ async fn an_answer_cut_anywhere_is_an_error_and_nothing_worse() {
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
     for after in 0..160 {
-        broker.fail(ApiKey::Metadata, Fault::Cut(after));
+        broker.fail(ApiKey::Metadata, BrokerFault::Cut(after));
         let outcome = wire.topology().await;
         assert!(outcome.is_err() || 130 < after, "{after}: {outcome:?}");
     }
@@ -337,7 +338,7 @@ async fn an_answer_that_boasts_of_4_billion_elements_is_an_error_and_nothing_wor
     let mut refused = 0;
     for after in 0..160 {
         for api in [ApiKey::Metadata, ApiKey::ListGroups, ApiKey::OffsetFetch] {
-            broker.fail(api, Fault::Boast(after));
+            broker.fail(api, BrokerFault::Boast(after));
         }
         let group = [GroupName::new("g")];
         refused += usize::from(wire.topology().await.is_err());
@@ -549,9 +550,9 @@ async fn rehearsing_is_told_to_the_broker_and_writing_too() {
         ("num.io.threads".to_owned(), 0, Some("16".to_owned())),
         ("num.network.threads".to_owned(), 1, None),
     ];
-    let rehearsed = Alter { validate_only: true, changes };
-    let written = Alter { validate_only: false, ..rehearsed.clone() };
-    assert_eq!(seen, [Change::Config(rehearsed), Change::Config(written)]);
+    let rehearsed = SeenConfigChange { validate_only: true, changes };
+    let written = SeenConfigChange { validate_only: false, ..rehearsed.clone() };
+    assert_eq!(seen, [SeenChange::Config(rehearsed), SeenChange::Config(written)]);
 }
 
 #[tokio::test]
@@ -578,7 +579,12 @@ async fn a_refusal_of_a_megabyte_does_not_fill_the_log() {
 
 #[tokio::test]
 async fn a_change_without_an_answer_may_have_happened_and_is_sent_once() {
-    for fault in [Fault::Freeze, Fault::HangUp, Fault::MidFrame, Fault::WrongCorrelation] {
+    for fault in [
+        BrokerFault::Freeze,
+        BrokerFault::HangUp,
+        BrokerFault::MidFrame,
+        BrokerFault::WrongCorrelation,
+    ] {
         let cluster = FakeCluster::default();
         let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
         broker.fail(ApiKey::IncrementalAlterConfigs, fault);
@@ -633,21 +639,21 @@ async fn a_quota_is_rehearsed_set_and_removed_for_just_whom_it_names() {
     };
     wire.alter_client_quota(&of_both, WriteMode::Write).await.unwrap();
     let part = |kind: &str, name: &str| (kind.to_owned(), Some(name.to_owned()));
-    let rehearsed = AlterQuota {
+    let rehearsed = SeenQuotaChange {
         validate_only: true,
         entity: vec![part("client-id", "greedy")],
         key: "producer_byte_rate".to_owned(),
         value: Some(1e6),
     };
-    let set = AlterQuota { validate_only: false, ..rehearsed.clone() };
-    let removed = AlterQuota { value: None, ..set.clone() };
-    let of_both = AlterQuota {
+    let set = SeenQuotaChange { validate_only: false, ..rehearsed.clone() };
+    let removed = SeenQuotaChange { value: None, ..set.clone() };
+    let of_both = SeenQuotaChange {
         entity: vec![part("user", "batch"), part("client-id", "greedy")],
         key: "consumer_byte_rate".to_owned(),
         value: Some(2.5),
         ..set.clone()
     };
-    let want = [rehearsed, set, removed, of_both].map(Change::Quota);
+    let want = [rehearsed, set, removed, of_both].map(SeenChange::Quota);
     assert_eq!(changes(&broker, ApiKey::AlterClientQuotas), want);
 }
 
@@ -688,15 +694,15 @@ async fn what_became_of_each_election_is_told_in_the_order_of_the_question() {
     assert_eq!(outcomes, want);
     let named = want.map(|(it, _)| (it.topic.to_string(), it.partition)).to_vec();
     let timeout_ms = i32::try_from(DEADLINE.as_millis()).unwrap();
-    let election = Election { kind: 0, partitions: Some(named), timeout_ms };
-    assert_eq!(changes(&broker, ApiKey::ElectLeaders), [Change::Leaders(election)]);
+    let election = SeenElection { kind: 0, partitions: Some(named), timeout_ms };
+    assert_eq!(changes(&broker, ApiKey::ElectLeaders), [SeenChange::Leaders(election)]);
 }
 
 #[tokio::test]
 async fn an_election_of_nothing_is_not_one_of_everything() {
     let broker = FakeCluster::default().start(1).await;
     assert_eq!(wire_to(&[&broker]).elect_preferred_leaders(&[]).await.unwrap(), []);
-    let [Change::Leaders(election)] = &changes(&broker, ApiKey::ElectLeaders)[..] else {
+    let [SeenChange::Leaders(election)] = &changes(&broker, ApiKey::ElectLeaders)[..] else {
         panic!("one request")
     };
     assert_eq!(election.partitions, Some(Vec::new()));
@@ -717,7 +723,12 @@ async fn an_election_that_may_not_be_asked_for_is_refused_as_a_whole() {
 #[tokio::test]
 async fn what_any_broker_may_change_is_sent_again_only_if_it_was_never_heard() {
     let (quotas, leaders) = (ApiKey::AlterClientQuotas, ApiKey::ElectLeaders);
-    for fault in [Fault::Freeze, Fault::HangUp, Fault::MidFrame, Fault::WrongCorrelation] {
+    for fault in [
+        BrokerFault::Freeze,
+        BrokerFault::HangUp,
+        BrokerFault::MidFrame,
+        BrokerFault::WrongCorrelation,
+    ] {
         let cluster = FakeCluster::default();
         let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
         let wire = wire_to(&[&broker, &other]);
@@ -757,7 +768,7 @@ async fn requests_and_failures_are_counted() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
     wire.groups(id(1), &[]).await.unwrap();
-    broker.fail(ApiKey::ListGroups, Fault::HangUp);
+    broker.fail(ApiKey::ListGroups, BrokerFault::HangUp);
     assert!(wire.groups(id(1), &[]).await.is_err());
     let counts = wire.request_counts();
     assert_eq!(counts.iter().map(|it| it.api).collect::<Vec<_>>(), Api::ALL);
@@ -775,7 +786,7 @@ async fn shutdown_waits_for_no_idle_connection_and_the_step_in_hand_can_still_sp
     let tasks = Tasks::default();
     let wire = wire_with(&[&broker], DEADLINE, tasks.clone());
     wire.topology().await.unwrap();
-    broker.fail(ApiKey::ListGroups, Fault::Delay(DEADLINE / 2));
+    broker.fail(ApiKey::ListGroups, BrokerFault::Delay(DEADLINE / 2));
     let step = async {
         wire.groups(id(1), &[]).await.unwrap();
         wire.log_dirs(id(1)).await.unwrap();

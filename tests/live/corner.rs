@@ -13,9 +13,9 @@ use std::{
 use tokio::task::spawn_blocking;
 
 use super::{
-    exporter::{Exporter, Page, now},
-    hand::{Hand, Names, Resource},
-    member::{Member, Protocol},
+    admin_client::{AclResource, AdminClient, GroupNames},
+    exporter::{ExporterProcess, ScrapedPage, now},
+    member::{GroupMember, MemberProtocol},
     stack::variable,
 };
 use crate::corner_table::{Corner, seen};
@@ -46,12 +46,12 @@ const SLOW: Duration = Duration::from_millis(100);
 /// Long enough to be fenced (9 s) and be seen as gone.
 const FREEZE: Duration = Duration::from_secs(13);
 
-fn hand() -> Hand {
-    Hand::new(&variable("BOOTSTRAP"))
+fn hand() -> AdminClient {
+    AdminClient::new(&variable("BOOTSTRAP"))
 }
 
-async fn exporter() -> Exporter {
-    Exporter::start(&variable("BOOTSTRAP")).await
+async fn exporter() -> ExporterProcess {
+    ExporterProcess::start(&variable("BOOTSTRAP")).await
 }
 
 fn at<'a>(topic: &'a str, partition: &'a str) -> [(&'a str, &'a str); 2] {
@@ -62,7 +62,7 @@ fn of<'a>(group: &'a str, topic: &'a str, partition: &'a str) -> [(&'a str, &'a 
     [("consumergroup", group), ("topic", topic), ("partition", partition)]
 }
 
-async fn clear(hand: &Hand, topic: &str, groups: impl IntoIterator<Item = &String>) {
+async fn clear(hand: &AdminClient, topic: &str, groups: impl IntoIterator<Item = &String>) {
     hand.delete(topic).await;
     for group in groups {
         hand.forget(group).await;
@@ -71,8 +71,8 @@ async fn clear(hand: &Hand, topic: &str, groups: impl IntoIterator<Item = &Strin
 
 /// Looks at page after page until `during` ends.
 async fn watched<T>(
-    exporter: &Exporter,
-    mut look: impl FnMut(&Page),
+    exporter: &ExporterProcess,
+    mut look: impl FnMut(&ScrapedPage),
     during: impl Future<Output = T>,
 ) -> T {
     tokio::pin!(during);
@@ -92,11 +92,11 @@ fn compose(args: &[&str]) {
 }
 
 /// Something done to [`SERVICE`], undone at the latest when the test ends.
-struct Fault {
+struct ServiceFault {
     undo: Option<&'static str>,
 }
 
-impl Fault {
+impl ServiceFault {
     async fn begin(what: &'static str, undo: &'static str) -> Self {
         let fault = Self { undo: Some(undo) };
         spawn_blocking(move || compose(&[what, SERVICE])).await.unwrap();
@@ -109,7 +109,7 @@ impl Fault {
     }
 }
 
-impl Drop for Fault {
+impl Drop for ServiceFault {
     fn drop(&mut self) {
         if let Some(undo) = self.undo {
             // The test has failed already; a second panic would hide why.
@@ -212,7 +212,7 @@ async fn a_topic_deleted_and_created_again_has_no_lag_until_a_new_commit() {
     for written in [4, 9] {
         hand.write(topic, 0, 10).await;
         hand.commit(&group, topic, &[(0, 5)]).await;
-        let lag = |it: &Page| it.value(LAG, &of(&group, topic, "0"));
+        let lag = |it: &ScrapedPage| it.value(LAG, &of(&group, topic, "0"));
         exporter.until("its lag", SOON, |it| lag(it).filter(|it| eq(*it, 5.0))).await;
         let again = async {
             hand.delete(topic).await;
@@ -221,7 +221,7 @@ async fn a_topic_deleted_and_created_again_has_no_lag_until_a_new_commit() {
             exporter.next_round().await;
         };
         // The lag of the topic that was may be there until the next snapshot; none of the new one.
-        let look = |page: &Page| {
+        let look = |page: &ScrapedPage| {
             pages += 1;
             assert!(lag(page).is_none_or(|it| eq(it, 5.0)), "{:?}", lag(page));
         };
@@ -249,7 +249,7 @@ const ENDS: f64 = 16.0;
 const LAGS: f64 = 6.0;
 const PARTITIONS: [(&str, i32); 3] = [("0", 1), ("1", 2), ("2", BROKER)];
 
-async fn thirds(hand: &Hand, topic: &str, groups: &Names) {
+async fn thirds(hand: &AdminClient, topic: &str, groups: &GroupNames) {
     hand.create(topic, &[&[1], &[2], &[BROKER]]).await;
     for partition in 0..3 {
         hand.write(topic, partition, 16).await;
@@ -267,9 +267,9 @@ enum Share {
 }
 
 /// What pages showed while a broker was away.
-struct Watch<'a> {
+struct PageWatch<'a> {
     topic: &'a str,
-    groups: &'a Names,
+    groups: &'a GroupNames,
     pages: u32,
     slow: u32,
     slowest: Duration,
@@ -283,8 +283,8 @@ struct Watch<'a> {
     away_max: Duration,
 }
 
-impl<'a> Watch<'a> {
-    fn new(topic: &'a str, groups: &'a Names) -> Self {
+impl<'a> PageWatch<'a> {
+    fn new(topic: &'a str, groups: &'a GroupNames) -> Self {
         Self {
             topic,
             groups,
@@ -299,7 +299,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn look(&mut self, page: &Page) {
+    fn look(&mut self, page: &ScrapedPage) {
         self.pages += 1;
         self.slow += u32::from(SLOW < page.took);
         self.slowest = self.slowest.max(page.took);
@@ -340,7 +340,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Whether everything is there and right.
-    fn is_whole(&self, page: &Page) -> bool {
+    fn is_whole(&self, page: &ScrapedPage) -> bool {
         let lags = PARTITIONS.iter().all(|(partition, _)| {
             let lag = |it: &String| page.value(LAG, &of(it, self.topic, partition)).is_some();
             self.groups.all().all(lag) && page.value(END, &at(self.topic, partition)).is_some()
@@ -356,10 +356,10 @@ async fn a_frozen_broker_costs_its_own_values_and_no_others() {
     let groups = hand.names(topic, BROKER, 3).await;
     thirds(&hand, topic, &groups).await;
     let exporter = exporter().await;
-    let mut watch = Watch::new(topic, &groups);
+    let mut watch = PageWatch::new(topic, &groups);
     exporter.until("all there", SOON, |it| watch.is_whole(it).then_some(())).await;
     let frozen = async {
-        let fault = Fault::begin("pause", "unpause").await;
+        let fault = ServiceFault::begin("pause", "unpause").await;
         tokio::time::sleep(FREEZE).await;
         fault.end().await;
     };
@@ -404,12 +404,12 @@ async fn a_stopped_broker_takes_its_lone_partition_along_and_its_groups_move() {
     let groups = hand.names(topic, BROKER, 3).await;
     thirds(&hand, topic, &groups).await;
     let exporter = exporter().await;
-    let mut watch = Watch::new(topic, &groups);
+    let mut watch = PageWatch::new(topic, &groups);
     exporter.until("all there", SOON, |it| watch.is_whole(it).then_some(())).await;
     let begun = now();
     let mut lone = None;
     let stopped = async {
-        let fault = Fault::begin("stop", "start").await;
+        let fault = ServiceFault::begin("stop", "start").await;
         let page = exporter.next_round().await;
         let offline = page.value("kafka_topic_partition_offline", &at(topic, "2"));
         let sums = groups.all().filter_map(|it| {
@@ -441,7 +441,7 @@ async fn a_stopped_broker_takes_its_lone_partition_along_and_its_groups_move() {
 }
 
 /// Waits until every replica is in sync again, and gives the leaders back.
-async fn recovered(hand: &Hand, exporter: &Exporter) {
+async fn recovered(hand: &AdminClient, exporter: &ExporterProcess) {
     exporter
         .until("every replica is in sync", RETURN, |it| {
             let behind = "kafka_topic_partition_under_replicated_partition";
@@ -456,23 +456,24 @@ async fn recovered(hand: &Hand, exporter: &Exporter) {
 #[ignore = "needs the live stack: run `make test`"]
 async fn what_we_may_not_describe_is_absent_and_counted_where_the_broker_says_so() {
     let bootstrap = variable("39_BOOTSTRAP");
-    let (hand, topic) = (Hand::new(&bootstrap), "corner-forbidden");
+    let (hand, topic) = (AdminClient::new(&bootstrap), "corner-forbidden");
     let [reader, hidden] = ["corner-reader", "corner-hidden"].map(str::to_owned);
     // Of a run that failed.
-    hand.allow(Resource::Topic, topic).await;
-    hand.allow(Resource::Group, &hidden).await;
+    hand.allow(AclResource::Topic, topic).await;
+    hand.allow(AclResource::Group, &hidden).await;
     hand.create(topic, &[&[1]]).await;
     hand.create("corner-allowed", &[&[1]]).await;
     for group in [&reader, &hidden] {
         hand.commit(group, topic, &[(0, 0)]).await;
         hand.commit(group, "corner-allowed", &[(0, 0)]).await;
     }
-    let member = Member::join(&bootstrap, Protocol::Classic, &hidden, "corner-allowed").await;
-    let exporter = Exporter::start(&bootstrap).await;
-    let lag = |it: &Page, group: &str, topic: &str| it.value(LAG, &of(group, topic, "0"));
+    let member =
+        GroupMember::join(&bootstrap, MemberProtocol::Classic, &hidden, "corner-allowed").await;
+    let exporter = ExporterProcess::start(&bootstrap).await;
+    let lag = |it: &ScrapedPage, group: &str, topic: &str| it.value(LAG, &of(group, topic, "0"));
     exporter.until("its lag", SOON, |it| lag(it, &hidden, topic)).await;
-    hand.forbid(Resource::Topic, topic).await;
-    hand.forbid(Resource::Group, &hidden).await;
+    hand.forbid(AclResource::Topic, topic).await;
+    hand.forbid(AclResource::Group, &hidden).await;
     let page = exporter.next_round().await;
     assert!(!page.text.contains(&format!("topic=\"{topic}\"")), "{}", page.text);
     assert_eq!(lag(&page, &reader, "corner-allowed"), Some(0.0), "{}", page.text);
@@ -490,8 +491,8 @@ async fn what_we_may_not_describe_is_absent_and_counted_where_the_broker_says_so
     let ours = "its members and lag are absent, and counted as unauthorized";
     seen(Corner::GroupForbidden, ours, "");
 
-    hand.allow(Resource::Topic, topic).await;
-    hand.allow(Resource::Group, &hidden).await;
+    hand.allow(AclResource::Topic, topic).await;
+    hand.allow(AclResource::Group, &hidden).await;
     exporter.until("its lag again", SOON, |it| lag(it, &hidden, topic)).await;
     member.leave().await;
     clear(&hand, topic, [&reader, &hidden]).await;

@@ -65,12 +65,12 @@ fn docker(args: &[&str]) -> String {
 
 /// A cluster's label and a Compose project of this test alone; whatever bears its name goes with
 /// it.
-struct Place {
+struct TestProject {
     name: String,
     engine: Engine,
 }
 
-impl Place {
+impl TestProject {
     fn new(test: &str) -> Self {
         let name = format!("kafka-optimizer-{test}-{}", std::process::id());
         Self { name, engine: engine(SOCKET) }
@@ -113,7 +113,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TestProject {
     fn drop(&mut self) {
         let of_place = format!("name=^/?{}-", self.name);
         let listed = docker(&["ps", "-aq", "--filter", &of_place]);
@@ -172,7 +172,7 @@ fn compare(template: &Value, clone: &Value) {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn i36_i37_a_clone_is_what_its_template_is_and_takes_nothing_from_it() {
-    let place = Place::new("clones");
+    let place = TestProject::new("clones");
     let (front, back) = (place.named("front"), place.named("back"));
     docker(&["network", "create", &front]);
     docker(&["network", "create", &back]);
@@ -223,7 +223,7 @@ async fn i36_i37_a_clone_is_what_its_template_is_and_takes_nothing_from_it() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn i36_a_container_that_only_has_the_name_is_left_alone() {
-    let place = Place::new("foreign");
+    let place = TestProject::new("foreign");
     place.run_template(&[], &["sleep", "600"]);
     let clone = place.clone_name(12);
     docker(&["run", "-d", "--name", &clone.name, &variable("IMAGE"), "sleep", "600"]);
@@ -241,7 +241,7 @@ async fn i36_a_container_that_only_has_the_name_is_left_alone() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn i37_a_clone_that_does_not_stay_up_is_seen_and_can_be_removed() {
-    let place = Place::new("crashing");
+    let place = TestProject::new("crashing");
     let dir = tempfile::tempdir().unwrap();
     let mount = format!("{}:/flag:ro", dir.path().display());
     let command = ["sh", "-c", "test ! -e /flag/down && exec sleep 600"];

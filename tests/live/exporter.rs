@@ -14,21 +14,21 @@ use super::stack::eventually;
 const CONFIG: &str = "kafka-optimizer.yml";
 
 /// A process on this machine, ended with the test.
-pub(super) struct Exporter {
+pub(super) struct ExporterProcess {
     child: Child,
     address: String,
     client: reqwest::Client,
     _dir: TempDir,
 }
 
-impl Drop for Exporter {
+impl Drop for ExporterProcess {
     fn drop(&mut self) {
         let _ended_already = self.child.kill();
         let _reaped = self.child.wait();
     }
 }
 
-impl Exporter {
+impl ExporterProcess {
     /// Starts it, and waits for a page with the whole cluster on it.
     pub(super) async fn start(bootstrap: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -62,14 +62,14 @@ impl Exporter {
     }
 
     /// The page as it is now, if the process answers.
-    pub(super) async fn try_page(&self) -> Option<Page> {
+    pub(super) async fn try_page(&self) -> Option<ScrapedPage> {
         let begun = now();
         let answer = self.client.get(format!("http://{}/metrics", self.address)).send().await;
         let text = answer.ok()?.text().await.ok()?;
-        Some(Page { text, took: begun.elapsed() })
+        Some(ScrapedPage { text, took: begun.elapsed() })
     }
 
-    pub(super) async fn page(&self) -> Page {
+    pub(super) async fn page(&self) -> ScrapedPage {
         let page = self.try_page().await.expect("the exporter does not answer");
         page.check_no_series_twice();
         page
@@ -80,7 +80,7 @@ impl Exporter {
         &self,
         what: &str,
         limit: Duration,
-        mut find: impl FnMut(&Page) -> Option<T>,
+        mut find: impl FnMut(&ScrapedPage) -> Option<T>,
     ) -> T {
         let find = &mut find;
         let begun = now();
@@ -97,7 +97,7 @@ impl Exporter {
     }
 
     /// The page of a round that began after this was called.
-    pub(super) async fn next_round(&self) -> Page {
+    pub(super) async fn next_round(&self) -> ScrapedPage {
         let mut rounds = self.page().await.round();
         // The first one may have begun before.
         for _ in 0..2 {
@@ -113,12 +113,12 @@ impl Exporter {
     }
 }
 
-pub(super) struct Page {
+pub(super) struct ScrapedPage {
     pub(super) text: String,
     pub(super) took: Duration,
 }
 
-impl Page {
+impl ScrapedPage {
     /// The value of the one series with this name and these labels; `kafka_cluster` goes without
     /// saying.
     pub(super) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use kafka_optimizer::model::GroupState;
 
 use super::{
-    exporter::{Exporter, Page},
-    hand::{self, Hand},
-    member::{self, Member},
+    admin_client::{AdminClient, GroupProtocol},
+    exporter::{ExporterProcess, ScrapedPage},
+    member::{self, GroupMember},
     stack::variable,
 };
 
@@ -17,7 +17,7 @@ const STATE: &str = "kafka_consumergroup_state";
 const INFO: &str = "kafka_consumergroup_info";
 
 /// The state that the page shows of `group`.
-fn state(page: &Page, group: &str) -> Option<&'static str> {
+fn state(page: &ScrapedPage, group: &str) -> Option<&'static str> {
     let shown =
         |it: &&str| page.value(STATE, &[("consumergroup", group), ("state", it)]) == Some(1.0);
     GroupState::ALL.iter().map(|it| it.label()).find(shown)
@@ -27,16 +27,16 @@ fn state(page: &Page, group: &str) -> Option<&'static str> {
 #[ignore = "needs the live stack: run `make test`"]
 async fn classic_and_kip_848_groups_have_type_state_members_and_lag() {
     let (bootstrap, topic) = (variable("BOOTSTRAP"), "kinds");
-    let hand = Hand::new(&bootstrap);
+    let hand = AdminClient::new(&bootstrap);
     hand.create(topic, &[&[1, 2, 3]]).await;
     hand.write(topic, 0, 10).await;
-    let exporter = Exporter::start(&bootstrap).await;
+    let exporter = ExporterProcess::start(&bootstrap).await;
     for (group, protocol, group_type) in [
-        ("kinds-classic", member::Protocol::Classic, "classic"),
-        ("kinds-consumer", member::Protocol::Consumer, "consumer"),
+        ("kinds-classic", member::MemberProtocol::Classic, "classic"),
+        ("kinds-consumer", member::MemberProtocol::Consumer, "consumer"),
     ] {
         hand.commit(group, topic, &[(0, 4)]).await;
-        let joined = Member::join(&bootstrap, protocol, group, topic).await;
+        let joined = GroupMember::join(&bootstrap, protocol, group, topic).await;
         exporter
             .until("one stable member", SOON, |it| {
                 let members = it.value(MEMBERS, &[("consumergroup", group)]);
@@ -64,17 +64,17 @@ async fn classic_and_kip_848_groups_have_type_state_members_and_lag() {
 #[ignore = "needs the live stack: run `make test`"]
 async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
     let (bootstrap, topic) = (variable("BOOTSTRAP"), "kinds-others");
-    let hand = Hand::new(&bootstrap);
+    let hand = AdminClient::new(&bootstrap);
     hand.create(topic, &[&[1, 2, 3]]).await;
     hand.write(topic, 0, 10).await;
-    let exporter = Exporter::start(&bootstrap).await;
+    let exporter = ExporterProcess::start(&bootstrap).await;
     for (group, protocol, group_type) in [
-        ("kinds-share", hand::Protocol::Share, "share"),
-        ("kinds-streams", hand::Protocol::Streams, "streams"),
+        ("kinds-share", GroupProtocol::Share, "share"),
+        ("kinds-streams", GroupProtocol::Streams, "streams"),
     ] {
         let member = "00000000-0000-0000-0000-000000000001";
         hand.join(protocol, group, member, topic).await;
-        let one = |it: &Page| it.value(MEMBERS, &[("consumergroup", group)]) == Some(1.0);
+        let one = |it: &ScrapedPage| it.value(MEMBERS, &[("consumergroup", group)]) == Some(1.0);
         exporter.until("one member", SOON, |it| one(it).then_some(())).await;
         let page = exporter.next_round().await;
         println!("    {group_type}: {:?}", state(&page, group));
@@ -85,7 +85,7 @@ async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
         assert_eq!(info, Some(1.0), "{group_type}");
         assert_eq!(page.values("kafka_consumergroup_lag", &[("consumergroup", group)]).count(), 0);
         hand.leave(protocol, group, member, topic).await;
-        let none = |it: &Page| it.value(MEMBERS, &[("consumergroup", group)]) == Some(0.0);
+        let none = |it: &ScrapedPage| it.value(MEMBERS, &[("consumergroup", group)]) == Some(0.0);
         exporter.until("none", SOON, |it| none(it).then_some(())).await;
         hand.forget(group).await;
     }

@@ -9,10 +9,10 @@
     reason = "a test that cannot go on says so by panicking, and some print what they measured"
 )]
 
+mod admin_client;
 mod corner;
 mod docker;
 mod exporter;
-mod hand;
 mod input;
 mod kinds;
 mod member;

@@ -10,27 +10,27 @@ use tokio::task::spawn_blocking;
 
 /// The protocol a member speaks.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Protocol {
+pub(super) enum MemberProtocol {
     Classic,
     /// KIP-848: the broker assigns.
     Consumer,
 }
 
 /// A member that has its partitions. It leaves when it is dropped.
-pub(super) struct Member(Option<BaseConsumer>);
+pub(super) struct GroupMember(Option<BaseConsumer>);
 
-impl Member {
+impl GroupMember {
     /// Joins and waits for an assignment. Records are fetched and thrown away.
     pub(super) async fn join(
         bootstrap: &str,
-        protocol: Protocol,
+        protocol: MemberProtocol,
         group: &str,
         topic: &str,
     ) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap).set("group.id", group);
         config.set("enable.auto.commit", "false").set("auto.offset.reset", "earliest");
-        if matches!(protocol, Protocol::Consumer) {
+        if matches!(protocol, MemberProtocol::Consumer) {
             config.set("group.protocol", "consumer");
         }
         let consumer: BaseConsumer = config.create().unwrap();

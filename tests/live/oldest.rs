@@ -16,9 +16,9 @@ use kafka_optimizer::{
 };
 
 use super::{
-    exporter::{Exporter, Page},
-    hand::Hand,
-    member::{Member, Protocol},
+    admin_client::AdminClient,
+    exporter::{ExporterProcess, ScrapedPage},
+    member::{GroupMember, MemberProtocol},
     stack::{eventually, variable},
     wire::{a_preferred_leader_need_not_be_elected, a_quota_comes_and_goes},
 };
@@ -75,7 +75,7 @@ async fn unset(wire: &Wire) {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn kafka_3_9_answers_every_call_of_the_seam() {
-    let (wire, hand) = (wire(), Hand::new(&bootstrap()));
+    let (wire, hand) = (wire(), AdminClient::new(&bootstrap()));
     let (topic, group) = ("oldest-seam", "oldest-seam");
     hand.create(topic, &[&[1], &[1]]).await;
     hand.write(topic, 0, 20).await;
@@ -121,10 +121,10 @@ async fn kafka_3_9_answers_every_call_of_the_seam() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn kafka_3_9_describes_classic_groups_and_none_that_is_gone() {
-    let (wire, hand) = (wire(), Hand::new(&bootstrap()));
+    let (wire, hand) = (wire(), AdminClient::new(&bootstrap()));
     let (topic, group) = ("oldest-classic", "oldest-classic");
     hand.create(topic, &[&[1]]).await;
-    let member = Member::join(&bootstrap(), Protocol::Classic, group, topic).await;
+    let member = GroupMember::join(&bootstrap(), MemberProtocol::Classic, group, topic).await;
     let names = [group, "oldest no such group"].map(GroupName::new);
     wire.topology().await.unwrap();
     let described = wire.describe_groups(only(), GroupType::Classic, &names).await.unwrap();
@@ -157,13 +157,13 @@ const SECTIONS: &[(&str, &str)] = &[
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_round_on_kafka_3_9_reads_every_section_and_fails_nowhere() {
-    let hand = Hand::new(&bootstrap());
+    let hand = AdminClient::new(&bootstrap());
     let (topic, group) = ("oldest-round", "oldest-round");
     hand.create(topic, &[&[1]]).await;
     hand.write(topic, 0, 10).await;
     hand.commit(group, topic, &[(0, 4)]).await;
-    let member = Member::join(&bootstrap(), Protocol::Classic, group, topic).await;
-    let exporter = Exporter::start(&bootstrap()).await;
+    let member = GroupMember::join(&bootstrap(), MemberProtocol::Classic, group, topic).await;
+    let exporter = ExporterProcess::start(&bootstrap()).await;
     exporter
         .until("every section", SOON, |page| {
             let shown = |it: &&str| page.values(it, &[]).next().is_some();
@@ -184,7 +184,7 @@ async fn a_round_on_kafka_3_9_reads_every_section_and_fails_nowhere() {
     hand.forget(group).await;
 }
 
-fn check_whole(page: &Page) {
+fn check_whole(page: &ScrapedPage) {
     for (collector, family) in SECTIONS {
         assert!(page.succeeded(collector), "{collector}\n{}", page.text);
         assert!(page.values(family, &[]).next().is_some(), "{family}\n{}", page.text);
@@ -227,7 +227,7 @@ async fn kafka_3_9_rehearses_writes_reads_back_and_refuses_in_its_own_words() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn kafka_3_9_sets_and_removes_quotas_and_elects_no_leader_twice() {
-    let (wire, hand) = (wire(), Hand::new(&bootstrap()));
+    let (wire, hand) = (wire(), AdminClient::new(&bootstrap()));
     a_quota_comes_and_goes(&wire, "oldest-made-up-client").await;
     a_preferred_leader_need_not_be_elected(&wire, &hand, "oldest-elections").await;
 }
@@ -239,8 +239,8 @@ async fn i18_kafka_3_9_loses_a_value_above_twice_the_static_one_and_the_detector
     for value in ["8", "16"] {
         set(&wire, value).await;
     }
-    let exporter = Exporter::start(&bootstrap()).await;
-    let applied = |page: &Page, want: f64| {
+    let exporter = ExporterProcess::start(&bootstrap()).await;
+    let applied = |page: &ScrapedPage, want: f64| {
         let value = page.value("kafka_broker_config_applied", &[("broker_id", "1"), ("key", KEY)]);
         (value == Some(want)).then_some(())
     };

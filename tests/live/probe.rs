@@ -54,25 +54,25 @@ async fn every_broker_is_probed_through_a_partition_that_it_leads() {
 
 /// A broker that stands still until this goes out of scope, or for as long as the cluster does not
 /// mind: a broker that misses its heartbeats for 9 s is no broker any more.
-struct Paused<'a>(&'a Stack, &'static str);
+struct PausedBroker<'a>(&'a Stack, &'static str);
 
-impl<'a> Paused<'a> {
+impl<'a> PausedBroker<'a> {
     fn new(stack: &'a Stack, service: &'static str) -> Self {
         stack.compose_ok(&["pause", service]);
         Self(stack, service)
     }
 }
 
-impl Drop for Paused<'_> {
+impl Drop for PausedBroker<'_> {
     fn drop(&mut self) {
         self.0.compose(&["unpause", self.1]);
     }
 }
 
 /// A process of our own on the host, ended with the test.
-struct Process(Child);
+struct ProbeProcess(Child);
 
-impl Drop for Process {
+impl Drop for ProbeProcess {
     fn drop(&mut self) {
         let _ended_already = self.0.kill();
         let _reaped = self.0.wait();
@@ -83,7 +83,7 @@ const TOPIC: &str = "live-probe";
 
 /// Probes with one replica, so that a follower that stands still holds up no other leader, and a
 /// time-out that is shorter than the cluster's patience.
-fn serve(stack: &Stack, dir: &std::path::Path, listen: &str) -> Process {
+fn serve(stack: &Stack, dir: &std::path::Path, listen: &str) -> ProbeProcess {
     let servers: Vec<String> = stack.bootstrap.split(',').map(|it| format!("'{it}'")).collect();
     let config = dir.join("kafka-optimizer.yml");
     let text = format!(
@@ -98,7 +98,7 @@ fn serve(stack: &Stack, dir: &std::path::Path, listen: &str) -> Process {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    Process(child)
+    ProbeProcess(child)
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_paused_broker_times_out_alone_and_recovers() {
     };
     let well = more("round trips on each broker", &[1, 2, 3], "").await;
 
-    let paused = Paused::new(&stack, "kafka-2");
+    let paused = PausedBroker::new(&stack, "kafka-2");
     let frozen = eventually("broker 2 times out", Duration::from_secs(8), async || {
         let page = page().await?;
         (1.0 <= value(&page, "failures_total", 2, ",reason=\"timeout\"")?).then_some(page)

@@ -27,7 +27,7 @@ use kafka_optimizer::{
 use tempfile::TempDir;
 
 use super::stack::{eventually, variable};
-use crate::serving::Serving;
+use crate::serving::ServeProcess;
 
 const PASSWORD: &str = "pencil";
 /// Longer than it takes to see that a file has changed.
@@ -65,9 +65,9 @@ fn as_owner_of(cert_file: PathBuf, key_file: PathBuf) -> Security {
 }
 
 /// Files of one test that change while it runs.
-struct Files(TempDir);
+struct CredentialFiles(TempDir);
 
-impl Files {
+impl CredentialFiles {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -137,7 +137,7 @@ async fn kept_out(address: &str, security: Security, fault: RequestFault, wanted
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn each_way_in_leads_to_the_topology() {
-    let files = Files::new();
+    let files = CredentialFiles::new();
     let monitor = || files.password("monitor", PASSWORD);
     let client = as_owner_of(certificate("client.pem"), certificate("client.key"));
     for (way, address, security) in [
@@ -170,7 +170,7 @@ async fn each_way_in_leads_to_the_topology() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
-    let files = Files::new();
+    let files = CredentialFiles::new();
     let monitor = encrypted(Some(Sasl::ScramSha512(files.password("monitor", PASSWORD))));
     let wire = wire_to(&listener("PASSWORDS"), monitor);
     let broker = wire.topology().await.unwrap().brokers[0].id;
@@ -208,7 +208,7 @@ async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_topic_whose_configuration_is_denied_is_unauthorized_by_itself() {
-    let files = Files::new();
+    let files = CredentialFiles::new();
     let monitor = encrypted(Some(Sasl::ScramSha512(files.password("monitor", PASSWORD))));
     let wire = wire_to(&listener("PASSWORDS"), monitor);
     let topics = ["secured", "sealed"].map(TopicName::new);
@@ -234,7 +234,7 @@ async fn rehearse_quota(wire: &Wire) -> Result<(), KafkaError> {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn who_has_no_rights_is_let_in_and_sees_nothing() {
-    let files = Files::new();
+    let files = CredentialFiles::new();
     let stranger = encrypted(Some(Sasl::Plain(files.password("stranger", "eraser"))));
     let wire = wire_to(&listener("PASSWORDS"), stranger);
     let topology = wire.topology().await.unwrap();
@@ -261,7 +261,7 @@ async fn a_wrong_password_is_shown_once_and_the_right_one_at_once() {
     for (mechanism, messages) in
         [(Sasl::Plain as Way, 1), (Sasl::ScramSha256 as Way, 2), (Sasl::ScramSha512 as Way, 2)]
     {
-        let files = Files::new();
+        let files = CredentialFiles::new();
         let login = mechanism(files.password("monitor", "wrong-secret"));
         let name = login.mechanism().label();
         let wire = wire_to(&listener("PASSWORDS"), encrypted(Some(login)));
@@ -283,7 +283,7 @@ async fn a_wrong_password_is_shown_once_and_the_right_one_at_once() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_token_that_has_ended_is_told_from_one_that_has_not_come() {
-    let files = Files::new();
+    let files = CredentialFiles::new();
     let login = files.token(Duration::ZERO);
     let address = listener("TOKENS");
     let wire = wire_to(&address, encrypted(Some(login.clone())));
@@ -306,7 +306,7 @@ async fn a_token_that_has_ended_is_told_from_one_that_has_not_come() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_certificate_that_is_rotated_on_disk_is_shown_without_a_restart() {
-    let files = Files::new();
+    let files = CredentialFiles::new();
     for suffix in ["pem", "key"] {
         files.rotate(&format!("ours.{suffix}"), &certificate(&format!("stranger.{suffix}")));
     }
@@ -366,7 +366,7 @@ async fn who_has_no_certificate_is_refused_where_one_is_wanted() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn who_takes_the_wrong_listener_is_told_so() {
-    let files = Files::new();
+    let files = CredentialFiles::new();
     let monitor = || files.password("monitor", PASSWORD);
     let plain = || Security { tls: None, sasl: Some(Sasl::Plain(monitor())) };
     let nothing = Security::default;
@@ -389,7 +389,7 @@ async fn who_takes_the_wrong_listener_is_told_so() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_session_is_left_before_the_broker_ends_it() {
-    let files = Files::new();
+    let files = CredentialFiles::new();
     let login = Sasl::Plain(files.password("monitor", PASSWORD));
     let wire = wire_to(&listener("OPENPASSWORDS"), Security { tls: None, sasl: Some(login) });
     let clock = SystemClock::new();
@@ -405,7 +405,7 @@ async fn a_session_is_left_before_the_broker_ends_it() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn the_program_counts_a_wrong_password_and_goes_on_with_the_right_one() {
-    let files = Files::new();
+    let files = CredentialFiles::new();
     let password_file = files.password("monitor", "wrong-secret").password_file;
     let config = format!(
         "clusters:
@@ -421,7 +421,7 @@ remediation: {{state_dir: '{}'}}
         password_file.display(),
         files.path("state").display(),
     );
-    let serving = Serving::start(&files.put("config.yaml", &config));
+    let serving = ServeProcess::start(&files.put("config.yaml", &config));
     let labels = |reason: &str| format!(r#"collector="topology",reason="{reason}"}} 1"#);
     // Why is there as soon as it is known, the cluster's own series with the page of the round.
     let page = eventually("the page says why", NOTICED, async || {

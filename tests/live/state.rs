@@ -47,9 +47,9 @@ async fn i2_what_cannot_be_stored_is_refused_and_alertmanager_delivers_it_later(
 }
 
 /// A process of our own on the host, ended with the test.
-struct Process(Child);
+struct HostProcess(Child);
 
-impl Drop for Process {
+impl Drop for HostProcess {
     fn drop(&mut self) {
         let _ended_already = self.0.kill();
         let _reaped = self.0.wait();
@@ -74,7 +74,7 @@ async fn the_exporter_starts_with_kafka_down_and_recovers() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let _process = Process(child);
+    let _process = HostProcess(child);
     let up = async || {
         let page = reqwest::get(format!("http://{listen}/metrics")).await.ok()?;
         let page = page.text().await.ok()?;

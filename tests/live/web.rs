@@ -2,19 +2,19 @@
 
 use std::process::Command;
 
-use crate::web_files::{Files, Said, cases};
+use crate::web_files::{Expected, WebConfigFiles, cases};
 
 #[test]
 #[ignore = "needs the live stack: run `make test`"]
 fn promtool_says_what_this_program_says_of_a_web_configuration() {
     let promtool = std::env::var_os("PROMTOOL").expect("PROMTOOL names promtool");
-    let files = Files::new();
+    let files = WebConfigFiles::new();
     let mut wrong = Vec::new();
     for (said, text) in cases() {
         let file = files.write("web.yml", &text);
         let ran = Command::new(&promtool).args(["check", "web-config"]).arg(&file).output();
         let ran = ran.expect("promtool runs");
-        if ran.status.success() != (said != Said::Bad) {
+        if ran.status.success() != (said != Expected::Bad) {
             let words = String::from_utf8_lossy(&ran.stderr).into_owned();
             wrong.push(format!("{said:?}: {text}: {words}"));
         }

@@ -20,7 +20,7 @@ use kafka_optimizer::{
     shutdown::Tasks,
 };
 
-use super::{hand::Hand, stack::eventually};
+use super::{admin_client::AdminClient, stack::eventually};
 
 const KEY: &str = "num.io.threads";
 
@@ -118,7 +118,11 @@ pub(super) async fn a_quota_comes_and_goes(wire: &Wire, client_id: &str) {
 }
 
 /// On a topic of that name, which is made and deleted.
-pub(super) async fn a_preferred_leader_need_not_be_elected(wire: &Wire, hand: &Hand, topic: &str) {
+pub(super) async fn a_preferred_leader_need_not_be_elected(
+    wire: &Wire,
+    hand: &AdminClient,
+    topic: &str,
+) {
     hand.create(topic, &[&[1], &[1]]).await;
     let of = |topic: &str, partitions: &[i32]| TopicPartitions {
         topic: TopicName::new(topic),
@@ -147,7 +151,7 @@ async fn a_quota_is_rehearsed_set_read_back_and_removed() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn an_election_says_of_each_partition_that_it_was_not_needed() {
-    let hand = Hand::new(&bootstrap().join(","));
+    let hand = AdminClient::new(&bootstrap().join(","));
     a_preferred_leader_need_not_be_elected(&wire(), &hand, "wire-elections").await;
 }
 

@@ -14,11 +14,11 @@ use tokio::{
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A page as it came.
-pub(crate) struct Scraped {
+pub(crate) struct CompressedPage {
     gzip: Vec<u8>,
 }
 
-impl Scraped {
+impl CompressedPage {
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         MultiGzDecoder::new(self.gzip.as_slice()).read_to_string(&mut text).unwrap();
@@ -27,7 +27,7 @@ impl Scraped {
 }
 
 /// One compressed scrape on a connection of its own. Nothing when the answer is not a page.
-pub(crate) async fn scrape(address: SocketAddr) -> Option<Scraped> {
+pub(crate) async fn scrape(address: SocketAddr) -> Option<CompressedPage> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let request = "GET /metrics HTTP/1.1\r\nHost: tests\r\nAccept-Encoding: gzip\r\n\
                    Connection: close\r\n\r\n";
@@ -36,13 +36,13 @@ pub(crate) async fn scrape(address: SocketAddr) -> Option<Scraped> {
     stream.read_to_end(&mut answer).await.ok()?;
     let end = answer.windows(4).position(|it| it == b"\r\n\r\n")?;
     let gzip = answer.split_off(end + 4);
-    answer.starts_with(b"HTTP/1.1 200").then_some(Scraped { gzip })
+    answer.starts_with(b"HTTP/1.1 200").then_some(CompressedPage { gzip })
 }
 
 /// What the system says of a process; `self` is this one.
-pub(crate) struct Process(String);
+pub(crate) struct ProcessStats(String);
 
-impl Process {
+impl ProcessStats {
     pub(crate) fn this() -> Self {
         Self("self".to_owned())
     }

@@ -15,8 +15,8 @@ use kafka_protocol::messages::ApiKey;
 use serde::Serialize;
 
 use crate::{
-    fake_broker::{FakeBroker, FakeCluster, Seen, Size},
-    sampling::{Process, Scraped, float, pause, scrape, write_result},
+    fake_broker::{ClusterSize, FakeBroker, FakeCluster, SeenRequest},
+    sampling::{CompressedPage, ProcessStats, float, pause, scrape, write_result},
 };
 
 const BROKERS: i32 = 3;
@@ -41,7 +41,7 @@ const HEADER: &str =
 
 /// One line of the result: its keys are a contract.
 #[derive(Clone, Debug, Default, Serialize)]
-struct Row {
+struct ScaleRow {
     partitions: Option<u64>,
     groups: Option<u64>,
     lag_series: Option<u64>,
@@ -51,7 +51,7 @@ struct Row {
     requests_per_cycle: Option<f64>,
 }
 
-impl Row {
+impl ScaleRow {
     fn planned(groups: i32) -> Self {
         let count = u64::try_from(groups).unwrap();
         let partitions = u64::try_from(groups * PARTITIONS).unwrap();
@@ -64,7 +64,7 @@ impl Row {
     }
 }
 
-impl fmt::Display for Row {
+impl fmt::Display for ScaleRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -82,20 +82,20 @@ impl fmt::Display for Row {
 }
 
 /// The program under measurement. Ends with its owner.
-struct Exporter {
+struct MeasuredExporter {
     child: Child,
     address: SocketAddr,
     _dir: tempfile::TempDir,
 }
 
-impl Drop for Exporter {
+impl Drop for MeasuredExporter {
     fn drop(&mut self) {
         let _gone = self.child.kill();
         let _status = self.child.wait();
     }
 }
 
-impl Exporter {
+impl MeasuredExporter {
     fn start(brokers: &[FakeBroker]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let servers: Vec<String> = brokers.iter().map(|it| it.address.to_string()).collect();
@@ -119,28 +119,28 @@ impl Exporter {
         Self { child, address: free, _dir: dir }
     }
 
-    fn process(&self) -> Process {
-        Process::of(self.child.id())
+    fn process(&self) -> ProcessStats {
+        ProcessStats::of(self.child.id())
     }
 }
 
 /// Rounds of the program, as the brokers see them.
-struct Watched<'a> {
+struct WatchedRounds<'a> {
     cluster: &'a FakeCluster,
     requests: usize,
     rounds: usize,
 }
 
-impl Watched<'_> {
+impl WatchedRounds<'_> {
     fn look(&mut self) {
         let seen = self.cluster.take_seen();
         self.requests += seen.len();
-        let begins = |it: &&Seen| it.api == ApiKey::Metadata;
+        let begins = |it: &&SeenRequest| it.api == ApiKey::Metadata;
         self.rounds += seen.iter().filter(begins).count();
     }
 
     /// Waits for the beginning of the next round, then until it is surely over, then scrapes.
-    async fn cycle(&mut self, exporter: &Exporter) -> Scraped {
+    async fn cycle(&mut self, exporter: &MeasuredExporter) -> CompressedPage {
         let before = self.rounds;
         while self.rounds == before {
             pause(20).await;
@@ -152,17 +152,17 @@ impl Watched<'_> {
     }
 }
 
-async fn measure(groups: i32) -> Row {
-    let planned = Row::planned(groups);
+async fn measure(groups: i32) -> ScaleRow {
+    let planned = ScaleRow::planned(groups);
     let cluster = FakeCluster::default();
-    let size = Size { brokers: BROKERS, topics: groups, partitions: PARTITIONS, groups };
+    let size = ClusterSize { brokers: BROKERS, topics: groups, partitions: PARTITIONS, groups };
     cluster.contents().fill(size);
     let mut brokers = Vec::new();
     for id in 1..=BROKERS {
         brokers.push(cluster.start(id).await);
     }
-    let exporter = Exporter::start(&brokers);
-    let mut watched = Watched { cluster: &cluster, requests: 0, rounds: 0 };
+    let exporter = MeasuredExporter::start(&brokers);
+    let mut watched = WatchedRounds { cluster: &cluster, requests: 0, rounds: 0 };
     // Until everything is on the page: the brokers make their answers in the first rounds.
     let mut page = String::new();
     while lag_series(&page) < planned.partitions.unwrap() {
@@ -179,7 +179,7 @@ async fn measure(groups: i32) -> Row {
     let page = last.text();
     assert_eq!(lag_series(&page), planned.partitions.unwrap(), "a whole page at the end");
     let megabytes = |bytes: u64| float(bytes) / 1e6;
-    Row {
+    ScaleRow {
         lag_series: Some(lag_series(&page)),
         cpu_s_per_cycle: Some(cpu / f64::from(CYCLES)),
         rss_peak_mb: Some(megabytes(exporter.process().resident_bytes_peak())),
@@ -206,7 +206,7 @@ fn result_file() -> Option<PathBuf> {
 }
 
 /// What misses its target, in words.
-fn misses(rows: &[Row]) -> Vec<String> {
+fn misses(rows: &[ScaleRow]) -> Vec<String> {
     let mut missed = Vec::new();
     for row in rows {
         let (series, cpu) = (row.lag_series.unwrap(), row.cpu_s_per_cycle.unwrap());
@@ -225,8 +225,8 @@ fn misses(rows: &[Row]) -> Vec<String> {
 #[ignore = "make scale: minutes, on a release build"]
 async fn one_cycle_stays_cheap_at_every_size() {
     let file = result_file();
-    let write = |rows: &[Row]| write_result(file.as_deref().map(Path::new), &rows);
-    let mut rows: Vec<Row> = GROUPS.map(Row::planned).to_vec();
+    let write = |rows: &[ScaleRow]| write_result(file.as_deref().map(Path::new), &rows);
+    let mut rows: Vec<ScaleRow> = GROUPS.map(ScaleRow::planned).to_vec();
     write(&rows);
     println!("{HEADER}");
     for (at, groups) in GROUPS.into_iter().enumerate() {

@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::sampling::{Process, float, pause, write_result};
+use crate::sampling::{ProcessStats, float, pause, write_result};
 
 const PER_MINUTE: usize = 10_000;
 const GROUP: usize = 20;
@@ -29,7 +29,7 @@ const TOKEN: &str = "a-token-of-the-tests-that-is-long-enough";
 
 /// The result: its keys are a contract.
 #[derive(Clone, Debug, Default, Serialize)]
-struct Outcome {
+struct StormResult {
     minutes: u64,
     alerts: Option<u64>,
     lost: Option<u64>,
@@ -40,20 +40,20 @@ struct Outcome {
 }
 
 /// The program. Ends with its owner.
-struct Serving {
+struct StormServer {
     child: Child,
     url: String,
     dir: tempfile::TempDir,
 }
 
-impl Drop for Serving {
+impl Drop for StormServer {
     fn drop(&mut self) {
         let _gone = self.child.kill();
         let _status = self.child.wait();
     }
 }
 
-impl Serving {
+impl StormServer {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let token = dir.path().join("token");
@@ -170,10 +170,10 @@ async fn deliver(url: String, count: usize, late: Duration) -> Histogram<u64> {
 #[ignore = "make storm: five minutes"]
 async fn i2_i3_a_storm_of_alerts_is_stored_whole_and_answered_quickly() {
     let file = std::env::var_os("KAFKA_OPTIMIZER_STORM_RESULT").map(PathBuf::from);
-    let write = |outcome: &Outcome| write_result(file.as_deref().map(Path::new), outcome);
-    let mut outcome = Outcome { minutes: minutes(), ..Outcome::default() };
+    let write = |outcome: &StormResult| write_result(file.as_deref().map(Path::new), outcome);
+    let mut outcome = StormResult { minutes: minutes(), ..StormResult::default() };
     write(&outcome);
-    let serving = Serving::start().await;
+    let serving = StormServer::start().await;
     let count = PER_MINUTE * usize::try_from(minutes()).unwrap();
     let (mut waits, others) = tokio::join!(
         deliver(serving.url.clone(), count, Duration::ZERO),
@@ -184,8 +184,8 @@ async fn i2_i3_a_storm_of_alerts_is_stored_whole_and_answered_quickly() {
     let (stored, open) = serving.episodes();
     let milliseconds = |it: u64| float(it) / 1e3;
     let p99 = waits.value_at_quantile(0.99);
-    let peak = Process::of(serving.child.id()).resident_bytes_peak();
-    outcome = Outcome {
+    let peak = ProcessStats::of(serving.child.id()).resident_bytes_peak();
+    outcome = StormResult {
         alerts: Some(alerts),
         lost: Some(alerts.saturating_sub(stored)),
         p50_ms: Some(milliseconds(waits.value_at_quantile(0.5))),

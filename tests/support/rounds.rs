@@ -15,7 +15,7 @@ use kafka_optimizer::{
 };
 
 use crate::{
-    fake_broker::{FakeBroker, FakeCluster, Size},
+    fake_broker::{ClusterSize, FakeBroker, FakeCluster},
     step_clock::StepClock,
 };
 
@@ -25,7 +25,7 @@ const INTERVAL: Duration = Duration::from_secs(15);
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A cluster, and what reads it. A round begins when the test says so.
-pub(crate) struct Rounds {
+pub(crate) struct RoundRunner {
     pub(crate) cluster: FakeCluster,
     pub(crate) brokers: Vec<FakeBroker>,
     pub(crate) latest: Latest,
@@ -34,9 +34,9 @@ pub(crate) struct Rounds {
     clock: Arc<StepClock>,
 }
 
-impl Rounds {
+impl RoundRunner {
     /// Starts brokers 1, 2, … of a cluster of that size, and a collector; its first round begins.
-    pub(crate) async fn new(size: Size) -> Self {
+    pub(crate) async fn new(size: ClusterSize) -> Self {
         let cluster = FakeCluster::default();
         cluster.contents().fill(size);
         let mut brokers = Vec::new();

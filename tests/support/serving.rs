@@ -8,12 +8,12 @@ use std::{
 
 use serde_json::Value;
 
-pub(crate) struct Serving {
+pub(crate) struct ServeProcess {
     pub(crate) child: Child,
     address: String,
 }
 
-impl Serving {
+impl ServeProcess {
     pub(crate) fn start(config: &Path) -> Self {
         let mut child = program(config).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
@@ -55,7 +55,7 @@ impl Serving {
     }
 }
 
-impl Drop for Serving {
+impl Drop for ServeProcess {
     fn drop(&mut self) {
         let _gone_already = self.child.kill();
         let _gone_already = self.child.wait();

@@ -9,18 +9,18 @@ pub(crate) fn hash() -> String {
     bcrypt::hash("right", 4).unwrap()
 }
 
-pub(crate) struct Authority {
+pub(crate) struct WebAuthority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) pem: String,
 }
 
 /// A certificate with its key, in PEM.
-pub(crate) struct Pair {
+pub(crate) struct CertificatePair {
     pub(crate) certificate: String,
     pub(crate) key: String,
 }
 
-impl Authority {
+impl WebAuthority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -29,25 +29,25 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    pub(crate) fn pair(&self, name: &str) -> Pair {
+    pub(crate) fn pair(&self, name: &str) -> CertificatePair {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
-        Pair { certificate, key: key.serialize_pem() }
+        CertificatePair { certificate, key: key.serialize_pem() }
     }
 }
 
 /// A directory with everything that a web configuration may name.
-pub(crate) struct Files {
+pub(crate) struct WebConfigFiles {
     dir: tempfile::TempDir,
-    pub(crate) servers: Authority,
-    pub(crate) clients: Authority,
+    pub(crate) servers: WebAuthority,
+    pub(crate) clients: WebAuthority,
 }
 
-impl Files {
+impl WebConfigFiles {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let files = Self { dir, servers: Authority::new(), clients: Authority::new() };
+        let files = Self { dir, servers: WebAuthority::new(), clients: WebAuthority::new() };
         files.write_pair("server", &files.servers.pair("localhost"));
         files.write_pair("prometheus", &files.clients.pair("prometheus"));
         files.write("servers.crt", &files.servers.pem);
@@ -65,14 +65,14 @@ impl Files {
         path
     }
 
-    pub(crate) fn write_pair(&self, name: &str, pair: &Pair) {
+    pub(crate) fn write_pair(&self, name: &str, pair: &CertificatePair) {
         self.write(&format!("{name}.crt"), &pair.certificate);
         self.write(&format!("{name}.key"), &pair.key);
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum Expected {
     Good,
     Bad,
     /// promtool takes it: docs/web-config.md says why it is refused here.
@@ -80,7 +80,7 @@ pub(crate) enum Said {
 }
 
 /// Files, and what is said of each. promtool is asked by a live test.
-pub(crate) fn cases() -> Vec<(Said, String)> {
+pub(crate) fn cases() -> Vec<(Expected, String)> {
     let tls = |rest: &str| {
         format!("tls_server_config: {{cert_file: server.crt, key_file: server.key{rest}}}")
     };
@@ -146,8 +146,8 @@ pub(crate) fn cases() -> Vec<(Said, String)> {
     ];
     let said = |said| move |text: String| (said, text);
     good.into_iter()
-        .map(said(Said::Good))
-        .chain(bad.into_iter().map(said(Said::Bad)))
-        .chain(refused_here.into_iter().map(said(Said::RefusedHere)))
+        .map(said(Expected::Good))
+        .chain(bad.into_iter().map(said(Expected::Bad)))
+        .chain(refused_here.into_iter().map(said(Expected::RefusedHere)))
         .collect()
 }

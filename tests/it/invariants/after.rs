@@ -10,7 +10,7 @@ use kafka_optimizer::{
 
 use super::{helps, slow, slow_until};
 use crate::world::{
-    Crash, Effect, Fault, Kind, PromFault, SCRAPE, Setup, World, firing, id, notification,
+    CallFault, CallKind, Crash, Effect, QueryFault, SCRAPE, Setup, World, firing, id, notification,
     resolved, simulate,
 };
 
@@ -26,7 +26,7 @@ fn i10_two_runs_of_a_cluster_come_one_after_the_other() {
         let mut world = World::starved(setup).await;
         let before = world.standings();
         // Below 40 % of the brokers may be named: two alerts at once need more than three of them.
-        world.prometheus.fail(|it, _| it.starts_with("count").then_some(PromFault::Empty));
+        world.prometheus.fail(|it, _| it.starts_with("count").then_some(QueryFault::Empty));
         world.alert("Slow", Some("1")).await;
         world.alert("Slow", Some("2")).await;
         world.start(Crash::Never);
@@ -44,7 +44,7 @@ fn i12_a_value_that_someone_changes_meanwhile_is_theirs_until_released() {
         helps(async |setup| {
             let mut world = slow_until(setup, state).await;
             world.kafka.set(1, IO_THREADS, Some(12));
-            let sent = world.kafka.calls(Kind::Write).len();
+            let sent = world.kafka.calls(CallKind::Write).len();
             world.until_over().await;
             let run = world.run(1).await.run;
             assert_eq!(run.state, RunState::RolledBack);
@@ -52,7 +52,7 @@ fn i12_a_value_that_someone_changes_meanwhile_is_theirs_until_released() {
             let standing = world.standings();
             assert_eq!(standing[&(id(1), IO_THREADS.to_owned())].1, "12", "theirs");
             assert_eq!(standing[&(id(1), NETWORK_THREADS.to_owned())], (None, "8".to_owned()));
-            let written = world.kafka.calls(Kind::Write).split_off(sent);
+            let written = world.kafka.calls(CallKind::Write).split_off(sent);
             assert!(written.iter().all(|it| it.change.as_ref().unwrap().key == NETWORK_THREADS));
             world.pass(Duration::from_mins(11)).await;
             again(&mut world).await;
@@ -70,11 +70,11 @@ fn i12_a_value_changed_among_the_steps_stops_them() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         // Slow enough to come between two steps.
-        let slow = Fault::Slow(Duration::from_secs(2));
-        world.kafka.fail(move |it| (it.kind == Kind::Write).then_some(slow));
+        let slow = CallFault::Slow(Duration::from_secs(2));
+        world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
-        world.live(Duration::from_mins(1), |it| 2 <= it.kafka.calls(Kind::Write).len()).await;
+        world.live(Duration::from_mins(1), |it| 2 <= it.kafka.calls(CallKind::Write).len()).await;
         world.pass(Duration::from_secs(1)).await;
         world.kafka.set(1, IO_THREADS, Some(3));
         world.until_over().await;
@@ -108,7 +108,7 @@ fn i12_a_kept_value_that_someone_changed_later_holds_until_released() {
 
 #[test]
 fn i13_evidence_that_stays_away_sends_the_run_back() {
-    for fault in [PromFault::Unavailable, PromFault::Empty, PromFault::Late(SCRAPE * 9)] {
+    for fault in [QueryFault::Unavailable, QueryFault::Empty, QueryFault::Late(SCRAPE * 9)] {
         helps(async |setup| {
             let mut world = slow_until(setup, RunState::Settling).await;
             world.prometheus.fail(move |_, _| Some(fault));
@@ -150,7 +150,7 @@ fn i17_i18_the_most_aggressive_level_stops_at_twice_what_the_broker_starts_with(
         let mut world = slow_until(setup, RunState::Kept).await;
         let run = world.run(1).await;
         assert!(run.run.note.unwrap().contains("stops at 16, not 32"));
-        for call in world.kafka.calls(Kind::Write) {
+        for call in world.kafka.calls(CallKind::Write) {
             let change = call.change.unwrap();
             assert!(WRITES.contains(&change.key.as_str()));
             assert!(change.value.unwrap().parse::<u32>().unwrap() <= 16);
@@ -186,14 +186,14 @@ fn i20_each_broker_is_named_and_no_other_is_touched() {
         world.start(Crash::Never);
         world.until_over().await;
         let mut brokers: Vec<_> =
-            world.kafka.calls(Kind::Write).iter().map(|it| it.broker).collect();
+            world.kafka.calls(CallKind::Write).iter().map(|it| it.broker).collect();
         brokers.sort_unstable();
         let both = |it: i32| [Some(id(it)), Some(id(it))];
         assert_eq!(brokers, [both(1), both(2), both(3)].concat());
     });
     helps(async |setup| {
         let world = slow_until(setup, RunState::Kept).await;
-        assert!(world.kafka.calls(Kind::Write).iter().all(|it| it.broker == Some(id(1))));
+        assert!(world.kafka.calls(CallKind::Write).iter().all(|it| it.broker == Some(id(1))));
     });
 }
 
@@ -202,9 +202,9 @@ fn i21_a_value_that_is_accepted_and_never_in_force_is_taken_back() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         let before = world.standings();
-        world
-            .kafka
-            .fail(|it| (it.kind == Kind::Write && it.nth == 2).then_some(Fault::NeverApplied));
+        world.kafka.fail(|it| {
+            (it.kind == CallKind::Write && it.nth == 2).then_some(CallFault::NeverApplied)
+        });
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.until_over().await;
@@ -218,14 +218,14 @@ fn i21_a_value_that_is_accepted_and_never_in_force_is_taken_back() {
 fn i23_an_undo_that_fails_is_stuck_until_a_person_has_seen_it() {
     simulate(async {
         let mut world = slow_until(Setup::new(0, Effect::Nothing), RunState::Observing).await;
-        world.kafka.fail(|it| (it.kind == Kind::Write).then_some(Fault::Refuse));
+        world.kafka.fail(|it| (it.kind == CallKind::Write).then_some(CallFault::Refuse));
         world.live(Duration::from_mins(10), |it| it.stands(RunState::Stuck)).await;
         let run = world.run(1).await.run;
         assert_eq!(run.state, RunState::Stuck);
         assert!(run.note.unwrap().contains("authorization failed"));
         world.kafka.fail(|_| None);
         world.alert("Slow", Some("2")).await;
-        world.prometheus.fail(|it, _| it.starts_with("count").then_some(PromFault::Empty));
+        world.prometheus.fail(|it, _| it.starts_with("count").then_some(QueryFault::Empty));
         world.pass(Duration::from_secs(40)).await;
         assert_eq!(world.run(2).await.run.hold, Some(HoldReason::Stuck));
         assert!(world.remediation.acknowledge(kafka_optimizer::model::RunId(2)).await.is_err());
@@ -341,7 +341,7 @@ fn i25_a_cluster_has_so_many_runs_an_hour_and_a_day() {
             let mut world = slow(setup).await;
             world.until_over().await;
             world.checks.forbid_writes();
-            world.prometheus.fail(|it, _| it.starts_with("count").then_some(PromFault::Empty));
+            world.prometheus.fail(|it, _| it.starts_with("count").then_some(QueryFault::Empty));
             world.alert("Slow", Some("2")).await;
             world.pass(Duration::from_secs(40)).await;
             world.start(Crash::Never);

@@ -8,7 +8,7 @@ use kafka_optimizer::{
     playbook::{Optimizer, Playbook, Rollout},
 };
 
-use crate::world::{Crash, Effect, Kind, Life, Setup, World, id, simulate};
+use crate::world::{CallKind, Crash, Effect, Setup, WorkerEnd, World, id, simulate};
 
 fn canary(playbook: &mut Playbook) {
     let Optimizer::TuneBrokers(it) = &mut playbook.optimizer else { panic!() };
@@ -33,7 +33,7 @@ async fn before(effect: Effect) -> World {
 
 fn written(world: &World) -> Vec<BrokerId> {
     let mut brokers: Vec<BrokerId> =
-        world.kafka.calls(Kind::Write).iter().filter_map(|it| it.broker).collect();
+        world.kafka.calls(CallKind::Write).iter().filter_map(|it| it.broker).collect();
     brokers.sort_unstable();
     brokers.dedup();
     brokers
@@ -47,7 +47,7 @@ fn i16_the_others_follow_a_canary_that_helped() {
         world.start(Crash::Never);
         world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
         assert_eq!(written(&world), [id(1)]);
-        assert_eq!(world.until_over().await, Life::Reached);
+        assert_eq!(world.until_over().await, WorkerEnd::Reached);
         assert!(world.stands(RunState::Kept), "{}", world.story().await);
         assert_eq!(written(&world), [id(1), id(2), id(3)]);
         world.verify(&standings).await;

@@ -12,19 +12,19 @@ use kafka_optimizer::{
 
 use super::{
     helps,
-    others::{Work, before, standing},
+    others::{ChangeKind, before, standing},
     slow_until,
 };
 use crate::world::{
-    Crash, Effect, Ended, Fault, Kind, Life, PromFault, Setup, World,
-    docker::{DockerCall, DockerKind},
+    CallFault, CallKind, Crash, Effect, ProcessEnd, QueryFault, Setup, WorkerEnd, World,
+    docker::{DockerCall, DockerCallKind},
     firing, id, notification, resolved, simulate,
 };
 
 /// Another process, after the one that ends when `reached`.
 async fn crash_when(world: &mut World, reached: impl Fn(&World) -> bool) {
     let life = world.live(Duration::from_mins(10), reached).await;
-    assert_eq!(life, Life::Reached, "{}", world.story().await);
+    assert_eq!(life, WorkerEnd::Reached, "{}", world.story().await);
     world.start(Crash::Never);
 }
 
@@ -36,10 +36,10 @@ fn i23_an_undo_cut_off_by_a_crash_was_taken_for_someone_elses_change() {
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         // The prior entry is stored again, and not in force when the process ends.
-        world
-            .kafka
-            .fail(|it| (it.kind == Kind::Write && it.nth == 6).then_some(Fault::NeverApplied));
-        crash_when(&mut world, |it| it.kafka.calls(Kind::Write).len() == 7).await;
+        world.kafka.fail(|it| {
+            (it.kind == CallKind::Write && it.nth == 6).then_some(CallFault::NeverApplied)
+        });
+        crash_when(&mut world, |it| it.kafka.calls(CallKind::Write).len() == 7).await;
         world.until_over().await;
         world.verify(&before).await;
         assert_eq!(world.run(1).await.run.rollback_reason.unwrap().label(), "verdict");
@@ -53,10 +53,10 @@ fn i23_a_write_that_waited_in_the_queue_came_after_its_undo() {
             let mut world = World::starved(setup).await;
             let before = world.standings();
             world.alert("Slow", Some("1")).await;
-            let late = Fault::Late(Duration::from_secs(late));
-            world.kafka.fail(move |it| (it.kind == Kind::Write && it.nth == 1).then_some(late));
+            let late = CallFault::Late(Duration::from_secs(late));
+            world.kafka.fail(move |it| (it.kind == CallKind::Write && it.nth == 1).then_some(late));
             world.start(Crash::Never);
-            crash_when(&mut world, |it| it.kafka.calls(Kind::Write).len() == 2).await;
+            crash_when(&mut world, |it| it.kafka.calls(CallKind::Write).len() == 2).await;
             world.until_over().await;
             world.verify(&before).await;
         });
@@ -67,13 +67,13 @@ fn i23_a_write_that_waited_in_the_queue_came_after_its_undo() {
 fn i23_a_clone_that_the_engine_started_late_was_left_behind() {
     for late in [15, 30, 40] {
         simulate(async {
-            let mut world = before(Work::Scale, (0, Effect::Help)).await;
+            let mut world = before(ChangeKind::Scale, (0, Effect::Help)).await;
             let untouched = standing(&world);
-            let late = Fault::Late(Duration::from_secs(late));
-            let hit = move |it: &DockerCall| it.kind == DockerKind::Start && it.nth == 1;
+            let late = CallFault::Late(Duration::from_secs(late));
+            let hit = move |it: &DockerCall| it.kind == DockerCallKind::Start && it.nth == 1;
             world.docker.fail(move |it| hit(it).then_some(late));
             world.start(Crash::Never);
-            crash_when(&mut world, |it| it.docker.calls(DockerKind::Start).len() == 2).await;
+            crash_when(&mut world, |it| it.docker.calls(DockerCallKind::Start).len() == 2).await;
             world.until_over().await;
             world.pass(Duration::from_mins(2)).await;
             assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
@@ -91,8 +91,8 @@ fn i23_a_broker_that_refused_its_undo_left_the_others_half_undone() {
         world.start(Crash::Never);
         world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
         world.kafka.fail(|it| {
-            let hit = it.kind == Kind::Write && it.broker == Some(id(2));
-            hit.then_some(Fault::Refuse)
+            let hit = it.kind == CallKind::Write && it.broker == Some(id(2));
+            hit.then_some(CallFault::Refuse)
         });
         world.live(Duration::from_mins(5), |it| it.stands(RunState::Stuck)).await;
         let after = world.standings();
@@ -113,13 +113,13 @@ fn i23_a_broker_that_was_away_for_minutes_left_its_run_stuck() {
             let mut world = World::healthy(Setup::new(0, effect)).await;
             let before = world.standings();
             world.alert("AllSlow", None).await;
-            let slow = Fault::Slow(Duration::from_secs(2));
-            world.kafka.fail(move |it| (it.kind == Kind::Write).then_some(slow));
+            let slow = CallFault::Slow(Duration::from_secs(2));
+            world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
             world.start(Crash::Never);
             world.live(Duration::from_mins(5), |it| it.stands(state)).await;
             let back = world.clock.elapsed() + Duration::from_mins(5);
             world.kafka.fail(move |it| {
-                (it.broker == Some(id(2)) && it.at < back).then_some(Fault::Unreachable)
+                (it.broker == Some(id(2)) && it.at < back).then_some(CallFault::Unreachable)
             });
             world.until_over().await;
             world.verify(&before).await;
@@ -137,14 +137,14 @@ fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
         // Broker 3 answers the guard and then nothing more.
         world.kafka.fail(|it| {
             let gone =
-                it.broker == Some(id(3)) && it.kind == Kind::Describe && 0 < it.nth_of_broker;
-            gone.then_some(Fault::Unreachable)
+                it.broker == Some(id(3)) && it.kind == CallKind::Describe && 0 < it.nth_of_broker;
+            gone.then_some(CallFault::Unreachable)
         });
         world.start(Crash::Never);
         world.until_over().await;
         world.verify(&before).await;
         assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
-        assert!(world.kafka.calls(Kind::Write).iter().all(|it| it.broker != Some(id(3))));
+        assert!(world.kafka.calls(CallKind::Write).iter().all(|it| it.broker != Some(id(3))));
     });
 }
 
@@ -154,15 +154,15 @@ fn i10_an_undo_that_a_person_asked_for_came_before_a_run_that_was_half_done() {
         setup.playbook().windows.cooldown = Duration::from_secs(1);
         let mut world = slow_until(setup, RunState::Kept).await;
         // Run 2 raises the network threads of broker 2, and its process ends in the middle.
-        world.prometheus.fail(|it, _| it.starts_with("count").then_some(PromFault::Empty));
+        world.prometheus.fail(|it, _| it.starts_with("count").then_some(QueryFault::Empty));
         world.kafka.set(2, NETWORK_THREADS, Some(4));
         world.alert("Slow", Some("2")).await;
-        world.live(Duration::from_mins(2), |it| 6 <= it.kafka.calls(Kind::Write).len()).await;
-        let sent = world.kafka.calls(Kind::Write).len();
+        world.live(Duration::from_mins(2), |it| 6 <= it.kafka.calls(CallKind::Write).len()).await;
+        let sent = world.kafka.calls(CallKind::Write).len();
         world.remediation.roll_back(RunId(1)).await.unwrap();
         world.start(Crash::Never);
         world.until_over().await;
-        let after = world.kafka.calls(Kind::Write).split_off(sent);
+        let after = world.kafka.calls(CallKind::Write).split_off(sent);
         let first_of_run_1 = after.iter().position(|it| it.broker == Some(id(1))).unwrap();
         let last_of_run_2 = after.iter().rposition(|it| it.broker == Some(id(2)));
         assert!(last_of_run_2.is_none_or(|it| it < first_of_run_1), "{}", world.story().await);
@@ -236,7 +236,7 @@ fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
             world.until_over().await;
             world.verify(&before).await;
             assert!(world.stands(RunState::RolledBack));
-            let writes = world.kafka.calls(Kind::Write);
+            let writes = world.kafka.calls(CallKind::Write);
             let down: Vec<_> = writes.iter().skip(3).collect();
             for pair in down.windows(2).filter(|it| it[0].change != it[1].change) {
                 let apart = pair[1].at.saturating_sub(pair[0].at);
@@ -250,7 +250,7 @@ fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
 fn i19_a_rehearsal_that_nobody_answered_was_taken_for_a_refusal() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
-        world.kafka.fail(|it| (it.kind == Kind::Validate).then_some(Fault::LoseAnswer));
+        world.kafka.fail(|it| (it.kind == CallKind::Validate).then_some(CallFault::LoseAnswer));
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
@@ -294,7 +294,7 @@ fn a_second_process_takes_up_what_the_first_left_however_often_it_ends() {
         world.alert("Slow", Some("1")).await;
         for moment in 1..40 {
             world.start(Crash::AtMoment(moment));
-            if world.until_over().await != Life::Over(Ended::Crashed) {
+            if world.until_over().await != WorkerEnd::Over(ProcessEnd::Crashed) {
                 break;
             }
         }

@@ -11,14 +11,14 @@ use kafka_optimizer::{
 };
 
 use super::slow;
-use crate::world::{Crash, Effect, Fault, Kind, PromFault, Setup, World, id, simulate};
+use crate::world::{CallFault, CallKind, Crash, Effect, QueryFault, Setup, World, id, simulate};
 
 /// Changes what a world starts with, and what it finds.
-type Before = (fn(&mut Setup), fn(&mut World));
+type Arrange = (fn(&mut Setup), fn(&mut World));
 
 /// Nothing is written in 40 seconds, and the run says why.
 #[track_caller]
-fn check(want: HoldReason, words: &str, (setup_with, arrange): Before) {
+fn check(want: HoldReason, words: &str, (setup_with, arrange): Arrange) {
     simulate(async {
         let mut setup = Setup::new(0, Effect::Help);
         setup_with(&mut setup);
@@ -35,7 +35,7 @@ fn check(want: HoldReason, words: &str, (setup_with, arrange): Before) {
         // The journal keeps the first note of a hold, the run the latest: ages in them differ.
         let line = run.journal.iter().find(|it| it.text.contains(want.label()));
         assert!(line.is_some_and(|it| it.text.contains(words)), "{words}: {:#?}", run.journal);
-        assert!(world.kafka.calls(Kind::Write).is_empty());
+        assert!(world.kafka.calls(CallKind::Write).is_empty());
         let counted = format!(r#"playbook="broker-threads",reason="{want}"}} 1"#);
         assert!(world.telemetry.encode().unwrap().contains(&counted), "{want} is not counted once");
     });
@@ -129,7 +129,7 @@ fn i13_a_prometheus_that_does_not_answer_or_is_not_there_holds() {
         HoldReason::PrometheusUnavailable,
         "connection refused",
         (as_usual, |world| {
-            world.prometheus.fail(|_, _| Some(PromFault::Unavailable));
+            world.prometheus.fail(|_, _| Some(QueryFault::Unavailable));
         }),
     );
     let none: fn(&mut Setup) = |it| it.cluster.prometheus = None;
@@ -142,14 +142,14 @@ fn i13_evidence_that_is_missing_old_or_no_number_holds() {
         HoldReason::EvidenceMissing,
         "has no sample",
         (as_usual, |world| {
-            world.prometheus.fail(|it, _| it.contains("timestamp").then_some(PromFault::Empty));
+            world.prometheus.fail(|it, _| it.contains("timestamp").then_some(QueryFault::Empty));
         }),
     );
     check(
         HoldReason::EvidenceStale,
         "s old, more than",
         (as_usual, |world| {
-            let old = PromFault::Late(Duration::from_secs(20));
+            let old = QueryFault::Late(Duration::from_secs(20));
             world.prometheus.fail(move |_, _| Some(old));
         }),
     );
@@ -158,14 +158,14 @@ fn i13_evidence_that_is_missing_old_or_no_number_holds() {
         "the newest sample",
         (as_usual, |world| {
             let timestamp = |it: &str| it.contains("timestamp");
-            world.prometheus.fail(move |it, _| timestamp(it).then_some(PromFault::NotANumber));
+            world.prometheus.fail(move |it, _| timestamp(it).then_some(QueryFault::NotANumber));
         }),
     );
     check(
         HoldReason::EvidenceStale,
         "the clocks of Prometheus",
         (as_usual, |world| {
-            let ahead = PromFault::Ahead(Duration::from_mins(2));
+            let ahead = QueryFault::Ahead(Duration::from_mins(2));
             world.prometheus.fail(move |_, _| Some(ahead));
         }),
     );
@@ -179,7 +179,7 @@ fn i13_a_baseline_of_fewer_than_six_samples_holds() {
         (as_usual, |world| {
             // The window is asked for without `timestamp`, and after the alert's confirmation.
             let window = |it: &str| it.starts_with("kafka:produce_time");
-            world.prometheus.fail(move |it, _| window(it).then_some(PromFault::NotANumber));
+            world.prometheus.fail(move |it, _| window(it).then_some(QueryFault::NotANumber));
         }),
     );
     let short: fn(&mut Setup) = |it| it.playbook().windows.baseline = Duration::from_secs(12);
@@ -281,18 +281,23 @@ fn i19_a_plan_that_the_broker_refuses_is_not_written() {
         HoldReason::RehearsalRefused,
         "Cluster authorization failed.",
         (as_usual, |world| {
-            world.kafka.fail(|it| (it.kind == Kind::Validate).then_some(Fault::Refuse));
+            world.kafka.fail(|it| (it.kind == CallKind::Validate).then_some(CallFault::Refuse));
         }),
     );
 }
 
 #[test]
 fn a_cluster_that_does_not_answer_holds() {
-    for kind in [Kind::Topology, Kind::Describe, Kind::Minimums, Kind::Quorum, Kind::Reassignments]
-    {
+    for kind in [
+        CallKind::Topology,
+        CallKind::Describe,
+        CallKind::Minimums,
+        CallKind::Quorum,
+        CallKind::Reassignments,
+    ] {
         simulate(async {
             let world = World::starved(Setup::new(0, Effect::Help)).await;
-            world.kafka.fail(move |it| (it.kind == kind).then_some(Fault::LoseAnswer));
+            world.kafka.fail(move |it| (it.kind == kind).then_some(CallFault::LoseAnswer));
             world.checks.forbid_writes();
             world.alert("Slow", Some("1")).await;
             let mut world = world;
@@ -309,7 +314,7 @@ fn i34_an_alert_that_prometheus_does_not_confirm_holds() {
         HoldReason::NotConfirmed,
         "does not fire in Prometheus",
         (as_usual, |world| {
-            world.prometheus.fail(|it, _| it.starts_with("ALERTS").then_some(PromFault::Empty));
+            world.prometheus.fail(|it, _| it.starts_with("ALERTS").then_some(QueryFault::Empty));
         }),
     );
 }
@@ -365,7 +370,7 @@ fn i1_rehearsing_asks_the_brokers_and_changes_nothing() {
         assert_eq!(run.run.state, RunState::Rehearsed);
         assert!(run.run.times.ended.is_some() && run.run.times.written.is_none());
         assert_eq!(run.steps.len(), 5, "the plan is stored");
-        assert_eq!(world.kafka.calls(Kind::Validate).len(), 2, "the first step of each pool");
+        assert_eq!(world.kafka.calls(CallKind::Validate).len(), 2, "the first step of each pool");
     });
 }
 
@@ -391,7 +396,7 @@ fn a_held_run_starts_when_what_held_it_is_over() {
         let world = World::starved(Setup::new(0, Effect::Help)).await;
         let before = world.standings();
         let until = world.clock.elapsed() + Duration::from_mins(1);
-        world.prometheus.fail(move |_, now| (now < until).then_some(PromFault::Unavailable));
+        world.prometheus.fail(move |_, now| (now < until).then_some(QueryFault::Unavailable));
         let mut world = world;
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);

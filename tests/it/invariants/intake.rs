@@ -11,7 +11,9 @@ use kafka_optimizer::{
 };
 
 use super::{helps, slow, slow_until};
-use crate::world::{Crash, Effect, Kind, Setup, World, firing, notification, resolved, simulate};
+use crate::world::{
+    CallKind, Crash, Effect, Setup, World, firing, notification, resolved, simulate,
+};
 
 #[test]
 fn i2_what_cannot_be_stored_is_refused_whole_and_nothing_comes_of_it() {
@@ -43,15 +45,15 @@ fn i22_a_journal_that_cannot_be_written_stops_everything_before_the_deed() {
         world.break_store("journal");
         world.start(Crash::Never);
         world.pass(Duration::from_mins(1)).await;
-        assert!(world.kafka.calls(Kind::Write).is_empty());
+        assert!(world.kafka.calls(CallKind::Write).is_empty());
         world.mend_store();
         // Broken again in the middle of the steps.
-        let writes = |it: &World| 2 <= it.kafka.calls(Kind::Write).len();
+        let writes = |it: &World| 2 <= it.kafka.calls(CallKind::Write).len();
         world.live(Duration::from_mins(1), writes).await;
         world.break_store("journal");
-        let sent = world.kafka.calls(Kind::Write).len();
+        let sent = world.kafka.calls(CallKind::Write).len();
         world.pass(Duration::from_mins(2)).await;
-        assert_eq!(world.kafka.calls(Kind::Write).len(), sent);
+        assert_eq!(world.kafka.calls(CallKind::Write).len(), sent);
         world.mend_store();
         world.until_over().await;
         world.verify(&before).await;
@@ -217,8 +219,8 @@ fn i6_an_alert_resolved_among_the_steps_interrupts_nothing() {
         let before = world.standings();
         world.alert("Slow", Some("1")).await;
         // Slow enough for a look between two steps.
-        let slow = crate::world::Fault::Slow(Duration::from_secs(2));
-        world.kafka.fail(move |it| (it.kind == Kind::Write).then_some(slow));
+        let slow = crate::world::CallFault::Slow(Duration::from_secs(2));
+        world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
         world.start(Crash::Never);
         world.live(Duration::from_mins(1), |it| it.stands(RunState::Acting)).await;
         let sent = notification(vec![resolved("Slow", Some("1"))]);

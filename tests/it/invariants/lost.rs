@@ -8,7 +8,7 @@ use kafka_optimizer::{
     playbook::{AboveStatic, Level, Optimizer},
 };
 
-use crate::world::{Crash, Effect, Kind, Setup, World, firing, id, simulate};
+use crate::world::{CallKind, Crash, Effect, Setup, World, firing, id, simulate};
 
 /// A world in which a kept change stands above twice what a broker starts with: 8 to 32.
 async fn kept_above() -> World {
@@ -127,13 +127,13 @@ fn i12_what_someone_else_stored_is_left_alone() {
         world.kafka.set(1, NETWORK_THREADS, Some(24));
         world.kafka.restart(1, Duration::from_secs(20));
         world.pass(Duration::from_mins(3)).await;
-        let sent = world.kafka.calls(Kind::Write).len();
+        let sent = world.kafka.calls(CallKind::Write).len();
         world.deliver(firing("Lost", Some("1"))).await;
         world.pass(Duration::from_mins(2)).await;
         let run = world.run(2).await.run;
         assert_eq!(run.hold, Some(HoldReason::Unplannable), "{}", world.story().await);
         assert!(run.note.unwrap().contains("is not what this program wrote"));
-        assert_eq!(world.kafka.calls(Kind::Write).len(), sent);
+        assert_eq!(world.kafka.calls(CallKind::Write).len(), sent);
     });
 }
 

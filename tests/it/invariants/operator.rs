@@ -10,7 +10,9 @@ use kafka_optimizer::{
 };
 
 use super::{helps, slow, slow_until};
-use crate::world::{Crash, Effect, Ended, Fault, Kind, Life, Setup, World, id, simulate};
+use crate::world::{
+    CallFault, CallKind, Crash, Effect, ProcessEnd, Setup, WorkerEnd, World, id, simulate,
+};
 
 fn order(extent: Extent) -> Order {
     Order {
@@ -25,11 +27,11 @@ fn order(extent: Extent) -> Order {
 /// A world whose writes take two seconds, among the steps of run 1.
 async fn among_the_steps(setup: Setup) -> World {
     let mut world = World::starved(setup).await;
-    let slow = Fault::Slow(Duration::from_secs(2));
-    world.kafka.fail(move |it| (it.kind == Kind::Write).then_some(slow));
+    let slow = CallFault::Slow(Duration::from_secs(2));
+    world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
     world.alert("Slow", Some("1")).await;
     world.start(Crash::Never);
-    world.live(Duration::from_mins(1), |it| 2 <= it.kafka.calls(Kind::Write).len()).await;
+    world.live(Duration::from_mins(1), |it| 2 <= it.kafka.calls(CallKind::Write).len()).await;
     world
 }
 
@@ -62,13 +64,13 @@ fn i31_a_pause_among_the_steps_finishes_the_one_in_hand_and_reverts() {
     helps(async |setup| {
         let mut world = among_the_steps(setup).await;
         world.remediation.pause().unwrap();
-        let sent = world.kafka.calls(Kind::Write).len();
+        let sent = world.kafka.calls(CallKind::Write).len();
         world.until_over().await;
         let run = world.run(1).await.run;
         assert_eq!(run.state, RunState::RolledBack);
         assert_eq!(run.rollback_reason, Some(RollbackReason::Interrupted));
         // What followed went back: the undo is allowed while paused (I23).
-        let changes = world.kafka.calls(Kind::Write).into_iter().skip(sent);
+        let changes = world.kafka.calls(CallKind::Write).into_iter().skip(sent);
         let changes: Vec<_> = changes.map(|it| it.change.unwrap()).collect();
         let io = changes.iter().rfind(|it| it.key == "num.io.threads").unwrap();
         let network = changes.iter().rfind(|it| it.key == "num.network.threads").unwrap();
@@ -80,7 +82,7 @@ fn i31_a_pause_among_the_steps_finishes_the_one_in_hand_and_reverts() {
 fn i31_a_process_that_is_asked_to_stop_reverts_at_its_next_start() {
     helps(async |setup| {
         let mut world = among_the_steps(setup).await;
-        assert_eq!(world.stop().await, Life::Over(Ended::ByItself));
+        assert_eq!(world.stop().await, WorkerEnd::Over(ProcessEnd::ByItself));
         world.start(Crash::Never);
         world.until_over().await;
         assert_eq!(world.run(1).await.run.rollback_reason, Some(RollbackReason::Interrupted));
@@ -93,7 +95,7 @@ fn a_process_that_is_asked_to_stop_while_it_watches_goes_on_at_its_next_start() 
     for state in [RunState::Settling, RunState::Observing] {
         helps(async |setup| {
             let mut world = slow_until(setup, state).await;
-            assert_eq!(world.stop().await, Life::Over(Ended::ByItself));
+            assert_eq!(world.stop().await, WorkerEnd::Over(ProcessEnd::ByItself));
             assert!(world.stands(state));
             world.start(Crash::Never);
             world.until_over().await;

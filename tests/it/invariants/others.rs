@@ -15,26 +15,26 @@ use kafka_optimizer::{
 };
 
 use crate::world::{
-    Crash, Effect, Ended, Fault, Kind, Life, Setup, World, between,
-    docker::{DockerKind, WorldClone},
+    CallFault, CallKind, Crash, Effect, ProcessEnd, Setup, WorkerEnd, World, between,
+    docker::{DockerCallKind, SimulatedClone},
     draw, firing, greedy, id, lies, simulate, storms, with,
 };
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum ChangeKind {
     Leaders,
     Shed,
     Scale,
 }
 
-const ALL: [Work; 3] = [Work::Leaders, Work::Shed, Work::Scale];
+const ALL: [ChangeKind; 3] = [ChangeKind::Leaders, ChangeKind::Shed, ChangeKind::Scale];
 const GROUP: &str = "a group of ours";
 
 /// Quotas and clones: what a run of these changes, and has to bring back.
-pub(super) type Standing = (Vec<(String, f64)>, BTreeMap<String, WorldClone>);
+pub(super) type TargetState = (Vec<(String, f64)>, BTreeMap<String, SimulatedClone>);
 
-pub(super) fn standing(world: &World) -> Standing {
+pub(super) fn standing(world: &World) -> TargetState {
     let quotas = world.kafka.state().metadata.quotas.clone();
     let quotas = quotas.into_iter().map(|((entity, _), value)| (entity.to_string(), value));
     (quotas.collect(), world.docker.state().clones.clone())
@@ -92,12 +92,12 @@ pub(super) fn show(snapshot: &mut Snapshot, lag: u64) {
 }
 
 /// A world in which the work's alert is stored.
-pub(super) async fn before(work: Work, (seed, effect): (u64, Effect)) -> World {
+pub(super) async fn before(work: ChangeKind, (seed, effect): (u64, Effect)) -> World {
     let mut world = World::healthy(Setup::new(seed, effect)).await;
     let alert = match work {
-        Work::Leaders => firing("LeadersAway", None),
-        Work::Shed => firing("Flood", None),
-        Work::Scale => {
+        ChangeKind::Leaders => firing("LeadersAway", None),
+        ChangeKind::Shed => firing("Flood", None),
+        ChangeKind::Scale => {
             behind(&mut world);
             with(firing("Behind", None), "consumergroup", GROUP)
         }
@@ -107,14 +107,14 @@ pub(super) async fn before(work: Work, (seed, effect): (u64, Effect)) -> World {
 }
 
 /// What stands when the work is done.
-fn done(work: Work, before: &Standing) -> Standing {
+fn done(work: ChangeKind, before: &TargetState) -> TargetState {
     let mut after = before.clone();
     match work {
-        Work::Leaders => (),
-        Work::Shed => after.0 = vec![(greedy().to_string(), f64::from(2_u32 << 20))],
-        Work::Scale => {
+        ChangeKind::Leaders => (),
+        ChangeKind::Shed => after.0 = vec![(greedy().to_string(), f64::from(2_u32 << 20))],
+        ChangeKind::Scale => {
             for number in 1..=2 {
-                let clone = WorldClone {
+                let clone = SimulatedClone {
                     run: Some(1),
                     of: "id of worker-1".to_owned(),
                     state: CloneState::Running,
@@ -131,9 +131,9 @@ pub(super) async fn live_through(world: &mut World, crashes: &[Crash]) -> usize 
     for (crashed, &crash) in crashes.iter().chain([&Crash::Never]).enumerate() {
         world.start(crash);
         match world.until_over().await {
-            Life::Reached => return crashed,
-            Life::Over(Ended::Crashed) => (),
-            life @ (Life::TimeUp | Life::Over(Ended::ByItself)) => {
+            WorkerEnd::Reached => return crashed,
+            WorkerEnd::Over(ProcessEnd::Crashed) => (),
+            life @ (WorkerEnd::TimeUp | WorkerEnd::Over(ProcessEnd::ByItself)) => {
                 panic!("{life:?} after {crashes:?}: {}", world.story().await)
             }
         }
@@ -154,7 +154,7 @@ async fn lifted(world: &mut World) -> RunRow {
 }
 
 /// Two minutes later, in which what was late may still come: done, or exactly as before.
-async fn verify(world: &mut World, work: Work, before: &Standing) {
+async fn verify(world: &mut World, work: ChangeKind, before: &TargetState) {
     world.pass(Duration::from_mins(2)).await;
     let run = lifted(world).await;
     let expected = if run.state == RunState::Kept {
@@ -192,12 +192,12 @@ fn what_helps_is_kept_and_what_does_not_is_exactly_undone() {
 #[test]
 fn i23_a_quota_that_was_there_comes_back_as_it_was() {
     simulate(async {
-        let mut world = before(Work::Shed, (1, Effect::Nothing)).await;
+        let mut world = before(ChangeKind::Shed, (1, Effect::Nothing)).await;
         let key = (greedy(), QuotaKey::ProducerByteRate);
         world.kafka.state().metadata.quotas.insert(key, 8_388_608.5);
         let standing = standing(&world);
         live_through(&mut world, &[]).await;
-        verify(&mut world, Work::Shed, &standing).await;
+        verify(&mut world, ChangeKind::Shed, &standing).await;
         assert!(world.stands(RunState::RolledBack));
         assert_eq!(world.run(1).await.steps.len(), 2);
     });
@@ -206,7 +206,7 @@ fn i23_a_quota_that_was_there_comes_back_as_it_was() {
 #[test]
 fn i30_what_was_elected_stays_when_the_run_goes_back() {
     simulate(async {
-        let mut world = before(Work::Leaders, (1, Effect::Nothing)).await;
+        let mut world = before(ChangeKind::Leaders, (1, Effect::Nothing)).await;
         live_through(&mut world, &[]).await;
         assert!(world.stands(RunState::RolledBack));
         assert!(world.kafka.state().metadata.leads_as_assigned());
@@ -214,7 +214,7 @@ fn i30_what_was_elected_stays_when_the_run_goes_back() {
 }
 
 /// One call of a kind goes wrong, for each of them in turn.
-fn each_kafka_call_fails(work: Work, effect: Effect, (kind, fault): (Kind, Fault)) {
+fn each_kafka_call_fails(work: ChangeKind, effect: Effect, (kind, fault): (CallKind, CallFault)) {
     for nth in 0.. {
         let calls = simulate(async {
             let mut world = before(work, (1, effect)).await;
@@ -230,42 +230,42 @@ fn each_kafka_call_fails(work: Work, effect: Effect, (kind, fault): (Kind, Fault
     }
 }
 
-const FAULTS: [Fault; 7] = [
-    Fault::Refuse,
-    Fault::LoseRequest,
-    Fault::LoseAnswer,
-    Fault::Break,
-    Fault::Unreachable,
-    Fault::Late(Duration::from_secs(20)),
-    Fault::Slow(Duration::from_secs(2)),
+const FAULTS: [CallFault; 7] = [
+    CallFault::Refuse,
+    CallFault::LoseRequest,
+    CallFault::LoseAnswer,
+    CallFault::Break,
+    CallFault::Unreachable,
+    CallFault::Late(Duration::from_secs(20)),
+    CallFault::Slow(Duration::from_secs(2)),
 ];
 
 #[test]
 fn i21_i23_whichever_quota_or_election_goes_wrong_the_run_ends_whole() {
     for effect in [Effect::Help, Effect::Nothing] {
         for fault in FAULTS {
-            each_kafka_call_fails(Work::Shed, effect, (Kind::WriteQuota, fault));
-            each_kafka_call_fails(Work::Leaders, effect, (Kind::Elect, fault));
+            each_kafka_call_fails(ChangeKind::Shed, effect, (CallKind::WriteQuota, fault));
+            each_kafka_call_fails(ChangeKind::Leaders, effect, (CallKind::Elect, fault));
         }
-        each_kafka_call_fails(Work::Shed, effect, (Kind::Quotas, Fault::LoseAnswer));
+        each_kafka_call_fails(ChangeKind::Shed, effect, (CallKind::Quotas, CallFault::LoseAnswer));
     }
 }
 
 #[test]
 fn i21_i23_whichever_clone_goes_wrong_the_run_ends_whole() {
     for effect in [Effect::Help, Effect::Nothing] {
-        for fault in FAULTS.into_iter().chain([Fault::NeverApplied]) {
-            for kind in [DockerKind::Start, DockerKind::Remove] {
+        for fault in FAULTS.into_iter().chain([CallFault::NeverApplied]) {
+            for kind in [DockerCallKind::Start, DockerCallKind::Remove] {
                 for nth in 0..4 {
                     simulate(async {
-                        let mut world = before(Work::Scale, (1, effect)).await;
+                        let mut world = before(ChangeKind::Scale, (1, effect)).await;
                         let standing = standing(&world);
                         let fails = move |it: &crate::world::docker::DockerCall| {
                             (it.kind == kind && it.nth == nth).then_some(fault)
                         };
                         world.docker.fail(fails);
                         live_through(&mut world, &[]).await;
-                        verify(&mut world, Work::Scale, &standing).await;
+                        verify(&mut world, ChangeKind::Scale, &standing).await;
                     });
                 }
             }
@@ -300,7 +300,7 @@ fn i22_a_crash_at_each_await_until_it_is_in_force_leaves_nothing_half_done() {
             let mut world = before(work, (3, Effect::Nothing)).await;
             world.start(Crash::Never);
             world.live(Duration::from_mins(10), |it| it.stands(RunState::Settling)).await;
-            world.moments.passed()
+            world.crash_points.passed()
         });
         for moment in 1..=in_force {
             simulate(async {
@@ -322,7 +322,7 @@ fn group(world: &World, change: impl FnOnce(&mut GroupMembers)) {
 fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
     let check = |want: HoldReason, words: &str, arrange: fn(&mut World)| {
         simulate(async {
-            let mut world = before(Work::Scale, (1, Effect::Help)).await;
+            let mut world = before(ChangeKind::Scale, (1, Effect::Help)).await;
             arrange(&mut world);
             world.start(Crash::Never);
             world.pass(Duration::from_secs(40)).await;
@@ -383,20 +383,20 @@ fn i8_an_alert_that_names_no_group_starts_nothing() {
 }
 
 /// One call in twelve goes wrong.
-fn trouble(seed: u64, place: &[u64]) -> Option<Fault> {
+fn trouble(seed: u64, place: &[u64]) -> Option<CallFault> {
     let drawn = draw(seed, place);
     if !drawn.is_multiple_of(12) {
         return None;
     }
     let more = Duration::from_millis(between((1, 40_000), drawn / 12 / 8));
     Some(match drawn / 12 % 7 {
-        0 => Fault::Refuse,
-        1 => Fault::LoseRequest,
-        2 => Fault::Unreachable,
-        3 => Fault::Slow(more / 20),
-        4 => Fault::LoseAnswer,
-        5 => Fault::Break,
-        _ => Fault::Late(more),
+        0 => CallFault::Refuse,
+        1 => CallFault::LoseRequest,
+        2 => CallFault::Unreachable,
+        3 => CallFault::Slow(more / 20),
+        4 => CallFault::LoseAnswer,
+        5 => CallFault::Break,
+        _ => CallFault::Late(more),
     })
 }
 

@@ -6,32 +6,32 @@ use std::time::Duration;
 use kafka_optimizer::model::RunState;
 
 use crate::world::{
-    Call, Crash, Effect, Ended, Fault, Kind, Life, Setup, Standings, World, between, draw, lies,
-    notification, simulate, storms,
+    CallFault, CallKind, Crash, Effect, KafkaCall, KeyStates, ProcessEnd, Setup, WorkerEnd, World,
+    between, draw, lies, notification, simulate, storms,
 };
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Plan {
+enum PlanSize {
     /// Broker 1 alone: I/O threads 1 → 2 → 4 → 8 → 16, network threads 8 → 16.
     One,
     /// Three brokers together: both pools 8 → 16.
     Three,
 }
 
-const PLANS: [Plan; 2] = [Plan::One, Plan::Three];
+const PLANS: [PlanSize; 2] = [PlanSize::One, PlanSize::Three];
 
 /// A world in which the plan's alert is stored, and how its brokers stand.
-async fn before(plan: Plan, (seed, effect): (u64, Effect)) -> (World, Standings) {
+async fn before(plan: PlanSize, (seed, effect): (u64, Effect)) -> (World, KeyStates) {
     let setup = Setup::new(seed, effect);
     let world = match plan {
-        Plan::One => World::starved(setup).await,
-        Plan::Three => World::healthy(setup).await,
+        PlanSize::One => World::starved(setup).await,
+        PlanSize::Three => World::healthy(setup).await,
     };
     let standings = world.standings();
     match plan {
-        Plan::One => world.alert("Slow", Some("1")).await,
-        Plan::Three => world.alert("AllSlow", None).await,
+        PlanSize::One => world.alert("Slow", Some("1")).await,
+        PlanSize::Three => world.alert("AllSlow", None).await,
     }
     (world, standings)
 }
@@ -42,9 +42,9 @@ async fn live_through(world: &mut World, crashes: &[Crash]) -> usize {
     for (crashed, &crash) in crashes.iter().chain([&Crash::Never]).enumerate() {
         world.start(crash);
         match world.until_over().await {
-            Life::Reached => return crashed,
-            Life::Over(Ended::Crashed) => (),
-            life @ (Life::TimeUp | Life::Over(Ended::ByItself)) => {
+            WorkerEnd::Reached => return crashed,
+            WorkerEnd::Over(ProcessEnd::Crashed) => (),
+            life @ (WorkerEnd::TimeUp | WorkerEnd::Over(ProcessEnd::ByItself)) => {
                 panic!("{life:?} after {crashes:?}: {}", world.story().await)
             }
         }
@@ -54,7 +54,7 @@ async fn live_through(world: &mut World, crashes: &[Crash]) -> usize {
 
 /// One call of a kind goes wrong, for each of them in turn.
 #[track_caller]
-fn each_call_fails(plan: Plan, effect: Effect, (kind, fault): (Kind, Fault)) {
+fn each_call_fails(plan: PlanSize, effect: Effect, (kind, fault): (CallKind, CallFault)) {
     let mut nth = 0;
     loop {
         let calls = simulate(async {
@@ -77,15 +77,15 @@ const LATE: [u64; 4] = [3, 20, 50, 90];
 fn i21_i23_whichever_write_goes_wrong_the_run_ends_whole() {
     for plan in PLANS {
         for fault in [
-            Fault::Refuse,
-            Fault::LoseRequest,
-            Fault::LoseAnswer,
-            Fault::Break,
-            Fault::Unreachable,
-            Fault::NeverApplied,
-            Fault::Slow(Duration::from_secs(2)),
+            CallFault::Refuse,
+            CallFault::LoseRequest,
+            CallFault::LoseAnswer,
+            CallFault::Break,
+            CallFault::Unreachable,
+            CallFault::NeverApplied,
+            CallFault::Slow(Duration::from_secs(2)),
         ] {
-            each_call_fails(plan, Effect::Nothing, (Kind::Write, fault));
+            each_call_fails(plan, Effect::Nothing, (CallKind::Write, fault));
         }
     }
 }
@@ -94,8 +94,8 @@ fn i21_i23_whichever_write_goes_wrong_the_run_ends_whole() {
 fn i21_i23_whichever_write_waits_in_a_queue_the_run_ends_whole() {
     for plan in PLANS {
         for late in LATE {
-            let fault = Fault::Late(Duration::from_secs(late));
-            each_call_fails(plan, Effect::Nothing, (Kind::Write, fault));
+            let fault = CallFault::Late(Duration::from_secs(late));
+            each_call_fails(plan, Effect::Nothing, (CallKind::Write, fault));
         }
     }
 }
@@ -103,29 +103,33 @@ fn i21_i23_whichever_write_waits_in_a_queue_the_run_ends_whole() {
 #[test]
 fn i19_i23_whichever_validation_goes_wrong_the_run_ends_whole() {
     for plan in PLANS {
-        for fault in [Fault::Refuse, Fault::LoseRequest, Fault::LoseAnswer, Fault::Break] {
-            each_call_fails(plan, Effect::Help, (Kind::Validate, fault));
+        for fault in
+            [CallFault::Refuse, CallFault::LoseRequest, CallFault::LoseAnswer, CallFault::Break]
+        {
+            each_call_fails(plan, Effect::Help, (CallKind::Validate, fault));
         }
     }
 }
 
 #[test]
 fn i21_whichever_read_goes_wrong_the_run_ends_whole() {
-    for kind in [Kind::Describe, Kind::Topology, Kind::Minimums] {
-        for fault in [Fault::Refuse, Fault::LoseAnswer] {
-            each_call_fails(Plan::One, Effect::Nothing, (kind, fault));
+    for kind in [CallKind::Describe, CallKind::Topology, CallKind::Minimums] {
+        for fault in [CallFault::Refuse, CallFault::LoseAnswer] {
+            each_call_fails(PlanSize::One, Effect::Nothing, (kind, fault));
         }
     }
-    each_call_fails(Plan::Three, Effect::Nothing, (Kind::Describe, Fault::LoseAnswer));
+    each_call_fails(PlanSize::Three, Effect::Nothing, (CallKind::Describe, CallFault::LoseAnswer));
 }
 
 #[test]
 fn i21_a_lost_answer_is_read_back_and_the_change_is_kept() {
     for plan in PLANS {
-        for fault in [Fault::LoseAnswer, Fault::Break, Fault::Late(Duration::from_secs(20))] {
+        for fault in
+            [CallFault::LoseAnswer, CallFault::Break, CallFault::Late(Duration::from_secs(20))]
+        {
             simulate(async {
                 let (mut world, standings) = before(plan, (1, Effect::Help)).await;
-                world.kafka.fail(move |call| (call.kind == Kind::Write).then_some(fault));
+                world.kafka.fail(move |call| (call.kind == CallKind::Write).then_some(fault));
                 live_through(&mut world, &[]).await;
                 world.verify(&standings).await;
                 assert!(world.stands(RunState::Kept), "{}", world.story().await);
@@ -135,7 +139,7 @@ fn i21_a_lost_answer_is_read_back_and_the_change_is_kept() {
 }
 
 /// Crashes after each line of the journal, in turn; `again` says when the next process ends.
-fn each_line_is_the_last(plan: Plan, effect: Effect, again: impl Fn(u64) -> Vec<Crash>) {
+fn each_line_is_the_last(plan: PlanSize, effect: Effect, again: impl Fn(u64) -> Vec<Crash>) {
     for line in 1.. {
         let crashed = simulate(async {
             let (mut world, standings) = before(plan, (2, effect)).await;
@@ -170,22 +174,22 @@ fn i22_a_crash_after_two_lines_in_a_row_leaves_nothing_half_done() {
 
 /// How many moments a run has when nothing goes wrong: until it is in force, until it is judged, to
 /// its end.
-fn moments(plan: Plan, effect: Effect) -> [u64; 3] {
+fn moments(plan: PlanSize, effect: Effect) -> [u64; 3] {
     simulate(async {
         let (mut world, _) = before(plan, (3, effect)).await;
         world.start(Crash::Never);
         let limit = Duration::from_mins(10);
         world.live(limit, |it| it.stands(RunState::Settling)).await;
-        let in_force = world.moments.passed();
+        let in_force = world.crash_points.passed();
         let judged = |it: &World| it.stands(RunState::RollingBack) || it.stands(RunState::Kept);
         world.live(limit, judged).await;
-        let judged = world.moments.passed();
+        let judged = world.crash_points.passed();
         world.until_over().await;
-        [in_force, judged, world.moments.passed()]
+        [in_force, judged, world.crash_points.passed()]
     })
 }
 
-fn each_moment_is_the_last(plan: Plan, effect: Effect) {
+fn each_moment_is_the_last(plan: PlanSize, effect: Effect) {
     let [in_force, judged, end] = moments(plan, effect);
     let undone_from = judged.saturating_sub(60);
     // Watching changes nothing: every twenty-ninth moment of it stands for the others.
@@ -224,8 +228,8 @@ fn i4_an_alert_delivered_again_at_every_step_starts_nothing_more() {
                 while world.open_runs() != 0 || world.all_runs() == 0 {
                     world.pass(Duration::from_secs(1)).await;
                     let again = match plan {
-                        Plan::One => crate::world::firing("Slow", Some("1")),
-                        Plan::Three => crate::world::firing("AllSlow", None),
+                        PlanSize::One => crate::world::firing("Slow", Some("1")),
+                        PlanSize::Three => crate::world::firing("AllSlow", None),
                     };
                     world.remediation.take(notification(vec![again])).await.unwrap();
                 }
@@ -255,7 +259,7 @@ fn i23_a_kept_change_that_a_person_wants_undone_twice_is_undone_once_and_exactly
 }
 
 /// One call in twelve goes wrong.
-fn trouble(seed: u64, call: &Call) -> Option<Fault> {
+fn trouble(seed: u64, call: &KafkaCall) -> Option<CallFault> {
     let broker = call.broker.map_or(0, |it| u64::from(it.to_wire().unsigned_abs()) + 1);
     let place = [7, call.kind as u64, broker, u64::try_from(call.nth_of_broker).unwrap()];
     let drawn = draw(seed, &place);
@@ -264,14 +268,14 @@ fn trouble(seed: u64, call: &Call) -> Option<Fault> {
     }
     let more = Duration::from_millis(between((1, 40_000), drawn / 12 / 8));
     let fault = match drawn / 12 % 8 {
-        0 => Fault::Refuse,
-        1 => Fault::LoseRequest,
-        2 => Fault::Unreachable,
-        3 => Fault::Slow(more / 20),
-        4 => Fault::LoseAnswer,
-        5 => Fault::Break,
-        6 => Fault::NeverApplied,
-        _ => Fault::Late(more),
+        0 => CallFault::Refuse,
+        1 => CallFault::LoseRequest,
+        2 => CallFault::Unreachable,
+        3 => CallFault::Slow(more / 20),
+        4 => CallFault::LoseAnswer,
+        5 => CallFault::Break,
+        6 => CallFault::NeverApplied,
+        _ => CallFault::Late(more),
     };
     Some(fault)
 }

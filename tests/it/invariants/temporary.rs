@@ -9,11 +9,11 @@ use kafka_optimizer::{
     playbook::Template,
 };
 
-use super::others::{Work, before, live_through, standing};
+use super::others::{ChangeKind, before, live_through, standing};
 use crate::world::{Crash, Effect, Setup, World, firing, notification, resolved, simulate, with};
 
 /// A world in which a measure is in force.
-async fn in_force(work: Work, effect: Effect) -> World {
+async fn in_force(work: ChangeKind, effect: Effect) -> World {
     let mut world = before(work, (1, effect)).await;
     live_through(&mut world, &[]).await;
     assert!(world.stands(RunState::Kept), "{}", world.story().await);
@@ -22,7 +22,7 @@ async fn in_force(work: Work, effect: Effect) -> World {
 
 #[test]
 fn i27_a_measure_is_taken_back_exactly_when_its_time_is_over() {
-    for work in [Work::Shed, Work::Scale] {
+    for work in [ChangeKind::Shed, ChangeKind::Scale] {
         simulate(async {
             let mut world = before(work, (1, Effect::Help)).await;
             let standing_before = standing(&world);
@@ -61,7 +61,7 @@ fn i27_a_measure_that_is_no_longer_needed_ends_before_its_time() {
 
 #[test]
 fn i27_a_measure_ends_after_a_crash_and_whatever_line_is_the_last() {
-    for work in [Work::Shed, Work::Scale] {
+    for work in [ChangeKind::Shed, ChangeKind::Scale] {
         simulate(async {
             let mut world = in_force(work, Effect::Help).await;
             let lines = world.checks.lines();
@@ -81,7 +81,7 @@ fn i27_a_measure_ends_after_a_crash_and_whatever_line_is_the_last() {
 #[test]
 fn i27_a_measure_that_a_person_ends_is_lifted_and_no_rollback() {
     simulate(async {
-        let mut world = in_force(Work::Shed, Effect::Help).await;
+        let mut world = in_force(ChangeKind::Shed, Effect::Help).await;
         world.remediation.roll_back(RunId(1)).await.unwrap();
         world.pass(Duration::from_secs(10)).await;
         let run = world.run(1).await.run;
@@ -95,7 +95,7 @@ fn i27_a_measure_that_a_person_ends_is_lifted_and_no_rollback() {
 #[test]
 fn i40_a_run_waits_until_a_measures_end_is_out_of_its_baseline() {
     simulate(async {
-        let mut world = in_force(Work::Shed, Effect::Help).await;
+        let mut world = in_force(ChangeKind::Shed, Effect::Help).await;
         world.live(Duration::from_mins(12), |it| it.stands(RunState::Expired)).await;
         world.alert("AllSlow", None).await;
         world.pass(Duration::from_secs(10)).await;

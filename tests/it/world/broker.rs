@@ -15,19 +15,19 @@ use kafka_optimizer::{
 
 /// Sizes of the pools at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pools {
+pub(crate) struct PoolSizes {
     pub(crate) io: u32,
     pub(crate) network: u32,
 }
 
 /// A key's own entry and the value in force: what an undo has to bring back.
-pub(crate) type Standing = (Option<String>, String);
+pub(crate) type KeyState = (Option<String>, String);
 
 /// What is on its way inside the broker.
 #[derive(Clone, Debug)]
-enum Event {
+enum BrokerEvent {
     /// A request comes to the head of the queue.
-    Arrive { call: usize, changes: Vec<ConfigChange>, mode: WriteMode, lag: Lag },
+    Arrive { call: usize, changes: Vec<ConfigChange>, mode: WriteMode, lag: ApplyDelay },
     /// The broker sees the stored entry.
     Store { key: String, value: Option<String> },
     /// The broker resizes its pools.
@@ -38,7 +38,7 @@ enum Event {
 
 /// How long after acceptance an entry is seen, and then in force.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lag {
+pub(crate) struct ApplyDelay {
     pub(crate) seen: Duration,
     pub(crate) in_force: Duration,
     /// Whether it comes into force at all.
@@ -46,15 +46,15 @@ pub(crate) struct Lag {
 }
 
 /// A broker's answer: accepted, or refused in its own words.
-pub(crate) type Answer = Result<(), String>;
+pub(crate) type BrokerAnswer = Result<(), String>;
 
 #[derive(Debug)]
-pub(crate) struct Broker {
+pub(crate) struct SimulatedBroker {
     pub(crate) id: BrokerId,
     statics: BTreeMap<&'static str, u32>,
     stored: BTreeMap<String, String>,
     effective: BTreeMap<&'static str, u32>,
-    due: BTreeMap<(Duration, u64), Event>,
+    due: BTreeMap<(Duration, u64), BrokerEvent>,
     number: u64,
     /// Entries (none: the absence of one) that were accepted and do not come into force, until they
     /// are written again.
@@ -64,13 +64,13 @@ pub(crate) struct Broker {
     /// Not there until then.
     pub(crate) down_until: Duration,
     /// Sizes of the pools, each since when.
-    history: Vec<(Duration, Pools)>,
-    pub(crate) answers: BTreeMap<usize, Answer>,
+    history: Vec<(Duration, PoolSizes)>,
+    pub(crate) answers: BTreeMap<usize, BrokerAnswer>,
     /// Values found outside the rules when they came into force, for the checks.
     pub(crate) refused: u32,
 }
 
-impl Broker {
+impl SimulatedBroker {
     pub(crate) fn new(id: BrokerId, at_start: u32) -> Self {
         let statics = BTreeMap::from([(IO_THREADS, at_start), (NETWORK_THREADS, at_start)]);
         let mut broker = Self {
@@ -115,12 +115,12 @@ impl Broker {
         self.effective.get(key).copied()
     }
 
-    pub(crate) fn standing(&self, key: &str) -> Standing {
+    pub(crate) fn standing(&self, key: &str) -> KeyState {
         (self.stored.get(key).cloned(), self.effective[key].to_string())
     }
 
     /// Sizes of the pools at a time.
-    pub(crate) fn pools(&self, at: Duration) -> Pools {
+    pub(crate) fn pools(&self, at: Duration) -> PoolSizes {
         let after = self.history.partition_point(|(since, _)| *since <= at);
         self.history[after.saturating_sub(1)].1
     }
@@ -142,13 +142,13 @@ impl Broker {
         at: Duration,
         call: usize,
         (changes, mode): (Vec<ConfigChange>, WriteMode),
-        lag: Lag,
+        lag: ApplyDelay,
     ) -> Duration {
         // What is late holds up what comes behind it.
-        let queued = self.due.iter().filter(|it| matches!(it.1, Event::Arrive { .. }));
+        let queued = self.due.iter().filter(|it| matches!(it.1, BrokerEvent::Arrive { .. }));
         let last = queued.map(|it| it.0.0).max().unwrap_or_default();
         let at = self.thawed(at).max(last);
-        self.plan(at, Event::Arrive { call, changes, mode, lag });
+        self.plan(at, BrokerEvent::Arrive { call, changes, mode, lag });
         at
     }
 
@@ -156,10 +156,10 @@ impl Broker {
     pub(crate) fn restart(&mut self, now: Duration, pause: Duration) {
         self.due.clear();
         self.down_until = now + pause;
-        self.plan(now + pause, Event::Up);
+        self.plan(now + pause, BrokerEvent::Up);
     }
 
-    fn plan(&mut self, at: Duration, event: Event) {
+    fn plan(&mut self, at: Duration, event: BrokerEvent) {
         self.number += 1;
         self.due.insert((at, self.number), event);
     }
@@ -172,15 +172,15 @@ impl Broker {
                 return;
             }
             match entry.remove() {
-                Event::Arrive { call, changes, mode, lag } => {
+                BrokerEvent::Arrive { call, changes, mode, lag } => {
                     self.arrive(at, call, (changes, mode), lag);
                 }
-                Event::Store { key, value } => match value {
+                BrokerEvent::Store { key, value } => match value {
                     Some(value) => drop(self.stored.insert(key, value)),
                     None => drop(self.stored.remove(&key)),
                 },
-                Event::Apply => self.apply(at),
-                Event::Up => {
+                BrokerEvent::Apply => self.apply(at),
+                BrokerEvent::Up => {
                     // The first publication is checked against the static sizes: one entry outside
                     // of half to double, and none of them comes into force.
                     self.effective = self.statics.clone();
@@ -196,7 +196,7 @@ impl Broker {
         at: Duration,
         call: usize,
         (changes, mode): (Vec<ConfigChange>, WriteMode),
-        lag: Lag,
+        lag: ApplyDelay,
     ) {
         let answer = self.validate(&changes);
         if answer.is_err() {
@@ -216,18 +216,18 @@ impl Broker {
             }
         }
         // The metadata log has one order: nothing overtakes.
-        let last = self.due.iter().filter(|it| !matches!(it.1, Event::Arrive { .. }));
+        let last = self.due.iter().filter(|it| !matches!(it.1, BrokerEvent::Arrive { .. }));
         let last = last.map(|it| it.0.0).max().unwrap_or_default();
         let seen = (at + lag.seen).max(last);
         for ConfigChange { key, value } in changes {
-            self.plan(seen, Event::Store { key, value });
+            self.plan(seen, BrokerEvent::Store { key, value });
         }
-        self.plan((at + lag.in_force).max(seen), Event::Apply);
+        self.plan((at + lag.in_force).max(seen), BrokerEvent::Apply);
     }
 
     /// `DynamicBrokerConfig.processReconfiguration`: the whole set of entries is checked, so that
     /// one that is not in force stands in the way of every other.
-    fn validate(&self, changes: &[ConfigChange]) -> Answer {
+    fn validate(&self, changes: &[ConfigChange]) -> BrokerAnswer {
         let mut wanted = self.stored.clone();
         for change in changes {
             if [SEND_BUFFER, RECEIVE_BUFFER].contains(&change.key.as_str()) {
@@ -288,7 +288,7 @@ impl Broker {
 
     fn remember(&mut self, at: Duration) {
         let pools =
-            Pools { io: self.effective[IO_THREADS], network: self.effective[NETWORK_THREADS] };
+            PoolSizes { io: self.effective[IO_THREADS], network: self.effective[NETWORK_THREADS] };
         self.history.push((at, pools));
     }
 

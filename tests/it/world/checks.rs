@@ -18,11 +18,11 @@ use kafka_optimizer::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{broker::Broker, controller::Order};
+use super::{broker::SimulatedBroker, controller::ControllerRequest};
 
 /// A change on its way to a broker.
-pub(crate) struct Request<'a> {
-    pub(crate) node: &'a Broker,
+pub(crate) struct WriteRequest<'a> {
+    pub(crate) node: &'a SimulatedBroker,
     pub(crate) change: &'a ConfigChange,
     /// All keys of the request, as a step of several names them.
     pub(crate) keys: &'a str,
@@ -31,7 +31,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// The step that a write belongs to.
-struct Owner {
+struct WriteOwner {
     run: i64,
     undo: bool,
 }
@@ -51,9 +51,9 @@ pub(crate) struct Checks {
 }
 
 /// A write that waits for its answer, or for the end of the process.
-pub(crate) struct UnderWay(Arc<(AtomicUsize, Mutex<Option<i64>>)>);
+pub(crate) struct PendingWrite(Arc<(AtomicUsize, Mutex<Option<i64>>)>);
 
-impl Drop for UnderWay {
+impl Drop for PendingWrite {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -113,13 +113,13 @@ impl Checks {
     }
 
     /// Counts a write as under way until the value is dropped.
-    pub(crate) fn under_way(&self) -> UnderWay {
+    pub(crate) fn under_way(&self) -> PendingWrite {
         self.under_way.0.fetch_add(1, Ordering::SeqCst);
-        UnderWay(Arc::clone(&self.under_way))
+        PendingWrite(Arc::clone(&self.under_way))
     }
 
-    fn found(&self, request: &Request<'_>, problem: &str) {
-        let Request { node, change, mode, at, .. } = request;
+    fn found(&self, request: &WriteRequest<'_>, problem: &str) {
+        let WriteRequest { node, change, mode, at, .. } = request;
         let text = format!("at {at:?}: {mode:?} of {change:?} to broker {}: {problem}", node.id);
         self.note(text);
     }
@@ -129,15 +129,15 @@ impl Checks {
     }
 
     /// Looks at an order to the controller before it leaves.
-    pub(crate) fn ordered(&self, order: &Order) {
+    pub(crate) fn ordered(&self, order: &ControllerRequest) {
         match order {
-            Order::Quota(_, WriteMode::ValidateOnly) => (),
-            Order::Quota(QuotaChange { entity, key, value }, WriteMode::Write) => {
+            ControllerRequest::Quota(_, WriteMode::ValidateOnly) => (),
+            ControllerRequest::Quota(QuotaChange { entity, key, value }, WriteMode::Write) => {
                 let value = value.map(|it| it.to_string());
                 let subject = Subject::Quota(entity.clone());
                 self.changes(&subject, (key.label(), value.as_deref()), None);
             }
-            Order::Elect(topics) => {
+            ControllerRequest::Elect(topics) => {
                 let asked = topics.iter();
                 let asked =
                     asked.flat_map(|of| of.partitions.iter().map(|it| (of.topic.clone(), *it)));
@@ -147,8 +147,8 @@ impl Checks {
     }
 
     /// Looks at a request before it leaves.
-    pub(crate) fn sent(&self, request: &Request<'_>) {
-        let Request { node, change, mode, .. } = request;
+    pub(crate) fn sent(&self, request: &WriteRequest<'_>) {
+        let WriteRequest { node, change, mode, .. } = request;
         let Some(at_start) = node.at_start(&change.key).filter(|_| WRITES.contains(&&*change.key))
         else {
             return self.found(request, "the key is not on the allow-list (I17)");
@@ -191,14 +191,14 @@ impl Checks {
     }
 
     /// The step whose intent is durable and says just this.
-    fn owner(&self, request: &Request<'_>) -> Option<Owner> {
-        let Request { node, change, keys, .. } = request;
+    fn owner(&self, request: &WriteRequest<'_>) -> Option<WriteOwner> {
+        let WriteRequest { node, change, keys, .. } = request;
         let several = Subject::BrokerKeys(node.id).to_string();
         self.step((&subject(node.id), &change.key), change.value.as_deref())
             .or_else(|| self.step((&several, keys), change.value.as_deref()))
     }
 
-    fn step(&self, (subject, key): (&str, &str), value: Option<&str>) -> Option<Owner> {
+    fn step(&self, (subject, key): (&str, &str), value: Option<&str>) -> Option<WriteOwner> {
         self.query(|at| {
             at.query_row(
                 "SELECT s.run, s.state = 'undo_began' FROM steps s JOIN runs r ON r.id = s.run
@@ -207,7 +207,7 @@ impl Checks {
                    OR (s.state = 'undo_began' AND r.state IN ('rolling_back', 'expiring')
                        AND s.from_stored IS ?3))",
                 params![subject, key, value],
-                |row| Ok(Owner { run: row.get(0)?, undo: row.get(1)? }),
+                |row| Ok(WriteOwner { run: row.get(0)?, undo: row.get(1)? }),
             )
             .optional()
         })

@@ -12,7 +12,7 @@ use kafka_optimizer::{
 };
 use tokio::time::Instant;
 
-use super::moments::Moments;
+use super::crash_points::CrashPoints;
 
 /// 2026-01-01T00:00:00Z.
 const BASE: i64 = 1_767_225_600_000;
@@ -22,12 +22,12 @@ pub(crate) struct WorldClock {
     started: Instant,
     /// When the time of day is set, and by how many milliseconds.
     jumps: Mutex<Vec<(Duration, i64)>>,
-    moments: Moments,
+    crash_points: CrashPoints,
 }
 
 impl WorldClock {
-    pub(crate) fn new(moments: Moments) -> Self {
-        Self { started: Instant::now(), jumps: Mutex::default(), moments }
+    pub(crate) fn new(crash_points: CrashPoints) -> Self {
+        Self { started: Instant::now(), jumps: Mutex::default(), crash_points }
     }
 
     /// Time since the world began.
@@ -71,8 +71,8 @@ impl Clock for WorldClock {
     }
 
     async fn sleep(&self, pause: Duration) {
-        self.moments.pass().await;
+        self.crash_points.pass().await;
         tokio::time::sleep(pause).await;
-        self.moments.pass().await;
+        self.crash_points.pass().await;
     }
 }

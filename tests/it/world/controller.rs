@@ -8,22 +8,22 @@ use kafka_optimizer::{
     model::TopicPartition,
 };
 
-use super::kafka::Metadata;
+use super::kafka::SimulatedMetadata;
 
 /// What became of each election.
-pub(crate) type Outcomes = Vec<(TopicPartition, Result<(), ElectionFault>)>;
+pub(crate) type ElectionOutcomes = Vec<(TopicPartition, Result<(), ElectionFault>)>;
 
 /// What the controller says to an order: nothing of elections to one of a quota.
-type Answer = Result<Outcomes, String>;
+type ControllerAnswer = Result<ElectionOutcomes, String>;
 
 /// What it is asked to do.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Order {
+pub(crate) enum ControllerRequest {
     Quota(QuotaChange, WriteMode),
     Elect(Vec<TopicPartitions>),
 }
 
-impl Order {
+impl ControllerRequest {
     pub(crate) fn writes(&self) -> bool {
         match self {
             Self::Quota(_, mode) => *mode == WriteMode::Write,
@@ -31,7 +31,7 @@ impl Order {
         }
     }
 
-    fn examined(&self, metadata: &Metadata) -> Answer {
+    fn examined(&self, metadata: &SimulatedMetadata) -> ControllerAnswer {
         match self {
             Self::Quota(change, _) => match change.value {
                 // `ClientQuotaControlManager`, with its words.
@@ -53,7 +53,7 @@ impl Order {
         }
     }
 
-    fn carry_out(self, metadata: &mut Metadata) {
+    fn carry_out(self, metadata: &mut SimulatedMetadata) {
         match self {
             Self::Quota(QuotaChange { entity, key, value }, _) => match value {
                 Some(value) => drop(metadata.quotas.insert((entity, key), value)),
@@ -89,25 +89,25 @@ fn elected(partition: Option<&Partition>) -> Result<(), ElectionFault> {
 
 /// What is on its way.
 #[derive(Debug)]
-enum Event {
+enum ControllerEvent {
     /// An order comes to its turn. Brokers see what comes of it so much later, or never.
     Arrive {
         call: usize,
-        order: Order,
+        order: ControllerRequest,
         seen: Option<Duration>,
     },
-    Publish(Order),
+    Publish(ControllerRequest),
 }
 
 /// The controller. It is always there: a call that does not reach it fails on its way.
 #[derive(Debug, Default)]
-pub(crate) struct Controller {
-    due: BTreeMap<(Duration, u64), Event>,
+pub(crate) struct SimulatedController {
+    due: BTreeMap<(Duration, u64), ControllerEvent>,
     number: u64,
-    pub(crate) answers: BTreeMap<usize, Answer>,
+    pub(crate) answers: BTreeMap<usize, ControllerAnswer>,
 }
 
-impl Controller {
+impl SimulatedController {
     /// Whether nothing is on its way.
     pub(crate) fn is_quiet(&self) -> bool {
         self.due.is_empty()
@@ -118,14 +118,15 @@ impl Controller {
         &mut self,
         at: Duration,
         call: usize,
-        (order, seen): (Order, Option<Duration>),
+        (order, seen): (ControllerRequest, Option<Duration>),
     ) -> Duration {
-        self.plan(at, Event::Arrive { call, order, seen })
+        self.plan(at, ControllerEvent::Arrive { call, order, seen })
     }
 
     /// What is late holds up what comes behind it; the metadata log has one order.
-    fn plan(&mut self, at: Duration, event: Event) -> Duration {
-        let same = |it: &Event| std::mem::discriminant(it) == std::mem::discriminant(&event);
+    fn plan(&mut self, at: Duration, event: ControllerEvent) -> Duration {
+        let same =
+            |it: &ControllerEvent| std::mem::discriminant(it) == std::mem::discriminant(&event);
         let last = self.due.iter().filter(|it| same(it.1)).map(|it| it.0.0).max();
         let at = at.max(last.unwrap_or_default());
         self.number += 1;
@@ -134,21 +135,21 @@ impl Controller {
     }
 
     /// Everything that has happened by `now`.
-    pub(crate) fn pump(&mut self, now: Duration, metadata: &mut Metadata) {
+    pub(crate) fn pump(&mut self, now: Duration, metadata: &mut SimulatedMetadata) {
         while let Some(entry) = self.due.first_entry() {
             let at = entry.key().0;
             if now < at {
                 return;
             }
             match entry.remove() {
-                Event::Arrive { call, order, seen } => {
+                ControllerEvent::Arrive { call, order, seen } => {
                     let answer = order.examined(metadata);
                     if let Some(seen) = seen.filter(|_| answer.is_ok() && order.writes()) {
-                        self.plan(at + seen, Event::Publish(order));
+                        self.plan(at + seen, ControllerEvent::Publish(order));
                     }
                     self.answers.insert(call, answer);
                 }
-                Event::Publish(order) => order.carry_out(metadata),
+                ControllerEvent::Publish(order) => order.carry_out(metadata),
             }
         }
     }
@@ -162,7 +163,7 @@ mod tests {
     };
 
     use super::{
-        super::{Effect, Fault, Kind, Setup, World, id, simulate},
+        super::{CallFault, CallKind, Effect, Setup, World, id, simulate},
         *,
     };
 
@@ -211,16 +212,16 @@ mod tests {
 
     #[test]
     fn what_became_of_an_order_does_not_depend_on_who_heard_the_answer() {
-        let late = Fault::Late(Duration::from_secs(20));
+        let late = CallFault::Late(Duration::from_secs(20));
         for (fault, succeeds, happens) in [
-            (Fault::Refuse, false, false),
-            (Fault::LoseRequest, false, false),
-            (Fault::Unreachable, false, false),
-            (Fault::LoseAnswer, false, true),
-            (Fault::Break, false, true),
+            (CallFault::Refuse, false, false),
+            (CallFault::LoseRequest, false, false),
+            (CallFault::Unreachable, false, false),
+            (CallFault::LoseAnswer, false, true),
+            (CallFault::Break, false, true),
             (late, false, true),
-            (Fault::Slow(SOON), true, true),
-            (Fault::NeverApplied, true, false),
+            (CallFault::Slow(SOON), true, true),
+            (CallFault::NeverApplied, true, false),
         ] {
             simulate(async {
                 let world = world();
@@ -279,10 +280,10 @@ mod tests {
             bound(&world, Some(1e6), WriteMode::Write).await.unwrap();
             world.kafka.elect_preferred_leaders(&first_of_orders()).await.unwrap();
             assert_eq!(world.checks.problems().len(), 2, "{:?}", world.checks.problems());
-            let calls = [Kind::WriteQuota, Kind::Elect].map(|it| world.kafka.calls(it));
+            let calls = [CallKind::WriteQuota, CallKind::Elect].map(|it| world.kafka.calls(it));
             let orders: Vec<_> = calls.concat().into_iter().filter_map(|it| it.order).collect();
-            let written = Order::Quota(change(Some(1e6)), WriteMode::Write);
-            assert_eq!(orders, [written, Order::Elect(first_of_orders().to_vec())]);
+            let written = ControllerRequest::Quota(change(Some(1e6)), WriteMode::Write);
+            assert_eq!(orders, [written, ControllerRequest::Elect(first_of_orders().to_vec())]);
         });
     }
 }

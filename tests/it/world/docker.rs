@@ -17,20 +17,20 @@ use super::{
     chance::{between, draw},
     checks::Checks,
     clock::WorldClock,
-    kafka::{DEADLINE, Fault},
-    moments::Moments,
+    crash_points::CrashPoints,
+    kafka::{CallFault, DEADLINE},
 };
 
 /// What is asked of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum DockerKind {
+pub(crate) enum DockerCallKind {
     Consumers,
     State,
     Start,
     Remove,
 }
 
-impl DockerKind {
+impl DockerCallKind {
     const fn name(self) -> &'static str {
         match self {
             Self::Consumers => "list consumers of",
@@ -45,8 +45,8 @@ impl DockerKind {
 #[derive(Clone, Debug)]
 pub(crate) struct DockerCall {
     pub(crate) at: Duration,
-    pub(crate) kind: DockerKind,
-    /// The clone it is about; none of [`DockerKind::Consumers`].
+    pub(crate) kind: DockerCallKind,
+    /// The clone it is about; none of [`DockerCallKind::Consumers`].
     pub(crate) clone: Option<CloneName>,
     /// How many of its kind came before it.
     pub(crate) nth: usize,
@@ -56,45 +56,45 @@ pub(crate) struct DockerCall {
 
 /// A container of a clone's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct WorldClone {
+pub(crate) struct SimulatedClone {
     /// The run that its labels name; none of a container that is someone else's.
     pub(crate) run: Option<i64>,
     pub(crate) of: String,
     pub(crate) state: CloneState,
 }
 
-/// [`Fault::NeverApplied`] is a clone that starts and does not stay up.
-type Faults = Box<dyn Fn(&DockerCall) -> Option<Fault> + Send>;
+/// [`CallFault::NeverApplied`] is a clone that starts and does not stay up.
+type DockerFaults = Box<dyn Fn(&DockerCall) -> Option<CallFault> + Send>;
 
 #[derive(Clone, Debug)]
-enum Change {
+enum ContainerChange {
     Start { of: String, then: CloneState },
     Remove,
 }
 
 /// A change on its way.
-struct Sent {
+struct SentChange {
     at: Duration,
     call: usize,
     clone: CloneName,
-    change: Change,
+    change: ContainerChange,
 }
 
-pub(crate) struct Containers {
+pub(crate) struct SimulatedContainers {
     /// Consumers that are no clones.
     pub(crate) templates: Vec<Consumer>,
     /// Containers by a clone's name.
-    pub(crate) clones: BTreeMap<String, WorldClone>,
+    pub(crate) clones: BTreeMap<String, SimulatedClone>,
     calls: Vec<DockerCall>,
-    faults: Faults,
-    on_their_way: Vec<Sent>,
+    faults: DockerFaults,
+    on_their_way: Vec<SentChange>,
     /// How many clones ran, each since when.
     history: Vec<(Duration, usize)>,
     answers: BTreeMap<usize, Result<(), String>>,
     seed: u64,
 }
 
-impl Containers {
+impl SimulatedContainers {
     /// Everything that has happened by `now`.
     fn pump(&mut self, now: Duration) {
         self.on_their_way.sort_by_key(|it| it.at);
@@ -107,16 +107,16 @@ impl Containers {
         }
     }
 
-    fn apply(&mut self, clone: &CloneName, change: Change) -> Result<(), String> {
-        let is_own = |it: &WorldClone| it.run == Some(clone.run);
+    fn apply(&mut self, clone: &CloneName, change: ContainerChange) -> Result<(), String> {
+        let is_own = |it: &SimulatedClone| it.run == Some(clone.run);
         if self.clones.get(&clone.name).is_some_and(|it| !is_own(it)) {
             return Err("the container of that name is not this run's clone".to_owned());
         }
         match change {
-            Change::Remove => {
+            ContainerChange::Remove => {
                 self.clones.remove(&clone.name);
             }
-            Change::Start { of, then } => {
+            ContainerChange::Start { of, then } => {
                 let template = self.templates.iter().find(|it| it.id == of);
                 let template = template.ok_or("there is no such container")?;
                 if let Some(found) = self.clones.get_mut(&clone.name) {
@@ -128,7 +128,7 @@ impl Containers {
                 if !template.objections.is_empty() {
                     return Err(template.objections.join("; "));
                 }
-                let made = WorldClone { run: Some(clone.run), of, state: then };
+                let made = SimulatedClone { run: Some(clone.run), of, state: then };
                 self.clones.insert(clone.name.clone(), made);
             }
         }
@@ -138,9 +138,9 @@ impl Containers {
     fn record(
         &mut self,
         at: Duration,
-        kind: DockerKind,
+        kind: DockerCallKind,
         clone: Option<&CloneName>,
-    ) -> (usize, Option<Fault>) {
+    ) -> (usize, Option<CallFault>) {
         let same = self.calls.iter().filter(|it| it.kind == kind);
         let nth = same.clone().count();
         let nth_of_clone = same.filter(|it| it.clone.as_ref() == clone).count();
@@ -160,7 +160,7 @@ impl Containers {
     }
 
     fn consumers(&self) -> Vec<Consumer> {
-        let of_clone = |(name, clone): (&String, &WorldClone)| {
+        let of_clone = |(name, clone): (&String, &SimulatedClone)| {
             let template = self.templates.iter().find(|it| it.id == clone.of)?;
             Some(Consumer {
                 id: format!("id of {name}"),
@@ -179,21 +179,21 @@ impl Containers {
     }
 }
 
-pub(crate) struct WorldDocker {
-    state: Mutex<Containers>,
+pub(crate) struct SimulatedDocker {
+    state: Mutex<SimulatedContainers>,
     clock: Arc<WorldClock>,
-    moments: Moments,
+    crash_points: CrashPoints,
     checks: Arc<Checks>,
 }
 
-impl WorldDocker {
+impl SimulatedDocker {
     pub(crate) fn new(
         seed: u64,
         clock: Arc<WorldClock>,
-        moments: Moments,
+        crash_points: CrashPoints,
         checks: Arc<Checks>,
     ) -> Self {
-        let state = Containers {
+        let state = SimulatedContainers {
             templates: Vec::new(),
             clones: BTreeMap::new(),
             calls: Vec::new(),
@@ -203,11 +203,11 @@ impl WorldDocker {
             answers: BTreeMap::new(),
             seed,
         };
-        Self { state: Mutex::new(state), clock, moments, checks }
+        Self { state: Mutex::new(state), clock, crash_points, checks }
     }
 
     /// The containers as they stand now.
-    pub(crate) fn state(&self) -> MutexGuard<'_, Containers> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, SimulatedContainers> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.pump(self.clock.elapsed());
         state
@@ -235,22 +235,22 @@ impl WorldDocker {
         after.checked_sub(1).is_some_and(|it| 0 < state.history[it].1)
     }
 
-    pub(crate) fn fail(&self, faults: impl Fn(&DockerCall) -> Option<Fault> + Send + 'static) {
+    pub(crate) fn fail(&self, faults: impl Fn(&DockerCall) -> Option<CallFault> + Send + 'static) {
         self.state().faults = Box::new(faults);
     }
 
-    pub(crate) fn calls(&self, kind: DockerKind) -> Vec<DockerCall> {
+    pub(crate) fn calls(&self, kind: DockerCallKind) -> Vec<DockerCall> {
         self.state().calls.iter().filter(|it| it.kind == kind).cloned().collect()
     }
 
     /// A call that changes nothing.
     async fn read<T>(
         &self,
-        (kind, clone): (DockerKind, Option<&CloneName>),
+        (kind, clone): (DockerCallKind, Option<&CloneName>),
         of: &str,
-        answer: impl FnOnce(&Containers) -> T + Send,
+        answer: impl FnOnce(&SimulatedContainers) -> T + Send,
     ) -> Result<T, DockerError> {
-        self.moments.pass().await;
+        self.crash_points.pass().await;
         let (fault, pause) = {
             let now = self.clock.elapsed();
             let mut state = self.state();
@@ -258,23 +258,23 @@ impl WorldDocker {
             (fault, state.chance(call, 0, (1_000, 20_000)))
         };
         let ended = wait((kind, of), (fault, pause)).await;
-        self.moments.pass().await;
+        self.crash_points.pass().await;
         ended.map(|()| answer(&self.state()))
     }
 
     async fn change(
         &self,
-        (kind, clone): (DockerKind, &CloneName),
-        change: Change,
+        (kind, clone): (DockerCallKind, &CloneName),
+        change: ContainerChange,
     ) -> Result<(), DockerError> {
-        self.moments.pass().await;
+        self.crash_points.pass().await;
         let now = self.clock.elapsed();
-        let value = (kind == DockerKind::Start).then_some("running");
+        let value = (kind == DockerCallKind::Start).then_some("running");
         self.checks.changes(&Subject::Container(clone.name.clone()), ("", value), Some(clone.run));
         let _under_way = self.checks.under_way();
         let (call, fault, pause) = self.send(now, (kind, clone), change);
         let ended = wait((kind, &clone.name), (fault, pause)).await;
-        self.moments.pass().await;
+        self.crash_points.pass().await;
         ended?;
         let answer = self.state().answers.remove(&call).expect("it has arrived");
         answer.map_err(|problem| {
@@ -287,23 +287,28 @@ impl WorldDocker {
     fn send(
         &self,
         now: Duration,
-        (kind, clone): (DockerKind, &CloneName),
-        mut change: Change,
-    ) -> (usize, Option<Fault>, Duration) {
+        (kind, clone): (DockerCallKind, &CloneName),
+        mut change: ContainerChange,
+    ) -> (usize, Option<CallFault>, Duration) {
         let mut state = self.state();
         let (call, fault) = state.record(now, kind, Some(clone));
         let takes = state.chance(call, 1, (200_000, 2_000_000));
         // It is in the time of arrival already.
         let (late, left) = match fault {
-            Some(Fault::Late(more)) => (more, None),
+            Some(CallFault::Late(more)) => (more, None),
             other => (Duration::ZERO, other),
         };
-        if let (Some(Fault::NeverApplied), Change::Start { then, .. }) = (fault, &mut change) {
+        if let (Some(CallFault::NeverApplied), ContainerChange::Start { then, .. }) =
+            (fault, &mut change)
+        {
             *then = CloneState::Restarting;
         }
-        if !matches!(fault, Some(Fault::Refuse | Fault::LoseRequest | Fault::Unreachable)) {
+        if !matches!(
+            fault,
+            Some(CallFault::Refuse | CallFault::LoseRequest | CallFault::Unreachable)
+        ) {
             let at = now + takes + late;
-            state.on_their_way.push(Sent { at, call, clone: clone.clone(), change });
+            state.on_their_way.push(SentChange { at, call, clone: clone.clone(), change });
         }
         (call, left, takes + late + Duration::from_micros(100))
     }
@@ -311,27 +316,27 @@ impl WorldDocker {
 
 /// Waits for an answer, as long as the adapter does, and says how the call ended.
 async fn wait(
-    (kind, of): (DockerKind, &str),
-    (fault, pause): (Option<Fault>, Duration),
+    (kind, of): (DockerCallKind, &str),
+    (fault, pause): (Option<CallFault>, Duration),
 ) -> Result<(), DockerError> {
     let (call, of) = (kind.name(), of.to_owned());
     let pause = match fault {
-        Some(Fault::Slow(more)) => (pause + more).min(DEADLINE * 3 / 4).max(pause),
-        Some(Fault::Late(more)) => pause + more,
-        Some(Fault::LoseRequest | Fault::LoseAnswer) => DEADLINE,
-        Some(Fault::Unreachable) => Duration::from_millis(1),
-        Some(Fault::Refuse | Fault::Break | Fault::NeverApplied) | None => pause,
+        Some(CallFault::Slow(more)) => (pause + more).min(DEADLINE * 3 / 4).max(pause),
+        Some(CallFault::Late(more)) => pause + more,
+        Some(CallFault::LoseRequest | CallFault::LoseAnswer) => DEADLINE,
+        Some(CallFault::Unreachable) => Duration::from_millis(1),
+        Some(CallFault::Refuse | CallFault::Break | CallFault::NeverApplied) | None => pause,
     };
     tokio::time::sleep(pause.min(DEADLINE)).await;
     match fault {
         _ if DEADLINE <= pause => Err(DockerError::NoAnswer { call, of, deadline: DEADLINE }),
-        Some(Fault::Unreachable) => {
+        Some(CallFault::Unreachable) => {
             Err(DockerError::Unreachable { problem: "connection refused".to_owned() })
         }
-        Some(Fault::Break) => {
+        Some(CallFault::Break) => {
             Err(DockerError::Broken { call, of, problem: "connection reset".to_owned() })
         }
-        Some(Fault::Refuse) => {
+        Some(CallFault::Refuse) => {
             Err(DockerError::Refused { call, of, problem: "forbidden".to_owned() })
         }
         _ => Ok(()),
@@ -339,31 +344,31 @@ async fn wait(
 }
 
 #[async_trait]
-impl Docker for WorldDocker {
+impl Docker for SimulatedDocker {
     async fn broker_use(&self, _: &str) -> Result<Vec<ContainerUse>, DockerError> {
         unreachable!("remediation reads no statistics")
     }
 
     async fn consumers(&self, cluster: &str) -> Result<Vec<Consumer>, DockerError> {
-        self.read((DockerKind::Consumers, None), cluster, Containers::consumers).await
+        self.read((DockerCallKind::Consumers, None), cluster, SimulatedContainers::consumers).await
     }
 
     async fn clone_state(&self, clone: &CloneName) -> Result<CloneState, DockerError> {
-        let answer = |it: &Containers| match it.clones.get(&clone.name) {
+        let answer = |it: &SimulatedContainers| match it.clones.get(&clone.name) {
             None => CloneState::Absent,
             Some(it) if it.run == Some(clone.run) => it.state,
             Some(_) => CloneState::Foreign,
         };
-        self.read((DockerKind::State, Some(clone)), &clone.name, answer).await
+        self.read((DockerCallKind::State, Some(clone)), &clone.name, answer).await
     }
 
     async fn start_clone(&self, of: &str, clone: &CloneName) -> Result<(), DockerError> {
-        let change = Change::Start { of: of.to_owned(), then: CloneState::Running };
-        self.change((DockerKind::Start, clone), change).await
+        let change = ContainerChange::Start { of: of.to_owned(), then: CloneState::Running };
+        self.change((DockerCallKind::Start, clone), change).await
     }
 
     async fn remove_clone(&self, clone: &CloneName) -> Result<(), DockerError> {
-        self.change((DockerKind::Remove, clone), Change::Remove).await
+        self.change((DockerCallKind::Remove, clone), ContainerChange::Remove).await
     }
 }
 
@@ -425,24 +430,24 @@ mod tests {
         use CloneState::{Absent, Restarting, Running};
         let minute = Duration::from_mins(1);
         for (fault, unknown, then) in [
-            (Fault::Refuse, Some(false), Absent),
-            (Fault::Unreachable, Some(false), Absent),
-            (Fault::LoseRequest, Some(true), Absent),
-            (Fault::LoseAnswer, Some(true), Running),
-            (Fault::Break, Some(true), Running),
-            (Fault::Late(minute), Some(true), Running),
-            (Fault::Slow(minute), None, Running),
-            (Fault::NeverApplied, None, Restarting),
+            (CallFault::Refuse, Some(false), Absent),
+            (CallFault::Unreachable, Some(false), Absent),
+            (CallFault::LoseRequest, Some(true), Absent),
+            (CallFault::LoseAnswer, Some(true), Running),
+            (CallFault::Break, Some(true), Running),
+            (CallFault::Late(minute), Some(true), Running),
+            (CallFault::Slow(minute), None, Running),
+            (CallFault::NeverApplied, None, Restarting),
         ] {
             with_consumer(async |world, id| {
                 let (docker, name) = (&world.docker, clone_name("shop-2"));
-                docker.fail(move |it| (it.kind == DockerKind::Start).then_some(fault));
+                docker.fail(move |it| (it.kind == DockerCallKind::Start).then_some(fault));
                 let answer = docker.start_clone(id, &name).await;
                 let told = answer.err().map(|it| it.outcome_is_unknown());
                 assert_eq!(told, unknown, "{fault:?}");
                 tokio::time::sleep(2 * minute).await;
                 assert_eq!(docker.clone_state(&name).await.unwrap(), then, "{fault:?}");
-                let [call] = docker.calls(DockerKind::Start).try_into().unwrap();
+                let [call] = docker.calls(DockerCallKind::Start).try_into().unwrap();
                 assert_eq!((call.clone, call.nth, call.nth_of_clone), (Some(name), 0, 0));
                 assert!(call.at < minute);
             });

@@ -22,12 +22,12 @@ use kafka_optimizer::{
 };
 
 use super::{
-    broker::{Broker, Lag},
+    broker::{ApplyDelay, SimulatedBroker},
     chance::{between, draw},
-    checks::{Checks, Request},
+    checks::{Checks, WriteRequest},
     clock::WorldClock,
-    controller::{Controller, Order, Outcomes},
-    moments::Moments,
+    controller::{ControllerRequest, ElectionOutcomes, SimulatedController},
+    crash_points::CrashPoints,
 };
 
 /// How long the adapter waits for an answer.
@@ -39,7 +39,7 @@ pub(crate) fn id(raw: i32) -> BrokerId {
 
 /// What is asked of a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum CallKind {
     Topology,
     Minimums,
     Quorum,
@@ -57,13 +57,13 @@ pub(crate) enum Kind {
 
 /// A call, as it was made.
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
+pub(crate) struct KafkaCall {
     pub(crate) at: Duration,
-    pub(crate) kind: Kind,
+    pub(crate) kind: CallKind,
     pub(crate) broker: Option<BrokerId>,
     pub(crate) change: Option<ConfigChange>,
     /// What the controller is asked to do.
-    pub(crate) order: Option<Order>,
+    pub(crate) order: Option<ControllerRequest>,
     /// How many of its kind came before it.
     pub(crate) nth: usize,
     /// How many of its kind came to the same broker before it.
@@ -72,15 +72,15 @@ pub(crate) struct Call {
 
 /// Whom a call is for, and what it would change.
 #[derive(Default)]
-struct Subject {
+struct CallSubject {
     broker: Option<BrokerId>,
     change: Option<ConfigChange>,
-    order: Option<Order>,
+    order: Option<ControllerRequest>,
 }
 
 /// What goes wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum CallFault {
     Refuse,
     /// It never arrives, and nobody answers.
     LoseRequest,
@@ -98,10 +98,10 @@ pub(crate) enum Fault {
     NeverApplied,
 }
 
-type Faults = Box<dyn Fn(&Call) -> Option<Fault> + Send>;
+type KafkaFaults = Box<dyn Fn(&KafkaCall) -> Option<CallFault> + Send>;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Metadata {
+pub(crate) struct SimulatedMetadata {
     pub(crate) topics: Vec<Topic>,
     pub(crate) min_isr: BTreeMap<TopicName, MinInsync>,
     pub(crate) quorum: Quorum,
@@ -112,7 +112,7 @@ pub(crate) struct Metadata {
     pub(crate) groups: BTreeMap<GroupName, GroupMembers>,
 }
 
-impl Metadata {
+impl SimulatedMetadata {
     fn is_relieved(&self) -> bool {
         !self.quotas.is_empty() || self.leads_as_assigned()
     }
@@ -130,18 +130,18 @@ impl Metadata {
     }
 }
 
-pub(crate) struct State {
-    pub(crate) brokers: BTreeMap<BrokerId, Broker>,
-    pub(crate) metadata: Metadata,
-    pub(crate) controller: Controller,
-    pub(crate) calls: Vec<Call>,
-    pub(crate) faults: Faults,
+pub(crate) struct ClusterState {
+    pub(crate) brokers: BTreeMap<BrokerId, SimulatedBroker>,
+    pub(crate) metadata: SimulatedMetadata,
+    pub(crate) controller: SimulatedController,
+    pub(crate) calls: Vec<KafkaCall>,
+    pub(crate) faults: KafkaFaults,
     /// Whether a quota was set or every leader preferred, each since when.
     relief: Vec<(Duration, bool)>,
     seed: u64,
 }
 
-impl State {
+impl ClusterState {
     /// Everything that has happened by `now`.
     pub(crate) fn pump(&mut self, now: Duration) {
         for broker in self.brokers.values_mut() {
@@ -157,13 +157,13 @@ impl State {
     fn record(
         &mut self,
         at: Duration,
-        kind: Kind,
-        Subject { broker, change, order }: Subject,
-    ) -> (usize, Option<Fault>) {
+        kind: CallKind,
+        CallSubject { broker, change, order }: CallSubject,
+    ) -> (usize, Option<CallFault>) {
         let same = self.calls.iter().filter(|it| it.kind == kind);
         let nth = same.clone().count();
         let nth_of_broker = same.filter(|it| it.broker == broker).count();
-        let call = Call { at, kind, broker, change, order, nth, nth_of_broker };
+        let call = KafkaCall { at, kind, broker, change, order, nth, nth_of_broker };
         let fault = (self.faults)(&call);
         self.calls.push(call);
         (self.calls.len() - 1, fault)
@@ -178,10 +178,10 @@ impl State {
     }
 }
 
-pub(crate) struct FakeKafka {
-    state: Mutex<State>,
+pub(crate) struct SimulatedKafka {
+    state: Mutex<ClusterState>,
     clock: Arc<WorldClock>,
-    moments: Moments,
+    crash_points: CrashPoints,
     checks: Arc<Checks>,
 }
 
@@ -196,16 +196,16 @@ fn topic(name: &str, brokers: &[BrokerId]) -> Topic {
     Topic { name: TopicName::new(name), id: 1, internal: false, partitions: partitions.collect() }
 }
 
-impl FakeKafka {
+impl SimulatedKafka {
     pub(crate) fn new(
         (seed, count): (u64, i32),
         clock: Arc<WorldClock>,
-        moments: Moments,
+        crash_points: CrashPoints,
         checks: Arc<Checks>,
     ) -> Self {
         let ids: Vec<BrokerId> = (1..=count).map(id).collect();
         let names = ["orders", "payments with a space", "__consumer_offsets"];
-        let metadata = Metadata {
+        let metadata = SimulatedMetadata {
             topics: names.iter().map(|it| topic(it, &ids)).collect(),
             min_isr: names.iter().map(|it| (TopicName::new(*it), Ok(2))).collect(),
             quorum: Quorum { leader: Some(id(100)), epoch: 7, ..Quorum::default() },
@@ -214,20 +214,20 @@ impl FakeKafka {
             gone: Vec::new(),
             groups: BTreeMap::new(),
         };
-        let state = State {
-            brokers: ids.into_iter().map(|it| (it, Broker::new(it, 8))).collect(),
+        let state = ClusterState {
+            brokers: ids.into_iter().map(|it| (it, SimulatedBroker::new(it, 8))).collect(),
             metadata,
-            controller: Controller::default(),
+            controller: SimulatedController::default(),
             calls: Vec::new(),
             faults: Box::new(|_| None),
             relief: Vec::new(),
             seed,
         };
-        Self { state: Mutex::new(state), clock, moments, checks }
+        Self { state: Mutex::new(state), clock, crash_points, checks }
     }
 
     /// The cluster as it stands now.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, ClusterState> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.pump(self.clock.elapsed());
         state
@@ -252,16 +252,16 @@ impl FakeKafka {
         state.brokers.get_mut(&id(broker)).unwrap().frozen.push((now + from, now + to));
     }
 
-    pub(crate) fn fail(&self, faults: impl Fn(&Call) -> Option<Fault> + Send + 'static) {
+    pub(crate) fn fail(&self, faults: impl Fn(&KafkaCall) -> Option<CallFault> + Send + 'static) {
         self.state().faults = Box::new(faults);
     }
 
-    pub(crate) fn calls(&self, kind: Kind) -> Vec<Call> {
+    pub(crate) fn calls(&self, kind: CallKind) -> Vec<KafkaCall> {
         self.state().calls.iter().filter(|it| it.kind == kind).cloned().collect()
     }
 
     /// Sizes of the pools at a time.
-    pub(crate) fn threads(&self, broker: BrokerId, at: Duration) -> super::broker::Pools {
+    pub(crate) fn threads(&self, broker: BrokerId, at: Duration) -> super::broker::PoolSizes {
         self.state().brokers[&broker].pools(at)
     }
 
@@ -295,54 +295,55 @@ impl FakeKafka {
     /// A call that changes nothing.
     async fn read<T>(
         &self,
-        (kind, broker): (Kind, Option<BrokerId>),
+        (kind, broker): (CallKind, Option<BrokerId>),
         answer: impl FnOnce(&Self) -> T + Send,
     ) -> Result<T, KafkaError> {
-        self.moments.pass().await;
+        self.crash_points.pass().await;
         let now = self.clock.elapsed();
         let (fault, pause) = {
             let mut state = self.state();
-            let (call, fault) = state.record(now, kind, Subject { broker, ..Subject::default() });
+            let (call, fault) =
+                state.record(now, kind, CallSubject { broker, ..CallSubject::default() });
             let pause = Duration::from_micros(state.chance(call, 0, (300, 3000)));
             let broker = broker.and_then(|it| state.brokers.get(&it));
             let pause = broker.map_or(pause, |it| it.thawed(now + pause).saturating_sub(now));
             let down = broker.is_some_and(|it| now < it.down_until);
-            (if down { Some(Fault::Unreachable) } else { fault }, pause)
+            (if down { Some(CallFault::Unreachable) } else { fault }, pause)
         };
         let ended = self.wait(kind, broker, (fault, pause)).await;
-        self.moments.pass().await;
+        self.crash_points.pass().await;
         ended.map(|()| answer(self))
     }
 
     /// Waits for an answer, as long as the adapter does, and says how the call ended.
     async fn wait(
         &self,
-        kind: Kind,
+        kind: CallKind,
         broker: Option<BrokerId>,
-        (fault, pause): (Option<Fault>, Duration),
+        (fault, pause): (Option<CallFault>, Duration),
     ) -> Result<(), KafkaError> {
         let (request, peer) = (name(kind), peer(broker));
         let pause = match fault {
-            Some(Fault::Slow(more)) => (pause + more).min(DEADLINE / 2),
-            Some(Fault::Late(more)) => pause + more,
-            Some(Fault::LoseRequest | Fault::LoseAnswer) => DEADLINE,
-            Some(Fault::Unreachable) => Duration::from_millis(1),
-            Some(Fault::Refuse | Fault::Break | Fault::NeverApplied) | None => pause,
+            Some(CallFault::Slow(more)) => (pause + more).min(DEADLINE / 2),
+            Some(CallFault::Late(more)) => pause + more,
+            Some(CallFault::LoseRequest | CallFault::LoseAnswer) => DEADLINE,
+            Some(CallFault::Unreachable) => Duration::from_millis(1),
+            Some(CallFault::Refuse | CallFault::Break | CallFault::NeverApplied) | None => pause,
         };
         tokio::time::sleep(pause.min(DEADLINE)).await;
         match fault {
             _ if DEADLINE <= pause => {
                 Err(KafkaError::NoAnswer { request, peer, deadline: DEADLINE })
             }
-            Some(Fault::Unreachable) => {
+            Some(CallFault::Unreachable) => {
                 let source = io::Error::from(io::ErrorKind::ConnectionRefused);
                 Err(KafkaError::Unreachable { peer, source })
             }
-            Some(Fault::Break) => {
+            Some(CallFault::Break) => {
                 let source = io::Error::from(io::ErrorKind::ConnectionReset);
                 Err(KafkaError::Broken { request, peer, source })
             }
-            Some(Fault::Refuse) => {
+            Some(CallFault::Refuse) => {
                 let message = Some("Cluster authorization failed.".to_owned());
                 Err(KafkaError::Refused { request, peer, code: 31, message })
             }
@@ -355,7 +356,7 @@ impl FakeKafka {
         &self,
         broker: BrokerId,
         (changes, mode): (&[ConfigChange], WriteMode),
-        asked: (usize, Option<Fault>),
+        asked: (usize, Option<CallFault>),
     ) -> Option<Duration> {
         let (call, fault) = asked;
         let now = self.clock.elapsed();
@@ -367,15 +368,15 @@ impl FakeKafka {
             0 => state.chance(call, 4, (300, 2300)),
             _ => state.chance(call, 4, (4, 143)),
         };
-        let lag = Lag {
+        let lag = ApplyDelay {
             seen: Duration::from_millis(seen.min(in_force)),
             in_force: Duration::from_millis(in_force),
-            ever: fault != Some(Fault::NeverApplied),
+            ever: fault != Some(CallFault::NeverApplied),
         };
-        let late = if let Some(Fault::Late(more)) = fault { more } else { Duration::ZERO };
+        let late = if let Some(CallFault::Late(more)) = fault { more } else { Duration::ZERO };
         let node = state.brokers.get_mut(&broker)?;
         match fault {
-            Some(Fault::Refuse | Fault::LoseRequest | Fault::Unreachable) => None,
+            Some(CallFault::Refuse | CallFault::LoseRequest | CallFault::Unreachable) => None,
             _ if now < node.down_until => None,
             _ => {
                 let at = node.send(now + queue + late, call, (changes.to_vec(), mode), lag);
@@ -385,12 +386,16 @@ impl FakeKafka {
     }
 
     /// Hands an order to whichever broker is there, and waits for what the controller says.
-    async fn order(&self, kind: Kind, order: Order) -> Result<Outcomes, KafkaError> {
-        self.moments.pass().await;
+    async fn order(
+        &self,
+        kind: CallKind,
+        order: ControllerRequest,
+    ) -> Result<ElectionOutcomes, KafkaError> {
+        self.crash_points.pass().await;
         let asked = {
             let now = self.clock.elapsed();
             let mut state = self.state();
-            let subject = Subject { order: Some(order.clone()), ..Subject::default() };
+            let subject = CallSubject { order: Some(order.clone()), ..CallSubject::default() };
             let asked = state.record(now, kind, subject);
             self.checks.ordered(&order);
             asked
@@ -399,10 +404,10 @@ impl FakeKafka {
         let (call, fault) = asked;
         let arrives = self.forward(order, asked);
         // What is late is in the time of arrival already.
-        let fault = fault.filter(|it| !matches!(it, Fault::Late(_)));
+        let fault = fault.filter(|it| !matches!(it, CallFault::Late(_)));
         let pause = arrives.unwrap_or(Duration::from_millis(1)) + Duration::from_micros(100);
         let ended = self.wait(kind, None, (fault, pause)).await;
-        self.moments.pass().await;
+        self.crash_points.pass().await;
         ended?;
         let answer = self.state().controller.answers.remove(&call);
         let (request, peer) = (name(kind), peer(None));
@@ -420,14 +425,18 @@ impl FakeKafka {
     }
 
     /// Sends an order on its way, whoever waits for the answer. `None`: it never arrives.
-    fn forward(&self, order: Order, (call, fault): (usize, Option<Fault>)) -> Option<Duration> {
+    fn forward(
+        &self,
+        order: ControllerRequest,
+        (call, fault): (usize, Option<CallFault>),
+    ) -> Option<Duration> {
         let now = self.clock.elapsed();
         let mut state = self.state();
         let queue = Duration::from_micros(state.chance(call, 1, (500, 5000)));
         let seen = Duration::from_millis(state.chance(call, 2, (4, 143)));
-        let seen = (fault != Some(Fault::NeverApplied)).then_some(seen);
-        let late = if let Some(Fault::Late(more)) = fault { more } else { Duration::ZERO };
-        if let Some(Fault::Refuse | Fault::LoseRequest | Fault::Unreachable) = fault {
+        let seen = (fault != Some(CallFault::NeverApplied)).then_some(seen);
+        let late = if let Some(CallFault::Late(more)) = fault { more } else { Duration::ZERO };
+        if let Some(CallFault::Refuse | CallFault::LoseRequest | CallFault::Unreachable) = fault {
             return None;
         }
         let at = state.controller.send(now + queue + late, call, (order, seen));
@@ -435,18 +444,18 @@ impl FakeKafka {
     }
 }
 
-const fn name(kind: Kind) -> &'static str {
+const fn name(kind: CallKind) -> &'static str {
     match kind {
-        Kind::Topology => "Metadata",
-        Kind::Minimums | Kind::Describe => "DescribeConfigs",
-        Kind::Quorum => "DescribeQuorum",
-        Kind::Reassignments => "ListPartitionReassignments",
-        Kind::Validate | Kind::Write => "IncrementalAlterConfigs",
-        Kind::Quotas => "DescribeClientQuotas",
-        Kind::ValidateQuota | Kind::WriteQuota => "AlterClientQuotas",
-        Kind::Elect => "ElectLeaders",
-        Kind::Groups => "ListGroups",
-        Kind::Members => "DescribeGroups",
+        CallKind::Topology => "Metadata",
+        CallKind::Minimums | CallKind::Describe => "DescribeConfigs",
+        CallKind::Quorum => "DescribeQuorum",
+        CallKind::Reassignments => "ListPartitionReassignments",
+        CallKind::Validate | CallKind::Write => "IncrementalAlterConfigs",
+        CallKind::Quotas => "DescribeClientQuotas",
+        CallKind::ValidateQuota | CallKind::WriteQuota => "AlterClientQuotas",
+        CallKind::Elect => "ElectLeaders",
+        CallKind::Groups => "ListGroups",
+        CallKind::Members => "DescribeGroups",
     }
 }
 
@@ -455,9 +464,9 @@ fn peer(broker: Option<BrokerId>) -> String {
 }
 
 #[async_trait]
-impl Kafka for FakeKafka {
+impl Kafka for SimulatedKafka {
     async fn topology(&self) -> Result<Topology, KafkaError> {
-        self.read((Kind::Topology, None), Self::topology_now).await
+        self.read((CallKind::Topology, None), Self::topology_now).await
     }
 
     async fn broker_config(
@@ -469,7 +478,7 @@ impl Kafka for FakeKafka {
         if !known {
             return Err(KafkaError::UnknownBroker(broker));
         }
-        let asked = (Kind::Describe, Some(broker));
+        let asked = (CallKind::Describe, Some(broker));
         self.read(asked, |it| it.state().brokers[&broker].describe(keys)).await
     }
 
@@ -481,16 +490,16 @@ impl Kafka for FakeKafka {
             let all = it.state().metadata.min_isr.clone();
             all.into_iter().filter(|(name, _)| topics.contains(name)).collect()
         };
-        self.read((Kind::Minimums, None), answer).await
+        self.read((CallKind::Minimums, None), answer).await
     }
 
     async fn quorum(&self) -> Result<Quorum, KafkaError> {
-        self.read((Kind::Quorum, None), |it| it.state().metadata.quorum.clone()).await
+        self.read((CallKind::Quorum, None), |it| it.state().metadata.quorum.clone()).await
     }
 
     async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError> {
         let answer = |it: &Self| it.state().metadata.reassignments.clone();
-        self.read((Kind::Reassignments, None), answer).await
+        self.read((CallKind::Reassignments, None), answer).await
     }
 
     async fn alter_broker_config(
@@ -499,21 +508,21 @@ impl Kafka for FakeKafka {
         changes: &[ConfigChange],
         mode: WriteMode,
     ) -> Result<(), KafkaError> {
-        self.moments.pass().await;
-        let kind = if mode == WriteMode::Write { Kind::Write } else { Kind::Validate };
+        self.crash_points.pass().await;
+        let kind = if mode == WriteMode::Write { CallKind::Write } else { CallKind::Validate };
         let keys: Vec<&str> = changes.iter().map(|it| it.key.as_str()).collect();
         let keys = keys.join(" ");
         let asked = {
             let now = self.clock.elapsed();
             let mut state = self.state();
             let subject =
-                Subject { broker: Some(broker), change: changes.first().cloned(), order: None };
+                CallSubject { broker: Some(broker), change: changes.first().cloned(), order: None };
             let asked = state.record(now, kind, subject);
             let Some(node) = state.brokers.get(&broker) else {
                 return Err(KafkaError::UnknownBroker(broker));
             };
             for change in changes {
-                self.checks.sent(&Request { node, change, keys: &keys, mode, at: now });
+                self.checks.sent(&WriteRequest { node, change, keys: &keys, mode, at: now });
             }
             asked
         };
@@ -521,14 +530,14 @@ impl Kafka for FakeKafka {
         let arrives = self.send(broker, (changes, mode), asked);
         let (call, fault) = asked;
         let fault = match (arrives, fault) {
-            (None, None) => Some(Fault::Unreachable),
+            (None, None) => Some(CallFault::Unreachable),
             // It is in the time of arrival already.
-            (Some(_), Some(Fault::Late(_))) => None,
+            (Some(_), Some(CallFault::Late(_))) => None,
             (_, fault) => fault,
         };
         let pause = arrives.unwrap_or(Duration::from_millis(1)) + Duration::from_micros(100);
         let ended = self.wait(kind, Some(broker), (fault, pause)).await;
-        self.moments.pass().await;
+        self.crash_points.pass().await;
         ended?;
         let answer = self.state().brokers.get_mut(&broker).and_then(|it| it.answers.remove(&call));
         match answer {
@@ -553,7 +562,7 @@ impl Kafka for FakeKafka {
             let quotas = it.state().metadata.quotas.clone().into_iter();
             quotas.map(|((entity, key), value)| ClientQuota { entity, key, value }).collect()
         };
-        self.read((Kind::Quotas, None), answer).await
+        self.read((CallKind::Quotas, None), answer).await
     }
 
     async fn alter_client_quota(
@@ -561,15 +570,16 @@ impl Kafka for FakeKafka {
         change: &QuotaChange,
         mode: WriteMode,
     ) -> Result<(), KafkaError> {
-        let kind = if mode == WriteMode::Write { Kind::WriteQuota } else { Kind::ValidateQuota };
-        self.order(kind, Order::Quota(change.clone(), mode)).await.map(drop)
+        let kind =
+            if mode == WriteMode::Write { CallKind::WriteQuota } else { CallKind::ValidateQuota };
+        self.order(kind, ControllerRequest::Quota(change.clone(), mode)).await.map(drop)
     }
 
     async fn elect_preferred_leaders(
         &self,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<(TopicPartition, Result<(), ElectionFault>)>, KafkaError> {
-        self.order(Kind::Elect, Order::Elect(partitions.to_vec())).await
+        self.order(CallKind::Elect, ControllerRequest::Elect(partitions.to_vec())).await
     }
 
     fn request_counts(&self) -> Vec<RequestCount> {
@@ -601,7 +611,7 @@ impl Kafka for FakeKafka {
             });
             listed.collect()
         };
-        self.read((Kind::Groups, Some(broker)), answer).await
+        self.read((CallKind::Groups, Some(broker)), answer).await
     }
 
     async fn describe_groups(
@@ -618,7 +628,7 @@ impl Kafka for FakeKafka {
             });
             described.collect()
         };
-        self.read((Kind::Members, Some(broker)), answer).await
+        self.read((CallKind::Members, Some(broker)), answer).await
     }
 
     async fn committed(

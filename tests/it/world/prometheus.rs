@@ -21,12 +21,12 @@ use promql_parser::{
 };
 
 use super::{
-    broker::Pools,
+    broker::PoolSizes,
     chance::{between, draw},
     clock::WorldClock,
-    docker::WorldDocker,
-    kafka::FakeKafka,
-    moments::Moments,
+    crash_points::CrashPoints,
+    docker::SimulatedDocker,
+    kafka::SimulatedKafka,
 };
 
 pub(crate) const SCRAPE: Duration = Duration::from_secs(3);
@@ -52,7 +52,7 @@ pub(crate) enum Effect {
 
 /// What goes wrong with a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum PromFault {
+pub(crate) enum QueryFault {
     /// No answer.
     Unavailable,
     /// An answer without a series.
@@ -70,27 +70,27 @@ pub(crate) enum PromFault {
 }
 
 /// By seed, one answer in twenty is a lie, or is none.
-pub(crate) fn lies(seed: u64) -> impl Fn(&str, Duration) -> Option<PromFault> + Send + 'static {
+pub(crate) fn lies(seed: u64) -> impl Fn(&str, Duration) -> Option<QueryFault> + Send + 'static {
     move |query, now| {
         let length = u64::try_from(query.len()).unwrap();
         let drawn = draw(seed, &[13, length, now.as_secs()]);
         let some = Duration::from_millis(between((1, 60_000), drawn / 140));
         match drawn % 140 {
-            0 => Some(PromFault::Unavailable),
-            1 => Some(PromFault::Empty),
-            2 => Some(PromFault::Slow(some / 10)),
-            3 => Some(PromFault::NotANumber),
-            4 => Some(PromFault::Late(some)),
-            5 => Some(PromFault::Ahead(some)),
-            6 => Some(PromFault::Wrong(some.as_secs_f64() / 20.0)),
+            0 => Some(QueryFault::Unavailable),
+            1 => Some(QueryFault::Empty),
+            2 => Some(QueryFault::Slow(some / 10)),
+            3 => Some(QueryFault::NotANumber),
+            4 => Some(QueryFault::Late(some)),
+            5 => Some(QueryFault::Ahead(some)),
+            6 => Some(QueryFault::Wrong(some.as_secs_f64() / 20.0)),
             _ => None,
         }
     }
 }
 
-type Faults = Box<dyn Fn(&str, Duration) -> Option<PromFault> + Send>;
+type QueryFaults = Box<dyn Fn(&str, Duration) -> Option<QueryFault> + Send>;
 
-pub(crate) struct Script {
+pub(crate) struct MetricScript {
     pub(crate) effect: Effect,
     /// Labels of the alerts that fire.
     pub(crate) firing: Vec<Labels>,
@@ -99,29 +99,29 @@ pub(crate) struct Script {
     /// What the guard shows, by time since the world began.
     pub(crate) guard: Box<dyn Fn(Duration) -> f64 + Send>,
     pub(crate) cpu: f64,
-    pub(crate) faults: Faults,
+    pub(crate) faults: QueryFaults,
     pub(crate) queries: Vec<String>,
 }
 
 /// One sample of one series.
 #[derive(Clone, Debug)]
-struct Point {
+struct ScriptedSample {
     labels: Labels,
     value: f64,
     at: f64,
 }
 
-pub(crate) struct FakePrometheus {
-    script: Mutex<Script>,
-    kafka: Arc<FakeKafka>,
-    docker: Arc<WorldDocker>,
+pub(crate) struct SimulatedPrometheus {
+    script: Mutex<MetricScript>,
+    kafka: Arc<SimulatedKafka>,
+    docker: Arc<SimulatedDocker>,
     clock: Arc<WorldClock>,
-    moments: Moments,
+    crash_points: CrashPoints,
     seed: u64,
 }
 
 /// A request's time with so many threads.
-fn time_of(effect: Effect, pools: Pools) -> f64 {
+fn time_of(effect: Effect, pools: PoolSizes) -> f64 {
     let threads = f64::from(pools.io);
     match effect {
         Effect::Help => 0.4 / threads,
@@ -139,15 +139,15 @@ const fn relief(effect: Effect) -> f64 {
     }
 }
 
-impl FakePrometheus {
+impl SimulatedPrometheus {
     pub(crate) fn new(
         seed: u64,
         effect: Effect,
-        (kafka, docker): (Arc<FakeKafka>, Arc<WorldDocker>),
+        (kafka, docker): (Arc<SimulatedKafka>, Arc<SimulatedDocker>),
         clock: Arc<WorldClock>,
-        moments: Moments,
+        crash_points: CrashPoints,
     ) -> Self {
-        let script = Script {
+        let script = MetricScript {
             effect,
             firing: Vec::new(),
             load: |_| 1000.0,
@@ -156,33 +156,33 @@ impl FakePrometheus {
             faults: Box::new(|_, _| None),
             queries: Vec::new(),
         };
-        Self { script: Mutex::new(script), kafka, docker, clock, moments, seed }
+        Self { script: Mutex::new(script), kafka, docker, clock, crash_points, seed }
     }
 
-    pub(crate) fn script(&self) -> std::sync::MutexGuard<'_, Script> {
+    pub(crate) fn script(&self) -> std::sync::MutexGuard<'_, MetricScript> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn fail(
         &self,
-        faults: impl Fn(&str, Duration) -> Option<PromFault> + Send + 'static,
+        faults: impl Fn(&str, Duration) -> Option<QueryFault> + Send + 'static,
     ) {
         self.script().faults = Box::new(faults);
     }
 
     /// A call that waits, and fails if it is scripted to.
-    async fn asked(&self, query: &str) -> Result<Option<PromFault>, PrometheusError> {
-        self.moments.pass().await;
+    async fn asked(&self, query: &str) -> Result<Option<QueryFault>, PrometheusError> {
+        self.crash_points.pass().await;
         let now = self.clock.elapsed();
         let fault = {
             let mut script = self.script();
             script.queries.push(query.to_owned());
             (script.faults)(query, now)
         };
-        let pause = if let Some(PromFault::Slow(more)) = fault { more } else { Duration::ZERO };
+        let pause = if let Some(QueryFault::Slow(more)) = fault { more } else { Duration::ZERO };
         tokio::time::sleep(Duration::from_millis(2) + pause).await;
-        self.moments.pass().await;
-        if fault == Some(PromFault::Unavailable) {
+        self.crash_points.pass().await;
+        if fault == Some(QueryFault::Unavailable) {
             let (url, problem) = ("http://prometheus:9090".to_owned(), "connection refused".into());
             return Err(PrometheusError::Unavailable { url, problem });
         }
@@ -207,7 +207,7 @@ impl FakePrometheus {
         mean * (0.99 + 0.02 * noise)
     }
 
-    fn select(&self, selector: &VectorSelector, now: Duration) -> Vec<Point> {
+    fn select(&self, selector: &VectorSelector, now: Duration) -> Vec<ScriptedSample> {
         let name = selector.name.clone().unwrap_or_default();
         let scrape = now.as_secs() / SCRAPE.as_secs() * SCRAPE.as_secs();
         let scraped = Duration::from_secs(scrape);
@@ -215,13 +215,13 @@ impl FakePrometheus {
         let point = |broker: Option<i32>, value: f64| {
             let mut labels = Labels::from([("kafka_cluster".to_owned(), "main".to_owned())]);
             labels.extend(broker.map(|it| ("broker_id".to_owned(), it.to_string())));
-            Point { labels, value, at }
+            ScriptedSample { labels, value, at }
         };
         let brokers: Vec<i32> = self.kafka.state().brokers.keys().map(|it| it.to_wire()).collect();
-        let all: Vec<Point> = match name.as_str() {
+        let all: Vec<ScriptedSample> = match name.as_str() {
             "ALERTS" => {
                 let firing = self.script().firing.clone();
-                firing.into_iter().map(|labels| Point { labels, value: 1.0, at }).collect()
+                firing.into_iter().map(|labels| ScriptedSample { labels, value: 1.0, at }).collect()
             }
             OBJECTIVE => {
                 brokers.iter().map(|&it| point(Some(it), self.objective(it, scraped))).collect()
@@ -237,7 +237,7 @@ impl FakePrometheus {
         all.into_iter().filter(|it| fits(selector, &it.labels)).collect()
     }
 
-    fn evaluate(&self, expr: &Expr, now: Duration) -> Vec<Point> {
+    fn evaluate(&self, expr: &Expr, now: Duration) -> Vec<ScriptedSample> {
         if let Expr::VectorSelector(selector) = expr {
             self.select(selector, now)
         } else if let Expr::Aggregate(it) = expr {
@@ -249,7 +249,7 @@ impl FakePrometheus {
         } else if let Expr::Call(call) = expr {
             assert_eq!(call.func.name, "timestamp");
             let points = self.evaluate(&call.args.args[0], now);
-            points.into_iter().map(|it| Point { value: it.at, ..it }).collect()
+            points.into_iter().map(|it| ScriptedSample { value: it.at, ..it }).collect()
         } else if let Expr::Binary(it) = expr {
             let Expr::NumberLiteral(limit) = &*it.rhs else { panic!("compare with a number") };
             assert_eq!(it.op.to_string(), "<");
@@ -270,14 +270,14 @@ fn fits(selector: &VectorSelector, labels: &Labels) -> bool {
     })
 }
 
-fn aggregate(op: &str, by: &[String], points: Vec<Point>) -> Vec<Point> {
-    let mut groups = BTreeMap::<Labels, Vec<Point>>::new();
+fn aggregate(op: &str, by: &[String], points: Vec<ScriptedSample>) -> Vec<ScriptedSample> {
+    let mut groups = BTreeMap::<Labels, Vec<ScriptedSample>>::new();
     for point in points {
         let kept = point.labels.iter().filter(|(name, _)| by.contains(name));
         let labels = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
         groups.entry(labels).or_default().push(point);
     }
-    let reduce = |points: &[Point]| {
+    let reduce = |points: &[ScriptedSample]| {
         let values = points.iter().map(|it| it.value);
         match op {
             "max" => values.fold(f64::NEG_INFINITY, f64::max),
@@ -287,7 +287,7 @@ fn aggregate(op: &str, by: &[String], points: Vec<Point>) -> Vec<Point> {
             other => panic!("the world cannot aggregate with {other}"),
         }
     };
-    let point = |(labels, points): (Labels, Vec<Point>)| Point {
+    let point = |(labels, points): (Labels, Vec<ScriptedSample>)| ScriptedSample {
         value: reduce(&points),
         at: points.first().map_or(0.0, |it| it.at),
         labels,
@@ -296,29 +296,29 @@ fn aggregate(op: &str, by: &[String], points: Vec<Point>) -> Vec<Point> {
 }
 
 #[async_trait]
-impl Prometheus for FakePrometheus {
+impl Prometheus for SimulatedPrometheus {
     async fn instant(&self, query: &str) -> Result<Vec<InstantSeries>, PrometheusError> {
         let fault = self.asked(query).await?;
         let expr = parser::parse(query).unwrap_or_else(|it| panic!("{query}: {it}"));
         let mut now = self.clock.wall();
         let mut points = self.evaluate(&expr, self.clock.elapsed());
         match fault {
-            Some(PromFault::Empty) => points.clear(),
-            Some(PromFault::NotANumber) => points.iter_mut().for_each(|it| it.value = f64::NAN),
-            Some(PromFault::Late(age)) if query.contains("timestamp") => {
+            Some(QueryFault::Empty) => points.clear(),
+            Some(QueryFault::NotANumber) => points.iter_mut().for_each(|it| it.value = f64::NAN),
+            Some(QueryFault::Late(age)) if query.contains("timestamp") => {
                 for it in &mut points {
                     it.value -= age.as_secs_f64();
                 }
             }
-            Some(PromFault::Ahead(by)) => now = now.after(by),
-            Some(PromFault::Wrong(by)) => {
+            Some(QueryFault::Ahead(by)) => now = now.after(by),
+            Some(QueryFault::Wrong(by)) => {
                 for it in &mut points {
                     it.value = it.value.mul_add(by, 1.0);
                 }
             }
-            Some(PromFault::Late(_) | PromFault::Unavailable | PromFault::Slow(_)) | None => (),
+            Some(QueryFault::Late(_) | QueryFault::Unavailable | QueryFault::Slow(_)) | None => (),
         }
-        let series = |it: Point| InstantSeries {
+        let series = |it: ScriptedSample| InstantSeries {
             labels: it.labels,
             sample: Sample { at: now, value: it.value },
         };
@@ -335,14 +335,14 @@ impl Prometheus for FakePrometheus {
         let mut series = BTreeMap::<Labels, Vec<Sample>>::new();
         let mut at: WallTime = span.from;
         let to = match fault {
-            Some(PromFault::Late(age)) => span.to.before(age),
+            Some(QueryFault::Late(age)) => span.to.before(age),
             _ => span.to,
         };
-        while at <= to && fault != Some(PromFault::Empty) {
+        while at <= to && fault != Some(QueryFault::Empty) {
             for point in self.evaluate(&expr, self.clock.when(at)) {
                 let value = match fault {
-                    Some(PromFault::NotANumber) => f64::NAN,
-                    Some(PromFault::Wrong(by)) => point.value.mul_add(by, 1.0),
+                    Some(QueryFault::NotANumber) => f64::NAN,
+                    Some(QueryFault::Wrong(by)) => point.value.mul_add(by, 1.0),
                     _ => point.value,
                 };
                 series.entry(point.labels).or_default().push(Sample { at, value });

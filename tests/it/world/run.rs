@@ -17,19 +17,19 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    broker::Standing,
+    broker::KeyState,
     chance::{between, draw},
     checks::Checks,
     clock::WorldClock,
-    docker::WorldDocker,
-    kafka::{Call, FakeKafka, Kind},
-    moments::{Crash, Ended, Moments, Process},
-    prometheus::{FakePrometheus, SCRAPE},
+    crash_points::{Crash, CrashPoints, ProcessEnd, SimulatedProcess},
+    docker::SimulatedDocker,
+    kafka::{CallKind, KafkaCall, SimulatedKafka},
+    prometheus::{SCRAPE, SimulatedPrometheus},
     setup::{self, Setup},
 };
 
 /// Every tuned key of every broker: its own entry, and the value in force.
-pub(crate) type Standings = BTreeMap<(BrokerId, String), Standing>;
+pub(crate) type KeyStates = BTreeMap<(BrokerId, String), KeyState>;
 
 /// How often the world is looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -44,20 +44,20 @@ pub(crate) fn simulate<T>(future: impl Future<Output = T>) -> T {
 
 /// How a stretch of a worker's life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
+pub(crate) enum WorkerEnd {
     /// What was waited for has come.
     Reached,
     TimeUp,
-    Over(Ended),
+    Over(ProcessEnd),
 }
 
 pub(crate) struct World {
-    pub(crate) kafka: Arc<FakeKafka>,
-    pub(crate) prometheus: Arc<FakePrometheus>,
-    pub(crate) docker: Arc<WorldDocker>,
+    pub(crate) kafka: Arc<SimulatedKafka>,
+    pub(crate) prometheus: Arc<SimulatedPrometheus>,
+    pub(crate) docker: Arc<SimulatedDocker>,
     pub(crate) clock: Arc<WorldClock>,
     pub(crate) checks: Arc<Checks>,
-    pub(crate) moments: Moments,
+    pub(crate) crash_points: CrashPoints,
     pub(crate) remediation: Remediator,
     pub(crate) store: Store,
     pub(crate) telemetry: Arc<Telemetry>,
@@ -65,7 +65,7 @@ pub(crate) struct World {
     /// Changes what the next snapshots say.
     pub(crate) tweak: Box<dyn Fn(&mut Snapshot)>,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
-    worker: Option<Pin<Box<Process>>>,
+    worker: Option<Pin<Box<SimulatedProcess>>>,
     stop: CancellationToken,
     dir: TempDir,
     snapshot_at: Option<Duration>,
@@ -81,27 +81,32 @@ impl World {
         let dir = directory();
         dir.path().clone_into(&mut setup.remediation.state_dir);
         let store = Store::open(&dir.path().join("state.db")).unwrap();
-        let moments = Moments::default();
-        let clock = Arc::new(WorldClock::new(moments.clone()));
+        let crash_points = CrashPoints::default();
+        let clock = Arc::new(WorldClock::new(crash_points.clone()));
         let checks = Arc::new(Checks::new(&dir.path().join("state.db")));
         let size = (setup.seed, setup.brokers);
-        let kafka = FakeKafka::new(size, Arc::clone(&clock), moments.clone(), Arc::clone(&checks));
+        let kafka = SimulatedKafka::new(
+            size,
+            Arc::clone(&clock),
+            crash_points.clone(),
+            Arc::clone(&checks),
+        );
         let kafka = Arc::new(kafka);
-        let docker = Arc::new(WorldDocker::new(
+        let docker = Arc::new(SimulatedDocker::new(
             setup.seed,
             Arc::clone(&clock),
-            moments.clone(),
+            crash_points.clone(),
             Arc::clone(&checks),
         ));
-        let prometheus = Arc::new(FakePrometheus::new(
+        let prometheus = Arc::new(SimulatedPrometheus::new(
             setup.seed,
             setup.effect,
             (Arc::clone(&kafka), Arc::clone(&docker)),
             Arc::clone(&clock),
-            moments.clone(),
+            crash_points.clone(),
         ));
         let (snapshots, latest) = watch::channel(None);
-        let context = Parts {
+        let context = PipelineParts {
             kafka: &kafka,
             prometheus: &prometheus,
             docker: &docker,
@@ -115,7 +120,7 @@ impl World {
             docker,
             clock,
             checks,
-            moments,
+            crash_points,
             remediation,
             store,
             telemetry,
@@ -188,10 +193,10 @@ impl World {
         self.worker = None;
         self.snapshot_at = None;
         self.refresh();
-        self.moments.restart(crash);
+        self.crash_points.restart(crash);
         self.stop = CancellationToken::new();
         self.store = Store::open(&self.dir.path().join("state.db")).unwrap();
-        let parts = Parts {
+        let parts = PipelineParts {
             kafka: &self.kafka,
             prometheus: &self.prometheus,
             docker: &self.docker,
@@ -204,11 +209,11 @@ impl World {
         let checks = Arc::clone(&self.checks);
         let ends = move || matches!(crash, Crash::AfterLine(line) if line <= checks.lines());
         let work = async move { remediation.work(&name, stop).await };
-        self.worker = Some(Box::pin(Process::new(work, self.moments.clone(), ends)));
+        self.worker = Some(Box::pin(SimulatedProcess::new(work, self.crash_points.clone(), ends)));
     }
 
     /// Asks the process to stop, and waits until it has.
-    pub(crate) async fn stop(&mut self) -> Life {
+    pub(crate) async fn stop(&mut self) -> WorkerEnd {
         self.stop.cancel();
         self.live(Duration::from_mins(10), |_| false).await
     }
@@ -235,16 +240,20 @@ impl World {
     }
 
     /// Lets time pass until `reached`, at most `limit`.
-    pub(crate) async fn live(&mut self, limit: Duration, reached: impl Fn(&Self) -> bool) -> Life {
+    pub(crate) async fn live(
+        &mut self,
+        limit: Duration,
+        reached: impl Fn(&Self) -> bool,
+    ) -> WorkerEnd {
         let end = self.clock.elapsed() + limit;
         loop {
             self.refresh();
             self.check();
             if reached(self) {
-                return Life::Reached;
+                return WorkerEnd::Reached;
             }
             if end <= self.clock.elapsed() {
-                return Life::TimeUp;
+                return WorkerEnd::TimeUp;
             }
             let Some(worker) = self.worker.as_mut() else {
                 tokio::time::sleep(TICK).await;
@@ -256,7 +265,7 @@ impl World {
                 ended = worker => {
                     self.worker = None;
                     self.check();
-                    return Life::Over(ended);
+                    return WorkerEnd::Over(ended);
                 }
                 () = tick => (),
             }
@@ -276,7 +285,7 @@ impl World {
     }
 
     /// Until every run is over, or half an hour has passed.
-    pub(crate) async fn until_over(&mut self) -> Life {
+    pub(crate) async fn until_over(&mut self) -> WorkerEnd {
         self.live(Duration::from_mins(30), |it| it.open_runs() == 0 && 0 < it.all_runs()).await
     }
 
@@ -305,7 +314,7 @@ impl World {
     }
 
     /// Every tuned key of every broker, as it stands.
-    pub(crate) fn standings(&self) -> Standings {
+    pub(crate) fn standings(&self) -> KeyStates {
         let state = self.kafka.state();
         let each = state.brokers.values().flat_map(|broker| {
             WRITES.iter().map(|key| ((broker.id, (*key).to_owned()), broker.standing(key)))
@@ -315,7 +324,7 @@ impl World {
 
     /// When every run is over: two more minutes, in which what was late may still come, and then
     /// every key is as a kept run left it, or exactly as it was. Nothing is half done.
-    pub(crate) async fn verify(&mut self, before: &Standings) {
+    pub(crate) async fn verify(&mut self, before: &KeyStates) {
         self.pass(Duration::from_mins(2)).await;
         let mut expected = before.clone();
         for number in 1..=self.all_runs() {
@@ -343,7 +352,7 @@ impl World {
         }
         assert_eq!(self.standings(), expected, "{}", self.story().await);
         let state = self.kafka.state();
-        assert!(state.brokers.values().all(super::broker::Broker::is_quiet));
+        assert!(state.brokers.values().all(super::broker::SimulatedBroker::is_quiet));
         assert!(state.controller.is_quiet());
     }
 
@@ -358,11 +367,11 @@ impl World {
                 lines.push(format!("  {at:9.3?} {} {}", line.entry, line.text));
             }
         }
-        for Call { at, broker, change, .. } in self.kafka.calls(Kind::Write) {
+        for KafkaCall { at, broker, change, .. } in self.kafka.calls(CallKind::Write) {
             lines.push(format!("  {at:9.3?} write {broker:?} {change:?}"));
         }
-        let orders = [Kind::WriteQuota, Kind::Elect].map(|it| self.kafka.calls(it));
-        for Call { at, order, .. } in orders.into_iter().flatten() {
+        let orders = [CallKind::WriteQuota, CallKind::Elect].map(|it| self.kafka.calls(it));
+        for KafkaCall { at, order, .. } in orders.into_iter().flatten() {
             lines.push(format!("  {at:9.3?} order {order:?}"));
         }
         lines.join("\n")
@@ -377,15 +386,15 @@ impl World {
 }
 
 /// What a pipeline is made of.
-struct Parts<'a> {
-    kafka: &'a Arc<FakeKafka>,
-    prometheus: &'a Arc<FakePrometheus>,
-    docker: &'a Arc<WorldDocker>,
+struct PipelineParts<'a> {
+    kafka: &'a Arc<SimulatedKafka>,
+    prometheus: &'a Arc<SimulatedPrometheus>,
+    docker: &'a Arc<SimulatedDocker>,
     clock: &'a Arc<WorldClock>,
     setup: &'a Setup,
 }
 
-impl Parts<'_> {
+impl PipelineParts<'_> {
     fn pipeline(
         &self,
         store: &Store,

@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, fmt};
 use rand::{RngExt, rngs::StdRng};
 
 use crate::{
-    fake_broker::{Contents, FakeGroup, FakePartition, Size, chance},
-    rounds::Rounds,
+    fake_broker::{ClusterContents, ClusterSize, FakeGroup, FakePartition, chance},
+    rounds::RoundRunner,
 };
 
-pub(super) const SIZE: Size = Size { brokers: 3, topics: 150, partitions: 4, groups: 80 };
+pub(super) const SIZE: ClusterSize =
+    ClusterSize { brokers: 3, topics: 150, partitions: 4, groups: 80 };
 
 const TOPICS: (usize, usize) = (120, 180);
 const GROUPS: (usize, usize) = (60, 100);
@@ -44,7 +45,7 @@ impl Churn {
     }
 
     /// What happens before a round.
-    pub(super) async fn round(&mut self, rounds: &mut Rounds) {
+    pub(super) async fn round(&mut self, rounds: &mut RoundRunner) {
         {
             let mut contents = rounds.cluster.contents();
             self.topics(&mut contents);
@@ -60,7 +61,7 @@ impl Churn {
     }
 
     /// Ends what a quiet cluster does not have: errors, moves, the guest.
-    pub(super) async fn rest(&mut self, rounds: &mut Rounds) {
+    pub(super) async fn rest(&mut self, rounds: &mut RoundRunner) {
         self.farewell(rounds).await;
         let mut contents = rounds.cluster.contents();
         contents.moving.clear();
@@ -82,7 +83,7 @@ impl Churn {
         self.chance.random_range(1..=SIZE.brokers)
     }
 
-    fn topics(&mut self, contents: &mut Contents) {
+    fn topics(&mut self, contents: &mut ClusterContents) {
         let (least, most) = TOPICS;
         for _ in 0..self.chance.random_range(0..3) {
             if contents.topics.len() < most {
@@ -108,7 +109,7 @@ impl Churn {
     }
 
     /// New groups read topics that are there; those that go leave their commits behind.
-    fn groups(&mut self, contents: &mut Contents) {
+    fn groups(&mut self, contents: &mut ClusterContents) {
         let (least, most) = GROUPS;
         for _ in 0..self.chance.random_range(0..3) {
             if contents.groups.len() < most {
@@ -127,7 +128,7 @@ impl Churn {
         }
     }
 
-    fn group(&mut self, contents: &Contents) -> FakeGroup {
+    fn group(&mut self, contents: &ClusterContents) -> FakeGroup {
         let mut commits = Vec::new();
         for _ in 0..self.chance.random_range(1..4) {
             let at = self.chance.random_range(0..contents.topics.len());
@@ -145,7 +146,7 @@ impl Churn {
     }
 
     /// Records come in, leaders and coordinators move, some answers are errors.
-    fn progress(&mut self, contents: &mut Contents) {
+    fn progress(&mut self, contents: &mut ClusterContents) {
         let moved = self.broker();
         for partition in contents.topics.values_mut().flatten() {
             partition.last += self.chance.random_range(0..1_000);
@@ -169,7 +170,7 @@ impl Churn {
     }
 
     /// A broker ends and comes back, where it was or somewhere else.
-    async fn restart(&mut self, rounds: &mut Rounds) {
+    async fn restart(&mut self, rounds: &mut RoundRunner) {
         let at = self.chance.random_range(0..rounds.brokers.len());
         let id = i32::try_from(at).unwrap() + 1;
         let address = rounds.brokers.remove(at).stop().await;
@@ -183,7 +184,7 @@ impl Churn {
     }
 
     /// The guest comes, or leaves.
-    async fn visit(&mut self, rounds: &mut Rounds) {
+    async fn visit(&mut self, rounds: &mut RoundRunner) {
         if usize::try_from(GUEST).unwrap() <= rounds.brokers.len() {
             self.farewell(rounds).await;
         } else {
@@ -192,7 +193,7 @@ impl Churn {
         }
     }
 
-    async fn farewell(&self, rounds: &mut Rounds) {
+    async fn farewell(&self, rounds: &mut RoundRunner) {
         if usize::try_from(GUEST).unwrap() <= rounds.brokers.len() {
             let guest = rounds.brokers.pop().unwrap();
             rounds.cluster.contents().leave(GUEST);
@@ -202,7 +203,7 @@ impl Churn {
 }
 
 /// The series on `page` of a topic, a group or a broker that is not there any more.
-pub(super) fn strangers<'a>(rounds: &Rounds, page: &'a str) -> Vec<&'a str> {
+pub(super) fn strangers<'a>(rounds: &RoundRunner, page: &'a str) -> Vec<&'a str> {
     let contents = rounds.cluster.contents();
     let brokers: BTreeSet<String> = contents.brokers().keys().map(ToString::to_string).collect();
     let addresses: BTreeSet<String> =

@@ -24,8 +24,8 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     pipeline::RecordingPipeline,
-    rounds::Rounds,
-    sampling::{Process, float, pause, scrape, write_result},
+    rounds::RoundRunner,
+    sampling::{ProcessStats, float, pause, scrape, write_result},
 };
 use churn::{Churn, SIZE, strangers};
 
@@ -40,7 +40,7 @@ const SLOPE_MAX: f64 = 1.0;
 
 /// The result: its keys are a contract.
 #[derive(Debug, Default, Serialize)]
-struct Soaked {
+struct SoakResult {
     rounds: Option<u32>,
     rss_slope_mb_per_1000_rounds: Option<f64>,
     fds_start: Option<usize>,
@@ -49,17 +49,17 @@ struct Soaked {
 }
 
 /// The program's parts that outlive a round.
-struct Soak {
-    rounds: Rounds,
+struct SoakHarness {
+    rounds: RoundRunner,
     pages: watch::Receiver<Arc<Page>>,
     address: SocketAddr,
     done: u32,
     resident: Vec<(f64, f64)>,
 }
 
-impl Soak {
+impl SoakHarness {
     async fn new() -> Self {
-        let rounds = Rounds::new(SIZE).await;
+        let rounds = RoundRunner::new(SIZE).await;
         let exposer = Exposer::new(vec![rounds.latest.clone()], Arc::clone(&rounds.telemetry));
         let pages = exposer.pages();
         rounds.tasks.start("expose", |stop| exposer.run(stop));
@@ -81,7 +81,7 @@ impl Soak {
         self.rounds.cluster.take_seen();
         self.done += 1;
         if WARM_UP_ROUNDS <= self.done && self.done.is_multiple_of(SAMPLE_EVERY) {
-            let bytes = Process::this().resident_bytes();
+            let bytes = ProcessStats::this().resident_bytes();
             self.resident.push((f64::from(self.done), float(bytes) / f64::from(1 << 20)));
         }
         page.text()
@@ -143,13 +143,13 @@ fn number(name: &str, usual: u32) -> u32 {
 #[ignore = "make soak: minutes, in a process of its own"]
 async fn a_day_of_rounds_leaves_nothing_behind() {
     let file = std::env::var_os("KAFKA_OPTIMIZER_SOAK_RESULT").map(PathBuf::from);
-    let write = |result: &Soaked| write_result(file.as_deref().map(Path::new), result);
-    let mut result = Soaked::default();
+    let write = |result: &SoakResult| write_result(file.as_deref().map(Path::new), result);
+    let mut result = SoakResult::default();
     write(&result);
     let seed = number("SEED", 1);
     let rounds = number("ROUNDS", ROUNDS).max(WARM_UP_ROUNDS + 2 * SETTLE_ROUNDS);
     println!("seed {seed}, {rounds} rounds");
-    let mut soak = Soak::new().await;
+    let mut soak = SoakHarness::new().await;
     let mut churn = Churn::new(seed.into());
     soak.rounds.ended().await;
     while soak.done < WARM_UP_ROUNDS {
@@ -159,7 +159,7 @@ async fn a_day_of_rounds_leaves_nothing_behind() {
     churn.rest(&mut soak.rounds).await;
     let page = soak.settle().await;
     let own = own_series(&page);
-    result.fds_start = Some(Process::this().descriptors());
+    result.fds_start = Some(ProcessStats::this().descriptors());
     assert_eq!(strangers(&soak.rounds, &page), Vec::<&str>::new(), "after the warm-up");
     while soak.done < rounds - SETTLE_ROUNDS {
         churn.round(&mut soak.rounds).await;
@@ -174,7 +174,7 @@ async fn a_day_of_rounds_leaves_nothing_behind() {
     let own_more = own_series(&page).saturating_sub(own);
     result.rounds = Some(soak.done);
     result.rss_slope_mb_per_1000_rounds = Some(slope_per_1000(&soak.resident));
-    result.fds_end = Some(Process::this().descriptors());
+    result.fds_end = Some(ProcessStats::this().descriptors());
     result.series_leaked = Some(strangers.len() + own_more);
     write(&result);
     println!("{churn}");

@@ -33,7 +33,7 @@ pub(crate) type FakeEntry = Vec<(i8, &'static str)>;
 
 /// What the brokers of one cluster share.
 #[derive(Debug, Default)]
-pub(crate) struct Contents {
+pub(crate) struct ClusterContents {
     pub(super) brokers: BTreeMap<i32, SocketAddr>,
     pub(crate) topics: BTreeMap<String, Vec<FakePartition>>,
     /// Topics whose metadata entry carries this error.
@@ -52,14 +52,14 @@ pub(crate) struct Contents {
 
 /// How much there is of everything. A group reads one topic, all of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Size {
+pub(crate) struct ClusterSize {
     pub(crate) brokers: i32,
     pub(crate) topics: i32,
     pub(crate) partitions: i32,
     pub(crate) groups: i32,
 }
 
-impl Contents {
+impl ClusterContents {
     /// The brokers and their addresses, as metadata tells of them.
     pub(crate) fn brokers(&self) -> &BTreeMap<i32, SocketAddr> {
         &self.brokers
@@ -71,8 +71,8 @@ impl Contents {
     }
 
     /// Spreads topics and groups of one size evenly over brokers 1, 2, …
-    pub(crate) fn fill(&mut self, size: Size) {
-        let Size { brokers, topics, partitions, groups } = size;
+    pub(crate) fn fill(&mut self, size: ClusterSize) {
+        let ClusterSize { brokers, topics, partitions, groups } = size;
         let broker = |at: i32| 1 + at.rem_euclid(brokers);
         let name = |topic: i32| format!("topic-{topic:05}");
         for topic in 0..topics {

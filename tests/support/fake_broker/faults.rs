@@ -6,7 +6,7 @@ use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, RequestH
 
 use super::{
     answers::{api_keys, encode},
-    contents::Contents,
+    contents::ClusterContents,
 };
 
 /// Behind the length and the correlation id.
@@ -16,7 +16,7 @@ const UNSUPPORTED_VERSION: i16 = 35;
 
 /// What a broker does with a request instead of answering it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fault {
+pub(crate) enum BrokerFault {
     /// Reads it and never answers.
     Freeze,
     Delay(Duration),
@@ -67,6 +67,6 @@ pub(super) fn cut(frame: &mut Vec<u8>, after: usize) {
 pub(super) fn unsupported(header: &RequestHeader) -> Vec<u8> {
     let answer = ApiVersionsResponse::default();
     let code = if header.request_api_version == 0 { 0 } else { UNSUPPORTED_VERSION };
-    let answer = answer.with_error_code(code).with_api_keys(api_keys(&Contents::default()));
+    let answer = answer.with_error_code(code).with_api_keys(api_keys(&ClusterContents::default()));
     encode::<ApiVersionsRequest>(header.correlation_id, 0, &answer)
 }

@@ -28,33 +28,33 @@ use tokio_util::sync::CancellationToken;
 
 #[allow(unused_imports, reason = "two test binaries share this; neither uses all of it")]
 pub(crate) use self::{
-    contents::{Contents, FakeGroup, FakePartition, Size},
-    faults::{Fault, Mutation},
+    contents::{ClusterContents, ClusterSize, FakeGroup, FakePartition},
+    faults::{BrokerFault, Mutation},
     mutate::{chance, mutate, mutate_text},
-    sasl::{FakeSasl, Trick},
-    seen::{Alter, AlterQuota, Change, Election, Seen},
+    sasl::{FakeSasl, SaslTrick},
+    seen::{SeenChange, SeenConfigChange, SeenElection, SeenQuotaChange, SeenRequest},
 };
 
 use answers::APIS;
-use seen::Log;
-use served::{Asked, Script, Served};
+use seen::RequestLog;
+use served::{AnswerScript, RawRequest, Served};
 
 /// Some brokers that tell of each other.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FakeCluster(Arc<Shared>);
+pub(crate) struct FakeCluster(Arc<FakeClusterState>);
 
 /// What brokers share. Locked in this order.
 #[derive(Debug, Default)]
-struct Shared {
-    contents: Mutex<Contents>,
+struct FakeClusterState {
+    contents: Mutex<ClusterContents>,
     /// Ready answers to what was asked since the contents were last touched.
-    ready: Mutex<HashMap<Asked, Vec<u8>>>,
-    log: Log,
+    ready: Mutex<HashMap<RawRequest, Vec<u8>>>,
+    log: RequestLog,
 }
 
 impl FakeCluster {
     /// Changes what its brokers answer.
-    pub(crate) fn contents(&self) -> MutexGuard<'_, Contents> {
+    pub(crate) fn contents(&self) -> MutexGuard<'_, ClusterContents> {
         let contents = self.0.contents.lock().unwrap();
         self.0.ready.lock().unwrap().clear();
         contents
@@ -83,7 +83,7 @@ impl FakeCluster {
     }
 
     /// The requests that came in since they were last taken, in order.
-    pub(crate) fn take_seen(&self) -> Vec<Seen> {
+    pub(crate) fn take_seen(&self) -> Vec<SeenRequest> {
         self.0.log.take()
     }
 }
@@ -109,7 +109,7 @@ impl FakeBroker {
         self.address
     }
 
-    pub(crate) fn fail(&self, api: ApiKey, fault: Fault) {
+    pub(crate) fn fail(&self, api: ApiKey, fault: BrokerFault) {
         self.script().faults.insert(api as i16, fault);
     }
 
@@ -126,7 +126,7 @@ impl FakeBroker {
     /// Reads everything from now on, and answers nothing.
     pub(crate) fn freeze(&self) {
         for api in APIS {
-            self.fail(*api, Fault::Freeze);
+            self.fail(*api, BrokerFault::Freeze);
         }
     }
 
@@ -135,7 +135,7 @@ impl FakeBroker {
     }
 
     /// Requests of one kind so far.
-    pub(crate) fn seen(&self, api: ApiKey) -> Vec<Seen> {
+    pub(crate) fn seen(&self, api: ApiKey) -> Vec<SeenRequest> {
         self.served.cluster.log.of(self.served.start, api)
     }
 
@@ -148,7 +148,7 @@ impl FakeBroker {
         self.script().traffic
     }
 
-    fn script(&self) -> MutexGuard<'_, Script> {
+    fn script(&self) -> MutexGuard<'_, AnswerScript> {
         self.served.script.lock().unwrap()
     }
 }

@@ -14,7 +14,7 @@ use kafka_protocol::{
 };
 use ring::{digest, hmac, pbkdf2};
 
-use super::answers::On;
+use super::answers::DecodedRequest;
 
 const UNSUPPORTED_MECHANISM: i16 = 33;
 const FAILED: i16 = 58;
@@ -27,11 +27,11 @@ const NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 #[derive(Clone, Debug)]
 pub(crate) struct FakeSasl {
     pub(crate) password: &'static str,
-    pub(crate) trick: Trick,
+    pub(crate) trick: SaslTrick,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Trick {
+pub(crate) enum SaslTrick {
     #[default]
     Nothing,
     /// Lets in whoever knows the password, without knowing it itself.
@@ -45,19 +45,19 @@ pub(crate) enum Trick {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Door {
-    begun: Option<Begun>,
+pub(super) struct FakeSaslSession {
+    begun: Option<ScramStart>,
     open: bool,
 }
 
 #[derive(Debug)]
-struct Begun {
+struct ScramStart {
     client_first: String,
     server_first: String,
 }
 
 /// What becomes of a request at the door.
-pub(super) enum Passage {
+pub(super) enum SaslStep {
     /// It goes on to whoever answers it.
     Free,
     /// It is part of the proof, and answered so.
@@ -66,24 +66,24 @@ pub(super) enum Passage {
     Shut,
 }
 
-impl Door {
+impl FakeSaslSession {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
     pub(super) fn pass(
         &mut self,
         sasl: Option<&FakeSasl>,
         header: &RequestHeader,
         body: &Bytes,
-    ) -> Passage {
-        let Some(sasl) = sasl else { return Passage::Free };
-        let on = On { header, body: body.clone() };
+    ) -> SaslStep {
+        let Some(sasl) = sasl else { return SaslStep::Free };
+        let on = DecodedRequest { header, body: body.clone() };
         match ApiKey::try_from(header.request_api_key).unwrap() {
-            ApiKey::SaslHandshake => Passage::Asked(on.answer(|it| Self::handshake(&it))),
+            ApiKey::SaslHandshake => SaslStep::Asked(on.answer(|it| Self::handshake(&it))),
             ApiKey::SaslAuthenticate => {
-                Passage::Asked(on.answer(|it| self.authenticate(sasl, &it)))
+                SaslStep::Asked(on.answer(|it| self.authenticate(sasl, &it)))
             }
-            ApiKey::ApiVersions => Passage::Free,
-            _ if self.open => Passage::Free,
-            _ => Passage::Shut,
+            ApiKey::ApiVersions => SaslStep::Free,
+            _ if self.open => SaslStep::Free,
+            _ => SaslStep::Shut,
         }
     }
 
@@ -101,7 +101,7 @@ impl Door {
     ) -> SaslAuthenticateResponse {
         let said = String::from_utf8(request.auth_bytes.to_vec()).unwrap();
         let answer = SaslAuthenticateResponse::default();
-        let lifetime = if let Trick::Session(it) = sasl.trick { it } else { 0 };
+        let lifetime = if let SaslTrick::Session(it) = sasl.trick { it } else { 0 };
         match self.say(sasl, &said) {
             Some(words) => answer.with_auth_bytes(words.into()).with_session_lifetime_ms(lifetime),
             None => answer
@@ -114,12 +114,12 @@ impl Door {
         let Some(begun) = self.begun.take() else {
             let client_first = said.strip_prefix("n,,").expect("no channel binding").to_owned();
             let nonce = attribute(&client_first, "r=");
-            let server_first = if let Trick::Challenge(words) = &sasl.trick {
+            let server_first = if let SaslTrick::Challenge(words) = &sasl.trick {
                 words.replace("NONCE", nonce)
             } else {
                 format!("r={nonce}{NONCE},s={SALT},i={ITERATIONS}")
             };
-            self.begun = Some(Begun { client_first, server_first: server_first.clone() });
+            self.begun = Some(ScramStart { client_first, server_first: server_first.clone() });
             return Some(server_first);
         };
         let (without_proof, proof) = said.rsplit_once(",p=").unwrap();
@@ -130,9 +130,11 @@ impl Door {
         }
         self.open = true;
         Some(match &sasl.trick {
-            Trick::Bluff => format!("v={}", scram("guessed", ITERATIONS, &message).1),
-            Trick::Last(words) => words.clone(),
-            Trick::Nothing | Trick::Challenge(_) | Trick::Session(_) => format!("v={signature}"),
+            SaslTrick::Bluff => format!("v={}", scram("guessed", ITERATIONS, &message).1),
+            SaslTrick::Last(words) => words.clone(),
+            SaslTrick::Nothing | SaslTrick::Challenge(_) | SaslTrick::Session(_) => {
+                format!("v={signature}")
+            }
         })
     }
 }

@@ -20,16 +20,16 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared, answers,
-    faults::{Fault, boast, cut, unsupported},
+    FakeClusterState, answers,
+    faults::{BrokerFault, boast, cut, unsupported},
     mutate::{self, Framing},
-    sasl::{Door, FakeSasl, Passage},
-    seen::{Change, Seen},
+    sasl::{FakeSasl, FakeSaslSession, SaslStep},
+    seen::{SeenChange, SeenRequest},
 };
 
 /// What is asked of whom, byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Asked {
+pub(super) struct RawRequest {
     broker: i32,
     api: i16,
     version: i16,
@@ -40,18 +40,18 @@ pub(super) struct Asked {
 const REQUEST_BYTES_MAX: usize = 100 << 20;
 
 #[derive(Default)]
-pub(super) struct Script {
+pub(super) struct AnswerScript {
     /// Without it connections are plain text.
     pub(super) tls: Option<TlsAcceptor>,
     /// Without it everybody is let in.
     pub(super) sasl: Option<FakeSasl>,
-    pub(super) faults: BTreeMap<i16, Fault>,
+    pub(super) faults: BTreeMap<i16, BrokerFault>,
     pub(super) connections: usize,
     /// Bytes read, answered, and written in place of the answer.
     pub(super) traffic: usize,
 }
 
-impl fmt::Debug for Script {
+impl fmt::Debug for AnswerScript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Script").field("faults", &self.faults).finish_non_exhaustive()
     }
@@ -61,8 +61,8 @@ impl fmt::Debug for Script {
 pub(super) struct Served {
     pub(super) id: i32,
     pub(super) start: u64,
-    pub(super) cluster: Arc<Shared>,
-    pub(super) script: Arc<Mutex<Script>>,
+    pub(super) cluster: Arc<FakeClusterState>,
+    pub(super) script: Arc<Mutex<AnswerScript>>,
     pub(super) alive: CancellationToken,
     pub(super) tasks: Tasks,
 }
@@ -97,7 +97,7 @@ impl Served {
     }
 
     async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let (mut held, mut door) = (Vec::new(), Door::default());
+        let (mut held, mut door) = (Vec::new(), FakeSaslSession::default());
         while let Ok(length) = stream.read_i32().await {
             let length = usize::try_from(length).ok().filter(|it| *it <= REQUEST_BYTES_MAX);
             let Some(length) = length else { return };
@@ -110,16 +110,16 @@ impl Served {
             let header = decode_request_header_from_buffer(&mut frame).unwrap();
             let sasl = self.script.lock().unwrap().sasl.clone();
             let answer = match door.pass(sasl.as_ref(), &header, &frame) {
-                Passage::Free => self.answer(&header, frame),
-                Passage::Shut => return,
-                Passage::Asked(answer) => {
+                SaslStep::Free => self.answer(&header, frame),
+                SaslStep::Shut => return,
+                SaslStep::Asked(answer) => {
                     self.note(&header, None);
                     answer
                 }
             };
             self.script.lock().unwrap().traffic += read + answer.len();
             let fault = self.script.lock().unwrap().faults.get(&header.request_api_key).copied();
-            let Some(Made { answer, framing }) = bend(answer, fault, &header, &mut held).await
+            let Some(RawAnswer { answer, framing }) = bend(answer, fault, &header, &mut held).await
             else {
                 continue;
             };
@@ -145,14 +145,14 @@ impl Served {
                 let contents = self.cluster.contents.lock().unwrap();
                 answers::answer(&contents, self.id, header, body)
             }
-            _ => (self.ready(header, body), None::<Change>),
+            _ => (self.ready(header, body), None::<SeenChange>),
         };
         self.note(header, change);
         answer
     }
 
-    fn note(&self, header: &RequestHeader, change: Option<Change>) {
-        self.cluster.log.push(Seen {
+    fn note(&self, header: &RequestHeader, change: Option<SeenChange>) {
+        self.cluster.log.push(SeenRequest {
             start: self.start,
             api: ApiKey::try_from(header.request_api_key).unwrap(),
             version: header.request_api_version,
@@ -163,7 +163,7 @@ impl Served {
 
     /// The answer given before, or a new one.
     fn ready(&self, header: &RequestHeader, body: Bytes) -> Vec<u8> {
-        let asked = Asked {
+        let asked = RawRequest {
             broker: self.id,
             api: header.request_api_key,
             version: header.request_api_version,
@@ -179,7 +179,7 @@ impl Served {
 }
 
 /// What is written, and what becomes of the connection then.
-struct Made {
+struct RawAnswer {
     answer: Vec<u8>,
     framing: Framing,
 }
@@ -187,39 +187,39 @@ struct Made {
 /// The answer as `fault` makes it; nothing where none is written yet. `held` are those before it.
 async fn bend(
     mut answer: Vec<u8>,
-    fault: Option<Fault>,
+    fault: Option<BrokerFault>,
     header: &RequestHeader,
     held: &mut Vec<Vec<u8>>,
-) -> Option<Made> {
+) -> Option<RawAnswer> {
     let mut framing = Framing::Kept;
     match fault {
         None => (),
-        Some(Fault::Freeze) => std::future::pending().await,
-        Some(Fault::Delay(pause)) => tokio::time::sleep(pause).await,
-        Some(Fault::Together(wanted)) => {
+        Some(BrokerFault::Freeze) => std::future::pending().await,
+        Some(BrokerFault::Delay(pause)) => tokio::time::sleep(pause).await,
+        Some(BrokerFault::Together(wanted)) => {
             held.push(answer);
             if held.len() < wanted {
                 return None;
             }
             answer = held.drain(..).flatten().collect();
         }
-        Some(Fault::HangUp) => {
+        Some(BrokerFault::HangUp) => {
             answer.clear();
             framing = Framing::Broken;
         }
-        Some(Fault::MidFrame) => {
+        Some(BrokerFault::MidFrame) => {
             answer.truncate(answer.len() / 2);
             framing = Framing::Broken;
         }
-        Some(Fault::Claim(length)) => {
+        Some(BrokerFault::Claim(length)) => {
             answer = length.to_be_bytes().to_vec();
             framing = Framing::Stuck;
         }
-        Some(Fault::WrongCorrelation) => answer[4..8].copy_from_slice(&[0x7f; 4]),
-        Some(Fault::Boast(after)) => boast(&mut answer, after),
-        Some(Fault::Cut(after)) => cut(&mut answer, after),
-        Some(Fault::Unsupported) => answer = unsupported(header),
-        Some(Fault::Mutated(mutation)) => framing = mutate::answer(mutation, &mut answer),
+        Some(BrokerFault::WrongCorrelation) => answer[4..8].copy_from_slice(&[0x7f; 4]),
+        Some(BrokerFault::Boast(after)) => boast(&mut answer, after),
+        Some(BrokerFault::Cut(after)) => cut(&mut answer, after),
+        Some(BrokerFault::Unsupported) => answer = unsupported(header),
+        Some(BrokerFault::Mutated(mutation)) => framing = mutate::answer(mutation, &mut answer),
     }
-    Some(Made { answer, framing })
+    Some(RawAnswer { answer, framing })
 }

@@ -10,14 +10,14 @@ use kafka_protocol::messages::{
 };
 
 use super::{
-    super::{contents::FakeEntry, seen::Alter},
-    Change, Contents, UNKNOWN_TOPIC, text,
+    super::{contents::FakeEntry, seen::SeenConfigChange},
+    ClusterContents, SeenChange, UNKNOWN_TOPIC, text,
 };
 
 const BROKER: i8 = 4;
 
 pub(super) fn describe(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
     let results = request.resources.into_iter().map(|asked| {
@@ -59,9 +59,9 @@ fn entry((key, places): (&&str, &FakeEntry)) -> DescribeConfigsResourceResult {
 }
 
 pub(super) fn alter(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     request: &IncrementalAlterConfigsRequest,
-    asked: &mut Option<Change>,
+    asked: &mut Option<SeenChange>,
 ) -> IncrementalAlterConfigsResponse {
     let [resource] = request.resources.as_slice() else { panic!("one resource at a time") };
     assert_eq!(resource.resource_type, BROKER);
@@ -70,7 +70,10 @@ pub(super) fn alter(
         (it.name.to_string(), it.config_operation, value)
     });
     let changes = changes.collect();
-    *asked = Some(Change::Config(Alter { validate_only: request.validate_only, changes }));
+    *asked = Some(SeenChange::Config(SeenConfigChange {
+        validate_only: request.validate_only,
+        changes,
+    }));
     let (code, message) = cluster.alter_refusal.unwrap_or((0, ""));
     let response = AlterConfigsResourceResponse::default()
         .with_resource_type(BROKER)

@@ -8,9 +8,9 @@ use kafka_protocol::messages::{
     },
 };
 
-use super::{Contents, topic};
+use super::{ClusterContents, topic};
 
-pub(super) fn reassignments(cluster: &Contents) -> ListPartitionReassignmentsResponse {
+pub(super) fn reassignments(cluster: &ClusterContents) -> ListPartitionReassignmentsResponse {
     let moving = cluster.moving.iter().map(|(name, partition)| {
         let partition = OngoingPartitionReassignment::default().with_partition_index(*partition);
         OngoingTopicReassignment::default().with_name(topic(name)).with_partitions(vec![partition])

@@ -6,23 +6,23 @@ use kafka_protocol::messages::{
 };
 
 use super::{
-    super::{contents::FakePartition, seen::Election},
-    Change, Contents, UNKNOWN_TOPIC,
+    super::{contents::FakePartition, seen::SeenElection},
+    ClusterContents, SeenChange, UNKNOWN_TOPIC,
 };
 
 const PREFERRED_LEADER_NOT_AVAILABLE: i16 = 80;
 const ELECTION_NOT_NEEDED: i16 = 84;
 
 pub(super) fn elect(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     request: &ElectLeadersRequest,
-    asked: &mut Option<Change>,
+    asked: &mut Option<SeenChange>,
 ) -> ElectLeadersResponse {
     let named = request.topic_partitions.as_ref().map(|topics| {
         let each = topics.iter().flat_map(|at| at.partitions.iter().map(|it| (&at.topic, *it)));
         each.map(|(topic, partition)| (topic.to_string(), partition)).collect()
     });
-    *asked = Some(Change::Leaders(Election {
+    *asked = Some(SeenChange::Leaders(SeenElection {
         kind: request.election_type,
         partitions: named,
         timeout_ms: request.timeout_ms,

@@ -20,12 +20,12 @@ use kafka_protocol::{
     protocol::Encodable,
 };
 
-use super::{super::contents::FakeGroup, Contents, text, topic};
+use super::{super::contents::FakeGroup, ClusterContents, text, topic};
 
 const GROUP_ID_NOT_FOUND: i16 = 69;
 
 pub(super) fn list(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     id: i32,
     request: &ListGroupsRequest,
     version: i16,
@@ -48,7 +48,7 @@ pub(super) fn list(
 }
 
 pub(super) fn describe(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     request: DescribeGroupsRequest,
     version: i16,
 ) -> DescribeGroupsResponse {
@@ -92,7 +92,7 @@ fn versioned(message: &impl Encodable) -> Bytes {
 }
 
 pub(super) fn describe_consumer(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     request: ConsumerGroupDescribeRequest,
 ) -> ConsumerGroupDescribeResponse {
     let groups = request.group_ids.into_iter().map(|asked| {
@@ -110,7 +110,7 @@ pub(super) fn describe_consumer(
 }
 
 pub(super) fn describe_share(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     request: ShareGroupDescribeRequest,
 ) -> ShareGroupDescribeResponse {
     let groups = request.group_ids.into_iter().map(|asked| {
@@ -128,7 +128,7 @@ pub(super) fn describe_share(
 }
 
 pub(super) fn offset_fetch(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     request: OffsetFetchRequest,
     version: i16,
 ) -> OffsetFetchResponse {

@@ -7,11 +7,11 @@ use kafka_protocol::messages::{
     },
 };
 
-use super::{super::contents::FakePartition, Contents, text, topic};
+use super::{super::contents::FakePartition, ClusterContents, text, topic};
 
 const STORAGE_ERROR: i16 = 56;
 
-pub(super) fn describe(cluster: &Contents, version: i16) -> DescribeLogDirsResponse {
+pub(super) fn describe(cluster: &ClusterContents, version: i16) -> DescribeLogDirsResponse {
     let topics = cluster.topics.iter().map(|(name, partitions)| {
         let partition = |(index, it): (usize, &FakePartition)| {
             DescribeLogDirsPartition::default()

@@ -5,9 +5,9 @@ use kafka_protocol::messages::{
     metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
 };
 
-use super::{super::contents::FakePartition, Contents, text, topic};
+use super::{super::contents::FakePartition, ClusterContents, text, topic};
 
-pub(super) fn metadata(cluster: &Contents, request: &MetadataRequest) -> MetadataResponse {
+pub(super) fn metadata(cluster: &ClusterContents, request: &MetadataRequest) -> MetadataResponse {
     assert!(!request.allow_auto_topic_creation, "looking must not create topics");
     let brokers = cluster.brokers.iter().map(|(id, address)| {
         MetadataResponseBroker::default()

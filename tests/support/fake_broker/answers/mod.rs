@@ -20,7 +20,7 @@ use kafka_protocol::{
     protocol::{Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange},
 };
 
-use super::{contents::Contents, faults::relength, seen::Change};
+use super::{contents::ClusterContents, faults::relength, seen::SeenChange};
 
 const UNKNOWN_TOPIC: i16 = 3;
 
@@ -49,14 +49,14 @@ pub(super) const APIS: &[ApiKey] = &[
 /// The frame of the answer of broker `id`; and what it asked to change.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
 pub(super) fn answer(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     id: i32,
     header: &RequestHeader,
     body: Bytes,
-) -> (Vec<u8>, Option<Change>) {
+) -> (Vec<u8>, Option<SeenChange>) {
     let version = header.request_api_version;
     let api = ApiKey::try_from(header.request_api_key).unwrap();
-    let on = On { header, body };
+    let on = DecodedRequest { header, body };
     let mut change = None;
     let frame = match api {
         ApiKey::ApiVersions => on.answer(|_: ApiVersionsRequest| api_versions(cluster)),
@@ -92,12 +92,12 @@ pub(super) fn answer(
 }
 
 /// One request, to be decoded and answered in its version.
-pub(super) struct On<'a> {
+pub(super) struct DecodedRequest<'a> {
     pub(super) header: &'a RequestHeader,
     pub(super) body: Bytes,
 }
 
-impl On<'_> {
+impl DecodedRequest<'_> {
     pub(super) fn answer<R: Request>(mut self, answer: impl FnOnce(R) -> R::Response) -> Vec<u8> {
         let version = self.header.request_api_version;
         let request = R::decode(&mut self.body, version).unwrap();
@@ -130,7 +130,7 @@ fn range(api: ApiKey) -> VersionRange {
     if api == ApiKey::OffsetFetch { OffsetFetchResponse::VERSIONS } else { api.valid_versions() }
 }
 
-pub(super) fn api_keys(cluster: &Contents) -> Vec<ApiVersion> {
+pub(super) fn api_keys(cluster: &ClusterContents) -> Vec<ApiVersion> {
     let one = |api: &ApiKey| {
         let VersionRange { min, max } = range(*api);
         let (min, max) = *cluster.versions.get(&(*api as i16)).unwrap_or(&(min, max));
@@ -139,6 +139,6 @@ pub(super) fn api_keys(cluster: &Contents) -> Vec<ApiVersion> {
     APIS.iter().map(one).collect()
 }
 
-fn api_versions(cluster: &Contents) -> ApiVersionsResponse {
+fn api_versions(cluster: &ClusterContents) -> ApiVersionsResponse {
     ApiVersionsResponse::default().with_api_keys(api_keys(cluster))
 }

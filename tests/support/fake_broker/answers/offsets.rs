@@ -5,12 +5,12 @@ use kafka_protocol::messages::{
     list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse},
 };
 
-use super::{Contents, UNKNOWN_TOPIC};
+use super::{ClusterContents, UNKNOWN_TOPIC};
 
 const NOT_LEADER: i16 = 6;
 
 pub(super) fn list(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     id: i32,
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {

@@ -6,11 +6,11 @@ use kafka_protocol::messages::{
 };
 
 use super::{
-    super::{contents::FakeEntity, seen::AlterQuota},
-    Change, Contents, text,
+    super::{contents::FakeEntity, seen::SeenQuotaChange},
+    ClusterContents, SeenChange, text,
 };
 
-pub(super) fn describe(cluster: &Contents) -> DescribeClientQuotasResponse {
+pub(super) fn describe(cluster: &ClusterContents) -> DescribeClientQuotasResponse {
     let entries = cluster.quotas.iter().map(|(entity, values)| entry(entity, values)).collect();
     DescribeClientQuotasResponse::default().with_entries(Some(entries))
 }
@@ -31,16 +31,16 @@ fn entry(
 }
 
 pub(super) fn alter(
-    cluster: &Contents,
+    cluster: &ClusterContents,
     request: &AlterClientQuotasRequest,
-    asked: &mut Option<Change>,
+    asked: &mut Option<SeenChange>,
 ) -> AlterClientQuotasResponse {
     use alter_client_quotas_response::{EntityData, EntryData};
     let [entry] = request.entries.as_slice() else { panic!("one entity at a time") };
     let [op] = entry.ops.as_slice() else { panic!("one quota at a time") };
     let part = |kind: &str, name: Option<&str>| (kind.to_owned(), name.map(str::to_owned));
     let parts = entry.entity.iter().map(|it| part(&it.entity_type, it.entity_name.as_deref()));
-    *asked = Some(Change::Quota(AlterQuota {
+    *asked = Some(SeenChange::Quota(SeenQuotaChange {
         validate_only: request.validate_only,
         entity: parts.collect(),
         key: op.key.to_string(),

@@ -1,4 +1,4 @@
-//! The moments at which a process can end: before each call to the outside world, after its effect
+//! The crash_points at which a process can end: before each call to the outside world, after its effect
 //! and before its answer, before and after each wait, and after each line of the journal.
 
 use std::{
@@ -23,18 +23,18 @@ pub(crate) enum Crash {
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct CrashState {
     passed: AtomicU64,
     /// 0: never.
     ends_at: AtomicU64,
     over: AtomicBool,
 }
 
-/// Counts moments; holds everybody at the one where the process ends.
+/// Counts crash_points; holds everybody at the one where the process ends.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Moments(Arc<Inner>);
+pub(crate) struct CrashPoints(Arc<CrashState>);
 
-impl Moments {
+impl CrashPoints {
     pub(crate) fn restart(&self, crash: Crash) {
         let ends_at = if let Crash::AtMoment(at) = crash { at } else { 0 };
         self.0.passed.store(0, Ordering::SeqCst);
@@ -65,7 +65,7 @@ impl Moments {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum ProcessEnd {
     ByItself,
     /// It was dropped in the middle.
     Crashed,
@@ -73,38 +73,38 @@ pub(crate) enum Ended {
 
 /// A process that may end at any await: its future is dropped there, and what it had sent is on its
 /// way.
-pub(crate) struct Process {
+pub(crate) struct SimulatedProcess {
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    moments: Moments,
+    crash_points: CrashPoints,
     /// Says whether the process ends before its next poll; for crashes at lines of the journal.
     ends: Box<dyn Fn() -> bool + Send>,
 }
 
-impl Process {
+impl SimulatedProcess {
     pub(crate) fn new(
         work: impl Future<Output = ()> + Send + 'static,
-        moments: Moments,
+        crash_points: CrashPoints,
         ends: impl Fn() -> bool + Send + 'static,
     ) -> Self {
-        Self { work: Some(Box::pin(work)), moments, ends: Box::new(ends) }
+        Self { work: Some(Box::pin(work)), crash_points, ends: Box::new(ends) }
     }
 }
 
-impl Future for Process {
-    type Output = Ended;
+impl Future for SimulatedProcess {
+    type Output = ProcessEnd;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<ProcessEnd> {
         let crashed = (self.ends)() || {
-            let Some(work) = self.work.as_mut() else { return Poll::Ready(Ended::Crashed) };
+            let Some(work) = self.work.as_mut() else { return Poll::Ready(ProcessEnd::Crashed) };
             if work.as_mut().poll(context).is_ready() {
                 self.work = None;
-                return Poll::Ready(Ended::ByItself);
+                return Poll::Ready(ProcessEnd::ByItself);
             }
-            self.moments.over()
+            self.crash_points.over()
         };
         if crashed {
             self.work = None;
-            return Poll::Ready(Ended::Crashed);
+            return Poll::Ready(ProcessEnd::Crashed);
         }
         Poll::Pending
     }

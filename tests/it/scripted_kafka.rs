@@ -58,7 +58,7 @@ impl Clock for PausedClock {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum BrokerBehavior {
     #[default]
     Well,
     /// Each request ends by its deadline.
@@ -69,9 +69,9 @@ pub(crate) enum Mood {
 
 /// What the cluster is like now. Tests change it between rounds.
 #[derive(Default)]
-pub(crate) struct Script {
+pub(crate) struct ClusterScript {
     pub(crate) down: bool,
-    pub(crate) moods: BTreeMap<BrokerId, Mood>,
+    pub(crate) moods: BTreeMap<BrokerId, BrokerBehavior>,
     pub(crate) topology: Topology,
     pub(crate) firsts: BTreeMap<(String, i32), i64>,
     pub(crate) lasts: BTreeMap<(String, i32), Result<i64, PartitionFault>>,
@@ -90,17 +90,17 @@ pub(crate) struct Script {
 
 /// The cluster. Writes down what it was asked.
 #[derive(Default)]
-pub(crate) struct FakeKafka {
-    script: Mutex<Script>,
+pub(crate) struct ScriptedKafka {
+    script: Mutex<ClusterScript>,
     asked: Mutex<Vec<(&'static str, Option<BrokerId>)>>,
 }
 
-impl FakeKafka {
-    pub(crate) fn new(script: Script) -> Arc<Self> {
+impl ScriptedKafka {
+    pub(crate) fn new(script: ClusterScript) -> Arc<Self> {
         Arc::new(Self { script: Mutex::new(script), asked: Mutex::default() })
     }
 
-    pub(crate) fn change(&self, how: impl FnOnce(&mut Script)) {
+    pub(crate) fn change(&self, how: impl FnOnce(&mut ClusterScript)) {
         how(&mut self.script.lock().unwrap());
     }
 
@@ -113,25 +113,25 @@ impl FakeKafka {
         &self,
         request: &'static str,
         broker: BrokerId,
-        answer: impl FnOnce(&Script) -> T,
+        answer: impl FnOnce(&ClusterScript) -> T,
     ) -> Result<T, KafkaError> {
         self.asked.lock().unwrap().push((request, Some(broker)));
         let mood = self.script.lock().unwrap().moods.get(&broker).copied().unwrap_or_default();
         match mood {
-            Mood::Well => Ok(answer(&self.script.lock().unwrap())),
-            Mood::Frozen => {
+            BrokerBehavior::Well => Ok(answer(&self.script.lock().unwrap())),
+            BrokerBehavior::Frozen => {
                 tokio::time::sleep(DEADLINE).await;
                 let peer = format!("kafka-{broker}:9092");
                 Err(KafkaError::NoAnswer { request, peer, deadline: DEADLINE })
             }
-            Mood::Hung => pending().await,
+            BrokerBehavior::Hung => pending().await,
         }
     }
 
     fn anywhere<T>(
         &self,
         request: &'static str,
-        answer: impl FnOnce(&Script) -> T,
+        answer: impl FnOnce(&ClusterScript) -> T,
     ) -> Result<T, KafkaError> {
         self.asked.lock().unwrap().push((request, None));
         let script = self.script.lock().unwrap();
@@ -144,7 +144,7 @@ impl FakeKafka {
 }
 
 #[async_trait]
-impl Kafka for FakeKafka {
+impl Kafka for ScriptedKafka {
     async fn topology(&self) -> Result<Topology, KafkaError> {
         self.anywhere("topology", |it| it.topology.clone())
     }
@@ -159,7 +159,7 @@ impl Kafka for FakeKafka {
             Edge::First => "firsts",
             Edge::Last => "lasts",
         };
-        let answer = |script: &Script| {
+        let answer = |script: &ClusterScript| {
             let offset = |topic: &TopicName, partition: i32| {
                 let key = (topic.as_str().to_owned(), partition);
                 match edge {
@@ -182,7 +182,7 @@ impl Kafka for FakeKafka {
         broker: BrokerId,
         states: &[GroupState],
     ) -> Result<Vec<GroupListing>, KafkaError> {
-        let listed = |it: &Script| {
+        let listed = |it: &ClusterScript| {
             let mut listed = it.listings.get(&broker).cloned().unwrap_or_default();
             listed.retain(|it| states.is_empty() || states.contains(&it.state));
             listed
@@ -196,7 +196,7 @@ impl Kafka for FakeKafka {
         _: GroupType,
         groups: &[GroupName],
     ) -> Result<Vec<GroupDescription>, KafkaError> {
-        let answer = |script: &Script| {
+        let answer = |script: &ClusterScript| {
             let of = |group: &GroupName| GroupDescription {
                 group: group.clone(),
                 members: script.members[group.as_str()].clone(),
@@ -211,7 +211,7 @@ impl Kafka for FakeKafka {
         broker: BrokerId,
         groups: &[GroupName],
     ) -> Result<Vec<GroupOffsets>, KafkaError> {
-        let answer = |script: &Script| {
+        let answer = |script: &ClusterScript| {
             let of = |group: &GroupName| {
                 let offsets = script.commits.get(group.as_str()).cloned().unwrap_or_default();
                 let fault = script.commit_faults.get(group.as_str());
@@ -224,7 +224,7 @@ impl Kafka for FakeKafka {
     }
 
     async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError> {
-        let dirs = |it: &Script| it.dirs.get(&broker).cloned().unwrap_or_default();
+        let dirs = |it: &ClusterScript| it.dirs.get(&broker).cloned().unwrap_or_default();
         self.at("log_dirs", broker, dirs).await
     }
 
@@ -233,7 +233,7 @@ impl Kafka for FakeKafka {
         broker: BrokerId,
         _keys: &[&str],
     ) -> Result<BrokerConfig, KafkaError> {
-        let entries = |it: &Script| it.configs.get(&broker).cloned().unwrap_or_default();
+        let entries = |it: &ClusterScript| it.configs.get(&broker).cloned().unwrap_or_default();
         let entries = self.at("config", broker, entries).await?;
         Ok(BrokerConfig { broker, entries })
     }
@@ -295,10 +295,10 @@ impl Kafka for FakeKafka {
 }
 
 /// An engine that takes a second to answer, as engines do.
-pub(crate) struct FakeDocker(pub(crate) Vec<ContainerUse>);
+pub(crate) struct ScriptedDocker(pub(crate) Vec<ContainerUse>);
 
 #[async_trait]
-impl Docker for FakeDocker {
+impl Docker for ScriptedDocker {
     async fn broker_use(&self, _cluster: &str) -> Result<Vec<ContainerUse>, DockerError> {
         tokio::time::sleep(Duration::from_secs(1)).await;
         Ok(self.0.clone())
@@ -381,7 +381,7 @@ pub(crate) fn entry(
 }
 
 /// Three brokers, four topics, two groups: every metric has a sample, and every odd case one.
-pub(crate) fn world() -> Script {
+pub(crate) fn world() -> ClusterScript {
     let ids = BTreeSet::from([1, 2, 3]);
     let broker = |raw: &i32| Broker {
         id: id(*raw),
@@ -407,7 +407,7 @@ pub(crate) fn world() -> Script {
         (id(*raw), vec![threads, buffer])
     };
     let of = |topic: &str, partition: i32| (topic.to_owned(), partition);
-    Script {
+    ClusterScript {
         topology: Topology {
             cluster_id: Some("MkU3OEVBNTcwNTJENDM2Qk".into()),
             controller: Some(id(2)),
@@ -450,7 +450,7 @@ pub(crate) fn world() -> Script {
             ("__consumer_offsets".into(), Ok(1)),
         ]),
         quorum: Some(quorum()),
-        ..Script::default()
+        ..ClusterScript::default()
     }
 }
 

@@ -27,7 +27,7 @@ use crate::pipeline::RecordingPipeline;
 pub(crate) const TOKEN: &str = "0123456789abcdef";
 
 /// A router with everything around it in the test's hands.
-pub(crate) struct Front {
+pub(crate) struct HttpHarness {
     pub(crate) router: Router,
     pub(crate) web: Web,
     pub(crate) pipe: Arc<RecordingPipeline>,
@@ -40,12 +40,12 @@ fn page_of_an_unknown_cluster() -> Page {
     make(&[Arc::new(Snapshot::unknown(ClusterName::new("main")))]).0
 }
 
-pub(crate) fn front(token: Option<&str>) -> Front {
+pub(crate) fn front(token: Option<&str>) -> HttpHarness {
     front_of(token, Web::plain(), &[])
 }
 
 /// With a web configuration, and the names of certificates that stand for the token.
-pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> Front {
+pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> HttpHarness {
     let pipe = Arc::<RecordingPipeline>::default();
     let build = BuildInfo { version: "0.1.0", revision: "test", rustc: "test" };
     let telemetry = Arc::new(Telemetry::new(build, &[], &[ClusterName::new("main")]));
@@ -69,10 +69,10 @@ pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> F
             telemetry_path: "/metrics".to_owned(),
         },
     });
-    Front { router, web, pipe, telemetry, ready }
+    HttpHarness { router, web, pipe, telemetry, ready }
 }
 
-impl Front {
+impl HttpHarness {
     pub(crate) async fn send(&self, request: Request<Body>) -> (StatusCode, Response<Body>) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         (response.status(), response)
@@ -111,7 +111,10 @@ pub(crate) async fn text(response: Response<Body>) -> String {
 }
 
 /// A server on a free port with `limits`; ends with `tasks`.
-pub(crate) async fn listening(front: &Front, limits: Limits) -> (std::net::SocketAddr, Tasks) {
+pub(crate) async fn listening(
+    front: &HttpHarness,
+    limits: Limits,
+) -> (std::net::SocketAddr, Tasks) {
     let tasks = Tasks::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -65,19 +65,19 @@ const LEAVES: i32 = -1;
 
 /// Groups that no client for Rust can join.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Protocol {
+pub(super) enum GroupProtocol {
     /// KIP-932
     Share,
     /// KIP-1071
     Streams,
 }
 
-pub(super) struct Hand {
+pub(super) struct AdminClient {
     bootstrap: Vec<String>,
     wire: Wire,
 }
 
-impl Hand {
+impl AdminClient {
     /// `bootstrap` is `host:port,host:port`.
     pub(super) fn new(bootstrap: &str) -> Self {
         let bootstrap: Vec<String> = bootstrap.split(',').map(str::to_owned).collect();
@@ -218,7 +218,7 @@ impl Hand {
     }
 
     /// Names of groups that do not exist yet, as many coordinated by `broker` as by others.
-    pub(super) async fn names(&self, prefix: &str, broker: i32, each: usize) -> Names {
+    pub(super) async fn names(&self, prefix: &str, broker: i32, each: usize) -> GroupNames {
         self.spread_coordinators().await;
         let (mut there, mut elsewhere) = (Vec::new(), Vec::new());
         for n in 0.. {
@@ -239,7 +239,7 @@ impl Hand {
             }
             assert!(n < 6_000, "{each} groups on {broker} and elsewhere: {there:?} {elsewhere:?}");
         }
-        Names { there, elsewhere }
+        GroupNames { there, elsewhere }
     }
 
     /// Has every broker be preferred for some partitions of the offsets topic: Kafka may have
@@ -283,17 +283,29 @@ impl Hand {
     }
 
     /// Joins a group that reads `topic`; the member stays for its session's time-out.
-    pub(super) async fn join(&self, protocol: Protocol, group: &str, member: &str, topic: &str) {
+    pub(super) async fn join(
+        &self,
+        protocol: GroupProtocol,
+        group: &str,
+        member: &str,
+        topic: &str,
+    ) {
         self.heartbeat(protocol, (group, member, JOINS), topic).await;
     }
 
-    pub(super) async fn leave(&self, protocol: Protocol, group: &str, member: &str, topic: &str) {
+    pub(super) async fn leave(
+        &self,
+        protocol: GroupProtocol,
+        group: &str,
+        member: &str,
+        topic: &str,
+    ) {
         self.heartbeat(protocol, (group, member, LEAVES), topic).await;
     }
 
     async fn heartbeat(
         &self,
-        protocol: Protocol,
+        protocol: GroupProtocol,
         (group, member, epoch): (&str, &str, i32),
         topic: &str,
     ) {
@@ -302,7 +314,7 @@ impl Hand {
         settled(&format!("{protocol:?} heartbeat of {group}, epoch {epoch}"), async || {
             let coordinator = self.coordinator(group).await?;
             match protocol {
-                Protocol::Share => {
+                GroupProtocol::Share => {
                     let request = ShareGroupHeartbeatRequest::default()
                         .with_group_id(group_id(group))
                         .with_member_id(text(member))
@@ -310,7 +322,7 @@ impl Hand {
                         .with_subscribed_topic_names(subscribed());
                     Ok(ask(&coordinator, 1, &request).await?.error_code)
                 }
-                Protocol::Streams => {
+                GroupProtocol::Streams => {
                     let frame = streams::heartbeat(group, member, epoch, topic);
                     Ok(streams::error_code(&exchange(&coordinator, &frame).await?))
                 }
@@ -320,7 +332,7 @@ impl Hand {
     }
 
     /// Creates or deletes a rule that forbids everybody to describe a topic or a group.
-    pub(super) async fn forbid(&self, what: Resource, name: &str) {
+    pub(super) async fn forbid(&self, what: AclResource, name: &str) {
         let creation = AclCreation::default()
             .with_resource_type(what.code())
             .with_resource_name(StrBytes::from(name.to_owned()))
@@ -336,7 +348,7 @@ impl Hand {
         .await;
     }
 
-    pub(super) async fn allow(&self, what: Resource, name: &str) {
+    pub(super) async fn allow(&self, what: AclResource, name: &str) {
         let filter = DeleteAclsFilter::default()
             .with_resource_type_filter(what.code())
             .with_resource_name_filter(Some(StrBytes::from(name.to_owned())))
@@ -390,12 +402,12 @@ impl Hand {
 }
 
 /// Groups, by whether one broker coordinates them.
-pub(super) struct Names {
+pub(super) struct GroupNames {
     pub(super) there: Vec<String>,
     pub(super) elsewhere: Vec<String>,
 }
 
-impl Names {
+impl GroupNames {
     pub(super) fn all(&self) -> impl Iterator<Item = &String> {
         self.there.iter().chain(&self.elsewhere)
     }
@@ -403,12 +415,12 @@ impl Names {
 
 /// What a rule is about.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Resource {
+pub(super) enum AclResource {
     Topic,
     Group,
 }
 
-impl Resource {
+impl AclResource {
     const fn code(self) -> i8 {
         match self {
             Self::Topic => 2,
