@@ -1,21 +1,22 @@
-//! The program: arguments in, exit code out. Everything else is in the library.
+//! The binary: passes arguments and streams to the library, and returns its exit code.
 
 use std::{
     io::{self, IsTerminal},
     process::ExitCode,
 };
 
-use kafka_optimizer::cli::{self, Interaction, Terminal};
+use kafka_optimizer::cli::{self, Terminal};
 
 fn main() -> ExitCode {
     let input = io::stdin();
-    let interaction = if input.is_terminal() { Interaction::Person } else { Interaction::Script };
-    // Not locked: the log is written to the standard error too, from other threads.
+    let interactive = input.is_terminal();
+
+    // Not locked: other threads write the log to standard error.
     let mut terminal = Terminal {
         out: &mut io::stdout(),
         err: &mut io::stderr(),
         input: &mut input.lock(),
-        interaction,
+        interactive,
     };
     ExitCode::from(cli::run(std::env::args_os(), &mut terminal).code())
 }

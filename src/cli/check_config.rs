@@ -1,4 +1,4 @@
-//! `check-config`: what is wrong with a file, before it is used.
+//! `check-config`: checks a configuration file before it is used.
 
 use std::path::PathBuf;
 
@@ -8,44 +8,46 @@ use serde::Serialize;
 use super::terminal::{Exit, Failure, Output, Terminal};
 use crate::config::{self, ConfigError, Loaded, Problem};
 
-/// Check a configuration file, and say everything that is wrong with it at once.
+/// Check a configuration file, and report all its problems at once.
 ///
-/// Reads the token file too; asks no broker and no Prometheus. Exit code 0 when the file is good, 2
-/// when it is not.
+/// Also reads the files that it names (token, certificates, passwords). Connects to no broker and no
+/// Prometheus. Exit code 0 if the file is valid, 2 if it is not.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   kafka-optimizer check-config config.yaml
   kafka-optimizer check-config config.yaml --output json")]
 pub(super) struct CheckConfigArgs {
-    /// The file.
+    /// Path of the configuration file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// For people, or for programs.
+    /// Output for people or for programs.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
-/// What a program reads.
+/// Result with `--output json`.
 #[derive(Serialize)]
 struct ConfigReport {
     valid: bool,
-    problems: Vec<Entry>,
-    warnings: Vec<Entry>,
+    problems: Vec<ProblemEntry>,
+    warnings: Vec<ProblemEntry>,
 }
 
 #[derive(Serialize)]
-struct Entry {
+struct ProblemEntry {
+    /// Where in the file: `clusters[0].name`; empty if the file is no valid YAML.
     path: String,
     text: String,
+    /// From 1; only for syntax errors.
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
 }
 
-impl From<&Problem> for Entry {
+impl From<&Problem> for ProblemEntry {
     fn from(problem: &Problem) -> Self {
         let (path, text) = (problem.path.clone(), problem.advice.clone());
         Self { path, text, line: None, column: None }
@@ -58,12 +60,13 @@ impl CheckConfigArgs {
         let exit = if loaded.is_ok() { Exit::Done } else { Exit::Usage };
         match self.output {
             Output::Json => terminal.json(&report(&loaded))?,
-            Output::Text => self.tell(&loaded, terminal)?,
+            Output::Text => self.print(&loaded, terminal)?,
         }
+
         Ok(exit)
     }
 
-    fn tell(
+    fn print(
         &self,
         loaded: &Result<Loaded, ConfigError>,
         terminal: &mut Terminal<'_>,
@@ -78,23 +81,26 @@ impl CheckConfigArgs {
                 let names: Vec<&str> = config.clusters.iter().map(|it| it.name.as_str()).collect();
                 writeln!(
                     terminal.out,
-                    "{file} is good: clusters {}; mode {}; playbooks {}",
+                    "{file} is valid: clusters {}; mode {}; playbooks {}",
                     names.join(", "),
                     config.remediation.mode,
                     config.remediation.playbooks.len(),
                 )?;
                 Ok(())
             }
-            Err(error) => Err(refused(&file.to_string(), error)),
+            Err(error) => Err(failure(&file.to_string(), error)),
         }
     }
 }
 
 fn report(loaded: &Result<Loaded, ConfigError>) -> ConfigReport {
-    let problem = |text: String, line, column| Entry { path: String::new(), text, line, column };
+    let problem =
+        |text: String, line, column| ProblemEntry { path: String::new(), text, line, column };
     let (problems, warnings) = match loaded {
-        Ok(loaded) => (Vec::new(), loaded.warnings.iter().map(Entry::from).collect()),
-        Err(ConfigError::Problems(all)) => (all.iter().map(Entry::from).collect(), Vec::new()),
+        Ok(loaded) => (Vec::new(), loaded.warnings.iter().map(ProblemEntry::from).collect()),
+        Err(ConfigError::Problems(all)) => {
+            (all.iter().map(ProblemEntry::from).collect(), Vec::new())
+        }
         Err(ConfigError::Syntax(error)) => {
             (vec![problem(error.message.clone(), error.line, error.column)], Vec::new())
         }
@@ -105,19 +111,22 @@ fn report(loaded: &Result<Loaded, ConfigError>) -> ConfigReport {
     ConfigReport { valid: loaded.is_ok(), problems, warnings }
 }
 
-/// The same words for `check-config` and for `serve`.
-pub(super) fn refused(file: &str, error: &ConfigError) -> Failure {
-    let example = "docs/config.md explains every key, config/reference.yaml shows its default";
+/// The message of `check-config` and of `serve`.
+pub(super) fn failure(file: &str, error: &ConfigError) -> Failure {
+    let advice = "docs/config.md explains every key; config/reference.yaml shows its default";
     match error {
         ConfigError::Read { .. } => {
-            Failure::usage(with_cause(error), "look at the path and at its permissions")
+            Failure::usage(with_cause(error), "check the path and its permissions")
         }
-        ConfigError::Syntax(error) => Failure::usage(format!("{file}: {error}"), example),
+        ConfigError::Syntax(error) => Failure::usage(format!("{file}: {error}"), advice),
         ConfigError::Problems(problems) => {
             let lines: Vec<String> = problems.iter().map(|it| format!("\n  {it}")).collect();
-            let many = if problems.len() == 1 { "1 problem" } else { "problems" };
-            let what = format!("{file} has {many}:{}", lines.concat());
-            Failure::usage(what, example)
+            let count = match problems.len() {
+                1 => "1 problem".to_owned(),
+                many => format!("{many} problems"),
+            };
+            let what = format!("{file} has {count}:{}", lines.concat());
+            Failure::usage(what, advice)
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What all commands have in common that decide about one run.
+//! The commands that decide about one run: `approve`, `rollback` and `acknowledge`.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::{
     YesArg,
@@ -10,11 +10,44 @@ use super::{
 };
 use crate::http::payload::{NothingPayload, RunDetailPayload};
 
+#[derive(Debug, Subcommand)]
+pub(super) enum DecisionCommand {
+    /// Approve a run that is waiting for approval.
+    ///
+    /// The guard checks the run once more before it writes anything. An approval is valid for 30
+    /// minutes; a run that nobody approves within 30 minutes is cancelled.
+    #[command(after_help = "\
+Examples:
+  kafka-optimizer runs 7      what it would do
+  kafka-optimizer approve 7   let it proceed")]
+    Approve(DecisionArgs),
+
+    /// Roll a run back: restore every value exactly, last step first.
+    ///
+    /// Works for a run in progress, for a kept run, and while remediation is paused.
+    #[command(after_help = "\
+Examples:
+  kafka-optimizer rollback 7         asks first if a person is at the terminal
+  kafka-optimizer rollback 7 --yes   does not ask")]
+    Rollback(DecisionArgs),
+
+    /// Acknowledge a stuck run after you have fixed what it left behind, so that runs can start
+    /// again.
+    ///
+    /// A run is stuck if a step could not be undone. Until a person acknowledges it, no run starts
+    /// on its cluster. `runs RUN` shows which values were not restored.
+    #[command(after_help = "\
+Examples:
+  kafka-optimizer runs 7          which values were not restored
+  kafka-optimizer acknowledge 7   they are fixed")]
+    Acknowledge(DecisionArgs),
+}
+
 #[derive(Debug, Args)]
 pub(super) struct DecisionArgs {
-    /// The run's number.
+    /// Number of the run.
     #[arg(value_name = "RUN")]
-    pub(super) run: i64,
+    run: i64,
 
     #[command(flatten)]
     yes: YesArg,
@@ -23,22 +56,43 @@ pub(super) struct DecisionArgs {
     server: ServerArgs,
 }
 
-impl DecisionArgs {
-    /// Asks, and tells the server. `question` is made of the server's URL, `done` of where the run
-    /// stands then.
-    pub(super) async fn send(
-        self,
-        verb: &'static str,
-        (question, done): (impl FnOnce(&str) -> String, impl FnOnce(&str) -> String),
-        terminal: &mut Terminal<'_>,
-    ) -> Result<Exit, Failure> {
-        let client = self.server.client()?;
-        terminal.confirm(self.yes.consent(), &question(client.url()))?;
-        let path = format!("/api/v1/runs/{}/{verb}", self.run);
-        let run: RunDetailPayload = client.post(&path, &NothingPayload {}).await?;
-        match self.server.output {
-            Output::Json => terminal.json(&run)?,
-            Output::Text => writeln!(terminal.out, "{}", done(&show::status(&run.run)))?,
+impl DecisionCommand {
+    /// Asks for confirmation, sends the decision, and prints what became of the run.
+    pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
+        let verb = match self {
+            Self::Approve(_) => "approve",
+            Self::Rollback(_) => "rollback",
+            Self::Acknowledge(_) => "acknowledge",
+        };
+        let (Self::Approve(args) | Self::Rollback(args) | Self::Acknowledge(args)) = &self;
+        let DecisionArgs { run: id, yes, server } = args;
+        let client = server.client()?;
+
+        let url = client.url();
+        let question = match self {
+            Self::Approve(_) => format!("This lets {url} carry out the plan of run {id}."),
+            Self::Rollback(_) => format!("This asks {url} to undo every step of run {id}."),
+            Self::Acknowledge(_) => {
+                format!("This lets new runs start although run {id} is stuck.")
+            }
+        };
+        terminal.confirm(yes.yes, &question)?;
+
+        let path = format!("/api/v1/runs/{id}/{verb}");
+        let detail: RunDetailPayload = client.post(&path, &NothingPayload {}).await?;
+        let status = show::status(&detail.run);
+        match server.output {
+            Output::Json => terminal.json(&detail)?,
+            Output::Text => {
+                let done = match self {
+                    Self::Approve(_) => format!("Run {id} is approved; its state is {status}."),
+                    Self::Rollback(_) => {
+                        format!("The rollback of run {id} is requested; its state is {status}.")
+                    }
+                    Self::Acknowledge(_) => format!("Run {id} is acknowledged."),
+                };
+                writeln!(terminal.out, "{done}")?;
+            }
         }
         Ok(Exit::Done)
     }

@@ -1,4 +1,4 @@
-//! `load`: real producers on a real cluster.
+//! `load`: runs real producers against a real cluster.
 
 use std::sync::Arc;
 
@@ -22,16 +22,17 @@ pub(super) async fn run(
     tasks.start_short("interrupt", {
         let stop = stop.clone();
         async move {
-            // Where the signal cannot be received, it ends the process as it always does.
+            // If the handler cannot be installed, the signal ends the process as usual.
             if ctrl_c().await.is_ok() {
                 stop.cancel();
             }
         }
     });
+
     match produce(args, Arc::new(SystemClock::new()), stop, terminal.out).await {
         Ok(_summary) => Ok(Exit::Done),
         Err(error) => {
-            let advice = "look at --kafka.server and at the topic; --help explains the arguments";
+            let advice = "check --kafka.server and the topic; --help explains the arguments";
             Err(Failure::new(chain(&error), advice))
         }
     }

@@ -1,36 +1,27 @@
 //! The command line: one file per command, output for people and `--output json`.
 //!
-//! Commands speak to the running `serve` over its API; they keep no state and know no adapter.
-//! Nothing here prints by itself: all goes through the [`Terminal`] that is passed in.
+//! Commands send requests to the API of a running `serve`; they keep no state and use no adapter.
+//! All output goes through the [`Terminal`] that is passed in.
 
-mod acknowledge;
-mod approve;
 mod check_config;
 mod client;
 mod decision;
-mod elect_leaders;
 mod load;
 mod order;
 mod pause;
-mod reapply;
 mod release;
-mod resume;
-mod rollback;
 mod runs;
-mod scale_consumers;
 mod serve;
-mod shed_load;
 mod show;
 mod temporary_changes;
 mod terminal;
-mod tune_brokers;
 
 use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-pub use terminal::{Exit, Interaction, Terminal};
+pub use terminal::{Exit, Terminal};
 
 use terminal::Failure;
 
@@ -38,20 +29,20 @@ use crate::load::LoadCommand;
 
 const AFTER_HELP: &str = "\
 Examples:
-  kafka-optimizer --kafka.server kafka-1:9092             export metrics on :9308, change nothing
-  kafka-optimizer serve --config.file config.yaml         export, and answer alerts as configured
-  kafka-optimizer check-config config.yaml                everything wrong with a file, at once
+  kafka-optimizer --kafka.server kafka-1:9092                 export metrics on :9308, change nothing
+  kafka-optimizer serve --config.file config.yaml             export metrics, answer alerts
+  kafka-optimizer check-config config.yaml                    report every problem in a file
   kafka-optimizer tune-brokers --level moderate --rehearse    plan, and let the brokers validate it
-  kafka-optimizer runs                                    what was done, and whether it helped
-  kafka-optimizer rollback 7                              take run 7 back, exactly
+  kafka-optimizer runs                                        what was changed, and whether it helped
+  kafka-optimizer rollback 7                                  undo run 7 exactly
 
 Exit codes:
-  0  done
-  1  failed: the server, the cluster or the run
+  0  success
+  1  the server, the cluster or the run failed
   2  wrong arguments or a wrong configuration";
 
-/// Measures a Kafka cluster, acts on its alerts within hard bounds, and proves that it helped or
-/// takes the change back.
+/// Measures a Kafka cluster, acts on its alerts within fixed limits, and keeps a change only if it
+/// helped; otherwise rolls it back.
 #[derive(Debug, Parser)]
 #[command(
     name = "kafka-optimizer",
@@ -71,84 +62,71 @@ struct Arguments {
 enum Command {
     Serve(serve::ServeArgs),
     CheckConfig(check_config::CheckConfigArgs),
-    TuneBrokers(tune_brokers::TuneBrokersArgs),
-    ScaleConsumers(scale_consumers::ScaleConsumersArgs),
-    ShedLoad(shed_load::ShedLoadArgs),
-    ElectLeaders(elect_leaders::ElectLeadersArgs),
-    Reapply(reapply::ReapplyArgs),
+    #[command(flatten)]
+    Order(order::OrderCommand),
     Runs(runs::RunsArgs),
     TemporaryChanges(temporary_changes::TemporaryChangesArgs),
-    Approve(approve::ApproveArgs),
-    Rollback(rollback::RollbackArgs),
-    Acknowledge(acknowledge::AcknowledgeArgs),
+    #[command(flatten)]
+    Decision(decision::DecisionCommand),
     Release(release::ReleaseArgs),
-    Pause(pause::PauseArgs),
-    Resume(resume::ResumeArgs),
-    /// Put a real load on a cluster.
+    #[command(flatten)]
+    Pause(pause::PauseCommand),
+    /// Put real load on a cluster.
     #[command(subcommand)]
     Load(LoadCommand),
 }
 
-/// Runs the command that `args` (the program's name first) ask for.
+/// Runs the command named by `args`, of which the first is the program's own name.
 pub fn run<I, T>(args: I, terminal: &mut Terminal<'_>) -> Exit
 where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    let cli = match Arguments::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(error) => return terminal.usage(&error),
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        Err(error) => return terminal.report_usage(&error),
     };
-    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+
+    let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
     match dispatch(command, terminal) {
         Ok(exit) => exit,
-        Err(failure) => terminal.failed(&failure),
+        Err(failure) => terminal.report_failure(&failure),
     }
 }
 
 fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
-    match command {
-        Command::Serve(args) => runtime(Builder::new_multi_thread())?.block_on(args.run(terminal)),
-        Command::CheckConfig(args) => args.run(terminal),
-        Command::TuneBrokers(args) => small()?.block_on(args.run(terminal)),
-        Command::ScaleConsumers(args) => small()?.block_on(args.run(terminal)),
-        Command::ShedLoad(args) => small()?.block_on(args.run(terminal)),
-        Command::ElectLeaders(args) => small()?.block_on(args.run(terminal)),
-        Command::Reapply(args) => small()?.block_on(args.run(terminal)),
-        Command::Runs(args) => small()?.block_on(args.run(terminal)),
-        Command::TemporaryChanges(args) => small()?.block_on(args.run(terminal)),
-        Command::Approve(args) => small()?.block_on(args.run(terminal)),
-        Command::Rollback(args) => small()?.block_on(args.run(terminal)),
-        Command::Acknowledge(args) => small()?.block_on(args.run(terminal)),
-        Command::Release(args) => small()?.block_on(args.run(terminal)),
-        Command::Pause(args) => small()?.block_on(args.run(terminal)),
-        Command::Resume(args) => small()?.block_on(args.run(terminal)),
-        Command::Load(command) => small()?.block_on(load::run(command, terminal)),
-    }
-}
+    // Only `serve` has work for several threads; the other commands send a few requests and end.
+    let builder = if matches!(command, Command::Serve(_)) {
+        Builder::new_multi_thread()
+    } else {
+        Builder::new_current_thread()
+    };
 
-/// For commands that ask a few questions and end.
-fn small() -> Result<Runtime, Failure> {
-    runtime(Builder::new_current_thread())
+    runtime(builder)?.block_on(async {
+        match command {
+            Command::Serve(args) => args.run(terminal).await,
+            Command::CheckConfig(args) => args.run(terminal),
+            Command::Order(command) => command.run(terminal).await,
+            Command::Runs(args) => args.run(terminal).await,
+            Command::TemporaryChanges(args) => args.run(terminal).await,
+            Command::Decision(command) => command.run(terminal).await,
+            Command::Release(args) => args.run(terminal).await,
+            Command::Pause(command) => command.run(terminal).await,
+            Command::Load(command) => load::run(command, terminal).await,
+        }
+    })
 }
 
 fn runtime(mut builder: Builder) -> Result<Runtime, Failure> {
     builder.enable_all().build().map_err(|error| {
-        let advice = "look at the limits of this user: threads, open files";
-        Failure::new(format!("the process cannot start its threads: {error}"), advice)
+        let advice = "check this user's limits on threads and open files";
+        Failure::new(format!("cannot start the process's threads: {error}"), advice)
     })
 }
 
-/// `--yes`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct YesArg {
-    /// Do not ask before acting.
+    /// Do not ask for confirmation.
     #[arg(long, short)]
     yes: bool,
-}
-
-impl YesArg {
-    fn consent(self) -> terminal::Consent {
-        self.yes.into()
-    }
 }

@@ -1,4 +1,4 @@
-//! `release`: ends quarantines.
+//! `release`: ends quarantines, so that runs may start there again.
 
 use clap::Args;
 
@@ -10,14 +10,14 @@ use super::{
 };
 use crate::http::payload::{ReleasePayload, ReleasedPayload};
 
-/// Release what is quarantined after three rollbacks in a row, and keys that someone else changed.
+/// Release targets quarantined after three rollbacks in a row, and keys that someone else changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  kafka-optimizer release                 on all clusters
-  kafka-optimizer release --cluster main  on one")]
+  kafka-optimizer release                  on all clusters
+  kafka-optimizer release --cluster main   on one cluster")]
 pub(super) struct ReleaseArgs {
-    /// The cluster; all of them when left out.
+    /// Name of the cluster; all clusters if left out.
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
 
@@ -31,15 +31,19 @@ pub(super) struct ReleaseArgs {
 impl ReleaseArgs {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
         let client = self.server.client()?;
-        let where_to = self.cluster.as_deref().unwrap_or("all clusters");
-        let question = format!("This lets runs start again on quarantined targets of {where_to}.");
-        terminal.confirm(self.yes.consent(), &question)?;
+        let clusters = match &self.cluster {
+            Some(name) => format!("cluster {name}"),
+            None => "all clusters".to_owned(),
+        };
+        let question = format!("This lets runs start again on quarantined targets of {clusters}.");
+        terminal.confirm(self.yes.yes, &question)?;
+
         let release = ReleasePayload { cluster: self.cluster };
         let answer: ReleasedPayload = client.post("/api/v1/quarantine/release", &release).await?;
         match self.server.output {
             Output::Json => terminal.json(&answer)?,
             Output::Text if answer.released.is_empty() => {
-                writeln!(terminal.out, "There was nothing to release.")?;
+                writeln!(terminal.out, "Nothing was quarantined.")?;
             }
             Output::Text => {
                 for one in &answer.released {

@@ -1,4 +1,4 @@
-//! `runs`: what was done, and whether it helped.
+//! `runs`: the history of runs, and one run in detail.
 
 use clap::Args;
 
@@ -9,19 +9,19 @@ use super::{
 };
 use crate::http::payload::{RunDetailPayload, RunsPayload};
 
-/// Show the latest runs, or one with its plan, its steps, its timeline and its verdict.
+/// Show the latest runs, or one run with its plan, steps, timeline and verdict.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  kafka-optimizer runs                  the latest runs, newest first
-  kafka-optimizer runs 7                all that is known of run 7
-  kafka-optimizer runs 7 --output json  the same for a program")]
+  kafka-optimizer runs                   the latest runs, newest first
+  kafka-optimizer runs 7                 everything about run 7
+  kafka-optimizer runs 7 --output json   the same for a program")]
 pub(super) struct RunsArgs {
-    /// The run's number.
+    /// Number of the run.
     #[arg(value_name = "RUN")]
     run: Option<i64>,
 
-    /// How many to show.
+    /// Maximum number of runs to show.
     #[arg(
         long,
         value_name = "N",
@@ -45,13 +45,15 @@ impl RunsArgs {
             }
             return Ok(Exit::Done);
         }
+
         let runs: RunsPayload = client.get(&format!("/api/v1/runs?limit={}", self.limit)).await?;
         match self.server.output {
             Output::Json => terminal.json(&runs)?,
             Output::Text if runs.runs.is_empty() => {
                 writeln!(
                     terminal.out,
-                    "No run yet. An alert that a playbook answers starts one, or `kafka-optimizer tune-brokers`."
+                    "No runs yet. An alert that matches a playbook starts one; so does \
+                     `kafka-optimizer tune-brokers`."
                 )?;
             }
             Output::Text => show::runs(&runs, terminal.out)?,

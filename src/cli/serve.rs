@@ -1,4 +1,4 @@
-//! `serve`: collect, export, answer alerts.
+//! `serve`: collects and exports metrics, and answers alerts.
 
 use std::path::PathBuf;
 
@@ -15,44 +15,47 @@ use crate::{
     telemetry::{self, LogFormat, chain},
 };
 
-/// How log lines are written.
+/// Formats of log lines, with what they mean for `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogFormatArg {
-    /// For people.
+    /// Lines for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Collect, export, take alerts, act as far as the configuration allows. The default command.
+/// Collect and export metrics, receive alerts, and act on them as far as the configuration allows.
+///
+/// This is the default command.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  kafka-optimizer serve --kafka.server kafka-1:9092   export only; nothing is ever changed
-  kafka-optimizer serve --config.file config.yaml     as the file says
+  kafka-optimizer serve --kafka.server kafka-1:9092   export metrics; never change anything
+  kafka-optimizer serve --config.file config.yaml     do what the file configures
 
 Signals:
-  SIGTERM, SIGINT  end after the step in hand; a second one ends at once
-  SIGUSR1          pause: no new runs
+  SIGTERM, SIGINT  finish the current step, then exit; a second signal exits at once
+  SIGUSR1          pause: start no runs
   SIGUSR2          resume")]
 pub(super) struct ServeArgs {
-    /// The configuration file.
+    /// Path of the configuration file.
     #[arg(long = "config.file", value_name = "FILE", env = "KAFKA_OPTIMIZER_CONFIG_FILE")]
     config_file: Option<PathBuf>,
 
-    /// A broker to start from; enough without a file. May be given more than once.
+    /// Bootstrap server, instead of a configuration file. May be given more than once.
     #[arg(long = "kafka.server", value_name = "HOST:PORT", conflicts_with = "config_file")]
     kafka_server: Vec<String>,
 
-    /// Where to listen; without a host on all addresses. May be given more than once.
+    /// Address to listen on; without a host, all addresses. May be given more than once.
     #[arg(long = "web.listen-address", value_name = "[HOST]:PORT", default_value = ":9308")]
     listen_address: Vec<String>,
 
-    /// TLS, users and headers of the server, in the web configuration of Prometheus' exporters.
+    /// Path of the web configuration file (TLS, users, headers), as other Prometheus exporters have
+    /// it.
     #[arg(long = "web.config.file", value_name = "FILE", env = "KAFKA_OPTIMIZER_WEB_CONFIG_FILE")]
     web_config_file: Option<PathBuf>,
 
-    /// The path of the metrics.
+    /// Path under which metrics are exposed.
     #[arg(
         long = "web.telemetry-path",
         value_name = "PATH",
@@ -61,11 +64,11 @@ pub(super) struct ServeArgs {
     )]
     telemetry_path: String,
 
-    /// Least level of the lines to log: error, warn, info, debug, trace, or `module=level,…`.
+    /// Minimum log level: error, warn, info, debug, trace, or a filter such as `module=level,…`.
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     log_level: String,
 
-    /// How log lines are written.
+    /// Format of log lines.
     #[arg(long = "log.format", value_enum, default_value_t = LogFormatArg::Text)]
     log_format: LogFormatArg,
 }
@@ -111,27 +114,30 @@ impl ServeArgs {
     fn load(&self) -> Result<Loaded, Failure> {
         if let Some(file) = &self.config_file {
             return config::load(file)
-                .map_err(|error| check_config::refused(&file.display().to_string(), &error));
+                .map_err(|error| check_config::failure(&file.display().to_string(), &error));
         }
         if self.kafka_server.is_empty() {
             return Err(Failure::usage(
-                "there is nothing to look at",
-                "name a broker with --kafka.server HOST:PORT, or a file with --config.file FILE",
+                "no Kafka cluster is configured",
+                "pass a bootstrap server with --kafka.server HOST:PORT, or a configuration file with \
+                 --config.file FILE",
             ));
         }
         config::of_servers(&self.kafka_server)
-            .map_err(|error| check_config::refused("--kafka.server", &error))
+            .map_err(|error| check_config::failure("--kafka.server", &error))
     }
 }
 
-/// A path that no other route has, without anything that a router would take for a pattern.
+/// Accepts a path that no other route uses and that the router does not take for a pattern.
 fn telemetry_path(text: &str) -> Result<String, String> {
     let plain = |it: char| it.is_ascii_alphanumeric() || "/-_.".contains(it);
     let taken = ["/api/", "/-/"].iter().any(|it| text.starts_with(it));
     if text.len() < 2 || !text.starts_with('/') || taken || !text.chars().all(plain) {
-        return Err("must start with `/`, be none of /, /api/…, /-/…, and hold letters, digits, \
-                    `-`, `_`, `.`, `/` only"
-            .to_owned());
+        return Err(
+            "must start with `/`, must not be /, /api/… or /-/…, and may contain only letters, \
+                    digits, `-`, `_`, `.` and `/`"
+                .to_owned(),
+        );
     }
     Ok(text.to_owned())
 }

@@ -1,11 +1,9 @@
-//! Runs, for people: a table of many, a page of one.
+//! How runs are printed for people: many as a table, one in detail.
 //!
-//! Texts come from alerts and brokers. A terminal obeys control characters, so none passes through.
+//! Texts come from alerts and brokers, so control characters, which a terminal would obey, are
+//! replaced.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
 use comfy_table::{Table, presets::NOTHING};
 use jiff::{Timestamp, Unit};
@@ -15,44 +13,41 @@ use crate::{
     model::{RollbackReason, RunState},
 };
 
-/// Characters of a step's key or value in a table; `--output json` has all of them.
+/// Maximum characters of a step's key or value in a table; `--output json` has all of them.
 const CELL_CHARS_MAX: usize = 32;
 
-/// `text` without what a terminal would obey.
+/// Replaces control characters.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|it| if it.is_control() { '\u{FFFD}' } else { it }).collect()
 }
 
-/// Where a run stands, in a few words: `held (cooldown): until 12:00`, `kept (improved)`.
+/// The state of a run with its reason: `held (cooldown): until 12:00`, `kept (improved)`.
 pub(super) fn status(run: &RunPayload) -> String {
-    let why = [&run.hold, &run.rollback_reason, &run.verdict];
-    // The reason of a rollback that the verdict asked for is that verdict.
+    // A rollback reason of `verdict` says less than the verdict itself.
     let by_verdict = RollbackReason::Verdict.label();
-    let why = why.into_iter().flatten().find(|it| it.as_str() != by_verdict);
-    let mut text = run.state.clone();
-    let note = run.note.as_ref().filter(|_| note_is_the_cause(run));
-    for (before, part, after) in [(" (", why, ")"), (": ", note, "")] {
-        if let Some(part) = part {
-            // Writing to a String cannot fail.
-            let _infallible = write!(text, "{before}{part}{after}");
-        }
-    }
-    plain(&text)
+    let reason = [&run.hold, &run.rollback_reason, &run.verdict]
+        .into_iter()
+        .flatten()
+        .find(|it| it.as_str() != by_verdict);
+    let reason = reason.map(|it| format!(" ({it})")).unwrap_or_default();
+
+    let note = run.note.as_ref().filter(|_| note_explains_state(run));
+    let note = note.map(|it| format!(": {it}")).unwrap_or_default();
+    plain(&format!("{}{reason}{note}", run.state))
 }
 
-/// Whether the note says why the run does not go on; else it is what its plan leaves alone.
-fn note_is_the_cause(run: &RunPayload) -> bool {
+/// Whether the note explains why the run does not proceed. Otherwise it says what the plan omits.
+fn note_explains_state(run: &RunPayload) -> bool {
     let waits = [RunState::Queued, RunState::Held, RunState::Cancelled].map(RunState::label);
     waits.contains(&run.state.as_str())
 }
 
-/// A table, newest first.
 pub(super) fn runs(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
     let mut table = table(&[
-        "RUN", "CREATED", "STATE", "VERDICT", "CLUSTER", "TARGET", "PLAYBOOK", "CAUSE", "WHY",
+        "RUN", "CREATED", "STATE", "VERDICT", "CLUSTER", "TARGET", "PLAYBOOK", "CAUSE", "REASON",
     ]);
     for run in &runs.runs {
-        let why = [&run.hold, &run.rollback_reason].into_iter().flatten().next();
+        let reason = run.hold.as_ref().or(run.rollback_reason.as_ref());
         let cells = [
             run.id.to_string(),
             clock_time(&run.created_at),
@@ -62,16 +57,15 @@ pub(super) fn runs(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
             run.target.clone(),
             run.playbook.clone(),
             run.cause.clone(),
-            or_dash(why),
+            or_dash(reason),
         ];
         table.add_row(cells.map(|it| plain(&it)));
     }
     writeln!(out, "{}", rendered(table))
 }
 
-/// Measures in force, with their ends.
 pub(super) fn temporary_changes(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
-    let mut table = table(&["RUN", "OPTIMIZER", "CLUSTER", "TARGET", "IN FORCE SINCE", "ENDS BY"]);
+    let mut table = table(&["RUN", "OPTIMIZER", "CLUSTER", "TARGET", "IN EFFECT SINCE", "EXPIRES"]);
     for run in &runs.runs {
         let time = |it: &Option<String>| it.as_deref().map_or("-".to_owned(), clock_time);
         let cells = [
@@ -87,7 +81,6 @@ pub(super) fn temporary_changes(runs: &RunsPayload, out: &mut dyn Write) -> io::
     writeln!(out, "{}", rendered(table))
 }
 
-/// Everything about one run.
 pub(super) fn run(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
     let run = &detail.run;
     writeln!(out, "Run {} is {}\n", run.id, status(run))?;
@@ -114,13 +107,13 @@ pub(super) fn run(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<
 
 fn times(run: &RunPayload, out: &mut dyn Write) -> io::Result<()> {
     let mut rows = table(&[]);
-    rows.add_row(["  stored", &clock_time(&run.created_at), ""]);
+    rows.add_row(["  created", &clock_time(&run.created_at), ""]);
     let later = [
-        ("  approval asked", &run.asked_at),
+        ("  approval requested", &run.asked_at),
         ("  approved", &run.approved_at),
         ("  first write", &run.written_at),
-        ("  in force", &run.effective_at),
-        ("  taken back by", &run.expires_at),
+        ("  in effect", &run.effective_at),
+        ("  expires", &run.expires_at),
         ("  ended", &run.ended_at),
     ];
     for (name, at) in later {
@@ -141,17 +134,18 @@ fn plan(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
         let cells = [
             format!("  {}", step.wave),
             step.subject.clone(),
-            short(&step.key),
-            short(&step.from),
+            truncated(&step.key),
+            truncated(&step.from),
             or_dash(step.from_stored.as_ref()),
-            short(&or_dash(step.to.as_ref())),
+            truncated(&or_dash(step.to.as_ref())),
             step.state.clone(),
             since(&detail.run.created_at, &step.at),
         ];
         rows.add_row(cells.map(|it| plain(&it)));
     }
     writeln!(out, "\nPlan\n{}", rendered(rows))?;
-    if let Some(remarks) = detail.run.note.as_ref().filter(|_| !note_is_the_cause(&detail.run)) {
+
+    if let Some(remarks) = detail.run.note.as_ref().filter(|_| !note_explains_state(&detail.run)) {
         writeln!(out, "  {}", plain(remarks))?;
     }
     Ok(())
@@ -190,19 +184,19 @@ fn journal(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nTimeline\n{}", rendered(rows))
 }
 
-/// What a person may do now.
+/// The command that a person may want to run next.
 fn next_step(run: &RunPayload) -> Option<String> {
     let id = run.id;
     match RunState::from_label(&run.state)? {
         RunState::Kept | RunState::Acting | RunState::Settling | RunState::Observing => {
-            Some(format!("`kafka-optimizer rollback {id}` takes it back."))
+            Some(format!("`kafka-optimizer rollback {id}` rolls it back."))
         }
         RunState::Stuck if !run.acknowledged => Some(format!(
-            "A value is not where it was. Put it right, then `kafka-optimizer acknowledge {id}`."
+            "Some values were not restored. Fix them, then run `kafka-optimizer acknowledge {id}`."
         )),
-        RunState::AwaitingApproval => {
-            Some(format!("`kafka-optimizer approve {id}` lets it go on, for 30 minutes."))
-        }
+        RunState::AwaitingApproval => Some(format!(
+            "`kafka-optimizer approve {id}` lets it proceed; the approval is valid for 30 minutes."
+        )),
         RunState::Stuck
         | RunState::Queued
         | RunState::Held
@@ -215,8 +209,8 @@ fn next_step(run: &RunPayload) -> Option<String> {
     }
 }
 
-/// What fits into a cell: the id of a container and a list of leaders do not.
-fn short(text: &str) -> String {
+/// Cuts off what does not fit into a cell, such as a container id or a list of leaders.
+fn truncated(text: &str) -> String {
     let beyond = text.char_indices().nth(CELL_CHARS_MAX).is_some();
     let end = text.char_indices().nth(CELL_CHARS_MAX - 1).map(|it| it.0);
     match end.filter(|_| beyond) {
@@ -225,7 +219,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// Columns two blanks apart, no lines.
+/// A table without lines, whose columns are two spaces apart.
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -246,7 +240,7 @@ fn or_dash(text: Option<&String>) -> String {
     text.map_or("-", String::as_str).to_owned()
 }
 
-/// `2026-01-02 03:04:05Z`. A text that is no time is shown as it is.
+/// `2026-01-02 03:04:05Z`. Text that is not a timestamp is returned as it is.
 fn clock_time(at: &str) -> String {
     match at.parse::<Timestamp>() {
         Ok(at) => at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
@@ -254,12 +248,12 @@ fn clock_time(at: &str) -> String {
     }
 }
 
-/// `+1m 2.345s` after the run was stored.
-fn since(stored: &str, at: &str) -> String {
-    let (Ok(stored), Ok(at)) = (stored.parse::<Timestamp>(), at.parse::<Timestamp>()) else {
+/// Time from the creation of the run, as `+1m 2.345s`.
+fn since(created: &str, at: &str) -> String {
+    let (Ok(created), Ok(at)) = (created.parse::<Timestamp>(), at.parse::<Timestamp>()) else {
         return plain(at);
     };
-    let Ok(milliseconds) = stored.until(at).and_then(|it| it.total(Unit::Millisecond)) else {
+    let Ok(milliseconds) = created.until(at).and_then(|it| it.total(Unit::Millisecond)) else {
         return String::new();
     };
     let sign = if milliseconds < 0.0 { '-' } else { '+' };
@@ -272,7 +266,7 @@ fn since(stored: &str, at: &str) -> String {
     }
 }
 
-/// Four significant digits, without an exponent where people do not expect one.
+/// About four significant digits; an exponent only for very small or large values.
 fn significant(value: f64) -> String {
     let size = value.abs();
     if size == 0.0 || (0.001..100_000.0).contains(&size) {
@@ -297,7 +291,7 @@ mod tests {
     use crate::http::payload::StepPayload;
 
     #[test]
-    fn numbers_are_as_long_as_they_are_worth() {
+    fn numbers_have_about_four_significant_digits() {
         for (value, text) in [
             (0.0, "0"),
             (0.25, "0.25"),
@@ -313,17 +307,17 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_said_of_a_run_only_while_it_is_the_cause() {
-        let of = |state: &str, (hold, verdict): (Option<&str>, Option<&str>)| RunPayload {
+    fn a_note_follows_the_state_only_while_it_explains_it() {
+        let run = |state: &str, hold: Option<&str>, verdict: Option<&str>| RunPayload {
             state: state.to_owned(),
             hold: hold.map(str::to_owned),
             verdict: verdict.map(str::to_owned),
             note: Some("broker 2 stays as it is".to_owned()),
             ..RunPayload::default()
         };
-        let held = of("held", (Some("cooldown"), None));
+        let held = run("held", Some("cooldown"), None);
         assert_eq!(status(&held), "held (cooldown): broker 2 stays as it is");
-        let kept = of("kept", (None, Some("improved")));
+        let kept = run("kept", None, Some("improved"));
         assert_eq!(status(&kept), "kept (improved)");
 
         let page = |run: RunPayload| {
@@ -338,16 +332,16 @@ mod tests {
     }
 
     #[test]
-    fn times_count_from_when_the_run_was_stored() {
-        let stored = "2026-01-02T03:04:05.006Z";
-        assert_eq!(since(stored, "2026-01-02T03:04:05.130Z"), "+0.124s");
-        assert_eq!(since(stored, "2026-01-02T03:15:07.006Z"), "+11m 2.000s");
-        assert_eq!(since(stored, "2026-01-02T03:04:05.000Z"), "-0.006s");
-        assert_eq!(since(stored, "soon"), "soon");
+    fn times_count_from_the_creation_of_the_run() {
+        let created = "2026-01-02T03:04:05.006Z";
+        assert_eq!(since(created, "2026-01-02T03:04:05.130Z"), "+0.124s");
+        assert_eq!(since(created, "2026-01-02T03:15:07.006Z"), "+11m 2.000s");
+        assert_eq!(since(created, "2026-01-02T03:04:05.000Z"), "-0.006s");
+        assert_eq!(since(created, "soon"), "soon");
     }
 
     #[test]
-    fn a_terminal_is_told_nothing_by_an_alert() {
+    fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(plain("a\u{1b}[31mb\nc"), "a\u{FFFD}[31mb\u{FFFD}c");
     }
 }

@@ -1,4 +1,4 @@
-//! `measures`: what is in force for a time.
+//! `temporary-changes`: changes that are rolled back automatically.
 
 use clap::Args;
 
@@ -9,16 +9,16 @@ use super::{
 };
 use crate::http::payload::RunsPayload;
 
-/// Show the measures that are in force, and when each is taken back.
+/// Show the temporary changes in effect, and when each expires.
 ///
-/// A measure (quotas, clones of consumers) does not stay: it ends at its time, or as soon as it is
-/// no longer needed. `rollback RUN` ends it now.
+/// Quotas and consumer clones are temporary: they are removed when they expire, or earlier if the
+/// playbook's `expire_when` holds. `rollback RUN` removes them now.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  kafka-optimizer temporary-changes                  oldest first
-  kafka-optimizer measures --output json    the same for a program
-  kafka-optimizer rollback 7                end the measure of run 7 now")]
+  kafka-optimizer temporary-changes                 oldest first
+  kafka-optimizer temporary-changes --output json   the same for a program
+  kafka-optimizer rollback 7                        end the temporary change of run 7 now")]
 pub(super) struct TemporaryChangesArgs {
     #[command(flatten)]
     server: ServerArgs,
@@ -28,10 +28,11 @@ impl TemporaryChangesArgs {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
         let client = self.server.client()?;
         let runs: RunsPayload = client.get("/api/v1/temporary-changes").await?;
+
         match self.server.output {
             Output::Json => terminal.json(&runs)?,
             Output::Text if runs.runs.is_empty() => {
-                writeln!(terminal.out, "No measure is in force.")?;
+                writeln!(terminal.out, "No temporary change is in effect.")?;
             }
             Output::Text => show::temporary_changes(&runs, terminal.out)?,
         }

@@ -1,11 +1,10 @@
-//! Where a command reads and writes, and how it ends.
+//! Input, output and exit codes, shared by all commands.
 
 use std::io::{self, BufRead, Write};
 
-/// How the process ends.
+/// How the process ends; [`Exit::code`] is part of the contract with scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
     Done,
     /// The server, the cluster or the run failed.
     Failed,
@@ -14,7 +13,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The process' exit code.
+    /// The process exit code: 0, 1 or 2.
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -24,34 +23,25 @@ impl Exit {
     }
 }
 
-/// Who is at the other end of the standard input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interaction {
-    /// A person, who can be asked.
-    Person,
-    /// A script, which knows what it does.
-    Script,
-}
-
-/// Where a command reads and writes.
+/// The streams of a command. Tests pass buffers.
 pub struct Terminal<'a> {
-    /// What was asked for.
+    /// Results.
     pub out: &'a mut dyn Write,
-    /// Errors, questions, progress.
+    /// Errors, questions and progress.
     pub err: &'a mut dyn Write,
-    /// Answers.
+    /// Where answers to questions are read from.
     pub input: &'a mut dyn BufRead,
-    /// Whether anyone answers.
-    pub interaction: Interaction,
+    /// Whether a person is at the terminal. Only then does a command ask before it acts.
+    pub interactive: bool,
 }
 
 impl std::fmt::Debug for Terminal<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Terminal").field("interaction", &self.interaction).finish_non_exhaustive()
+        f.debug_struct("Terminal").field("interactive", &self.interactive).finish_non_exhaustive()
     }
 }
 
-/// Why a command ends early: one line what, one line what to do.
+/// Why a command ends early: a line that says what failed, and a line that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     exit: Exit,
@@ -70,50 +60,42 @@ impl Failure {
 }
 
 impl From<io::Error> for Failure {
-    /// Of a write. A reader that has gone (`| head`) has seen what it wanted.
+    /// A failed write. A closed pipe (`| head`) is no failure: the reader has all it wanted.
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self { exit: Exit::Done, what: String::new(), advice: String::new() };
         }
-        Self::new(format!("the output cannot be written: {error}"), "look at where it goes")
+
+        let advice = "check where the output is redirected to";
+        Self::new(format!("cannot write the output: {error}"), advice)
     }
 }
 
-/// Whether `--output` is for people or for programs.
+/// `--output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
-    /// Tables and sentences.
+    /// Tables and sentences for people.
     Text,
-    /// The API's JSON.
+    /// JSON as the API returns it.
     Json,
 }
 
-/// Whether `--yes` was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Consent {
-    Given,
-    ToBeAsked,
-}
-
-impl From<bool> for Consent {
-    fn from(yes: bool) -> Self {
-        if yes { Self::Given } else { Self::ToBeAsked }
-    }
-}
-
 impl Terminal<'_> {
-    /// Asks a person before something changes. A script is not asked.
-    pub(super) fn confirm(&mut self, consent: Consent, what: &str) -> Result<(), Failure> {
-        if consent == Consent::Given || self.interaction == Interaction::Script {
+    /// Asks a person to confirm `what`, a sentence. Scripts are not asked, nor is anyone who gave
+    /// `--yes`.
+    pub(super) fn confirm(&mut self, yes: bool, what: &str) -> Result<(), Failure> {
+        if yes || !self.interactive {
             return Ok(());
         }
-        write!(self.err, "{what} Go on? [y/N] ")?;
+
+        write!(self.err, "{what} Continue? [y/N] ")?;
         self.err.flush()?;
+
         let mut answer = String::new();
         self.input.read_line(&mut answer)?;
         match answer.trim().to_lowercase().as_str() {
             "y" | "yes" => Ok(()),
-            _ => Err(Failure::new("not confirmed, nothing was changed", "answer y, or give --yes")),
+            _ => Err(Failure::new("not confirmed, nothing was changed", "answer y, or pass --yes")),
         }
     }
 
@@ -122,21 +104,23 @@ impl Terminal<'_> {
         Ok(writeln!(self.out, "{text}")?)
     }
 
-    pub(super) fn failed(&mut self, failure: &Failure) -> Exit {
+    pub(super) fn report_failure(&mut self, failure: &Failure) -> Exit {
         if failure.exit != Exit::Done {
-            // Where the error itself cannot be written, the exit code is left to say it.
+            // If even this cannot be written, the exit code still tells.
             let _unwritable = writeln!(self.err, "error: {}\n  {}", failure.what, failure.advice);
         }
+
         failure.exit
     }
 
-    /// Arguments that cannot be read, or a request for help.
-    pub(super) fn usage(&mut self, error: &clap::Error) -> Exit {
+    /// Prints what clap has to say: help and version to `out`, wrong arguments to `err`.
+    pub(super) fn report_usage(&mut self, error: &clap::Error) -> Exit {
         let text = error.render();
         if error.use_stderr() {
             let _unwritable = write!(self.err, "{text}");
             return Exit::Usage;
         }
+
         let _unwritable = write!(self.out, "{text}");
         Exit::Done
     }

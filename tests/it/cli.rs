@@ -1,7 +1,7 @@
 //! The command line: what a person reads, what a program reads, and the exit codes.
 
 use kafka_optimizer::{
-    cli::{self, Exit, Interaction, Terminal},
+    cli::{self, Exit, Terminal},
     http::{self, Limits},
     shutdown::Tasks,
 };
@@ -21,10 +21,10 @@ struct CommandOutput {
     err: String,
 }
 
-fn ran(args: &[String], input: &str, interaction: Interaction) -> CommandOutput {
+fn ran(args: &[String], input: &str, interactive: bool) -> CommandOutput {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut terminal =
-        Terminal { out: &mut out, err: &mut err, input: &mut input.as_bytes(), interaction };
+        Terminal { out: &mut out, err: &mut err, input: &mut input.as_bytes(), interactive };
     let program = ["kafka-optimizer".to_owned()];
     let exit = cli::run(program.iter().chain(args), &mut terminal);
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -33,7 +33,7 @@ fn ran(args: &[String], input: &str, interaction: Interaction) -> CommandOutput 
 
 fn offline(args: &[&str]) -> CommandOutput {
     let args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
-    ran(&args, "", Interaction::Script)
+    ran(&args, "", false)
 }
 
 /// A server with the pipeline of the webhook's tests, and its token in a file.
@@ -57,17 +57,17 @@ impl ApiServer {
     }
 
     async fn script(&self, args: &[&str]) -> CommandOutput {
-        self.run(args, "", Interaction::Script).await
+        self.run(args, "", false).await
     }
 
-    async fn run(&self, args: &[&str], input: &str, interaction: Interaction) -> CommandOutput {
+    async fn run(&self, args: &[&str], input: &str, interactive: bool) -> CommandOutput {
         let mut args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
         let token = self.dir.path().join("token");
         args.extend(["--server".to_owned(), self.url.clone()]);
         args.extend(["--token-file".to_owned(), token.display().to_string()]);
         let input = input.to_owned();
         // The command has a runtime of its own, which cannot be started inside this one.
-        spawn_blocking(move || ran(&args, &input, interaction)).await.unwrap()
+        spawn_blocking(move || ran(&args, &input, interactive)).await.unwrap()
     }
 
     fn called(&self) -> Vec<String> {
@@ -94,7 +94,7 @@ async fn runs_are_a_table_for_people() {
         ("TARGET", "broker 1"),
         ("PLAYBOOK", "broker-threads"),
         ("CAUSE", "KafkaRequestHandlersSaturated"),
-        ("WHY", "cooldown"),
+        ("REASON", "cooldown"),
     ] {
         let at = header.find(name).unwrap();
         assert!(row[at..].starts_with(value), "{name} stands above {value}:\n{}", ran.out);
@@ -119,7 +119,7 @@ Run 7 is held (cooldown)
   cause      alert KafkaRequestHandlersSaturated
 
 Times
-  stored       2026-01-02 03:04:05Z
+  created      2026-01-02 03:04:05Z
   first write  2026-01-02 03:04:06Z  +1.000s
 
 Plan
@@ -158,7 +158,7 @@ async fn an_order_reaches_the_server_as_it_was_given() {
         .script(&["tune-brokers", "--level", "moderate", "--broker", "1", "--rehearse"])
         .await;
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
-    assert_eq!(ran.out, "Run 7 is stored. `kafka-optimizer runs 7` shows it.\n");
+    assert_eq!(ran.out, "Run 7 created. `kafka-optimizer runs 7` shows it.\n");
     for command in [
         &["rollback", "7"][..],
         &["acknowledge", "7"],
@@ -188,18 +188,18 @@ async fn a_person_is_asked_before_anything_changes_and_a_no_changes_nothing() {
     ];
     for command in commands {
         for answer in ["n\n", "\n", ""] {
-            let ran = server.run(command, answer, Interaction::Person).await;
+            let ran = server.run(command, answer, true).await;
             assert_eq!(ran.exit, Exit::Failed, "{command:?}");
-            assert!(ran.err.contains("Go on? [y/N] "), "{}", ran.err);
+            assert!(ran.err.contains("Continue? [y/N] "), "{}", ran.err);
             assert!(ran.err.contains("nothing was changed"), "{}", ran.err);
         }
     }
     assert!(server.called().is_empty());
-    let ran = server.run(&["pause"], "y\n", Interaction::Person).await;
+    let ran = server.run(&["pause"], "y\n", true).await;
     assert_eq!((ran.exit, server.called().len()), (Exit::Done, 1));
-    let ran = server.run(&["resume", "--yes"], "", Interaction::Person).await;
+    let ran = server.run(&["resume", "--yes"], "", true).await;
     assert_eq!((ran.exit, server.called().len()), (Exit::Done, 2));
-    assert!(!ran.err.contains("Go on?"));
+    assert!(!ran.err.contains("Continue?"));
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn what_the_server_refuses_is_said_with_what_to_do() {
     assert_eq!(ran.exit, Exit::Failed);
     assert_eq!(
         ran.err,
-        "error: it has ended\n  `kafka-optimizer runs` shows the runs and where they stand\n"
+        "error: it has ended\n  `kafka-optimizer runs` shows all runs and their states\n"
     );
     std::fs::write(server.dir.path().join("token"), "another token of 16").unwrap();
     let ran = server.script(&["pause"]).await;
@@ -229,7 +229,7 @@ async fn secured(
     for (flag, file) in args {
         all.extend([(*flag).to_owned(), files.path(file).display().to_string()]);
     }
-    spawn_blocking(move || ran(&all, "", Interaction::Script)).await.unwrap()
+    spawn_blocking(move || ran(&all, "", false)).await.unwrap()
 }
 
 #[tokio::test]
@@ -363,7 +363,7 @@ fn check_config_says_everything_at_once() {
     let good = file("good.yaml", "clusters: [{bootstrap_servers: [a:1]}]");
     let ran = offline(&["check-config", &good]);
     assert_eq!(ran.exit, Exit::Done);
-    assert_eq!(ran.out, format!("{good} is good: clusters main; mode rehearse; playbooks 0\n"));
+    assert_eq!(ran.out, format!("{good} is valid: clusters main; mode rehearse; playbooks 0\n"));
 
     let bad = file("bad.yaml", "clusters: [{name: '-', bootstrap_servers: [a]}]");
     let ran = offline(&["check-config", &bad]);
