@@ -88,6 +88,7 @@ impl ClientUnderTest {
             let values = vec![("producer_byte_rate", 1.0), ("consumer_byte_rate", 2.0)];
             contents.quotas.insert(both, values);
             contents.quotas.insert(vec![("user", None)], vec![("request_percentage", 50.0)]);
+
             let commits = vec![("topic-00000".to_owned(), 0, 7)];
             let modern =
                 FakeGroup { coordinator: 1, kind: "consumer", members: 3, commits, error: 0 };
@@ -103,6 +104,7 @@ impl ClientUnderTest {
         let groups =
             cluster.contents().groups.keys().map(|it| GroupName::new(it.as_str())).collect();
         let broker = cluster.start(1).await;
+
         Self { wire: wire_to(&broker), cluster, broker, partitions, topics, groups }
     }
 
@@ -131,6 +133,7 @@ impl ClientUnderTest {
                 let entity = QuotaEntity { user: Some("batch".to_owned()), client_id: None };
                 let key = QuotaKey::ProducerByteRate;
                 let change = QuotaChange { entity, key, value: Some(1e6) };
+
                 wire.alter_client_quota(&change, WriteMode::ValidateOnly).await
             }
             FuzzedCall::Elect => wire.elect_preferred_leaders(&self.partitions).await.map(drop),
@@ -142,19 +145,24 @@ impl ClientUnderTest {
         if api == ApiKey::ApiVersions {
             self.forget();
         }
+
         let before = self.broker.traffic();
         self.broker.fail(api, BrokerFault::Mutated(Mutation { seed, keep: 0 }));
         let outcome = self.call(call).await;
         self.broker.heal();
         let hung = matches!(outcome, Err(KafkaError::NoAnswer { .. }));
+
         assert!(!hung, "{api:?}: {outcome:?}");
+
         if let Err(error) = outcome {
             drop(error.to_string());
         }
+
         // What is learnt from a lie may be the address of a stranger, or pauses after failures.
         if [ApiKey::ApiVersions, ApiKey::Metadata].contains(&api) {
             self.forget();
         }
+
         // The broker's memory of its requests is no cost of the next answer.
         drop(self.cluster.take_seen());
         self.broker.traffic() - before
@@ -197,6 +205,7 @@ fn no_answer_of_a_broker_is_taken_badly() {
         let victim = &mut victims[usize::from(chance.random_bool(0.02))];
         runtime.block_on(victim.hear(api, call, chance.random()))
     });
+
     // And nothing that was heard has done lasting harm.
     for victim in victims {
         for (api, call) in CALLS {

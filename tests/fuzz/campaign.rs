@@ -45,15 +45,18 @@ impl Campaign {
         let count = number("INPUTS").map_or(self.usual, |it| it.div_ceil(self.weight));
         let inputs = number("INPUT").map_or(0..count, |it| it..it + 1);
         let (mut bytes, mut most, mut share) = (0, 0, 0);
+
         for index in inputs.clone() {
             let (taken, size) = self.one(seed, index, &mut input);
             bytes += size;
             most = most.max(taken);
             share = share.max(100 * taken / self.bound.of(size));
+
             if index % REPORT_EVERY == REPORT_EVERY - 1 {
                 println!("{}: {} inputs of seed {seed}", self.target, index + 1);
             }
         }
+
         println!(
             "{}: {} inputs of seed {seed}, {bytes} bytes; one took {} KiB at most, and {share} % \
              of its bound",
@@ -79,7 +82,9 @@ impl Campaign {
         });
         let size = u64::try_from(size).unwrap();
         let (taken, most) = (taken.bytes_max, self.bound.of(size));
+
         assert!(taken <= most, "{at} took {taken} bytes for {size}, and {most} is the bound");
+
         (taken, size)
     }
 }

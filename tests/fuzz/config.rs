@@ -93,10 +93,12 @@ fn no_configuration_is_taken_badly() {
         let mut file = FILES[chance.random_range(0..FILES.len())].as_bytes().to_vec();
         mutate_text(chance, &mut file, WORDS);
         let text = String::from_utf8_lossy(&file);
+
         // A person reads what is wrong with it.
         if let Err(error) = parse(&text, &token) {
             assert!(!error.to_string().is_empty());
         }
+
         text.len()
     });
 }

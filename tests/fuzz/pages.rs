@@ -59,14 +59,18 @@ impl HostileCluster {
         self.lie(chance);
         let mut rounds = RoundRunner::of(self.cluster, self.brokers);
         rounds.ended().await;
+
         check_page(&page(&rounds));
+
         rounds.next().await;
         check_page(&page(&rounds));
+
         let (cluster, brokers) = rounds.end().await;
         cluster.take_seen();
         brokers.iter().for_each(FakeBroker::heal);
         let after = Self { cluster, brokers };
         let bytes = after.traffic() - before;
+
         (after, bytes)
     }
 }
@@ -75,6 +79,7 @@ fn page(rounds: &RoundRunner) -> String {
     let snapshot = rounds.latest.borrow().clone().unwrap();
     let (page, _) = make(&[snapshot]);
     let pieces: Vec<_> = page.identity(Format::Text, "").map(Result::unwrap).collect();
+
     String::from_utf8(pieces.concat()).unwrap()
 }
 
@@ -85,10 +90,12 @@ fn check_page(page: &str) {
     for line in page.lines().filter(|it| !it.starts_with('#')) {
         let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?}"));
         let value: f64 = value.parse().unwrap_or_else(|it| panic!("{line:?}: {it}"));
+
         assert!(value.is_finite(), "{line:?}");
         assert!(0.0 <= value || !series.starts_with("kafka_consumergroup_lag"), "{line:?}");
         assert!(seen.insert(series), "twice: {line:?}");
     }
+
     assert!(page.contains("kafka_up{"), "{page}");
 }
 
@@ -110,6 +117,7 @@ fn no_answer_spoils_a_page() {
         let heard = liars.take().unwrap().rounds(chance);
         let (after, bytes) = runtime.block_on(heard);
         liars = Some(after);
+
         bytes
     });
 }

@@ -28,6 +28,7 @@ fn ran(args: &[String], input: &str, interactive: bool) -> CommandOutput {
     let program = ["kafka-optimizer".to_owned()];
     let exit = cli::run(program.iter().chain(args), &mut terminal);
     let text = |bytes| String::from_utf8(bytes).unwrap();
+
     CommandOutput { exit, out: text(out), err: text(err) }
 }
 
@@ -53,6 +54,7 @@ impl ApiServer {
         http::serve(vec![listener], &front.router, &front.web, Limits::default(), &tasks);
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("token"), format!("{TOKEN}\n")).unwrap();
+
         Self { front, url, dir, _tasks: tasks }
     }
 
@@ -66,6 +68,7 @@ impl ApiServer {
         args.extend(["--server".to_owned(), self.url.clone()]);
         args.extend(["--token-file".to_owned(), token.display().to_string()]);
         let input = input.to_owned();
+
         // The command has a runtime of its own, which cannot be started inside this one.
         spawn_blocking(move || ran(&args, &input, interactive)).await.unwrap()
     }
@@ -79,12 +82,15 @@ impl ApiServer {
 async fn runs_are_a_table_for_people() {
     let server = ApiServer::new().await;
     let ran = server.script(&["runs"]).await;
+
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+
     let cells = |line: &str| -> Vec<String> {
         line.split("  ").map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
     };
     let lines: Vec<&str> = ran.out.lines().collect();
     let [header, row] = lines[..] else { panic!("{}", ran.out) };
+
     for (name, value) in [
         ("RUN", "7"),
         ("CREATED", "2026-01-02 03:04:05Z"),
@@ -99,6 +105,7 @@ async fn runs_are_a_table_for_people() {
         let at = header.find(name).unwrap();
         assert!(row[at..].starts_with(value), "{name} stands above {value}:\n{}", ran.out);
     }
+
     assert_eq!((cells(header).len(), cells(row).len()), (9, 9), "{}", ran.out);
 }
 
@@ -106,6 +113,7 @@ async fn runs_are_a_table_for_people() {
 async fn one_run_is_a_page_for_people() {
     let server = ApiServer::new().await;
     let ran = server.script(&["runs", "7"]).await;
+
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
     assert_eq!(
         ran.out,
@@ -144,9 +152,12 @@ async fn output_json_is_the_apis_json() {
     let server = ApiServer::new().await;
     let ran = server.script(&["runs", "7", "--output", "json"]).await;
     let run: Value = serde_json::from_str(&ran.out).unwrap();
+
     assert_eq!((&run["id"], &run["steps"][0]["to"]), (&Value::from(7), &Value::from("16")));
+
     let ran = server.script(&["runs", "--output", "json", "--limit", "3"]).await;
     let runs: Value = serde_json::from_str(&ran.out).unwrap();
+
     assert_eq!(runs["runs"][0]["state"], "held");
     assert_eq!(server.called(), ["run 7", "runs 3"]);
 }
@@ -157,8 +168,10 @@ async fn an_order_reaches_the_server_as_it_was_given() {
     let ran = server
         .script(&["tune-brokers", "--level", "moderate", "--broker", "1", "--rehearse"])
         .await;
+
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
     assert_eq!(ran.out, "Run 7 created. `kafka-optimizer runs 7` shows it.\n");
+
     for command in [
         &["rollback", "7"][..],
         &["acknowledge", "7"],
@@ -170,6 +183,7 @@ async fn an_order_reaches_the_server_as_it_was_given() {
         assert_eq!(ran.exit, Exit::Done, "{command:?} {}", ran.err);
         assert!(!ran.out.is_empty(), "{command:?}");
     }
+
     let wanted =
         ["order", "roll back 7", "run 7", "acknowledge 7", "run 7", "release", "pause", "resume"];
     assert_eq!(server.called(), wanted);
@@ -186,6 +200,7 @@ async fn a_person_is_asked_before_anything_changes_and_a_no_changes_nothing() {
         &["pause"],
         &["resume"],
     ];
+
     for command in commands {
         for answer in ["n\n", "\n", ""] {
             let ran = server.run(command, answer, true).await;
@@ -194,9 +209,12 @@ async fn a_person_is_asked_before_anything_changes_and_a_no_changes_nothing() {
             assert!(ran.err.contains("nothing was changed"), "{}", ran.err);
         }
     }
+
     assert!(server.called().is_empty());
+
     let ran = server.run(&["pause"], "y\n", true).await;
     assert_eq!((ran.exit, server.called().len()), (Exit::Done, 1));
+
     let ran = server.run(&["resume", "--yes"], "", true).await;
     assert_eq!((ran.exit, server.called().len()), (Exit::Done, 2));
     assert!(!ran.err.contains("Continue?"));
@@ -206,13 +224,16 @@ async fn a_person_is_asked_before_anything_changes_and_a_no_changes_nothing() {
 async fn what_the_server_refuses_is_said_with_what_to_do() {
     let server = ApiServer::new().await;
     let ran = server.script(&["rollback", "8"]).await;
+
     assert_eq!(ran.exit, Exit::Failed);
     assert_eq!(
         ran.err,
         "error: it has ended\n  `kafka-optimizer runs` shows all runs and their states\n"
     );
+
     std::fs::write(server.dir.path().join("token"), "another token of 16").unwrap();
     let ran = server.script(&["pause"]).await;
+
     assert_eq!(ran.exit, Exit::Failed);
     assert!(ran.err.contains("--token-file"), "{}", ran.err);
 }
@@ -226,9 +247,11 @@ async fn secured(
 ) -> CommandOutput {
     let mut all: Vec<String> = command.iter().map(|it| (*it).to_owned()).collect();
     all.extend(["--server".to_owned(), url.to_owned()]);
+
     for (flag, file) in args {
         all.extend([(*flag).to_owned(), files.path(file).display().to_string()]);
     }
+
     spawn_blocking(move || ran(&all, "", false)).await.unwrap()
 }
 
@@ -251,6 +274,7 @@ basic_auth_users: {{prometheus: {}}}
     files.write("user", "prometheus:right\n");
     files.write("wrong", "prometheus:wrong\n");
     files.write("token", TOKEN);
+
     let authority = ("--ca-file", "servers.crt");
     let own = [("--cert-file", "prometheus.crt"), ("--key-file", "prometheus.key")];
     let with = |more| [authority, own[0], own[1], more];
@@ -263,6 +287,7 @@ basic_auth_users: {{prometheus: {}}}
 
     let ran = runs(&with(("--user-file", "wrong"))).await;
     assert!(ran.exit == Exit::Failed && ran.err.contains("--user-file"), "{}", ran.err);
+
     let ran = runs(&own).await;
     assert!(ran.exit == Exit::Failed && ran.err.contains("--ca-file"), "{}", ran.err);
     assert_eq!(runs(&[authority]).await.exit, Exit::Failed);
@@ -276,6 +301,7 @@ basic_auth_users: {{prometheus: {}}}
 fn without_a_server_a_command_says_how_to_start_one() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
+
     for command in [&["runs"][..], &["pause"], &["tune-brokers", "--level", "moderate"]] {
         let ran = offline(&[command, &["--server", &url]].concat());
         assert_eq!(ran.exit, Exit::Failed);
@@ -319,10 +345,12 @@ fn wrong_arguments_end_with_2_and_help_with_0() {
         assert_eq!(ran.exit, Exit::Usage, "{wrong:?} {}", ran.err);
         assert!(!ran.err.is_empty() && ran.out.is_empty(), "{wrong:?}");
     }
+
     for right in [&["--help"][..], &["--version"], &["serve", "--help"]] {
         let ran = offline(right);
         assert_eq!((ran.exit, ran.err.as_str()), (Exit::Done, ""), "{right:?}");
     }
+
     assert_eq!([Exit::Done, Exit::Failed, Exit::Usage].map(Exit::code), [0, 1, 2]);
 }
 
@@ -343,7 +371,9 @@ fn help_teaches_with_examples() {
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
     }
+
     assert!(help.contains("Exit codes:"), "{help}");
+
     for command in
         ["serve", "check-config", "tune-brokers", "runs", "rollback", "acknowledge", "release"]
     {
@@ -362,14 +392,18 @@ fn check_config_says_everything_at_once() {
     };
     let good = file("good.yaml", "clusters: [{bootstrap_servers: [a:1]}]");
     let ran = offline(&["check-config", &good]);
+
     assert_eq!(ran.exit, Exit::Done);
     assert_eq!(ran.out, format!("{good} is valid: clusters main; mode rehearse; playbooks 0\n"));
 
     let bad = file("bad.yaml", "clusters: [{name: '-', bootstrap_servers: [a]}]");
     let ran = offline(&["check-config", &bad]);
+
     assert_eq!((ran.exit, ran.err.lines().count()), (Exit::Usage, 4), "{}", ran.err);
+
     let ran = offline(&["check-config", &bad, "--output", "json"]);
     let report: Value = serde_json::from_str(&ran.out).unwrap();
+
     assert_eq!((ran.exit, &report["valid"]), (Exit::Usage, &Value::from(false)));
     assert_eq!(report["problems"][1]["path"], "clusters[0].bootstrap_servers[0]");
 
@@ -378,6 +412,7 @@ fn check_config_says_everything_at_once() {
     let wanted = format!(
         "error: {odd}: line 2, column 5: clusters[0]: unknown key `bootstrap_server`; did you mean `bootstrap_servers`?"
     );
+
     assert!(ran.err.starts_with(&wanted), "{}", ran.err);
 }
 
@@ -386,6 +421,7 @@ fn serve_answers_signals_and_keeps_its_state_to_itself() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("config.yaml");
     let state = dir.path().join("state");
+
     // Nothing listens there: the process starts all the same.
     let text = format!(
         "clusters: [{{bootstrap_servers: ['127.0.0.1:1']}}]\nremediation: {{state_dir: {}}}\n",
@@ -393,13 +429,16 @@ fn serve_answers_signals_and_keeps_its_state_to_itself() {
     );
     std::fs::write(&config, text).unwrap();
     let mut serving = ServeProcess::start(&config);
+
     assert!(serving.get("/-/healthy").starts_with("HTTP/1.1 200 "));
     assert!(serving.get("/metrics").contains("kafka_optimizer_build_info"));
 
     let second = program(&config).output().unwrap();
     assert_eq!(second.status.code(), Some(1));
+
     let error = String::from_utf8(second.stderr).unwrap();
     let lock = state.join("lock");
+
     assert!(error.contains(&format!("another process holds {}", lock.display())), "{error}");
     assert!(error.contains("remediation.state_dir"), "{error}");
 
@@ -408,5 +447,6 @@ fn serve_answers_signals_and_keeps_its_state_to_itself() {
     serving.signal("USR2");
     serving.until_paused("no");
     serving.signal("TERM");
+
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
 }

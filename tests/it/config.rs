@@ -56,8 +56,10 @@ fn problems(text: &str) -> (Vec<String>, String) {
 fn check_syntax(text: &str, line: usize, wanted: &[&str]) {
     let Err(ConfigError::Syntax(error)) = read(text) else { panic!("{:?}", read(text)) };
     let message = error.to_string();
+
     assert_eq!(error.line, Some(line), "{message}");
     assert!(message.starts_with(&format!("line {line}, column ")), "{message}");
+
     for wanted in wanted {
         assert!(message.contains(wanted), "{wanted} in: {message}");
     }
@@ -86,6 +88,7 @@ remediation:
 fn one_bootstrap_server_is_a_whole_configuration() {
     let config = meant("clusters: [{bootstrap_servers: [kafka-1:9092]}]");
     let cluster = &config.clusters[0];
+
     assert_eq!(cluster.name.as_str(), "main");
     assert_eq!(cluster.collect_interval, Duration::from_secs(15));
     assert_eq!(cluster.request_timeout, Duration::from_secs(5));
@@ -175,6 +178,7 @@ fn a_playbook_is_read_as_it_is_written() {
     ));
     let playbook = &config.remediation.playbooks[0];
     let Optimizer::TuneBrokers(parameters) = &playbook.optimizer else { panic!() };
+
     assert_eq!(parameters.level, Level::Moderate);
     assert_eq!(parameters.above_static, AboveStatic::Cap);
     assert_eq!(parameters.rollout, Rollout::Together);
@@ -230,6 +234,7 @@ fn every_problem_is_reported_at_once_with_its_path() {
     .replace("load: b", "load: 'b >'");
     let (paths, message) = problems(&text);
     let playbook = |key: &str| format!("remediation.playbooks[0].{key}");
+
     assert_eq!(
         paths,
         [
@@ -251,6 +256,7 @@ fn every_problem_is_reported_at_once_with_its_path() {
         ]
     );
     assert_eq!(message.lines().count(), paths.len());
+
     for wanted in [
         "`restart` is not in this version; there is cap, reapply",
         "`slowly` is not one of together, canary",
@@ -277,12 +283,15 @@ fn names_are_unique_and_plain() {
     let twice =
         "clusters: [{name: a, bootstrap_servers: [a:1]}, {name: a, bootstrap_servers: [a:1]}]";
     assert_eq!(problems(twice).0, ["clusters[1].name"]);
+
     let unnamed = "clusters: [{name: a, bootstrap_servers: [a:1]}, {bootstrap_servers: [a:1]}]";
     assert_eq!(problems(unnamed).0, ["clusters[1].name"]);
+
     for name in ["'a b'", "'a\"b'", "é", "''", "-a", "'a/b'"] {
         let text = format!("clusters: [{{name: {name}, bootstrap_servers: [a:1]}}]");
         assert_eq!(problems(&text).0, ["clusters[0].name"], "{name}");
     }
+
     let reserved = with_playbook("").replace("name: broker-threads", "name: manual");
     assert_eq!(problems(&reserved).0, ["remediation.playbooks[0].name"]);
 }
@@ -303,8 +312,10 @@ fn a_prometheus_url_is_a_base_url_without_credentials() {
         let text = with_playbook("").replace("http://prometheus:9090", url);
         assert_eq!(problems(&text).0, ["clusters[0].prometheus.url"], "{url}");
     }
+
     let text = with_playbook("").replace("http://prometheus:9090", "https://h:1/prometheus/");
     let config = meant(&text);
+
     assert_eq!(config.clusters[0].prometheus.as_ref().unwrap().url, "https://h:1/prometheus");
 }
 
@@ -312,6 +323,7 @@ fn a_prometheus_url_is_a_base_url_without_credentials() {
 fn the_probe_is_off_unless_its_key_is_there() {
     let with = |probe: &str| format!("clusters: [{{bootstrap_servers: [a:1]{probe}}}]");
     assert_eq!(meant(&with("")).clusters[0].probe, None);
+
     for written in [", probe: {}", ", probe: ", ", probe: ~"] {
         let probe = meant(&with(written)).clusters[0].probe.clone().unwrap();
         assert_eq!(probe.topic.as_str(), "_kafka_optimizer_probe", "{written:?}");
@@ -347,8 +359,10 @@ fn i9_mode_act_without_a_token_is_refused() {
     let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
 remediation: {mode: act}";
     assert_eq!(problems(text).0, ["remediation.token_file"]);
+
     let with_token = text.replace("mode: act", "mode: act, token_file: /token");
     let config = meant(&with_token);
+
     assert_eq!(config.remediation.mode, Mode::Act);
     assert_eq!(config.remediation.token.unwrap().reveal(), TOKEN);
 }
@@ -358,8 +372,10 @@ fn i9_mode_act_may_name_certificates_instead_of_a_token() {
     let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
 remediation: {mode: act, client_sans: [alertmanager.example]}";
     assert_eq!(meant(text).remediation.client_sans, ["alertmanager.example"]);
+
     let nobody = text.replace("alertmanager.example", "''");
     assert_eq!(problems(&nobody).0, ["remediation.client_sans"]);
+
     let none = text.replace("alertmanager.example", "");
     assert_eq!(problems(&none).0, ["remediation.token_file"]);
 }
@@ -371,15 +387,20 @@ remediation: {mode: act, token_file: /token}";
     for content in ["", "short", "0123456789abcde \n", "0123456789 abcdef", "0123456789abcdé"] {
         let tokens = |_: &Path| Ok(SecretFile { text: content.to_owned(), world_readable: false });
         let error = parse(text, &tokens).unwrap_err().to_string();
+
         assert!(error.starts_with("remediation.token_file: "), "{error}");
         assert!(content.is_empty() || !error.contains(content), "the token is shown: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+
     let missing = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
     let error = parse(text, &missing).unwrap_err().to_string();
+
     assert!(error.contains("/token"), "{error}");
+
     let open = |_: &Path| Ok(SecretFile { text: TOKEN.to_owned(), world_readable: true });
     let loaded = parse(text, &open).unwrap();
+
     assert_eq!(loaded.warnings[0].path, "remediation.token_file");
     assert!(!format!("{loaded:?}").contains(TOKEN));
 }
@@ -388,6 +409,7 @@ remediation: {mode: act, token_file: /token}";
 fn i34_a_playbook_without_an_alertname_is_refused() {
     let text = with_playbook("").replace("alertname:", "remediation:");
     assert_eq!(problems(&text).0, ["remediation.playbooks[0].match"]);
+
     let text =
         with_playbook("").replace("{alertname: KafkaRequestHandlersSaturated}", "{alertname: ''}");
     assert_eq!(problems(&text).0, ["remediation.playbooks[0].match.alertname"]);
@@ -397,6 +419,7 @@ fn i34_a_playbook_without_an_alertname_is_refused() {
 fn remediation_without_a_prometheus_is_refused() {
     let text = with_playbook("").replace("    prometheus: {url: 'http://prometheus:9090'}\n", "");
     assert_eq!(problems(&text).0, ["clusters[0].prometheus"]);
+
     let act = "clusters: [{bootstrap_servers: [a:1]}]\nremediation: {mode: act, token_file: t}";
     assert_eq!(problems(act).0, ["clusters[0].prometheus"]);
 }
@@ -412,8 +435,10 @@ fn a_file_on_disk_brings_its_token_along() {
         token.display()
     );
     std::fs::write(&file, text).unwrap();
+
     let loaded = load(&file).unwrap();
     assert_eq!(loaded.config.remediation.token.unwrap().reveal(), TOKEN);
+
     let missing = load(&dir.path().join("none.yaml")).unwrap_err().to_string();
     assert!(missing.contains("none.yaml"), "{missing}");
 }
@@ -441,10 +466,13 @@ fn a_cluster_that_is_reached_by_tls_is_not_probed() {
 fn security_is_read_as_it_is_written() {
     let security = |text: &str| meant(&with_security(text)).clusters[0].security.clone();
     assert_eq!(security("{}"), Security::default());
+
     let system = Security { tls: Some(TlsFiles::default()), sasl: None };
     assert_eq!(security("{tls: {}}"), system);
+
     let file = PasswordFile { username: "u".to_owned(), password_file: "/p".into() };
     let login = "username: u, password_file: /p";
+
     for (mechanism, sasl) in [
         ("PLAIN", Sasl::Plain(file.clone())),
         ("SCRAM-SHA-256", Sasl::ScramSha256(file.clone())),
@@ -453,12 +481,15 @@ fn security_is_read_as_it_is_written() {
         let read = security(&format!("{{tls: {{}}, sasl: {{mechanism: {mechanism}, {login}}}}}"));
         assert_eq!(read.sasl, Some(sasl));
     }
+
     let read = security("{tls: {}, sasl: {mechanism: OAUTHBEARER, token_file: /t}}");
     assert_eq!(read.sasl, Some(Sasl::OAuthBearer { token_file: "/t".into() }));
+
     let read = security("{tls: {ca_file: /ca.pem, cert_file: /c.pem, key_file: /c.key}}");
     let identity = IdentityFiles { cert_file: "/c.pem".into(), key_file: "/c.key".into() };
     let tls =
         TlsFiles { ca_file: Some("/ca.pem".into()), identity: Some(identity), server_name: None };
+
     assert_eq!(read.tls, Some(tls));
 }
 
@@ -485,14 +516,18 @@ fn security_that_lacks_something_names_it() {
 fn what_crosses_the_network_readable_or_is_not_used_is_warned_of() {
     let at = |key: &str| format!("clusters[0].security.sasl.{key}");
     let login = "username: u, password_file: /p";
+
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
         let open = with_security(&format!("{{sasl: {{mechanism: {mechanism}, {login}}}}}"));
         assert_eq!(warnings(&open), [at("mechanism")]);
     }
+
     let token = "mechanism: OAUTHBEARER, token_file: /t";
     assert_eq!(warnings(&with_security(&format!("{{sasl: {{{token}}}}}"))), [at("mechanism")]);
+
     let both = format!("{{tls: {{}}, sasl: {{{token}, {login}}}}}");
     assert_eq!(warnings(&with_security(&both)), [at("username"), at("password_file")]);
+
     let both = format!("{{tls: {{}}, sasl: {{mechanism: PLAIN, {login}, token_file: /t}}}}");
     assert_eq!(warnings(&with_security(&both)), [at("token_file")]);
 }
@@ -512,7 +547,9 @@ fn check_files(content: &dyn Fn(&str) -> io::Result<String>, wanted: &[(&str, &s
         Err(ConfigError::Problems(problems)) => problems,
         other => panic!("{other:?}"),
     };
+
     assert_eq!(found.len(), wanted.len(), "{found:?}");
+
     for (problem, (key, word)) in found.iter().zip(wanted) {
         assert_eq!(problem.path, format!("clusters[0].security.{key}"));
         assert!(problem.advice.contains(word), "{word} in: {}", problem.advice);
@@ -547,20 +584,25 @@ fn each_file_that_secures_a_connection_is_read_when_it_is_named() {
             ("sasl.password_file", "is empty"),
         ],
     );
+
     let other = pair().1;
     let with = |at: &'static str, text: String| {
         move |path: &str| Ok(if path == at { text.clone() } else { sound(path) })
     };
+
     check_files(
         &with("/key", other.clone()),
         &[("tls.key_file", "/key is not the key of the first certificate in /cert")],
     );
     check_files(&with("/ca", other), &[("tls.ca_file", "/ca holds no certificate")]);
     check_files(&with("/key", sound("/cert")), &[("tls.key_file", "/key holds no key")]);
+
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n".to_owned();
     check_files(&with("/key", encrypted), &[("tls.key_file", "encrypted")]);
+
     let torn = sound("/ca").replace("-----END", "END");
     check_files(&with("/ca", torn), &[("tls.ca_file", "is not PEM")]);
+
     let lines = "secret-word\nanother\n".to_owned();
     check_files(&with("/password", lines), &[("sasl.password_file", "more than one line")]);
 }
@@ -582,6 +624,7 @@ fn no_message_about_a_secret_shows_it() {
         Ok(SecretFile { text, world_readable: true })
     };
     let message = parse(&text, &tokens).unwrap_err().to_string();
+
     assert_eq!(message.lines().count(), 2, "{message}");
     assert!(!message.contains(&secret[..8]), "{message}");
 
@@ -590,6 +633,7 @@ fn no_message_about_a_secret_shows_it() {
     let loaded = parse(&text, &open).unwrap();
     let warned: Vec<_> = loaded.warnings.iter().map(|it| it.path.as_str()).collect();
     let at = "clusters[0].security";
+
     assert_eq!(warned, [format!("{at}.tls.key_file"), format!("{at}.sasl.token_file")]);
     assert!(!format!("{loaded:?}").contains("secret-word"));
 }
@@ -609,6 +653,7 @@ fn i39_who_is_slowed_down_and_to_what_is_checked() {
     meant(&client(
         "{client_id: app-StreamThread-1, producer_byte_rate: 1MiB, usual: 2MiB, even_if: [streams]}",
     ));
+
     for (written, wanted) in [
         ("{producer_byte_rate: 1MiB, usual: 2MiB}", "name a client_id, a user, or both"),
         ("{client_id: a, usual: 2MiB}", "give producer_byte_rate or consumer_byte_rate"),
@@ -623,11 +668,14 @@ fn i39_who_is_slowed_down_and_to_what_is_checked() {
     ] {
         let (paths, message) = problems(&client(written));
         let place = "remediation.playbooks[0].optimizer.shed_load.clients[0]";
+
         assert!(paths[0].starts_with(place), "{paths:?}");
         assert!(message.contains(wanted), "{wanted} in:\n{message}");
     }
+
     let twice = "{client_id: a, producer_byte_rate: 1MiB, usual: 2MiB}";
     let (_, message) = problems(&client(&format!("{twice}, {twice}")));
+
     assert!(message.contains("client a is slowed down above already"), "{message}");
 }
 
@@ -637,13 +685,16 @@ fn i27_what_does_not_stay_has_an_end_and_what_stays_has_none() {
     let measure = |extra: &str| {
         meant(&with_optimizer(shed, extra)).remediation.playbooks[0].temporary.clone().unwrap()
     };
+
     assert_eq!(measure("").expire_after, Duration::from_mins(30));
     assert_eq!(
         measure("expire_after: 5m\nexpire_when: 'a < 1'").expire_after,
         Duration::from_mins(5)
     );
+
     let (_, message) = problems(&with_optimizer(shed, "expire_after: 25h"));
     assert!(message.contains("at most 24h"), "{message}");
+
     let (paths, message) = problems(&with_optimizer("elect_leaders: {}", "expire_when: a"));
     assert_eq!(paths, ["remediation.playbooks[0].expire_when"]);
     assert!(message.contains("what elect_leaders does stays"), "{message}");
@@ -653,12 +704,16 @@ fn i27_what_does_not_stay_has_an_end_and_what_stays_has_none() {
 fn consumers_are_scaled_where_there_is_an_engine_and_judged_by_their_group() {
     let scale = "scale_consumers: {containers_max: 4}";
     let (paths, _) = problems(&with_optimizer(scale, ""));
+
     assert_eq!(paths, ["clusters[0].docker"]);
+
     let docker = |text: String| text.replace("    prometheus:", "    docker: {}\n    prometheus:");
     meant(&docker(with_optimizer(scale, "guards: ['c{consumergroup=\"$consumergroup\"}']")));
     let (_, message) =
         problems(&docker(with_optimizer(scale, "guards: ['c{broker_id=\"$broker_id\"}']")));
+
     assert!(message.contains("an expression speaks of $broker_id"), "{message}");
+
     let (_, message) = problems(&docker(with_optimizer("scale_consumers: {}", "")));
     assert!(message.contains("how many containers a group may have at most"), "{message}");
 }
@@ -668,7 +723,9 @@ fn i18_a_value_that_a_restart_loses_needs_a_playbook_that_brings_it_back() {
     let text =
         with_playbook("").replace("level: moderate", "level: moderate, above_static: reapply");
     let (paths, _) = problems(&text);
+
     assert_eq!(paths, ["remediation.playbooks[0].optimizer.tune_brokers.above_static"]);
+
     let (_, message) = problems(&with_optimizer("reapply: {}, elect_leaders: {}", ""));
     assert!(message.contains("name one of tune_brokers, reapply"), "{message}");
 }

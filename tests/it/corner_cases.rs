@@ -21,9 +21,11 @@ A dash means that it was not measured.
 fn the_documentation_has_the_table_of_corner_cases() {
     let path = Path::new("docs/corner-cases.md");
     let text = format!("{HEAD}{}", table(CASES.iter(), |_| None));
+
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &text).unwrap();
     }
+
     let written = std::fs::read_to_string(path).unwrap_or_default();
     assert_eq!(written, text, "run it again with UPDATE_GOLDEN=1");
 }

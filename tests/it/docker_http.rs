@@ -43,6 +43,7 @@ struct EngineHarness {
 async fn handle(State(fake): State<Arc<FakeEngine>>, request: Request) -> Response {
     let uri = request.uri();
     let path = uri.path_and_query().unwrap().as_str();
+
     // With a version in front, or without.
     let path = match path.strip_prefix("/v1.").and_then(|it| it.split_once('/')) {
         Some((_, rest)) => format!("/{rest}"),
@@ -52,6 +53,7 @@ async fn handle(State(fake): State<Arc<FakeEngine>>, request: Request) -> Respon
     fake.seen.lock().unwrap().push(call.clone());
     let key = call.split('?').next().unwrap();
     let answer = fake.answers.lock().unwrap().get(key).cloned();
+
     match answer {
         Some((0, _)) => pending().await,
         Some((status, body)) => {
@@ -118,18 +120,19 @@ impl EngineHarness {
         Tasks::default().start_short("fake engine", async {
             axum::serve(listener, router).await.unwrap();
         });
+
         bench
     }
 
     /// The same, where the name of the clone is taken.
     fn with(container: Value) -> Self {
         let bench = Self::new();
-        bench.answers("GET /containers/shop-2/json", (200, container));
+        bench.answers("GET /containers/shop-2/json", 200, container);
         bench
     }
 
-    fn answers(&self, call: &str, answer: (u16, Value)) {
-        self.fake.answers.lock().unwrap().insert(call.to_owned(), answer);
+    fn answers(&self, call: &str, status: u16, body: Value) {
+        self.fake.answers.lock().unwrap().insert(call.to_owned(), (status, body));
     }
 
     fn socket(&self) -> PathBuf {
@@ -171,10 +174,13 @@ impl EngineHarness {
 async fn i36_a_clone_takes_these_calls_and_no_others() {
     let bench = EngineHarness::new();
     assert_eq!(bench.state().await, CloneState::Absent);
+
     bench.fake.seen.lock().unwrap().clear();
     bench.start().await.unwrap();
     let calls = bench.calls();
+
     assert!(calls[2].starts_with("GET /containers/json?all=true"), "{calls:#?}");
+
     let list = calls[2].clone();
     assert_eq!(
         calls,
@@ -188,8 +194,10 @@ async fn i36_a_clone_takes_these_calls_and_no_others() {
             "POST /containers/3f0a/start",
         ]
     );
+
     let bench = EngineHarness::with(clone("running"));
     bench.remove().await.unwrap();
+
     assert_eq!(
         bench.calls(),
         [
@@ -204,23 +212,27 @@ async fn i36_a_clone_takes_these_calls_and_no_others() {
 async fn what_is_there_is_not_made_again() {
     let bench = EngineHarness::with(clone("running"));
     assert_eq!(bench.state().await, CloneState::Running);
+
     bench.fake.seen.lock().unwrap().clear();
     bench.start().await.unwrap();
     bench.changed_nothing();
+
     // Made, and interrupted before its second network and its start.
     let bench = EngineHarness::with(clone("created"));
     bench.start().await.unwrap();
     let changes: Vec<String> =
         bench.calls().into_iter().filter(|it| it.starts_with("POST")).collect();
+
     assert_eq!(changes, ["POST /networks/bb02/connect", "POST /containers/3f0a/start"]);
+
     // Gone already, before or in the middle.
     EngineHarness::new().remove().await.unwrap();
     let bench = EngineHarness::with(clone("running"));
-    bench.answers("POST /containers/3f0a/stop", (404, json!({"message": "no such container"})));
+    bench.answers("POST /containers/3f0a/stop", 404, json!({"message": "no such container"}));
     bench.remove().await.unwrap();
     let bench = EngineHarness::with(clone("exited"));
-    bench.answers("POST /containers/3f0a/stop", (304, json!(null)));
-    bench.answers("DELETE /containers/3f0a", (404, json!({"message": "no such container"})));
+    bench.answers("POST /containers/3f0a/stop", 304, json!(null));
+    bench.answers("DELETE /containers/3f0a", 404, json!({"message": "no such container"}));
     bench.remove().await.unwrap();
 }
 
@@ -230,20 +242,26 @@ async fn i36_what_is_not_this_runs_clone_is_not_touched() {
     other_run["Config"]["Labels"]["kafka-optimizer.run"] = json!("11");
     let mut anyones = template();
     anyones["Name"] = json!("/shop-2");
+
     for container in [other_run, anyones] {
         let bench = EngineHarness::with(container);
         assert_eq!(bench.state().await, CloneState::Foreign);
+
         bench.fake.seen.lock().unwrap().clear();
         for error in [bench.start().await.unwrap_err(), bench.remove().await.unwrap_err()] {
             assert!(matches!(error, DockerError::Refused { .. }), "{error}");
         }
+
         let seen = bench.fake.seen.lock().unwrap().clone();
         assert!(seen.iter().all(|it| it.starts_with("GET ")), "{seen:#?}");
     }
+
     let mut of_another = clone("created");
     of_another["Config"]["Labels"]["kafka-optimizer.clone-of"] = json!("77aa");
     let bench = EngineHarness::with(of_another);
+
     assert!(!bench.start().await.unwrap_err().outcome_is_unknown());
+
     bench.changed_nothing();
 }
 
@@ -257,9 +275,11 @@ async fn i37_nothing_is_made_of_a_container_that_something_speaks_against() {
         let bench = EngineHarness::new();
         let mut template = template();
         template[key] = value;
-        bench.answers("GET /containers/9eaa/json", (200, template));
+        bench.answers("GET /containers/9eaa/json", 200, template);
         let error = bench.start().await.unwrap_err();
+
         assert!(!error.outcome_is_unknown() && error.to_string().contains(words), "{error}");
+
         bench.changed_nothing();
     }
 }
@@ -268,7 +288,7 @@ async fn i37_nothing_is_made_of_a_container_that_something_speaks_against() {
 async fn a_refusal_says_whether_anything_was_done() {
     let refuses = |call: &'static str, status: u16| {
         let bench = EngineHarness::new();
-        bench.answers(call, (status, json!({"message": "in its own words"})));
+        bench.answers(call, status, json!({"message": "in its own words"}));
         async move { bench.start().await.unwrap_err() }
     };
     for (call, status, unknown) in [
@@ -287,9 +307,10 @@ async fn a_refusal_says_whether_anything_was_done() {
 #[tokio::test]
 async fn no_answer_in_time_leaves_the_outcome_open() {
     let bench = EngineHarness::new();
-    bench.answers("POST /containers/3f0a/start", (0, json!(null)));
+    bench.answers("POST /containers/3f0a/start", 0, json!(null));
     let engine = bench.engine(Duration::from_millis(500));
     let error = engine.start_clone("9eaa", &clone_name()).await.unwrap_err();
+
     assert!(matches!(error, DockerError::NoAnswer { .. }), "{error}");
     assert!(error.outcome_is_unknown());
 }
@@ -300,10 +321,12 @@ async fn without_an_engine_nothing_was_sent() {
     let missing = dir.path().join("docker.sock");
     let stale = dir.path().join("stale.sock");
     drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
+
     for socket in [missing, stale] {
         let socket = socket.to_string_lossy().into_owned();
         let engine = Engine::new(socket.as_str(), PATIENT, Arc::new(SystemClock::new()));
         let error = engine.remove_clone(&clone_name()).await.unwrap_err();
+
         assert!(matches!(error, DockerError::Unreachable { .. }), "{error:?}");
         assert!(!error.outcome_is_unknown());
     }
@@ -313,13 +336,15 @@ async fn without_an_engine_nothing_was_sent() {
 async fn consumers_are_listed_by_name_and_one_that_left_meanwhile_is_none() {
     let bench = EngineHarness::new();
     let listed = json!([{"Id": "9eaa"}, {"Id": "77aa"}, {"Id": "3f0a"}]);
-    bench.answers("GET /containers/json", (200, listed));
-    bench.answers("GET /containers/3f0a/json", (200, clone("running")));
+    bench.answers("GET /containers/json", 200, listed);
+    bench.answers("GET /containers/3f0a/json", 200, clone("running"));
     let found = bench.engine(PATIENT).consumers("main").await.unwrap();
     let said: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.run, it.running)).collect();
+
     assert_eq!(said, [("shop-1", None, true), ("shop-2", Some(12), true)]);
     assert_eq!(found[0].objections, Vec::<String>::new());
+
     // Unlike one that cannot be read: who is missing is not known to be gone.
-    bench.answers("GET /containers/77aa/json", (500, json!({"message": "in its own words"})));
+    bench.answers("GET /containers/77aa/json", 500, json!({"message": "in its own words"}));
     bench.engine(PATIENT).consumers("main").await.unwrap_err();
 }

@@ -18,6 +18,7 @@ fn text(path: impl AsRef<Path>) -> String {
 fn files(dir: &str, extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from(dir)];
+
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -28,6 +29,7 @@ fn files(dir: &str, extensions: &[&str]) -> Vec<PathBuf> {
             }
         }
     }
+
     found.sort();
     found
 }
@@ -43,6 +45,7 @@ fn registered() -> BTreeSet<String> {
     let webhook = text("src/http/webhook.rs");
     let (webhook, _) = between(&webhook, "const PATH: &str = \"", "\"").unwrap();
     let mut routes = BTreeSet::new();
+
     for part in source.split(".route(").skip(1) {
         let (path, handlers) = part.split_once(',').unwrap();
         let path = match path.trim() {
@@ -50,6 +53,7 @@ fn registered() -> BTreeSet<String> {
             "webhook::PATH" => webhook,
             literal => literal.trim_matches('"'),
         };
+
         // What follows the last route of the chain is no route.
         let handlers = handlers.split(".fallback").next().unwrap();
         for method in ["get", "post", "put", "patch", "delete"] {
@@ -58,6 +62,7 @@ fn registered() -> BTreeSet<String> {
             }
         }
     }
+
     routes
 }
 
@@ -72,6 +77,7 @@ fn the_api_document_lists_the_routes_of_the_router() {
             Some(format!("{method} {}", rest.split_once('`')?.0))
         })
         .collect();
+
     assert!(documented.len() > 10, "{documented:?}");
     assert_eq!(documented, registered());
 }
@@ -95,6 +101,7 @@ fn the_example_files_pass_check_config_without_a_warning() {
     for path in examples {
         let loaded = parse(&text(&path), &any_file);
         let loaded = loaded.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+
         assert!(loaded.warnings.is_empty(), "{}: {:?}", path.display(), loaded.warnings);
         assert!(!loaded.config.remediation.playbooks.is_empty(), "{}", path.display());
     }
@@ -121,19 +128,24 @@ fn every_alert_that_a_playbook_names_is_raised_by_a_rule() {
         .flat_map(|path| text(path).lines().map(str::to_owned).collect::<Vec<_>>())
         .filter_map(|line| Some(line.trim().strip_prefix("- alert: ")?.to_owned()))
         .collect();
+
     assert!(raised.len() > 30, "{raised:?}");
 
     let mut named = 0;
     for path in ["config", "lab"].map(|it| files(it, &["yml", "yaml"])).concat() {
         let parsed: Result<Value, _> = serde_yaml::from_str(&text(&path));
+
         // Templates with placeholders are no YAML until they are rendered.
         let Ok(parsed) = parsed else { continue };
         let mut found = BTreeSet::new();
         alertnames(&parsed, &mut found);
         let missing: Vec<_> = found.difference(&raised).collect();
+
         assert!(missing.is_empty(), "{}: no rule raises {missing:?}", path.display());
+
         named += found.len();
     }
+
     assert!(named > 10, "only {named} alert names found");
 }
 
@@ -152,6 +164,7 @@ fn links_between_documents_lead_somewhere() {
             .map(|it| PathBuf::from(format!("{it}.md"))),
     );
     let mut broken = Vec::new();
+
     for path in documents {
         for link in links(&text(&path)) {
             if !path.parent().unwrap().join(link).exists() {
@@ -159,5 +172,6 @@ fn links_between_documents_lead_somewhere() {
             }
         }
     }
+
     assert!(broken.is_empty(), "{broken:#?}");
 }

@@ -43,6 +43,7 @@ impl CertificateAuthority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
+
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
@@ -61,6 +62,7 @@ impl CertificateAuthority {
             Validity::Later => (year(2199), year(2200)),
         };
         let key = KeyPair::generate().unwrap();
+
         LeafCertificate { certificate: params.signed_by(&key, &self.0).unwrap(), key }
     }
 
@@ -83,11 +85,13 @@ impl CertificateAuthority {
                 roots.add(self.0.as_ref().der().clone()).unwrap();
                 let roots = Arc::new(roots);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+
                 config.with_client_cert_verifier(verifier.unwrap())
             }
         };
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf.key.serialize_der()));
         let config = config.with_single_cert(vec![leaf.certificate.der().clone()], key).unwrap();
+
         TlsAcceptor::from(Arc::new(config))
     }
 
@@ -97,6 +101,7 @@ impl CertificateAuthority {
         let (cert_file, key_file) = (dir.join("client.pem"), dir.join("client.key"));
         fs::write(&cert_file, leaf.certificate.pem()).unwrap();
         fs::write(&key_file, leaf.key.serialize_pem()).unwrap();
+
         IdentityFiles { cert_file, key_file }
     }
 }

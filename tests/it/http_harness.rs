@@ -69,6 +69,7 @@ pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> H
             telemetry_path: "/metrics".to_owned(),
         },
     });
+
     HttpHarness { router, web, pipe, telemetry, ready }
 }
 
@@ -83,6 +84,7 @@ impl HttpHarness {
         let page = self.telemetry.encode().unwrap();
         let series = format!("kafka_optimizer_webhook_requests_total{{code=\"{code}\"}} ");
         let value = page.lines().find_map(|line| line.strip_prefix(&series));
+
         value.map_or(0, |it| it.parse().unwrap())
     }
 
@@ -119,5 +121,6 @@ pub(crate) async fn listening(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     http::serve(vec![listener], &front.router, &front.web, limits, &tasks);
+
     (address, tasks)
 }

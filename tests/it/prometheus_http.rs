@@ -38,6 +38,7 @@ async fn serve(answer: fn() -> Response) -> (String, ReceivedQuery) {
     Tasks::default().start_short("fake prometheus", async {
         axum::serve(listener, router).await.unwrap();
     });
+
     (address, seen)
 }
 
@@ -48,6 +49,7 @@ async fn handle(State(server): State<Arc<PrometheusServer>>, request: Request) -
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
     let body = String::from_utf8(body.to_vec()).unwrap();
     server.seen.lock().unwrap().push((path, given, body));
+
     (server.answer)()
 }
 
@@ -68,8 +70,10 @@ async fn an_instant_query_is_posted_as_a_form_below_the_servers_path() {
     let (address, seen) = serve(vector).await;
     let prometheus = HttpPrometheus::new(&format!("http://{address}/prom/"), TIMEOUT).unwrap();
     let series = prometheus.instant("up{a=\"b&c\"}").await.unwrap();
+
     assert_eq!(series[0].labels["broker_id"], "1");
     assert_eq!(series[0].sample, Sample { at: WallTime(1_757_000_000_123), value: 0.5 });
+
     let (path, given, body) = seen.lock().unwrap()[0].clone();
     assert_eq!((path.as_str(), given), ("/prom/api/v1/query", None));
     assert_eq!(body, "query=up%7Ba%3D%22b%26c%22%7D&timeout=5");
@@ -84,6 +88,7 @@ async fn a_range_query_has_a_span_in_seconds() {
                 {"metric":{},"values":[[1,"1"],[2.5,"NaN"]]}]}}"#,
         )
     }
+
     let (address, seen) = serve(matrix).await;
     let prometheus = HttpPrometheus::new(&format!("http://{address}"), TIMEOUT).unwrap();
     let span = QueryRange {
@@ -92,8 +97,10 @@ async fn a_range_query_has_a_span_in_seconds() {
         step: Duration::from_millis(1_500),
     };
     let series = prometheus.range("up", span).await.unwrap();
+
     assert_eq!(series[0].samples[0], Sample { at: WallTime(1_000), value: 1.0 });
     assert!(series[0].samples[1].value.is_nan());
+
     let (path, _, body) = seen.lock().unwrap()[0].clone();
     assert_eq!(path, "/api/v1/query_range");
     assert_eq!(body, "query=up&timeout=5&start=1&end=2.5&step=1.5");
@@ -119,6 +126,7 @@ async fn a_query_that_is_wrong_is_told_apart_from_a_server_that_is_down() {
     fn too_long() -> Response {
         Body::from(vec![b' '; (16 << 20) + 1]).into_response()
     }
+
     for (answer, want) in [
         (refused as fn() -> Response, "Prometheus refuses `up`: bad_data: parse error"),
         (overloaded, "503 Service Unavailable: timeout: query timed out"),
@@ -130,7 +138,9 @@ async fn a_query_that_is_wrong_is_told_apart_from_a_server_that_is_down() {
         let (address, _) = serve(answer).await;
         let prometheus = HttpPrometheus::new(&format!("http://{address}"), TIMEOUT).unwrap();
         let error = prometheus.instant("up").await.unwrap_err();
+
         assert!(error.to_string().contains(want), "{error}");
+
         let refused = matches!(error, PrometheusError::Refused { .. });
         assert_eq!(refused, want.starts_with("Prometheus refuses"));
     }
@@ -142,12 +152,15 @@ async fn credentials_reach_the_server_and_no_message() {
     let prometheus = HttpPrometheus::new(&format!("http://me:geheim@{address}"), TIMEOUT).unwrap();
     prometheus.instant("up").await.unwrap();
     let given = seen.lock().unwrap()[0].1.clone();
+
     assert_eq!(given.as_deref(), Some("Basic bWU6Z2VoZWlt"));
 
     let down = HttpPrometheus::new("http://me:geheim@127.0.0.1:1/x?token=geheim", TIMEOUT).unwrap();
     let error = down.instant("up").await.unwrap_err();
     let shown = format!("{error} {error:?}");
+
     assert!(shown.contains("http://127.0.0.1:1/x") && !shown.contains("geheim"), "{shown}");
+
     for unusable in ["ftp://me:geheim@host", "me:geheim@host", "http://me:geheim@host:port"] {
         let error = HttpPrometheus::new(unusable, TIMEOUT).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("geheim"), "{error}");
@@ -160,5 +173,6 @@ async fn a_server_that_does_not_answer_is_given_up_at_the_deadline() {
     let url = format!("http://{}", silent.local_addr().unwrap());
     let prometheus = HttpPrometheus::new(&url, Duration::from_millis(200)).unwrap();
     let error = prometheus.instant("up").await.unwrap_err();
+
     assert!(matches!(error, PrometheusError::Unavailable { .. }), "{error}");
 }

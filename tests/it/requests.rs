@@ -51,10 +51,12 @@ async fn rounds_of(size: ClusterSize) -> Vec<BTreeMap<&'static str, usize>> {
     rounds.ended().await;
     requests(&rounds.cluster);
     let mut counts = Vec::new();
+
     for _ in 0..2 * CADENCE {
         rounds.next().await;
         counts.push(requests(&rounds.cluster));
     }
+
     counts
 }
 
@@ -63,13 +65,17 @@ async fn the_requests_of_a_round_depend_on_brokers_alone() {
     let few = ClusterSize { brokers: BROKERS, topics: 20, partitions: 6, groups: 12 };
     let many = ClusterSize { topics: few.topics * 10, groups: few.groups * 10, ..few };
     let rounds = rounds_of(few).await;
+
     assert_eq!(rounds, rounds_of(many).await, "ten times the topics and groups");
+
     let brokers = usize::try_from(BROKERS).unwrap();
     let totals: Vec<usize> = rounds.iter().map(|it| it.values().sum()).collect();
     let most = REQUESTS_PER_BROKER_MAX * brokers;
+
     for (total, round) in totals.iter().zip(&rounds) {
         assert!(*total <= most + OF_ANY_BROKER, "{total} requests: {round:?}");
     }
+
     let mean = totals.iter().sum::<usize>() / totals.len();
     assert!(mean <= most, "{mean} requests in a mean round: {totals:?}");
 }

@@ -44,6 +44,7 @@ fn rules() -> Vec<Rule> {
         fs::read_dir("prometheus/rules").unwrap().map(|it| it.unwrap().path()).collect();
     files.sort();
     let mut found = Vec::new();
+
     for file in files {
         for group in yaml(&file)["groups"].as_array().unwrap() {
             for rule in group["rules"].as_array().unwrap() {
@@ -58,6 +59,7 @@ fn rules() -> Vec<Rule> {
             }
         }
     }
+
     found
 }
 
@@ -82,6 +84,7 @@ fn names(expr: &str) -> BTreeSet<String> {
     let parsed = parser::parse(expr).unwrap_or_else(|error| panic!("{expr}: {error}"));
     let mut names = MetricNames::default();
     let Ok(_) = walk_expr(&mut names, &parsed);
+
     names.0
 }
 
@@ -93,9 +96,11 @@ fn known() -> BTreeSet<String> {
             known.insert(format!("{}{part}", spec.name));
         }
     }
+
     let jmx = fs::read_to_string("prometheus/jmx/names.txt").unwrap();
     known.extend(jmx.lines().map(str::to_owned));
     known.extend(rules().into_iter().filter(|it| it.alert.is_none()).map(|it| it.name));
+
     known
 }
 
@@ -111,12 +116,14 @@ fn dashboard_queries() -> Vec<String> {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => (),
         }
     }
+
     let text = fs::read_to_string("grafana/dashboards/overview.json").unwrap();
     let mut found = Vec::new();
     walk(&serde_json::from_str(&text).unwrap(), &mut found);
     let plain = |it: &String| {
         it.replace("$__rate_interval", "5m").replace("$__interval", "15s").replace("$__range", "1h")
     };
+
     found.iter().map(plain).collect()
 }
 
@@ -128,11 +135,13 @@ fn every_series_that_a_rule_a_panel_or_a_playbook_reads_is_exported_by_someone()
     let read =
         rules.iter().map(|it| (it.expr.clone(), format!("{}: {}", it.file.display(), it.name)));
     let shown = dashboard_queries().into_iter().map(|it| (it, "overview.json".to_owned()));
+
     for (expr, place) in read.chain(shown) {
         for name in names(&expr).difference(&known) {
             unknown.insert(name.clone(), place.clone());
         }
     }
+
     assert!(unknown.is_empty(), "{unknown:#?}");
 }
 
@@ -140,6 +149,7 @@ fn every_series_that_a_rule_a_panel_or_a_playbook_reads_is_exported_by_someone()
 fn the_thresholds_are_those_of_the_rules() {
     let rules = rules();
     let mut compared = 0;
+
     for threshold in thresholds::ALL {
         let sides = [("warning", threshold.warning), ("critical", threshold.critical)];
         for (severity, limit) in sides {
@@ -151,10 +161,13 @@ fn the_thresholds_are_those_of_the_rules() {
                     it.alert.as_ref().is_some_and(|it| it["labels"]["severity"] == severity);
                 it.name == alert && severe && it.expr.trim() == want
             });
+
             assert!(has, "no {severity} rule {alert} says `{want}`");
+
             compared += 1;
         }
     }
+
     assert_eq!(compared, 17);
 }
 
@@ -163,13 +176,16 @@ fn the_severity_of_a_cluster_has_the_thresholds_of_the_alerts() {
     let rules = rules();
     let of_brokers = ["kafka:broker_cpu:ratio", "kafka:broker_memory:ratio"];
     let lag = "kafka:consumergroup_topic_lag:sum";
+
     for series in of_brokers.into_iter().chain(["kafka:disk_io:ratio", lag]) {
         let threshold = thresholds::ALL.iter().find(|it| it.series == series).unwrap();
+
         // Lag is a finding before it is an alert.
         let warning = if series == lag { LAG_FINDING } else { threshold.warning.unwrap().0 };
         let critical = threshold.critical.unwrap().0;
         let want = format!("({series} > bool {warning}) + ({series} > bool {critical})");
         let says = |name: &str| rules.iter().any(|it| it.name == name && it.expr.contains(&want));
+
         assert!(says("kafka:signal_severity:max"), "{want}");
         assert_eq!(says("kafka:broker_severity:max"), of_brokers.contains(&series), "{want}");
     }
@@ -220,6 +236,7 @@ fn the_labs_playbooks_answer_the_alerts_that_ask_and_no_others() {
         .map(|it| (text(&it["match"]["alertname"]), text(&it["match"]["remediation"])))
         .collect();
     let mut want = asking();
+
     // Whom to slow down is the operator's to say: that playbook is there as an example.
     assert!(want.remove(&("KafkaProducerFlood".to_owned(), "shed-load".to_owned())));
     assert_eq!(answered, want);
@@ -230,9 +247,12 @@ fn every_alert_has_its_runbook_and_a_severity_that_is_known() {
     for rule in rules() {
         let Some(alert) = rule.alert else { continue };
         let page = format!("docs/runbooks/{}.md", rule.name);
+
         assert!(Path::new(&page).is_file(), "{page}");
+
         let url = alert["annotations"]["runbook_url"].as_str().unwrap();
         assert!(url.ends_with(&page), "{}: {url}", rule.name);
+
         let severity = alert["labels"]["severity"].as_str().unwrap();
         assert!(["critical", "warning", "info"].contains(&severity), "{}", rule.name);
         assert!(alert["annotations"]["summary"].as_str().unwrap().ends_with('.'), "{}", rule.name);
@@ -249,6 +269,7 @@ fn the_labs_playbooks_read_series_that_exist() {
         ("consumergroup", "billing".to_owned()),
     ]);
     let mut read = 0;
+
     for playbook in config["remediation"]["playbooks"].as_array().unwrap() {
         let one = |it: &Value| it.as_str().map(str::to_owned);
         let guards = playbook["guards"].as_array().into_iter().flatten().filter_map(one);
@@ -258,13 +279,17 @@ fn the_labs_playbooks_read_series_that_exist() {
             &playbook["when"],
             &playbook["expire_when"],
         ];
+
         for text in judged.into_iter().filter_map(one).chain(guards) {
             let expr = Template::new(&text).unwrap().render(&values);
             let missing: Vec<_> = names(&expr).difference(&known).cloned().collect();
+
             assert!(missing.is_empty(), "{text}: {missing:?}");
+
             read += 1;
         }
     }
+
     assert!(15 <= read, "only {read} expressions found");
 }
 
@@ -278,18 +303,23 @@ fn panels(dashboard: &Value) -> Vec<Value> {
 fn the_dashboard_is_one_that_grafana_takes_without_edits() {
     let text = fs::read_to_string("grafana/dashboards/overview.json").unwrap();
     let dashboard: Value = serde_json::from_str(&text).unwrap();
+
     assert_eq!(dashboard["uid"], "kafka-optimizer-overview");
     assert_eq!(dashboard["editable"], false);
     assert!(dashboard["schemaVersion"].as_i64().unwrap() <= 42);
+
     for absent in ["__inputs", "__requires", "__elements", "gnetId"] {
         assert!(dashboard.get(absent).is_none(), "{absent}");
     }
+
     let panels = panels(&dashboard);
     let mut ids = BTreeSet::new();
+
     for panel in &panels {
         let title = panel["title"].as_str().unwrap();
         assert!(ids.insert(panel["id"].as_i64().unwrap()), "{title}: its id is taken");
         assert!(!panel["description"].as_str().unwrap_or("").is_empty(), "{title}: no description");
+
         for place in std::iter::once(panel).chain(panel["targets"].as_array().into_iter().flatten())
         {
             if let Some(source) = place.get("datasource") {
@@ -298,12 +328,14 @@ fn the_dashboard_is_one_that_grafana_takes_without_edits() {
             }
         }
     }
+
     overlap_free(&panels);
 }
 
 fn overlap_free(panels: &[Value]) {
     let side = |it: &Value, key: &str| it["gridPos"][key].as_i64().unwrap();
     let mut taken = BTreeMap::new();
+
     for panel in panels {
         let title = panel["title"].as_str().unwrap().to_owned();
         assert!(side(panel, "x") + side(panel, "w") <= 24, "{title} is too wide");

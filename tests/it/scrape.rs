@@ -45,6 +45,7 @@ impl CollectorHarness {
         let latest = collector.latest();
         let tasks = Tasks::default();
         tasks.start("collect", |stop| collector.run(stop));
+
         Self { kafka, telemetry, latest, tasks }
     }
 
@@ -101,18 +102,23 @@ async fn the_page_is_the_golden_one() {
     bench.kafka.change(|it| {
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 89), (1, 50)])]);
     });
+
     // The engine takes a second, which delays no round: the second one has what it said.
     assert!(bench.next().await.containers.is_none());
+
     bench.kafka.change(|it| *it = world());
     let mut other = Snapshot::unknown(ClusterName::new("other"));
     other.at = BEGIN;
     let page = page(&[bench.next().await, Arc::new(other)]);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/golden/metrics.txt");
+
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &page).unwrap();
     }
+
     let golden = std::fs::read_to_string(path).unwrap_or_default();
     assert_eq!(page, golden, "run it again with UPDATE_GOLDEN=1 if this is meant");
+
     for spec in catalogue::CLUSTER {
         let head = format!(
             "# HELP {} {}\n# TYPE {} {}\n{}{{",
@@ -126,11 +132,14 @@ async fn the_page_is_the_golden_one() {
 async fn it_starts_with_kafka_down_and_recovers() {
     let mut bench = CollectorHarness::new(ClusterScript { down: true, ..world() }, None);
     let first = bench.next().await;
+
     assert!(!first.up && first.topology.is_none());
     assert_eq!(page(&[first]).lines().count(), 3, "HELP, TYPE and kafka_up");
     bench.check_own("collector_success{kafka_cluster=\"main\",collector=\"topology\"}", "0.0");
+
     bench.kafka.change(|it| it.down = false);
     let page = bench.page().await;
+
     check_has(&page, "kafka_up{kafka_cluster=\"main\"}", "1");
     check_has(&page, "kafka_brokers{kafka_cluster=\"main\"}", "3");
     bench.check_own("collector_success{kafka_cluster=\"main\",collector=\"topology\"}", "1.0");
@@ -141,12 +150,14 @@ async fn a_cluster_that_went_down_is_shown_for_three_cadences_at_most() {
     let mut bench = CollectorHarness::new(world(), None);
     let good = bench.next().await;
     bench.kafka.change(|it| it.down = true);
+
     for _ in 0..3 {
         let snapshot = bench.next().await;
         assert!(!snapshot.up);
         assert_eq!(snapshot.at, good.at, "the time of the last good topology");
         assert!(snapshot.topology.is_some());
     }
+
     let gone = bench.next().await;
     assert!(gone.topology.is_none() && gone.groups.is_none() && gone.configs.is_empty());
     assert!(!gone.log_dirs.is_empty(), "a slow section lives longer");
@@ -163,11 +174,15 @@ async fn a_frozen_broker_leaves_its_own_values_absent_and_delays_nothing_past_it
     let before = Instant::now();
     let snapshot = bench.next().await;
     let waited = before.elapsed();
+
     assert!(waited <= INTERVAL + DEADLINE + DEADLINE / 10, "{waited:?}");
+
     let page = page(&[Arc::clone(&snapshot)]);
     let offset = "kafka_topic_partition_current_offset{kafka_cluster=\"main\",topic=\"orders\"";
+
     check_absent(&page, &format!("{offset},partition=\"0\"}}"));
     check_has(&page, &format!("{offset},partition=\"1\"}}"), "50");
+
     // Its group is not known, so it is not there; the other coordinator's is, without an unknown
     // sum.
     check_absent(
@@ -177,6 +192,7 @@ async fn a_frozen_broker_leaves_its_own_values_absent_and_delays_nothing_past_it
     assert_eq!(snapshot.groups.as_ref().unwrap().value.len(), 1);
     assert!(snapshot.reporting[&id(1)] < snapshot.reporting[&id(2)]);
     bench.check_own("collector_success{kafka_cluster=\"main\",collector=\"offsets\"}", "0.0");
+
     let unknown = |collector: &str, reason: &str| {
         format!(
             "readings_unknown{{kafka_cluster=\"main\",collector=\"{collector}\",reason=\"{reason}\"}}"
@@ -195,17 +211,21 @@ async fn a_broker_that_never_answers_is_asked_each_question_once() {
     bench.kafka.change(|it| {
         it.moods.insert(id(2), BrokerBehavior::Hung);
     });
+
     for _ in 0..5 {
         let snapshot = bench.next().await;
         assert!(snapshot.up);
     }
+
     let asked = bench.kafka.asked();
     for question in ["lasts", "groups", "config", "log_dirs"] {
         let times = asked.iter().filter(|it| **it == (question, Some(id(2)))).count();
         assert_eq!(times, 1, "{question}");
+
         let times = asked.iter().filter(|it| **it == (question, Some(id(1)))).count();
         assert!(1 < times, "{question} at a broker that is well");
     }
+
     bench.check_own(
         "readings_unknown{kafka_cluster=\"main\",collector=\"configs\",reason=\"busy\"}",
         "1.0",
@@ -221,6 +241,7 @@ async fn rounds_start_an_interval_apart_though_a_broker_is_frozen() {
     let first = bench.next().await.at;
     bench.next().await;
     let third = bench.next().await.at;
+
     assert_eq!(third.since(first), INTERVAL * 2);
 }
 
@@ -234,10 +255,13 @@ async fn unknown_ends_leave_lag_and_its_sum_absent() {
     let page = bench.page().await;
     let lag =
         "kafka_consumergroup_lag{kafka_cluster=\"main\",consumergroup=\"billing\",topic=\"orders\"";
+
     check_has(&page, &format!("{lag},partition=\"0\"}}"), "10");
     check_absent(&page, &format!("{lag},partition=\"1\"}}"));
+
     let sum = "kafka_consumergroup_lag_sum{kafka_cluster=\"main\",consumergroup=\"billing\"";
     check_absent(&page, sum);
+
     // Both commits are known, so their sum is.
     let sum = "kafka_consumergroup_current_offset_sum{kafka_cluster=\"main\",consumergroup=\"billing\",topic=\"orders\"}";
     check_has(&page, sum, "140");
@@ -256,6 +280,7 @@ async fn a_partition_never_committed_is_absent() {
     });
     let page = bench.page().await;
     let of = "{kafka_cluster=\"main\",consumergroup=\"billing\",topic=\"orders\"";
+
     check_absent(&page, &format!("kafka_consumergroup_current_offset{of},partition=\"1\"}}"));
     check_absent(&page, &format!("kafka_consumergroup_lag{of},partition=\"1\"}}"));
     check_has(&page, &format!("kafka_consumergroup_lag_sum{of}}}"), "10");
@@ -271,9 +296,12 @@ async fn a_group_that_two_brokers_list_is_one_series() {
     let snapshot = bench.next().await;
     let groups = &snapshot.groups.as_ref().unwrap().value;
     let named = |it: &&kafka_optimizer::snapshot::Group| it.name == GroupName::new("billing");
+
     assert_eq!(groups.iter().filter(named).count(), 1);
+
     let asked = bench.kafka.asked();
     let described = asked.iter().filter(|it| it.0 == "members").count();
+
     assert_eq!(described, 1, "one for the broker that has a group with members");
 }
 
@@ -286,6 +314,7 @@ async fn members_that_could_not_be_read_are_absent_and_the_group_is_not() {
     });
     let page = bench.page().await;
     let billing = "{kafka_cluster=\"main\",consumergroup=\"billing\"";
+
     check_absent(&page, &format!("kafka_consumergroup_members{billing}"));
     check_has(&page, &format!("kafka_consumergroup_state{billing},state=\"stable\"}}"), "1");
     bench.check_own(
@@ -300,6 +329,7 @@ async fn requests_do_not_multiply_with_groups_or_topics() {
     bench.next().await;
     let few = bench.kafka.asked().len();
     let mut script = world();
+
     for n in 0..200 {
         let name = format!("topic-{n}");
         script.topology.topics.push(topic(&name, n, vec![partition(0, Some(1), &[1], &[1])]));
@@ -309,6 +339,7 @@ async fn requests_do_not_multiply_with_groups_or_topics() {
         script.listings.get_mut(&id(1)).unwrap().push(listing(&group, stable));
         script.members.insert(group, Ok(members(stable, 1, &[])));
     }
+
     let mut bench = CollectorHarness::new(script, None);
     assert_eq!(bench.next().await.groups.as_ref().unwrap().value.len(), 202);
     assert_eq!(bench.kafka.asked().len(), few);
@@ -320,14 +351,18 @@ async fn slow_sections_are_read_every_fourth_round_and_new_topics_at_once() {
     let count = |asked: &[(&str, _)], what: &str| asked.iter().filter(|it| it.0 == what).count();
     bench.next().await;
     let asked = bench.kafka.asked();
+
     assert_eq!((count(&asked, "firsts"), count(&asked, "log_dirs")), (3, 3));
+
     for _ in 0..3 {
         let snapshot = bench.next().await;
         let ends = &snapshot.offsets.as_ref().unwrap().value[&"orders".into_name()];
         assert_eq!(ends[0].1.first, Reading::Known(10));
     }
+
     let asked = bench.kafka.asked();
     assert_eq!((count(&asked, "firsts"), count(&asked, "log_dirs")), (0, 0));
+
     // `lone` has no configuration in the script, so it is asked for again and again.
     bench.kafka.change(|it| {
         it.topology.topics.push(topic("young", 9, vec![partition(0, Some(2), &[2], &[2])]));
@@ -336,7 +371,9 @@ async fn slow_sections_are_read_every_fourth_round_and_new_topics_at_once() {
     bench.next().await;
     let snapshot = bench.next().await;
     let min = &snapshot.min_insync_replicas.as_ref().unwrap().value;
+
     assert_eq!(min.get(&"young".into_name()), Some(&1));
+
     let asked = bench.kafka.asked();
     assert!(0 < count(&asked, "firsts"));
     assert_eq!(count(&asked, "log_dirs"), 3);
@@ -373,7 +410,9 @@ async fn a_topic_that_refuses_its_configuration_is_counted_and_asked_again_at_it
     for _ in 0..3 {
         bench.next().await;
     }
+
     assert_eq!(asked(&bench), 0);
+
     let page = bench.page().await;
     assert_eq!(asked(&bench), 1);
     bench.check_own(unknown, "0.0");
@@ -407,6 +446,7 @@ async fn a_topic_created_again_does_not_inherit_anything() {
     });
     let page = bench.page().await;
     let orders = "{kafka_cluster=\"main\",topic=\"orders\"";
+
     check_has(
         &page,
         &format!("kafka_topic_partition_oldest_offset{orders},partition=\"0\"}}"),
@@ -422,6 +462,7 @@ async fn a_broker_that_went_vanishes_and_is_missed() {
     bench.next().await;
     bench.kafka.change(|it| it.topology.brokers.retain(|it| it.id != id(3)));
     let snapshot = bench.next().await;
+
     assert_eq!(snapshot.membership.missing.keys().copied().collect::<Vec<_>>(), [id(3)]);
     assert!(!snapshot.reporting.contains_key(&id(3)));
     check_absent(
@@ -440,6 +481,7 @@ async fn a_scrape_gets_both_parts_in_both_encodings() {
     let made = pages.wait_for(|it| 0 < it.text_bytes()).await.unwrap().clone();
     let own = bench.telemetry.encode().unwrap();
     let page = text(&made, Format::Text, &own);
+
     check_has(&page, "kafka_up{kafka_cluster=\"main\"}", "1");
     assert!(page.contains("\nkafka_optimizer_series{kafka_cluster=\"main\"} "), "{page}");
     assert_eq!(&made.gzip(Format::Text, &own)[..2], [0x1f, 0x8b]);
@@ -466,12 +508,16 @@ async fn filters_apply_before_anything_is_fetched() {
     };
     let mut bench = CollectorHarness::of(&config, world(), None);
     let page = bench.page().await;
+
     check_has(&page, "kafka_topic_partitions{kafka_cluster=\"main\",topic=\"orders\"}", "2");
     check_absent(&page, "kafka_topic_partitions{kafka_cluster=\"main\",topic=\"payments\"}");
     check_absent(&page, &format!("kafka_consumergroup_members{BILLING}"));
+
     let asked = bench.kafka.asked();
     let commits: Vec<_> = asked.iter().filter(|it| it.0 == "commits").collect();
+
     assert_eq!(commits, [&("commits", Some(id(2)))], "nothing is asked of billing's coordinator");
+
     // `lone` and `payments` are led by nobody and by broker 2, which leads nothing of `orders`.
     assert!(!asked.contains(&("lasts", Some(id(2)))), "{asked:?}");
 }
@@ -487,8 +533,10 @@ async fn coarse_granularity_leaves_the_sums() {
     let mut bench =
         CollectorHarness::of(&ClusterConfig { export, ..config("main") }, world(), None);
     let page = bench.page().await;
+
     assert!(!page.contains(",partition=\""), "{page}");
     check_has(&page, &of_billing("lag_sum", ",topic=\"orders\""), "10");
+
     let of = |name: &str| format!("kafka_topic_{name}{{kafka_cluster=\"main\",topic=\"orders\"}}");
     check_has(&page, &of("under_replicated_partitions"), "1");
     check_has(&page, &of("under_min_isr_partitions"), "1");
@@ -502,7 +550,9 @@ async fn a_budget_leaves_out_whole_families_and_says_how_many_series() {
     let whole = bench.next().await;
     let (_, facts) = make(&[Arc::clone(&whole)]);
     let shown = facts.series[0].1.shown;
+
     assert_eq!(facts.series[0].1.dropped, 0);
+
     let with_budget = |series_max| {
         let export = Export { series_max, ..Export::DEFAULT };
         make(&[Arc::new(Snapshot { export, ..(*whole).clone() })])
@@ -511,8 +561,10 @@ async fn a_budget_leaves_out_whole_families_and_says_how_many_series() {
         let (page, facts) = with_budget(budget);
         let page = text(&page, Format::Text, "");
         let count = facts.series[0].1;
+
         check_has(&page, "kafka_up{kafka_cluster=\"main\"}", "1");
         assert_eq!(count.dropped == 0, budget == shown, "{budget}: {count:?}");
+
         // What tells of a whole cluster or broker is always there; the rest is whole or absent.
         let leaders = page.matches("\nkafka_topic_partition_replicas{").count();
         assert!([0, 5].contains(&leaders), "{budget}: {leaders}");
@@ -526,6 +578,7 @@ async fn clusters_are_isolated_from_each_other() {
         CollectorHarness::of(&config("down"), ClusterScript { down: true, ..world() }, None);
     let (page, facts) = make(&[down.next().await, well.next().await]);
     let page = text(&page, Format::Text, "");
+
     check_has(&page, "kafka_up{kafka_cluster=\"down\"}", "0");
     check_has(&page, "kafka_brokers{kafka_cluster=\"well\"}", "3");
     check_absent(&page, "kafka_brokers{kafka_cluster=\"down\"}");
@@ -536,10 +589,12 @@ async fn clusters_are_isolated_from_each_other() {
 async fn lag_in_time_grows_with_an_idle_group_and_ends_when_it_catches_up() {
     let mut bench = CollectorHarness::new(world(), None);
     let page = bench.page().await;
+
     // Its commit was there before this process: the record is at least as old as that.
     let bound =
         of_billing("lag_seconds", ",topic=\"orders\",partition=\"0\",method=\"lower_bound\"");
     check_has(&page, &bound, "0");
+
     let seconds = |it: &str| {
         of_billing(
             "lag_seconds",
@@ -547,23 +602,31 @@ async fn lag_in_time_grows_with_an_idle_group_and_ends_when_it_catches_up() {
         )
     };
     check_has(&page, &seconds("1"), "0");
+
     bench.kafka.change(|it| {
         it.lasts.insert(("orders".into(), 1), Ok(51));
     });
+
     // Appended between two rounds, so in the middle of them.
     check_has(&bench.page().await, &seconds("1"), "7.5");
+
     bench.next().await;
     let page = bench.page().await;
+
     check_has(&page, &seconds("1"), "37.5");
     check_has(&page, &bound, "45");
+
     let worst = of_billing("lag_max_seconds", ",topic=\"orders\",method=\"lower_bound\"");
     check_has(&page, &worst, "45");
+
     bench.kafka.change(|it| {
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 100), (1, 51)])]);
     });
     let page = bench.page().await;
+
     check_has(&page, &seconds("0"), "0");
     check_has(&page, &seconds("1"), "0");
+
     let progress = of_billing("last_progress_timestamp_seconds", "");
     check_has(&page, &progress, &format!("{}", BEGIN.after(INTERVAL * 4).seconds()));
 }
@@ -578,6 +641,7 @@ async fn a_topic_created_again_before_a_new_commit_shows_no_false_lag() {
         it.commits.insert("billing".into(), Vec::new());
     });
     let page = bench.page().await;
+
     check_absent(&page, &format!("kafka_consumergroup_lag{BILLING}"));
     check_absent(&page, &format!("kafka_consumergroup_lag_seconds{BILLING}"));
 }
@@ -589,6 +653,7 @@ async fn a_group_that_fails_alone_is_absent_with_a_reason() {
         it.commit_faults.insert("billing".into(), PartitionFault::NotCoordinator);
     });
     let page = bench.page().await;
+
     check_absent(&page, &format!("kafka_consumergroup_lag{BILLING}"));
     check_absent(&page, &format!("kafka_consumergroup_lag_sum{BILLING}"));
     check_has(&page, &of_billing("members", ""), "2");
@@ -599,8 +664,10 @@ async fn a_group_that_fails_alone_is_absent_with_a_reason() {
         "readings_unknown{kafka_cluster=\"main\",collector=\"committed\",reason=\"not_coordinator\"}",
         "1.0",
     );
+
     bench.kafka.change(|it| it.commit_faults.clear());
     let page = bench.page().await;
+
     check_has(&page, &of_billing("lag_sum", ",topic=\"orders\""), "10");
 }
 
@@ -612,19 +679,24 @@ async fn a_leader_that_is_fenced_leaves_lag_absent_and_the_next_round_has_it_aga
     });
     let page = bench.page().await;
     let end = "kafka_topic_partition_current_offset{kafka_cluster=\"main\",topic=\"orders\"";
+
     check_absent(&page, &format!("{end},partition=\"0\"}}"));
+
     let lag = of_billing("lag", ",topic=\"orders\",partition=\"0\"");
     check_absent(&page, &lag);
     check_absent(&page, &of_billing("lag_sum", ",topic=\"orders\""));
+
     // The other one is that of `payments`.
     bench.check_own(
         "readings_unknown{kafka_cluster=\"main\",collector=\"offsets\",reason=\"not_leader\"}",
         "2.0",
     );
+
     bench.kafka.change(|it| {
         it.lasts.insert(("orders".into(), 0), Ok(100));
     });
     let page = bench.page().await;
+
     check_has(&page, &lag, "10");
     check_has(&page, &of_billing("lag_sum", ",topic=\"orders\""), "10");
 }
@@ -638,8 +710,10 @@ async fn a_group_that_moves_while_it_is_read_is_found_once_by_the_next_round() {
     });
     let lag = of_billing("lag", ",topic=\"orders\",partition=\"0\"");
     let page = bench.page().await;
+
     check_absent(&page, &lag);
     check_absent(&page, &of_billing("members", ""));
+
     bench.kafka.change(|it| {
         let moved = it.listings.remove(&id(1)).unwrap();
         it.listings.insert(id(3), moved);
@@ -647,6 +721,7 @@ async fn a_group_that_moves_while_it_is_read_is_found_once_by_the_next_round() {
         it.members.extend(world().members);
     });
     let page = bench.page().await;
+
     check_has(&page, &lag, "10");
     assert_eq!(page.matches(&lag).count(), 1);
     assert_eq!(page.matches("kafka_consumergroup_info{kafka_cluster=\"main\"").count(), 2);
@@ -660,6 +735,7 @@ async fn what_retention_took_and_what_nobody_committed_or_holds_is_counted() {
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 90)])]);
     });
     let page = bench.page().await;
+
     check_has(&page, &of_billing("lost_records", ",topic=\"orders\""), "5");
     check_has(&page, &of_billing("retention_headroom_ratio", ",topic=\"orders\""), "0");
     check_has(&page, &of_billing("uncommitted_partitions", ",topic=\"orders\""), "1");
@@ -680,14 +756,17 @@ async fn leader_changes_and_rebalances_are_counted_from_the_first_round_on() {
     let changes =
         format!("kafka_topic_partition_leader_changes_total{}", of_partition("orders", 0));
     let page = bench.page().await;
+
     check_has(&page, &changes, "0");
     check_has(&page, &of_billing("rebalances_total", ""), "0");
+
     bench.kafka.change(|it| {
         it.topology.topics[2].partitions[0].leader = Some(id(2));
         let preparing = members(GroupState::PreparingRebalance, 3, &[]);
         it.members.insert("billing".into(), Ok(preparing));
     });
     let page = bench.page().await;
+
     check_has(&page, &changes, "1");
     check_has(&page, &of_billing("rebalances_total", ""), "1");
     check_absent(&page, &format!("kafka_consumergroup_unassigned_partitions{BILLING}"));

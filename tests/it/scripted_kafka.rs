@@ -117,6 +117,7 @@ impl ScriptedKafka {
     ) -> Result<T, KafkaError> {
         self.asked.lock().unwrap().push((request, Some(broker)));
         let mood = self.script.lock().unwrap().moods.get(&broker).copied().unwrap_or_default();
+
         match mood {
             BrokerBehavior::Well => Ok(answer(&self.script.lock().unwrap())),
             BrokerBehavior::Frozen => {
@@ -135,10 +136,12 @@ impl ScriptedKafka {
     ) -> Result<T, KafkaError> {
         self.asked.lock().unwrap().push((request, None));
         let script = self.script.lock().unwrap();
+
         if script.down {
             let source = std::io::ErrorKind::ConnectionRefused.into();
             return Err(KafkaError::Unreachable { peer: "kafka-1:9092".into(), source });
         }
+
         Ok(answer(&script))
     }
 }
@@ -216,6 +219,7 @@ impl Kafka for ScriptedKafka {
                 let offsets = script.commits.get(group.as_str()).cloned().unwrap_or_default();
                 let fault = script.commit_faults.get(group.as_str());
                 let offsets = fault.map_or(Ok(offsets), |it| Err(*it));
+
                 GroupOffsets { group: group.clone(), offsets }
             };
             groups.iter().map(of).collect()
@@ -375,6 +379,7 @@ pub(crate) fn entry(
     if let Some(stored) = stored {
         synonyms.insert(0, (ConfigSource::DynamicBroker, Some(stored.to_owned())));
     }
+
     let source = synonyms[0].0;
     let read_only = key.starts_with("socket");
     ConfigEntry { key: key.into(), effective: Some(effective.into()), source, read_only, synonyms }
@@ -394,6 +399,7 @@ pub(crate) fn world() -> ClusterScript {
         let topics = vec![size("orders", 4096), size("__consumer_offsets", 512), size("gone", 1)];
         let (total_bytes, usable_bytes) = (Some(1 << 40), Some(1 << 39));
         let path = "/var/lib/kafka/data".into();
+
         (id(*raw), vec![LogDir { path, offline: *raw == 3, total_bytes, usable_bytes, topics }])
     };
     let config = |raw: &i32| {
@@ -407,6 +413,7 @@ pub(crate) fn world() -> ClusterScript {
         (id(*raw), vec![threads, buffer])
     };
     let of = |topic: &str, partition: i32| (topic.to_owned(), partition);
+
     ClusterScript {
         topology: Topology {
             cluster_id: Some("MkU3OEVBNTcwNTJENDM2Qk".into()),

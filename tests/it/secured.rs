@@ -40,6 +40,7 @@ impl SecuredClient {
             security: Security { tls: None, sasl: Some(Sasl::ScramSha256(file)) },
         };
         let wire = Wire::new(options, Arc::new(SystemClock::new()), Tasks::default());
+
         Self { dir, wire }
     }
 
@@ -51,6 +52,7 @@ impl SecuredClient {
         let error = self.wire.topology().await.unwrap_err();
         assert_eq!(error.fault(), RequestFault::Authentication, "{error}");
         assert!(!error.outcome_is_unknown());
+
         error.to_string()
     }
 
@@ -86,9 +88,11 @@ fn attempts(broker: &FakeBroker) -> usize {
 async fn a_password_is_proved_once_a_connection() {
     let broker = locked_broker(SaslTrick::Nothing).await;
     let client = SecuredClient::of(&[&broker], PASSWORD);
+
     for _ in 0..10 {
         client.wire.topology().await.unwrap();
     }
+
     assert_eq!((attempts(&broker), broker.connections()), (1, 1));
     assert_eq!((client.sent(Api::SaslHandshake), client.sent(Api::SaslAuthenticate)), (1, 2));
 }
@@ -97,12 +101,15 @@ async fn a_password_is_proved_once_a_connection() {
 async fn a_wrong_password_is_shown_to_one_broker_of_many_once() {
     let cluster = FakeCluster::default();
     let mut brokers = Vec::new();
+
     for id in 1..=5 {
         brokers.push(cluster.start(id).await);
         locked(&brokers[brokers.len() - 1], SaslTrick::Nothing);
     }
+
     let bootstrap: Vec<&FakeBroker> = brokers.iter().collect();
     let client = SecuredClient::of(&bootstrap, "wrong-secret");
+
     for _ in 0..200 {
         let words = client.refusal().await;
         assert!(words.contains("SCRAM-SHA-256 as `monitor`"), "{words}");
@@ -110,9 +117,12 @@ async fn a_wrong_password_is_shown_to_one_broker_of_many_once() {
         assert!(words.contains("look at security.sasl.username and password_file"), "{words}");
         assert!(!words.contains("wrong-secret"), "{words}");
     }
+
     assert_eq!(brokers.iter().map(attempts).sum::<usize>(), 1);
+
     let failed = client.wire.request_counts();
     let failed = &failed.iter().find(|it| it.api == Api::SaslAuthenticate).unwrap().failed;
+
     for (fault, count) in RequestFault::ALL.iter().zip(failed) {
         assert_eq!(*count, u64::from(*fault == RequestFault::Authentication), "{fault}");
     }
@@ -123,16 +133,20 @@ async fn a_broker_that_refuses_what_others_accept_is_alone_with_it() {
     let cluster = FakeCluster::default();
     let (first, second, third) =
         (cluster.start(1).await, cluster.start(2).await, cluster.start(3).await);
+
     for broker in [&first, &third] {
         locked(broker, SaslTrick::Nothing);
     }
+
     second.lock(FakeSasl { password: "another", trick: SaslTrick::Nothing });
     let client = SecuredClient::of(&[&first], PASSWORD);
     client.wire.topology().await.unwrap();
+
     for _ in 0..20 {
         let error = client.wire.groups(BrokerId::from_wire(2).unwrap(), &[]).await.unwrap_err();
         assert_eq!(error.fault(), RequestFault::Authentication);
     }
+
     client.wire.groups(BrokerId::from_wire(3).unwrap(), &[]).await.unwrap();
     assert_eq!(attempts(&second), 1);
 }
@@ -144,6 +158,7 @@ async fn a_password_that_is_put_right_ends_the_pause() {
     client.refusal().await;
     fs::write(client.file(), PASSWORD).unwrap();
     client.until(|it| it.is_ok()).await;
+
     assert_eq!(attempts(&broker), 2);
 }
 
@@ -153,9 +168,11 @@ async fn a_file_that_is_not_there_is_named_and_read_when_it_comes() {
     let client = SecuredClient::of(&[&broker], PASSWORD);
     fs::remove_file(client.file()).unwrap();
     let words = client.refusal().await;
+
     assert!(words.contains("security.sasl.password_file: read"), "{words}");
     assert!(words.contains(client.file().to_str().unwrap()), "{words}");
     assert_eq!(broker.connections(), 0, "nothing to show, so nobody is asked");
+
     fs::write(client.file(), PASSWORD).unwrap();
     client.until(|it| it.is_ok()).await;
 }
@@ -167,13 +184,17 @@ async fn another_password_retires_the_connection_and_an_empty_file_does_not() {
     client.wire.topology().await.unwrap();
     fs::write(client.file(), "").unwrap();
     let clock = SystemClock::new();
+
     while clock.monotonic().0 < Duration::from_secs(6) {
         client.wire.topology().await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+
     assert_eq!(broker.connections(), 1, "what was read stays in use");
+
     fs::write(client.file(), "now wrong").unwrap();
     client.until(|it| it.is_err_and(|error| error.fault() == RequestFault::Authentication)).await;
+
     assert_eq!(broker.connections(), 2);
 }
 
@@ -182,10 +203,12 @@ async fn a_session_is_left_before_it_ends_and_no_call_fails() {
     let broker = locked_broker(SaslTrick::Session(400)).await;
     let client = SecuredClient::of(&[&broker], PASSWORD);
     let clock = SystemClock::new();
+
     while clock.monotonic().0 < Duration::from_secs(2) {
         client.wire.topology().await.unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+
     let connections = broker.connections();
     assert!((3..=6).contains(&connections), "{connections}: each lives 340 ms");
 }
@@ -195,6 +218,7 @@ async fn a_broker_that_does_not_know_the_password_itself_is_not_spoken_to() {
     let broker = locked_broker(SaslTrick::Bluff).await;
     let client = SecuredClient::of(&[&broker], PASSWORD);
     let words = client.refusal().await;
+
     assert!(words.contains("may not be the broker that it seems to be"), "{words}");
     assert_eq!(broker.seen(ApiKey::Metadata).len(), 0);
 }
@@ -206,6 +230,7 @@ async fn a_broker_that_asks_for_a_million_iterations_is_refused_at_once() {
     let broker = locked_broker(SaslTrick::Challenge(challenge)).await;
     let clock = SystemClock::new();
     let words = SecuredClient::of(&[&broker], PASSWORD).refusal().await;
+
     assert!(words.contains("1000000 iterations"), "{words}");
     assert!(clock.monotonic().0 < Duration::from_secs(1));
 }
@@ -215,12 +240,15 @@ async fn nonsense_in_the_place_of_a_proof_is_an_error_and_nothing_worse() {
     let sound = "r=NONCEx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
     let mut nonsense: Vec<SaslTrick> =
         (0..sound.len()).map(|end| SaslTrick::Challenge(sound[..end].to_owned())).collect();
+
     for last in ["", "v", "v=", "v=*", ",", "e=other-error", "m=x,v=", "v=AAAA,"] {
         nonsense.push(SaslTrick::Last(last.to_owned()));
     }
+
     for trick in nonsense {
         let broker = locked_broker(trick.clone()).await;
         let outcome = SecuredClient::of(&[&broker], PASSWORD).wire.topology().await;
+
         assert!(outcome.is_err(), "{trick:?}");
         assert_eq!(broker.seen(ApiKey::Metadata).len(), 0, "{trick:?}");
     }
@@ -234,12 +262,16 @@ async fn a_broker_that_freezes_in_the_middle_of_the_proof_ends_at_the_deadline()
         let client = SecuredClient::of(&[&broker], PASSWORD);
         let clock = SystemClock::new();
         let error = client.wire.topology().await.unwrap_err();
+
         assert!(matches!(error, KafkaError::Unreachable { .. }), "{error}");
         assert!(clock.monotonic().0 < Duration::from_secs(4));
+
         for _ in 0..20 {
             client.wire.topology().await.unwrap_err();
         }
+
         assert_eq!(attempts(&broker), 1, "it may have counted as a wrong password");
+
         for fault in [
             BrokerFault::HangUp,
             BrokerFault::MidFrame,

@@ -74,10 +74,12 @@ async fn rolled_back(store: &Store, at: WallTime) -> RunId {
     let rehearsed = RunUpdate { steps: vec![step()], ..RunUpdate::default() };
     store.move_run(run, at, RunEvent::Rehearse, rehearsed).await.unwrap();
     store.move_run(run, at, RunEvent::Act, RunUpdate::default()).await.unwrap();
+
     for state in [StepState::Began, StepState::Applied, StepState::Undone] {
         let change = StepUpdate { run, index: 0, state, text: String::new() };
         store.move_step(change, at).await.unwrap();
     }
+
     store.move_run(run, at, RunEvent::RollBack, RunUpdate::default()).await.unwrap();
     store.move_run(run, at, RunEvent::Undo, RunUpdate::default()).await.unwrap();
     run
@@ -91,6 +93,7 @@ async fn i2_ten_thousand_alerts_are_stored_in_one_transaction_in_under_a_second(
     let begun = tokio::time::Instant::now();
     let taken = store.take_alerts(alerts, START).await.unwrap();
     let took = begun.elapsed();
+
     assert_eq!(taken[&AlertOutcome::New], 10_000);
     assert_eq!(store.open_episodes(&main_cluster(), START).await.unwrap().len(), 10_000);
     assert!(took < Duration::from_secs(1), "{took:?}");
@@ -104,6 +107,7 @@ async fn i4_i5_severities_are_one_episode_that_ends_with_the_last_of_them() {
         let open = store.open_episodes(&main_cluster(), START).await.unwrap();
         (taken.keys().copied().next().unwrap(), open.len())
     };
+
     assert_eq!(post(AlertStatus::Firing, "warning").await, (AlertOutcome::New, 1));
     assert_eq!(post(AlertStatus::Firing, "critical").await, (AlertOutcome::Repeated, 1));
     assert_eq!(post(AlertStatus::Resolved, "warning").await, (AlertOutcome::Resolved, 1));
@@ -117,6 +121,7 @@ async fn i4_an_attempt_of_an_episode_is_claimed_once() {
     let store = Store::in_memory().unwrap();
     let claim = Some(NewClaim { episode: 1, attempt: 1 });
     let first = store.add_run(new_run(1, START), claim).await.unwrap().unwrap();
+
     assert_eq!(first.1, Newness::New);
     assert_eq!(store.add_run(new_run(1, START), claim).await.unwrap(), None);
     assert_eq!(store.runs(10).await.unwrap().len(), 1);
@@ -128,9 +133,12 @@ async fn i5_the_same_effect_on_the_same_target_is_merged_into_the_run_that_waits
     let claim = |episode| Some(NewClaim { episode, attempt: 1 });
     let (run, _) = store.add_run(new_run(1, START), claim(1)).await.unwrap().unwrap();
     let merged = store.add_run(new_run(1, START), claim(2)).await.unwrap().unwrap();
+
     assert_eq!(merged, (run, Newness::Merged));
+
     let other = store.add_run(new_run(2, START), claim(3)).await.unwrap().unwrap();
     assert_eq!(other.1, Newness::New);
+
     // Its claim is kept: the episode does not start a run of its own when this one is over.
     assert_eq!(store.last_attempt(2, "threads".to_owned()).await.unwrap().unwrap().0, 1);
 }
@@ -140,15 +148,20 @@ async fn i25_rest_doubles_with_each_rollback_and_has_an_end() {
     let store = Store::in_memory().unwrap();
     let target = ("threads".to_owned(), broker(1));
     let mut at = START;
+
     for doubled in [2_u32, 4, 8, 16, 24, 24] {
         rolled_back(&store, at).await;
         let past = store.past(&main_cluster(), target.clone(), at).await.unwrap();
         let end = past.cooldown_end(HOUR, 24 * HOUR).unwrap();
+
         assert_eq!(end.since(at), doubled * HOUR);
+
         at = end;
     }
+
     let elsewhere = ("threads".to_owned(), broker(2));
     let past = store.past(&main_cluster(), elsewhere, at).await.unwrap();
+
     assert_eq!(past.cooldown_end(HOUR, 24 * HOUR), None);
 }
 
@@ -158,9 +171,11 @@ async fn i25_runs_that_wrote_count_by_the_hour_and_the_day() {
     for minutes in [0, 30, 59] {
         rolled_back(&store, START.after(Duration::from_mins(minutes))).await;
     }
+
     let now = START.after(Duration::from_mins(61));
     let target = ("threads".to_owned(), Target::Cluster);
     let past = store.past(&main_cluster(), target, now).await.unwrap();
+
     assert_eq!((past.wrote_last_hour, past.wrote_last_day), (2, 3));
 }
 
@@ -168,12 +183,16 @@ async fn i25_runs_that_wrote_count_by_the_hour_and_the_day() {
 async fn i26_three_rollbacks_in_a_row_are_counted_until_a_person_releases_them() {
     let store = Store::in_memory().unwrap();
     let target = ("threads".to_owned(), broker(1));
+
     for hours in 0..3 {
         rolled_back(&store, START.after(hours * HOUR)).await;
     }
+
     let later = START.after(4 * HOUR);
     let past = async || store.past(&main_cluster(), target.clone(), later).await.unwrap();
+
     assert_eq!(past().await.rollbacks_in_a_row(), 3);
+
     store.release(&main_cluster(), later).await.unwrap();
     assert_eq!(past().await.rollbacks_in_a_row(), 0);
 }
@@ -185,13 +204,16 @@ async fn i32_the_journal_of_a_run_that_wrote_cannot_be_changed_or_shortened() {
     let store = Store::open(&file).unwrap();
     let run = rolled_back(&store, START).await;
     let before = store.run(run).await.unwrap().unwrap().journal;
+
     assert!(before.iter().any(|it| it.entry == "step"), "{before:?}");
+
     let shell = rusqlite::Connection::open(&file).unwrap();
     for text in ["DELETE FROM journal", "UPDATE journal SET text = ''", "UPDATE journal SET at = 0"]
     {
         let refused = shell.execute(text, []).unwrap_err().to_string();
         assert!(refused.contains("append-only"), "{text}: {refused}");
     }
+
     assert_eq!(store.run(run).await.unwrap().unwrap().journal, before);
 }
 
@@ -200,10 +222,12 @@ async fn i22_a_move_that_the_table_does_not_know_changes_nothing() {
     let store = Store::in_memory().unwrap();
     let (run, _) = store.add_run(new_run(1, START), None).await.unwrap().unwrap();
     let before = store.run(run).await.unwrap();
+
     for event in [RunEvent::Act, RunEvent::Keep, RunEvent::Undo, RunEvent::Apply] {
         let refused = store.move_run(run, START, event, RunUpdate::default()).await.unwrap_err();
         assert!(refused.to_string().contains("not possible while queued"), "{refused}");
     }
+
     assert_eq!(store.run(run).await.unwrap(), before);
 }
 
@@ -217,9 +241,11 @@ async fn i32_what_had_held_a_run_is_not_said_of_it_when_it_has_begun() {
         store.run(run).await.unwrap().unwrap().run.note
     };
     let held = noted(RunEvent::Hold, Some(HoldReason::Paused), Some("paused")).await;
+
     assert_eq!(held.as_deref(), Some("paused"));
     assert_eq!(noted(RunEvent::AskApproval, None, None).await, None);
     assert_eq!(noted(RunEvent::Requeue, None, None).await, None);
+
     noted(RunEvent::Hold, Some(HoldReason::Paused), Some("paused")).await;
     assert_eq!(noted(RunEvent::Rehearse, None, Some("stops at 16")).await.unwrap(), "stops at 16");
     assert_eq!(noted(RunEvent::Act, None, None).await.unwrap(), "stops at 16", "of the plan");
@@ -232,6 +258,7 @@ async fn a_store_of_a_newer_version_is_refused_by_name() {
     let shell = rusqlite::Connection::open(&file).unwrap();
     shell.pragma_update(None, "user_version", 99).unwrap();
     let refused = Store::open(&file).unwrap_err().to_string();
+
     assert!(refused.contains("99") && refused.contains("newer version"), "{refused}");
 }
 
@@ -240,7 +267,9 @@ async fn an_episode_of_which_nobody_speaks_for_a_day_is_over() {
     let store = Store::in_memory().unwrap();
     store.take_alerts(vec![routed(AlertStatus::Firing, "warning", 1)], START).await.unwrap();
     let day = START.after(24 * HOUR);
+
     assert_eq!(store.open_episodes(&main_cluster(), day).await.unwrap().len(), 1);
+
     let later = day.after(Duration::from_secs(1));
     assert_eq!(store.open_episodes(&main_cluster(), later).await.unwrap().len(), 0);
 }
@@ -253,25 +282,32 @@ async fn the_file_of_version_1_is_read_with_all_that_is_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.db");
     rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_1).unwrap();
+
     // Twice: the second time there is nothing left to do.
     for _ in 0..2 {
         let store = Store::open(&file).unwrap();
         let runs = store.runs(10).await.unwrap();
         let targets: Vec<String> = runs.iter().map(|it| it.target.to_string()).collect();
+
         assert_eq!(targets, ["cluster", "broker 1"]);
+
         let kept = store.run(RunId(1)).await.unwrap().unwrap();
         assert_eq!(kept.run.level, Some(Level::Moderate));
         assert_eq!(kept.steps, [StepRow { state: StepState::Applied, ..step() }]);
         assert_eq!(kept.journal.len(), 1);
+
         let keys = store.keys(&main_cluster()).await.unwrap();
         let keys: Vec<_> = keys.iter().map(|it| (it.subject.to_string(), it.hands_off)).collect();
+
         assert_eq!(keys, [("broker 1".to_owned(), false), ("broker 2".to_owned(), true)]);
         assert_eq!(store.claims(RunId(2)).await.unwrap(), (1, 1));
         assert_eq!(store.open_runs(&main_cluster()).await.unwrap().len(), 1);
     }
+
     // What version 1 promised still holds: the journal of a run that wrote is never forgotten.
     let at = rusqlite::Connection::open(&file).unwrap();
     assert!(at.execute("DELETE FROM journal", []).is_err());
+
     // The next run has a number of its own, although a later one was forgotten.
     let next: i64 = at
         .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'runs'", [], |row| row.get(0))

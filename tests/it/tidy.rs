@@ -155,6 +155,7 @@ impl Source {
     fn climbs_to_the_root(&self, line: &str) -> bool {
         let steps = (1..9).take_while(|it| line.contains(&"super::".repeat(*it))).count();
         let nested = self.path.trim_end_matches("/mod.rs").matches('/').count();
+
         // What is indented may stand in a module of its own inside the file, as tests do.
         let inner = usize::from(line.starts_with(' '));
         nested + inner <= steps
@@ -182,6 +183,7 @@ fn sources() -> Vec<Source> {
             }
         }
     }
+
     // Cargo runs tests in the package's directory. A path from compile time could be another
     // checkout's that shares the target directory.
     let mut found = Vec::new();
@@ -192,6 +194,7 @@ fn sources() -> Vec<Source> {
         path: path.to_str().unwrap().to_owned(),
         text: fs::read_to_string(path).unwrap(),
     };
+
     found.iter().map(source).collect()
 }
 
@@ -232,19 +235,24 @@ fn spread<'a>(before: &str, rest: &'a str, found: &mut BTreeSet<String>) -> &'a 
             if let Some(after) = inside.strip_prefix('}') {
                 return after;
             }
+
             let after = spread(before, inside, found);
             if after.len() == inside.len() {
                 return after;
             }
+
             inside = after;
         }
     }
+
     let end = rest.find(|it: char| !is_word(it) && it != '*').unwrap_or(rest.len());
     let (name, after) = rest.split_at(end);
     let path = if before.is_empty() { name.to_owned() } else { format!("{before}::{name}") };
+
     if let Some(deeper) = after.strip_prefix("::") {
         return spread(&path, deeper, found);
     }
+
     found.insert(path);
     after
 }
@@ -257,20 +265,24 @@ fn trespasses(source: &Source) -> Vec<String> {
     };
     let builds_adapters = ["app", "cli"].contains(&module);
     let mut wrong = Vec::new();
+
     for path in paths(&source.code()) {
         let named = path.split("::").next().unwrap_or_default();
         if named != module && !allowed.contains(&named) {
             wrong.push(format!("{}: {module} must not name {path}", source.path));
         }
+
         let adapter = ADAPTERS.iter().find(|it| path.starts_with(**it));
         if adapter.is_some() && named != module && !builds_adapters {
             wrong.push(format!("{}: only app and cli may name the adapter {path}", source.path));
         }
     }
+
     let climbs = source.code().lines().any(|it| source.climbs_to_the_root(it));
     if climbs {
         wrong.push(format!("{}: write crate:: instead of super:: for its root", source.path));
     }
+
     wrong
 }
 
@@ -288,6 +300,7 @@ fn strays(source: &Source) -> Vec<String> {
         named && !at_home
     };
     let said = |it: &(&str, &[&str])| format!("{}: {} belongs in {:?}", source.path, it.0, it.1);
+
     CONFINED.iter().filter(stray).map(said).collect()
 }
 
@@ -309,6 +322,7 @@ fn is_loose_todo(line: &str) -> bool {
 fn tests(code: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut marked = false;
+
     for line in code.lines().map(str::trim) {
         if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             marked = true;
@@ -319,6 +333,7 @@ fn tests(code: &str) -> Vec<&str> {
             marked = false;
         }
     }
+
     found
 }
 
@@ -342,6 +357,7 @@ fn the_table_is_a_layering_of_the_modules_of_lib() {
         }
         assert!(seen.insert(*module), "{module} is there twice");
     }
+
     let all = sources();
     let lib = all.iter().find(|it| it.path == "src/lib.rs").unwrap();
     let declared: BTreeSet<&str> = lib
@@ -349,6 +365,7 @@ fn the_table_is_a_layering_of_the_modules_of_lib() {
         .lines()
         .filter_map(|it| it.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'))
         .collect();
+
     assert_eq!(seen, declared);
 }
 
@@ -356,6 +373,7 @@ fn the_table_is_a_layering_of_the_modules_of_lib() {
 fn a_forbidden_name_is_caught_however_it_is_written() {
     let wrong = |path, text| trespasses(&source(path, text)).len();
     let fine = "use crate::{model::{BrokerId, Wall}, snapshot::Latest, expose::page};";
+
     assert_eq!(wrong("src/expose/encode.rs", fine), 0);
     assert_eq!(wrong("src/expose/encode.rs", "// use crate::remediation::Remediator;"), 0);
     assert_eq!(wrong("src/expose.rs", "use crate::remediation::Remediator;"), 1);
@@ -390,6 +408,7 @@ fn pure_modules_stay_pure() {
             }
         }
     }
+
     none(&wrong);
 }
 
@@ -399,6 +418,7 @@ fn crates_of_the_outside_world_stay_in_their_folder() {
     assert_eq!(strays(&source("src/loader.rs", "use rdkafka::ClientConfig;")).len(), 1);
     assert_eq!(strays(&source("src/load/client.rs", "use rdkafka::ClientConfig;")).len(), 0);
     assert_eq!(strays(&source("src/kafka/mod.rs", "//! Not rdkafka::ClientConfig.")).len(), 0);
+
     let wrong: Vec<String> =
         sources().iter().filter(|it| it.path.starts_with("src/")).flat_map(strays).collect();
     none(&wrong);
@@ -414,12 +434,14 @@ fn only_remediation_changes_a_cluster() {
             wrong.push(format!("{}: {writer} belongs in {MAY_WRITE:?}", source.path));
         }
     }
+
     for path in WRITERS_TOLD {
         let text = fs::read_to_string(path).unwrap();
         for writer in WRITERS.iter().filter(|it| !text.contains(&format!("Kafka::{it}`"))) {
             wrong.push(format!("{path}: does not say that Kafka::{writer} can change a cluster"));
         }
     }
+
     none(&wrong);
 }
 
@@ -434,6 +456,7 @@ fn only_the_clock_reads_the_time() {
             }
         }
     }
+
     none(&wrong);
 }
 
@@ -458,6 +481,7 @@ fn lines_fit_the_page() {
             wrong.push(format!("{}: more than {COLUMNS_MAX} columns: {long:?}", source.path));
         }
     }
+
     none(&wrong);
 }
 
@@ -471,6 +495,7 @@ fn each_module_says_first_what_it_is() {
             wrong.push(format!("{}: the first line must be a //! comment", source.path));
         }
     }
+
     none(&wrong);
 }
 
@@ -481,12 +506,14 @@ fn what_is_left_to_do_has_an_issue() {
     assert!(is_loose_todo(&format!("// {word} # later")));
     assert!(!is_loose_todo(&format!("// {word}(#12): later")));
     assert!(!is_loose_todo(&format!("// {word} #12: later")));
+
     let mut wrong = Vec::new();
     for source in sources() {
         for (number, _) in (1..).zip(source.text.lines()).filter(|it| is_loose_todo(it.1)) {
             wrong.push(format!("{}:{number}: {word} without an issue's number", source.path));
         }
     }
+
     none(&wrong);
 }
 
@@ -495,12 +522,14 @@ fn tests_are_named_for_what_they_show() {
     let text =
         "#[test]\nfn test_a() {}\n#[tokio::test]\n#[ignore]\nasync fn b() {}\nfn test_c() {}";
     assert_eq!(tests(text), ["test_a", "b"]);
+
     let mut wrong = Vec::new();
     for source in sources() {
         let code = source.code();
         let named = tests(&code).into_iter().filter(|it| it.starts_with("test_"));
         wrong.extend(named.map(|it| format!("{}: {it}: say what it shows", source.path)));
     }
+
     // The made-up text above is no test of this file.
     wrong.retain(|it| !it.starts_with("tests/it/tidy.rs: test_a:"));
     none(&wrong);
@@ -526,10 +555,12 @@ fn citing() -> Vec<PathBuf> {
             found.push(path);
         }
     }
+
     let mut found = Vec::new();
     for root in CITING_ROOTS {
         walk(PathBuf::from(root), &mut found);
     }
+
     let top = fs::read_dir(".").unwrap().map(|it| it.unwrap().path());
     found.extend(top.filter(|it| it.extension().is_some_and(|it| it == "md")));
     found
@@ -552,6 +583,7 @@ fn every_safety_rule_is_documented_and_tested_and_every_citation_has_its_rule() 
 
     let mut tested = BTreeMap::<u32, BTreeSet<String>>::new();
     let mut cites = BTreeMap::<u32, String>::new();
+
     for source in sources().iter().filter(|it| !it.path.ends_with("/tidy.rs")) {
         cites.extend(cited(&source.text).into_iter().map(|it| (it, source.path.clone())));
         for test in tests(&source.code()) {
@@ -560,6 +592,7 @@ fn every_safety_rule_is_documented_and_tested_and_every_citation_has_its_rule() 
             }
         }
     }
+
     for path in citing() {
         let text = fs::read_to_string(&path).unwrap();
         cites.extend(cited(&text).into_iter().map(|it| (it, path.display().to_string())));
@@ -569,12 +602,15 @@ fn every_safety_rule_is_documented_and_tested_and_every_citation_has_its_rule() 
     let (head, table) = document.split_once(INVARIANT_TESTS).unwrap();
     let rules: BTreeMap<u32, bool> = head.lines().filter_map(rule).collect();
     let mut wrong = Vec::new();
+
     for (number, path) in cites.iter().filter(|it| !rules.contains_key(it.0)) {
         wrong.push(format!("{path} cites I{number}, which {INVARIANTS} does not have"));
     }
+
     for number in tested.keys().filter(|it| !rules.contains_key(it)) {
         wrong.push(format!("a test names I{number}, which {INVARIANTS} does not have"));
     }
+
     for (number, unkept) in &rules {
         match (unkept, tested.contains_key(number)) {
             (false, false) => wrong.push(format!("no test names I{number}: fn i{number}_…")),
@@ -582,6 +618,7 @@ fn every_safety_rule_is_documented_and_tested_and_every_citation_has_its_rule() 
             (true, false) | (false, true) => (),
         }
     }
+
     none(&wrong);
 
     let row = |(number, tests): (&u32, &BTreeSet<String>)| {
@@ -590,10 +627,12 @@ fn every_safety_rule_is_documented_and_tested_and_every_citation_has_its_rule() 
     };
     let rows: String = tested.iter().map(row).collect();
     let made = format!("\n\n| rule | tests |\n| --- | --- |\n{rows}");
+
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(INVARIANTS, format!("{head}{INVARIANT_TESTS}{made}")).unwrap();
         return;
     }
+
     assert_eq!(table, made, "{INVARIANTS} is out of date: run `make golden`");
 }
 
@@ -601,6 +640,7 @@ fn every_safety_rule_is_documented_and_tested_and_every_citation_has_its_rule() 
 fn the_tables_allow_nothing_that_no_code_uses() {
     let sources = sources();
     let mut wrong = Vec::new();
+
     for (module, allowed) in MAY_NAME {
         let of_module = sources.iter().filter(|it| it.module() == Some(module));
         let named: BTreeSet<String> = of_module
@@ -611,6 +651,7 @@ fn the_tables_allow_nothing_that_no_code_uses() {
             wrong.push(format!("MAY_NAME: {module} no longer names {name}"));
         }
     }
+
     let below = |path: &str, home: &str| {
         path.strip_prefix(home).is_some_and(|it| it.starts_with('/') || it.starts_with('.'))
     };
@@ -622,5 +663,6 @@ fn the_tables_allow_nothing_that_no_code_uses() {
             }
         }
     }
+
     none(&wrong);
 }

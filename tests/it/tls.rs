@@ -57,11 +57,14 @@ async fn check(acceptor: TlsAcceptor, tls: TlsFiles, wanted: &[&str]) {
     let broker = broker_with(Some(acceptor)).await;
     let error = wire_to(&broker, Some(tls)).topology().await.unwrap_err();
     let words = words(&error);
+
     assert_eq!(error.fault(), RequestFault::Tls, "{words}");
     assert!(!error.outcome_is_unknown(), "{words}");
+
     for wanted in wanted {
         assert!(words.contains(wanted), "{wanted:?} in: {words}");
     }
+
     assert_eq!(broker.seen(ApiKey::Metadata).len(), 0);
 }
 
@@ -71,10 +74,13 @@ async fn a_broker_that_proves_its_name_is_spoken_to() {
     let broker =
         broker_with(Some(ca.broker(HOST, Validity::Now, ClientCertificates::Anybody))).await;
     let wire = wire_to(&broker, Some(trusting(&ca, &dir)));
+
     for _ in 0..10 {
         wire.topology().await.unwrap();
     }
+
     assert_eq!(broker.connections(), 1);
+
     let named = TlsFiles { server_name: Some("kafka".to_owned()), ..trusting(&ca, &dir) };
     let broker =
         broker_with(Some(ca.broker("kafka", Validity::Now, ClientCertificates::Anybody))).await;
@@ -88,12 +94,15 @@ async fn a_broker_that_does_not_is_refused_in_its_own_words() {
     let trusting = || trusting(&ours, &dir);
     let of =
         |ca: &CertificateAuthority, name, life| ca.broker(name, life, ClientCertificates::Anybody);
+
     check(of(&theirs, HOST, Validity::Now), trusting(), &["no CA that is trusted here", "ca_file"])
         .await;
     check(of(&ours, HOST, Validity::Over), trusting(), &["has expired"]).await;
     check(of(&ours, HOST, Validity::Later), trusting(), &["is not valid yet"]).await;
+
     let wanted = ["is for another name", HOST, "kafka", "security.tls.server_name"];
     check(of(&ours, "kafka", Validity::Now), trusting(), &wanted).await;
+
     let named = TlsFiles { server_name: Some("kafka".to_owned()), ..trusting() };
     check(of(&ours, HOST, Validity::Now), named, &["is for another name"]).await;
 }
@@ -104,16 +113,22 @@ async fn a_broker_that_wants_a_certificate_gets_ours_and_the_next_one() {
     let dir = tempfile::tempdir().unwrap();
     let wants = || ours.broker(HOST, Validity::Now, ClientCertificates::Known);
     let wanted = ["certificate of ours", "security.tls.cert_file"];
+
     check(wants(), trusting(&ours, &dir), &wanted).await;
+
     let identity = Some(theirs.client(dir.path()));
     let wrong = TlsFiles { identity, ..trusting(&ours, &dir) };
+
     check(wants(), wrong.clone(), &wanted).await;
 
     let broker = broker_with(Some(wants())).await;
     let wire = wire_to(&broker, Some(wrong));
+
     assert!(wire.topology().await.is_err());
+
     ours.client(dir.path());
     let clock = SystemClock::new();
+
     while wire.topology().await.is_err() {
         assert!(clock.monotonic().0 < Duration::from_secs(8), "the new certificate is not seen");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -126,10 +141,12 @@ async fn who_speaks_plain_text_to_tls_or_the_reverse_is_told_so() {
     let broker =
         broker_with(Some(ca.broker(HOST, Validity::Now, ClientCertificates::Anybody))).await;
     let error = wire_to(&broker, None).topology().await.unwrap_err();
+
     assert!(words(&error).contains("security.tls"), "{}", words(&error));
 
     let broker = broker_with(None).await;
     let error = wire_to(&broker, Some(trusting(&ca, &dir))).topology().await.unwrap_err();
+
     assert_eq!(error.fault(), RequestFault::Tls);
     assert!(words(&error).contains("does not speak TLS on that port"), "{}", words(&error));
 }

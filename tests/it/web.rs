@@ -32,6 +32,7 @@ impl WebConfigFiles {
         let web = Web::open(&self.write("web.yml", text)).unwrap();
         let front = front_of(Some(TOKEN), web, client_sans);
         let (address, tasks) = listening(&front, limits).await;
+
         WebServer { front, address, _tasks: tasks }
     }
 
@@ -54,6 +55,7 @@ impl WebConfigFiles {
                 builder.with_client_auth_cert(vec![chain], key).unwrap()
             }
         };
+
         TlsConnector::from(Arc::new(config))
     }
 
@@ -67,6 +69,7 @@ impl WebConfigFiles {
         let connector = self.connector(client, &[&TLS12, &TLS13]);
         let stream = TcpStream::connect(server.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
+
         match connector.connect(name, stream).await {
             Ok(stream) => exchange(stream, request).await,
             Err(_) => String::new(),
@@ -79,6 +82,7 @@ impl WebConfigFiles {
         let stream = TcpStream::connect(server.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let stream = connector.connect(name, stream).await.unwrap();
+
         stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
     }
 }
@@ -128,6 +132,7 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str
     let Ok(()) = tokio::time::timeout(Duration::from_secs(10), work).await else {
         panic!("the connection is still open")
     };
+
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -144,6 +149,7 @@ fn check_status(answer: &str, status: u16) {
 async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
     let files = WebConfigFiles::new();
     let server = files.serve(TLS).await;
+
     check_status(&files.ask(&server, None, &get("/-/healthy")).await, 200);
     assert!(!plain(&server, &get("/-/healthy")).await.contains("alive"));
 }
@@ -155,10 +161,13 @@ async fn a_certificate_replaced_on_disk_is_shown_at_the_next_handshake() {
     let first = files.shown(&server).await;
     let pair = files.servers.pair("localhost");
     files.write("server.crt", &pair.certificate);
+
     assert_eq!(files.shown(&server).await, first, "the key does not belong to it yet");
     assert!(plain_page(&files, &server).await.contains("tls_server_config.key_file"));
+
     files.write("server.key", &pair.key);
     let new = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
+
     assert_eq!(files.shown(&server).await, new);
     assert!(!plain_page(&files, &server).await.contains("was refused"));
 }
@@ -171,6 +180,7 @@ async fn plain_page(files: &WebConfigFiles, server: &WebServer) -> String {
 async fn what_is_no_configuration_any_more_changes_nothing_and_the_landing_page_says_so() {
     let files = WebConfigFiles::new();
     let server = files.serve(TLS).await;
+
     for (text, why) in [
         ("tls_server_config: {cert_fil: a}", "did you mean `cert_file`?"),
         ("", "TLS cannot come or go"),
@@ -178,12 +188,15 @@ async fn what_is_no_configuration_any_more_changes_nothing_and_the_landing_page_
     ] {
         files.write("web.yml", text);
         let page = plain_page(&files, &server).await;
+
         assert!(page.contains("The web configuration was refused"), "{text}: {page}");
         assert!(page.contains(why), "{why} in {page}");
     }
+
     // The file that was missing is looked for as well.
     let server_certificate = fs::read_to_string(files.path("server.crt")).unwrap();
     files.write("none.crt", &server_certificate);
+
     assert!(!plain_page(&files, &server).await.contains("was refused"));
 }
 
@@ -192,13 +205,17 @@ async fn clients_need_a_certificate_of_the_authority() {
     let files = WebConfigFiles::new();
     let server = files.serve(CLIENTS).await;
     let own = files.clients.pair("prometheus");
+
     check_status(&files.ask(&server, Some(&own), &get("/metrics")).await, 200);
     assert_eq!(files.ask(&server, None, &get("/metrics")).await, "");
+
     let foreign = WebAuthority::new().pair("prometheus");
     assert_eq!(files.ask(&server, Some(&foreign), &get("/metrics")).await, "");
+
     // Another authority is in force for the next handshake.
     let other = WebAuthority::new();
     files.write("clients.crt", &other.pem);
+
     assert_eq!(files.ask(&server, Some(&own), &get("/metrics")).await, "");
     check_status(&files.ask(&server, Some(&other.pair("x")), &get("/metrics")).await, 200);
 }
@@ -223,15 +240,19 @@ async fn certificates_that_nobody_verifies_are_asked_for_and_prove_nothing() {
             .replace("  client_ca_file: clients.crt\n", "")
     };
     let foreign = WebAuthority::new().pair("alertmanager");
+
     for (name, without) in [("RequireAnyClientCert", false), ("RequestClientCert", true)] {
         let server = files.serve_with(&policy(name), Limits::default(), &["alertmanager"]).await;
         check_status(&files.ask(&server, Some(&foreign), &get("/metrics")).await, 200);
         check_status(&files.ask(&server, Some(&foreign), &pause("")).await, 401);
+
         let answer = files.ask(&server, None, &get("/metrics")).await;
         assert_eq!(answer.starts_with("HTTP/1.1 200 "), without, "{name}: {answer}");
     }
+
     let if_given = CLIENTS.replace("RequireAndVerify", "Verify").replace("Cert\n", "CertIfGiven\n");
     let server = files.serve(&if_given).await;
+
     check_status(&files.ask(&server, None, &get("/metrics")).await, 200);
     assert_eq!(files.ask(&server, Some(&foreign), &get("/metrics")).await, "");
 }
@@ -241,11 +262,15 @@ async fn i9_a_verified_certificate_named_in_the_configuration_speaks_and_no_othe
     let files = WebConfigFiles::new();
     let server = files.serve_with(CLIENTS, Limits::default(), &["alertmanager"]).await;
     let scraper = files.clients.pair("prometheus");
+
     check_status(&files.ask(&server, Some(&scraper), &pause("")).await, 401);
+
     let token = format!("Authorization: Bearer {TOKEN}\r\n");
     check_status(&files.ask(&server, Some(&scraper), &pause(&token)).await, 200);
+
     let alertmanager = files.clients.pair("alertmanager");
     check_status(&files.ask(&server, Some(&alertmanager), &pause("")).await, 200);
+
     // A form of another site could be sent with the certificate of the person's browser.
     let form = pause("").replace("application/json", "text/plain");
     check_status(&files.ask(&server, Some(&alertmanager), &form).await, 415);
@@ -255,6 +280,7 @@ async fn i9_a_verified_certificate_named_in_the_configuration_speaks_and_no_othe
 async fn i9_users_read_everything_and_change_nothing() {
     let files = WebConfigFiles::new();
     let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
+
     for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/runs", "/nothing"] {
         let wrong = ["", "Authorization: Basic x\r\n", "Authorization: Bearer wrong\r\n"]
             .map(str::to_owned);
@@ -263,6 +289,7 @@ async fn i9_users_read_everything_and_change_nothing() {
             basic("nobody", "right"),
             basic("", ""),
         ]);
+
         for headers in wrong {
             let answer = plain(&server, &request(&format!("GET {path}"), &headers)).await;
             check_status(&answer, 401);
@@ -272,12 +299,15 @@ async fn i9_users_read_everything_and_change_nothing() {
             );
         }
     }
+
     let right = basic("prometheus", "right");
     check_status(&plain(&server, &request("GET /metrics", &right)).await, 200);
     check_status(&plain(&server, &request("GET /nothing", &right)).await, 404);
+
     let answer = plain(&server, &pause(&right)).await;
     check_status(&answer, 401);
     assert!(answer.to_lowercase().contains("\r\nwww-authenticate: bearer "), "{answer}");
+
     // Who may change the cluster may read about it.
     let token = format!("Authorization: Bearer {TOKEN}\r\n");
     check_status(&plain(&server, &request("GET /metrics", &token)).await, 200);
@@ -289,6 +319,7 @@ async fn a_notification_that_is_refused_for_its_user_is_counted_as_an_answer_of_
     let files = WebConfigFiles::new();
     let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
     let request = pause("").replace("/pause", "/alerts");
+
     check_status(&plain(&server, &request).await, 401);
     assert_eq!(server.front.answered(401), 1);
 }
@@ -300,14 +331,18 @@ async fn a_user_who_is_taken_off_is_out_at_the_next_request_of_an_open_connectio
     let kept = request("GET /-/healthy", &basic("prometheus", "right"))
         .replace("Connection: close\r\n", "");
     let mut stream = TcpStream::connect(server.address).await.unwrap();
+
     for _ in 0..2 {
         stream.write_all(kept.as_bytes()).await.unwrap();
         let mut answer = vec![0; 4096];
         let read = stream.read(&mut answer).await.unwrap();
+
         check_status(&String::from_utf8_lossy(&answer[..read]), 200);
     }
+
     files.write("web.yml", &format!("basic_auth_users: {{other: {}}}", hash()));
     let last = kept.replace("Host: localhost\r\n", "Host: localhost\r\nConnection: close\r\n");
+
     check_status(&exchange(stream, &last).await, 401);
 }
 
@@ -321,14 +356,18 @@ async fn a_handshake_that_never_ends_gives_its_place_back() {
     };
     let server = files.serve_with(TLS, limits, &[]).await;
     let mut silent = TcpStream::connect(server.address).await.unwrap();
+
     // The start of a record, and no more.
     silent.write_all(&[0x16, 3, 1]).await.unwrap();
     let request = get("/-/healthy");
     let asking = files.ask(&server, None, &request);
     let waited = tokio::time::timeout(Duration::from_secs(10), asking).await;
+
     check_status(&waited.expect("a place after the time-out"), 200);
+
     let mut rest = Vec::new();
     silent.read_to_end(&mut rest).await.unwrap();
+
     assert!(rest.is_empty());
 }
 
@@ -340,6 +379,7 @@ async fn stopping_ends_handshakes_too() {
     let (address, tasks) = listening(&front, Limits::default()).await;
     let _silent = TcpStream::connect(address).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
+
     let drained = tasks.drain(Duration::from_secs(5)).await;
     assert_eq!(drained, kafka_optimizer::shutdown::Drained::Cleanly);
 }
@@ -350,9 +390,11 @@ async fn headers_are_on_every_answer_and_requests_beyond_the_rate_are_429() {
     let text = "http_server_config: {headers: {X-Frame-Options: deny}}
 rate_limit: {interval: 1h, burst: 2}";
     let server = files.serve(text).await;
+
     for status in [200, 404, 429, 429] {
         let path = if status == 404 { "/nothing" } else { "/" };
         let answer = plain(&server, &get(path)).await;
+
         check_status(&answer, status);
         assert!(answer.contains("\r\nx-frame-options: deny\r\n"), "{answer}");
     }
@@ -375,10 +417,13 @@ async fn versions_suites_and_curves_are_those_that_are_named() {
     let stream = connect(&server, &TLS12).await.unwrap();
     let connection = stream.get_ref().1;
     let chosen = connection.negotiated_cipher_suite().unwrap().suite();
+
     assert_eq!(chosen.as_str(), Some(suite));
+
     let group = connection.negotiated_key_exchange_group().unwrap().name();
     assert_eq!(group.as_str(), Some("secp384r1"));
     assert!(connect(&server, &TLS13).await.is_err());
+
     let server = files.serve(&TLS.replace('}', ", min_version: TLS13}")).await;
     assert!(connect(&server, &TLS12).await.is_err());
     assert!(connect(&server, &TLS13).await.is_ok());
@@ -390,10 +435,13 @@ fn good_files_are_taken_and_bad_ones_refused_with_the_key_and_without_the_secret
     for (said, text) in cases() {
         let opened = Web::open(&files.write("web.yml", &text));
         assert_eq!(opened.is_ok(), said == Expected::Good, "{text}: {opened:?}");
+
         let Err(error) = opened else { continue };
         let message = format!("{error} {error:?}");
+
         assert!(!message.contains("PRIVATE") && !message.contains("$2"), "{message}");
     }
+
     let missing = Web::open(Path::new("/nowhere/web.yml")).unwrap_err().to_string();
     assert!(missing.contains("/nowhere/web.yml"), "{missing}");
 }

@@ -41,6 +41,7 @@ const CHANGES: &[&str] = &[
 async fn a_notification_is_taken_once_it_is_durable_and_the_answer_counted() {
     let front = front(Some(TOKEN));
     let (status, answer) = front.post("/api/v1/alerts", ALERT).await;
+
     assert_eq!(status, StatusCode::OK);
     assert_eq!(answer, json!({"alerts": {"new": 1, "unmatched": 0}, "truncated": 2}));
     assert_eq!(front.pipe.taken.lock().unwrap().len(), 1);
@@ -52,13 +53,16 @@ async fn i2_what_cannot_be_stored_is_answered_with_503_and_the_sender_learns_no_
     let front = front(Some(TOKEN));
     front.pipe.broken.store(true, Ordering::Relaxed);
     let (status, answer) = front.post("/api/v1/alerts", ALERT).await;
+
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer["error"], "the state cannot be read or written; try again");
     assert!(answer["request_id"].as_str().unwrap().contains('-'));
     assert_eq!(front.answered(503), 1);
+
     for path in ["/api/v1/runs", "/api/v1/runs/7"] {
         assert_eq!(front.get(path).await.0, StatusCode::SERVICE_UNAVAILABLE, "{path}");
     }
+
     assert_eq!(front.post("/api/v1/pause", "").await.0, StatusCode::SERVICE_UNAVAILABLE);
 }
 
@@ -68,7 +72,9 @@ async fn labels_with_quotes_and_braces_pass_through_as_data() {
     let nasty = "a\"} or vector(1) #{{$x}} '$(id)' \\ \n\u{1F600}";
     let body = json!({"version": "4", "alerts": [{"status": "firing", "startsAt": "2026-01-02T03:04:05Z",
         "labels": {"alertname": nasty, "broker_id": nasty}}]});
+
     assert_eq!(front.post("/api/v1/alerts", body.to_string()).await.0, StatusCode::OK);
+
     let taken = front.pipe.taken.lock().unwrap();
     assert_eq!(taken[0].alerts[0].label("broker_id"), Some(nasty));
 }
@@ -81,6 +87,7 @@ async fn an_undecodable_body_is_400_with_the_reason_and_never_taken() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body:?}");
         assert!(answer["error"].as_str().unwrap().contains("line"), "{answer}");
     }
+
     assert!(front.pipe.called.lock().unwrap().is_empty());
     assert_eq!(front.answered(400), 7);
 }
@@ -91,10 +98,13 @@ async fn i3_a_body_of_17_mib_is_413_with_and_without_an_announced_length() {
     let body = Bytes::from(vec![b' '; 17 << 20]);
     let request = good("/api/v1/alerts").header(header::CONTENT_LENGTH, body.len());
     let (status, _) = front.send(request.body(Body::from(body.clone())).unwrap()).await;
+
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+
     let chunks = (0..17).map(move |_| Ok::<_, std::io::Error>(body.slice(0..1 << 20)));
     let stream = Body::from_stream(futures_util::stream::iter(chunks));
     let (status, answer) = front.post("/api/v1/alerts", stream).await;
+
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(answer["error"], "the body is larger than 16 MiB");
     assert!(front.pipe.called.lock().unwrap().is_empty());
@@ -109,6 +119,7 @@ async fn i3_a_body_of_ten_thousand_alerts_is_taken_whole() {
     };
     let body = json!({"version": "4", "alerts": (0..10_000).map(alert).collect::<Vec<_>>()});
     let (status, answer) = front.post("/api/v1/alerts", body.to_string()).await;
+
     assert_eq!((status, &answer["alerts"]["new"]), (StatusCode::OK, &json!(10_000)));
 }
 
@@ -121,13 +132,16 @@ async fn i9_whoever_has_no_token_changes_nothing() {
             if let Some(value) = value {
                 request = request.header(header::AUTHORIZATION, value);
             }
+
             let (status, response) = front.send(request.body(Body::from(ALERT)).unwrap()).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{path} {value:?}");
+
             let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
             assert!(challenge.starts_with("Bearer"), "{challenge}");
             assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
         }
     }
+
     assert!(front.pipe.called.lock().unwrap().is_empty());
     assert_eq!(front.answered(401), 4);
 }
@@ -140,6 +154,7 @@ async fn i9_without_a_configured_token_nobody_changes_anything_and_is_told_what_
         assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
         assert!(answer["error"].as_str().unwrap().contains("remediation.token_file"), "{answer}");
     }
+
     assert!(front.pipe.called.lock().unwrap().is_empty());
     assert_eq!(front.get("/api/v1/runs").await.0, StatusCode::OK);
 }
@@ -153,6 +168,7 @@ async fn i9_what_a_browsers_form_can_send_is_refused() {
         Some("application/x-www-form-urlencoded"),
         Some("application/jsonx"),
     ];
+
     for path in CHANGES {
         for kind in kinds {
             let mut request =
@@ -160,11 +176,14 @@ async fn i9_what_a_browsers_form_can_send_is_refused() {
             if let Some(kind) = kind {
                 request = request.header(header::CONTENT_TYPE, kind);
             }
+
             let (status, _) = front.send(request.body(Body::from(ALERT)).unwrap()).await;
             assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path} {kind:?}");
         }
     }
+
     assert!(front.pipe.called.lock().unwrap().is_empty());
+
     let request = Request::post("/api/v1/alerts")
         .header(header::AUTHORIZATION, format!("bearer {TOKEN}"))
         .header(header::CONTENT_TYPE, "Application/JSON; charset=utf-8");
@@ -175,7 +194,9 @@ async fn i9_what_a_browsers_form_can_send_is_refused() {
 async fn runs_are_listed_with_the_words_of_the_contract() {
     let front = front(None);
     let (status, body) = front.get("/api/v1/runs?limit=5").await;
+
     assert_eq!(status, StatusCode::OK);
+
     let runs: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(
         runs,
@@ -187,6 +208,7 @@ async fn runs_are_listed_with_the_words_of_the_contract() {
             "asked_at": null, "approved_at": null, "expires_at": null, "ended_at": null}]})
     );
     assert_eq!(*front.pipe.called.lock().unwrap(), ["runs 5"]);
+
     for query in ["limit=0", "limit=1001", "limit=x", "limit=-1", "offset=3"] {
         let (status, _) = front.get(&format!("/api/v1/runs?{query}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
@@ -197,7 +219,9 @@ async fn runs_are_listed_with_the_words_of_the_contract() {
 async fn one_run_is_shown_with_its_plan_its_measurement_and_its_journal() {
     let front = front(None);
     let (status, body) = front.get("/api/v1/runs/7").await;
+
     assert_eq!(status, StatusCode::OK);
+
     let run: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(run["id"], 7);
     assert_eq!(
@@ -211,6 +235,7 @@ async fn one_run_is_shown_with_its_plan_its_measurement_and_its_journal() {
             "effect": 0.6, "load_change": -0.03})
     );
     assert_eq!(run["journal"][0]["at"], "2026-01-02T03:04:05.006Z");
+
     for id in ["8", "x", "-1", "7.0", "99999999999999999999"] {
         let (status, body) = front.get(&format!("/api/v1/runs/{id}")).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{id}");
@@ -223,7 +248,9 @@ async fn an_order_is_taken_as_it_is_meant_or_refused() {
     let front = front(Some(TOKEN));
     let order = json!({"cluster": "main", "broker": 1, "level": "moderate", "rehearse": true});
     let (status, answer) = front.post("/api/v1/runs", order.to_string()).await;
+
     assert_eq!((status, answer), (StatusCode::ACCEPTED, json!({"id": 7})));
+
     let (status, _) = front.post("/api/v1/runs", r#"{"level":"aggressive"}"#).await;
     assert_eq!(status, StatusCode::ACCEPTED);
     {
@@ -232,6 +259,7 @@ async fn an_order_is_taken_as_it_is_meant_or_refused() {
         assert_eq!(orders[0].extent, Extent::RehearseOnly);
         assert_eq!((&orders[1].cluster, orders[1].extent), (&None, Extent::AsConfigured));
     }
+
     for bad in [
         r#"{"level":"emergency"}"#,
         r#"{"level":"moderate","broker":-1}"#,
@@ -243,7 +271,9 @@ async fn an_order_is_taken_as_it_is_meant_or_refused() {
         let (status, _) = front.post("/api/v1/runs", bad).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{bad}");
     }
+
     assert_eq!(front.pipe.orders.lock().unwrap().len(), 2);
+
     let (status, answer) =
         front.post("/api/v1/runs", r#"{"level":"moderate","cluster":"other"}"#).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
@@ -257,14 +287,17 @@ async fn a_person_can_undo_acknowledge_release_pause_and_resume() {
     assert_eq!(front.post("/api/v1/runs/8/rollback", "").await.0, StatusCode::CONFLICT);
     assert_eq!(front.post("/api/v1/runs/x/rollback", "").await.0, StatusCode::NOT_FOUND);
     assert_eq!(front.post("/api/v1/runs/7/acknowledge", "").await.0, StatusCode::OK);
+
     let (status, answer) = front.post("/api/v1/quarantine/release", r#"{"cluster":"main"}"#).await;
     assert_eq!(
         (status, &answer["released"][0]),
         (StatusCode::OK, &json!("Some(ClusterName(\"main\"))"))
     );
+
     let (_, answer) = front.post("/api/v1/pause", "").await;
     assert_eq!(answer, json!({"paused": true}));
     assert!(front.get("/").await.1.contains("Remediation is paused"));
+
     let (_, answer) = front.post("/api/v1/resume", "{}").await;
     assert_eq!(answer, json!({"paused": false}));
 }
@@ -274,19 +307,26 @@ async fn the_metrics_are_served_as_text_plain_or_compressed_by_accept_encoding()
     let front = front(None);
     let (status, response) =
         front.send(Request::get("/metrics").body(Body::empty()).unwrap()).await;
+
     assert_eq!(status, StatusCode::OK);
+
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
+
     let page = text(response).await;
     assert!(page.contains("\nkafka_up{kafka_cluster=\"main\"} 0\n"), "{page}");
     assert!(page.contains("\nkafka_optimizer_build_info{"), "{page}");
+
     let request = Request::get("/metrics").header(header::ACCEPT_ENCODING, "gzip");
     let (_, response) = front.send(request.body(Body::empty()).unwrap()).await;
+
     assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
     assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
+
     let zipped = response.into_body().collect().await.unwrap().to_bytes();
     let mut unzipped = String::new();
     MultiGzDecoder::new(zipped.as_ref()).read_to_string(&mut unzipped).unwrap();
+
     assert_eq!(unzipped.lines().next(), page.lines().next());
 }
 
@@ -296,10 +336,13 @@ async fn the_metrics_are_served_as_open_metrics_to_whoever_wants_that_most() {
     let accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3";
     let request = Request::get("/metrics").header(header::ACCEPT, accept);
     let (status, response) = front.send(request.body(Body::empty()).unwrap()).await;
+
     assert_eq!(status, StatusCode::OK);
+
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(response.headers()[header::CONTENT_TYPE], kind);
     assert_eq!(response.headers()[header::VARY], "Accept, Accept-Encoding");
+
     let page = text(response).await;
     assert!(page.contains("\nkafka_up{kafka_cluster=\"main\"} 0\n"), "{page}");
     assert!(page.contains("\n# TYPE kafka_optimizer_truncated_alerts counter\n"), "{page}");
@@ -312,6 +355,7 @@ async fn the_process_is_alive_at_once_and_ready_after_the_first_round() {
     let front = front(None);
     assert_eq!(front.get("/-/healthy").await.0, StatusCode::OK);
     assert_eq!(front.get("/-/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
+
     front.ready.send_replace(true);
     assert_eq!(front.get("/-/ready").await.0, StatusCode::OK);
 }
@@ -331,6 +375,7 @@ async fn the_landing_page_says_what_runs_here() {
 async fn a_wrong_path_or_method_gets_an_answer_with_a_request_id() {
     let front = front(None);
     let (status, body) = front.get("/nothing").await;
+
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(body.contains("request_id"), "{body}");
     assert_eq!(front.get("/api/v1/alerts").await.0, StatusCode::METHOD_NOT_ALLOWED);
@@ -341,6 +386,7 @@ async fn all_of(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut text)).await;
     let Ok(_) = read else { panic!("the connection is still open") };
+
     String::from_utf8_lossy(&text).into_owned()
 }
 
@@ -365,6 +411,7 @@ async fn a_17_mib_body_over_a_socket_is_answered_before_the_connection_ends() {
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&vec![b' '; 17 << 20]).await.unwrap();
     let answer = all_of(&mut stream).await;
+
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
@@ -376,13 +423,17 @@ async fn a_connection_too_many_waits_for_a_place_and_stopping_ends_the_idle_ones
     let first = TcpStream::connect(address).await.unwrap();
     let mut second = TcpStream::connect(address).await.unwrap();
     second.write_all(request).await.unwrap();
+
     let waiting =
         tokio::time::timeout(Duration::from_millis(300), second.readable()).await.is_err();
     assert!(waiting, "a second connection was served while the first was open");
+
     drop(first);
     assert!(all_of(&mut second).await.starts_with("HTTP/1.1 200 "));
+
     let mut idle = TcpStream::connect(address).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     tasks.drain(Duration::from_secs(10)).await;
+
     assert_eq!(all_of(&mut idle).await, "");
 }

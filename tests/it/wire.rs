@@ -105,6 +105,7 @@ async fn the_highest_version_that_both_know_is_spoken() {
     wire.topology().await.unwrap();
     wire.committed(id(1), &[GroupName::new("g")]).await.unwrap();
     wire.groups(id(1), &[]).await.unwrap();
+
     assert_eq!(broker.seen(ApiKey::Metadata)[0].version, 9);
     assert_eq!(broker.seen(ApiKey::OffsetFetch)[0].version, 9, "10 names topics by id");
     assert_eq!(broker.seen(ApiKey::ListGroups)[0].version, 5);
@@ -118,6 +119,7 @@ async fn a_broker_that_does_not_know_our_greeting_is_greeted_in_version_0() {
     broker.fail(ApiKey::ApiVersions, BrokerFault::Unsupported);
     wire_to(&[&broker]).topology().await.unwrap();
     let versions: Vec<_> = broker.seen(ApiKey::ApiVersions).iter().map(|it| it.version).collect();
+
     assert_eq!(versions, [3, 0]);
 }
 
@@ -128,7 +130,9 @@ async fn versions_that_do_not_meet_are_a_protocol_error() {
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
     let error = wire.groups(id(1), &[]).await.unwrap_err();
+
     assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
+
     wire.log_dirs(id(1)).await.unwrap();
 }
 
@@ -138,11 +142,13 @@ async fn requests_share_a_connection_without_waiting_for_each_other() {
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
+
     // Nothing is answered before all three are there.
     broker.fail(ApiKey::ListGroups, BrokerFault::Together(3));
     broker.fail(ApiKey::DescribeLogDirs, BrokerFault::Together(3));
     let answers =
         tokio::join!(wire.groups(id(1), &[]), wire.log_dirs(id(1)), wire.groups(id(1), &[]));
+
     assert_eq!(answers.0.unwrap(), []);
     assert_eq!(answers.1.unwrap().len(), 2, "each gets its own answer");
     assert_eq!(answers.2.unwrap(), []);
@@ -156,16 +162,20 @@ async fn a_call_ends_at_its_deadline_and_its_connection_is_replaced() {
     wire.topology().await.unwrap();
     broker.fail(ApiKey::ListGroups, BrokerFault::Freeze);
     let (took, outcome) = timed(wire.groups(id(1), &[])).await;
+
     assert!(matches!(outcome, Err(KafkaError::NoAnswer { .. })), "{outcome:?}");
     assert!((DEADLINE..DEADLINE * 2).contains(&took), "{took:?}");
+
     broker.heal();
     wire.groups(id(1), &[]).await.unwrap();
+
     assert_eq!(broker.connections(), 2);
 }
 
 #[tokio::test]
 async fn a_call_behind_a_late_one_keeps_its_own_deadline() {
     let broker = FakeCluster::default().start(1).await;
+
     // Three moments, a quarter of it apart each: room for a busy machine.
     let deadline = DEADLINE * 3;
     let wire = wire_with(&[&broker], deadline, Tasks::default());
@@ -176,6 +186,7 @@ async fn a_call_behind_a_late_one_keeps_its_own_deadline() {
         wire.log_dirs(id(1)).await
     };
     let (late, behind) = tokio::join!(wire.groups(id(1), &[]), behind);
+
     assert!(matches!(late, Err(KafkaError::NoAnswer { .. })), "{late:?}");
     assert!(behind.is_ok(), "{behind:?}");
 }
@@ -192,6 +203,7 @@ async fn a_frozen_broker_delays_no_other() {
         timed(wire.groups(id(2), &[])).await
     };
     let (frozen, (took, answered)) = tokio::join!(wire.groups(id(1), &[]), other);
+
     assert!(frozen.is_err());
     assert!(answered.is_ok() && took < DEADLINE / 2, "{took:?}");
 }
@@ -204,7 +216,9 @@ async fn any_broker_means_one_that_answers_and_the_silent_one_is_asked_last_from
     wire.topology().await.unwrap();
     first.freeze();
     let (took, answered) = timed(wire.topology()).await;
+
     assert!(answered.is_ok() && DEADLINE <= took, "{took:?}");
+
     let (took, answered) = timed(wire.topology()).await;
     assert!(answered.is_ok() && took < DEADLINE / 2, "{took:?}");
     assert_eq!(second.seen(ApiKey::Metadata).len(), 2);
@@ -216,10 +230,12 @@ async fn a_cluster_that_is_down_is_reported_and_found_when_it_comes_up() {
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
     let address = broker.stop().await;
+
     for _ in 0..3 {
         let error = wire.topology().await.unwrap_err();
         assert!(matches!(error, KafkaError::Unreachable { .. }), "{error}");
     }
+
     let _back = cluster.start_at(1, address).await;
     tokio::time::sleep(Duration::from_millis(150)).await;
     wire.topology().await.unwrap();
@@ -235,7 +251,9 @@ async fn a_broker_that_restarts_breaks_one_call_at_most() {
     let _back = cluster.start_at(1, address).await;
     let first = wire.groups(id(1), &[]).await;
     let allowed = matches!(first, Ok(_) | Err(KafkaError::Broken { .. }));
+
     assert!(allowed, "{first:?}");
+
     wire.groups(id(1), &[]).await.unwrap();
 }
 
@@ -247,10 +265,13 @@ async fn a_broker_that_moved_is_followed_with_the_next_topology() {
     wire.topology().await.unwrap();
     wire.groups(id(1), &[]).await.unwrap();
     first.stop().await;
+
     let moved = cluster.start(1).await;
     assert!(wire.groups(id(1), &[]).await.is_err());
+
     wire.topology().await.unwrap();
     wire.groups(id(1), &[]).await.unwrap();
+
     assert_eq!(moved.seen(ApiKey::ListGroups).len(), 1);
 }
 
@@ -266,9 +287,11 @@ async fn a_broker_that_refuses_connections_is_not_hammered() {
         }
     })
     .await;
+
     // 80 ms is the shortest pause there is.
     let attempts = 1 + took.as_millis() / 80;
     let connections = broker.connections();
+
     assert!(u128::try_from(connections).unwrap() <= attempts, "{connections} in {took:?}");
 }
 
@@ -277,9 +300,11 @@ async fn many_callers_open_one_connection() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
     let calls = (0..50).map(|_| wire.topology());
+
     for answer in futures_util::future::join_all(calls).await {
         answer.unwrap();
     }
+
     assert_eq!(broker.connections(), 1);
 }
 
@@ -288,14 +313,17 @@ async fn a_frame_that_claims_2_gib_is_refused_at_once() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
+
     for claim in [i32::MAX, (100 << 20) + 1, 3, 0, -1] {
         broker.fail(ApiKey::ListGroups, BrokerFault::Claim(claim));
         let (took, outcome) = timed(wire.groups(id(1), &[])).await;
         let error = outcome.unwrap_err();
+
         assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
         assert!(error.to_string().contains(&claim.to_string()), "{error}");
         assert!(took < DEADLINE / 2, "{took:?}");
     }
+
     broker.heal();
     wire.groups(id(1), &[]).await.unwrap();
 }
@@ -307,9 +335,12 @@ async fn an_answer_to_another_request_ends_the_connection() {
     wire.topology().await.unwrap();
     broker.fail(ApiKey::ListGroups, BrokerFault::WrongCorrelation);
     let error = wire.groups(id(1), &[]).await.unwrap_err();
+
     assert!(matches!(error, KafkaError::Protocol { .. }), "{error}");
+
     broker.heal();
     wire.groups(id(1), &[]).await.unwrap();
+
     assert_eq!(broker.connections(), 2);
 }
 
@@ -320,6 +351,7 @@ async fn an_answer_cut_anywhere_is_an_error_and_nothing_worse() {
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
+
     for after in 0..160 {
         broker.fail(ApiKey::Metadata, BrokerFault::Cut(after));
         let outcome = wire.topology().await;
@@ -335,16 +367,19 @@ async fn an_answer_that_boasts_of_4_billion_elements_is_an_error_and_nothing_wor
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
+
     let mut refused = 0;
     for after in 0..160 {
         for api in [ApiKey::Metadata, ApiKey::ListGroups, ApiKey::OffsetFetch] {
             broker.fail(api, BrokerFault::Boast(after));
         }
+
         let group = [GroupName::new("g")];
         refused += usize::from(wire.topology().await.is_err());
         refused += usize::from(wire.groups(id(1), &[]).await.is_err());
         refused += usize::from(wire.committed(id(1), &group).await.is_err());
     }
+
     assert!(80 < refused, "{refused}");
 }
 
@@ -356,11 +391,14 @@ async fn topics_leaders_and_errors_are_told_apart() {
     cluster.contents().topics.insert("orders".to_owned(), orders);
     cluster.contents().topics.insert("__consumer_offsets".to_owned(), vec![led_by(1)]);
     cluster.contents().broken_topics.insert("half-made".to_owned(), 5);
+
     let broker = cluster.start(1).await;
     let topology = wire_to(&[&broker]).topology().await.unwrap();
+
     assert_eq!(topology.controller, Some(id(1)));
     assert_eq!(topology.brokers[0].port, broker.address.port());
     assert_eq!(topology.unreadable, [TopicName::new("half-made")]);
+
     let [internal, orders] = topology.topics.as_slice() else { panic!("{topology:?}") };
     assert!(internal.internal && !orders.internal);
     assert_eq!(orders.partitions[0].leader, Some(id(1)));
@@ -385,8 +423,10 @@ async fn a_partition_without_an_offset_says_why() {
     let ends = wire.offsets(id(1), Edge::Last, &asked).await.unwrap();
     let (not_leader, unknown) = (PartitionFault::NotLeader, PartitionFault::Unknown);
     let orders = [(0, Ok(20)), (1, Err(not_leader)), (2, Err(not_leader))];
+
     assert_eq!(ends[0].partitions, orders);
     assert_eq!(ends[1].partitions, [(0, Err(unknown))]);
+
     let starts = wire.offsets(id(1), Edge::First, &[of("orders", &[0])]).await.unwrap();
     assert_eq!(starts[0].partitions, [(0, Ok(3))]);
     assert_eq!(broker.seen(ApiKey::ListOffsets).len(), 2);
@@ -403,8 +443,10 @@ async fn groups_of_each_type_are_listed_and_described() {
     let listed = wire.groups(id(1), &[]).await.unwrap();
     let kinds: Vec<_> = listed.iter().map(|it| (it.group.as_str(), it.group_type)).collect();
     let (new, old) = (("new", GroupType::Consumer), ("old", GroupType::Classic));
+
     assert_eq!(kinds, [new, old, ("shared", GroupType::Share)]);
     assert!(listed.iter().all(|it| it.state == GroupState::Stable));
+
     let names = ["old", "new", "shared"].map(GroupName::new);
     for (kind, name, state) in [
         (GroupType::Classic, &names[..1], GroupState::Stable),
@@ -415,9 +457,11 @@ async fn groups_of_each_type_are_listed_and_described() {
         let members = described[0].members.as_ref().unwrap();
         assert_eq!((described.len(), members.state, members.count), (1, state, 2));
     }
+
     let described = wire.describe_groups(id(1), GroupType::Classic, &names[1..2]).await.unwrap();
     assert_eq!(described[0].members, Err(PartitionFault::Unknown), "of another type");
     assert_eq!(broker.seen(ApiKey::ConsumerGroupDescribe).len(), 1);
+
     let described = wire.describe_groups(id(1), GroupType::Unknown, &names).await.unwrap();
     assert_eq!(described, [], "nobody can be asked");
 }
@@ -433,10 +477,12 @@ async fn a_broker_selects_groups_by_their_state() {
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
     let mut names = Vec::new();
+
     for states in [&[GroupState::Empty][..], &[GroupState::PreparingRebalance], &[]] {
         let listed = wire.groups(id(1), states).await.unwrap();
         names.push(listed.iter().map(|it| it.group.as_str().to_owned()).collect::<Vec<_>>());
     }
+
     assert_eq!(names, [vec!["idle"], vec![], vec!["busy", "idle"]]);
 }
 
@@ -453,6 +499,7 @@ async fn commits_of_many_groups_are_one_request_or_one_each_from_an_old_broker()
         let committed = wire_to(&[&broker]).committed(id(1), &names).await.unwrap();
         let topic = TopicName::new("orders");
         let seven = TopicOffsets { topic, partitions: vec![(0, Ok(7))] };
+
         assert_eq!(committed[0].offsets, Ok(vec![seven]), "-1 is no commit");
         assert_eq!(committed[1].offsets, Err(PartitionFault::NotCoordinator));
         assert_eq!(committed.iter().map(|it| it.group.clone()).collect::<Vec<_>>(), names);
@@ -466,6 +513,7 @@ async fn sizes_are_summed_by_topic_and_a_failed_directory_is_offline() {
     cluster.contents().topics.insert("orders".to_owned(), vec![led_by(1), led_by(2)]);
     let broker = cluster.start(1).await;
     let dirs = wire_to(&[&broker]).log_dirs(id(1)).await.unwrap();
+
     assert_eq!((dirs[0].total_bytes, dirs[0].usable_bytes), (Some(1_000), Some(400)));
     assert_eq!(dirs[0].topics[0].bytes, 34);
     assert!(!dirs[0].offline && dirs[1].offline);
@@ -482,6 +530,7 @@ async fn every_place_that_sets_a_key_is_seen() {
     let keys = ["num.io.threads", "background.threads", "no.such.key"];
     let config = wire_to(&[&broker]).broker_config(id(1), &keys).await.unwrap();
     let entry = config.get("num.io.threads").unwrap();
+
     assert_eq!((entry.stored(), entry.at_start()), (Some("16"), Some("8")));
     assert_eq!(
         entry.synonyms.iter().map(|it| it.0).collect::<Vec<_>>(),
@@ -492,6 +541,7 @@ async fn every_place_that_sets_a_key_is_seen() {
             ConfigSource::Default,
         ]
     );
+
     let untouched = config.get("background.threads").unwrap();
     assert_eq!((untouched.stored(), untouched.at_start()), (None, Some("10")));
     assert_eq!(config.get("no.such.key"), None);
@@ -501,13 +551,16 @@ async fn every_place_that_sets_a_key_is_seen() {
 async fn min_insync_replicas_of_many_topics_are_one_request_and_vanished_ones_left_out() {
     let cluster = FakeCluster::default();
     let mut topics = Vec::new();
+
     for index in 0..2_500 {
         cluster.contents().topics.insert(format!("t{index}"), Vec::new());
         topics.push(TopicName::new(format!("t{index}")));
     }
+
     topics.push(TopicName::new("vanished"));
     let broker = cluster.start(1).await;
     let found = wire_to(&[&broker]).min_insync_replicas(&topics).await.unwrap();
+
     assert_eq!(found.len(), 2_500);
     assert!(found.iter().all(|(_, it)| *it == Ok(2)));
     assert_eq!(broker.seen(ApiKey::DescribeConfigs).len(), 1);
@@ -519,11 +572,13 @@ async fn a_topic_that_refuses_its_configuration_hides_no_other() {
     for name in ["open", "sealed"] {
         cluster.contents().topics.insert(name.to_owned(), Vec::new());
     }
+
     cluster.contents().sealed_topics.insert("sealed".to_owned(), 29);
     let broker = cluster.start(1).await;
     let topics = ["open", "sealed"].map(TopicName::new);
     let found = wire_to(&[&broker]).min_insync_replicas(&topics).await.unwrap();
     let [open, sealed] = topics;
+
     assert_eq!(found, [(open, Ok(2)), (sealed, Err(PartitionFault::Unauthorized))]);
 }
 
@@ -534,6 +589,7 @@ async fn the_quorum_and_what_moves_are_read_through_any_broker() {
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
     let quorum = wire.quorum().await.unwrap();
+
     assert_eq!((quorum.leader, quorum.epoch), (Some(id(101)), 7));
     assert_eq!(wire.reassignments().await.unwrap(), [at("orders", 4)]);
 }
@@ -552,6 +608,7 @@ async fn rehearsing_is_told_to_the_broker_and_writing_too() {
     ];
     let rehearsed = SeenConfigChange { validate_only: true, changes };
     let written = SeenConfigChange { validate_only: false, ..rehearsed.clone() };
+
     assert_eq!(seen, [SeenChange::Config(rehearsed), SeenChange::Config(written)]);
 }
 
@@ -561,6 +618,7 @@ async fn a_refused_change_keeps_the_brokers_words_and_is_known_not_to_have_happe
     cluster.contents().alter_refusal = Some((42, "not greater than double the current value 8"));
     let broker = cluster.start(1).await;
     let error = alter(&wire_to(&[&broker]), WriteMode::Write).await.unwrap_err();
+
     assert!(!error.outcome_is_unknown());
     assert!(matches!(error, KafkaError::Refused { code: 42, .. }));
     assert!(error.to_string().ends_with("error 42: not greater than double the current value 8"));
@@ -572,7 +630,9 @@ async fn a_refusal_of_a_megabyte_does_not_fill_the_log() {
     cluster.contents().alter_refusal = Some((42, "x".repeat(1 << 20).leak()));
     let broker = cluster.start(1).await;
     let error = alter(&wire_to(&[&broker]), WriteMode::Write).await.unwrap_err();
+
     assert!(matches!(error, KafkaError::Refused { code: 42, .. }));
+
     let length = error.to_string().len();
     assert!((1_000..1_500).contains(&length), "{length}");
 }
@@ -589,6 +649,7 @@ async fn a_change_without_an_answer_may_have_happened_and_is_sent_once() {
         let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
         broker.fail(ApiKey::IncrementalAlterConfigs, fault);
         let error = alter(&wire_to(&[&broker, &other]), WriteMode::Write).await.unwrap_err();
+
         assert!(error.outcome_is_unknown(), "{fault:?}: {error}");
         assert_eq!(broker.seen(ApiKey::IncrementalAlterConfigs).len(), 1, "{fault:?}");
         assert_eq!(other.seen(ApiKey::IncrementalAlterConfigs).len(), 0, "{fault:?}");
@@ -599,6 +660,7 @@ async fn a_change_without_an_answer_may_have_happened_and_is_sent_once() {
 async fn quotas_of_users_and_client_ids_are_read_and_no_others() {
     let cluster = FakeCluster::default();
     let (produce, consume) = ("producer_byte_rate", "consumer_byte_rate");
+
     for (of, values) in [
         (vec![("user", Some("batch"))], vec![(consume, 2.5), (produce, 1.0)]),
         (vec![("client-id", Some("greedy")), ("user", Some("batch"))], vec![(produce, 4.0)]),
@@ -609,6 +671,7 @@ async fn quotas_of_users_and_client_ids_are_read_and_no_others() {
     ] {
         cluster.contents().quotas.insert(of, values);
     }
+
     let broker = cluster.start(1).await;
     let quotas = wire_to(&[&broker]).client_quotas().await.unwrap();
     let quota = |user, client_id, key, value| {
@@ -621,6 +684,7 @@ async fn quotas_of_users_and_client_ids_are_read_and_no_others() {
         quota(Some("batch"), None, QuotaKey::ConsumerByteRate, 2.5),
         quota(Some("batch"), Some("greedy"), QuotaKey::ProducerByteRate, 4.0),
     ];
+
     assert_eq!(quotas, want);
     assert_eq!(broker.seen(ApiKey::DescribeClientQuotas).len(), 1);
 }
@@ -638,6 +702,7 @@ async fn a_quota_is_rehearsed_set_and_removed_for_just_whom_it_names() {
         value: Some(2.5),
     };
     wire.alter_client_quota(&of_both, WriteMode::Write).await.unwrap();
+
     let part = |kind: &str, name: &str| (kind.to_owned(), Some(name.to_owned()));
     let rehearsed = SeenQuotaChange {
         validate_only: true,
@@ -654,6 +719,7 @@ async fn a_quota_is_rehearsed_set_and_removed_for_just_whom_it_names() {
         ..set.clone()
     };
     let want = [rehearsed, set, removed, of_both].map(SeenChange::Quota);
+
     assert_eq!(changes(&broker, ApiKey::AlterClientQuotas), want);
 }
 
@@ -665,6 +731,7 @@ async fn a_refused_quota_keeps_the_brokers_words_and_is_known_not_to_have_happen
     let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
     let wire = wire_to(&[&broker, &other]);
     let error = bound(&wire, Some(0.0), WriteMode::Write).await.unwrap_err();
+
     assert!(!error.outcome_is_unknown());
     assert!(matches!(error, KafkaError::Refused { code: 42, .. }));
     assert!(error.to_string().ends_with(&format!("error 42: {words}")), "{error}");
@@ -691,10 +758,13 @@ async fn what_became_of_each_election_is_told_in_the_order_of_the_question() {
         (at("orders", 9), Err(ElectionFault::Unknown)),
         (at("gone", 0), Err(ElectionFault::Unknown)),
     ];
+
     assert_eq!(outcomes, want);
+
     let named = want.map(|(it, _)| (it.topic.to_string(), it.partition)).to_vec();
     let timeout_ms = i32::try_from(DEADLINE.as_millis()).unwrap();
     let election = SeenElection { kind: 0, partitions: Some(named), timeout_ms };
+
     assert_eq!(changes(&broker, ApiKey::ElectLeaders), [SeenChange::Leaders(election)]);
 }
 
@@ -702,6 +772,7 @@ async fn what_became_of_each_election_is_told_in_the_order_of_the_question() {
 async fn an_election_of_nothing_is_not_one_of_everything() {
     let broker = FakeCluster::default().start(1).await;
     assert_eq!(wire_to(&[&broker]).elect_preferred_leaders(&[]).await.unwrap(), []);
+
     let [SeenChange::Leaders(election)] = &changes(&broker, ApiKey::ElectLeaders)[..] else {
         panic!("one request")
     };
@@ -716,6 +787,7 @@ async fn an_election_that_may_not_be_asked_for_is_refused_as_a_whole() {
     let broker = cluster.start(1).await;
     let first = TopicPartitions { topic: TopicName::new("orders"), partitions: vec![0] };
     let error = wire_to(&[&broker]).elect_preferred_leaders(&[first]).await.unwrap_err();
+
     assert!(matches!(error, KafkaError::Refused { code: 31, .. }), "{error}");
     assert!(!error.outcome_is_unknown());
 }
@@ -735,21 +807,27 @@ async fn what_any_broker_may_change_is_sent_again_only_if_it_was_never_heard() {
         broker.fail(quotas, fault);
         broker.fail(leaders, fault);
         let error = bound(&wire, Some(1.0), WriteMode::Write).await.unwrap_err();
+
         assert!(error.outcome_is_unknown(), "{fault:?}: {error}");
+
         // The broker that failed comes last from then on.
         let wire = wire_to(&[&broker, &other]);
         let error = wire.elect_preferred_leaders(&[]).await.unwrap_err();
+
         assert!(error.outcome_is_unknown(), "{fault:?}: {error}");
+
         for api in [quotas, leaders] {
             assert_eq!((broker.seen(api).len(), other.seen(api).len()), (1, 0), "{fault:?}");
         }
     }
+
     let cluster = FakeCluster::default();
     let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
     let wire = wire_to(&[&broker, &other]);
     broker.stop().await;
     bound(&wire, Some(1.0), WriteMode::Write).await.unwrap();
     wire.elect_preferred_leaders(&[]).await.unwrap();
+
     assert_eq!((other.seen(quotas).len(), other.seen(leaders).len()), (1, 1));
 }
 
@@ -758,6 +836,7 @@ async fn a_broker_nobody_knows_is_looked_up_once_and_then_unknown() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
     let error = wire.groups(id(9), &[]).await.unwrap_err();
+
     assert!(matches!(error, KafkaError::UnknownBroker(it) if it == id(9)), "{error}");
     assert_eq!(broker.seen(ApiKey::Metadata).len(), 1);
     assert_eq!(broker.seen(ApiKey::ListGroups).len(), 0);
@@ -769,12 +848,16 @@ async fn requests_and_failures_are_counted() {
     let wire = wire_to(&[&broker]);
     wire.groups(id(1), &[]).await.unwrap();
     broker.fail(ApiKey::ListGroups, BrokerFault::HangUp);
+
     assert!(wire.groups(id(1), &[]).await.is_err());
+
     let counts = wire.request_counts();
     assert_eq!(counts.iter().map(|it| it.api).collect::<Vec<_>>(), Api::ALL);
+
     let of = |api| counts.iter().find(|it| it.api == api).unwrap();
     assert_eq!((of(Api::Metadata).sent, of(Api::ListGroups).sent), (1, 2));
     assert_eq!(of(Api::ApiVersions).sent, 1);
+
     for (fault, count) in RequestFault::ALL.iter().zip(&of(Api::ListGroups).failed) {
         assert_eq!(*count, u64::from(*fault == RequestFault::Connection), "{fault}");
     }
@@ -792,5 +875,6 @@ async fn shutdown_waits_for_no_idle_connection_and_the_step_in_hand_can_still_sp
         wire.log_dirs(id(1)).await.unwrap();
     };
     let (drained, ()) = tokio::join!(tasks.drain(DEADLINE * 4), step);
+
     assert_eq!(drained, Drained::Cleanly);
 }

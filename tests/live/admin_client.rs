@@ -88,6 +88,7 @@ impl AdminClient {
             security: Security::default(),
         };
         let wire = Wire::new(options, Arc::new(SystemClock::new()), Tasks::default());
+
         Self { bootstrap, wire }
     }
 
@@ -119,6 +120,7 @@ impl AdminClient {
             let topology = self.topology().await;
             let found = topology.topics.iter().find(|it| it.name.as_str() == topic)?;
             let led = found.partitions.iter().all(|it| it.leader == it.replicas.first().copied());
+
             (found.partitions.len() == replicas.len() && led).then_some(())
         })
         .await;
@@ -201,6 +203,7 @@ impl AdminClient {
             let coordinator = self.coordinator(group).await?;
             let answer = ask(&coordinator, 8, &request).await?;
             let partitions = answer.topics.iter().flat_map(|it| &it.partitions);
+
             Ok(partitions.map(|it| it.error_code).find(|it| *it != 0).unwrap_or(0))
         })
         .await;
@@ -221,6 +224,7 @@ impl AdminClient {
     pub(super) async fn names(&self, prefix: &str, broker: i32, each: usize) -> GroupNames {
         self.spread_coordinators().await;
         let (mut there, mut elsewhere) = (Vec::new(), Vec::new());
+
         for n in 0.. {
             // A broker that was restarted leads nothing, so it coordinates nothing, for minutes;
             // and it is not elected before it has caught up.
@@ -228,17 +232,22 @@ impl AdminClient {
                 self.elect().await;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
+
             let name = format!("{prefix}-{n}");
             let Ok(found) = self.find_coordinator(&name).await else { continue };
             let names = if found.node_id.0 == broker { &mut there } else { &mut elsewhere };
+
             if names.len() < each {
                 names.push(name);
             }
+
             if there.len() == each && elsewhere.len() == each {
                 break;
             }
+
             assert!(n < 6_000, "{each} groups on {broker} and elsewhere: {there:?} {elsewhere:?}");
         }
+
         GroupNames { there, elsewhere }
     }
 
@@ -290,7 +299,7 @@ impl AdminClient {
         member: &str,
         topic: &str,
     ) {
-        self.heartbeat(protocol, (group, member, JOINS), topic).await;
+        self.heartbeat(protocol, group, member, JOINS, topic).await;
     }
 
     pub(super) async fn leave(
@@ -300,13 +309,15 @@ impl AdminClient {
         member: &str,
         topic: &str,
     ) {
-        self.heartbeat(protocol, (group, member, LEAVES), topic).await;
+        self.heartbeat(protocol, group, member, LEAVES, topic).await;
     }
 
     async fn heartbeat(
         &self,
         protocol: GroupProtocol,
-        (group, member, epoch): (&str, &str, i32),
+        group: &str,
+        member: &str,
+        epoch: i32,
         topic: &str,
     ) {
         let text = |it: &str| StrBytes::from(it.to_owned());
@@ -381,6 +392,7 @@ impl AdminClient {
         let topic = topology.topics.iter().find(|it| it.name == TopicName::new(topic));
         let found = topic.and_then(|it| it.partitions.iter().find(|it| it.index == partition));
         let leader = found.and_then(|it| it.leader).ok_or(io::ErrorKind::NotFound)?;
+
         address(&topology, leader)
     }
 
@@ -394,9 +406,11 @@ impl AdminClient {
             .with_key_type(GROUP)
             .with_coordinator_keys(vec![StrBytes::from(group.to_owned())]);
         let found = self.anywhere(4, &request).await?.coordinators.remove(0);
+
         if found.error_code != 0 {
             return Err(io::Error::other(format!("no coordinator: error {}", found.error_code)));
         }
+
         Ok(found)
     }
 }
@@ -496,6 +510,7 @@ where
         }
     };
     let within = tokio::time::timeout(PATIENCE, repeated).await;
+
     assert!(within.is_ok(), "{what}: not within {PATIENCE:?}: {refusals:?}");
 }
 
@@ -509,6 +524,7 @@ async fn ask<R: Request>(address: &str, version: i16, request: &R) -> io::Result
     request.encode(&mut frame, version).unwrap();
     let mut answer = exchange(address, &frame).await?;
     ResponseHeader::decode(&mut answer, R::Response::header_version(version)).unwrap();
+
     Ok(R::Response::decode(&mut answer, version).unwrap())
 }
 
@@ -523,6 +539,7 @@ async fn exchange(address: &str, frame: &[u8]) -> io::Result<Bytes> {
         let size = stream.read_i32().await?;
         let mut answer = vec![0; usize::try_from(size).unwrap()];
         stream.read_exact(&mut answer).await?;
+
         Ok(Bytes::from(answer))
     };
     tokio::time::timeout(DEADLINE, exchanged).await?

@@ -129,8 +129,10 @@ async fn a_commit_ahead_of_the_end_is_lag_0_and_counted() {
     let exporter = exporter().await;
     let lag = exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
     let page = exporter.next_round().await;
+
     assert_eq!(page.value(END, &at(topic, "0")), Some(10.0));
     assert_eq!(page.value(COMMIT, &of(&group, topic, "0")), Some(25.0));
+
     let ahead = page.value("kafka_optimizer_commits_ahead", &[]);
     let counted = if ahead == Some(1.0) { ", and counted" } else { "" };
     seen(Corner::CommitAhead, &format!("{lag}{counted}"), "");
@@ -148,7 +150,9 @@ async fn a_commit_below_the_log_start_is_lag_to_the_end_and_what_is_gone_is_lost
     let exporter = exporter().await;
     let lag = exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
     let page = exporter.next_round().await;
+
     assert_eq!(page.value("kafka_topic_partition_oldest_offset", &at(topic, "0")), Some(10.0));
+
     let lost = page.value(LOST, &[("consumergroup", &group), ("topic", topic)]).unwrap();
     seen(Corner::CommitLost, &format!("{lag}, lost {lost}"), "");
     clear(&hand, topic, [&group]).await;
@@ -164,13 +168,19 @@ async fn a_partition_never_committed_is_absent_beside_a_committed_one() {
     hand.commit(&group, topic, &[(0, 4)]).await;
     let exporter = exporter().await;
     let lag = exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
+
     assert_eq!(lag.to_string(), "6");
+
     let page = exporter.next_round().await;
     let of_topic = [("consumergroup", group.as_str()), ("topic", topic)];
+
     assert_eq!(page.value(LAG_SUM, &of_topic), Some(6.0));
+
     let of_never = of(&group, topic, "1");
     let never = page.values(LAG, &of_never).chain(page.values(COMMIT, &of_never)).count();
+
     assert_eq!(never, 0);
+
     let counted = page.value(UNCOMMITTED, &of_topic);
     let ours = if counted == Some(1.0) { "absent, counted per topic" } else { "absent" };
     seen(Corner::NeverCommitted, ours, "");
@@ -187,6 +197,7 @@ async fn a_deleted_topic_is_gone_at_the_next_snapshot() {
     let exporter = exporter().await;
     exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
     hand.delete(topic).await;
+
     let deleted = now();
     let mut stale = BTreeSet::new();
     exporter
@@ -196,6 +207,7 @@ async fn a_deleted_topic_is_gone_at_the_next_snapshot() {
             (!shown).then_some(())
         })
         .await;
+
     // The round before the deletion, and one that was under way.
     let ours = if stale.len() <= 2 { "dropped at the next snapshot" } else { "stale" };
     seen(Corner::TopicDeleted, ours, &format!("{:.1} s", deleted.elapsed().as_secs_f64()));
@@ -209,6 +221,7 @@ async fn a_topic_deleted_and_created_again_has_no_lag_until_a_new_commit() {
     hand.create(topic, &[&[1, 2, 3]]).await;
     let exporter = exporter().await;
     let mut pages = 0;
+
     for written in [4, 9] {
         hand.write(topic, 0, 10).await;
         hand.commit(&group, topic, &[(0, 5)]).await;
@@ -220,6 +233,7 @@ async fn a_topic_deleted_and_created_again_has_no_lag_until_a_new_commit() {
             hand.write(topic, 0, written).await;
             exporter.next_round().await;
         };
+
         // The lag of the topic that was may be there until the next snapshot; none of the new one.
         let look = |page: &ScrapedPage| {
             pages += 1;
@@ -227,14 +241,17 @@ async fn a_topic_deleted_and_created_again_has_no_lag_until_a_new_commit() {
         };
         watched(&exporter, look, again).await;
         let page = exporter.next_round().await;
+
         assert_eq!(lag(&page), None, "{written} records, no commit");
         assert_eq!(page.value(END, &at(topic, "0")), Some(f64::from(written)));
+
         hand.commit(&group, topic, &[(0, 1)]).await;
         let want = f64::from(written - 1);
         exporter.until("the lag of it", SOON, |it| lag(it).filter(|it| eq(*it, want))).await;
         hand.delete(topic).await;
         hand.create(topic, &[&[1, 2, 3]]).await;
     }
+
     seen(Corner::TopicRecreated, "absent", &format!("{pages} pages"));
     clear(&hand, topic, [&group]).await;
 }
@@ -303,21 +320,26 @@ impl<'a> PageWatch<'a> {
         self.pages += 1;
         self.slow += u32::from(SLOW < page.took);
         self.slowest = self.slowest.max(page.took);
+
         for (partition, broker) in PARTITIONS {
             let end = page.value(END, &at(self.topic, partition));
             let share = if broker == BROKER { Share::Lost } else { Share::Healthy };
-            self.check(&format!("end {partition}"), (end, ENDS), share);
+
+            self.check(&format!("end {partition}"), end, ENDS, share);
+
             if broker == BROKER && end.is_none() {
                 let counted = ["timeout", "busy", "leaderless", "connection", "not_leader"];
                 self.reasons.extend(counted.iter().filter(|it| 0.0 < page.unknown("offsets", it)));
             }
+
             let groups = self.groups;
             for group in groups.all() {
                 let lag = page.value(LAG, &of(group, self.topic, partition));
                 let share = if groups.there.contains(group) { Share::Lost } else { share };
-                self.check(&format!("lag {group} {partition}"), (lag, LAGS), share);
+                self.check(&format!("lag {group} {partition}"), lag, LAGS, share);
             }
         }
+
         let all = |it: &String| page.value(MEMBERS, &[("consumergroup", it)]).is_some();
         if self.groups.there.iter().all(all) {
             self.away = None;
@@ -327,7 +349,7 @@ impl<'a> PageWatch<'a> {
         }
     }
 
-    fn check(&mut self, what: &str, (value, want): (Option<f64>, f64), share: Share) {
+    fn check(&mut self, what: &str, value: Option<f64>, want: f64, share: Share) {
         match value {
             Some(value) if !eq(value, want) => {
                 self.wrong.insert(format!("{what}: {value}"));
@@ -358,6 +380,7 @@ async fn a_frozen_broker_costs_its_own_values_and_no_others() {
     let exporter = exporter().await;
     let mut watch = PageWatch::new(topic, &groups);
     exporter.until("all there", SOON, |it| watch.is_whole(it).then_some(())).await;
+
     let frozen = async {
         let fault = ServiceFault::begin("pause", "unpause").await;
         tokio::time::sleep(FREEZE).await;
@@ -365,6 +388,7 @@ async fn a_frozen_broker_costs_its_own_values_and_no_others() {
     };
     watched(&exporter, |it| watch.look(it), frozen).await;
     let resumed = now();
+
     // From the first page on that has its partition's leader again, everything has to be there.
     let whole = exporter
         .until("it leads again", RETURN, |it| {
@@ -373,12 +397,14 @@ async fn a_frozen_broker_costs_its_own_values_and_no_others() {
         })
         .await;
     let led = resumed.elapsed();
+
     assert!(whole, "{}", exporter.page().await.text);
     assert_eq!(watch.wrong, BTreeSet::new());
     assert_eq!(watch.missing, BTreeSet::new());
     assert!(!watch.reasons.is_empty());
     assert!(watch.slow * 10 < watch.pages, "{} of {} pages", watch.slow, watch.pages);
     assert!(watch.away_max < FREEZE, "{:?}", watch.away_max);
+
     let reasons: Vec<&str> = watch.reasons.iter().copied().collect();
     let measured = format!(
         "{} pages, the slowest {:.0} ms; its partition counted as {}; its groups absent for \
@@ -406,6 +432,7 @@ async fn a_stopped_broker_takes_its_lone_partition_along_and_its_groups_move() {
     let exporter = exporter().await;
     let mut watch = PageWatch::new(topic, &groups);
     exporter.until("all there", SOON, |it| watch.is_whole(it).then_some(())).await;
+
     let begun = now();
     let mut lone = None;
     let stopped = async {
@@ -423,12 +450,16 @@ async fn a_stopped_broker_takes_its_lone_partition_along_and_its_groups_move() {
     watched(&exporter, |it| watch.look(it), stopped).await;
     let fault = begun.elapsed();
     exporter.until("all there again", SOON, |it| watch.is_whole(it).then_some(())).await;
+
     assert_eq!(watch.wrong, BTreeSet::new());
     assert_eq!(watch.missing, BTreeSet::new());
+
     let lone = lone.unwrap();
     assert!(lone.0 && 1.0 <= lone.1 && lone.2 == Some(1.0), "{lone:?}");
+
     seen(Corner::Leaderless, "absent, and counted as leaderless", "");
     assert!(watch.away_max < fault, "{:?} of {fault:?}", watch.away_max);
+
     let measured = format!(
         "{} pages; absent for {:.1} s at most, the broker for {:.1} s",
         watch.pages,
@@ -458,15 +489,18 @@ async fn what_we_may_not_describe_is_absent_and_counted_where_the_broker_says_so
     let bootstrap = variable("39_BOOTSTRAP");
     let (hand, topic) = (AdminClient::new(&bootstrap), "corner-forbidden");
     let [reader, hidden] = ["corner-reader", "corner-hidden"].map(str::to_owned);
+
     // Of a run that failed.
     hand.allow(AclResource::Topic, topic).await;
     hand.allow(AclResource::Group, &hidden).await;
     hand.create(topic, &[&[1]]).await;
     hand.create("corner-allowed", &[&[1]]).await;
+
     for group in [&reader, &hidden] {
         hand.commit(group, topic, &[(0, 0)]).await;
         hand.commit(group, "corner-allowed", &[(0, 0)]).await;
     }
+
     let member =
         GroupMember::join(&bootstrap, MemberProtocol::Classic, &hidden, "corner-allowed").await;
     let exporter = ExporterProcess::start(&bootstrap).await;
@@ -474,9 +508,11 @@ async fn what_we_may_not_describe_is_absent_and_counted_where_the_broker_says_so
     exporter.until("its lag", SOON, |it| lag(it, &hidden, topic)).await;
     hand.forbid(AclResource::Topic, topic).await;
     hand.forbid(AclResource::Group, &hidden).await;
+
     let page = exporter.next_round().await;
     assert!(!page.text.contains(&format!("topic=\"{topic}\"")), "{}", page.text);
     assert_eq!(lag(&page, &reader, "corner-allowed"), Some(0.0), "{}", page.text);
+
     let of_topic = page.unknown("topology", "unauthorized");
     let ours = if eq(of_topic, 0.0) {
         "absent; brokers hide it, so nothing can be counted"
@@ -484,10 +520,13 @@ async fn what_we_may_not_describe_is_absent_and_counted_where_the_broker_says_so
         "absent, and counted as unauthorized"
     };
     seen(Corner::TopicForbidden, ours, "");
+
     assert_eq!(lag(&page, &hidden, "corner-allowed"), None);
     assert_eq!(page.value(MEMBERS, &[("consumergroup", &hidden)]), None);
+
     let counted = ["groups", "committed"].map(|it| page.unknown(it, "unauthorized").to_string());
     assert_eq!(counted, ["1", "1"]);
+
     let ours = "its members and lag are absent, and counted as unauthorized";
     seen(Corner::GroupForbidden, ours, "");
 

@@ -31,11 +31,15 @@ fn cluster() -> String {
 async fn every_broker_container_reports_what_it_uses() {
     let used = engine(SOCKET).broker_use(&cluster()).await.unwrap();
     let brokers: Vec<_> = used.iter().map(|it| it.broker.to_wire()).collect();
+
     assert_eq!(brokers, [1, 2, 3]);
+
     for it in &used {
         assert!(0.0 < it.cpu_seconds.unwrap() && 0.0 < it.cpu_limit_cores.unwrap(), "{it:?}");
+
         let limit = it.memory_limit_bytes.unwrap();
         let memory = it.memory_anonymous_bytes.unwrap();
+
         assert!((50 << 20..limit).contains(&memory), "a JVM's heap: {it:?}");
         assert!(0 < it.network_receive_bytes.unwrap(), "{it:?}");
         assert!(0 < it.network_transmit_bytes.unwrap(), "{it:?}");
@@ -59,7 +63,9 @@ async fn an_engine_that_is_not_there_is_an_error() {
 fn docker(args: &[&str]) -> String {
     let done = Command::new("docker").args(args).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+
     assert!(done.status.success(), "docker {args:?}: {out}{err}");
+
     out.trim().to_owned()
 }
 
@@ -109,6 +115,7 @@ impl TestProject {
         let mut found = self.engine.consumers(&self.name).await.unwrap();
         found.retain(|it| it.run.is_none());
         let [only] = found.try_into().unwrap();
+
         only
     }
 }
@@ -117,9 +124,11 @@ impl Drop for TestProject {
     fn drop(&mut self) {
         let of_place = format!("name=^/?{}-", self.name);
         let listed = docker(&["ps", "-aq", "--filter", &of_place]);
+
         for container in listed.lines() {
             docker(&["rm", "-f", "-v", container]);
         }
+
         let listed = docker(&["network", "ls", "-q", "--filter", &of_place]);
         for network in listed.lines() {
             docker(&["network", "rm", network]);
@@ -141,27 +150,37 @@ fn volume(of: &Value) -> String {
 /// What the clone shares with its template, and what it may not.
 fn compare(template: &Value, clone: &Value) {
     assert_eq!(clone["Image"], template["Image"]);
+
     for same in ["Env", "Cmd", "Entrypoint", "User", "WorkingDir", "StopTimeout", "Volumes"] {
         assert_eq!(clone["Config"][same], template["Config"][same], "{same}");
     }
+
     let mut host = template["HostConfig"].clone();
     host["PortBindings"] = clone["HostConfig"]["PortBindings"].clone();
+
     assert_eq!(clone["HostConfig"], host);
     assert_eq!(clone["NetworkSettings"]["Ports"]["9404/tcp"], json!(null));
     assert_ne!(clone["Config"]["Hostname"], template["Config"]["Hostname"]);
     assert_ne!(volume(clone), volume(template), "each has its own");
+
     let mut labels = template["Config"]["Labels"].clone();
     labels["kafka-optimizer.run"] = json!("12");
     labels["kafka-optimizer.clone-of"] = template["Id"].clone();
     labels["com.docker.compose.container-number"] = json!("5");
+
     assert_eq!(clone["Config"]["Labels"], labels);
+
     let networks = |of: &Value| of["NetworkSettings"]["Networks"].as_object().unwrap().clone();
     let (theirs, ours) = (networks(template), networks(clone));
+
     assert_eq!(ours.len(), 2);
+
     for (network, endpoint) in theirs {
         assert_eq!(ours[&network]["NetworkID"], endpoint["NetworkID"]);
         assert_ne!(ours[&network]["IPAddress"], endpoint["IPAddress"]);
+
         let short = &template["Id"].as_str().unwrap()[..12];
+
         // Engines before API 1.44 give each container one of its own; later ones may say null.
         let aliases = ours[&network]["Aliases"].as_array().cloned().unwrap_or_default();
         assert!(!aliases.contains(&json!(short)), "{aliases:?}");
@@ -191,30 +210,38 @@ async fn i36_i37_a_clone_is_what_its_template_is_and_takes_nothing_from_it() {
     ];
     place.run_template(options.as_flattened(), &["sleep", "600"]);
     docker(&["network", "connect", &back, &place.named("template")]);
+
     let template = place.template().await;
     assert_eq!(template.objections, Vec::<String>::new());
     assert_eq!((template.running, template.group.as_str()), (true, "billing"));
 
     let (own, others) = (place.clone_name(12), place.clone_name(13));
     assert_eq!(place.engine.clone_state(&own).await.unwrap(), CloneState::Absent);
+
     place.engine.start_clone(&template.id, &own).await.unwrap();
     assert_eq!(place.engine.clone_state(&own).await.unwrap(), CloneState::Running);
+
     let clone = inspect(&own.name);
     compare(&inspect(&template.name), &clone);
     place.engine.start_clone(&template.id, &own).await.unwrap();
+
     assert_eq!(inspect(&own.name)["Id"], clone["Id"], "made once");
 
     assert_eq!(place.engine.clone_state(&others).await.unwrap(), CloneState::Foreign);
+
     place.engine.start_clone(&template.id, &others).await.unwrap_err();
     place.engine.remove_clone(&others).await.unwrap_err();
     let found = place.engine.consumers(&place.name).await.unwrap();
     let runs: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.run, it.running)).collect();
     let expected = [(own.name.as_str(), Some(12), true), (template.name.as_str(), None, true)];
+
     assert_eq!(runs, expected);
+
     place.engine.start_clone(&found[0].id, &others).await.unwrap_err();
 
     place.engine.remove_clone(&own).await.unwrap();
     place.engine.remove_clone(&own).await.unwrap();
+
     assert_eq!(place.engine.clone_state(&own).await.unwrap(), CloneState::Absent);
     assert!(!docker(&["volume", "ls", "-q"]).contains(&volume(&clone)), "its volume goes with it");
     assert!(place.template().await.running);
@@ -228,12 +255,17 @@ async fn i36_a_container_that_only_has_the_name_is_left_alone() {
     let clone = place.clone_name(12);
     docker(&["run", "-d", "--name", &clone.name, &variable("IMAGE"), "sleep", "600"]);
     let before = inspect(&clone.name);
+
     assert_eq!(place.engine.clone_state(&clone).await.unwrap(), CloneState::Foreign);
+
     let template = place.template().await;
     let refused = place.engine.start_clone(&template.id, &clone).await.unwrap_err();
+
     assert!(!refused.outcome_is_unknown(), "{refused}");
+
     let refused = place.engine.remove_clone(&clone).await.unwrap_err();
     assert!(!refused.outcome_is_unknown(), "{refused}");
+
     let after = inspect(&clone.name);
     assert_eq!((&after["Id"], &after["State"]), (&before["Id"], &before["State"]));
 }
@@ -247,7 +279,9 @@ async fn i37_a_clone_that_does_not_stay_up_is_seen_and_can_be_removed() {
     let command = ["sh", "-c", "test ! -e /flag/down && exec sleep 600"];
     place.run_template(&["-v", &mount, "--restart", "on-failure"], &command);
     let template = place.template().await;
+
     assert!(template.running, "{template:?}");
+
     // Whoever starts from now on ends at once.
     std::fs::write(dir.path().join("down"), "").unwrap();
     let clone = place.clone_name(12);
@@ -258,6 +292,7 @@ async fn i37_a_clone_that_does_not_stay_up_is_seen_and_can_be_removed() {
     })
     .await;
     place.engine.remove_clone(&clone).await.unwrap();
+
     assert_eq!(place.engine.clone_state(&clone).await.unwrap(), CloneState::Absent);
     assert!(place.template().await.running);
 }

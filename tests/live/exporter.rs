@@ -41,6 +41,7 @@ impl ExporterProcess {
         let probe = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = probe.local_addr().unwrap().to_string();
         drop(probe);
+
         let child = Command::new(env!("CARGO_BIN_EXE_kafka-optimizer"))
             .args(["serve", "--config.file", config.to_str().unwrap()])
             .args(["--web.listen-address", &address])
@@ -48,6 +49,7 @@ impl ExporterProcess {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+
         // Whoever comes first installs it; the second time it is there.
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
@@ -58,6 +60,7 @@ impl ExporterProcess {
                 (up && page.value("kafka_brokers", &[]).is_some()).then_some(())
             })
             .await;
+
         exporter
     }
 
@@ -66,6 +69,7 @@ impl ExporterProcess {
         let begun = now();
         let answer = self.client.get(format!("http://{}/metrics", self.address)).send().await;
         let text = answer.ok()?.text().await.ok()?;
+
         Some(ScrapedPage { text, took: begun.elapsed() })
     }
 
@@ -84,14 +88,17 @@ impl ExporterProcess {
     ) -> T {
         let find = &mut find;
         let begun = now();
+
         loop {
             let page = self.try_page().await;
             if let Some(found) = page.as_ref().and_then(&mut *find) {
                 println!("    {what}: after {:.1} s", begun.elapsed().as_secs_f64());
                 return found;
             }
+
             let shown = || page.map_or_else(|| "no page".to_owned(), |it| it.text);
             assert!(begun.elapsed() < limit, "{what}: not within {limit:?}\n{}", shown());
+
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -99,6 +106,7 @@ impl ExporterProcess {
     /// The page of a round that began after this was called.
     pub(super) async fn next_round(&self) -> ScrapedPage {
         let mut rounds = self.page().await.round();
+
         // The first one may have begun before.
         for _ in 0..2 {
             rounds = eventually("next round", Duration::from_secs(20), async || {
@@ -107,6 +115,7 @@ impl ExporterProcess {
             })
             .await;
         }
+
         // Its own metrics are there at once, the cluster's when the page is made.
         tokio::time::sleep(Duration::from_millis(200)).await;
         self.page().await
@@ -124,7 +133,9 @@ impl ScrapedPage {
     pub(super) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut found = self.values(name, labels);
         let first = found.next();
+
         assert!(found.next().is_none(), "{name} {labels:?} is more than one series");
+
         first
     }
 

@@ -12,6 +12,7 @@ async fn bad_input_is_answered_and_changes_nothing() {
     let stack = Stack::new();
     let good = notification(&[&[("alertname", "Nobody"), ("kafka_cluster", "main")]]);
     let json = "application/json";
+
     for (what, body, kind, token, want) in [
         ("undecodable", b"{\"alerts\": [".to_vec(), json, stack.token.as_str(), 400),
         ("17 MiB", vec![b' '; 17 << 20], json, &stack.token, 413),
@@ -19,7 +20,7 @@ async fn bad_input_is_answered_and_changes_nothing() {
         ("wrong content type", good.clone(), "text/plain", &stack.token, 415),
         ("unknown alert", good.clone(), json, &stack.token, 200),
     ] {
-        assert_eq!(stack.post_as(WEBHOOK, body, (kind, token)).await, want, "{what}");
+        assert_eq!(stack.post_as(WEBHOOK, body, kind, token).await, want, "{what}");
     }
 }
 
@@ -34,7 +35,9 @@ async fn i34_an_alert_that_prometheus_does_not_confirm_is_held() {
         ("broker_id", "2"),
         ("invented", "by someone who may write to Alertmanager"),
     ]]);
+
     assert_eq!(stack.post(WEBHOOK, body).await, 200);
+
     eventually("held as not confirmed", Duration::from_secs(30), async || {
         let runs = stack.runs().await;
         runs.into_iter().find(|it| it["target"] == "broker 2" && it["hold"] == "not_confirmed")
@@ -47,6 +50,7 @@ async fn i34_an_alert_that_prometheus_does_not_confirm_is_held() {
 async fn i8_labels_that_look_like_something_else_stay_data() {
     let stack = Stack::new();
     let before = stack.runs().await.len();
+
     for broker in ["99\"} or vector(1) #", "../../etc/passwd", "$(reboot)", "-1", "{{.}}"] {
         let body = notification(&[&[
             ("alertname", "KafkaRequestHandlersSaturated"),
@@ -56,6 +60,7 @@ async fn i8_labels_that_look_like_something_else_stay_data() {
         ]]);
         assert_eq!(stack.post(WEBHOOK, body).await, 200, "{broker}");
     }
+
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(stack.runs().await.len(), before, "a label that is no broker's id made a run");
 }
@@ -72,7 +77,9 @@ async fn ten_thousand_alerts_in_one_post_are_stored() {
     let alerts: Vec<&[(&str, &str)]> = labels.iter().map(<[_; 3]>::as_slice).collect();
     let body = notification(&alerts);
     let begun = tokio::time::Instant::now();
+
     assert_eq!(stack.post(WEBHOOK, body).await, 200);
+
     println!("    10,000 alerts answered after {} ms", begun.elapsed().as_millis());
 }
 
@@ -93,14 +100,18 @@ async fn i4_the_same_post_fifty_times_at_once_is_one_run() {
     let before = of_broker().await;
     let posts = (0..50).map(|_| stack.post(WEBHOOK, body.clone()));
     let codes = futures_util::future::join_all(posts).await;
+
     assert!(codes.iter().all(|it| *it == 200), "{codes:?}");
+
     eventually("a run", Duration::from_secs(30), async || {
         (before < of_broker().await).then_some(())
     })
     .await;
+
     // Time enough for a second one.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let after = of_broker().await;
+
     assert_eq!(after, before + 1);
 }
 
@@ -110,6 +121,7 @@ async fn i10_a_second_process_on_the_same_state_is_refused() {
     let stack = Stack::new();
     let done = stack.compose(&["run", "--rm", "--no-deps", "-T", "kafka-optimizer"]);
     let said = String::from_utf8_lossy(&done.stderr) + String::from_utf8_lossy(&done.stdout);
+
     assert!(!done.status.success(), "{said}");
     assert!(said.contains("/var/lib/kafka-optimizer"), "the message names no place: {said}");
 }

@@ -31,6 +31,7 @@ async fn classic_and_kip_848_groups_have_type_state_members_and_lag() {
     hand.create(topic, &[&[1, 2, 3]]).await;
     hand.write(topic, 0, 10).await;
     let exporter = ExporterProcess::start(&bootstrap).await;
+
     for (group, protocol, group_type) in [
         ("kinds-classic", member::MemberProtocol::Classic, "classic"),
         ("kinds-consumer", member::MemberProtocol::Consumer, "consumer"),
@@ -45,9 +46,12 @@ async fn classic_and_kip_848_groups_have_type_state_members_and_lag() {
             .await;
         let page = exporter.next_round().await;
         let info = page.value(INFO, &[("consumergroup", group), ("group_type", group_type)]);
+
         assert_eq!(info, Some(1.0), "{group_type}");
+
         let lag = page.value("kafka_consumergroup_lag", &[("consumergroup", group)]);
         assert_eq!(lag, Some(6.0), "{group}");
+
         joined.leave().await;
         exporter
             .until("none", SOON, |it| {
@@ -57,6 +61,7 @@ async fn classic_and_kip_848_groups_have_type_state_members_and_lag() {
             .await;
         hand.forget(group).await;
     }
+
     hand.delete(topic).await;
 }
 
@@ -68,6 +73,7 @@ async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
     hand.create(topic, &[&[1, 2, 3]]).await;
     hand.write(topic, 0, 10).await;
     let exporter = ExporterProcess::start(&bootstrap).await;
+
     for (group, protocol, group_type) in [
         ("kinds-share", GroupProtocol::Share, "share"),
         ("kinds-streams", GroupProtocol::Streams, "streams"),
@@ -78,16 +84,20 @@ async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
         exporter.until("one member", SOON, |it| one(it).then_some(())).await;
         let page = exporter.next_round().await;
         println!("    {group_type}: {:?}", state(&page, group));
+
         // A member that sends one heartbeat is never done with what it was given.
         let states = ["stable", "assigning", "reconciling", "not_ready"];
         assert!(state(&page, group).is_some_and(|it| states.contains(&it)), "{}", page.text);
+
         let info = page.value(INFO, &[("consumergroup", group), ("group_type", group_type)]);
         assert_eq!(info, Some(1.0), "{group_type}");
         assert_eq!(page.values("kafka_consumergroup_lag", &[("consumergroup", group)]).count(), 0);
+
         hand.leave(protocol, group, member, topic).await;
         let none = |it: &ScrapedPage| it.value(MEMBERS, &[("consumergroup", group)]) == Some(0.0);
         exporter.until("none", SOON, |it| none(it).then_some(())).await;
         hand.forget(group).await;
     }
+
     hand.delete(topic).await;
 }

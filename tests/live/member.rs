@@ -30,9 +30,11 @@ impl GroupMember {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap).set("group.id", group);
         config.set("enable.auto.commit", "false").set("auto.offset.reset", "earliest");
+
         if matches!(protocol, MemberProtocol::Consumer) {
             config.set("group.protocol", "consumer");
         }
+
         let consumer: BaseConsumer = config.create().unwrap();
         consumer.subscribe(&[topic]).unwrap();
         let joined = spawn_blocking(move || {
@@ -45,7 +47,9 @@ impl GroupMember {
             None
         });
         let joined = joined.await.unwrap();
+
         assert!(joined.is_some(), "no assignment for {group} within 30 s");
+
         Self(joined)
     }
 

@@ -85,6 +85,7 @@ async fn kafka_3_9_answers_every_call_of_the_seam() {
     let topology = wire.topology().await.unwrap();
     assert!(topology.cluster_id.is_some() && topology.controller.is_some(), "{topology:?}");
     assert_eq!(topology.brokers.iter().map(|it| it.id).collect::<Vec<_>>(), [only()]);
+
     let found = topology.topics.iter().find(|it| it.name.as_str() == topic).unwrap();
     assert!(found.id != 0 && found.partitions.len() == 2, "{found:?}");
 
@@ -96,20 +97,27 @@ async fn kafka_3_9_answers_every_call_of_the_seam() {
 
     let listed = wire.groups(only(), &[]).await.unwrap();
     let ours = listed.iter().find(|it| it.group.as_str() == group).unwrap();
+
     assert_eq!((ours.group_type, ours.state), (GroupType::Classic, GroupState::Empty));
+
     let stable = wire.groups(only(), &[GroupState::Stable]).await.unwrap();
     assert!(stable.iter().all(|it| it.state == GroupState::Stable), "{stable:?}");
+
     let committed = wire.committed(only(), std::slice::from_ref(&ours.group)).await.unwrap();
     let offsets = committed[0].offsets.as_ref().unwrap();
+
     assert_eq!(offsets.len(), 1);
     assert_eq!(offsets[0].partitions, [(0, Ok(12))], "no -1 for the other partition");
 
     for dir in wire.log_dirs(only()).await.unwrap() {
         assert!(!dir.offline && dir.usable_bytes.unwrap() <= dir.total_bytes.unwrap(), "{dir:?}");
     }
+
     let missing = TopicName::new("oldest-no-such-topic");
     let minimums = wire.min_insync_replicas(&[at.topic, missing]).await.unwrap();
+
     assert_eq!(minimums, [(TopicName::new(topic), Ok(1))]);
+
     let quorum = wire.quorum().await.unwrap();
     assert_eq!(quorum.leader, Some(only()));
     assert_eq!(wire.reassignments().await.unwrap(), []);
@@ -127,13 +135,17 @@ async fn kafka_3_9_describes_classic_groups_and_none_that_is_gone() {
     let member = GroupMember::join(&bootstrap(), MemberProtocol::Classic, group, topic).await;
     let names = [group, "oldest no such group"].map(GroupName::new);
     wire.topology().await.unwrap();
+
     let described = wire.describe_groups(only(), GroupType::Classic, &names).await.unwrap();
     let members = described[0].members.as_ref().unwrap();
+
     assert_eq!((members.state, members.count), (GroupState::Stable, 1));
     assert_eq!(members.assigned, Some([(TopicName::new(topic), 1)].into()));
+
     // This version calls a group that is gone dead, which no count of members may be made of.
     let gone = described[1].members.as_ref();
     assert!(gone.is_err() || gone.is_ok_and(|it| it.state == GroupState::Dead), "{gone:?}");
+
     member.leave().await;
     hand.delete(topic).await;
     hand.forget(group).await;
@@ -170,15 +182,20 @@ async fn a_round_on_kafka_3_9_reads_every_section_and_fails_nowhere() {
             SECTIONS.iter().map(|it| &it.1).all(shown).then_some(())
         })
         .await;
+
     // Four rounds: the slow sections have had their second turn.
     exporter.next_round().await;
     let page = exporter.next_round().await;
+
     check_whole(&page);
+
     let of_group = [("consumergroup", group)];
     assert_eq!(page.value("kafka_consumergroup_members", &of_group), Some(1.0));
     assert_eq!(page.value("kafka_consumergroup_lag", &of_group), Some(6.0));
+
     let stable = [("consumergroup", group), ("state", "stable")];
     assert_eq!(page.value("kafka_consumergroup_state", &stable), Some(1.0));
+
     member.leave().await;
     hand.delete(topic).await;
     hand.forget(group).await;
@@ -189,6 +206,7 @@ fn check_whole(page: &ScrapedPage) {
         assert!(page.succeeded(collector), "{collector}\n{}", page.text);
         assert!(page.values(family, &[]).next().is_some(), "{family}\n{}", page.text);
     }
+
     // What this version lacks is not asked for again and again.
     for counter in
         ["kafka_optimizer_readings_unknown", "kafka_optimizer_kafka_request_errors_total"]
@@ -204,23 +222,30 @@ async fn kafka_3_9_rehearses_writes_reads_back_and_refuses_in_its_own_words() {
     let wire = wire();
     unset(&wire).await;
     alter(&wire, Some("8"), WriteMode::ValidateOnly).await.unwrap();
+
     assert_eq!(entry(&wire).await.stored(), None, "rehearsing stores nothing");
+
     let refused = alter(&wire, Some("9"), WriteMode::ValidateOnly).await.unwrap_err();
     let words = "value should not be greater than double the current value 4";
+
     assert!(refused.to_string().contains(words), "{refused}");
     assert!(!refused.outcome_is_unknown());
+
     let read_only = ConfigChange {
         key: "socket.send.buffer.bytes".to_owned(),
         value: Some("65536".to_owned()),
     };
     let refused = wire.alter_broker_config(only(), &[read_only], WriteMode::ValidateOnly).await;
     let refused = refused.unwrap_err().to_string();
+
     assert!(refused.contains("Set(socket.send.buffer.bytes)"), "{refused}");
 
     set(&wire, "8").await;
     let written = entry(&wire).await;
+
     assert_eq!((written.stored(), written.at_start()), (Some("8"), Some("4")));
     assert_eq!(written.source, ConfigSource::DynamicBroker);
+
     unset(&wire).await;
 }
 
@@ -239,6 +264,7 @@ async fn i18_kafka_3_9_loses_a_value_above_twice_the_static_one_and_the_detector
     for value in ["8", "16"] {
         set(&wire, value).await;
     }
+
     let exporter = ExporterProcess::start(&bootstrap()).await;
     let applied = |page: &ScrapedPage, want: f64| {
         let value = page.value("kafka_broker_config_applied", &[("broker_id", "1"), ("key", KEY)]);
@@ -246,10 +272,14 @@ async fn i18_kafka_3_9_loses_a_value_above_twice_the_static_one_and_the_detector
     };
     exporter.until("applied", SOON, |it| applied(it, 1.0)).await;
     let done = Command::new(variable("39_COMPOSE")).args(["restart", "kafka-39"]).output().unwrap();
+
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+
     exporter.until("lost in the restart", Duration::from_mins(1), |it| applied(it, 0.0)).await;
     let lost = entry(&wire).await;
+
     assert_eq!((lost.effective.as_deref(), lost.stored()), (Some("4"), Some("16")));
+
     unset(&wire).await;
     exporter.until("applied again", SOON, |it| applied(it, 1.0)).await;
 }

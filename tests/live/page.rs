@@ -29,7 +29,9 @@ async fn the_live_page_passes_promtool() {
     promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let done = promtool.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
+
     assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stdout));
+
     println!("    {} bytes, {} lines", page.len(), page.lines().count());
 }
 
@@ -51,7 +53,9 @@ async fn every_query_of_the_dashboard_has_data_and_no_warning() {
     let dashboard: Value = serde_json::from_str(&text).unwrap();
     let mut expressions = Vec::new();
     collect(&dashboard["panels"], &mut expressions);
+
     assert!(20 <= expressions.len(), "only {} queries found", expressions.len());
+
     let mut empty = Vec::new();
     for expression in &expressions {
         let query = with_variables(expression);
@@ -60,7 +64,9 @@ async fn every_query_of_the_dashboard_has_data_and_no_warning() {
             empty.push(query);
         }
     }
+
     assert!(empty.is_empty(), "no data: {empty:#?}");
+
     println!("    {} queries", expressions.len());
 }
 
@@ -83,6 +89,8 @@ fn with_variables(expression: &str) -> String {
     for name in ["job", "kafka_cluster", "cluster", "broker_id", "broker", "topic", "group"] {
         query = query.replace(&format!("${{{name}}}"), ".+").replace(&format!("${name}"), ".+");
     }
+
     assert!(!query.contains('$'), "an unknown variable: {query}");
+
     query
 }

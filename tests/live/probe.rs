@@ -26,6 +26,7 @@ fn failures(page: &str, id: u8) -> Vec<(String, f64)> {
         let (reason, count) = it.rsplit_once(' ').unwrap();
         (reason.to_owned(), count.parse().unwrap())
     });
+
     each.filter(|it: &(String, f64)| 0.0 < it.1).collect()
 }
 
@@ -38,16 +39,21 @@ async fn every_broker_is_probed_through_a_partition_that_it_leads() {
         (1..=3).all(|id| 3.0 <= round_trips(&page, id)).then_some(page)
     })
     .await;
+
     for id in 1..=3 {
         let produced = value(&page, "produce_seconds_count", id, "").unwrap();
         assert!(round_trips(&page, id) <= produced, "{page}");
+
         let (sum, count) =
             (value(&page, "round_trip_seconds_sum", id, "").unwrap(), round_trips(&page, id));
         println!("    broker {id}: round trip {:.1} ms on average", 1_000.0 * sum / count);
     }
+
     let topic = "topic=\"_kafka_optimizer_probe\"";
     let replicas = stack.query(&format!("kafka_topic_partition_replicas{{{topic}}} == 3")).await;
+
     assert_eq!(replicas.len(), 3, "a partition for each broker, three replicas each");
+
     let groups = stack.query("kafka_consumergroup_members{consumergroup=~\".*probe.*\"}").await;
     assert!(groups.is_empty(), "it joins no group: {groups:?}");
 }
@@ -98,6 +104,7 @@ fn serve(stack: &Stack, dir: &std::path::Path, listen: &str) -> ProbeProcess {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+
     ProbeProcess(child)
 }
 
@@ -132,10 +139,12 @@ async fn a_paused_broker_times_out_alone_and_recovers() {
     })
     .await;
     drop(paused);
+
     for id in [1, 3] {
         assert_eq!(failures(&frozen, id), failures(&well, id), "broker {id}");
         assert!(round_trips(&well, id) < round_trips(&frozen, id), "broker {id} was probed on");
     }
+
     let timed_out: Vec<String> = failures(&frozen, 2).into_iter().map(|it| it.0).collect();
     assert_eq!(timed_out, [",reason=\"timeout\"}"]);
 
@@ -143,12 +152,15 @@ async fn a_paused_broker_times_out_alone_and_recovers() {
     for id in [1, 3] {
         assert_eq!(failures(&again, id), failures(&well, id), "broker {id}");
     }
+
     let id = process.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+
     let ended = eventually("the process ends", Duration::from_secs(30), async || {
         process.0.try_wait().unwrap()
     })
     .await;
     assert!(ended.success(), "{ended}");
+
     stack.kafka_tool("kafka-topics.sh", &["--delete", "--topic", TOPIC]);
 }

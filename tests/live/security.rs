@@ -104,6 +104,7 @@ fn token(subject: &str, lifetime: Duration) -> String {
     let end = now + i64::try_from(lifetime.as_secs()).unwrap();
     let part = |it: &str| URL_SAFE_NO_PAD.encode(it);
     let claims = format!(r#"{{"sub":"{subject}","iat":{},"exp":{end}}}"#, now - 60);
+
     format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims))
 }
 
@@ -122,8 +123,10 @@ fn words(error: &KafkaError) -> String {
 fn check_kept_out(error: &KafkaError, fault: RequestFault, wanted: &[&str]) {
     let words = words(error);
     println!("    {words}");
+
     assert_eq!(error.fault(), fault, "{words}");
     assert!(!error.outcome_is_unknown() || fault == RequestFault::Connection, "{words}");
+
     for wanted in wanted {
         assert!(words.contains(wanted), "{wanted:?} in: {words}");
     }
@@ -140,6 +143,7 @@ async fn each_way_in_leads_to_the_topology() {
     let files = CredentialFiles::new();
     let monitor = || files.password("monitor", PASSWORD);
     let client = as_owner_of(certificate("client.pem"), certificate("client.key"));
+
     for (way, address, security) in [
         ("plain text", "PLAIN", Security::default()),
         ("TLS", "TLS", encrypted(None)),
@@ -162,6 +166,7 @@ async fn each_way_in_leads_to_the_topology() {
         let topology = wire_to(&listener(address), security).topology().await;
         let topology = topology.unwrap_or_else(|error| panic!("{way}: {}", words(&error)));
         let topic = topology.topics.iter().find(|it| it.name.as_str() == "secured");
+
         assert_eq!(topic.expect(way).partitions.len(), 2, "{way}");
         assert_eq!(topology.unreadable, [], "{way}");
     }
@@ -176,31 +181,38 @@ async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
     let broker = wire.topology().await.unwrap().brokers[0].id;
     let secured = TopicName::new("secured");
     let first = [TopicPartitions { topic: secured.clone(), partitions: vec![0] }];
+
     for edge in [Edge::First, Edge::Last] {
         let edges = wire.offsets(broker, edge, &first).await.unwrap();
         assert_eq!(edges[0].partitions, [(0, Ok(0))]);
     }
+
     wire.groups(broker, &[]).await.unwrap();
     let nobody = [GroupName::new("nobody")];
+
     for group_type in [GroupType::Classic, GroupType::Consumer] {
         let described = wire.describe_groups(broker, group_type, &nobody).await.unwrap();
         let fault = described[0].members.as_ref().unwrap_err();
         assert_ne!(fault.label(), "unauthorized");
     }
+
     wire.committed(broker, &nobody).await.unwrap();
     assert!(!wire.log_dirs(broker).await.unwrap()[0].topics.is_empty());
+
     let config = wire.broker_config(broker, &["num.io.threads"]).await.unwrap();
     assert!(config.get("num.io.threads").unwrap().effective.is_some());
     assert_eq!(
         wire.min_insync_replicas(std::slice::from_ref(&secured)).await.unwrap(),
         [(secured, Ok(1))]
     );
+
     wire.quorum().await.unwrap();
     wire.reassignments().await.unwrap();
     rehearse(&wire, broker).await.unwrap();
     wire.client_quotas().await.unwrap();
     rehearse_quota(&wire).await.unwrap();
     let elected = wire.elect_preferred_leaders(&first).await.unwrap();
+
     assert_eq!(elected[0].1, Err(ElectionFault::NotNeeded), "it leads already");
 }
 
@@ -216,6 +228,7 @@ async fn a_topic_whose_configuration_is_denied_is_unauthorized_by_itself() {
     let found: BTreeMap<_, _> = found.into_iter().collect();
     let [secured, sealed] = topics;
     let want = [(secured, Ok(1)), (sealed, Err(PartitionFault::Unauthorized))];
+
     assert_eq!(found, BTreeMap::from(want));
 }
 
@@ -238,7 +251,9 @@ async fn who_has_no_rights_is_let_in_and_sees_nothing() {
     let stranger = encrypted(Some(Sasl::Plain(files.password("stranger", "eraser"))));
     let wire = wire_to(&listener("PASSWORDS"), stranger);
     let topology = wire.topology().await.unwrap();
+
     assert_eq!(topology.topics, []);
+
     let broker = topology.brokers[0].id;
     for refused in [
         wire.broker_config(broker, &["num.io.threads"]).await.map(|_| ()),
@@ -257,6 +272,7 @@ async fn who_has_no_rights_is_let_in_and_sees_nothing() {
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_wrong_password_is_shown_once_and_the_right_one_at_once() {
     type Way = fn(PasswordFile) -> Sasl;
+
     // The messages that one attempt sends.
     for (mechanism, messages) in
         [(Sasl::Plain as Way, 1), (Sasl::ScramSha256 as Way, 2), (Sasl::ScramSha512 as Way, 2)]
@@ -267,13 +283,17 @@ async fn a_wrong_password_is_shown_once_and_the_right_one_at_once() {
         let wire = wire_to(&listener("PASSWORDS"), encrypted(Some(login)));
         let error = wire.topology().await.unwrap_err();
         let wanted = [name, "`monitor`", "the broker says: Authentication failed", "security.sasl"];
+
         check_kept_out(&error, RequestFault::Authentication, &wanted);
         assert!(!words(&error).contains("wrong-secret"));
+
         for _ in 0..200 {
             let error = wire.topology().await.unwrap_err();
             assert_eq!(error.fault(), RequestFault::Authentication);
         }
+
         assert_eq!(sent(&wire, Api::SaslAuthenticate), messages, "one attempt with {name}");
+
         files.put("monitor.password", PASSWORD);
         eventually("let in with the right password", NOTICED, async || wire.topology().await.ok())
             .await;
@@ -288,15 +308,19 @@ async fn a_token_that_has_ended_is_told_from_one_that_has_not_come() {
     let address = listener("TOKENS");
     let wire = wire_to(&address, encrypted(Some(login.clone())));
     let error = wire.topology().await.unwrap_err();
+
     check_kept_out(
         &error,
         RequestFault::Authentication,
         &["OAUTHBEARER", "invalid_token", "security.sasl.token_file"],
     );
+
     fs::remove_file(files.path("token")).unwrap();
     let missing = wire_to(&address, encrypted(Some(login)));
     let error = missing.topology().await.unwrap_err();
+
     check_kept_out(&error, RequestFault::Authentication, &["security.sasl.token_file: read"]);
+
     files.token(Duration::from_mins(10));
     for wire in [wire, missing] {
         eventually("let in with a new token", NOTICED, async || wire.topology().await.ok()).await;
@@ -310,16 +334,20 @@ async fn a_certificate_that_is_rotated_on_disk_is_shown_without_a_restart() {
     for suffix in ["pem", "key"] {
         files.rotate(&format!("ours.{suffix}"), &certificate(&format!("stranger.{suffix}")));
     }
+
     let security = as_owner_of(files.path("ours.pem"), files.path("ours.key"));
     let wire = wire_to(&listener("MTLS"), security);
     let error = wire.topology().await.unwrap_err();
+
     check_kept_out(&error, RequestFault::Tls, &["security.tls.cert_file"]);
 
     for suffix in ["pem", "key"] {
         files.rotate(&format!("ours.{suffix}"), &certificate(&format!("client.{suffix}")));
     }
+
     eventually("let in with another certificate", NOTICED, async || wire.topology().await.ok())
         .await;
+
     // The same once more: an open connection makes room for one that is made with the new files.
     let before = sent(&wire, Api::ApiVersions);
     files.rotate("ours.pem", &certificate("client.pem"));
@@ -328,14 +356,17 @@ async fn a_certificate_that_is_rotated_on_disk_is_shown_without_a_restart() {
         (before < sent(&wire, Api::ApiVersions)).then_some(())
     })
     .await;
+
     // What cannot be used changes nothing.
     files.rotate("ours.key", &certificate("stranger.key"));
     let before = sent(&wire, Api::ApiVersions);
     let begun = SystemClock::new();
+
     while begun.monotonic().0 < Duration::from_secs(6) {
         wire.topology().await.unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+
     assert_eq!(sent(&wire, Api::ApiVersions), before);
 }
 
@@ -375,7 +406,9 @@ async fn who_takes_the_wrong_listener_is_told_so() {
     kept_out(&listener("PLAIN"), encrypted(None), RequestFault::Tls, &wanted).await;
     let error = wire_to(&listener("TLS"), nothing()).topology().await.unwrap_err();
     println!("    {}", words(&error));
+
     assert!(words(&error).contains("security.tls"), "{}", words(&error));
+
     let wanted = ["has no SASL"];
     kept_out(&listener("PLAIN"), plain(), RequestFault::Authentication, &wanted).await;
     let wanted = ["security.sasl"];
@@ -393,10 +426,12 @@ async fn a_session_is_left_before_the_broker_ends_it() {
     let login = Sasl::Plain(files.password("monitor", PASSWORD));
     let wire = wire_to(&listener("OPENPASSWORDS"), Security { tls: None, sasl: Some(login) });
     let clock = SystemClock::new();
+
     while clock.monotonic().0 < Duration::from_secs(7) {
         wire.topology().await.unwrap_or_else(|error| panic!("{}", words(&error)));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+
     let connections = sent(&wire, Api::ApiVersions);
     assert!((3..=4).contains(&connections), "{connections}");
 }
@@ -423,6 +458,7 @@ remediation: {{state_dir: '{}'}}
     );
     let serving = ServeProcess::start(&files.put("config.yaml", &config));
     let labels = |reason: &str| format!(r#"collector="topology",reason="{reason}"}} 1"#);
+
     // Why is there as soon as it is known, the cluster's own series with the page of the round.
     let page = eventually("the page says why", NOTICED, async || {
         let down = r#"kafka_up{kafka_cluster="main"} 0"#;
@@ -431,6 +467,7 @@ remediation: {{state_dir: '{}'}}
     })
     .await;
     assert!(!page.contains("wrong-secret"));
+
     files.put("monitor.password", PASSWORD);
     eventually("the page has the topic", NOTICED, async || {
         serving.get("/metrics").contains(r#"topic="secured""#).then_some(())

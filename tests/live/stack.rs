@@ -28,6 +28,7 @@ pub(super) fn variable(name: &str) -> String {
 impl Stack {
     pub(super) fn new() -> Self {
         let token = std::fs::read_to_string(variable("TOKEN_FILE")).unwrap();
+
         // Whoever comes first installs it; the second time it is there.
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
         Self {
@@ -46,15 +47,10 @@ impl Stack {
     }
 
     pub(super) async fn post(&self, path: &str, body: Vec<u8>) -> u16 {
-        self.post_as(path, body, ("application/json", &self.token)).await
+        self.post_as(path, body, "application/json", &self.token).await
     }
 
-    pub(super) async fn post_as(
-        &self,
-        path: &str,
-        body: Vec<u8>,
-        (kind, token): (&str, &str),
-    ) -> u16 {
+    pub(super) async fn post_as(&self, path: &str, body: Vec<u8>, kind: &str, token: &str) -> u16 {
         let request = self.client.post(format!("{}{path}", self.optimizer)).body(body);
         let request = request.header("content-type", kind).bearer_auth(token);
         request.send().await.unwrap().status().as_u16()
@@ -64,9 +60,11 @@ impl Stack {
     pub(super) async fn query(&self, query: &str) -> Vec<Value> {
         let answer = self.try_query(query).await;
         assert_eq!(answer["status"], "success", "{query}: {answer}");
+
         for remark in ["warnings", "infos"] {
             assert!(answer.get(remark).is_none(), "{query}: {answer}");
         }
+
         answer["data"]["result"].as_array().unwrap().clone()
     }
 
@@ -101,7 +99,9 @@ impl Stack {
         let done = self.compose(args);
         let (out, err) =
             (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+
         assert!(done.status.success(), "compose {args:?}: {out}{err}");
+
         out.into_owned()
     }
 
@@ -112,6 +112,7 @@ impl Stack {
         all.extend(["-e", "KAFKA_HEAP_OPTS=-Xmx192m", "kafka-1", &tool]);
         all.extend(["--bootstrap-server", "kafka-1:9092"]);
         all.extend(args);
+
         self.compose_ok(&all)
     }
 }
@@ -126,6 +127,7 @@ impl Stack {
         if LOADED.set(()).is_err() {
             return;
         }
+
         let (topic, brokers) = ("live-light", "kafka-1:9092");
         self.kafka_tool(
             "kafka-topics.sh",
@@ -189,6 +191,7 @@ impl Stack {
             (flowing.len() == 3).then_some(())
         })
         .await;
+
         // A baseline looks back 30 s and wants six samples 3 s apart.
         tokio::time::sleep(Duration::from_secs(30)).await;
     }

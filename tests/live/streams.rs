@@ -23,6 +23,7 @@ pub(super) fn heartbeat(group: &str, member: &str, epoch: i32, topic: &str) -> V
     frame.put_u8(0); // no instance id
     frame.put_u8(0); // no rack
     frame.put_i32(60_000); // time to rebalance in
+
     // Who joins says what the application reads and which tasks it has; who leaves does not.
     if epoch == 0 {
         frame.put_i8(PRESENT);
@@ -34,10 +35,12 @@ pub(super) fn heartbeat(group: &str, member: &str, epoch: i32, topic: &str) -> V
         (0..3).for_each(|_| frame.put_u8(0));
         frame.put_u8(0);
     }
+
     frame.put_i8(NULL); // no endpoint
     (0..3).for_each(|_| frame.put_u8(0)); // no tags of the client, no offsets of tasks
     frame.put_u8(0); // do not shut down
     no_tags(&mut frame);
+
     frame.to_vec()
 }
 

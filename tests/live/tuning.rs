@@ -17,6 +17,7 @@ fn configured(stack: &Stack, broker: &str, key: &str) -> Option<String> {
     );
     let start = format!("{key}=");
     let line = text.lines().map(str::trim).find(|it| it.starts_with(&start))?;
+
     line[start.len()..].split_whitespace().next().map(str::to_owned)
 }
 
@@ -42,9 +43,11 @@ async fn a_cluster_alert_tunes_every_broker_within_a_second_and_survives_a_kill(
     let id = run["id"].as_u64().unwrap();
     let took = seconds(&run, "effective_at") - seconds(&run, "created_at");
     println!("    stored webhook to 8 → 16 in force on three brokers: {:.0} ms", took * 1000.0);
+
     for (broker, key) in pools() {
         assert_eq!(configured(&stack, broker, key).as_deref(), Some("16"), "{broker} {key}");
     }
+
     assert!(took < EFFECT_MAX, "{took:.3} s");
 
     kill_and_start(&stack).await;
@@ -54,12 +57,16 @@ async fn a_cluster_alert_tunes_every_broker_within_a_second_and_survives_a_kill(
     })
     .await;
     println!("    verdict {}, {}", ended["verdict"], ended["state"]);
+
     assert_eq!(ended["state"], "rolled_back", "{ended:#}");
+
     for (broker, key) in pools() {
         assert_eq!(configured(&stack, broker, key), None, "{broker} {key}");
     }
+
     let twice = stack.runs().await.iter().filter(|it| it["cause"] == ALERT).count();
     assert_eq!(twice, 1, "the kill started the run again");
+
     stack.kafka_tool("kafka-topics.sh", &["--delete", "--topic", TOPIC]);
 }
 
@@ -102,6 +109,7 @@ async fn i18_a_value_above_twice_the_static_one_is_detected_after_a_restart() {
             &["--alter", "--entity-type", "brokers", "--entity-name", "3", "--add-config", &set],
         );
     };
+
     for value in ["16", "32"] {
         alter(value);
         eventually("in force", Duration::from_secs(30), async || {
@@ -110,6 +118,7 @@ async fn i18_a_value_above_twice_the_static_one_is_detected_after_a_restart() {
         })
         .await;
     }
+
     stack.compose_ok(&["restart", "kafka-3"]);
     eventually("the detector is 0", Duration::from_mins(2), async || {
         let query = r#"kafka_broker_config_applied{broker_id="3",key="num.io.threads"} == 0"#;

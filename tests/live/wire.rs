@@ -80,7 +80,9 @@ async fn wait_for_quota(wire: &Wire, of: &QuotaChange) {
         let quotas = wire.client_quotas().await.unwrap();
         let mut ours = quotas.iter().filter(|it| it.entity == of.entity);
         let value = ours.next().map(|it| it.value);
+
         assert!(ours.next().is_none(), "another key of {}: {quotas:?}", of.entity);
+
         (value == of.value).then_some(())
     })
     .await;
@@ -96,6 +98,7 @@ pub(super) async fn a_quota_comes_and_goes(wire: &Wire, client_id: &str) {
             key: QuotaKey::ProducerByteRate,
             value,
         };
+
         // A failed run may have left it behind. What is not there can be removed.
         wire.alter_client_quota(&to(None), WriteMode::Write).await.unwrap();
         wait_for_quota(wire, &to(None)).await;
@@ -106,6 +109,7 @@ pub(super) async fn a_quota_comes_and_goes(wire: &Wire, client_id: &str) {
             assert!(refused.to_string().contains("must be greater than 0"), "{refused}");
             assert!(!refused.outcome_is_unknown(), "{refused}");
         }
+
         // Longer than a quota that had been set would take to be seen.
         tokio::time::sleep(Duration::from_secs(1)).await;
         wait_for_quota(wire, &to(None)).await;
@@ -137,8 +141,10 @@ pub(super) async fn a_preferred_leader_need_not_be_elected(
         (at(topic, 0), Err(ElectionFault::NotNeeded)),
         (at(&missing, 0), Err(ElectionFault::Unknown)),
     ];
+
     assert_eq!(outcomes, want);
     assert_eq!(wire.elect_preferred_leaders(&[]).await.unwrap(), []);
+
     hand.delete(topic).await;
 }
 
@@ -160,9 +166,11 @@ async fn an_election_says_of_each_partition_that_it_was_not_needed() {
 async fn the_topology_names_brokers_and_partitions() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
+
     assert!(3 <= topology.brokers.len(), "{:?}", topology.brokers);
     assert!(topology.cluster_id.is_some() && topology.controller.is_some());
     assert_eq!(topology.unreadable, []);
+
     for topic in &topology.topics {
         assert_ne!(topic.id, 0, "{}", topic.name);
         assert!(!topic.partitions.is_empty(), "{}", topic.name);
@@ -176,13 +184,17 @@ async fn a_round_trip_takes_milliseconds_on_an_open_connection() {
     let wire = wire();
     wire.topology().await.unwrap();
     let began = Instant::now();
+
     for _ in 0..100 {
         wire.topology().await.unwrap();
     }
+
     let each = began.elapsed() / 100;
     assert!(each < Duration::from_millis(100), "{each:?}");
+
     let counts = wire.request_counts();
     let handshakes = counts.iter().find(|it| it.api == Api::ApiVersions).unwrap();
+
     assert_eq!(handshakes.sent, 1, "one connection carries them all");
 }
 
@@ -191,12 +203,15 @@ async fn a_round_trip_takes_milliseconds_on_an_open_connection() {
 async fn both_edges_are_read_of_every_partition_from_its_leader() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
+
     for it in &topology.brokers {
         let led = led_by(&topology, it.id);
         let first = wire.offsets(it.id, Edge::First, &led).await.unwrap();
         let last = wire.offsets(it.id, Edge::Last, &led).await.unwrap();
+
         assert_eq!(first.len(), led.len());
         assert_eq!(last.len(), led.len());
+
         for (first, last) in first.iter().zip(&last) {
             assert_eq!(first.topic, last.topic);
             for (start, end) in first.partitions.iter().zip(&last.partitions) {
@@ -217,6 +232,7 @@ async fn a_partition_asked_of_another_broker_has_no_offset() {
     let other = topology.brokers.iter().find(|it| Some(it.id) != partition.leader).unwrap();
     let at = TopicPartitions { topic: topic.name.clone(), partitions: vec![partition.index] };
     let ends = wire.offsets(other.id, Edge::Last, &[at]).await.unwrap();
+
     assert!(ends[0].partitions[0].1.is_err(), "{ends:?}");
 }
 
@@ -225,18 +241,23 @@ async fn a_partition_asked_of_another_broker_has_no_offset() {
 async fn groups_are_listed_described_and_their_commits_read() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
+
     for it in &topology.brokers {
         let listed = wire.groups(it.id, &[]).await.unwrap();
         let names: Vec<GroupName> = listed.iter().map(|it| it.group.clone()).collect();
+
         for kind in GroupType::ALL.iter().filter(|it| **it != GroupType::Unknown) {
             let same = listed.iter().filter(|it| it.group_type == *kind);
             let same: Vec<GroupName> = same.map(|it| it.group.clone()).collect();
             let described = wire.describe_groups(it.id, *kind, &same).await.unwrap();
+
             assert_eq!(described.len(), same.len());
             assert!(described.iter().all(|it| it.members.is_ok()), "{described:?}");
         }
+
         let committed = wire.committed(it.id, &names).await.unwrap();
         assert_eq!(committed.len(), names.len());
+
         for group in committed {
             let offsets = group.offsets.unwrap();
             let mut all = offsets.iter().flat_map(|it| &it.partitions);
@@ -251,6 +272,7 @@ async fn a_group_that_does_not_exist_is_unknown_or_dead() {
     let wire = wire();
     wire.topology().await.unwrap();
     let nobody = [GroupName::new("kafka-optimizer no such group")];
+
     for kind in GroupType::ALL.iter().filter(|it| **it != GroupType::Unknown) {
         let described = wire.describe_groups(broker(1), *kind, &nobody).await.unwrap();
         assert_eq!(described.len(), 1, "{kind}");
@@ -263,7 +285,9 @@ async fn a_group_that_does_not_exist_is_unknown_or_dead() {
 async fn log_dirs_have_sizes() {
     let wire = wire();
     let dirs = wire.log_dirs(broker(1)).await.unwrap();
+
     assert!(!dirs.is_empty());
+
     for dir in dirs {
         assert!(!dir.offline && dir.usable_bytes.unwrap() <= dir.total_bytes.unwrap(), "{dir:?}");
     }
@@ -277,6 +301,7 @@ async fn min_insync_replicas_leaves_out_what_does_not_exist() {
     let mut topics: Vec<TopicName> = topology.topics.iter().map(|it| it.name.clone()).collect();
     topics.push(TopicName::new("kafka-optimizer-no-such-topic"));
     let found = wire.min_insync_replicas(&topics).await.unwrap();
+
     assert_eq!(found.len(), topics.len() - 1);
     assert!(found.iter().all(|(_, it)| it.is_ok_and(|it| 1 <= it)));
 }
@@ -286,7 +311,9 @@ async fn min_insync_replicas_leaves_out_what_does_not_exist() {
 async fn the_controllers_answer_through_a_broker() {
     let wire = wire();
     let quorum = wire.quorum().await.unwrap();
+
     assert!(quorum.leader.is_some() && 0 < quorum.epoch, "{quorum:?}");
+
     let of = |role| quorum.replicas.iter().filter(move |it| it.role == role).count();
     assert!(1 <= of(QuorumRole::Voter) && 3 <= of(QuorumRole::Observer), "{quorum:?}");
     assert!(quorum.replicas.iter().all(|it| it.log_end.is_some()), "{quorum:?}");
@@ -311,11 +338,13 @@ async fn a_thread_count_is_rehearsed_written_read_back_and_deleted() {
     alter(&wire, Some("4"), WriteMode::ValidateOnly).await.unwrap();
     let refused = alter(&wire, Some("17"), WriteMode::ValidateOnly).await.unwrap_err();
     let words = refused.to_string();
+
     assert!(
         words.contains("value should not be greater than double the current value 8"),
         "{words}"
     );
     assert!(!refused.outcome_is_unknown());
+
     let config = wire.broker_config(broker(3), &[KEY]).await.unwrap();
     assert_eq!(config.get(KEY).unwrap().stored(), None, "rehearsing stores nothing");
 
@@ -323,6 +352,7 @@ async fn a_thread_count_is_rehearsed_written_read_back_and_deleted() {
     wait_for(&wire, "4").await;
     let config = wire.broker_config(broker(3), &[KEY]).await.unwrap();
     let entry = config.get(KEY).unwrap();
+
     assert_eq!((entry.stored(), entry.at_start()), (Some("4"), Some("8")));
     assert_eq!(entry.source, ConfigSource::DynamicBroker);
     assert!(!entry.read_only);
@@ -333,6 +363,7 @@ async fn a_thread_count_is_rehearsed_written_read_back_and_deleted() {
     alter(&wire, Some("8"), WriteMode::Write).await.unwrap();
     wait_for(&wire, "8").await;
     alter(&wire, None, WriteMode::Write).await.unwrap();
+
     for _ in 0..100 {
         let config = wire.broker_config(broker(3), &[KEY]).await.unwrap();
         if config.get(KEY).unwrap().source == ConfigSource::Static {
@@ -340,5 +371,6 @@ async fn a_thread_count_is_rehearsed_written_read_back_and_deleted() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+
     panic!("the dynamic entry is still there");
 }

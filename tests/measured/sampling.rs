@@ -36,6 +36,7 @@ pub(crate) async fn scrape(address: SocketAddr) -> Option<CompressedPage> {
     stream.read_to_end(&mut answer).await.ok()?;
     let end = answer.windows(4).position(|it| it == b"\r\n\r\n")?;
     let gzip = answer.split_off(end + 4);
+
     answer.starts_with(b"HTTP/1.1 200").then_some(CompressedPage { gzip })
 }
 
@@ -59,6 +60,7 @@ impl ProcessStats {
         let status = self.read("status");
         let line = status.lines().find_map(|it| it.strip_prefix(key)?.strip_prefix(':'));
         let kilobytes = line.and_then(|it| it.trim().strip_suffix(" kB")).unwrap();
+
         kilobytes.trim().parse::<u64>().unwrap() << 10
     }
 
@@ -78,6 +80,7 @@ impl ProcessStats {
     /// CPU time in user and system mode, of all threads.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         let stat = self.read("stat");
+
         // The name stands in brackets and may hold anything.
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks = |at: usize| fields[at].parse::<f64>().unwrap();

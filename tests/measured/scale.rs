@@ -116,6 +116,7 @@ impl MeasuredExporter {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
+
         Self { child, address: free, _dir: dir }
     }
 
@@ -146,6 +147,7 @@ impl WatchedRounds<'_> {
             pause(20).await;
             self.look();
         }
+
         tokio::time::sleep(INTERVAL * 3 / 4).await;
         self.look();
         scrape(exporter.address).await.expect("a page")
@@ -158,26 +160,34 @@ async fn measure(groups: i32) -> ScaleRow {
     let size = ClusterSize { brokers: BROKERS, topics: groups, partitions: PARTITIONS, groups };
     cluster.contents().fill(size);
     let mut brokers = Vec::new();
+
     for id in 1..=BROKERS {
         brokers.push(cluster.start(id).await);
     }
+
     let exporter = MeasuredExporter::start(&brokers);
     let mut watched = WatchedRounds { cluster: &cluster, requests: 0, rounds: 0 };
+
     // Until everything is on the page: the brokers make their answers in the first rounds.
     let mut page = String::new();
     while lag_series(&page) < planned.partitions.unwrap() {
         assert!(watched.rounds < WARM_UP_ROUNDS_MAX, "{} series only", lag_series(&page));
         page = watched.cycle(&exporter).await.text();
     }
+
     let (requests, cpu) = (watched.requests, exporter.process().cpu_seconds());
     let mut last = watched.cycle(&exporter).await;
+
     for _ in 1..CYCLES {
         last = watched.cycle(&exporter).await;
     }
+
     let cpu = exporter.process().cpu_seconds() - cpu;
     let requests = u32::try_from(watched.requests - requests).unwrap();
     let page = last.text();
+
     assert_eq!(lag_series(&page), planned.partitions.unwrap(), "a whole page at the end");
+
     let megabytes = |bytes: u64| float(bytes) / 1e6;
     ScaleRow {
         lag_series: Some(lag_series(&page)),
@@ -213,11 +223,13 @@ fn misses(rows: &[ScaleRow]) -> Vec<String> {
         if CPU_SECONDS_MAX < cpu {
             missed.push(format!("{series} lag series: {cpu:.3} s of CPU, not {CPU_SECONDS_MAX}"));
         }
+
         let resident = row.rss_peak_mb.unwrap();
         if float(RESIDENT_BYTES_MAX) / 1e6 < resident {
             missed.push(format!("{series} lag series: {resident:.1} MB, not 512 MiB"));
         }
     }
+
     missed
 }
 
@@ -229,11 +241,13 @@ async fn one_cycle_stays_cheap_at_every_size() {
     let mut rows: Vec<ScaleRow> = GROUPS.map(ScaleRow::planned).to_vec();
     write(&rows);
     println!("{HEADER}");
+
     for (at, groups) in GROUPS.into_iter().enumerate() {
         rows[at] = measure(groups).await;
         write(&rows);
         println!("{}", rows[at]);
     }
+
     let [small, middle, large] = [0, 1, 2].map(|it: usize| rows[it].cpu_us_per_series());
     println!(
         "CPU for a lag series, middle over small: {:.2}, large over middle: {:.2}, \
@@ -243,9 +257,12 @@ async fn one_cycle_stays_cheap_at_every_size() {
         large / small
     );
     let mut missed = misses(&rows);
+
     if GROWTH_MAX < large / small {
         missed.push(format!("growth {:.2}, not {GROWTH_MAX}", large / small));
     }
+
     assert!(missed.is_empty(), "missed:\n{}", missed.join("\n"));
+
     println!("all targets met: {CPU_SECONDS_MAX} s of CPU, 512 MiB, linear");
 }

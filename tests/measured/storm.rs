@@ -77,6 +77,7 @@ remediation:
         );
         let file = dir.path().join("config.yaml");
         fs::write(&file, config).unwrap();
+
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = Command::new(binary())
             .args(["serve", "--log.level", "error", "--config.file"])
@@ -86,12 +87,14 @@ remediation:
             .spawn()
             .unwrap();
         let serving = Self { child, url: format!("http://{free}"), dir };
+
         for _ in 0..100 {
             if client().get(format!("{}/-/healthy", serving.url)).send().await.is_ok() {
                 return serving;
             }
             pause(100).await;
         }
+
         panic!("it does not listen");
     }
 
@@ -100,6 +103,7 @@ remediation:
         let store = rusqlite::Connection::open(self.dir.path().join("state.db")).unwrap();
         let query = "SELECT count(*), count(*) FILTER (WHERE closed_at IS NULL) FROM episodes";
         let count = |row: &rusqlite::Row<'_>, at| row.get::<_, u32>(at).map(u64::from);
+
         store.query_row(query, [], |row| Ok((count(row, 0)?, count(row, 1)?))).unwrap()
     }
 }
@@ -130,6 +134,7 @@ fn notification(sent: usize) -> Vec<u8> {
     let body = json!({"receiver": "optimizer", "status": "firing", "version": "4",
         "groupKey": "{}", "truncatedAlerts": 0, "alerts": alerts, "groupLabels": {},
         "commonLabels": {}, "commonAnnotations": {}, "externalURL": ""});
+
     body.to_string().into_bytes()
 }
 
@@ -147,6 +152,7 @@ async fn deliver(url: String, count: usize, late: Duration) -> Histogram<u64> {
     tokio::time::sleep(late).await;
     let mut turns = interval(each);
     turns.set_missed_tick_behavior(MissedTickBehavior::Burst);
+
     for sent in (0..count).step_by(GROUP) {
         turns.tick().await;
         loop {
@@ -156,13 +162,17 @@ async fn deliver(url: String, count: usize, late: Duration) -> Histogram<u64> {
             let post = post.header("content-type", "application/json").body(notification(sent));
             let answer = post.send().await.unwrap().status();
             waits.record(u64::try_from(begun.elapsed().as_micros()).unwrap()).unwrap();
+
             if answer == StatusCode::OK {
                 break;
             }
+
             assert_eq!(answer, StatusCode::SERVICE_UNAVAILABLE);
+
             pause(500).await;
         }
     }
+
     waits
 }
 
@@ -180,6 +190,7 @@ async fn i2_i3_a_storm_of_alerts_is_stored_whole_and_answered_quickly() {
         deliver(serving.url.clone(), count, Duration::from_millis(40)),
     );
     waits.add(others).unwrap();
+
     let alerts = u64::try_from(count).unwrap();
     let (stored, open) = serving.episodes();
     let milliseconds = |it: u64| float(it) / 1e3;
@@ -196,6 +207,7 @@ async fn i2_i3_a_storm_of_alerts_is_stored_whole_and_answered_quickly() {
     };
     write(&outcome);
     println!("{outcome:?}; {open} episodes are open at the end, {} posts", waits.len());
+
     assert_eq!((stored, open), (alerts, u64::try_from(PER_MINUTE).unwrap()));
     assert!(Duration::from_micros(p99) < P99_MAX, "p99 is {} ms", milliseconds(p99));
     assert!(peak < RESIDENT_BYTES_MAX, "{peak} bytes at the peak");

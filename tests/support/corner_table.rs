@@ -135,6 +135,7 @@ static MEASURED: Mutex<BTreeMap<Corner, String>> = Mutex::new(BTreeMap::new());
 pub(crate) fn seen(corner: Corner, ours: &str, measured: &str) {
     let (_, case) = CASES.iter().find(|it| it.0 == corner).expect("every corner has a row");
     assert_eq!(ours, case.ours, "{}", case.truth);
+
     println!("    {}: {ours} ({measured})", case.truth);
     let mut rows = MEASURED.lock().unwrap();
     rows.insert(corner, measured.to_owned());
@@ -157,6 +158,7 @@ pub(crate) fn table<'a>(
     head.push("kafka-optimizer");
     line(&head);
     line(&vec!["---"; head.len()]);
+
     for (corner, case) in cases {
         let mut cells = vec![case.truth];
         cells.extend(case.others);
@@ -167,5 +169,6 @@ pub(crate) fn table<'a>(
         cells.push(&ours);
         line(&cells);
     }
+
     text
 }

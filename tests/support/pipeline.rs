@@ -51,6 +51,7 @@ impl Pipeline for RecordingPipeline {
         self.note("take")?;
         let count = u64::try_from(notification.alerts.len()).unwrap();
         self.taken.lock().unwrap().push(notification);
+
         Ok(TakenAlerts::from([(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)]))
     }
 
@@ -69,6 +70,7 @@ impl Pipeline for RecordingPipeline {
         if order.cluster.as_ref().is_some_and(|it| it.as_str() == "other") {
             return Err(OrderError::NotFound("there is no cluster other".to_owned()));
         }
+
         self.orders.lock().unwrap().push(order);
         Ok(RunId(7))
     }

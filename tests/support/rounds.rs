@@ -40,9 +40,11 @@ impl RoundRunner {
         let cluster = FakeCluster::default();
         cluster.contents().fill(size);
         let mut brokers = Vec::new();
+
         for id in 1..=size.brokers {
             brokers.push(cluster.start(id).await);
         }
+
         Self::of(cluster, brokers)
     }
 
@@ -65,6 +67,7 @@ impl RoundRunner {
             Collector::new(&config, Arc::new(wire), None, shared, Arc::clone(&telemetry));
         let latest = collector.latest();
         tasks.start("collect", |stop| collector.run(stop));
+
         Self { cluster, brokers, latest, telemetry, tasks, clock }
     }
 

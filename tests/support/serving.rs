@@ -18,11 +18,14 @@ impl ServeProcess {
         let mut child = program(config).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
+
         while !line.contains("Listening.") {
             line.clear();
             assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended");
         }
+
         let line: Value = serde_json::from_str(&line).unwrap();
+
         // Whoever does not read makes the writer wait.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Self { child, address: line["address"].as_str().unwrap().to_owned() }
@@ -38,6 +41,7 @@ impl ServeProcess {
         write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
+
         text
     }
 

@@ -26,6 +26,7 @@ impl WebAuthority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
+
         Self { issuer: Issuer::new(params, key), pem }
     }
 
@@ -33,6 +34,7 @@ impl WebAuthority {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+
         CertificatePair { certificate, key: key.serialize_pem() }
     }
 }
@@ -52,6 +54,7 @@ impl WebConfigFiles {
         files.write_pair("prometheus", &files.clients.pair("prometheus"));
         files.write("servers.crt", &files.servers.pem);
         files.write("clients.crt", &files.clients.pem);
+
         files
     }
 
@@ -145,6 +148,7 @@ pub(crate) fn cases() -> Vec<(Expected, String)> {
         "rate_limit: {interval: 1, burst: 1}".into(),
     ];
     let said = |said| move |text: String| (said, text);
+
     good.into_iter()
         .map(said(Expected::Good))
         .chain(bad.into_iter().map(said(Expected::Bad)))

@@ -25,6 +25,7 @@ fn i10_two_runs_of_a_cluster_come_one_after_the_other() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         let before = world.standings();
+
         // Below 40 % of the brokers may be named: two alerts at once need more than three of them.
         world.prometheus.fail(|it, _| it.starts_with("count").then_some(QueryFault::Empty));
         world.alert("Slow", Some("1")).await;
@@ -32,6 +33,7 @@ fn i10_two_runs_of_a_cluster_come_one_after_the_other() {
         world.start(Crash::Never);
         world.until_over().await;
         world.verify(&before).await;
+
         let (first, second) = (world.run(1).await.run, world.run(2).await.run);
         assert!(first.times.ended <= second.times.written, "{}", world.story().await);
         assert!(second.times.written.is_some());
@@ -47,19 +49,26 @@ fn i12_a_value_that_someone_changes_meanwhile_is_theirs_until_released() {
             let sent = world.kafka.calls(CallKind::Write).len();
             world.until_over().await;
             let run = world.run(1).await.run;
+
             assert_eq!(run.state, RunState::RolledBack);
             assert_eq!(run.rollback_reason, Some(RollbackReason::ExternallyChanged));
+
             let standing = world.standings();
             assert_eq!(standing[&(id(1), IO_THREADS.to_owned())].1, "12", "theirs");
             assert_eq!(standing[&(id(1), NETWORK_THREADS.to_owned())], (None, "8".to_owned()));
+
             let written = world.kafka.calls(CallKind::Write).split_off(sent);
             assert!(written.iter().all(|it| it.change.as_ref().unwrap().key == NETWORK_THREADS));
+
             world.pass(Duration::from_mins(11)).await;
             again(&mut world).await;
             world.pass(Duration::from_secs(40)).await;
+
             assert_eq!(world.run(2).await.run.hold, Some(HoldReason::ExternallyChanged));
+
             world.remediation.release(None).await.unwrap();
             world.pass(Duration::from_secs(40)).await;
+
             assert_ne!(world.run(2).await.run.hold, Some(HoldReason::ExternallyChanged));
         });
     }
@@ -69,6 +78,7 @@ fn i12_a_value_that_someone_changes_meanwhile_is_theirs_until_released() {
 fn i12_a_value_changed_among_the_steps_stops_them() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
+
         // Slow enough to come between two steps.
         let slow = CallFault::Slow(Duration::from_secs(2));
         world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
@@ -78,6 +88,7 @@ fn i12_a_value_changed_among_the_steps_stops_them() {
         world.pass(Duration::from_secs(1)).await;
         world.kafka.set(1, IO_THREADS, Some(3));
         world.until_over().await;
+
         let run = world.run(1).await.run;
         assert_eq!(run.rollback_reason, Some(RollbackReason::ExternallyChanged));
         assert_eq!(world.standings()[&(id(1), IO_THREADS.to_owned())].1, "3");
@@ -93,11 +104,14 @@ fn i12_a_kept_value_that_someone_changed_later_holds_until_released() {
         again(&mut world).await;
         world.pass(Duration::from_secs(40)).await;
         let run = world.run(2).await.run;
+
         assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::ExternallyChanged)));
         assert!(run.note.unwrap().contains("num.io.threads of broker 1 is 10"));
+
         world.remediation.release(None).await.unwrap();
         world.until_over().await;
         let second = world.run(2).await;
+
         assert_eq!(second.run.state, RunState::Kept);
         assert_eq!(
             (second.steps[0].from.as_str(), second.steps[0].to.as_deref()),
@@ -114,6 +128,7 @@ fn i13_evidence_that_stays_away_sends_the_run_back() {
             world.prometheus.fail(move |_, _| Some(fault));
             world.until_over().await;
             let run = world.run(1).await.run;
+
             assert_eq!(run.state, RunState::RolledBack);
             assert_eq!(run.verdict, Some(Verdict::Inconclusive));
             assert_eq!(run.rollback_reason, Some(RollbackReason::EvidenceLost), "{fault:?}");
@@ -132,12 +147,16 @@ fn i15_an_undo_of_network_threads_waits_for_the_gate_and_not_for_ever() {
         world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
         world.kafka.state().metadata.topics[0].partitions[0].isr = vec![id(1)];
         world.live(Duration::from_mins(5), |it| it.stands(RunState::RollingBack)).await;
+
         let from = world.clock.elapsed();
         world.until_over().await;
         let waited = world.clock.elapsed().saturating_sub(from);
+
         assert!((290..330).contains(&waited.as_secs()), "{waited:?}");
+
         let journal = world.run(1).await.journal;
         assert!(journal.iter().any(|it| it.entry == "gate" && it.text.contains("1 of 3 replicas")));
+
         world.verify(&before).await;
     });
 }
@@ -149,16 +168,20 @@ fn i17_i18_the_most_aggressive_level_stops_at_twice_what_the_broker_starts_with(
         it.level = Level::Aggressive;
         let mut world = slow_until(setup, RunState::Kept).await;
         let run = world.run(1).await;
+
         assert!(run.run.note.unwrap().contains("stops at 16, not 32"));
+
         for call in world.kafka.calls(CallKind::Write) {
             let change = call.change.unwrap();
             assert!(WRITES.contains(&change.key.as_str()));
             assert!(change.value.unwrap().parse::<u32>().unwrap() <= 16);
         }
+
         // So it survives a restart of the broker.
         let kept = world.standings();
         world.kafka.restart(1, Duration::from_secs(10));
         world.pass(Duration::from_mins(1)).await;
+
         assert_eq!(world.standings(), kept);
     });
 }
@@ -173,6 +196,7 @@ fn i18_a_value_above_twice_the_static_one_does_not_survive_a_restart_in_this_wor
         world.pass(Duration::from_mins(1)).await;
         let standing = world.standings();
         let lost = |stored: &str| (Some(stored.to_owned()), "8".to_owned());
+
         assert_eq!(standing[&(id(1), NETWORK_THREADS.to_owned())], lost("32"));
         assert_eq!(standing[&(id(1), IO_THREADS.to_owned())], lost("16"), "the legal one too");
     });
@@ -188,6 +212,7 @@ fn i20_each_broker_is_named_and_no_other_is_touched() {
         let mut brokers: Vec<_> =
             world.kafka.calls(CallKind::Write).iter().map(|it| it.broker).collect();
         brokers.sort_unstable();
+
         let both = |it: i32| [Some(id(it)), Some(id(it))];
         assert_eq!(brokers, [both(1), both(2), both(3)].concat());
     });
@@ -209,6 +234,7 @@ fn i21_a_value_that_is_accepted_and_never_in_force_is_taken_back() {
         world.start(Crash::Never);
         world.until_over().await;
         world.verify(&before).await;
+
         let run = world.run(1).await.run;
         assert_eq!(run.rollback_reason, Some(RollbackReason::FailedToApply));
     });
@@ -221,16 +247,21 @@ fn i23_an_undo_that_fails_is_stuck_until_a_person_has_seen_it() {
         world.kafka.fail(|it| (it.kind == CallKind::Write).then_some(CallFault::Refuse));
         world.live(Duration::from_mins(10), |it| it.stands(RunState::Stuck)).await;
         let run = world.run(1).await.run;
+
         assert_eq!(run.state, RunState::Stuck);
         assert!(run.note.unwrap().contains("authorization failed"));
+
         world.kafka.fail(|_| None);
         world.alert("Slow", Some("2")).await;
         world.prometheus.fail(|it, _| it.starts_with("count").then_some(QueryFault::Empty));
         world.pass(Duration::from_secs(40)).await;
+
         assert_eq!(world.run(2).await.run.hold, Some(HoldReason::Stuck));
         assert!(world.remediation.acknowledge(kafka_optimizer::model::RunId(2)).await.is_err());
+
         world.remediation.acknowledge(kafka_optimizer::model::RunId(1)).await.unwrap();
         world.pass(Duration::from_mins(1)).await;
+
         assert_ne!(world.run(2).await.run.hold, Some(HoldReason::Stuck));
     });
 }
@@ -239,7 +270,9 @@ fn i23_an_undo_that_fails_is_stuck_until_a_person_has_seen_it() {
 fn judged(
     setup: Setup,
     arrange: impl AsyncFnOnce(&mut World),
-    want: (RunState, Verdict, Option<RollbackReason>),
+    state: RunState,
+    verdict: Verdict,
+    reason: Option<RollbackReason>,
 ) {
     simulate(async {
         let mut world = World::starved(setup).await;
@@ -249,9 +282,11 @@ fn judged(
         world.start(Crash::Never);
         world.until_over().await;
         world.verify(&before).await;
+
         let run = world.run(1).await.run;
         let got = (run.state, run.verdict.unwrap(), run.rollback_reason);
-        assert_eq!(got, want, "{}", world.story().await);
+
+        assert_eq!(got, (state, verdict, reason), "{}", world.story().await);
     });
 }
 
@@ -262,50 +297,72 @@ fn i24_only_what_helps_is_kept() {
     judged(
         Setup::new(0, Effect::Help),
         async |it| nothing(it),
-        (RunState::Kept, Verdict::Improved, None),
+        RunState::Kept,
+        Verdict::Improved,
+        None,
     );
-    let want = (RunState::RolledBack, Verdict::Neutral, back);
-    judged(Setup::new(0, Effect::Nothing), async |it| nothing(it), want);
-    let want = (RunState::RolledBack, Verdict::Regressed, back);
-    judged(Setup::new(0, Effect::Harm), async |it| nothing(it), want);
+    judged(
+        Setup::new(0, Effect::Nothing),
+        async |it| nothing(it),
+        RunState::RolledBack,
+        Verdict::Neutral,
+        back,
+    );
+    judged(
+        Setup::new(0, Effect::Harm),
+        async |it| nothing(it),
+        RunState::RolledBack,
+        Verdict::Regressed,
+        back,
+    );
     let mut neutral = Setup::new(0, Effect::Nothing);
     neutral.playbook().keep_neutral = true;
-    judged(neutral, async |it| nothing(it), (RunState::Kept, Verdict::Neutral, None));
+    judged(neutral, async |it| nothing(it), RunState::Kept, Verdict::Neutral, None);
 }
 
 #[test]
 fn i24_a_load_that_fell_explains_what_got_better() {
-    let want = (RunState::RolledBack, Verdict::Inconclusive, Some(RollbackReason::Verdict));
     let falls = async |it: &mut World| {
         it.prometheus.script().load = |at| if at.as_secs() < 310 { 1000.0 } else { 500.0 };
     };
-    judged(Setup::new(0, Effect::Help), falls, want);
+    judged(
+        Setup::new(0, Effect::Help),
+        falls,
+        RunState::RolledBack,
+        Verdict::Inconclusive,
+        Some(RollbackReason::Verdict),
+    );
 }
 
 #[test]
 fn i24_a_guard_that_trips_undoes_the_change_at_once() {
-    let want = (RunState::RolledBack, Verdict::Regressed, Some(RollbackReason::GuardTripped));
     let trips = async |it: &mut World| {
         it.prometheus.script().guard = Box::new(|at| if at.as_secs() < 320 { 0.0 } else { 2.0 });
     };
-    judged(Setup::new(0, Effect::Help), trips, want);
+    judged(
+        Setup::new(0, Effect::Help),
+        trips,
+        RunState::RolledBack,
+        Verdict::Regressed,
+        Some(RollbackReason::GuardTripped),
+    );
     helps(async |setup| {
         let mut world = slow(setup).await;
         world.prometheus.script().guard = Box::new(|at| if at.as_secs() < 320 { 0.0 } else { 2.0 });
         world.live(Duration::from_mins(5), |it| it.stands(RunState::RollingBack)).await;
         let at = world.clock.elapsed().as_secs();
+
         assert!((323..335).contains(&at), "two samples after it rose, not at the end: {at}");
     });
 }
 
 #[test]
 fn i24_one_sample_of_a_guard_trips_nothing() {
-    let want = (RunState::Kept, Verdict::Improved, None);
     let spikes = async |it: &mut World| {
         it.prometheus.script().guard =
             Box::new(|at| if (321..324).contains(&at.as_secs()) { 2.0 } else { 0.0 });
     };
-    judged(Setup::new(0, Effect::Help), spikes, want);
+    judged(Setup::new(0, Effect::Help), spikes, RunState::Kept, Verdict::Improved, None);
 }
 
 #[test]
@@ -315,15 +372,19 @@ fn i25_a_target_rests_after_each_run_and_twice_as_long_after_a_rollback() {
             let mut world = slow(Setup::new(0, effect)).await;
             world.until_over().await;
             let ended = world.run(1).await.run.times.ended.unwrap();
+
             // The broker is back at one thread, as if restarted with another file.
             again(&mut world).await;
             world.pass(Duration::from_mins(1)).await;
+
             // A restart does not shorten it.
             world.start(Crash::Never);
             world.pass(Duration::from_secs(rest * 60 - 70)).await;
             let run = world.run(2).await.run;
+
             assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::Cooldown)));
             assert!(run.note.unwrap().contains("s of rest are left"));
+
             world.pass(Duration::from_mins(1)).await;
             assert_ne!(world.run(2).await.run.hold, Some(HoldReason::Cooldown));
             assert!(ended < run.times.created);
@@ -346,6 +407,7 @@ fn i25_a_cluster_has_so_many_runs_an_hour_and_a_day() {
             world.pass(Duration::from_secs(40)).await;
             world.start(Crash::Never);
             world.pass(Duration::from_secs(40)).await;
+
             assert_eq!(world.run(2).await.run.hold, Some(want));
         });
     }
@@ -362,13 +424,18 @@ fn i26_three_rollbacks_in_a_row_quarantine_a_target_until_a_person_releases_it()
             assert_eq!(world.run(i64::from(number)).await.run.state, RunState::RolledBack);
             again(&mut world).await;
         }
+
         world.pass(Duration::from_hours(2)).await;
         let run = world.run(4).await.run;
+
         assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::Quarantined)));
+
         let page = world.telemetry.encode().unwrap();
         assert!(page.contains("kafka_optimizer_quarantined{"), "{page}");
+
         world.remediation.release(None).await.unwrap();
         world.until_over().await;
+
         assert_eq!(world.run(4).await.run.state, RunState::RolledBack);
     });
 }

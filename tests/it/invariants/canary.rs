@@ -26,6 +26,7 @@ async fn before(effect: Effect) -> World {
     canary(playbook);
     playbook.objective = objective;
     playbook.load = load;
+
     let world = World::healthy(setup).await;
     world.alert("AllSlow", None).await;
     world
@@ -36,6 +37,7 @@ fn written(world: &World) -> Vec<BrokerId> {
         world.kafka.calls(CallKind::Write).iter().filter_map(|it| it.broker).collect();
     brokers.sort_unstable();
     brokers.dedup();
+
     brokers
 }
 
@@ -46,10 +48,12 @@ fn i16_the_others_follow_a_canary_that_helped() {
         let standings = world.standings();
         world.start(Crash::Never);
         world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+
         assert_eq!(written(&world), [id(1)]);
         assert_eq!(world.until_over().await, WorkerEnd::Reached);
         assert!(world.stands(RunState::Kept), "{}", world.story().await);
         assert_eq!(written(&world), [id(1), id(2), id(3)]);
+
         world.verify(&standings).await;
     });
 }
@@ -61,8 +65,10 @@ fn i16_a_canary_that_did_not_help_is_the_only_broker_that_was_touched() {
         let standings = world.standings();
         world.start(Crash::Never);
         world.until_over().await;
+
         assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
         assert_eq!(written(&world), [id(1)]);
+
         world.verify(&standings).await;
     });
 }
@@ -74,10 +80,12 @@ fn i16_a_canary_that_needs_nothing_can_show_nothing() {
         for key in WRITES {
             world.kafka.set(1, key, Some(16));
         }
+
         world.checks.forbid_writes();
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
         let run = world.run(1).await.run;
+
         assert_eq!(run.hold, Some(HoldReason::Unplannable), "{}", world.story().await);
         assert!(run.note.unwrap().contains("can show nothing"));
     });
@@ -91,6 +99,7 @@ fn i16_i22_a_crash_after_each_line_leaves_nothing_half_done() {
             let standings = world.standings();
             let crashed = super::others::live_through(&mut world, &[Crash::AfterLine(line)]).await;
             world.verify(&standings).await;
+
             crashed
         });
         if crashed == 0 {

@@ -35,6 +35,7 @@ fn i23_an_undo_cut_off_by_a_crash_was_taken_for_someone_elses_change() {
         let before = world.standings();
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
+
         // The prior entry is stored again, and not in force when the process ends.
         world.kafka.fail(|it| {
             (it.kind == CallKind::Write && it.nth == 6).then_some(CallFault::NeverApplied)
@@ -42,6 +43,7 @@ fn i23_an_undo_cut_off_by_a_crash_was_taken_for_someone_elses_change() {
         crash_when(&mut world, |it| it.kafka.calls(CallKind::Write).len() == 7).await;
         world.until_over().await;
         world.verify(&before).await;
+
         assert_eq!(world.run(1).await.run.rollback_reason.unwrap().label(), "verdict");
     });
 }
@@ -67,7 +69,7 @@ fn i23_a_write_that_waited_in_the_queue_came_after_its_undo() {
 fn i23_a_clone_that_the_engine_started_late_was_left_behind() {
     for late in [15, 30, 40] {
         simulate(async {
-            let mut world = before(ChangeKind::Scale, (0, Effect::Help)).await;
+            let mut world = before(ChangeKind::Scale, 0, Effect::Help).await;
             let untouched = standing(&world);
             let late = CallFault::Late(Duration::from_secs(late));
             let hit = move |it: &DockerCall| it.kind == DockerCallKind::Start && it.nth == 1;
@@ -76,6 +78,7 @@ fn i23_a_clone_that_the_engine_started_late_was_left_behind() {
             crash_when(&mut world, |it| it.docker.calls(DockerCallKind::Start).len() == 2).await;
             world.until_over().await;
             world.pass(Duration::from_mins(2)).await;
+
             assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
             assert_eq!(standing(&world), untouched, "{}", world.story().await);
         });
@@ -95,6 +98,7 @@ fn i23_a_broker_that_refused_its_undo_left_the_others_half_undone() {
             hit.then_some(CallFault::Refuse)
         });
         world.live(Duration::from_mins(5), |it| it.stands(RunState::Stuck)).await;
+
         let after = world.standings();
         for ((broker, key), was) in &before {
             if *broker != id(2) {
@@ -117,12 +121,14 @@ fn i23_a_broker_that_was_away_for_minutes_left_its_run_stuck() {
             world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
             world.start(Crash::Never);
             world.live(Duration::from_mins(5), |it| it.stands(state)).await;
+
             let back = world.clock.elapsed() + Duration::from_mins(5);
             world.kafka.fail(move |it| {
                 (it.broker == Some(id(2)) && it.at < back).then_some(CallFault::Unreachable)
             });
             world.until_over().await;
             world.verify(&before).await;
+
             assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
         });
     }
@@ -134,6 +140,7 @@ fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
         let mut world = World::healthy(Setup::new(0, Effect::Help)).await;
         let before = world.standings();
         world.alert("AllSlow", None).await;
+
         // Broker 3 answers the guard and then nothing more.
         world.kafka.fail(|it| {
             let gone =
@@ -143,6 +150,7 @@ fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
         world.start(Crash::Never);
         world.until_over().await;
         world.verify(&before).await;
+
         assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
         assert!(world.kafka.calls(CallKind::Write).iter().all(|it| it.broker != Some(id(3))));
     });
@@ -153,6 +161,7 @@ fn i10_an_undo_that_a_person_asked_for_came_before_a_run_that_was_half_done() {
     helps(async |mut setup| {
         setup.playbook().windows.cooldown = Duration::from_secs(1);
         let mut world = slow_until(setup, RunState::Kept).await;
+
         // Run 2 raises the network threads of broker 2, and its process ends in the middle.
         world.prometheus.fail(|it, _| it.starts_with("count").then_some(QueryFault::Empty));
         world.kafka.set(2, NETWORK_THREADS, Some(4));
@@ -162,9 +171,11 @@ fn i10_an_undo_that_a_person_asked_for_came_before_a_run_that_was_half_done() {
         world.remediation.roll_back(RunId(1)).await.unwrap();
         world.start(Crash::Never);
         world.until_over().await;
+
         let after = world.kafka.calls(CallKind::Write).split_off(sent);
         let first_of_run_1 = after.iter().position(|it| it.broker == Some(id(1))).unwrap();
         let last_of_run_2 = after.iter().rposition(|it| it.broker == Some(id(2)));
+
         assert!(last_of_run_2.is_none_or(|it| it < first_of_run_1), "{}", world.story().await);
     });
 }
@@ -186,10 +197,13 @@ fn i4_an_alert_that_had_joined_a_persons_order_was_lost_with_it() {
         world.remediation.order(order).await.unwrap();
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
+
         assert_eq!(world.run(1).await.run.hold, Some(HoldReason::Paused));
+
         world.remediation.resume().unwrap();
         world.until_over().await;
         world.verify(&before).await;
+
         assert!(world.stands(RunState::Kept), "{}", world.story().await);
     });
 }
@@ -207,6 +221,7 @@ fn i26_a_rehearsal_ended_a_row_of_rollbacks_and_began_a_rest() {
             level: Some(Level::Moderate),
             extent,
         };
+
         for _ in 0..3 {
             for extent in [Extent::AsConfigured, Extent::RehearseOnly] {
                 world.remediation.order(order(extent)).await.unwrap();
@@ -214,8 +229,10 @@ fn i26_a_rehearsal_ended_a_row_of_rollbacks_and_began_a_rest() {
                 world.pass(Duration::from_mins(45)).await;
             }
         }
+
         let refused = world.remediation.order(order(Extent::AsConfigured)).await.unwrap();
         world.until_over().await;
+
         assert_eq!(world.run(refused.0).await.run.hold, Some(HoldReason::Quarantined));
     });
 }
@@ -235,9 +252,12 @@ fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
             world.start(Crash::Never);
             world.until_over().await;
             world.verify(&before).await;
+
             assert!(world.stands(RunState::RolledBack));
+
             let writes = world.kafka.calls(CallKind::Write);
             let down: Vec<_> = writes.iter().skip(3).collect();
+
             for pair in down.windows(2).filter(|it| it[0].change != it[1].change) {
                 let apart = pair[1].at.saturating_sub(pair[0].at);
                 assert!(Duration::from_secs(30) <= apart, "{apart:?}: {}", world.story().await);
@@ -255,6 +275,7 @@ fn i19_a_rehearsal_that_nobody_answered_was_taken_for_a_refusal() {
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
         let run = world.run(1).await.run;
+
         assert_eq!(run.hold, Some(HoldReason::KafkaUnavailable));
         assert!(run.note.unwrap().contains("no answer within"));
     });
@@ -270,17 +291,22 @@ fn i2_a_plan_that_found_the_queue_full_was_held_without_a_word() {
         let all = (0..103).map(|it| firing("Slow", Some(&name(it)))).collect();
         world.remediation.take(notification(all)).await.unwrap();
         world.pass(Duration::from_secs(40)).await;
+
         assert_eq!(world.all_runs(), 103);
+
         for number in 101..=103 {
             let run = world.run(number).await.run;
             assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::QueueFull)));
             assert_eq!(run.note.as_deref(), Some("100 runs wait before it"));
         }
+
         let counted = r#"playbook="broker-threads",reason="queue_full"} 3"#;
         assert!(world.telemetry.encode().unwrap().contains(counted));
+
         let over = (0..5).map(|it| resolved("Slow", Some(&name(it)))).collect();
         world.remediation.take(notification(over)).await.unwrap();
         world.pass(Duration::from_secs(40)).await;
+
         assert_eq!(world.run(1).await.run.state, RunState::Cancelled);
         assert_eq!(world.run(103).await.run.hold, Some(HoldReason::NotConfirmed));
     });
@@ -292,15 +318,18 @@ fn a_second_process_takes_up_what_the_first_left_however_often_it_ends() {
         let mut world = World::starved(Setup::new(0, Effect::Help)).await;
         let before = world.standings();
         world.alert("Slow", Some("1")).await;
+
         for moment in 1..40 {
             world.start(Crash::AtMoment(moment));
             if world.until_over().await != WorkerEnd::Over(ProcessEnd::Crashed) {
                 break;
             }
         }
+
         world.start(Crash::Never);
         world.until_over().await;
         world.verify(&before).await;
+
         assert_eq!(world.all_runs(), 1);
     });
 }

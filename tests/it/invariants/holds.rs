@@ -28,14 +28,18 @@ fn check(want: HoldReason, words: &str, (setup_with, arrange): Arrange) {
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
+
         let run = world.run(1).await;
         assert_eq!((run.run.state, run.run.hold), (RunState::Held, Some(want)), "{run:#?}");
+
         let note = run.run.note.unwrap_or_default();
         assert!(note.contains(words), "{want}: {note}");
+
         // The journal keeps the first note of a hold, the run the latest: ages in them differ.
         let line = run.journal.iter().find(|it| it.text.contains(want.label()));
         assert!(line.is_some_and(|it| it.text.contains(words)), "{words}: {:#?}", run.journal);
         assert!(world.kafka.calls(CallKind::Write).is_empty());
+
         let counted = format!(r#"playbook="broker-threads",reason="{want}"}} 1"#);
         assert!(world.telemetry.encode().unwrap().contains(&counted), "{want} is not counted once");
     });
@@ -132,6 +136,7 @@ fn i13_a_prometheus_that_does_not_answer_or_is_not_there_holds() {
             world.prometheus.fail(|_, _| Some(QueryFault::Unavailable));
         }),
     );
+
     let none: fn(&mut Setup) = |it| it.cluster.prometheus = None;
     check(HoldReason::PrometheusUnavailable, "no `prometheus` configured", (none, |_| ()));
 }
@@ -182,6 +187,7 @@ fn i13_a_baseline_of_fewer_than_six_samples_holds() {
             world.prometheus.fail(move |it, _| window(it).then_some(QueryFault::NotANumber));
         }),
     );
+
     let short: fn(&mut Setup) = |it| it.playbook().windows.baseline = Duration::from_secs(12);
     check(HoldReason::EvidenceMissing, "5 samples in the window, fewer than 6", (short, |_| ()));
 }
@@ -303,6 +309,7 @@ fn a_cluster_that_does_not_answer_holds() {
             let mut world = world;
             world.start(Crash::Never);
             world.pass(Duration::from_secs(40)).await;
+
             assert_eq!(world.run(1).await.run.hold, Some(HoldReason::KafkaUnavailable), "{kind:?}");
         });
     }
@@ -351,6 +358,7 @@ fn i8_a_broker_that_is_not_in_the_cluster_holds() {
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
+
         assert_eq!(world.run(1).await.run.hold, Some(HoldReason::UnknownTarget));
     });
 }
@@ -366,6 +374,7 @@ fn i1_rehearsing_asks_the_brokers_and_changes_nothing() {
         world.start(Crash::Never);
         world.until_over().await;
         world.pass(Duration::from_mins(2)).await;
+
         let run = world.run(1).await;
         assert_eq!(run.run.state, RunState::Rehearsed);
         assert!(run.run.times.ended.is_some() && run.run.times.written.is_none());
@@ -381,10 +390,12 @@ fn i1_observing_asks_nobody_anything() {
         setup.remediation.mode = Mode::Observe;
         let mut world = slow(setup).await;
         world.pass(Duration::from_mins(2)).await;
+
         assert_eq!(world.all_runs(), 0);
         assert!(
             world.kafka.state().calls.is_empty() && world.prometheus.script().queries.is_empty()
         );
+
         let counted = r#"playbook="broker-threads",reason="mode_observe"} 1"#;
         assert!(world.telemetry.encode().unwrap().contains(counted));
     });
@@ -402,6 +413,7 @@ fn a_held_run_starts_when_what_held_it_is_over() {
         world.start(Crash::Never);
         world.until_over().await;
         world.verify(&before).await;
+
         assert!(world.stands(RunState::Kept), "{}", world.story().await);
     });
 }

@@ -24,14 +24,19 @@ fn i2_what_cannot_be_stored_is_refused_whole_and_nothing_comes_of_it() {
         world.break_store("alerts");
         world.start(Crash::Never);
         let sent = || notification(vec![firing("Other", None), firing("Slow", Some("1"))]);
+
         assert!(world.remediation.take(sent()).await.is_err());
+
         world.pass(Duration::from_mins(1)).await;
         let stored: u32 = world
             .checks
             .query(|at| at.query_row("SELECT count(*) FROM episodes", [], |it| it.get(0)));
+
         assert_eq!((stored, world.all_runs()), (0, 0));
+
         world.mend_store();
         let taken = world.remediation.take(sent()).await.unwrap();
+
         assert_eq!(taken[&AlertOutcome::New], 1);
     });
 }
@@ -45,15 +50,20 @@ fn i22_a_journal_that_cannot_be_written_stops_everything_before_the_deed() {
         world.break_store("journal");
         world.start(Crash::Never);
         world.pass(Duration::from_mins(1)).await;
+
         assert!(world.kafka.calls(CallKind::Write).is_empty());
+
         world.mend_store();
+
         // Broken again in the middle of the steps.
         let writes = |it: &World| 2 <= it.kafka.calls(CallKind::Write).len();
         world.live(Duration::from_mins(1), writes).await;
         world.break_store("journal");
         let sent = world.kafka.calls(CallKind::Write).len();
         world.pass(Duration::from_mins(2)).await;
+
         assert_eq!(world.kafka.calls(CallKind::Write).len(), sent);
+
         world.mend_store();
         world.until_over().await;
         world.verify(&before).await;
@@ -80,7 +90,9 @@ async fn store_ten_thousand() -> Duration {
     let clock = SystemClock::new();
     let taken = store.take_alerts(alerts, WallTime(1)).await.unwrap();
     let took = clock.monotonic().0;
+
     assert_eq!(taken[&AlertOutcome::New], 10_000);
+
     took
 }
 
@@ -93,6 +105,7 @@ fn i3_a_storm_of_alerts_does_not_keep_a_real_one_waiting() {
         world.remediation.take(notification(all)).await.unwrap();
         world.start(Crash::Never);
         world.live(Duration::from_secs(10), |it| it.stands(RunState::Settling)).await;
+
         assert!(world.stands(RunState::Settling), "{}", world.run(1).await.run.state);
     });
 }
@@ -109,9 +122,12 @@ fn i4_the_same_post_fifty_times_at_once_is_one_run() {
             (0..50).map(|_| remediation.take(notification(vec![firing("Slow", Some("1"))])));
         let taken = join_all(posts).await;
         let new = taken.iter().filter(|it| it.as_ref().unwrap().contains_key(&AlertOutcome::New));
+
         assert_eq!(new.count(), 1);
+
         world.until_over().await;
         world.verify(&before).await;
+
         assert_eq!(world.all_runs(), 1);
     });
 }
@@ -124,6 +140,7 @@ fn i4_a_start_that_moves_within_the_episode_starts_nothing_more() {
         moved.starts_at = WallTime(moved.starts_at.0 + 60_000);
         world.remediation.take(notification(vec![moved])).await.unwrap();
         world.pass(Duration::from_mins(20)).await;
+
         assert_eq!(world.all_runs(), 1);
     });
 }
@@ -137,11 +154,14 @@ fn i4_a_second_attempt_comes_from_our_own_timer_after_the_rest() {
         let ended = world.run(1).await.run.times.ended.unwrap();
         world.live(Duration::from_mins(30), |it| it.all_runs() == 2).await;
         world.until_over().await;
+
         let second = world.run(2).await.run;
         assert_eq!((second.attempt, second.state), (2, RunState::RolledBack));
+
         // Doubled after a rollback (I25).
         let rest = second.times.written.unwrap().since(ended);
         assert!((Duration::from_mins(10)..Duration::from_mins(11)).contains(&rest), "{rest:?}");
+
         world.pass(Duration::from_hours(2)).await;
         assert_eq!(world.all_runs(), 2, "two attempts and no more");
     });
@@ -155,8 +175,11 @@ fn i5_alerts_that_differ_in_severity_only_are_one_episode() {
         critical.labels.insert("severity".to_owned(), "critical".to_owned());
         critical.fingerprint = "c".to_owned();
         let taken = world.remediation.take(notification(vec![critical])).await.unwrap();
+
         assert_eq!(taken[&AlertOutcome::Repeated], 1);
+
         world.until_over().await;
+
         // The end of one of the two is not the end of the episode.
         let sent = notification(vec![resolved("Slow", Some("1"))]);
         world.remediation.take(sent).await.unwrap();
@@ -166,6 +189,7 @@ fn i5_alerts_that_differ_in_severity_only_are_one_episode() {
                 it.get(0)
             })
         });
+
         assert_eq!((open, world.all_runs()), (1, 1));
     });
 }
@@ -184,6 +208,7 @@ fn i5_a_plan_with_the_effect_of_a_waiting_one_joins_it() {
         world.start(Crash::Never);
         world.until_over().await;
         world.verify(&before).await;
+
         assert_eq!(world.all_runs(), 1);
         assert!(world.run(1).await.journal.iter().any(|it| it.entry == "merged"));
     });
@@ -198,15 +223,20 @@ fn i6_an_alert_resolved_before_its_turn_starts_nothing() {
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(30)).await;
+
         let sent = notification(vec![resolved("Slow", Some("1"))]);
         world.remediation.take(sent).await.unwrap();
         world.pass(Duration::from_secs(30)).await;
         let run = world.run(1).await.run;
+
         assert_eq!(run.state, RunState::Cancelled);
         assert_eq!(run.note.as_deref(), Some("the alert is resolved"));
+
         let sent = notification(vec![resolved("Slow", Some("2"))]);
         let taken = world.remediation.take(sent).await.unwrap();
+
         assert_eq!(taken[&AlertOutcome::ResolvedUnknown], 1);
+
         world.pass(Duration::from_secs(30)).await;
         assert_eq!(world.all_runs(), 1);
     });
@@ -218,6 +248,7 @@ fn i6_an_alert_resolved_among_the_steps_interrupts_nothing() {
         let mut world = World::starved(setup).await;
         let before = world.standings();
         world.alert("Slow", Some("1")).await;
+
         // Slow enough for a look between two steps.
         let slow = crate::world::CallFault::Slow(Duration::from_secs(2));
         world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
@@ -227,6 +258,7 @@ fn i6_an_alert_resolved_among_the_steps_interrupts_nothing() {
         world.remediation.take(sent).await.unwrap();
         world.until_over().await;
         world.verify(&before).await;
+
         assert!(world.stands(RunState::Kept), "{}", world.story().await);
     });
 }
@@ -241,7 +273,9 @@ fn i7_an_alert_that_was_cut_off_is_not_taken_for_resolved() {
         let rest = Notification { truncated: 3, ..notification(vec![firing("Other", None)]) };
         world.remediation.take(rest).await.unwrap();
         world.pass(Duration::from_mins(1)).await;
+
         assert_eq!(world.run(1).await.run.state, RunState::Held);
+
         let page = world.telemetry.encode().unwrap();
         assert!(page.contains("kafka_optimizer_truncated_alerts_total 3"), "{page}");
     });
@@ -257,9 +291,12 @@ fn i8_i35_a_label_stays_data_whatever_it_holds() {
             world.alert("Slow", Some(nasty)).await;
             world.start(Crash::Never);
             world.pass(Duration::from_secs(40)).await;
+
             assert_eq!(world.all_runs(), 0, "{nasty:?} is no broker, and not every broker");
+
             let asked = world.prometheus.script().queries.clone();
             assert!(asked.iter().all(|it| !it.contains(nasty)), "{asked:?}");
+
             let counted = r#"playbook="broker-threads",reason="unknown_target"} 1"#;
             assert!(world.telemetry.encode().unwrap().contains(counted));
         });
@@ -275,8 +312,10 @@ fn i8_an_alert_of_another_cluster_is_nobodys() {
         other.labels.insert("kafka_cluster".to_owned(), "other".to_owned());
         let mut none = firing("Slow", Some("1"));
         none.labels.remove("kafka_cluster");
+
         let taken = world.remediation.take(notification(vec![other, none])).await.unwrap();
         assert_eq!(taken[&AlertOutcome::Invalid], 2);
+
         world.pass(Duration::from_mins(1)).await;
         assert_eq!(world.all_runs(), 0);
     });
@@ -290,11 +329,13 @@ fn i4_i25_an_alert_that_flaps_thirty_times_acts_no_oftener_than_its_rest_allows(
             let before = world.standings();
             world.start(Crash::Never);
             world.fire("Slow", Some("1"));
+
             for _ in 0..30 {
                 // Two Alertmanagers, each with its own idea of the order.
                 for alert in [firing("Slow", Some("1")), firing("Slow", Some("1"))] {
                     world.remediation.take(notification(vec![alert])).await.unwrap();
                 }
+
                 world.pass(Duration::from_secs(12)).await;
                 world
                     .remediation
@@ -303,13 +344,17 @@ fn i4_i25_an_alert_that_flaps_thirty_times_acts_no_oftener_than_its_rest_allows(
                     .unwrap();
                 world.pass(Duration::from_secs(8)).await;
             }
+
             world.until_over().await;
             let mut wrote = 0;
+
             for number in 1..=world.all_runs() {
                 let run = world.run(i64::from(number)).await.run;
                 wrote += u32::from(run.times.written.is_some());
             }
+
             assert!((1..=2).contains(&wrote), "{wrote}: {}", world.story().await);
+
             world.verify(&before).await;
         });
     }

@@ -18,13 +18,16 @@ async fn kept_above() -> World {
     let (objective, load) = (setup.playbook().objective.clone(), setup.playbook().load.clone());
     let reapply = setup.playbook_of("reapply");
     (reapply.objective, reapply.load) = (objective, load);
+
     let mut world = World::healthy(setup).await;
     world.checks.allow_above_static();
     world.alert("Slow", Some("1")).await;
     world.start(Crash::Never);
     world.until_over().await;
+
     assert!(world.stands(RunState::Kept), "{}", world.story().await);
     assert_eq!(io_threads(&world), "32");
+
     world
 }
 
@@ -45,10 +48,13 @@ fn i18_what_a_restart_undid_is_walked_up_again() {
         let before = world.standings();
         world.kafka.restart(1, Duration::from_secs(20));
         world.pass(Duration::from_mins(3)).await;
+
         assert_eq!(io_threads(&world), "8", "the trap");
+
         world.deliver(firing("Lost", Some("1"))).await;
         until_second(&mut world).await;
         let run = world.run(2).await;
+
         assert_eq!(run.run.state, RunState::Kept, "{}", world.story().await);
         assert_eq!(world.standings(), before);
         assert_eq!(run.steps[0].to, None);
@@ -70,15 +76,19 @@ fn i22_i23_a_crash_after_each_line_of_it_leaves_the_value_there_or_none_of_ours(
             world.start(Crash::Never);
             until_second(&mut world).await;
             world.pass(Duration::from_mins(2)).await;
+
             let run = world.run(2).await.run;
             if run.state == RunState::Kept {
                 assert_eq!(world.standings(), before);
                 return;
             }
+
             // Taken away, or lost as the restart left it.
             assert_eq!(run.state, RunState::RolledBack, "{}", world.story().await);
+
             let found = &world.standings()[&(id(1), IO_THREADS.to_owned())];
             let (none, still) = ((None, "8".to_owned()), (Some("32".to_owned()), "8".to_owned()));
+
             assert!([none, still].contains(found), "{}", world.story().await);
         });
     }
@@ -92,6 +102,7 @@ fn i23_a_kept_run_that_a_restart_undid_is_taken_back_and_never_stuck() {
         world.pass(Duration::from_mins(3)).await;
         world.remediation.roll_back(RunId(1)).await.unwrap();
         world.pass(Duration::from_mins(2)).await;
+
         assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
         assert_eq!(world.standings()[&(id(1), IO_THREADS.to_owned())], (None, "8".to_owned()));
     });
@@ -110,7 +121,9 @@ fn i22_i23_a_crash_after_each_line_of_that_leaves_nothing_of_ours() {
             world.pass(Duration::from_mins(2)).await;
             world.start(Crash::Never);
             world.pass(Duration::from_mins(5)).await;
+
             assert!(world.stands(RunState::RolledBack), "{line}: {}", world.story().await);
+
             for key in [IO_THREADS, NETWORK_THREADS] {
                 let found = world.standings()[&(id(1), key.to_owned())].clone();
                 assert_eq!(found, (None, "8".to_owned()), "{line}: {}", world.story().await);
@@ -130,6 +143,7 @@ fn i12_what_someone_else_stored_is_left_alone() {
         let sent = world.kafka.calls(CallKind::Write).len();
         world.deliver(firing("Lost", Some("1"))).await;
         world.pass(Duration::from_mins(2)).await;
+
         let run = world.run(2).await.run;
         assert_eq!(run.hold, Some(HoldReason::Unplannable), "{}", world.story().await);
         assert!(run.note.unwrap().contains("is not what this program wrote"));
@@ -149,6 +163,7 @@ fn i18_never_above_where_a_key_of_someone_else_would_fall_with_ours() {
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.until_over().await;
+
         assert_eq!(io_threads(&world), "16", "{}", world.story().await);
     });
 }

@@ -22,6 +22,7 @@ async fn slow(setup: Setup) -> World {
     let mut world = World::starved(setup).await;
     world.alert("Slow", Some("1")).await;
     world.start(Crash::Never);
+
     world
 }
 
@@ -29,7 +30,9 @@ async fn slow(setup: Setup) -> World {
 async fn slow_until(setup: Setup, state: RunState) -> World {
     let mut world = slow(setup).await;
     world.live(Duration::from_mins(10), |it| it.stands(state)).await;
+
     assert!(world.stands(state), "{}", world.story().await);
+
     world
 }
 

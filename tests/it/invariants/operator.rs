@@ -32,6 +32,7 @@ async fn among_the_steps(setup: Setup) -> World {
     world.alert("Slow", Some("1")).await;
     world.start(Crash::Never);
     world.live(Duration::from_mins(1), |it| 2 <= it.kafka.calls(CallKind::Write).len()).await;
+
     world
 }
 
@@ -46,15 +47,19 @@ fn i31_while_paused_nothing_starts_and_a_restart_does_not_forget_it() {
         world.pass(Duration::from_secs(40)).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
+
         let run = world.run(1).await.run;
         assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::Paused)));
         assert_eq!(run.note.as_deref(), Some("remediation is paused"));
         assert!(world.kafka.state().calls.is_empty());
+
         let page = world.telemetry.encode().unwrap();
         assert!(page.contains(r#"kafka_optimizer_paused{kafka_cluster="main"} 1"#), "{page}");
+
         world.remediation.resume().unwrap();
         world.until_over().await;
         world.verify(&before).await;
+
         assert!(world.stands(RunState::Kept));
     });
 }
@@ -67,13 +72,16 @@ fn i31_a_pause_among_the_steps_finishes_the_one_in_hand_and_reverts() {
         let sent = world.kafka.calls(CallKind::Write).len();
         world.until_over().await;
         let run = world.run(1).await.run;
+
         assert_eq!(run.state, RunState::RolledBack);
         assert_eq!(run.rollback_reason, Some(RollbackReason::Interrupted));
+
         // What followed went back: the undo is allowed while paused (I23).
         let changes = world.kafka.calls(CallKind::Write).into_iter().skip(sent);
         let changes: Vec<_> = changes.map(|it| it.change.unwrap()).collect();
         let io = changes.iter().rfind(|it| it.key == "num.io.threads").unwrap();
         let network = changes.iter().rfind(|it| it.key == "num.network.threads").unwrap();
+
         assert_eq!((io.value.as_deref(), network.value.as_deref()), (Some("1"), None));
     });
 }
@@ -83,8 +91,10 @@ fn i31_a_process_that_is_asked_to_stop_reverts_at_its_next_start() {
     helps(async |setup| {
         let mut world = among_the_steps(setup).await;
         assert_eq!(world.stop().await, WorkerEnd::Over(ProcessEnd::ByItself));
+
         world.start(Crash::Never);
         world.until_over().await;
+
         assert_eq!(world.run(1).await.run.rollback_reason, Some(RollbackReason::Interrupted));
         assert_eq!(world.standings()[&(id(1), "num.io.threads".to_owned())].1, "1");
     });
@@ -97,8 +107,10 @@ fn a_process_that_is_asked_to_stop_while_it_watches_goes_on_at_its_next_start() 
             let mut world = slow_until(setup, state).await;
             assert_eq!(world.stop().await, WorkerEnd::Over(ProcessEnd::ByItself));
             assert!(world.stands(state));
+
             world.start(Crash::Never);
             world.until_over().await;
+
             assert!(world.stands(RunState::Kept), "{}", world.story().await);
         });
     }
@@ -112,14 +124,19 @@ fn a_person_can_do_what_an_alert_can_and_is_told_at_once_when_not() {
         world.start(Crash::Never);
         world.remediation.order(order(Extent::RehearseOnly)).await.unwrap();
         world.until_over().await;
+
         assert_eq!(world.run(1).await.run.state, RunState::Rehearsed);
+
         world.remediation.order(order(Extent::AsConfigured)).await.unwrap();
         world.until_over().await;
         world.verify(&before).await;
+
         assert_eq!(world.run(2).await.run.state, RunState::Kept, "a rehearsal earns no rest");
+
         let third = world.remediation.order(order(Extent::AsConfigured)).await.unwrap();
         world.until_over().await;
         let run = world.run(third.0).await.run;
+
         assert_eq!((run.state, run.hold), (RunState::Cancelled, Some(HoldReason::Cooldown)));
     });
 }
@@ -136,14 +153,17 @@ fn a_person_can_have_a_run_undone_at_any_point() {
             world.remediation.roll_back(RunId(1)).await.unwrap();
             world.until_over().await;
             world.verify(&before).await;
+
             let run = world.run(1).await.run;
             assert_eq!(run.rollback_reason, Some(RollbackReason::Person), "{state}");
         });
     }
+
     helps(async |setup| {
         let mut world = among_the_steps(setup).await;
         world.remediation.roll_back(RunId(1)).await.unwrap();
         world.until_over().await;
+
         assert_eq!(world.run(1).await.run.rollback_reason, Some(RollbackReason::Person));
     });
 }
@@ -160,6 +180,7 @@ fn i32_the_journal_tells_the_whole_story_and_cannot_be_changed() {
             .iter()
             .map(|it| format!("{} {}", it.entry, it.text))
             .collect();
+
         for wanted in [
             "created Slow (alert)",
             "state rehearsed",
@@ -173,6 +194,7 @@ fn i32_the_journal_tells_the_whole_story_and_cannot_be_changed() {
         ] {
             assert!(lines.iter().any(|it| it.contains(wanted)), "{wanted} in {lines:#?}");
         }
+
         for text in ["UPDATE journal SET text = ''", "DELETE FROM journal"] {
             let refused = world.checks.query(|at| Ok(at.execute(text, []).is_err()));
             assert!(refused, "{text}");
@@ -191,6 +213,7 @@ fn i25_a_clock_that_is_set_back_or_forward_leaves_nothing_half_done() {
                 world.start(Crash::Never);
                 world.live(Duration::from_mins(10), |it| it.stands(state)).await;
                 world.clock.set_by(milliseconds);
+
                 let over = |it: &World| it.open_runs() == 0;
                 world.live(Duration::from_hours(3), over).await;
                 world.verify(&before).await;

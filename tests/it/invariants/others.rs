@@ -92,7 +92,7 @@ pub(super) fn show(snapshot: &mut Snapshot, lag: u64) {
 }
 
 /// A world in which the work's alert is stored.
-pub(super) async fn before(work: ChangeKind, (seed, effect): (u64, Effect)) -> World {
+pub(super) async fn before(work: ChangeKind, seed: u64, effect: Effect) -> World {
     let mut world = World::healthy(Setup::new(seed, effect)).await;
     let alert = match work {
         ChangeKind::Leaders => firing("LeadersAway", None),
@@ -103,6 +103,7 @@ pub(super) async fn before(work: ChangeKind, (seed, effect): (u64, Effect)) -> W
         }
     };
     world.deliver(alert).await;
+
     world
 }
 
@@ -123,6 +124,7 @@ fn done(work: ChangeKind, before: &TargetState) -> TargetState {
             }
         }
     }
+
     after
 }
 
@@ -138,6 +140,7 @@ pub(super) async fn live_through(world: &mut World, crashes: &[Crash]) -> usize 
             }
         }
     }
+
     unreachable!("the last process does not crash")
 }
 
@@ -163,9 +166,12 @@ async fn verify(world: &mut World, work: ChangeKind, before: &TargetState) {
         let back = [RunState::RolledBack, RunState::Expired].contains(&run.state);
         let idle = [RunState::Held, RunState::Cancelled].contains(&run.state);
         let unwritten = idle && run.times.written.is_none();
+
         assert!(back || unwritten, "{}", world.story().await);
+
         before.clone()
     };
+
     assert_eq!(standing(world), expected, "{}", world.story().await);
     assert_eq!(world.all_runs(), 1, "I4: {}", world.story().await);
 }
@@ -179,10 +185,11 @@ fn what_helps_is_kept_and_what_does_not_is_exactly_undone() {
             (Effect::Harm, RunState::RolledBack),
         ] {
             simulate(async {
-                let mut world = before(work, (1, effect)).await;
+                let mut world = before(work, 1, effect).await;
                 let standing = standing(&world);
                 live_through(&mut world, &[]).await;
                 verify(&mut world, work, &standing).await;
+
                 assert!(world.stands(state), "{work:?} {effect:?}: {}", world.story().await);
             });
         }
@@ -192,12 +199,13 @@ fn what_helps_is_kept_and_what_does_not_is_exactly_undone() {
 #[test]
 fn i23_a_quota_that_was_there_comes_back_as_it_was() {
     simulate(async {
-        let mut world = before(ChangeKind::Shed, (1, Effect::Nothing)).await;
+        let mut world = before(ChangeKind::Shed, 1, Effect::Nothing).await;
         let key = (greedy(), QuotaKey::ProducerByteRate);
         world.kafka.state().metadata.quotas.insert(key, 8_388_608.5);
         let standing = standing(&world);
         live_through(&mut world, &[]).await;
         verify(&mut world, ChangeKind::Shed, &standing).await;
+
         assert!(world.stands(RunState::RolledBack));
         assert_eq!(world.run(1).await.steps.len(), 2);
     });
@@ -206,22 +214,24 @@ fn i23_a_quota_that_was_there_comes_back_as_it_was() {
 #[test]
 fn i30_what_was_elected_stays_when_the_run_goes_back() {
     simulate(async {
-        let mut world = before(ChangeKind::Leaders, (1, Effect::Nothing)).await;
+        let mut world = before(ChangeKind::Leaders, 1, Effect::Nothing).await;
         live_through(&mut world, &[]).await;
+
         assert!(world.stands(RunState::RolledBack));
         assert!(world.kafka.state().metadata.leads_as_assigned());
     });
 }
 
 /// One call of a kind goes wrong, for each of them in turn.
-fn each_kafka_call_fails(work: ChangeKind, effect: Effect, (kind, fault): (CallKind, CallFault)) {
+fn each_kafka_call_fails(work: ChangeKind, effect: Effect, kind: CallKind, fault: CallFault) {
     for nth in 0.. {
         let calls = simulate(async {
-            let mut world = before(work, (1, effect)).await;
+            let mut world = before(work, 1, effect).await;
             let standing = standing(&world);
             world.kafka.fail(move |call| (call.kind == kind && call.nth == nth).then_some(fault));
             live_through(&mut world, &[]).await;
             verify(&mut world, work, &standing).await;
+
             world.kafka.calls(kind).len()
         });
         if calls <= nth + 1 {
@@ -244,10 +254,10 @@ const FAULTS: [CallFault; 7] = [
 fn i21_i23_whichever_quota_or_election_goes_wrong_the_run_ends_whole() {
     for effect in [Effect::Help, Effect::Nothing] {
         for fault in FAULTS {
-            each_kafka_call_fails(ChangeKind::Shed, effect, (CallKind::WriteQuota, fault));
-            each_kafka_call_fails(ChangeKind::Leaders, effect, (CallKind::Elect, fault));
+            each_kafka_call_fails(ChangeKind::Shed, effect, CallKind::WriteQuota, fault);
+            each_kafka_call_fails(ChangeKind::Leaders, effect, CallKind::Elect, fault);
         }
-        each_kafka_call_fails(ChangeKind::Shed, effect, (CallKind::Quotas, CallFault::LoseAnswer));
+        each_kafka_call_fails(ChangeKind::Shed, effect, CallKind::Quotas, CallFault::LoseAnswer);
     }
 }
 
@@ -258,7 +268,7 @@ fn i21_i23_whichever_clone_goes_wrong_the_run_ends_whole() {
             for kind in [DockerCallKind::Start, DockerCallKind::Remove] {
                 for nth in 0..4 {
                     simulate(async {
-                        let mut world = before(ChangeKind::Scale, (1, effect)).await;
+                        let mut world = before(ChangeKind::Scale, 1, effect).await;
                         let standing = standing(&world);
                         let fails = move |it: &crate::world::docker::DockerCall| {
                             (it.kind == kind && it.nth == nth).then_some(fault)
@@ -279,10 +289,11 @@ fn i22_a_crash_after_each_line_of_the_journal_leaves_nothing_half_done() {
         for effect in [Effect::Help, Effect::Nothing] {
             for line in 1.. {
                 let crashed = simulate(async {
-                    let mut world = before(work, (2, effect)).await;
+                    let mut world = before(work, 2, effect).await;
                     let standing = standing(&world);
                     let crashed = live_through(&mut world, &[Crash::AfterLine(line)]).await;
                     verify(&mut world, work, &standing).await;
+
                     crashed
                 });
                 if crashed == 0 {
@@ -297,14 +308,15 @@ fn i22_a_crash_after_each_line_of_the_journal_leaves_nothing_half_done() {
 fn i22_a_crash_at_each_await_until_it_is_in_force_leaves_nothing_half_done() {
     for work in ALL {
         let in_force = simulate(async {
-            let mut world = before(work, (3, Effect::Nothing)).await;
+            let mut world = before(work, 3, Effect::Nothing).await;
             world.start(Crash::Never);
             world.live(Duration::from_mins(10), |it| it.stands(RunState::Settling)).await;
+
             world.crash_points.passed()
         });
         for moment in 1..=in_force {
             simulate(async {
-                let mut world = before(work, (3, Effect::Nothing)).await;
+                let mut world = before(work, 3, Effect::Nothing).await;
                 let standing = standing(&world);
                 live_through(&mut world, &[Crash::AtMoment(moment)]).await;
                 verify(&mut world, work, &standing).await;
@@ -322,12 +334,13 @@ fn group(world: &World, change: impl FnOnce(&mut GroupMembers)) {
 fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
     let check = |want: HoldReason, words: &str, arrange: fn(&mut World)| {
         simulate(async {
-            let mut world = before(ChangeKind::Scale, (1, Effect::Help)).await;
+            let mut world = before(ChangeKind::Scale, 1, Effect::Help).await;
             arrange(&mut world);
             world.start(Crash::Never);
             world.pass(Duration::from_secs(40)).await;
             let run = world.run(1).await.run;
             let note = run.note.clone().unwrap_or_default();
+
             assert_eq!(run.hold, Some(want), "{note}");
             assert!(note.contains(words), "{note}");
             assert_eq!(run.times.written, None);
@@ -378,6 +391,7 @@ fn i8_an_alert_that_names_no_group_starts_nothing() {
         world.deliver(firing("Behind", None)).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
+
         assert_eq!(world.all_runs(), 0);
     });
 }
@@ -388,7 +402,8 @@ fn trouble(seed: u64, place: &[u64]) -> Option<CallFault> {
     if !drawn.is_multiple_of(12) {
         return None;
     }
-    let more = Duration::from_millis(between((1, 40_000), drawn / 12 / 8));
+
+    let more = Duration::from_millis(between(1, 40_000, drawn / 12 / 8));
     Some(match drawn / 12 % 7 {
         0 => CallFault::Refuse,
         1 => CallFault::LoseRequest,
@@ -405,7 +420,7 @@ async fn storm(seed: u64) {
     let pick = |part, of: u64| usize::try_from(drawn(part) % of).unwrap();
     let work = ALL[pick(0, 3)];
     let effect = [Effect::Help, Effect::Nothing, Effect::Harm][pick(1, 3)];
-    let mut world = before(work, (seed, effect)).await;
+    let mut world = before(work, seed, effect).await;
     let standing = standing(&world);
     world
         .kafka
@@ -415,12 +430,14 @@ async fn storm(seed: u64) {
         .fail(move |it| trouble(seed, &[19, it.kind as u64, u64::try_from(it.nth).unwrap()]));
     world.prometheus.fail(lies(seed));
     world.sets_its_clock(seed);
+
     let crash = |it: u64| match drawn(40 + it) % 3 {
-        0 => Crash::AfterLine(between((1, 30), drawn(50 + it))),
-        _ => Crash::AtMoment(between((1, 300), drawn(50 + it))),
+        0 => Crash::AfterLine(between(1, 30, drawn(50 + it))),
+        _ => Crash::AtMoment(between(1, 300, drawn(50 + it))),
     };
     let crashes: Vec<Crash> = (0..drawn(2) % 4).map(crash).collect();
     live_through(&mut world, &crashes).await;
+
     // A crash that was to come later would come among what is looked at now.
     world.start(Crash::Never);
     verify(&mut world, work, &standing).await;

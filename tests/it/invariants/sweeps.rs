@@ -22,17 +22,19 @@ enum PlanSize {
 const PLANS: [PlanSize; 2] = [PlanSize::One, PlanSize::Three];
 
 /// A world in which the plan's alert is stored, and how its brokers stand.
-async fn before(plan: PlanSize, (seed, effect): (u64, Effect)) -> (World, KeyStates) {
+async fn before(plan: PlanSize, seed: u64, effect: Effect) -> (World, KeyStates) {
     let setup = Setup::new(seed, effect);
     let world = match plan {
         PlanSize::One => World::starved(setup).await,
         PlanSize::Three => World::healthy(setup).await,
     };
     let standings = world.standings();
+
     match plan {
         PlanSize::One => world.alert("Slow", Some("1")).await,
         PlanSize::Three => world.alert("AllSlow", None).await,
     }
+
     (world, standings)
 }
 
@@ -49,22 +51,25 @@ async fn live_through(world: &mut World, crashes: &[Crash]) -> usize {
             }
         }
     }
+
     unreachable!("the last process does not crash")
 }
 
 /// One call of a kind goes wrong, for each of them in turn.
 #[track_caller]
-fn each_call_fails(plan: PlanSize, effect: Effect, (kind, fault): (CallKind, CallFault)) {
+fn each_call_fails(plan: PlanSize, effect: Effect, kind: CallKind, fault: CallFault) {
     let mut nth = 0;
     loop {
         let calls = simulate(async {
-            let (mut world, standings) = before(plan, (1, effect)).await;
+            let (mut world, standings) = before(plan, 1, effect).await;
             world.kafka.fail(move |call| (call.kind == kind && call.nth == nth).then_some(fault));
             live_through(&mut world, &[]).await;
             world.verify(&standings).await;
+
             world.kafka.calls(kind).len()
         });
         nth += 1;
+
         if calls <= nth {
             return;
         }
@@ -85,7 +90,7 @@ fn i21_i23_whichever_write_goes_wrong_the_run_ends_whole() {
             CallFault::NeverApplied,
             CallFault::Slow(Duration::from_secs(2)),
         ] {
-            each_call_fails(plan, Effect::Nothing, (CallKind::Write, fault));
+            each_call_fails(plan, Effect::Nothing, CallKind::Write, fault);
         }
     }
 }
@@ -95,7 +100,7 @@ fn i21_i23_whichever_write_waits_in_a_queue_the_run_ends_whole() {
     for plan in PLANS {
         for late in LATE {
             let fault = CallFault::Late(Duration::from_secs(late));
-            each_call_fails(plan, Effect::Nothing, (CallKind::Write, fault));
+            each_call_fails(plan, Effect::Nothing, CallKind::Write, fault);
         }
     }
 }
@@ -106,7 +111,7 @@ fn i19_i23_whichever_validation_goes_wrong_the_run_ends_whole() {
         for fault in
             [CallFault::Refuse, CallFault::LoseRequest, CallFault::LoseAnswer, CallFault::Break]
         {
-            each_call_fails(plan, Effect::Help, (CallKind::Validate, fault));
+            each_call_fails(plan, Effect::Help, CallKind::Validate, fault);
         }
     }
 }
@@ -115,10 +120,10 @@ fn i19_i23_whichever_validation_goes_wrong_the_run_ends_whole() {
 fn i21_whichever_read_goes_wrong_the_run_ends_whole() {
     for kind in [CallKind::Describe, CallKind::Topology, CallKind::Minimums] {
         for fault in [CallFault::Refuse, CallFault::LoseAnswer] {
-            each_call_fails(PlanSize::One, Effect::Nothing, (kind, fault));
+            each_call_fails(PlanSize::One, Effect::Nothing, kind, fault);
         }
     }
-    each_call_fails(PlanSize::Three, Effect::Nothing, (CallKind::Describe, CallFault::LoseAnswer));
+    each_call_fails(PlanSize::Three, Effect::Nothing, CallKind::Describe, CallFault::LoseAnswer);
 }
 
 #[test]
@@ -128,10 +133,11 @@ fn i21_a_lost_answer_is_read_back_and_the_change_is_kept() {
             [CallFault::LoseAnswer, CallFault::Break, CallFault::Late(Duration::from_secs(20))]
         {
             simulate(async {
-                let (mut world, standings) = before(plan, (1, Effect::Help)).await;
+                let (mut world, standings) = before(plan, 1, Effect::Help).await;
                 world.kafka.fail(move |call| (call.kind == CallKind::Write).then_some(fault));
                 live_through(&mut world, &[]).await;
                 world.verify(&standings).await;
+
                 assert!(world.stands(RunState::Kept), "{}", world.story().await);
             });
         }
@@ -142,12 +148,14 @@ fn i21_a_lost_answer_is_read_back_and_the_change_is_kept() {
 fn each_line_is_the_last(plan: PlanSize, effect: Effect, again: impl Fn(u64) -> Vec<Crash>) {
     for line in 1.. {
         let crashed = simulate(async {
-            let (mut world, standings) = before(plan, (2, effect)).await;
+            let (mut world, standings) = before(plan, 2, effect).await;
             let mut crashes = vec![Crash::AfterLine(line)];
             crashes.extend(again(line));
             let ended = live_through(&mut world, &crashes).await;
             world.verify(&standings).await;
+
             assert_eq!(world.all_runs(), 1, "I4: {}", world.story().await);
+
             ended
         });
         if crashed == 0 {
@@ -176,13 +184,14 @@ fn i22_a_crash_after_two_lines_in_a_row_leaves_nothing_half_done() {
 /// its end.
 fn moments(plan: PlanSize, effect: Effect) -> [u64; 3] {
     simulate(async {
-        let (mut world, _) = before(plan, (3, effect)).await;
+        let (mut world, _) = before(plan, 3, effect).await;
         world.start(Crash::Never);
         let limit = Duration::from_mins(10);
         world.live(limit, |it| it.stands(RunState::Settling)).await;
         let in_force = world.crash_points.passed();
         let judged = |it: &World| it.stands(RunState::RollingBack) || it.stands(RunState::Kept);
         world.live(limit, judged).await;
+
         let judged = world.crash_points.passed();
         world.until_over().await;
         [in_force, judged, world.crash_points.passed()]
@@ -192,13 +201,15 @@ fn moments(plan: PlanSize, effect: Effect) -> [u64; 3] {
 fn each_moment_is_the_last(plan: PlanSize, effect: Effect) {
     let [in_force, judged, end] = moments(plan, effect);
     let undone_from = judged.saturating_sub(60);
+
     // Watching changes nothing: every twenty-ninth moment of it stands for the others.
     let watched = (in_force..undone_from).step_by(29);
     for moment in (1..in_force).chain(watched).chain(undone_from..=end) {
         simulate(async {
-            let (mut world, standings) = before(plan, (3, effect)).await;
+            let (mut world, standings) = before(plan, 3, effect).await;
             live_through(&mut world, &[Crash::AtMoment(moment)]).await;
             world.verify(&standings).await;
+
             assert_eq!(world.all_runs(), 1, "I4: {}", world.story().await);
         });
     }
@@ -223,8 +234,9 @@ fn i4_an_alert_delivered_again_at_every_step_starts_nothing_more() {
     for plan in PLANS {
         for effect in [Effect::Help, Effect::Nothing] {
             simulate(async {
-                let (mut world, standings) = before(plan, (4, effect)).await;
+                let (mut world, standings) = before(plan, 4, effect).await;
                 world.start(Crash::Never);
+
                 while world.open_runs() != 0 || world.all_runs() == 0 {
                     world.pass(Duration::from_secs(1)).await;
                     let again = match plan {
@@ -233,6 +245,7 @@ fn i4_an_alert_delivered_again_at_every_step_starts_nothing_more() {
                     };
                     world.remediation.take(notification(vec![again])).await.unwrap();
                 }
+
                 world.verify(&standings).await;
                 assert_eq!(world.all_runs(), 1, "{}", world.story().await);
             });
@@ -244,14 +257,17 @@ fn i4_an_alert_delivered_again_at_every_step_starts_nothing_more() {
 fn i23_a_kept_change_that_a_person_wants_undone_twice_is_undone_once_and_exactly() {
     for plan in PLANS {
         simulate(async {
-            let (mut world, standings) = before(plan, (5, Effect::Help)).await;
+            let (mut world, standings) = before(plan, 5, Effect::Help).await;
             live_through(&mut world, &[]).await;
+
             assert!(world.stands(RunState::Kept));
+
             let run = kafka_optimizer::model::RunId(1);
             world.remediation.roll_back(run).await.unwrap();
             world.remediation.roll_back(run).await.unwrap();
             live_through(&mut world, &[Crash::AtMoment(40)]).await;
             world.verify(&standings).await;
+
             assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
             assert!(world.remediation.roll_back(run).await.is_err());
         });
@@ -263,10 +279,12 @@ fn trouble(seed: u64, call: &KafkaCall) -> Option<CallFault> {
     let broker = call.broker.map_or(0, |it| u64::from(it.to_wire().unsigned_abs()) + 1);
     let place = [7, call.kind as u64, broker, u64::try_from(call.nth_of_broker).unwrap()];
     let drawn = draw(seed, &place);
+
     if !drawn.is_multiple_of(12) {
         return None;
     }
-    let more = Duration::from_millis(between((1, 40_000), drawn / 12 / 8));
+
+    let more = Duration::from_millis(between(1, 40_000, drawn / 12 / 8));
     let fault = match drawn / 12 % 8 {
         0 => CallFault::Refuse,
         1 => CallFault::LoseRequest,
@@ -285,16 +303,17 @@ async fn storm(seed: u64) {
     let plan = PLANS[usize::from(drawn(0) % 2 == 0)];
     let effect =
         [Effect::Help, Effect::Nothing, Effect::Harm][usize::try_from(drawn(1) % 3).unwrap()];
-    let (mut world, standings) = before(plan, (seed, effect)).await;
+    let (mut world, standings) = before(plan, seed, effect).await;
     world.kafka.fail(move |call| trouble(seed, call));
     world.prometheus.fail(lies(seed));
     world.sets_its_clock(seed);
-    let from = Duration::from_millis(between((0, 120_000), drawn(2)));
-    let to = from + Duration::from_millis(between((0, 120_000), drawn(3)));
-    world.kafka.freeze(1, (from, to));
+
+    let from = Duration::from_millis(between(0, 120_000, drawn(2)));
+    let to = from + Duration::from_millis(between(0, 120_000, drawn(3)));
+    world.kafka.freeze(1, from, to);
     let crash = |it: u64| match drawn(20 + it) % 3 {
-        0 => Crash::AfterLine(between((1, 30), drawn(30 + it))),
-        _ => Crash::AtMoment(between((1, 500), drawn(30 + it))),
+        0 => Crash::AfterLine(between(1, 30, drawn(30 + it))),
+        _ => Crash::AtMoment(between(1, 500, drawn(30 + it))),
     };
     let crashes: Vec<Crash> = (0..drawn(4) % 4).map(crash).collect();
     live_through(&mut world, &crashes).await;

@@ -14,9 +14,11 @@ use crate::world::{Crash, Effect, Setup, World, firing, notification, resolved, 
 
 /// A world in which a measure is in force.
 async fn in_force(work: ChangeKind, effect: Effect) -> World {
-    let mut world = before(work, (1, effect)).await;
+    let mut world = before(work, 1, effect).await;
     live_through(&mut world, &[]).await;
+
     assert!(world.stands(RunState::Kept), "{}", world.story().await);
+
     world
 }
 
@@ -24,16 +26,21 @@ async fn in_force(work: ChangeKind, effect: Effect) -> World {
 fn i27_a_measure_is_taken_back_exactly_when_its_time_is_over() {
     for work in [ChangeKind::Shed, ChangeKind::Scale] {
         simulate(async {
-            let mut world = before(work, (1, Effect::Help)).await;
+            let mut world = before(work, 1, Effect::Help).await;
             let standing_before = standing(&world);
             live_through(&mut world, &[]).await;
+
             assert!(world.stands(RunState::Kept));
+
             let run = world.run(1).await.run;
             let (effective, lift) = (run.times.effective.unwrap(), run.times.expires.unwrap());
+
             assert_eq!(lift.since(effective), Duration::from_mins(10));
+
             world.live(Duration::from_mins(9), |it| it.stands(RunState::Expired)).await;
             world.pass(Duration::from_mins(3)).await;
             let run = world.run(1).await.run;
+
             assert_eq!(run.state, RunState::Expired, "{}", world.story().await);
             assert!(lift <= run.times.ended.unwrap());
             assert_eq!((run.verdict, run.rollback_reason), (Some(Verdict::Improved), None));
@@ -52,9 +59,12 @@ fn i27_a_measure_that_is_no_longer_needed_ends_before_its_time() {
         world.deliver(firing("Flood", None)).await;
         live_through(&mut world, &[]).await;
         world.pass(Duration::from_mins(1)).await;
+
         assert!(world.stands(RunState::Kept));
+
         world.prometheus.script().cpu = 0.2;
         world.pass(Duration::from_secs(40)).await;
+
         assert!(world.stands(RunState::Expired), "{}", world.story().await);
     });
 }
@@ -65,13 +75,17 @@ fn i27_a_measure_ends_after_a_crash_and_whatever_line_is_the_last() {
         simulate(async {
             let mut world = in_force(work, Effect::Help).await;
             let lines = world.checks.lines();
+
             for line in lines..lines + 8 {
                 world.start(Crash::AfterLine(line + 1));
                 world.pass(Duration::from_mins(3)).await;
             }
+
             world.start(Crash::Never);
             world.pass(Duration::from_mins(10)).await;
+
             assert!(world.stands(RunState::Expired), "{}", world.story().await);
+
             let (quotas, clones) = standing(&world);
             assert!(quotas.is_empty() && clones.is_empty());
         });
@@ -85,8 +99,10 @@ fn i27_a_measure_that_a_person_ends_is_lifted_and_no_rollback() {
         world.remediation.roll_back(RunId(1)).await.unwrap();
         world.pass(Duration::from_secs(10)).await;
         let run = world.run(1).await.run;
+
         assert_eq!((run.state, run.rollback_reason), (RunState::Expired, None));
         assert!(!run.undo_requested && standing(&world).0.is_empty());
+
         world.pass(Duration::from_mins(2)).await;
         assert!(world.stands(RunState::Expired), "{}", world.story().await);
     });
@@ -100,7 +116,9 @@ fn i40_a_run_waits_until_a_measures_end_is_out_of_its_baseline() {
         world.alert("AllSlow", None).await;
         world.pass(Duration::from_secs(10)).await;
         let run = world.run(2).await.run;
+
         assert_eq!(run.hold, Some(HoldReason::Overlap), "{}", world.story().await);
+
         world.pass(Duration::from_mins(1)).await;
         assert!(world.run(2).await.run.times.written.is_some(), "{}", world.story().await);
     });
@@ -116,6 +134,7 @@ fn i40_a_critical_alert_ends_a_run_that_only_observes() {
         let flood = firing("Flood", None);
         world.deliver(with(flood, "severity", "critical")).await;
         world.pass(Duration::from_mins(3)).await;
+
         let first = world.run(1).await.run;
         assert_eq!(first.state, RunState::RolledBack, "{}", world.story().await);
         assert_eq!(first.rollback_reason, Some(RollbackReason::Preempted));
@@ -132,6 +151,7 @@ async fn is_left_alone(setup: Setup, arrives: impl AsyncFnOnce(&World, Alert)) {
     world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
     arrives(&world, with(firing("Flood", None), "severity", "critical")).await;
     world.live(Duration::from_mins(5), |it| !it.stands(RunState::Observing)).await;
+
     assert!(world.stands(RunState::Kept), "{}", world.story().await);
     assert_eq!(world.all_runs(), 2, "{}", world.story().await);
 }
@@ -160,6 +180,7 @@ fn i40_a_usual_alert_waits_for_the_run_that_observes() {
         world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
         world.deliver(firing("Flood", None)).await;
         world.until_over().await;
+
         let (first, second) = (world.run(1).await.run, world.run(2).await.run);
         assert_eq!(first.state, RunState::Kept, "{}", world.story().await);
         assert!(first.times.ended <= second.times.written);
@@ -174,8 +195,10 @@ async fn asked() -> World {
     world.alert("AllSlow", None).await;
     world.start(Crash::Never);
     world.pass(Duration::from_secs(20)).await;
+
     assert!(world.stands(RunState::AwaitingApproval), "{}", world.story().await);
     assert!(!world.run(1).await.steps.is_empty(), "the plan is there to be looked at");
+
     world
 }
 
@@ -186,14 +209,19 @@ fn i33_an_approved_run_meets_the_guard_once_more_and_goes_on() {
         world.stop().await;
         world.start(Crash::Never);
         world.pass(Duration::from_mins(5)).await;
+
         assert!(world.stands(RunState::AwaitingApproval), "survives a restart");
+
         world.prometheus.script().firing.clear();
         world.remediation.approve(RunId(1)).await.unwrap();
         world.pass(Duration::from_secs(20)).await;
         let run = world.run(1).await.run;
+
         assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::NotConfirmed)));
+
         world.fire("AllSlow", None);
         world.until_over().await;
+
         assert!(world.stands(RunState::Kept), "{}", world.story().await);
         assert!(world.remediation.approve(RunId(1)).await.is_err());
     });
@@ -205,7 +233,9 @@ fn i33_what_nobody_approves_is_cancelled_and_nothing_is_written() {
         let mut world = asked().await;
         world.checks.forbid_writes();
         world.pass(Duration::from_mins(29)).await;
+
         assert!(world.stands(RunState::AwaitingApproval));
+
         world.pass(Duration::from_mins(2)).await;
         assert!(world.stands(RunState::Cancelled), "{}", world.story().await);
     });
@@ -214,6 +244,7 @@ fn i33_what_nobody_approves_is_cancelled_and_nothing_is_written() {
         world.checks.forbid_writes();
         world.remediation.take(notification(vec![resolved("AllSlow", None)])).await.unwrap();
         world.pass(Duration::from_secs(20)).await;
+
         assert!(world.stands(RunState::Cancelled), "{}", world.story().await);
     });
 }

@@ -88,6 +88,7 @@ impl SimulatedBroker {
             refused: 0,
         };
         broker.remember(Duration::ZERO);
+
         broker
     }
 
@@ -97,6 +98,7 @@ impl SimulatedBroker {
             Some(value) => self.stored.insert(key.to_owned(), value.to_string()),
             None => self.stored.remove(key),
         };
+
         let in_force = value.unwrap_or_else(|| self.statics[key]);
         self.effective.insert(key, in_force);
         self.remember(now);
@@ -141,7 +143,8 @@ impl SimulatedBroker {
         &mut self,
         at: Duration,
         call: usize,
-        (changes, mode): (Vec<ConfigChange>, WriteMode),
+        changes: Vec<ConfigChange>,
+        mode: WriteMode,
         lag: ApplyDelay,
     ) -> Duration {
         // What is late holds up what comes behind it.
@@ -149,6 +152,7 @@ impl SimulatedBroker {
         let last = queued.map(|it| it.0.0).max().unwrap_or_default();
         let at = self.thawed(at).max(last);
         self.plan(at, BrokerEvent::Arrive { call, changes, mode, lag });
+
         at
     }
 
@@ -171,9 +175,10 @@ impl SimulatedBroker {
             if now < at {
                 return;
             }
+
             match entry.remove() {
                 BrokerEvent::Arrive { call, changes, mode, lag } => {
-                    self.arrive(at, call, (changes, mode), lag);
+                    self.arrive(at, call, changes, mode, lag);
                 }
                 BrokerEvent::Store { key, value } => match value {
                     Some(value) => drop(self.stored.insert(key, value)),
@@ -195,18 +200,22 @@ impl SimulatedBroker {
         &mut self,
         at: Duration,
         call: usize,
-        (changes, mode): (Vec<ConfigChange>, WriteMode),
+        changes: Vec<ConfigChange>,
+        mode: WriteMode,
         lag: ApplyDelay,
     ) {
         let answer = self.validate(&changes);
         if answer.is_err() {
             self.refused += 1;
         }
+
         let accepted = answer.is_ok();
         self.answers.insert(call, answer);
+
         if !accepted || mode == WriteMode::ValidateOnly {
             return;
         }
+
         for change in &changes {
             let entry = (change.key.clone(), change.value.clone());
             if lag.ever {
@@ -215,13 +224,16 @@ impl SimulatedBroker {
                 self.cursed.insert(entry);
             }
         }
+
         // The metadata log has one order: nothing overtakes.
         let last = self.due.iter().filter(|it| !matches!(it.1, BrokerEvent::Arrive { .. }));
         let last = last.map(|it| it.0.0).max().unwrap_or_default();
         let seen = (at + lag.seen).max(last);
+
         for ConfigChange { key, value } in changes {
             self.plan(seen, BrokerEvent::Store { key, value });
         }
+
         self.plan((at + lag.in_force).max(seen), BrokerEvent::Apply);
     }
 
@@ -238,6 +250,7 @@ impl SimulatedBroker {
                 None => wanted.remove(&change.key),
             };
         }
+
         for (&key, &at_start) in &self.statics {
             let value = wanted.get(key).map_or(Ok(at_start), |it| it.parse());
             let value = value.map_err(|_| format!("Invalid value for configuration {key}"))?;
@@ -248,6 +261,7 @@ impl SimulatedBroker {
                 )
             })?;
         }
+
         Ok(())
     }
 
@@ -255,6 +269,7 @@ impl SimulatedBroker {
     fn resize(&self, key: &str, to: u32) -> Result<(), String> {
         let current = self.effective[key];
         let head = format!("Dynamic thread count update validation failed for {key}={to}");
+
         if to == current {
             Ok(())
         } else if to == 0 {
@@ -277,11 +292,14 @@ impl SimulatedBroker {
             let stored = self.stored.get(key);
             let cursed = self.cursed.contains(&(key.to_owned(), stored.cloned()));
             let value = stored.map_or(at_start, |it| it.parse().unwrap());
+
             if (cursed && value != self.effective[key]) || self.resize(key, value).is_err() {
                 return;
             }
+
             next.insert(key, value);
         }
+
         self.effective = next;
         self.remember(at);
     }
@@ -298,6 +316,7 @@ impl SimulatedBroker {
         let all = [IO_THREADS, NETWORK_THREADS, SEND_BUFFER, RECEIVE_BUFFER];
         let keys = if keys.is_empty() { &all } else { keys };
         let entries = keys.iter().filter_map(|key| self.entry(key)).collect();
+
         BrokerConfig { broker: self.id, entries }
     }
 
@@ -308,9 +327,11 @@ impl SimulatedBroker {
             None => return None,
         };
         let mut synonyms = Vec::new();
+
         if let Some(stored) = self.stored.get(key) {
             synonyms.push((ConfigSource::DynamicBroker, Some(stored.clone())));
         }
+
         synonyms.push((ConfigSource::Static, Some(at_start.to_string())));
         Some(ConfigEntry {
             key: key.to_owned(),

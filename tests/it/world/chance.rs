@@ -9,6 +9,6 @@ pub(crate) fn draw(seed: u64, place: &[u64]) -> u64 {
 }
 
 /// A number from `from` to `to`, both included.
-pub(crate) fn between((from, to): (u64, u64), drawn: u64) -> u64 {
+pub(crate) fn between(from: u64, to: u64, drawn: u64) -> u64 {
     from + drawn % (to - from + 1)
 }

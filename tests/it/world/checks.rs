@@ -135,7 +135,7 @@ impl Checks {
             ControllerRequest::Quota(QuotaChange { entity, key, value }, WriteMode::Write) => {
                 let value = value.map(|it| it.to_string());
                 let subject = Subject::Quota(entity.clone());
-                self.changes(&subject, (key.label(), value.as_deref()), None);
+                self.changes(&subject, key.label(), value.as_deref(), None);
             }
             ControllerRequest::Elect(topics) => {
                 let asked = topics.iter();
@@ -154,37 +154,45 @@ impl Checks {
             return self.found(request, "the key is not on the allow-list (I17)");
         };
         let key = (node.id, change.key.clone());
+
         if *mode == WriteMode::ValidateOnly {
             if let Some(value) = &change.value {
                 locked(&self.validated).entry(key).or_default().insert(value.clone());
             }
             return;
         }
+
         if !self.may_write.load(Ordering::SeqCst) {
             self.found(request, "nothing may be written now");
         }
+
         let Some(owner) = self.owner(request) else {
             return self.found(request, "no durable step says so (I22)");
         };
         let validated = locked(&self.validated).remove(&key).unwrap_or_default();
         let value: u32 = change.value.as_ref().map_or(at_start, |it| it.parse().unwrap());
         let several = request.keys.contains(' ') || (change.value.is_none() && !owner.undo);
+
         if !owner.undo
             && !several
             && !change.value.as_ref().is_some_and(|it| validated.contains(it))
         {
             self.found(request, "the broker has not validated it (I19)");
         }
+
         let old = node.effective(&change.key).unwrap_or(0);
         if value < (old / 2).max(1) || old * 2 < value {
             self.found(request, &format!("not within half and double of {old} (I18)"));
         }
+
         if at_start * 2 < value && !self.may_go_above.load(Ordering::SeqCst) {
             self.found(request, &format!("more than twice {at_start} (I18)"));
         }
-        if !several && value < self.prior(owner.run, &key) {
+
+        if !several && value < self.prior(owner.run, key.0, &key.1) {
             self.found(request, "lower than it was before the run (I38)");
         }
+
         if let Some(problem) = self.beside_another(owner.run) {
             self.found(request, &problem);
         }
@@ -194,11 +202,11 @@ impl Checks {
     fn owner(&self, request: &WriteRequest<'_>) -> Option<WriteOwner> {
         let WriteRequest { node, change, keys, .. } = request;
         let several = Subject::BrokerKeys(node.id).to_string();
-        self.step((&subject(node.id), &change.key), change.value.as_deref())
-            .or_else(|| self.step((&several, keys), change.value.as_deref()))
+        self.step(&subject(node.id), &change.key, change.value.as_deref())
+            .or_else(|| self.step(&several, keys, change.value.as_deref()))
     }
 
-    fn step(&self, (subject, key): (&str, &str), value: Option<&str>) -> Option<WriteOwner> {
+    fn step(&self, subject: &str, key: &str, value: Option<&str>) -> Option<WriteOwner> {
         self.query(|at| {
             at.query_row(
                 "SELECT s.run, s.state = 'undo_began' FROM steps s JOIN runs r ON r.id = s.run
@@ -217,11 +225,12 @@ impl Checks {
     pub(crate) fn changes(
         &self,
         subject: &Subject,
-        (key, value): (&str, Option<&str>),
+        key: &str,
+        value: Option<&str>,
         run: Option<i64>,
     ) {
         let wants_steps = self.wants_steps.load(Ordering::SeqCst);
-        let of_step = || self.step((&subject.to_string(), key), value).map(|it| it.run);
+        let of_step = || self.step(&subject.to_string(), key, value).map(|it| it.run);
         let owner = if wants_steps { of_step() } else { run };
         let problem = if self.may_write.load(Ordering::SeqCst) {
             match owner {
@@ -231,6 +240,7 @@ impl Checks {
         } else {
             Some("nothing may be changed now".to_owned())
         };
+
         if let Some(problem) = problem {
             locked(&self.problems).push(format!("{subject} {key} {value:?}: {problem}"));
         }
@@ -252,17 +262,18 @@ impl Checks {
             parts.all(|it| asked.iter().any(|(topic, index)| it == format!("{topic}/{index}")))
                 && text.split(' ').count() == asked.len()
         };
+
         if !self.may_write.load(Ordering::SeqCst) || 100 < asked.len() || !steps.iter().any(said) {
             locked(&self.problems).push(format!("elects {asked:?}, and steps say {steps:?}"));
         }
     }
 
-    fn prior(&self, run: i64, (broker, key): &(BrokerId, String)) -> u32 {
+    fn prior(&self, run: i64, broker: BrokerId, key: &str) -> u32 {
         let text: String = self.query(|at| {
             at.query_row(
                 "SELECT from_value FROM steps WHERE run = ?1 AND subject = ?2 AND key = ?3
                  ORDER BY idx LIMIT 1",
-                params![run, subject(*broker), key],
+                params![run, subject(broker), key],
                 |row| row.get(0),
             )
         });

@@ -78,6 +78,7 @@ impl ControllerRequest {
 fn elected(partition: Option<&Partition>) -> Result<(), ElectionFault> {
     let partition = partition.ok_or(ElectionFault::Unknown)?;
     let preferred = partition.replicas.first().ok_or(ElectionFault::NotAvailable)?;
+
     if partition.leader == Some(*preferred) {
         Err(ElectionFault::NotNeeded)
     } else if partition.isr.contains(preferred) {
@@ -118,7 +119,8 @@ impl SimulatedController {
         &mut self,
         at: Duration,
         call: usize,
-        (order, seen): (ControllerRequest, Option<Duration>),
+        order: ControllerRequest,
+        seen: Option<Duration>,
     ) -> Duration {
         self.plan(at, ControllerEvent::Arrive { call, order, seen })
     }
@@ -131,6 +133,7 @@ impl SimulatedController {
         let at = at.max(last.unwrap_or_default());
         self.number += 1;
         self.due.insert((at, self.number), event);
+
         at
     }
 
@@ -141,6 +144,7 @@ impl SimulatedController {
             if now < at {
                 return;
             }
+
             match entry.remove() {
                 ControllerEvent::Arrive { call, order, seen } => {
                     let answer = order.examined(metadata);
@@ -198,14 +202,20 @@ mod tests {
             let world = world();
             bound(&world, Some(1e6), WriteMode::ValidateOnly).await.unwrap();
             let refused = bound(&world, Some(0.0), WriteMode::ValidateOnly).await.unwrap_err();
+
             assert!(refused.to_string().contains("must be greater than 0"), "{refused}");
+
             tokio::time::sleep(SOON).await;
             assert!(quotas(&world).await.is_empty());
+
             bound(&world, Some(1e6), WriteMode::Write).await.unwrap();
             tokio::time::sleep(SOON).await;
+
             assert_eq!(quotas(&world).await, [1e6]);
+
             bound(&world, None, WriteMode::Write).await.unwrap();
             tokio::time::sleep(SOON).await;
+
             assert!(quotas(&world).await.is_empty());
         });
     }
@@ -229,13 +239,18 @@ mod tests {
                 world.kafka.fail(move |_| Some(fault));
                 let set = bound(&world, Some(1e6), WriteMode::Write).await;
                 let elected = world.kafka.elect_preferred_leaders(&first_of_orders()).await;
+
                 assert_eq!((set.is_ok(), elected.is_ok()), (succeeds, succeeds), "{fault:?}");
+
                 for error in [set.err(), elected.err()].into_iter().flatten() {
                     assert!(error.outcome_is_unknown() || !happens, "{fault:?}: {error}");
                 }
+
                 world.kafka.fail(|_| None);
                 tokio::time::sleep(SOON * 60).await;
+
                 assert_eq!(quotas(&world).await.len(), usize::from(happens), "{fault:?}");
+
                 let leader = world.kafka.topology_now().topics[0].partitions[0].leader;
                 assert_eq!(leader == Some(id(1)), happens, "{fault:?}");
             });
@@ -252,6 +267,7 @@ mod tests {
                 partition.leader = Some(id(if index == 2 { 1 } else { 2 }));
                 partition.isr.retain(|it| index != 1 || *it != id(1));
             }
+
             let orders = || TopicName::new("orders");
             let asked = [TopicPartitions { topic: orders(), partitions: vec![0, 1, 2, 9] }];
             let outcomes = world.kafka.elect_preferred_leaders(&asked).await.unwrap();
@@ -262,11 +278,14 @@ mod tests {
                 (at(2), Err(ElectionFault::NotNeeded)),
                 (at(9), Err(ElectionFault::Unknown)),
             ];
+
             assert_eq!(outcomes, want);
+
             tokio::time::sleep(SOON).await;
             let topology = world.kafka.topology().await.unwrap();
             let leaders: Vec<_> =
                 topology.topics[0].partitions.iter().map(|it| it.leader).collect();
+
             assert_eq!(leaders, [Some(id(1)), Some(id(2)), Some(id(1))]);
         });
     }
@@ -276,13 +295,18 @@ mod tests {
         simulate(async {
             let world = world();
             bound(&world, Some(1e6), WriteMode::ValidateOnly).await.unwrap();
+
             assert!(world.checks.problems().is_empty());
+
             bound(&world, Some(1e6), WriteMode::Write).await.unwrap();
             world.kafka.elect_preferred_leaders(&first_of_orders()).await.unwrap();
+
             assert_eq!(world.checks.problems().len(), 2, "{:?}", world.checks.problems());
+
             let calls = [CallKind::WriteQuota, CallKind::Elect].map(|it| world.kafka.calls(it));
             let orders: Vec<_> = calls.concat().into_iter().filter_map(|it| it.order).collect();
             let written = ControllerRequest::Quota(change(Some(1e6)), WriteMode::Write);
+
             assert_eq!(orders, [written, ControllerRequest::Elect(first_of_orders().to_vec())]);
         });
     }

@@ -106,6 +106,7 @@ impl Future for SimulatedProcess {
             self.work = None;
             return Poll::Ready(ProcessEnd::Crashed);
         }
+
         Poll::Pending
     }
 }

@@ -112,6 +112,7 @@ impl SimulatedContainers {
         if self.clones.get(&clone.name).is_some_and(|it| !is_own(it)) {
             return Err("the container of that name is not this run's clone".to_owned());
         }
+
         match change {
             ContainerChange::Remove => {
                 self.clones.remove(&clone.name);
@@ -119,19 +120,23 @@ impl SimulatedContainers {
             ContainerChange::Start { of, then } => {
                 let template = self.templates.iter().find(|it| it.id == of);
                 let template = template.ok_or("there is no such container")?;
+
                 if let Some(found) = self.clones.get_mut(&clone.name) {
                     if found.state == CloneState::Created {
                         found.state = then;
                     }
                     return Ok(());
                 }
+
                 if !template.objections.is_empty() {
                     return Err(template.objections.join("; "));
                 }
+
                 let made = SimulatedClone { run: Some(clone.run), of, state: then };
                 self.clones.insert(clone.name.clone(), made);
             }
         }
+
         Ok(())
     }
 
@@ -147,16 +152,18 @@ impl SimulatedContainers {
         let call = DockerCall { at, kind, clone: clone.cloned(), nth, nth_of_clone };
         let fault = (self.faults)(&call);
         self.calls.push(call);
+
         (self.calls.len() - 1, fault)
     }
 
     /// A pause for a call, the same whatever else happens.
-    fn chance(&self, call: usize, part: u64, range: (u64, u64)) -> Duration {
+    fn chance(&self, call: usize, part: u64, from: u64, to: u64) -> Duration {
         let call = &self.calls[call];
         let name = call.clone.as_ref().map(|it| it.name.as_bytes()).unwrap_or_default();
         let mut place = vec![call.kind as u64, u64::try_from(call.nth_of_clone).unwrap(), part];
         place.extend(name.iter().map(|it| u64::from(*it)));
-        Duration::from_micros(between(range, draw(self.seed, &place)))
+
+        Duration::from_micros(between(from, to, draw(self.seed, &place)))
     }
 
     fn consumers(&self) -> Vec<Consumer> {
@@ -175,6 +182,7 @@ impl SimulatedContainers {
         let clones = self.clones.iter().filter_map(of_clone);
         let mut all: Vec<Consumer> = self.templates.iter().cloned().chain(clones).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
+
         all
     }
 }
@@ -246,7 +254,8 @@ impl SimulatedDocker {
     /// A call that changes nothing.
     async fn read<T>(
         &self,
-        (kind, clone): (DockerCallKind, Option<&CloneName>),
+        kind: DockerCallKind,
+        clone: Option<&CloneName>,
         of: &str,
         answer: impl FnOnce(&SimulatedContainers) -> T + Send,
     ) -> Result<T, DockerError> {
@@ -255,27 +264,31 @@ impl SimulatedDocker {
             let now = self.clock.elapsed();
             let mut state = self.state();
             let (call, fault) = state.record(now, kind, clone);
-            (fault, state.chance(call, 0, (1_000, 20_000)))
+
+            (fault, state.chance(call, 0, 1_000, 20_000))
         };
-        let ended = wait((kind, of), (fault, pause)).await;
+        let ended = wait(kind, of, fault, pause).await;
         self.crash_points.pass().await;
+
         ended.map(|()| answer(&self.state()))
     }
 
     async fn change(
         &self,
-        (kind, clone): (DockerCallKind, &CloneName),
+        kind: DockerCallKind,
+        clone: &CloneName,
         change: ContainerChange,
     ) -> Result<(), DockerError> {
         self.crash_points.pass().await;
         let now = self.clock.elapsed();
         let value = (kind == DockerCallKind::Start).then_some("running");
-        self.checks.changes(&Subject::Container(clone.name.clone()), ("", value), Some(clone.run));
+        self.checks.changes(&Subject::Container(clone.name.clone()), "", value, Some(clone.run));
         let _under_way = self.checks.under_way();
-        let (call, fault, pause) = self.send(now, (kind, clone), change);
-        let ended = wait((kind, &clone.name), (fault, pause)).await;
+        let (call, fault, pause) = self.send(now, kind, clone, change);
+        let ended = wait(kind, &clone.name, fault, pause).await;
         self.crash_points.pass().await;
         ended?;
+
         let answer = self.state().answers.remove(&call).expect("it has arrived");
         answer.map_err(|problem| {
             let of = clone.name.clone();
@@ -287,12 +300,14 @@ impl SimulatedDocker {
     fn send(
         &self,
         now: Duration,
-        (kind, clone): (DockerCallKind, &CloneName),
+        kind: DockerCallKind,
+        clone: &CloneName,
         mut change: ContainerChange,
     ) -> (usize, Option<CallFault>, Duration) {
         let mut state = self.state();
         let (call, fault) = state.record(now, kind, Some(clone));
-        let takes = state.chance(call, 1, (200_000, 2_000_000));
+        let takes = state.chance(call, 1, 200_000, 2_000_000);
+
         // It is in the time of arrival already.
         let (late, left) = match fault {
             Some(CallFault::Late(more)) => (more, None),
@@ -303,6 +318,7 @@ impl SimulatedDocker {
         {
             *then = CloneState::Restarting;
         }
+
         if !matches!(
             fault,
             Some(CallFault::Refuse | CallFault::LoseRequest | CallFault::Unreachable)
@@ -310,14 +326,17 @@ impl SimulatedDocker {
             let at = now + takes + late;
             state.on_their_way.push(SentChange { at, call, clone: clone.clone(), change });
         }
+
         (call, left, takes + late + Duration::from_micros(100))
     }
 }
 
 /// Waits for an answer, as long as the adapter does, and says how the call ended.
 async fn wait(
-    (kind, of): (DockerCallKind, &str),
-    (fault, pause): (Option<CallFault>, Duration),
+    kind: DockerCallKind,
+    of: &str,
+    fault: Option<CallFault>,
+    pause: Duration,
 ) -> Result<(), DockerError> {
     let (call, of) = (kind.name(), of.to_owned());
     let pause = match fault {
@@ -328,6 +347,7 @@ async fn wait(
         Some(CallFault::Refuse | CallFault::Break | CallFault::NeverApplied) | None => pause,
     };
     tokio::time::sleep(pause.min(DEADLINE)).await;
+
     match fault {
         _ if DEADLINE <= pause => Err(DockerError::NoAnswer { call, of, deadline: DEADLINE }),
         Some(CallFault::Unreachable) => {
@@ -350,7 +370,7 @@ impl Docker for SimulatedDocker {
     }
 
     async fn consumers(&self, cluster: &str) -> Result<Vec<Consumer>, DockerError> {
-        self.read((DockerCallKind::Consumers, None), cluster, SimulatedContainers::consumers).await
+        self.read(DockerCallKind::Consumers, None, cluster, SimulatedContainers::consumers).await
     }
 
     async fn clone_state(&self, clone: &CloneName) -> Result<CloneState, DockerError> {
@@ -359,16 +379,16 @@ impl Docker for SimulatedDocker {
             Some(it) if it.run == Some(clone.run) => it.state,
             Some(_) => CloneState::Foreign,
         };
-        self.read((DockerCallKind::State, Some(clone)), &clone.name, answer).await
+        self.read(DockerCallKind::State, Some(clone), &clone.name, answer).await
     }
 
     async fn start_clone(&self, of: &str, clone: &CloneName) -> Result<(), DockerError> {
         let change = ContainerChange::Start { of: of.to_owned(), then: CloneState::Running };
-        self.change((DockerCallKind::Start, clone), change).await
+        self.change(DockerCallKind::Start, clone, change).await
     }
 
     async fn remove_clone(&self, clone: &CloneName) -> Result<(), DockerError> {
-        self.change((DockerCallKind::Remove, clone), ContainerChange::Remove).await
+        self.change(DockerCallKind::Remove, clone, ContainerChange::Remove).await
     }
 }
 
@@ -390,6 +410,7 @@ mod tests {
             world.checks.want_no_steps();
             let id = world.docker.run_consumer("shop-1", "billing");
             test(&world, &id).await;
+
             world.check();
         });
     }
@@ -399,17 +420,24 @@ mod tests {
         with_consumer(async |world, id| {
             let (docker, name) = (&world.docker, clone_name("shop-2"));
             assert_eq!(docker.clone_state(&name).await.unwrap(), CloneState::Absent);
+
             docker.start_clone(id, &name).await.unwrap();
             docker.start_clone(id, &name).await.unwrap();
+
             assert_eq!(docker.clone_state(&name).await.unwrap(), CloneState::Running);
+
             let found = docker.consumers("main").await.unwrap();
             let runs: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.run)).collect();
+
             assert_eq!(runs, [("shop-1", None), ("shop-2", Some(1))]);
+
             let other = CloneName { run: 2, ..name.clone() };
             assert_eq!(docker.clone_state(&other).await.unwrap(), CloneState::Foreign);
             assert!(!docker.remove_clone(&other).await.unwrap_err().outcome_is_unknown());
+
             docker.remove_clone(&name).await.unwrap();
             docker.remove_clone(&name).await.unwrap();
+
             assert_eq!(docker.clone_state(&name).await.unwrap(), CloneState::Absent);
         });
     }
@@ -419,7 +447,9 @@ mod tests {
         with_consumer(async |world, id| {
             world.docker.state().templates[0].objections.push("it does not run".to_owned());
             let refused = world.docker.start_clone(id, &clone_name("shop-2")).await.unwrap_err();
+
             assert!(!refused.outcome_is_unknown() && refused.to_string().contains("not run"));
+
             world.docker.start_clone("gone", &clone_name("shop-2")).await.unwrap_err();
             assert!(world.docker.state().clones.is_empty());
         });
@@ -428,6 +458,7 @@ mod tests {
     #[test]
     fn each_fault_leaves_what_it_says() {
         use CloneState::{Absent, Restarting, Running};
+
         let minute = Duration::from_mins(1);
         for (fault, unknown, then) in [
             (CallFault::Refuse, Some(false), Absent),
@@ -444,9 +475,12 @@ mod tests {
                 docker.fail(move |it| (it.kind == DockerCallKind::Start).then_some(fault));
                 let answer = docker.start_clone(id, &name).await;
                 let told = answer.err().map(|it| it.outcome_is_unknown());
+
                 assert_eq!(told, unknown, "{fault:?}");
+
                 tokio::time::sleep(2 * minute).await;
                 assert_eq!(docker.clone_state(&name).await.unwrap(), then, "{fault:?}");
+
                 let [call] = docker.calls(DockerCallKind::Start).try_into().unwrap();
                 assert_eq!((call.clone, call.nth, call.nth_of_clone), (Some(name), 0, 0));
                 assert!(call.at < minute);
@@ -463,7 +497,9 @@ mod tests {
                 answer = docker.start_clone(id, &name) => panic!("{answer:?}"),
                 () = soon => (),
             }
+
             assert!(docker.state().clones.is_empty());
+
             tokio::time::sleep(DEADLINE).await;
             assert_eq!(docker.state().clones["shop-2"].state, CloneState::Running);
         });
@@ -480,12 +516,17 @@ mod tests {
             let (one, two) = (clone_name("shop-2"), clone_name("shop-4"));
             let (a, b) = tokio::join!(docker.start_clone(&id, &one), docker.start_clone(&id, &two));
             a.and(b).unwrap();
+
             assert_eq!(world.checks.problems(), Vec::<String>::new());
+
             let (a, b) = tokio::join!(docker.remove_clone(&one), docker.start_clone(&id, &other));
             a.and(b).unwrap();
+
             assert_eq!(world.checks.problems().len(), 1, "{:?}", world.checks.problems());
+
             world.checks.forbid_writes();
             docker.remove_clone(&two).await.unwrap();
+
             assert_eq!(world.checks.problems().len(), 2, "{:?}", world.checks.problems());
         });
     }

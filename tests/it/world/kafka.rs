@@ -147,8 +147,10 @@ impl ClusterState {
         for broker in self.brokers.values_mut() {
             broker.pump(now);
         }
+
         self.controller.pump(now, &mut self.metadata);
         let relieved = self.metadata.is_relieved();
+
         if self.relief.last().is_none_or(|it| it.1 != relieved) {
             self.relief.push((now, relieved));
         }
@@ -166,15 +168,17 @@ impl ClusterState {
         let call = KafkaCall { at, kind, broker, change, order, nth, nth_of_broker };
         let fault = (self.faults)(&call);
         self.calls.push(call);
+
         (self.calls.len() - 1, fault)
     }
 
     /// A pause for a call, the same whatever else happens.
-    fn chance(&self, call: usize, part: u64, range: (u64, u64)) -> u64 {
+    fn chance(&self, call: usize, part: u64, from: u64, to: u64) -> u64 {
         let call = &self.calls[call];
         let broker = call.broker.map_or(0, |it| u64::try_from(it.to_wire()).unwrap() + 1);
         let nth = u64::try_from(call.nth_of_broker).unwrap();
-        between(range, draw(self.seed, &[call.kind as u64, broker, nth, part]))
+
+        between(from, to, draw(self.seed, &[call.kind as u64, broker, nth, part]))
     }
 }
 
@@ -198,7 +202,8 @@ fn topic(name: &str, brokers: &[BrokerId]) -> Topic {
 
 impl SimulatedKafka {
     pub(crate) fn new(
-        (seed, count): (u64, i32),
+        seed: u64,
+        count: i32,
         clock: Arc<WorldClock>,
         crash_points: CrashPoints,
         checks: Arc<Checks>,
@@ -223,6 +228,7 @@ impl SimulatedKafka {
             relief: Vec::new(),
             seed,
         };
+
         Self { state: Mutex::new(state), clock, crash_points, checks }
     }
 
@@ -246,7 +252,7 @@ impl SimulatedKafka {
     }
 
     /// A broker answers nothing and does nothing between two times from now.
-    pub(crate) fn freeze(&self, broker: i32, (from, to): (Duration, Duration)) {
+    pub(crate) fn freeze(&self, broker: i32, from: Duration, to: Duration) {
         let now = self.clock.elapsed();
         let mut state = self.state();
         state.brokers.get_mut(&id(broker)).unwrap().frozen.push((now + from, now + to));
@@ -283,6 +289,7 @@ impl SimulatedKafka {
             port: 9092,
             rack: None,
         });
+
         Topology {
             cluster_id: Some("world".to_owned()),
             controller: Some(id(1)),
@@ -295,7 +302,8 @@ impl SimulatedKafka {
     /// A call that changes nothing.
     async fn read<T>(
         &self,
-        (kind, broker): (CallKind, Option<BrokerId>),
+        kind: CallKind,
+        broker: Option<BrokerId>,
         answer: impl FnOnce(&Self) -> T + Send,
     ) -> Result<T, KafkaError> {
         self.crash_points.pass().await;
@@ -304,14 +312,16 @@ impl SimulatedKafka {
             let mut state = self.state();
             let (call, fault) =
                 state.record(now, kind, CallSubject { broker, ..CallSubject::default() });
-            let pause = Duration::from_micros(state.chance(call, 0, (300, 3000)));
+            let pause = Duration::from_micros(state.chance(call, 0, 300, 3000));
             let broker = broker.and_then(|it| state.brokers.get(&it));
             let pause = broker.map_or(pause, |it| it.thawed(now + pause).saturating_sub(now));
             let down = broker.is_some_and(|it| now < it.down_until);
+
             (if down { Some(CallFault::Unreachable) } else { fault }, pause)
         };
-        let ended = self.wait(kind, broker, (fault, pause)).await;
+        let ended = self.wait(kind, broker, fault, pause).await;
         self.crash_points.pass().await;
+
         ended.map(|()| answer(self))
     }
 
@@ -320,7 +330,8 @@ impl SimulatedKafka {
         &self,
         kind: CallKind,
         broker: Option<BrokerId>,
-        (fault, pause): (Option<CallFault>, Duration),
+        fault: Option<CallFault>,
+        pause: Duration,
     ) -> Result<(), KafkaError> {
         let (request, peer) = (name(kind), peer(broker));
         let pause = match fault {
@@ -331,6 +342,7 @@ impl SimulatedKafka {
             Some(CallFault::Refuse | CallFault::Break | CallFault::NeverApplied) | None => pause,
         };
         tokio::time::sleep(pause.min(DEADLINE)).await;
+
         match fault {
             _ if DEADLINE <= pause => {
                 Err(KafkaError::NoAnswer { request, peer, deadline: DEADLINE })
@@ -355,18 +367,20 @@ impl SimulatedKafka {
     fn send(
         &self,
         broker: BrokerId,
-        (changes, mode): (&[ConfigChange], WriteMode),
-        asked: (usize, Option<CallFault>),
+        changes: &[ConfigChange],
+        mode: WriteMode,
+        call: usize,
+        fault: Option<CallFault>,
     ) -> Option<Duration> {
-        let (call, fault) = asked;
         let now = self.clock.elapsed();
         let mut state = self.state();
-        let queue = Duration::from_micros(state.chance(call, 1, (500, 5000)));
-        let seen = state.chance(call, 2, (1, 60));
+        let queue = Duration::from_micros(state.chance(call, 1, 500, 5000));
+        let seen = state.chance(call, 2, 1, 60);
+
         // Seen: 4–143 ms idle, 0.3–2.3 s at load.
-        let in_force = match state.chance(call, 3, (0, 3)) {
-            0 => state.chance(call, 4, (300, 2300)),
-            _ => state.chance(call, 4, (4, 143)),
+        let in_force = match state.chance(call, 3, 0, 3) {
+            0 => state.chance(call, 4, 300, 2300),
+            _ => state.chance(call, 4, 4, 143),
         };
         let lag = ApplyDelay {
             seen: Duration::from_millis(seen.min(in_force)),
@@ -375,11 +389,12 @@ impl SimulatedKafka {
         };
         let late = if let Some(CallFault::Late(more)) = fault { more } else { Duration::ZERO };
         let node = state.brokers.get_mut(&broker)?;
+
         match fault {
             Some(CallFault::Refuse | CallFault::LoseRequest | CallFault::Unreachable) => None,
             _ if now < node.down_until => None,
             _ => {
-                let at = node.send(now + queue + late, call, (changes.to_vec(), mode), lag);
+                let at = node.send(now + queue + late, call, changes.to_vec(), mode, lag);
                 Some(at.saturating_sub(now))
             }
         }
@@ -392,25 +407,27 @@ impl SimulatedKafka {
         order: ControllerRequest,
     ) -> Result<ElectionOutcomes, KafkaError> {
         self.crash_points.pass().await;
-        let asked = {
+        let (call, fault) = {
             let now = self.clock.elapsed();
             let mut state = self.state();
             let subject = CallSubject { order: Some(order.clone()), ..CallSubject::default() };
             let asked = state.record(now, kind, subject);
             self.checks.ordered(&order);
+
             asked
         };
         let _under_way = order.writes().then(|| self.checks.under_way());
-        let (call, fault) = asked;
-        let arrives = self.forward(order, asked);
+        let arrives = self.forward(order, call, fault);
+
         // What is late is in the time of arrival already.
         let fault = fault.filter(|it| !matches!(it, CallFault::Late(_)));
         let pause = arrives.unwrap_or(Duration::from_millis(1)) + Duration::from_micros(100);
-        let ended = self.wait(kind, None, (fault, pause)).await;
+        let ended = self.wait(kind, None, fault, pause).await;
         self.crash_points.pass().await;
         ended?;
         let answer = self.state().controller.answers.remove(&call);
         let (request, peer) = (name(kind), peer(None));
+
         match answer {
             Some(Ok(outcomes)) => Ok(outcomes),
             Some(Err(message)) => {
@@ -428,18 +445,21 @@ impl SimulatedKafka {
     fn forward(
         &self,
         order: ControllerRequest,
-        (call, fault): (usize, Option<CallFault>),
+        call: usize,
+        fault: Option<CallFault>,
     ) -> Option<Duration> {
         let now = self.clock.elapsed();
         let mut state = self.state();
-        let queue = Duration::from_micros(state.chance(call, 1, (500, 5000)));
-        let seen = Duration::from_millis(state.chance(call, 2, (4, 143)));
+        let queue = Duration::from_micros(state.chance(call, 1, 500, 5000));
+        let seen = Duration::from_millis(state.chance(call, 2, 4, 143));
         let seen = (fault != Some(CallFault::NeverApplied)).then_some(seen);
         let late = if let Some(CallFault::Late(more)) = fault { more } else { Duration::ZERO };
+
         if let Some(CallFault::Refuse | CallFault::LoseRequest | CallFault::Unreachable) = fault {
             return None;
         }
-        let at = state.controller.send(now + queue + late, call, (order, seen));
+
+        let at = state.controller.send(now + queue + late, call, order, seen);
         Some(at.saturating_sub(now))
     }
 }
@@ -466,7 +486,7 @@ fn peer(broker: Option<BrokerId>) -> String {
 #[async_trait]
 impl Kafka for SimulatedKafka {
     async fn topology(&self) -> Result<Topology, KafkaError> {
-        self.read((CallKind::Topology, None), Self::topology_now).await
+        self.read(CallKind::Topology, None, Self::topology_now).await
     }
 
     async fn broker_config(
@@ -478,8 +498,9 @@ impl Kafka for SimulatedKafka {
         if !known {
             return Err(KafkaError::UnknownBroker(broker));
         }
+
         let asked = (CallKind::Describe, Some(broker));
-        self.read(asked, |it| it.state().brokers[&broker].describe(keys)).await
+        self.read(asked.0, asked.1, |it| it.state().brokers[&broker].describe(keys)).await
     }
 
     async fn min_insync_replicas(
@@ -490,16 +511,16 @@ impl Kafka for SimulatedKafka {
             let all = it.state().metadata.min_isr.clone();
             all.into_iter().filter(|(name, _)| topics.contains(name)).collect()
         };
-        self.read((CallKind::Minimums, None), answer).await
+        self.read(CallKind::Minimums, None, answer).await
     }
 
     async fn quorum(&self) -> Result<Quorum, KafkaError> {
-        self.read((CallKind::Quorum, None), |it| it.state().metadata.quorum.clone()).await
+        self.read(CallKind::Quorum, None, |it| it.state().metadata.quorum.clone()).await
     }
 
     async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError> {
         let answer = |it: &Self| it.state().metadata.reassignments.clone();
-        self.read((CallKind::Reassignments, None), answer).await
+        self.read(CallKind::Reassignments, None, answer).await
     }
 
     async fn alter_broker_config(
@@ -512,7 +533,7 @@ impl Kafka for SimulatedKafka {
         let kind = if mode == WriteMode::Write { CallKind::Write } else { CallKind::Validate };
         let keys: Vec<&str> = changes.iter().map(|it| it.key.as_str()).collect();
         let keys = keys.join(" ");
-        let asked = {
+        let (call, fault) = {
             let now = self.clock.elapsed();
             let mut state = self.state();
             let subject =
@@ -521,14 +542,15 @@ impl Kafka for SimulatedKafka {
             let Some(node) = state.brokers.get(&broker) else {
                 return Err(KafkaError::UnknownBroker(broker));
             };
+
             for change in changes {
                 self.checks.sent(&WriteRequest { node, change, keys: &keys, mode, at: now });
             }
+
             asked
         };
         let _under_way = (mode == WriteMode::Write).then(|| self.checks.under_way());
-        let arrives = self.send(broker, (changes, mode), asked);
-        let (call, fault) = asked;
+        let arrives = self.send(broker, changes, mode, call, fault);
         let fault = match (arrives, fault) {
             (None, None) => Some(CallFault::Unreachable),
             // It is in the time of arrival already.
@@ -536,9 +558,10 @@ impl Kafka for SimulatedKafka {
             (_, fault) => fault,
         };
         let pause = arrives.unwrap_or(Duration::from_millis(1)) + Duration::from_micros(100);
-        let ended = self.wait(kind, Some(broker), (fault, pause)).await;
+        let ended = self.wait(kind, Some(broker), fault, pause).await;
         self.crash_points.pass().await;
         ended?;
+
         let answer = self.state().brokers.get_mut(&broker).and_then(|it| it.answers.remove(&call));
         match answer {
             Some(Ok(())) => Ok(()),
@@ -562,7 +585,7 @@ impl Kafka for SimulatedKafka {
             let quotas = it.state().metadata.quotas.clone().into_iter();
             quotas.map(|((entity, key), value)| ClientQuota { entity, key, value }).collect()
         };
-        self.read((CallKind::Quotas, None), answer).await
+        self.read(CallKind::Quotas, None, answer).await
     }
 
     async fn alter_client_quota(
@@ -609,9 +632,10 @@ impl Kafka for SimulatedKafka {
                 group_type: GroupType::Classic,
                 state: members.state,
             });
+
             listed.collect()
         };
-        self.read((CallKind::Groups, Some(broker)), answer).await
+        self.read(CallKind::Groups, Some(broker), answer).await
     }
 
     async fn describe_groups(
@@ -628,7 +652,7 @@ impl Kafka for SimulatedKafka {
             });
             described.collect()
         };
-        self.read((CallKind::Members, Some(broker)), answer).await
+        self.read(CallKind::Members, Some(broker), answer).await
     }
 
     async fn committed(

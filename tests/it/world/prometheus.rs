@@ -74,7 +74,8 @@ pub(crate) fn lies(seed: u64) -> impl Fn(&str, Duration) -> Option<QueryFault> +
     move |query, now| {
         let length = u64::try_from(query.len()).unwrap();
         let drawn = draw(seed, &[13, length, now.as_secs()]);
-        let some = Duration::from_millis(between((1, 60_000), drawn / 140));
+        let some = Duration::from_millis(between(1, 60_000, drawn / 140));
+
         match drawn % 140 {
             0 => Some(QueryFault::Unavailable),
             1 => Some(QueryFault::Empty),
@@ -143,7 +144,8 @@ impl SimulatedPrometheus {
     pub(crate) fn new(
         seed: u64,
         effect: Effect,
-        (kafka, docker): (Arc<SimulatedKafka>, Arc<SimulatedDocker>),
+        kafka: Arc<SimulatedKafka>,
+        docker: Arc<SimulatedDocker>,
         clock: Arc<WorldClock>,
         crash_points: CrashPoints,
     ) -> Self {
@@ -182,10 +184,12 @@ impl SimulatedPrometheus {
         let pause = if let Some(QueryFault::Slow(more)) = fault { more } else { Duration::ZERO };
         tokio::time::sleep(Duration::from_millis(2) + pause).await;
         self.crash_points.pass().await;
+
         if fault == Some(QueryFault::Unavailable) {
             let (url, problem) = ("http://prometheus:9090".to_owned(), "connection refused".into());
             return Err(PrometheusError::Unavailable { url, problem });
         }
+
         Ok(fault)
     }
 
@@ -198,12 +202,14 @@ impl SimulatedPrometheus {
                 let then = at.saturating_sub(Duration::from_secs(back));
                 let relieved = self.kafka.relieved(then) || self.docker.relieved(then);
                 let threads = self.kafka.threads(super::kafka::id(broker), then);
+
                 time_of(effect, threads) * if relieved { relief(effect) } else { 1.0 }
             })
             .sum();
         let noise = draw(self.seed, &[u64::from(broker.unsigned_abs()), at.as_secs()]) % 1000;
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let (mean, noise) = (sum / seconds as f64, noise as f64 / 1000.0);
+
         mean * (0.99 + 0.02 * noise)
     }
 
@@ -234,6 +240,7 @@ impl SimulatedPrometheus {
             CPU => brokers.iter().map(|&it| point(Some(it), self.script().cpu)).collect(),
             other => panic!("the world has no series {other}"),
         };
+
         all.into_iter().filter(|it| fits(selector, &it.labels)).collect()
     }
 
@@ -253,6 +260,7 @@ impl SimulatedPrometheus {
         } else if let Expr::Binary(it) = expr {
             let Expr::NumberLiteral(limit) = &*it.rhs else { panic!("compare with a number") };
             assert_eq!(it.op.to_string(), "<");
+
             let points = self.evaluate(&it.lhs, now);
             points.into_iter().filter(|point| point.value < limit.val).collect()
         } else {
@@ -265,7 +273,9 @@ fn fits(selector: &VectorSelector, labels: &Labels) -> bool {
     selector.matchers.matchers.iter().all(|it| {
         let value = labels.get(&it.name).map_or("", String::as_str);
         let equal = it.op == MatchOp::Equal;
+
         assert!(equal || it.op == MatchOp::NotEqual, "the world cannot match {}", it.op);
+
         (value == it.value) == equal
     })
 }
@@ -277,6 +287,7 @@ fn aggregate(op: &str, by: &[String], points: Vec<ScriptedSample>) -> Vec<Script
         let labels = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
         groups.entry(labels).or_default().push(point);
     }
+
     let reduce = |points: &[ScriptedSample]| {
         let values = points.iter().map(|it| it.value);
         match op {
@@ -302,6 +313,7 @@ impl Prometheus for SimulatedPrometheus {
         let expr = parser::parse(query).unwrap_or_else(|it| panic!("{query}: {it}"));
         let mut now = self.clock.wall();
         let mut points = self.evaluate(&expr, self.clock.elapsed());
+
         match fault {
             Some(QueryFault::Empty) => points.clear(),
             Some(QueryFault::NotANumber) => points.iter_mut().for_each(|it| it.value = f64::NAN),
@@ -318,6 +330,7 @@ impl Prometheus for SimulatedPrometheus {
             }
             Some(QueryFault::Late(_) | QueryFault::Unavailable | QueryFault::Slow(_)) | None => (),
         }
+
         let series = |it: ScriptedSample| InstantSeries {
             labels: it.labels,
             sample: Sample { at: now, value: it.value },
@@ -338,6 +351,7 @@ impl Prometheus for SimulatedPrometheus {
             Some(QueryFault::Late(age)) => span.to.before(age),
             _ => span.to,
         };
+
         while at <= to && fault != Some(QueryFault::Empty) {
             for point in self.evaluate(&expr, self.clock.when(at)) {
                 let value = match fault {
@@ -347,8 +361,10 @@ impl Prometheus for SimulatedPrometheus {
                 };
                 series.entry(point.labels).or_default().push(Sample { at, value });
             }
+
             at = at.after(span.step);
         }
+
         Ok(series.into_iter().map(|(labels, samples)| RangeSeries { labels, samples }).collect())
     }
 }

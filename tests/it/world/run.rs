@@ -84,9 +84,9 @@ impl World {
         let crash_points = CrashPoints::default();
         let clock = Arc::new(WorldClock::new(crash_points.clone()));
         let checks = Arc::new(Checks::new(&dir.path().join("state.db")));
-        let size = (setup.seed, setup.brokers);
         let kafka = SimulatedKafka::new(
-            size,
+            setup.seed,
+            setup.brokers,
             Arc::clone(&clock),
             crash_points.clone(),
             Arc::clone(&checks),
@@ -101,7 +101,8 @@ impl World {
         let prometheus = Arc::new(SimulatedPrometheus::new(
             setup.seed,
             setup.effect,
-            (Arc::clone(&kafka), Arc::clone(&docker)),
+            Arc::clone(&kafka),
+            Arc::clone(&docker),
             Arc::clone(&clock),
             crash_points.clone(),
         ));
@@ -114,6 +115,7 @@ impl World {
             setup: &setup,
         };
         let (remediation, telemetry) = context.pipeline(&store, latest);
+
         Self {
             kafka,
             prometheus,
@@ -139,6 +141,7 @@ impl World {
         let world = Self::new(setup);
         world.kafka.set(1, IO_THREADS, Some(1));
         world.age().await;
+
         world
     }
 
@@ -196,6 +199,7 @@ impl World {
         self.crash_points.restart(crash);
         self.stop = CancellationToken::new();
         self.store = Store::open(&self.dir.path().join("state.db")).unwrap();
+
         let parts = PipelineParts {
             kafka: &self.kafka,
             prometheus: &self.prometheus,
@@ -224,6 +228,7 @@ impl World {
         if self.snapshot_at.is_some_and(|it| now < it + SCRAPE) {
             return;
         }
+
         self.snapshot_at = Some(now);
         let at = self.clock.wall();
         let topology = self.kafka.topology_now();
@@ -249,12 +254,15 @@ impl World {
         loop {
             self.refresh();
             self.check();
+
             if reached(self) {
                 return WorkerEnd::Reached;
             }
+
             if end <= self.clock.elapsed() {
                 return WorkerEnd::TimeUp;
             }
+
             let Some(worker) = self.worker.as_mut() else {
                 tokio::time::sleep(TICK).await;
                 continue;
@@ -275,8 +283,8 @@ impl World {
     /// By seed, the time of day is set once in the next six minutes, by up to ten of them.
     pub(crate) fn sets_its_clock(&self, seed: u64) {
         let drawn = |part: u64| draw(seed, &[23, part]);
-        let after = Duration::from_millis(between((0, 360_000), drawn(0)));
-        let by = i64::try_from(between((0, 1_200_000), drawn(1))).unwrap() - 600_000;
+        let after = Duration::from_millis(between(0, 360_000, drawn(0)));
+        let by = i64::try_from(between(0, 1_200_000, drawn(1))).unwrap() - 600_000;
         self.clock.will_be_set(self.clock.elapsed() + after, by);
     }
 
@@ -327,6 +335,7 @@ impl World {
     pub(crate) async fn verify(&mut self, before: &KeyStates) {
         self.pass(Duration::from_mins(2)).await;
         let mut expected = before.clone();
+
         for number in 1..=self.all_runs() {
             let RunDetail { run, steps, .. } = self.run(i64::from(number)).await;
             match run.state {
@@ -350,7 +359,9 @@ impl World {
                 | RunState::Stuck => panic!("{}", self.story().await),
             }
         }
+
         assert_eq!(self.standings(), expected, "{}", self.story().await);
+
         let state = self.kafka.state();
         assert!(state.brokers.values().all(super::broker::SimulatedBroker::is_quiet));
         assert!(state.controller.is_quiet());
@@ -367,13 +378,16 @@ impl World {
                 lines.push(format!("  {at:9.3?} {} {}", line.entry, line.text));
             }
         }
+
         for KafkaCall { at, broker, change, .. } in self.kafka.calls(CallKind::Write) {
             lines.push(format!("  {at:9.3?} write {broker:?} {change:?}"));
         }
+
         let orders = [CallKind::WriteQuota, CallKind::Elect].map(|it| self.kafka.calls(it));
         for KafkaCall { at, order, .. } in orders.into_iter().flatten() {
             lines.push(format!("  {at:9.3?} order {order:?}"));
         }
+
         lines.join("\n")
     }
 
@@ -419,6 +433,7 @@ impl PipelineParts<'_> {
             pause: PauseFile::in_dir(&remediation.state_dir),
             wake: Arc::new(Notify::new()),
         };
+
         (Remediator::new(vec![context]).unwrap(), telemetry)
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn storms(usual: u64, storm: impl AsyncFn(u64)) {
     let survives = |&seed: &u64| catch_unwind(AssertUnwindSafe(|| simulate(storm(seed)))).is_ok();
     let violated: Vec<&u64> = seeds.iter().filter(|it| !survives(it)).collect();
     println!("{} seeds, {} violated", seeds.len(), violated.len());
+
     assert!(violated.is_empty(), "SEED=n replays one of {violated:?}");
 }
 

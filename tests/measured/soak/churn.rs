@@ -55,6 +55,7 @@ impl Churn {
         if self.chance.random_bool(0.02) {
             self.restart(rounds).await;
         }
+
         if self.chance.random_bool(0.01) {
             self.visit(rounds).await;
         }
@@ -66,9 +67,11 @@ impl Churn {
         let mut contents = rounds.cluster.contents();
         contents.moving.clear();
         contents.broken_topics.clear();
+
         for partition in contents.topics.values_mut().flatten() {
             partition.error = 0;
         }
+
         for group in contents.groups.values_mut() {
             group.error = 0;
         }
@@ -92,6 +95,7 @@ impl Churn {
                 contents.topics.insert(name, partitions);
             }
         }
+
         for _ in 0..self.chance.random_range(0..3) {
             if least < contents.topics.len() {
                 let at = self.chance.random_range(0..contents.topics.len());
@@ -118,6 +122,7 @@ impl Churn {
                 contents.groups.insert(name, group);
             }
         }
+
         for _ in 0..self.chance.random_range(0..3) {
             if least < contents.groups.len() {
                 let at = self.chance.random_range(0..contents.groups.len());
@@ -136,6 +141,7 @@ impl Churn {
             let indices = 0..i32::try_from(partitions.len()).unwrap();
             commits.extend(indices.map(|it| (topic.clone(), it, 5)));
         }
+
         FakeGroup {
             coordinator: self.broker(),
             kind: if self.chance.random_bool(0.3) { "consumer" } else { "classic" },
@@ -155,16 +161,19 @@ impl Churn {
             }
             partition.error = if self.chance.random_bool(0.002) { 74 } else { 0 };
         }
+
         for group in contents.groups.values_mut() {
             if self.chance.random_bool(0.01) {
                 group.coordinator = moved;
             }
             group.error = if self.chance.random_bool(0.005) { 16 } else { 0 };
         }
+
         contents.broken_topics.clear();
         if self.chance.random_bool(0.1) {
             contents.broken_topics.insert("half-made".to_owned(), 5);
         }
+
         let some = contents.topics.keys().next().cloned();
         contents.moving = some.map(|it| (it, 0)).into_iter().collect();
     }
@@ -217,6 +226,7 @@ pub(super) fn strangers<'a>(rounds: &RoundRunner, page: &'a str) -> Vec<&'a str>
             _ => value.contains("-of-round-"),
         })
     };
+
     page.lines().filter(|it| !it.starts_with('#')).filter(is_strange).collect()
 }
 
@@ -233,6 +243,7 @@ fn labels(line: &str) -> impl Iterator<Item = (&str, &str)> {
 fn labels_are_read_off_a_series() {
     let line = "kafka_x{kafka_cluster=\"main\",topic=\"a,b\",partition=\"0\"} 1";
     let all: Vec<_> = labels(line).collect();
+
     assert_eq!(all, [("kafka_cluster", "main"), ("topic", "a,b"), ("partition", "0")]);
     assert_eq!(labels("kafka_up 1").count(), 0);
 }

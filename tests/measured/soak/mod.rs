@@ -69,6 +69,7 @@ impl SoakHarness {
         let state = state(pages.clone(), Arc::clone(&rounds.telemetry), web.clone());
         let router = http::router(state);
         http::serve(vec![listener], &router, &web, Limits::default(), &rounds.tasks);
+
         Self { rounds, pages, address, done: 0, resident: Vec::new() }
     }
 
@@ -80,10 +81,12 @@ impl SoakHarness {
         let page = scrape(self.address).await.expect("a page");
         self.rounds.cluster.take_seen();
         self.done += 1;
+
         if WARM_UP_ROUNDS <= self.done && self.done.is_multiple_of(SAMPLE_EVERY) {
             let bytes = ProcessStats::this().resident_bytes();
             self.resident.push((f64::from(self.done), float(bytes) / f64::from(1 << 20)));
         }
+
         page.text()
     }
 
@@ -93,9 +96,11 @@ impl SoakHarness {
         // A broker that was down is tried again a moment later, by the real clock.
         pause(500).await;
         let mut page = String::new();
+
         for _ in 0..SETTLE_ROUNDS {
             page = self.round().await;
         }
+
         page
     }
 }
@@ -126,6 +131,7 @@ fn slope_per_1000(points: &[(f64, f64)]) -> f64 {
     let (x, y) = (mean(|it| it.0), mean(|it| it.1));
     let covariance: f64 = points.iter().map(|it| (it.0 - x) * (it.1 - y)).sum();
     let variance: f64 = points.iter().map(|it| (it.0 - x).powi(2)).sum();
+
     1_000.0 * covariance / variance
 }
 
@@ -149,18 +155,23 @@ async fn a_day_of_rounds_leaves_nothing_behind() {
     let seed = number("SEED", 1);
     let rounds = number("ROUNDS", ROUNDS).max(WARM_UP_ROUNDS + 2 * SETTLE_ROUNDS);
     println!("seed {seed}, {rounds} rounds");
+
     let mut soak = SoakHarness::new().await;
     let mut churn = Churn::new(seed.into());
     soak.rounds.ended().await;
+
     while soak.done < WARM_UP_ROUNDS {
         churn.round(&mut soak.rounds).await;
         soak.round().await;
     }
+
     churn.rest(&mut soak.rounds).await;
     let page = soak.settle().await;
     let own = own_series(&page);
     result.fds_start = Some(ProcessStats::this().descriptors());
+
     assert_eq!(strangers(&soak.rounds, &page), Vec::<&str>::new(), "after the warm-up");
+
     while soak.done < rounds - SETTLE_ROUNDS {
         churn.round(&mut soak.rounds).await;
         soak.round().await;
@@ -168,6 +179,7 @@ async fn a_day_of_rounds_leaves_nothing_behind() {
             println!("{} rounds, {:.1} MiB", soak.done, soak.resident.last().unwrap().1);
         }
     }
+
     churn.rest(&mut soak.rounds).await;
     let page = soak.settle().await;
     let strangers = strangers(&soak.rounds, &page);
@@ -179,12 +191,15 @@ async fn a_day_of_rounds_leaves_nothing_behind() {
     write(&result);
     println!("{churn}");
     println!("{}", serde_json::to_string_pretty(&result).unwrap());
+
     for series in strangers.iter().take(10) {
         println!("left behind: {series}");
     }
+
     assert_eq!(result.series_leaked, Some(0), "series left behind");
     assert!(result.fds_end <= result.fds_start, "descriptors");
     assert!(result.rss_slope_mb_per_1000_rounds.unwrap() < SLOPE_MAX, "memory");
+
     println!("all targets met: less than {SLOPE_MAX} MiB in 1,000 rounds, nothing left behind");
 }
 

@@ -75,6 +75,7 @@ impl ClusterContents {
         let ClusterSize { brokers, topics, partitions, groups } = size;
         let broker = |at: i32| 1 + at.rem_euclid(brokers);
         let name = |topic: i32| format!("topic-{topic:05}");
+
         for topic in 0..topics {
             let partition = |index: i32| FakePartition {
                 leader: broker(topic + index),
@@ -86,6 +87,7 @@ impl ClusterContents {
             };
             self.topics.insert(name(topic), (0..partitions).map(partition).collect());
         }
+
         for group in 0..groups {
             let topic = group.rem_euclid(topics);
             let commit = |index| (name(topic), index, 999_000 + i64::from(index));
@@ -98,6 +100,7 @@ impl ClusterContents {
             };
             self.groups.insert(format!("group-{group:05}"), group_of);
         }
+
         self.configs.insert("num.io.threads", vec![(5, "8")]);
         self.configs.insert("num.network.threads", vec![(5, "3")]);
     }

@@ -68,5 +68,6 @@ pub(super) fn unsupported(header: &RequestHeader) -> Vec<u8> {
     let answer = ApiVersionsResponse::default();
     let code = if header.request_api_version == 0 { 0 } else { UNSUPPORTED_VERSION };
     let answer = answer.with_error_code(code).with_api_keys(api_keys(&ClusterContents::default()));
+
     encode::<ApiVersionsRequest>(header.correlation_id, 0, &answer)
 }

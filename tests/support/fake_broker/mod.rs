@@ -79,6 +79,7 @@ impl FakeCluster {
             tasks: Tasks::default(),
         };
         served.tasks.start_short("fake broker", served.clone().accept(listener));
+
         FakeBroker { address, served }
     }
 

@@ -52,11 +52,13 @@ pub(super) fn answer(mutation: Mutation, frame: &mut Vec<u8>) -> Framing {
     mutate(chance, &mut body);
     frame.append(&mut body);
     relength(frame);
+
     match chance.random_range(0..20) {
         0 => {
             let claims = [i32::MAX, i32::MIN, -1, 0, 3, 4, (100 << 20) + 1, 100 << 20, 1 << 20];
             let claim = claims[chance.random_range(0..claims.len())];
             frame[..4].copy_from_slice(&claim.to_be_bytes());
+
             Framing::Broken
         }
         1 => {
@@ -98,8 +100,10 @@ fn change(chance: &mut StdRng, bytes: &mut Vec<u8>) {
         bytes.extend((0..chance.random_range(0..64)).map(|_| chance.random::<u8>()));
         return;
     }
+
     let at = chance.random_range(0..bytes.len());
     let to = chance.random_range(at..=bytes.len());
+
     match chance.random_range(0..10) {
         0 | 1 => bytes[at] ^= 1 << chance.random_range(0..8),
         2 => bytes[at] = chance.random(),

@@ -76,6 +76,7 @@ impl FakeSaslSession {
     ) -> SaslStep {
         let Some(sasl) = sasl else { return SaslStep::Free };
         let on = DecodedRequest { header, body: body.clone() };
+
         match ApiKey::try_from(header.request_api_key).unwrap() {
             ApiKey::SaslHandshake => SaslStep::Asked(on.answer(|it| Self::handshake(&it))),
             ApiKey::SaslAuthenticate => {
@@ -91,6 +92,7 @@ impl FakeSaslSession {
         let known = request.mechanism.as_str() == MECHANISM;
         let code = if known { 0 } else { UNSUPPORTED_MECHANISM };
         let offered = vec![StrBytes::from_static_str(MECHANISM)];
+
         SaslHandshakeResponse::default().with_error_code(code).with_mechanisms(offered)
     }
 
@@ -102,6 +104,7 @@ impl FakeSaslSession {
         let said = String::from_utf8(request.auth_bytes.to_vec()).unwrap();
         let answer = SaslAuthenticateResponse::default();
         let lifetime = if let SaslTrick::Session(it) = sasl.trick { it } else { 0 };
+
         match self.say(sasl, &said) {
             Some(words) => answer.with_auth_bytes(words.into()).with_session_lifetime_ms(lifetime),
             None => answer
@@ -125,9 +128,11 @@ impl FakeSaslSession {
         let (without_proof, proof) = said.rsplit_once(",p=").unwrap();
         let message = format!("{},{},{without_proof}", begun.client_first, begun.server_first);
         let (wanted, signature) = scram(sasl.password, ITERATIONS, &message);
+
         if proof != wanted {
             return None;
         }
+
         self.open = true;
         Some(match &sasl.trick {
             SaslTrick::Bluff => format!("v={}", scram("guessed", ITERATIONS, &message).1),
@@ -158,6 +163,7 @@ fn scram(password: &str, iterations: u32, message: &str) -> (String, String) {
         client_key.as_ref().iter().zip(signed.as_ref()).map(|(key, sign)| key ^ sign).collect();
     let server_key = sign(&salted, b"Server Key");
     let signature = sign(server_key.as_ref(), message.as_bytes());
+
     (BASE64.encode(proof), BASE64.encode(signature))
 }
 
@@ -168,6 +174,7 @@ fn the_fake_brokers_arithmetic_is_that_of_rfc_7677() {
                    s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
                    c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
     let (proof, signature) = scram("pencil", 4_096, message);
+
     assert_eq!(proof, "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
     assert_eq!(signature, "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
 }

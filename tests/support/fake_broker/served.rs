@@ -102,9 +102,11 @@ impl Served {
             let length = usize::try_from(length).ok().filter(|it| *it <= REQUEST_BYTES_MAX);
             let Some(length) = length else { return };
             let mut frame = vec![0; length];
+
             if stream.read_exact(&mut frame).await.is_err() {
                 return;
             }
+
             let read = frame.len();
             let mut frame = Bytes::from(frame);
             let header = decode_request_header_from_buffer(&mut frame).unwrap();
@@ -118,15 +120,18 @@ impl Served {
                 }
             };
             self.script.lock().unwrap().traffic += read + answer.len();
+
             let fault = self.script.lock().unwrap().faults.get(&header.request_api_key).copied();
             let Some(RawAnswer { answer, framing }) = bend(answer, fault, &header, &mut held).await
             else {
                 continue;
             };
             self.script.lock().unwrap().traffic += answer.len();
+
             if stream.write_all(&answer).await.and(stream.flush().await).is_err() {
                 return;
             }
+
             match framing {
                 Framing::Kept => (),
                 Framing::Broken => return,
@@ -148,6 +153,7 @@ impl Served {
             _ => (self.ready(header, body), None::<SeenChange>),
         };
         self.note(header, change);
+
         answer
     }
 
@@ -174,6 +180,7 @@ impl Served {
         let make = || answers::answer(&contents, self.id, header, body).0;
         let mut answer = ready.entry(asked).or_insert_with(make).clone();
         answer[4..8].copy_from_slice(&header.correlation_id.to_be_bytes());
+
         answer
     }
 }
@@ -221,5 +228,6 @@ async fn bend(
         Some(BrokerFault::Unsupported) => answer = unsupported(header),
         Some(BrokerFault::Mutated(mutation)) => framing = mutate::answer(mutation, &mut answer),
     }
+
     Some(RawAnswer { answer, framing })
 }

@@ -26,16 +26,20 @@ pub(super) fn describe(
             .with_resource_name(asked.resource_name.clone());
         if asked.resource_type == BROKER {
             assert!(request.include_synonyms);
+
             let keys = asked.configuration_keys.unwrap();
             let entries = keys.iter().filter_map(|it| cluster.configs.get_key_value(it.as_str()));
-            return answer.with_configs(entries.map(entry).collect());
+            return answer.with_configs(entries.map(|(key, places)| entry(key, places)).collect());
         }
+
         if !cluster.topics.contains_key(asked.resource_name.as_str()) {
             return answer.with_error_code(UNKNOWN_TOPIC);
         }
+
         if let Some(error) = cluster.sealed_topics.get(asked.resource_name.as_str()) {
             return answer.with_error_code(*error);
         }
+
         let entry = DescribeConfigsResourceResult::default()
             .with_name(text("min.insync.replicas"))
             .with_value(Some(text("2")));
@@ -44,7 +48,7 @@ pub(super) fn describe(
     DescribeConfigsResponse::default().with_results(results.collect())
 }
 
-fn entry((key, places): (&&str, &FakeEntry)) -> DescribeConfigsResourceResult {
+fn entry(key: &str, places: &FakeEntry) -> DescribeConfigsResourceResult {
     let synonym = |(source, value): &(i8, &str)| {
         DescribeConfigsSynonym::default()
             .with_name(text(key))
@@ -65,6 +69,7 @@ pub(super) fn alter(
 ) -> IncrementalAlterConfigsResponse {
     let [resource] = request.resources.as_slice() else { panic!("one resource at a time") };
     assert_eq!(resource.resource_type, BROKER);
+
     let changes = resource.configs.iter().map(|it| {
         let value = it.value.as_ref().map(ToString::to_string);
         (it.name.to_string(), it.config_operation, value)
@@ -80,5 +85,6 @@ pub(super) fn alter(
         .with_resource_name(resource.resource_name.clone())
         .with_error_code(code)
         .with_error_message(Some(text(message)));
+
     IncrementalAlterConfigsResponse::default().with_responses(vec![response])
 }

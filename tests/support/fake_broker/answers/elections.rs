@@ -27,6 +27,7 @@ pub(super) fn elect(
         partitions: named,
         timeout_ms: request.timeout_ms,
     }));
+
     // As Kafka does: an error of the whole is an error of each part too.
     let refused = cluster.alter_refusal.map(|it| it.0);
     let results = request.topic_partitions.iter().flatten().map(|at| {

@@ -42,8 +42,10 @@ pub(super) fn list(
             .with_protocol_type(text("consumer"));
         let state = state(it);
         let listed = if version < 4 { listed } else { listed.with_group_state(text(state)) };
+
         if version < 5 { listed } else { listed.with_group_type(text(it.kind)) }
     });
+
     ListGroupsResponse::default().with_groups(listed.collect())
 }
 
@@ -55,6 +57,7 @@ pub(super) fn describe(
     let groups = request.groups.into_iter().map(|asked| {
         let found = cluster.groups.get(asked.as_str()).filter(|it| it.kind == "classic");
         let answer = DescribedGroup::default().with_group_id(asked);
+
         match found {
             None if 6 <= version => answer.with_error_code(GROUP_ID_NOT_FOUND),
             None => answer.with_group_state(text("Dead")),
@@ -77,6 +80,7 @@ fn member(group: &FakeGroup, at: usize) -> DescribedGroupMember {
         TopicPartition::default().with_topic(topic(name)).with_partitions(partitions)
     });
     let assignment = ConsumerProtocolAssignment::default().with_assigned_partitions(held.collect());
+
     DescribedGroupMember::default()
         .with_member_id(text(&format!("member-{at}")))
         .with_member_metadata(versioned(&subscription))
@@ -88,6 +92,7 @@ fn versioned(message: &impl Encodable) -> Bytes {
     let mut bytes = BytesMut::new();
     bytes.put_i16(0);
     message.encode(&mut bytes, 0).unwrap();
+
     bytes.freeze()
 }
 
@@ -99,6 +104,7 @@ pub(super) fn describe_consumer(
         let found = cluster.groups.get(asked.as_str()).filter(|it| it.kind == "consumer");
         let answer = consumer_group_describe_response::DescribedGroup::default();
         let answer = answer.with_group_id(asked);
+
         match found {
             None => answer.with_error_code(GROUP_ID_NOT_FOUND),
             Some(it) => answer.with_group_state(text("Reconciling")).with_members(
@@ -117,6 +123,7 @@ pub(super) fn describe_share(
         let found = cluster.groups.get(asked.as_str()).filter(|it| it.kind == "share");
         let answer = share_group_describe_response::DescribedGroup::default();
         let answer = answer.with_group_id(asked);
+
         match found {
             None => answer.with_error_code(GROUP_ID_NOT_FOUND),
             Some(it) => answer
@@ -136,8 +143,10 @@ pub(super) fn offset_fetch(
         assert!(request.topics.is_none());
         return of_one(cluster.groups.get(request.group_id.as_str()));
     }
+
     let groups = request.groups.into_iter().map(|asked| {
         assert!(asked.topics.is_none());
+
         // One that went since it was listed has committed nothing.
         let found = cluster.groups.get(asked.group_id.as_str());
         let error = found.map_or(0, |it| it.error);
@@ -152,6 +161,7 @@ pub(super) fn offset_fetch(
                 .with_name(topic(name))
                 .with_partitions(commits.into_iter().map(partition).collect())
         });
+
         OffsetFetchResponseGroup::default()
             .with_group_id(asked.group_id)
             .with_error_code(error)

@@ -30,5 +30,6 @@ pub(super) fn describe(cluster: &ClusterContents, version: i16) -> DescribeLogDi
     let failed = DescribeLogDirsResult::default()
         .with_log_dir(text("/mnt/failed"))
         .with_error_code(STORAGE_ERROR);
+
     DescribeLogDirsResponse::default().with_results(vec![whole, failed])
 }

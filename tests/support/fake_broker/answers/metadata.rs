@@ -9,6 +9,7 @@ use super::{super::contents::FakePartition, ClusterContents, text, topic};
 
 pub(super) fn metadata(cluster: &ClusterContents, request: &MetadataRequest) -> MetadataResponse {
     assert!(!request.allow_auto_topic_creation, "looking must not create topics");
+
     let brokers = cluster.brokers.iter().map(|(id, address)| {
         MetadataResponseBroker::default()
             .with_node_id((*id).into())
@@ -32,6 +33,7 @@ pub(super) fn metadata(cluster: &ClusterContents, request: &MetadataRequest) -> 
         MetadataResponseTopic::default().with_name(Some(topic(name))).with_error_code(*code)
     });
     let all = request.topics.is_none();
+
     MetadataResponse::default()
         .with_brokers(brokers.collect())
         .with_cluster_id(Some(text("fake")))

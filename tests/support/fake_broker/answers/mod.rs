@@ -88,6 +88,7 @@ pub(super) fn answer(
         ApiKey::DescribeQuorum => on.answer(|_: DescribeQuorumRequest| controller::quorum()),
         _ => panic!("this program does not send {api:?}"),
     };
+
     (frame, change)
 }
 
@@ -101,7 +102,9 @@ impl DecodedRequest<'_> {
     pub(super) fn answer<R: Request>(mut self, answer: impl FnOnce(R) -> R::Response) -> Vec<u8> {
         let version = self.header.request_api_version;
         let request = R::decode(&mut self.body, version).unwrap();
+
         assert!(self.body.is_empty(), "bytes behind the request");
+
         encode::<R>(self.header.correlation_id, version, &answer(request))
     }
 }
@@ -114,6 +117,7 @@ pub(super) fn encode<R: Request>(correlation: i32, version: i16, answer: &R::Res
     answer.encode(&mut frame, version).unwrap();
     let mut frame = frame.to_vec();
     relength(&mut frame);
+
     frame
 }
 

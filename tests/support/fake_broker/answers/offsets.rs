@@ -15,6 +15,7 @@ pub(super) fn list(
     request: ListOffsetsRequest,
 ) -> ListOffsetsResponse {
     assert_eq!(request.isolation_level, 0, "the end is the high watermark");
+
     let topics = request.topics.into_iter().map(|asked| {
         let known = cluster.topics.get(asked.name.as_str());
         let partitions = asked.partitions.iter().map(|it| {
@@ -23,6 +24,7 @@ pub(super) fn list(
             let answer = ListOffsetsPartitionResponse::default()
                 .with_partition_index(it.partition_index)
                 .with_offset(-1);
+
             match index.and_then(|index| known?.get(index)) {
                 None => answer.with_error_code(UNKNOWN_TOPIC),
                 Some(found) if found.error != 0 => answer.with_error_code(found.error),
@@ -35,6 +37,7 @@ pub(super) fn list(
             }
         });
         let partitions = partitions.collect();
+
         ListOffsetsTopicResponse::default()
             .with_name(asked.name.clone())
             .with_partitions(partitions)

@@ -20,6 +20,7 @@ fn entry(
     values: &[(&'static str, f64)],
 ) -> describe_client_quotas_response::EntryData {
     use describe_client_quotas_response::{EntityData, EntryData, ValueData};
+
     let part = |(kind, name): &(&str, Option<&str>)| {
         EntityData::default().with_entity_type(text(kind)).with_entity_name(name.map(text))
     };
@@ -36,6 +37,7 @@ pub(super) fn alter(
     asked: &mut Option<SeenChange>,
 ) -> AlterClientQuotasResponse {
     use alter_client_quotas_response::{EntityData, EntryData};
+
     let [entry] = request.entries.as_slice() else { panic!("one entity at a time") };
     let [op] = entry.ops.as_slice() else { panic!("one quota at a time") };
     let part = |kind: &str, name: Option<&str>| (kind.to_owned(), name.map(str::to_owned));
@@ -56,5 +58,6 @@ pub(super) fn alter(
         .with_error_code(code)
         .with_error_message(Some(text(message)))
         .with_entity(echo.collect());
+
     AlterClientQuotasResponse::default().with_entries(vec![entry])
 }
