@@ -189,7 +189,7 @@ fn runtime() -> Runtime {
 }
 
 #[test]
-fn no_answer_of_a_broker_is_taken_badly() {
+fn no_broker_response_causes_a_panic_a_hang_or_much_memory() {
     let runtime = runtime();
     let mut victims = runtime
         .block_on(async { [ClientUnderTest::of(3, 4).await, ClientUnderTest::of(400, 200).await] });

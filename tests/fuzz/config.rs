@@ -82,7 +82,7 @@ fn token(_: &Path) -> io::Result<SecretFile> {
 }
 
 #[test]
-fn no_configuration_is_taken_badly() {
+fn no_configuration_causes_a_panic_a_hang_or_much_memory() {
     let campaign = Campaign {
         target: "configurations",
         usual: 1_500,

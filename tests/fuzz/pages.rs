@@ -100,7 +100,7 @@ fn check_page(page: &str) {
 }
 
 #[test]
-fn no_answer_spoils_a_page() {
+fn no_broker_response_corrupts_the_exposition() {
     // One thread, so that all that is allocated is counted.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let mut liars = runtime.block_on(async {

@@ -160,7 +160,7 @@ fn router() -> Router {
 }
 
 #[test]
-fn no_body_is_taken_badly() {
+fn no_request_body_causes_a_panic_a_hang_or_much_memory() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let router = router();
     let campaign = Campaign {

@@ -148,7 +148,7 @@ Timeline
 }
 
 #[tokio::test]
-async fn output_json_is_the_apis_json() {
+async fn output_json_prints_the_json_of_the_api() {
     let server = ApiServer::new().await;
     let ran = server.script(&["runs", "7", "--output", "json"]).await;
     let run: Value = serde_json::from_str(&ran.out).unwrap();
@@ -163,7 +163,7 @@ async fn output_json_is_the_apis_json() {
 }
 
 #[tokio::test]
-async fn an_order_reaches_the_server_as_it_was_given() {
+async fn an_order_reaches_the_server_unchanged() {
     let server = ApiServer::new().await;
     let ran = server
         .script(&["tune-brokers", "--level", "moderate", "--broker", "1", "--rehearse"])
@@ -190,7 +190,7 @@ async fn an_order_reaches_the_server_as_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_person_is_asked_before_anything_changes_and_a_no_changes_nothing() {
+async fn commands_ask_for_confirmation_and_a_no_changes_nothing() {
     let server = ApiServer::new().await;
     let commands: [&[&str]; 6] = [
         &["tune-brokers", "--level", "moderate"],
@@ -221,7 +221,7 @@ async fn a_person_is_asked_before_anything_changes_and_a_no_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_is_said_with_what_to_do() {
+async fn an_error_of_the_server_is_printed_with_what_to_do() {
     let server = ApiServer::new().await;
     let ran = server.script(&["rollback", "8"]).await;
 
@@ -256,7 +256,7 @@ async fn secured(
 }
 
 #[tokio::test]
-async fn a_command_is_let_in_by_authority_certificate_and_user_or_token() {
+async fn a_command_connects_with_ca_client_certificate_user_or_token() {
     let files = WebConfigFiles::new();
     let server = files
         .serve(&format!(
@@ -315,7 +315,7 @@ fn without_a_server_a_command_says_how_to_start_one() {
 }
 
 #[test]
-fn wrong_arguments_end_with_2_and_help_with_0() {
+fn wrong_arguments_exit_with_2_and_help_with_0() {
     for wrong in [
         &["frobnicate"][..],
         &["tune-brokers"],
@@ -355,7 +355,7 @@ fn wrong_arguments_end_with_2_and_help_with_0() {
 }
 
 #[test]
-fn help_teaches_with_examples() {
+fn help_shows_examples() {
     let help = offline(&["--help"]).out;
     for command in [
         "serve",
@@ -383,7 +383,7 @@ fn help_teaches_with_examples() {
 }
 
 #[test]
-fn check_config_says_everything_at_once() {
+fn check_config_reports_every_problem_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -417,7 +417,7 @@ fn check_config_says_everything_at_once() {
 }
 
 #[test]
-fn serve_answers_signals_and_keeps_its_state_to_itself() {
+fn serve_handles_signals_and_locks_its_state_directory() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("config.yaml");
     let state = dir.path().join("state");

@@ -85,7 +85,7 @@ remediation:
 }
 
 #[test]
-fn one_bootstrap_server_is_a_whole_configuration() {
+fn one_bootstrap_server_is_a_complete_configuration() {
     let config = meant("clusters: [{bootstrap_servers: [kafka-1:9092]}]");
     let cluster = &config.clusters[0];
 
@@ -105,7 +105,7 @@ fn a_short_interval_shortens_the_deadline_with_it() {
 }
 
 #[test]
-fn the_reference_file_says_the_defaults() {
+fn the_reference_file_shows_the_defaults() {
     let required = "
 clusters:
   - name: main
@@ -171,7 +171,7 @@ remediation:
 }
 
 #[test]
-fn a_playbook_is_read_as_it_is_written() {
+fn a_playbook_is_parsed_completely() {
     let config = meant(&with_playbook(
         "guards: ['max(c)']\nwindow: 30s\nbaseline: 1m30s\nsettle: 1m\nobserve: 90s\n\
          cooldown: 1h30m\nmax_attempts: 2\nkeep_neutral: true",
@@ -191,7 +191,7 @@ fn a_playbook_is_read_as_it_is_written() {
 }
 
 #[test]
-fn a_misspelt_key_is_named_with_its_line_and_the_key_that_was_meant() {
+fn a_misspelt_key_is_reported_with_its_line_and_a_suggestion() {
     check_syntax(
         "clusters:\n  - bootstrap_servers: [a:1]\n    colect_interval: 3s\n",
         3,
@@ -207,7 +207,7 @@ fn a_misspelt_key_is_named_with_its_line_and_the_key_that_was_meant() {
 }
 
 #[test]
-fn what_is_no_yaml_or_of_another_type_is_named_with_its_line() {
+fn invalid_yaml_and_wrong_types_are_reported_with_their_line() {
     check_syntax("clusters:\n  - name: a\n   x\n", 3, &[]);
     check_syntax("clusters:\n  - name: [a]\n", 2, &["clusters[0].name"]);
     check_syntax("clusters: 3\n", 1, &["clusters", "3"]);
@@ -271,7 +271,7 @@ fn every_problem_is_reported_at_once_with_its_path() {
 }
 
 #[test]
-fn an_empty_file_says_what_is_missing() {
+fn an_empty_file_reports_what_is_missing() {
     for text in ["", "# nothing\n", "{}", "clusters: []"] {
         assert_eq!(problems(text).0, ["clusters"], "{text:?}");
     }
@@ -336,7 +336,7 @@ fn the_probe_is_off_unless_its_key_is_there() {
 }
 
 #[test]
-fn a_probe_that_would_be_a_load_or_write_to_kafkas_own_topics_is_refused() {
+fn a_probe_that_is_too_frequent_or_writes_to_internal_topics_is_refused() {
     let at = "clusters[0].probe.";
     for (written, key) in [
         ("topic: __consumer_offsets", "topic"),
@@ -381,7 +381,7 @@ remediation: {mode: act, client_sans: [alertmanager.example]}";
 }
 
 #[test]
-fn i9_a_token_that_is_short_or_no_word_or_not_there_is_refused_and_an_open_file_warned_of() {
+fn i9_a_short_malformed_or_missing_token_is_refused_and_a_readable_file_is_warned_about() {
     let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
 remediation: {mode: act, token_file: /token}";
     for content in ["", "short", "0123456789abcde \n", "0123456789 abcdef", "0123456789abcdé"] {
@@ -425,7 +425,7 @@ fn remediation_without_a_prometheus_is_refused() {
 }
 
 #[test]
-fn a_file_on_disk_brings_its_token_along() {
+fn a_configuration_file_is_loaded_with_its_token() {
     let dir = tempfile::tempdir().unwrap();
     let token = dir.path().join("token");
     std::fs::write(&token, format!("  {TOKEN}\n")).unwrap();
@@ -456,14 +456,14 @@ fn warnings(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_cluster_that_is_reached_by_tls_is_not_probed() {
+fn a_probe_of_a_cluster_with_tls_is_refused() {
     let text = "clusters: [{bootstrap_servers: [a:1], security: {tls: {}}, probe: {}}]";
     let (paths, advice) = problems(text);
     assert_eq!(paths, ["clusters[0].probe"], "{advice:?}");
 }
 
 #[test]
-fn security_is_read_as_it_is_written() {
+fn security_is_parsed_completely() {
     let security = |text: &str| meant(&with_security(text)).clusters[0].security.clone();
     assert_eq!(security("{}"), Security::default());
 
@@ -494,7 +494,7 @@ fn security_is_read_as_it_is_written() {
 }
 
 #[test]
-fn security_that_lacks_something_names_it() {
+fn incomplete_security_names_the_missing_key() {
     for (security, wanted) in [
         ("{tls: {cert_file: /c.pem}}", "tls.key_file"),
         ("{tls: {key_file: /c.key}}", "tls.cert_file"),
@@ -513,7 +513,7 @@ fn security_that_lacks_something_names_it() {
 }
 
 #[test]
-fn what_crosses_the_network_readable_or_is_not_used_is_warned_of() {
+fn plain_text_passwords_and_unused_settings_are_warned_about() {
     let at = |key: &str| format!("clusters[0].security.sasl.{key}");
     let login = "username: u, password_file: /p";
 
@@ -565,7 +565,7 @@ fn sound(path: &str) -> String {
 }
 
 #[test]
-fn each_file_that_secures_a_connection_is_read_when_it_is_named() {
+fn every_security_file_that_is_configured_is_read() {
     check_files(
         &|_| Err(io::ErrorKind::NotFound.into()),
         &[
@@ -608,7 +608,7 @@ fn each_file_that_secures_a_connection_is_read_when_it_is_named() {
 }
 
 #[test]
-fn no_message_about_a_secret_shows_it() {
+fn no_error_message_shows_a_secret() {
     let secret = "b3BlbiBzZXNhbWUsIG9wZW4gc2VzYW1lLCBvcGVuIHNlc2FtZQ";
     let key = format!("-----BEGIN PRIVATE KEY-----\n{secret}*\n-----END PRIVATE KEY-----\n");
     let text = with_security(
@@ -646,7 +646,7 @@ fn with_optimizer(written: &str, extra: &str) -> String {
 }
 
 #[test]
-fn i39_who_is_slowed_down_and_to_what_is_checked() {
+fn i39_clients_and_rates_of_a_quota_are_checked() {
     let client = |it: &str| with_optimizer(&format!("shed_load: {{clients: [{it}]}}"), "");
     meant(&client("{client_id: batch, producer_byte_rate: 1MiB, usual: 2MiB}"));
     meant(&client("{user: app, consumer_byte_rate: 5 MB, usual: 1GiB}"));
@@ -680,7 +680,7 @@ fn i39_who_is_slowed_down_and_to_what_is_checked() {
 }
 
 #[test]
-fn i27_what_does_not_stay_has_an_end_and_what_stays_has_none() {
+fn i27_only_temporary_changes_have_an_expiry() {
     let shed = "shed_load: {clients: [{client_id: a, producer_byte_rate: 1MiB, usual: 2MiB}]}";
     let measure = |extra: &str| {
         meant(&with_optimizer(shed, extra)).remediation.playbooks[0].temporary.clone().unwrap()
@@ -701,7 +701,7 @@ fn i27_what_does_not_stay_has_an_end_and_what_stays_has_none() {
 }
 
 #[test]
-fn consumers_are_scaled_where_there_is_an_engine_and_judged_by_their_group() {
+fn scaling_consumers_needs_an_engine_and_an_objective_of_the_group() {
     let scale = "scale_consumers: {containers_max: 4}";
     let (paths, _) = problems(&with_optimizer(scale, ""));
 
@@ -719,7 +719,7 @@ fn consumers_are_scaled_where_there_is_an_engine_and_judged_by_their_group() {
 }
 
 #[test]
-fn i18_a_value_that_a_restart_loses_needs_a_playbook_that_brings_it_back() {
+fn i18_a_level_above_static_needs_a_playbook_that_reapplies_it() {
     let text =
         with_playbook("").replace("level: moderate", "level: moderate, above_static: reapply");
     let (paths, _) = problems(&text);

@@ -114,21 +114,21 @@ impl EngineHarness {
         ];
         let answers = answers.map(|(call, status, body)| (call.to_owned(), (status, body)));
         let fake = FakeEngine { answers: Mutex::new(answers.into()), seen: Mutex::default() };
-        let bench = Self { fake: Arc::new(fake), dir: tempfile::tempdir().unwrap() };
-        let listener = tokio::net::UnixListener::bind(bench.socket()).unwrap();
-        let router = Router::new().fallback(handle).with_state(Arc::clone(&bench.fake));
+        let harness = Self { fake: Arc::new(fake), dir: tempfile::tempdir().unwrap() };
+        let listener = tokio::net::UnixListener::bind(harness.socket()).unwrap();
+        let router = Router::new().fallback(handle).with_state(Arc::clone(&harness.fake));
         Tasks::default().start_short("fake engine", async {
             axum::serve(listener, router).await.unwrap();
         });
 
-        bench
+        harness
     }
 
     /// The same, where the name of the clone is taken.
     fn with(container: Value) -> Self {
-        let bench = Self::new();
-        bench.answers("GET /containers/shop-2/json", 200, container);
-        bench
+        let harness = Self::new();
+        harness.answers("GET /containers/shop-2/json", 200, container);
+        harness
     }
 
     fn answers(&self, call: &str, status: u16, body: Value) {
@@ -171,13 +171,13 @@ impl EngineHarness {
 }
 
 #[tokio::test]
-async fn i36_a_clone_takes_these_calls_and_no_others() {
-    let bench = EngineHarness::new();
-    assert_eq!(bench.state().await, CloneState::Absent);
+async fn i36_a_clone_uses_only_the_listed_calls() {
+    let harness = EngineHarness::new();
+    assert_eq!(harness.state().await, CloneState::Absent);
 
-    bench.fake.seen.lock().unwrap().clear();
-    bench.start().await.unwrap();
-    let calls = bench.calls();
+    harness.fake.seen.lock().unwrap().clear();
+    harness.start().await.unwrap();
+    let calls = harness.calls();
 
     assert!(calls[2].starts_with("GET /containers/json?all=true"), "{calls:#?}");
 
@@ -195,11 +195,11 @@ async fn i36_a_clone_takes_these_calls_and_no_others() {
         ]
     );
 
-    let bench = EngineHarness::with(clone("running"));
-    bench.remove().await.unwrap();
+    let harness = EngineHarness::with(clone("running"));
+    harness.remove().await.unwrap();
 
     assert_eq!(
-        bench.calls(),
+        harness.calls(),
         [
             "GET /containers/shop-2/json",
             "POST /containers/3f0a/stop",
@@ -209,87 +209,87 @@ async fn i36_a_clone_takes_these_calls_and_no_others() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_made_again() {
-    let bench = EngineHarness::with(clone("running"));
-    assert_eq!(bench.state().await, CloneState::Running);
+async fn an_existing_clone_is_not_created_again() {
+    let harness = EngineHarness::with(clone("running"));
+    assert_eq!(harness.state().await, CloneState::Running);
 
-    bench.fake.seen.lock().unwrap().clear();
-    bench.start().await.unwrap();
-    bench.changed_nothing();
+    harness.fake.seen.lock().unwrap().clear();
+    harness.start().await.unwrap();
+    harness.changed_nothing();
 
     // Made, and interrupted before its second network and its start.
-    let bench = EngineHarness::with(clone("created"));
-    bench.start().await.unwrap();
+    let harness = EngineHarness::with(clone("created"));
+    harness.start().await.unwrap();
     let changes: Vec<String> =
-        bench.calls().into_iter().filter(|it| it.starts_with("POST")).collect();
+        harness.calls().into_iter().filter(|it| it.starts_with("POST")).collect();
 
     assert_eq!(changes, ["POST /networks/bb02/connect", "POST /containers/3f0a/start"]);
 
     // Gone already, before or in the middle.
     EngineHarness::new().remove().await.unwrap();
-    let bench = EngineHarness::with(clone("running"));
-    bench.answers("POST /containers/3f0a/stop", 404, json!({"message": "no such container"}));
-    bench.remove().await.unwrap();
-    let bench = EngineHarness::with(clone("exited"));
-    bench.answers("POST /containers/3f0a/stop", 304, json!(null));
-    bench.answers("DELETE /containers/3f0a", 404, json!({"message": "no such container"}));
-    bench.remove().await.unwrap();
+    let harness = EngineHarness::with(clone("running"));
+    harness.answers("POST /containers/3f0a/stop", 404, json!({"message": "no such container"}));
+    harness.remove().await.unwrap();
+    let harness = EngineHarness::with(clone("exited"));
+    harness.answers("POST /containers/3f0a/stop", 304, json!(null));
+    harness.answers("DELETE /containers/3f0a", 404, json!({"message": "no such container"}));
+    harness.remove().await.unwrap();
 }
 
 #[tokio::test]
-async fn i36_what_is_not_this_runs_clone_is_not_touched() {
+async fn i36_a_container_that_is_not_this_runs_clone_is_not_touched() {
     let mut other_run = clone("running");
     other_run["Config"]["Labels"]["kafka-optimizer.run"] = json!("11");
     let mut anyones = template();
     anyones["Name"] = json!("/shop-2");
 
     for container in [other_run, anyones] {
-        let bench = EngineHarness::with(container);
-        assert_eq!(bench.state().await, CloneState::Foreign);
+        let harness = EngineHarness::with(container);
+        assert_eq!(harness.state().await, CloneState::Foreign);
 
-        bench.fake.seen.lock().unwrap().clear();
-        for error in [bench.start().await.unwrap_err(), bench.remove().await.unwrap_err()] {
+        harness.fake.seen.lock().unwrap().clear();
+        for error in [harness.start().await.unwrap_err(), harness.remove().await.unwrap_err()] {
             assert!(matches!(error, DockerError::Refused { .. }), "{error}");
         }
 
-        let seen = bench.fake.seen.lock().unwrap().clone();
+        let seen = harness.fake.seen.lock().unwrap().clone();
         assert!(seen.iter().all(|it| it.starts_with("GET ")), "{seen:#?}");
     }
 
     let mut of_another = clone("created");
     of_another["Config"]["Labels"]["kafka-optimizer.clone-of"] = json!("77aa");
-    let bench = EngineHarness::with(of_another);
+    let harness = EngineHarness::with(of_another);
 
-    assert!(!bench.start().await.unwrap_err().outcome_is_unknown());
+    assert!(!harness.start().await.unwrap_err().outcome_is_unknown());
 
-    bench.changed_nothing();
+    harness.changed_nothing();
 }
 
 #[tokio::test]
-async fn i37_nothing_is_made_of_a_container_that_something_speaks_against() {
+async fn i37_a_container_with_objections_is_not_cloned() {
     for (key, value, words) in [
         ("HostConfig", json!({"Privileged": true}), "privileged"),
         ("Config", json!({"Labels": {}}), "no consumer of main"),
         ("RestartCount", json!(2), "restarted it 2 times"),
     ] {
-        let bench = EngineHarness::new();
+        let harness = EngineHarness::new();
         let mut template = template();
         template[key] = value;
-        bench.answers("GET /containers/9eaa/json", 200, template);
-        let error = bench.start().await.unwrap_err();
+        harness.answers("GET /containers/9eaa/json", 200, template);
+        let error = harness.start().await.unwrap_err();
 
         assert!(!error.outcome_is_unknown() && error.to_string().contains(words), "{error}");
 
-        bench.changed_nothing();
+        harness.changed_nothing();
     }
 }
 
 #[tokio::test]
-async fn a_refusal_says_whether_anything_was_done() {
+async fn a_refusal_tells_whether_the_call_had_an_effect() {
     let refuses = |call: &'static str, status: u16| {
-        let bench = EngineHarness::new();
-        bench.answers(call, status, json!({"message": "in its own words"}));
-        async move { bench.start().await.unwrap_err() }
+        let harness = EngineHarness::new();
+        harness.answers(call, status, json!({"message": "in its own words"}));
+        async move { harness.start().await.unwrap_err() }
     };
     for (call, status, unknown) in [
         ("GET /containers/9eaa/json", 404, false),
@@ -305,10 +305,10 @@ async fn a_refusal_says_whether_anything_was_done() {
 }
 
 #[tokio::test]
-async fn no_answer_in_time_leaves_the_outcome_open() {
-    let bench = EngineHarness::new();
-    bench.answers("POST /containers/3f0a/start", 0, json!(null));
-    let engine = bench.engine(Duration::from_millis(500));
+async fn a_timeout_leaves_the_outcome_unknown() {
+    let harness = EngineHarness::new();
+    harness.answers("POST /containers/3f0a/start", 0, json!(null));
+    let engine = harness.engine(Duration::from_millis(500));
     let error = engine.start_clone("9eaa", &clone_name()).await.unwrap_err();
 
     assert!(matches!(error, DockerError::NoAnswer { .. }), "{error}");
@@ -316,7 +316,7 @@ async fn no_answer_in_time_leaves_the_outcome_open() {
 }
 
 #[tokio::test]
-async fn without_an_engine_nothing_was_sent() {
+async fn an_unreachable_engine_means_nothing_was_sent() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("docker.sock");
     let stale = dir.path().join("stale.sock");
@@ -333,18 +333,18 @@ async fn without_an_engine_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn consumers_are_listed_by_name_and_one_that_left_meanwhile_is_none() {
-    let bench = EngineHarness::new();
+async fn consumers_are_listed_by_name_without_those_removed_meanwhile() {
+    let harness = EngineHarness::new();
     let listed = json!([{"Id": "9eaa"}, {"Id": "77aa"}, {"Id": "3f0a"}]);
-    bench.answers("GET /containers/json", 200, listed);
-    bench.answers("GET /containers/3f0a/json", 200, clone("running"));
-    let found = bench.engine(PATIENT).consumers("main").await.unwrap();
+    harness.answers("GET /containers/json", 200, listed);
+    harness.answers("GET /containers/3f0a/json", 200, clone("running"));
+    let found = harness.engine(PATIENT).consumers("main").await.unwrap();
     let said: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.run, it.running)).collect();
 
     assert_eq!(said, [("shop-1", None, true), ("shop-2", Some(12), true)]);
     assert_eq!(found[0].objections, Vec::<String>::new());
 
     // Unlike one that cannot be read: who is missing is not known to be gone.
-    bench.answers("GET /containers/77aa/json", 500, json!({"message": "in its own words"}));
-    bench.engine(PATIENT).consumers("main").await.unwrap_err();
+    harness.answers("GET /containers/77aa/json", 500, json!({"message": "in its own words"}));
+    harness.engine(PATIENT).consumers("main").await.unwrap_err();
 }

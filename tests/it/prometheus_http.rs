@@ -107,7 +107,7 @@ async fn a_range_query_has_a_span_in_seconds() {
 }
 
 #[tokio::test]
-async fn a_query_that_is_wrong_is_told_apart_from_a_server_that_is_down() {
+async fn a_rejected_query_is_distinguished_from_an_unreachable_server() {
     fn refused() -> Response {
         json(400, r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#)
     }
@@ -168,7 +168,7 @@ async fn credentials_reach_the_server_and_no_message() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_given_up_at_the_deadline() {
+async fn a_request_without_a_response_ends_at_the_deadline() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let prometheus = HttpPrometheus::new(&url, Duration::from_millis(200)).unwrap();

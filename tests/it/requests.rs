@@ -61,7 +61,7 @@ async fn rounds_of(size: ClusterSize) -> Vec<BTreeMap<&'static str, usize>> {
 }
 
 #[tokio::test]
-async fn the_requests_of_a_round_depend_on_brokers_alone() {
+async fn requests_per_round_depend_only_on_the_number_of_brokers() {
     let few = ClusterSize { brokers: BROKERS, topics: 20, partitions: 6, groups: 12 };
     let many = ClusterSize { topics: few.topics * 10, groups: few.groups * 10, ..few };
     let rounds = rounds_of(few).await;

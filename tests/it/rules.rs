@@ -128,7 +128,7 @@ fn dashboard_queries() -> Vec<String> {
 }
 
 #[test]
-fn every_series_that_a_rule_a_panel_or_a_playbook_reads_is_exported_by_someone() {
+fn every_series_used_by_a_rule_a_panel_or_a_playbook_is_exported() {
     let known = known();
     let mut unknown = BTreeMap::<String, String>::new();
     let rules = rules();
@@ -146,7 +146,7 @@ fn every_series_that_a_rule_a_panel_or_a_playbook_reads_is_exported_by_someone()
 }
 
 #[test]
-fn the_thresholds_are_those_of_the_rules() {
+fn thresholds_equal_those_of_the_alert_rules() {
     let rules = rules();
     let mut compared = 0;
 
@@ -172,7 +172,7 @@ fn the_thresholds_are_those_of_the_rules() {
 }
 
 #[test]
-fn the_severity_of_a_cluster_has_the_thresholds_of_the_alerts() {
+fn cluster_severity_uses_the_thresholds_of_the_alerts() {
     let rules = rules();
     let of_brokers = ["kafka:broker_cpu:ratio", "kafka:broker_memory:ratio"];
     let lag = "kafka:consumergroup_topic_lag:sum";
@@ -192,7 +192,7 @@ fn the_severity_of_a_cluster_has_the_thresholds_of_the_alerts() {
 }
 
 #[test]
-fn a_group_asks_for_consumers_where_the_optimizer_has_some_to_give() {
+fn a_group_alerts_for_consumers_only_where_it_can_be_scaled() {
     for (severity, limit) in [("warning", LAG_HALF_MORE), ("critical", LAG_DOUBLE)] {
         let want = format!("kafka:group_lag:sum > {limit} unless ");
         let asks = rules().into_iter().any(|it| {
@@ -213,7 +213,7 @@ fn asking() -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn only_the_alerts_that_an_optimizer_answers_ask_for_one() {
+fn only_alerts_with_an_optimizer_carry_its_label() {
     let want = [
         ("KafkaBrokerConfigNotApplied", "reapply"),
         ("KafkaClusterYellow", "tune-brokers"),
@@ -227,7 +227,7 @@ fn only_the_alerts_that_an_optimizer_answers_ask_for_one() {
 }
 
 #[test]
-fn the_labs_playbooks_answer_the_alerts_that_ask_and_no_others() {
+fn the_playbooks_of_the_lab_cover_exactly_the_alerts_with_an_optimizer() {
     let config = yaml(Path::new("lab/kafka-optimizer.yml"));
     let playbooks = config["remediation"]["playbooks"].as_array().unwrap();
     let text = |it: &Value| it.as_str().unwrap().to_owned();
@@ -300,7 +300,7 @@ fn panels(dashboard: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn the_dashboard_is_one_that_grafana_takes_without_edits() {
+fn grafana_loads_the_dashboard_without_edits() {
     let text = fs::read_to_string("grafana/dashboards/overview.json").unwrap();
     let dashboard: Value = serde_json::from_str(&text).unwrap();
 
@@ -349,7 +349,7 @@ fn overlap_free(panels: &[Value]) {
 }
 
 #[test]
-fn rates_in_the_dashboard_take_their_window_from_the_panel() {
+fn rates_in_the_dashboard_use_the_rate_interval_of_the_panel() {
     let text = fs::read_to_string("grafana/dashboards/overview.json").unwrap();
     for line in text.lines().filter(|it| it.contains("rate(") || it.contains("increase(")) {
         assert!(line.contains("$__rate_interval") || line.contains("$__range"), "{line}");

@@ -96,20 +96,20 @@ fn check_absent(page: &str, series: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_page_is_the_golden_one() {
+async fn the_exposition_equals_the_golden_file() {
     let containers = [1, 2, 3].map(usage).to_vec();
-    let mut bench = CollectorHarness::new(world(), Some(Arc::new(ScriptedDocker(containers))));
-    bench.kafka.change(|it| {
+    let mut harness = CollectorHarness::new(world(), Some(Arc::new(ScriptedDocker(containers))));
+    harness.kafka.change(|it| {
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 89), (1, 50)])]);
     });
 
     // The engine takes a second, which delays no round: the second one has what it said.
-    assert!(bench.next().await.containers.is_none());
+    assert!(harness.next().await.containers.is_none());
 
-    bench.kafka.change(|it| *it = world());
+    harness.kafka.change(|it| *it = world());
     let mut other = Snapshot::unknown(ClusterName::new("other"));
     other.at = BEGIN;
-    let page = page(&[bench.next().await, Arc::new(other)]);
+    let page = page(&[harness.next().await, Arc::new(other)]);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/golden/metrics.txt");
 
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -130,49 +130,49 @@ async fn the_page_is_the_golden_one() {
 
 #[tokio::test(start_paused = true)]
 async fn it_starts_with_kafka_down_and_recovers() {
-    let mut bench = CollectorHarness::new(ClusterScript { down: true, ..world() }, None);
-    let first = bench.next().await;
+    let mut harness = CollectorHarness::new(ClusterScript { down: true, ..world() }, None);
+    let first = harness.next().await;
 
     assert!(!first.up && first.topology.is_none());
     assert_eq!(page(&[first]).lines().count(), 3, "HELP, TYPE and kafka_up");
-    bench.check_own("collector_success{kafka_cluster=\"main\",collector=\"topology\"}", "0.0");
+    harness.check_own("collector_success{kafka_cluster=\"main\",collector=\"topology\"}", "0.0");
 
-    bench.kafka.change(|it| it.down = false);
-    let page = bench.page().await;
+    harness.kafka.change(|it| it.down = false);
+    let page = harness.page().await;
 
     check_has(&page, "kafka_up{kafka_cluster=\"main\"}", "1");
     check_has(&page, "kafka_brokers{kafka_cluster=\"main\"}", "3");
-    bench.check_own("collector_success{kafka_cluster=\"main\",collector=\"topology\"}", "1.0");
+    harness.check_own("collector_success{kafka_cluster=\"main\",collector=\"topology\"}", "1.0");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cluster_that_went_down_is_shown_for_three_cadences_at_most() {
-    let mut bench = CollectorHarness::new(world(), None);
-    let good = bench.next().await;
-    bench.kafka.change(|it| it.down = true);
+async fn an_unreachable_cluster_is_exported_for_at_most_three_cadences() {
+    let mut harness = CollectorHarness::new(world(), None);
+    let good = harness.next().await;
+    harness.kafka.change(|it| it.down = true);
 
     for _ in 0..3 {
-        let snapshot = bench.next().await;
+        let snapshot = harness.next().await;
         assert!(!snapshot.up);
         assert_eq!(snapshot.at, good.at, "the time of the last good topology");
         assert!(snapshot.topology.is_some());
     }
 
-    let gone = bench.next().await;
+    let gone = harness.next().await;
     assert!(gone.topology.is_none() && gone.groups.is_none() && gone.configs.is_empty());
     assert!(!gone.log_dirs.is_empty(), "a slow section lives longer");
     check_absent(&page(&[gone]), "kafka_consumergroup");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frozen_broker_leaves_its_own_values_absent_and_delays_nothing_past_its_deadline() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.next().await;
-    bench.kafka.change(|it| {
-        it.moods.insert(id(1), BrokerBehavior::Frozen);
+async fn a_frozen_broker_makes_only_its_own_values_absent_and_delays_nothing() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.next().await;
+    harness.kafka.change(|it| {
+        it.behaviors.insert(id(1), BrokerBehavior::Frozen);
     });
     let before = Instant::now();
-    let snapshot = bench.next().await;
+    let snapshot = harness.next().await;
     let waited = before.elapsed();
 
     assert!(waited <= INTERVAL + DEADLINE + DEADLINE / 10, "{waited:?}");
@@ -191,34 +191,34 @@ async fn a_frozen_broker_leaves_its_own_values_absent_and_delays_nothing_past_it
     );
     assert_eq!(snapshot.groups.as_ref().unwrap().value.len(), 1);
     assert!(snapshot.reporting[&id(1)] < snapshot.reporting[&id(2)]);
-    bench.check_own("collector_success{kafka_cluster=\"main\",collector=\"offsets\"}", "0.0");
+    harness.check_own("collector_success{kafka_cluster=\"main\",collector=\"offsets\"}", "0.0");
 
     let unknown = |collector: &str, reason: &str| {
         format!(
             "readings_unknown{{kafka_cluster=\"main\",collector=\"{collector}\",reason=\"{reason}\"}}"
         )
     };
-    bench.check_own(&unknown("offsets", "timeout"), "2.0");
-    bench.check_own(&unknown("offsets", "leaderless"), "1.0");
-    bench.check_own(&unknown("offsets", "not_leader"), "1.0");
-    bench.check_own(&unknown("groups", "timeout"), "1.0");
-    bench.check_own(&unknown("configs", "timeout"), "1.0");
+    harness.check_own(&unknown("offsets", "timeout"), "2.0");
+    harness.check_own(&unknown("offsets", "leaderless"), "1.0");
+    harness.check_own(&unknown("offsets", "not_leader"), "1.0");
+    harness.check_own(&unknown("groups", "timeout"), "1.0");
+    harness.check_own(&unknown("configs", "timeout"), "1.0");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_never_answers_is_asked_each_question_once() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
-        it.moods.insert(id(2), BrokerBehavior::Hung);
+async fn a_broker_that_never_answers_gets_each_request_once() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
+        it.behaviors.insert(id(2), BrokerBehavior::Hung);
     });
 
     for _ in 0..5 {
-        let snapshot = bench.next().await;
+        let snapshot = harness.next().await;
         assert!(snapshot.up);
     }
 
-    let asked = bench.kafka.asked();
-    for question in ["lasts", "groups", "config", "log_dirs"] {
+    let asked = harness.kafka.asked();
+    for question in ["end_offsets", "groups", "config", "log_dirs"] {
         let times = asked.iter().filter(|it| **it == (question, Some(id(2)))).count();
         assert_eq!(times, 1, "{question}");
 
@@ -226,33 +226,33 @@ async fn a_broker_that_never_answers_is_asked_each_question_once() {
         assert!(1 < times, "{question} at a broker that is well");
     }
 
-    bench.check_own(
+    harness.check_own(
         "readings_unknown{kafka_cluster=\"main\",collector=\"configs\",reason=\"busy\"}",
         "1.0",
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn rounds_start_an_interval_apart_though_a_broker_is_frozen() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
-        it.moods.insert(id(3), BrokerBehavior::Frozen);
+async fn rounds_start_on_time_while_a_broker_is_frozen() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
+        it.behaviors.insert(id(3), BrokerBehavior::Frozen);
     });
-    let first = bench.next().await.at;
-    bench.next().await;
-    let third = bench.next().await.at;
+    let first = harness.next().await.at;
+    harness.next().await;
+    let third = harness.next().await.at;
 
     assert_eq!(third.since(first), INTERVAL * 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_ends_leave_lag_and_its_sum_absent() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
-        let end = it.lasts.get_mut(&("orders".to_owned(), 1)).unwrap();
+async fn unknown_end_offsets_make_lag_and_its_sum_absent() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
+        let end = it.end_offsets.get_mut(&("orders".to_owned(), 1)).unwrap();
         *end = Err(PartitionFault::Unavailable);
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
     let lag =
         "kafka_consumergroup_lag{kafka_cluster=\"main\",consumergroup=\"billing\",topic=\"orders\"";
 
@@ -265,20 +265,20 @@ async fn unknown_ends_leave_lag_and_its_sum_absent() {
     // Both commits are known, so their sum is.
     let sum = "kafka_consumergroup_current_offset_sum{kafka_cluster=\"main\",consumergroup=\"billing\",topic=\"orders\"}";
     check_has(&page, sum, "140");
-    bench.check_own(
+    harness.check_own(
         "readings_unknown{kafka_cluster=\"main\",collector=\"lag\",reason=\"incomplete\"}",
         "2.0",
     );
-    bench.check_own("commits_ahead{kafka_cluster=\"main\"}", "1.0");
+    harness.check_own("commits_ahead{kafka_cluster=\"main\"}", "1.0");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_partition_never_committed_is_absent() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 90), (1, -1)])]);
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
     let of = "{kafka_cluster=\"main\",consumergroup=\"billing\",topic=\"orders\"";
 
     check_absent(&page, &format!("kafka_consumergroup_current_offset{of},partition=\"1\"}}"));
@@ -288,36 +288,36 @@ async fn a_partition_never_committed_is_absent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_that_two_brokers_list_is_one_series() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
         let stable = GroupState::Stable;
         it.listings.insert(id(3), vec![listing("billing", stable)]);
     });
-    let snapshot = bench.next().await;
+    let snapshot = harness.next().await;
     let groups = &snapshot.groups.as_ref().unwrap().value;
     let named = |it: &&kafka_optimizer::snapshot::Group| it.name == GroupName::new("billing");
 
     assert_eq!(groups.iter().filter(named).count(), 1);
 
-    let asked = bench.kafka.asked();
+    let asked = harness.kafka.asked();
     let described = asked.iter().filter(|it| it.0 == "members").count();
 
     assert_eq!(described, 1, "one for the broker that has a group with members");
 }
 
 #[tokio::test(start_paused = true)]
-async fn members_that_could_not_be_read_are_absent_and_the_group_is_not() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
+async fn unread_members_are_absent_and_their_group_is_exported() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
         let fault = PartitionFault::NotCoordinator;
         it.members.insert("billing".into(), Err(fault));
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
     let billing = "{kafka_cluster=\"main\",consumergroup=\"billing\"";
 
     check_absent(&page, &format!("kafka_consumergroup_members{billing}"));
     check_has(&page, &format!("kafka_consumergroup_state{billing},state=\"stable\"}}"), "1");
-    bench.check_own(
+    harness.check_own(
         "readings_unknown{kafka_cluster=\"main\",collector=\"groups\",reason=\"not_coordinator\"}",
         "1.0",
     );
@@ -325,64 +325,64 @@ async fn members_that_could_not_be_read_are_absent_and_the_group_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_do_not_multiply_with_groups_or_topics() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.next().await;
-    let few = bench.kafka.asked().len();
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.next().await;
+    let few = harness.kafka.asked().len();
     let mut script = world();
 
     for n in 0..200 {
         let name = format!("topic-{n}");
         script.topology.topics.push(topic(&name, n, vec![partition(0, Some(1), &[1], &[1])]));
-        script.lasts.insert((name, 0), Ok(1));
+        script.end_offsets.insert((name, 0), Ok(1));
         let group = format!("group-{n}");
         let stable = GroupState::Stable;
         script.listings.get_mut(&id(1)).unwrap().push(listing(&group, stable));
         script.members.insert(group, Ok(members(stable, 1, &[])));
     }
 
-    let mut bench = CollectorHarness::new(script, None);
-    assert_eq!(bench.next().await.groups.as_ref().unwrap().value.len(), 202);
-    assert_eq!(bench.kafka.asked().len(), few);
+    let mut harness = CollectorHarness::new(script, None);
+    assert_eq!(harness.next().await.groups.as_ref().unwrap().value.len(), 202);
+    assert_eq!(harness.kafka.asked().len(), few);
 }
 
 #[tokio::test(start_paused = true)]
 async fn slow_sections_are_read_every_fourth_round_and_new_topics_at_once() {
-    let mut bench = CollectorHarness::new(world(), None);
+    let mut harness = CollectorHarness::new(world(), None);
     let count = |asked: &[(&str, _)], what: &str| asked.iter().filter(|it| it.0 == what).count();
-    bench.next().await;
-    let asked = bench.kafka.asked();
+    harness.next().await;
+    let asked = harness.kafka.asked();
 
-    assert_eq!((count(&asked, "firsts"), count(&asked, "log_dirs")), (3, 3));
+    assert_eq!((count(&asked, "start_offsets"), count(&asked, "log_dirs")), (3, 3));
 
     for _ in 0..3 {
-        let snapshot = bench.next().await;
+        let snapshot = harness.next().await;
         let ends = &snapshot.offsets.as_ref().unwrap().value[&"orders".into_name()];
         assert_eq!(ends[0].1.first, Reading::Known(10));
     }
 
-    let asked = bench.kafka.asked();
-    assert_eq!((count(&asked, "firsts"), count(&asked, "log_dirs")), (0, 0));
+    let asked = harness.kafka.asked();
+    assert_eq!((count(&asked, "start_offsets"), count(&asked, "log_dirs")), (0, 0));
 
     // `lone` has no configuration in the script, so it is asked for again and again.
-    bench.kafka.change(|it| {
+    harness.kafka.change(|it| {
         it.topology.topics.push(topic("young", 9, vec![partition(0, Some(2), &[2], &[2])]));
         it.min_insync.insert("young".into(), Ok(1));
     });
-    bench.next().await;
-    let snapshot = bench.next().await;
+    harness.next().await;
+    let snapshot = harness.next().await;
     let min = &snapshot.min_insync_replicas.as_ref().unwrap().value;
 
     assert_eq!(min.get(&"young".into_name()), Some(&1));
 
-    let asked = bench.kafka.asked();
-    assert!(0 < count(&asked, "firsts"));
+    let asked = harness.kafka.asked();
+    assert!(0 < count(&asked, "start_offsets"));
     assert_eq!(count(&asked, "log_dirs"), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_that_refuses_its_configuration_is_counted_and_asked_again_at_its_turn() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
+async fn a_topic_with_a_refused_configuration_is_counted_and_retried_on_its_cadence() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
         it.min_insync.insert("lone".into(), Ok(1));
         it.min_insync.insert("orders".into(), Err(PartitionFault::Unauthorized));
     });
@@ -392,30 +392,30 @@ async fn a_topic_that_refuses_its_configuration_is_counted_and_asked_again_at_it
         |family: &str, topic: &str| format!("{family}{{kafka_cluster=\"main\",topic=\"{topic}\"}}");
     let (minimum, under) =
         ("kafka_topic_min_insync_replicas", "kafka_topic_under_min_isr_partitions");
-    let asked = |bench: &CollectorHarness| {
-        bench.kafka.asked().iter().filter(|it| it.0 == "min_insync").count()
+    let asked = |harness: &CollectorHarness| {
+        harness.kafka.asked().iter().filter(|it| it.0 == "min_insync").count()
     };
 
-    let page = bench.page().await;
-    bench.check_own(unknown, "1.0");
+    let page = harness.page().await;
+    harness.check_own(unknown, "1.0");
     check_has(&page, &of(minimum, "payments"), "2");
     check_has(&page, &of(under, "payments"), "0");
     check_absent(&page, &of(minimum, "orders"));
     check_absent(&page, &of(under, "orders"));
-    assert_eq!(asked(&bench), 1);
+    assert_eq!(asked(&harness), 1);
 
-    bench.kafka.change(|it| {
+    harness.kafka.change(|it| {
         it.min_insync.insert("orders".into(), Ok(2));
     });
     for _ in 0..3 {
-        bench.next().await;
+        harness.next().await;
     }
 
-    assert_eq!(asked(&bench), 0);
+    assert_eq!(asked(&harness), 0);
 
-    let page = bench.page().await;
-    assert_eq!(asked(&bench), 1);
-    bench.check_own(unknown, "0.0");
+    let page = harness.page().await;
+    assert_eq!(asked(&harness), 1);
+    harness.check_own(unknown, "0.0");
     check_has(&page, &of(minimum, "orders"), "2");
 }
 
@@ -432,19 +432,19 @@ impl IntoName for &str {
 /// With one partition, and empty.
 fn create_orders_again(script: &mut ClusterScript) {
     script.topology.topics[2] = topic("orders", 99, vec![partition(0, Some(1), &[1], &[1])]);
-    script.lasts.insert(("orders".into(), 0), Ok(0));
-    script.firsts.clear();
+    script.end_offsets.insert(("orders".into(), 0), Ok(0));
+    script.start_offsets.clear();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_created_again_does_not_inherit_anything() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.next().await;
-    bench.kafka.change(|it| {
+async fn a_recreated_topic_starts_without_history() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.next().await;
+    harness.kafka.change(|it| {
         create_orders_again(it);
         it.min_insync.insert("orders".into(), Ok(1));
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
     let orders = "{kafka_cluster=\"main\",topic=\"orders\"";
 
     check_has(
@@ -457,11 +457,11 @@ async fn a_topic_created_again_does_not_inherit_anything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_went_vanishes_and_is_missed() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.next().await;
-    bench.kafka.change(|it| it.topology.brokers.retain(|it| it.id != id(3)));
-    let snapshot = bench.next().await;
+async fn a_removed_broker_disappears_and_counts_as_missing() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.next().await;
+    harness.kafka.change(|it| it.topology.brokers.retain(|it| it.id != id(3)));
+    let snapshot = harness.next().await;
 
     assert_eq!(snapshot.membership.missing.keys().copied().collect::<Vec<_>>(), [id(3)]);
     assert!(!snapshot.reporting.contains_key(&id(3)));
@@ -472,14 +472,14 @@ async fn a_broker_that_went_vanishes_and_is_missed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scrape_gets_both_parts_in_both_encodings() {
-    let mut bench = CollectorHarness::new(world(), None);
-    let exposer = Exposer::new(vec![bench.latest.clone()], Arc::clone(&bench.telemetry));
+async fn a_scrape_returns_both_parts_in_both_encodings() {
+    let mut harness = CollectorHarness::new(world(), None);
+    let exposer = Exposer::new(vec![harness.latest.clone()], Arc::clone(&harness.telemetry));
     let mut pages = exposer.pages();
-    bench.tasks.start("expose", |stop| exposer.run(stop));
-    bench.next().await;
+    harness.tasks.start("expose", |stop| exposer.run(stop));
+    harness.next().await;
     let made = pages.wait_for(|it| 0 < it.text_bytes()).await.unwrap().clone();
-    let own = bench.telemetry.encode().unwrap();
+    let own = harness.telemetry.encode().unwrap();
     let page = text(&made, Format::Text, &own);
 
     check_has(&page, "kafka_up{kafka_cluster=\"main\"}", "1");
@@ -506,33 +506,33 @@ async fn filters_apply_before_anything_is_fetched() {
         group_states: vec![GroupState::Empty],
         ..config("main")
     };
-    let mut bench = CollectorHarness::of(&config, world(), None);
-    let page = bench.page().await;
+    let mut harness = CollectorHarness::of(&config, world(), None);
+    let page = harness.page().await;
 
     check_has(&page, "kafka_topic_partitions{kafka_cluster=\"main\",topic=\"orders\"}", "2");
     check_absent(&page, "kafka_topic_partitions{kafka_cluster=\"main\",topic=\"payments\"}");
     check_absent(&page, &format!("kafka_consumergroup_members{BILLING}"));
 
-    let asked = bench.kafka.asked();
+    let asked = harness.kafka.asked();
     let commits: Vec<_> = asked.iter().filter(|it| it.0 == "commits").collect();
 
     assert_eq!(commits, [&("commits", Some(id(2)))], "nothing is asked of billing's coordinator");
 
     // `lone` and `payments` are led by nobody and by broker 2, which leads nothing of `orders`.
-    assert!(!asked.contains(&("lasts", Some(id(2)))), "{asked:?}");
+    assert!(!asked.contains(&("end_offsets", Some(id(2)))), "{asked:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn coarse_granularity_leaves_the_sums() {
+async fn coarse_granularity_keeps_only_the_sums() {
     let export = Export {
         topics: Granularity::Topic,
         groups: Granularity::Topic,
         lag_seconds: LagSeconds::Left,
         ..Export::DEFAULT
     };
-    let mut bench =
+    let mut harness =
         CollectorHarness::of(&ClusterConfig { export, ..config("main") }, world(), None);
-    let page = bench.page().await;
+    let page = harness.page().await;
 
     assert!(!page.contains(",partition=\""), "{page}");
     check_has(&page, &of_billing("lag_sum", ",topic=\"orders\""), "10");
@@ -545,9 +545,9 @@ async fn coarse_granularity_leaves_the_sums() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_budget_leaves_out_whole_families_and_says_how_many_series() {
-    let mut bench = CollectorHarness::new(world(), None);
-    let whole = bench.next().await;
+async fn the_series_budget_omits_whole_families_and_counts_the_series() {
+    let mut harness = CollectorHarness::new(world(), None);
+    let whole = harness.next().await;
     let (_, facts) = make(&[Arc::clone(&whole)]);
     let shown = facts.series[0].1.shown;
 
@@ -586,9 +586,9 @@ async fn clusters_are_isolated_from_each_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lag_in_time_grows_with_an_idle_group_and_ends_when_it_catches_up() {
-    let mut bench = CollectorHarness::new(world(), None);
-    let page = bench.page().await;
+async fn time_lag_grows_while_a_group_is_idle_and_ends_when_it_catches_up() {
+    let mut harness = CollectorHarness::new(world(), None);
+    let page = harness.page().await;
 
     // Its commit was there before this process: the record is at least as old as that.
     let bound =
@@ -603,15 +603,15 @@ async fn lag_in_time_grows_with_an_idle_group_and_ends_when_it_catches_up() {
     };
     check_has(&page, &seconds("1"), "0");
 
-    bench.kafka.change(|it| {
-        it.lasts.insert(("orders".into(), 1), Ok(51));
+    harness.kafka.change(|it| {
+        it.end_offsets.insert(("orders".into(), 1), Ok(51));
     });
 
     // Appended between two rounds, so in the middle of them.
-    check_has(&bench.page().await, &seconds("1"), "7.5");
+    check_has(&harness.page().await, &seconds("1"), "7.5");
 
-    bench.next().await;
-    let page = bench.page().await;
+    harness.next().await;
+    let page = harness.page().await;
 
     check_has(&page, &seconds("1"), "37.5");
     check_has(&page, &bound, "45");
@@ -619,10 +619,10 @@ async fn lag_in_time_grows_with_an_idle_group_and_ends_when_it_catches_up() {
     let worst = of_billing("lag_max_seconds", ",topic=\"orders\",method=\"lower_bound\"");
     check_has(&page, &worst, "45");
 
-    bench.kafka.change(|it| {
+    harness.kafka.change(|it| {
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 100), (1, 51)])]);
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
 
     check_has(&page, &seconds("0"), "0");
     check_has(&page, &seconds("1"), "0");
@@ -632,15 +632,15 @@ async fn lag_in_time_grows_with_an_idle_group_and_ends_when_it_catches_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_created_again_before_a_new_commit_shows_no_false_lag() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.next().await;
-    bench.kafka.change(|it| {
+async fn a_recreated_topic_has_no_lag_before_a_new_commit() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.next().await;
+    harness.kafka.change(|it| {
         create_orders_again(it);
         // Kafka drops the commits of a deleted topic.
         it.commits.insert("billing".into(), Vec::new());
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
 
     check_absent(&page, &format!("kafka_consumergroup_lag{BILLING}"));
     check_absent(&page, &format!("kafka_consumergroup_lag_seconds{BILLING}"));
@@ -648,11 +648,11 @@ async fn a_topic_created_again_before_a_new_commit_shows_no_false_lag() {
 
 #[tokio::test(start_paused = true)]
 async fn a_group_that_fails_alone_is_absent_with_a_reason() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
         it.commit_faults.insert("billing".into(), PartitionFault::NotCoordinator);
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
 
     check_absent(&page, &format!("kafka_consumergroup_lag{BILLING}"));
     check_absent(&page, &format!("kafka_consumergroup_lag_sum{BILLING}"));
@@ -660,24 +660,24 @@ async fn a_group_that_fails_alone_is_absent_with_a_reason() {
     assert!(
         page.contains("kafka_consumergroup_lag{kafka_cluster=\"main\",consumergroup=\"\\\"odd")
     );
-    bench.check_own(
+    harness.check_own(
         "readings_unknown{kafka_cluster=\"main\",collector=\"committed\",reason=\"not_coordinator\"}",
         "1.0",
     );
 
-    bench.kafka.change(|it| it.commit_faults.clear());
-    let page = bench.page().await;
+    harness.kafka.change(|it| it.commit_faults.clear());
+    let page = harness.page().await;
 
     check_has(&page, &of_billing("lag_sum", ",topic=\"orders\""), "10");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_is_fenced_leaves_lag_absent_and_the_next_round_has_it_again() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
-        it.lasts.insert(("orders".into(), 0), Err(PartitionFault::NotLeader));
+async fn lag_of_a_fenced_leader_is_absent_for_one_round() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
+        it.end_offsets.insert(("orders".into(), 0), Err(PartitionFault::NotLeader));
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
     let end = "kafka_topic_partition_current_offset{kafka_cluster=\"main\",topic=\"orders\"";
 
     check_absent(&page, &format!("{end},partition=\"0\"}}"));
@@ -687,40 +687,40 @@ async fn a_leader_that_is_fenced_leaves_lag_absent_and_the_next_round_has_it_aga
     check_absent(&page, &of_billing("lag_sum", ",topic=\"orders\""));
 
     // The other one is that of `payments`.
-    bench.check_own(
+    harness.check_own(
         "readings_unknown{kafka_cluster=\"main\",collector=\"offsets\",reason=\"not_leader\"}",
         "2.0",
     );
 
-    bench.kafka.change(|it| {
-        it.lasts.insert(("orders".into(), 0), Ok(100));
+    harness.kafka.change(|it| {
+        it.end_offsets.insert(("orders".into(), 0), Ok(100));
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
 
     check_has(&page, &lag, "10");
     check_has(&page, &of_billing("lag_sum", ",topic=\"orders\""), "10");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_moves_while_it_is_read_is_found_once_by_the_next_round() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
+async fn a_group_whose_coordinator_changes_is_read_once_in_the_next_round() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
         it.commit_faults.insert("billing".into(), PartitionFault::NotCoordinator);
         it.members.insert("billing".into(), Err(PartitionFault::NotCoordinator));
     });
     let lag = of_billing("lag", ",topic=\"orders\",partition=\"0\"");
-    let page = bench.page().await;
+    let page = harness.page().await;
 
     check_absent(&page, &lag);
     check_absent(&page, &of_billing("members", ""));
 
-    bench.kafka.change(|it| {
+    harness.kafka.change(|it| {
         let moved = it.listings.remove(&id(1)).unwrap();
         it.listings.insert(id(3), moved);
         it.commit_faults.clear();
         it.members.extend(world().members);
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
 
     check_has(&page, &lag, "10");
     assert_eq!(page.matches(&lag).count(), 1);
@@ -728,13 +728,13 @@ async fn a_group_that_moves_while_it_is_read_is_found_once_by_the_next_round() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_retention_took_and_what_nobody_committed_or_holds_is_counted() {
-    let mut bench = CollectorHarness::new(world(), None);
-    bench.kafka.change(|it| {
-        it.firsts.insert(("orders".into(), 0), 95);
+async fn records_lost_to_retention_and_uncommitted_partitions_are_counted() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
+        it.start_offsets.insert(("orders".into(), 0), 95);
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 90)])]);
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
 
     check_has(&page, &of_billing("lost_records", ",topic=\"orders\""), "5");
     check_has(&page, &of_billing("retention_headroom_ratio", ",topic=\"orders\""), "0");
@@ -752,20 +752,20 @@ async fn what_retention_took_and_what_nobody_committed_or_holds_is_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn leader_changes_and_rebalances_are_counted_from_the_first_round_on() {
-    let mut bench = CollectorHarness::new(world(), None);
+    let mut harness = CollectorHarness::new(world(), None);
     let changes =
         format!("kafka_topic_partition_leader_changes_total{}", of_partition("orders", 0));
-    let page = bench.page().await;
+    let page = harness.page().await;
 
     check_has(&page, &changes, "0");
     check_has(&page, &of_billing("rebalances_total", ""), "0");
 
-    bench.kafka.change(|it| {
+    harness.kafka.change(|it| {
         it.topology.topics[2].partitions[0].leader = Some(id(2));
         let preparing = members(GroupState::PreparingRebalance, 3, &[]);
         it.members.insert("billing".into(), Ok(preparing));
     });
-    let page = bench.page().await;
+    let page = harness.page().await;
 
     check_has(&page, &changes, "1");
     check_has(&page, &of_billing("rebalances_total", ""), "1");

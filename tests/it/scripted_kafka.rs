@@ -71,10 +71,10 @@ pub(crate) enum BrokerBehavior {
 #[derive(Default)]
 pub(crate) struct ClusterScript {
     pub(crate) down: bool,
-    pub(crate) moods: BTreeMap<BrokerId, BrokerBehavior>,
+    pub(crate) behaviors: BTreeMap<BrokerId, BrokerBehavior>,
     pub(crate) topology: Topology,
-    pub(crate) firsts: BTreeMap<(String, i32), i64>,
-    pub(crate) lasts: BTreeMap<(String, i32), Result<i64, PartitionFault>>,
+    pub(crate) start_offsets: BTreeMap<(String, i32), i64>,
+    pub(crate) end_offsets: BTreeMap<(String, i32), Result<i64, PartitionFault>>,
     pub(crate) listings: BTreeMap<BrokerId, Vec<GroupListing>>,
     pub(crate) members: BTreeMap<String, Result<GroupMembers, PartitionFault>>,
     pub(crate) commits: BTreeMap<String, Vec<TopicOffsets>>,
@@ -116,9 +116,10 @@ impl ScriptedKafka {
         answer: impl FnOnce(&ClusterScript) -> T,
     ) -> Result<T, KafkaError> {
         self.asked.lock().unwrap().push((request, Some(broker)));
-        let mood = self.script.lock().unwrap().moods.get(&broker).copied().unwrap_or_default();
+        let behavior =
+            self.script.lock().unwrap().behaviors.get(&broker).copied().unwrap_or_default();
 
-        match mood {
+        match behavior {
             BrokerBehavior::Well => Ok(answer(&self.script.lock().unwrap())),
             BrokerBehavior::Frozen => {
                 tokio::time::sleep(DEADLINE).await;
@@ -159,15 +160,15 @@ impl Kafka for ScriptedKafka {
         partitions: &[TopicPartitions],
     ) -> Result<Vec<TopicOffsets>, KafkaError> {
         let request = match edge {
-            Edge::First => "firsts",
-            Edge::Last => "lasts",
+            Edge::First => "start_offsets",
+            Edge::Last => "end_offsets",
         };
         let answer = |script: &ClusterScript| {
             let offset = |topic: &TopicName, partition: i32| {
                 let key = (topic.as_str().to_owned(), partition);
                 match edge {
-                    Edge::First => Some(Ok(script.firsts.get(&key).copied().unwrap_or(0))),
-                    Edge::Last => script.lasts.get(&key).copied(),
+                    Edge::First => Some(Ok(script.start_offsets.get(&key).copied().unwrap_or(0))),
+                    Edge::Last => script.end_offsets.get(&key).copied(),
                 }
             };
             let of = |asked: &TopicPartitions| {
@@ -422,8 +423,8 @@ pub(crate) fn world() -> ClusterScript {
             topics: topics(),
             unreadable: Vec::new(),
         },
-        firsts: BTreeMap::from([(of("orders", 0), 10)]),
-        lasts: BTreeMap::from([
+        start_offsets: BTreeMap::from([(of("orders", 0), 10)]),
+        end_offsets: BTreeMap::from([
             (of("orders", 0), Ok(100)),
             (of("orders", 1), Ok(50)),
             (of("lone", 0), Ok(7)),

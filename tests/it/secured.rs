@@ -85,7 +85,7 @@ fn attempts(broker: &FakeBroker) -> usize {
 }
 
 #[tokio::test]
-async fn a_password_is_proved_once_a_connection() {
+async fn a_password_is_authenticated_once_per_connection() {
     let broker = locked_broker(SaslTrick::Nothing).await;
     let client = SecuredClient::of(&[&broker], PASSWORD);
 
@@ -98,7 +98,7 @@ async fn a_password_is_proved_once_a_connection() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_shown_to_one_broker_of_many_once() {
+async fn a_wrong_password_is_tried_once_on_one_broker() {
     let cluster = FakeCluster::default();
     let mut brokers = Vec::new();
 
@@ -129,7 +129,7 @@ async fn a_wrong_password_is_shown_to_one_broker_of_many_once() {
 }
 
 #[tokio::test]
-async fn a_broker_that_refuses_what_others_accept_is_alone_with_it() {
+async fn a_password_refused_by_one_broker_affects_only_that_broker() {
     let cluster = FakeCluster::default();
     let (first, second, third) =
         (cluster.start(1).await, cluster.start(2).await, cluster.start(3).await);
@@ -152,7 +152,7 @@ async fn a_broker_that_refuses_what_others_accept_is_alone_with_it() {
 }
 
 #[tokio::test]
-async fn a_password_that_is_put_right_ends_the_pause() {
+async fn a_corrected_password_ends_the_pause() {
     let broker = locked_broker(SaslTrick::Nothing).await;
     let client = SecuredClient::of(&[&broker], "wrong");
     client.refusal().await;
@@ -163,7 +163,7 @@ async fn a_password_that_is_put_right_ends_the_pause() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_named_and_read_when_it_comes() {
+async fn a_missing_file_is_named_and_read_once_it_exists() {
     let broker = locked_broker(SaslTrick::Nothing).await;
     let client = SecuredClient::of(&[&broker], PASSWORD);
     fs::remove_file(client.file()).unwrap();
@@ -178,7 +178,7 @@ async fn a_file_that_is_not_there_is_named_and_read_when_it_comes() {
 }
 
 #[tokio::test]
-async fn another_password_retires_the_connection_and_an_empty_file_does_not() {
+async fn a_new_password_replaces_the_connection_and_an_empty_file_does_not() {
     let broker = locked_broker(SaslTrick::Nothing).await;
     let client = SecuredClient::of(&[&broker], PASSWORD);
     client.wire.topology().await.unwrap();
@@ -199,7 +199,7 @@ async fn another_password_retires_the_connection_and_an_empty_file_does_not() {
 }
 
 #[tokio::test]
-async fn a_session_is_left_before_it_ends_and_no_call_fails() {
+async fn a_connection_is_replaced_before_its_session_expires_and_no_call_fails() {
     let broker = locked_broker(SaslTrick::Session(400)).await;
     let client = SecuredClient::of(&[&broker], PASSWORD);
     let clock = SystemClock::new();
@@ -214,7 +214,7 @@ async fn a_session_is_left_before_it_ends_and_no_call_fails() {
 }
 
 #[tokio::test]
-async fn a_broker_that_does_not_know_the_password_itself_is_not_spoken_to() {
+async fn a_broker_that_cannot_prove_the_password_is_refused() {
     let broker = locked_broker(SaslTrick::Bluff).await;
     let client = SecuredClient::of(&[&broker], PASSWORD);
     let words = client.refusal().await;
@@ -236,16 +236,16 @@ async fn a_broker_that_asks_for_a_million_iterations_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn nonsense_in_the_place_of_a_proof_is_an_error_and_nothing_worse() {
+async fn a_malformed_server_signature_is_an_error() {
     let sound = "r=NONCEx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
-    let mut nonsense: Vec<SaslTrick> =
+    let mut malformed: Vec<SaslTrick> =
         (0..sound.len()).map(|end| SaslTrick::Challenge(sound[..end].to_owned())).collect();
 
     for last in ["", "v", "v=", "v=*", ",", "e=other-error", "m=x,v=", "v=AAAA,"] {
-        nonsense.push(SaslTrick::Last(last.to_owned()));
+        malformed.push(SaslTrick::Last(last.to_owned()));
     }
 
-    for trick in nonsense {
+    for trick in malformed {
         let broker = locked_broker(trick.clone()).await;
         let outcome = SecuredClient::of(&[&broker], PASSWORD).wire.topology().await;
 
@@ -255,7 +255,7 @@ async fn nonsense_in_the_place_of_a_proof_is_an_error_and_nothing_worse() {
 }
 
 #[tokio::test]
-async fn a_broker_that_freezes_in_the_middle_of_the_proof_ends_at_the_deadline() {
+async fn an_authentication_that_stalls_ends_at_the_deadline() {
     for api in [ApiKey::SaslHandshake, ApiKey::SaslAuthenticate] {
         let broker = locked_broker(SaslTrick::Nothing).await;
         broker.fail(api, BrokerFault::Freeze);

@@ -100,7 +100,7 @@ async fn i2_ten_thousand_alerts_are_stored_in_one_transaction_in_under_a_second(
 }
 
 #[tokio::test]
-async fn i4_i5_severities_are_one_episode_that_ends_with_the_last_of_them() {
+async fn i4_i5_severities_share_an_episode_that_ends_with_the_last_of_them() {
     let store = Store::in_memory().unwrap();
     let post = async |status, severity| {
         let taken = store.take_alerts(vec![routed(status, severity, 1)], START).await.unwrap();
@@ -144,7 +144,7 @@ async fn i5_the_same_effect_on_the_same_target_is_merged_into_the_run_that_waits
 }
 
 #[tokio::test]
-async fn i25_rest_doubles_with_each_rollback_and_has_an_end() {
+async fn i25_the_cooldown_doubles_with_each_rollback_up_to_a_maximum() {
     let store = Store::in_memory().unwrap();
     let target = ("threads".to_owned(), broker(1));
     let mut at = START;
@@ -166,7 +166,7 @@ async fn i25_rest_doubles_with_each_rollback_and_has_an_end() {
 }
 
 #[tokio::test]
-async fn i25_runs_that_wrote_count_by_the_hour_and_the_day() {
+async fn i25_runs_that_wrote_are_counted_per_hour_and_per_day() {
     let store = Store::in_memory().unwrap();
     for minutes in [0, 30, 59] {
         rolled_back(&store, START.after(Duration::from_mins(minutes))).await;
@@ -180,7 +180,7 @@ async fn i25_runs_that_wrote_count_by_the_hour_and_the_day() {
 }
 
 #[tokio::test]
-async fn i26_three_rollbacks_in_a_row_are_counted_until_a_person_releases_them() {
+async fn i26_rollbacks_in_a_row_are_counted_until_released() {
     let store = Store::in_memory().unwrap();
     let target = ("threads".to_owned(), broker(1));
 
@@ -218,7 +218,7 @@ async fn i32_the_journal_of_a_run_that_wrote_cannot_be_changed_or_shortened() {
 }
 
 #[tokio::test]
-async fn i22_a_move_that_the_table_does_not_know_changes_nothing() {
+async fn i22_a_transition_that_is_not_in_the_table_changes_nothing() {
     let store = Store::in_memory().unwrap();
     let (run, _) = store.add_run(new_run(1, START), None).await.unwrap().unwrap();
     let before = store.run(run).await.unwrap();
@@ -232,7 +232,7 @@ async fn i22_a_move_that_the_table_does_not_know_changes_nothing() {
 }
 
 #[tokio::test]
-async fn i32_what_had_held_a_run_is_not_said_of_it_when_it_has_begun() {
+async fn i32_the_hold_note_is_cleared_when_a_run_starts() {
     let store = Store::in_memory().unwrap();
     let (run, _) = store.add_run(new_run(1, START), None).await.unwrap().unwrap();
     let noted = async |event, hold, note: Option<&str>| {
@@ -263,7 +263,7 @@ async fn a_store_of_a_newer_version_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn an_episode_of_which_nobody_speaks_for_a_day_is_over() {
+async fn an_episode_without_a_notification_for_a_day_is_closed() {
     let store = Store::in_memory().unwrap();
     store.take_alerts(vec![routed(AlertStatus::Firing, "warning", 1)], START).await.unwrap();
     let day = START.after(24 * HOUR);
@@ -278,7 +278,7 @@ async fn an_episode_of_which_nobody_speaks_for_a_day_is_over() {
 const VERSION_1: &str = include_str!("golden/store_1.sql");
 
 #[tokio::test]
-async fn the_file_of_version_1_is_read_with_all_that_is_in_it() {
+async fn a_file_of_version_1_is_migrated_completely() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.db");
     rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_1).unwrap();

@@ -121,7 +121,7 @@ const CHANGER: &str = "remediation";
 const WRITERS: &[&str] = &["alter_broker_config", "alter_client_quota", "elect_preferred_leaders"];
 const MAY_WRITE: &[&str] = &["src/kafka/", "src/remediation/"];
 /// What says in words which they are.
-const WRITERS_TOLD: &[&str] = &["src/kafka/mod.rs", "ARCHITECTURE.md"];
+const WRITERS_DOCUMENTED: &[&str] = &["src/kafka/mod.rs", "ARCHITECTURE.md"];
 
 /// Reads of the time. In tests clippy's ban of the same calls has exceptions with reasons.
 const TIME_READS: &[&str] = &["Instant::now", "SystemTime::now"];
@@ -349,7 +349,7 @@ fn none(wrong: &[String]) {
 }
 
 #[test]
-fn the_table_is_a_layering_of_the_modules_of_lib() {
+fn the_table_orders_all_modules_of_lib() {
     let mut seen = BTreeSet::new();
     for (module, allowed) in MAY_NAME {
         for name in *allowed {
@@ -370,7 +370,7 @@ fn the_table_is_a_layering_of_the_modules_of_lib() {
 }
 
 #[test]
-fn a_forbidden_name_is_caught_however_it_is_written() {
+fn a_forbidden_import_is_found_in_every_notation() {
     let wrong = |path, text| trespasses(&source(path, text)).len();
     let fine = "use crate::{model::{BrokerId, Wall}, snapshot::Latest, expose::page};";
 
@@ -388,7 +388,7 @@ fn a_forbidden_name_is_caught_however_it_is_written() {
     assert_eq!(wrong("src/expose.rs", "mod tests {\n    use super::*;\n}"), 0);
     assert_eq!(wrong("src/remediation/mod.rs", "use crate::kafka::{SharedKafka, wire::Wire};"), 1);
     assert_eq!(wrong("src/app.rs", "use crate::kafka::{SharedKafka, wire::Wire};"), 0);
-    assert_eq!(wrong("src/unheard_of.rs", ""), 1);
+    assert_eq!(wrong("src/unknown_crate.rs", ""), 1);
 }
 
 #[test]
@@ -413,7 +413,7 @@ fn pure_modules_stay_pure() {
 }
 
 #[test]
-fn crates_of_the_outside_world_stay_in_their_folder() {
+fn client_libraries_are_used_only_in_their_folder() {
     assert_eq!(strays(&source("src/remediation/mod.rs", "use rdkafka::ClientConfig;")).len(), 1);
     assert_eq!(strays(&source("src/loader.rs", "use rdkafka::ClientConfig;")).len(), 1);
     assert_eq!(strays(&source("src/load/client.rs", "use rdkafka::ClientConfig;")).len(), 0);
@@ -435,7 +435,7 @@ fn only_remediation_changes_a_cluster() {
         }
     }
 
-    for path in WRITERS_TOLD {
+    for path in WRITERS_DOCUMENTED {
         let text = fs::read_to_string(path).unwrap();
         for writer in WRITERS.iter().filter(|it| !text.contains(&format!("Kafka::{it}`"))) {
             wrong.push(format!("{path}: does not say that Kafka::{writer} can change a cluster"));
@@ -486,7 +486,7 @@ fn lines_fit_the_page() {
 }
 
 #[test]
-fn each_module_says_first_what_it_is() {
+fn each_module_starts_with_a_doc_comment() {
     let mut wrong = Vec::new();
     for source in sources() {
         let head = source.text.lines().next().unwrap_or_default();
@@ -500,7 +500,7 @@ fn each_module_says_first_what_it_is() {
 }
 
 #[test]
-fn what_is_left_to_do_has_an_issue() {
+fn every_todo_names_an_issue() {
     let word = concat!("TO", "DO");
     assert!(is_loose_todo(&format!("// {word}: later")));
     assert!(is_loose_todo(&format!("// {word} # later")));
@@ -518,7 +518,7 @@ fn what_is_left_to_do_has_an_issue() {
 }
 
 #[test]
-fn tests_are_named_for_what_they_show() {
+fn no_test_name_starts_with_test() {
     let text =
         "#[test]\nfn test_a() {}\n#[tokio::test]\n#[ignore]\nasync fn b() {}\nfn test_c() {}";
     assert_eq!(tests(text), ["test_a", "b"]);

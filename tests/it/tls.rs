@@ -69,7 +69,7 @@ async fn check(acceptor: TlsAcceptor, tls: TlsFiles, wanted: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_broker_that_proves_its_name_is_spoken_to() {
+async fn a_broker_with_a_valid_certificate_is_accepted() {
     let (ca, dir) = (CertificateAuthority::new("ours"), tempfile::tempdir().unwrap());
     let broker =
         broker_with(Some(ca.broker(HOST, Validity::Now, ClientCertificates::Anybody))).await;
@@ -88,7 +88,7 @@ async fn a_broker_that_proves_its_name_is_spoken_to() {
 }
 
 #[tokio::test]
-async fn a_broker_that_does_not_is_refused_in_its_own_words() {
+async fn a_broker_with_an_invalid_certificate_is_refused_with_the_reason() {
     let (ours, theirs) = (CertificateAuthority::new("ours"), CertificateAuthority::new("theirs"));
     let dir = tempfile::tempdir().unwrap();
     let trusting = || trusting(&ours, &dir);
@@ -108,7 +108,7 @@ async fn a_broker_that_does_not_is_refused_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn a_broker_that_wants_a_certificate_gets_ours_and_the_next_one() {
+async fn a_renewed_client_certificate_is_used_for_the_next_connection() {
     let (ours, theirs) = (CertificateAuthority::new("ours"), CertificateAuthority::new("theirs"));
     let dir = tempfile::tempdir().unwrap();
     let wants = || ours.broker(HOST, Validity::Now, ClientCertificates::Known);
@@ -136,7 +136,7 @@ async fn a_broker_that_wants_a_certificate_gets_ours_and_the_next_one() {
 }
 
 #[tokio::test]
-async fn who_speaks_plain_text_to_tls_or_the_reverse_is_told_so() {
+async fn plain_text_to_a_tls_listener_and_the_reverse_are_explained() {
     let (ca, dir) = (CertificateAuthority::new("ours"), tempfile::tempdir().unwrap());
     let broker =
         broker_with(Some(ca.broker(HOST, Validity::Now, ClientCertificates::Anybody))).await;

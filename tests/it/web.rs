@@ -146,7 +146,7 @@ fn check_status(answer: &str, status: u16) {
 }
 
 #[tokio::test]
-async fn with_a_certificate_it_speaks_tls_and_nothing_else() {
+async fn with_a_certificate_only_tls_is_accepted() {
     let files = WebConfigFiles::new();
     let server = files.serve(TLS).await;
 
@@ -177,7 +177,7 @@ async fn plain_page(files: &WebConfigFiles, server: &WebServer) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_configuration_any_more_changes_nothing_and_the_landing_page_says_so() {
+async fn a_file_that_became_invalid_changes_nothing_and_the_landing_page_shows_why() {
     let files = WebConfigFiles::new();
     let server = files.serve(TLS).await;
 
@@ -201,7 +201,7 @@ async fn what_is_no_configuration_any_more_changes_nothing_and_the_landing_page_
 }
 
 #[tokio::test]
-async fn clients_need_a_certificate_of_the_authority() {
+async fn clients_need_a_certificate_of_the_ca() {
     let files = WebConfigFiles::new();
     let server = files.serve(CLIENTS).await;
     let own = files.clients.pair("prometheus");
@@ -221,7 +221,7 @@ async fn clients_need_a_certificate_of_the_authority() {
 }
 
 #[tokio::test]
-async fn of_the_authoritys_clients_only_the_named_get_in() {
+async fn only_clients_with_an_allowed_san_are_accepted() {
     let files = WebConfigFiles::new();
     let server =
         files.serve(&format!("{CLIENTS}  client_allowed_sans: [prometheus, other]\n")).await;
@@ -232,7 +232,7 @@ async fn of_the_authoritys_clients_only_the_named_get_in() {
 }
 
 #[tokio::test]
-async fn certificates_that_nobody_verifies_are_asked_for_and_prove_nothing() {
+async fn unverified_client_certificates_give_no_write_access() {
     let files = WebConfigFiles::new();
     let policy = |it: &str| {
         CLIENTS
@@ -258,7 +258,7 @@ async fn certificates_that_nobody_verifies_are_asked_for_and_prove_nothing() {
 }
 
 #[tokio::test]
-async fn i9_a_verified_certificate_named_in_the_configuration_speaks_and_no_other_does() {
+async fn i9_only_a_verified_certificate_with_a_configured_san_has_write_access() {
     let files = WebConfigFiles::new();
     let server = files.serve_with(CLIENTS, Limits::default(), &["alertmanager"]).await;
     let scraper = files.clients.pair("prometheus");
@@ -277,7 +277,7 @@ async fn i9_a_verified_certificate_named_in_the_configuration_speaks_and_no_othe
 }
 
 #[tokio::test]
-async fn i9_users_read_everything_and_change_nothing() {
+async fn i9_basic_auth_users_have_read_access_only() {
     let files = WebConfigFiles::new();
     let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
 
@@ -315,7 +315,7 @@ async fn i9_users_read_everything_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_notification_that_is_refused_for_its_user_is_counted_as_an_answer_of_the_webhook() {
+async fn a_notification_refused_for_its_user_is_counted_by_the_webhook() {
     let files = WebConfigFiles::new();
     let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
     let request = pause("").replace("/pause", "/alerts");
@@ -325,7 +325,7 @@ async fn a_notification_that_is_refused_for_its_user_is_counted_as_an_answer_of_
 }
 
 #[tokio::test]
-async fn a_user_who_is_taken_off_is_out_at_the_next_request_of_an_open_connection() {
+async fn a_removed_user_is_refused_at_the_next_request_of_an_open_connection() {
     let files = WebConfigFiles::new();
     let server = files.serve(&format!("basic_auth_users: {{prometheus: {}}}", hash())).await;
     let kept = request("GET /-/healthy", &basic("prometheus", "right"))
@@ -347,7 +347,7 @@ async fn a_user_who_is_taken_off_is_out_at_the_next_request_of_an_open_connectio
 }
 
 #[tokio::test]
-async fn a_handshake_that_never_ends_gives_its_place_back() {
+async fn a_handshake_that_never_ends_releases_its_permit() {
     let files = WebConfigFiles::new();
     let limits = Limits {
         connections_max: 1,
@@ -372,7 +372,7 @@ async fn a_handshake_that_never_ends_gives_its_place_back() {
 }
 
 #[tokio::test]
-async fn stopping_ends_handshakes_too() {
+async fn shutdown_ends_open_handshakes() {
     let files = WebConfigFiles::new();
     let web = Web::open(&files.write("web.yml", TLS)).unwrap();
     let front = front_of(None, web, &[]);
@@ -385,7 +385,7 @@ async fn stopping_ends_handshakes_too() {
 }
 
 #[tokio::test]
-async fn headers_are_on_every_answer_and_requests_beyond_the_rate_are_429() {
+async fn every_response_has_the_headers_and_requests_above_the_rate_get_429() {
     let files = WebConfigFiles::new();
     let text = "http_server_config: {headers: {X-Frame-Options: deny}}
 rate_limit: {interval: 1h, burst: 2}";
@@ -401,7 +401,7 @@ rate_limit: {interval: 1h, burst: 2}";
 }
 
 #[tokio::test]
-async fn versions_suites_and_curves_are_those_that_are_named() {
+async fn only_the_configured_versions_suites_and_curves_are_used() {
     let files = WebConfigFiles::new();
     let suite = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";
     let text = format!(
@@ -430,7 +430,7 @@ async fn versions_suites_and_curves_are_those_that_are_named() {
 }
 
 #[test]
-fn good_files_are_taken_and_bad_ones_refused_with_the_key_and_without_the_secret() {
+fn valid_files_are_accepted_and_invalid_ones_refused_without_showing_a_secret() {
     let files = WebConfigFiles::new();
     for (said, text) in cases() {
         let opened = Web::open(&files.write("web.yml", &text));

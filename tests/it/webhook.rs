@@ -38,7 +38,7 @@ const CHANGES: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn a_notification_is_taken_once_it_is_durable_and_the_answer_counted() {
+async fn a_durable_notification_is_answered_with_200_and_counted() {
     let front = front(Some(TOKEN));
     let (status, answer) = front.post("/api/v1/alerts", ALERT).await;
 
@@ -49,7 +49,7 @@ async fn a_notification_is_taken_once_it_is_durable_and_the_answer_counted() {
 }
 
 #[tokio::test]
-async fn i2_what_cannot_be_stored_is_answered_with_503_and_the_sender_learns_no_detail() {
+async fn i2_a_notification_that_cannot_be_stored_gets_503_without_details() {
     let front = front(Some(TOKEN));
     front.pipe.broken.store(true, Ordering::Relaxed);
     let (status, answer) = front.post("/api/v1/alerts", ALERT).await;
@@ -80,7 +80,7 @@ async fn labels_with_quotes_and_braces_pass_through_as_data() {
 }
 
 #[tokio::test]
-async fn an_undecodable_body_is_400_with_the_reason_and_never_taken() {
+async fn an_undecodable_body_gets_400_with_the_reason() {
     let front = front(Some(TOKEN));
     for body in ["", "{", "[]", "null", "{\"alerts\":1}", "\u{0}", "alert=1"] {
         let (status, answer) = front.post("/api/v1/alerts", body).await;
@@ -93,7 +93,7 @@ async fn an_undecodable_body_is_400_with_the_reason_and_never_taken() {
 }
 
 #[tokio::test]
-async fn i3_a_body_of_17_mib_is_413_with_and_without_an_announced_length() {
+async fn i3_a_body_of_17_mib_gets_413_with_and_without_content_length() {
     let front = front(Some(TOKEN));
     let body = Bytes::from(vec![b' '; 17 << 20]);
     let request = good("/api/v1/alerts").header(header::CONTENT_LENGTH, body.len());
@@ -111,7 +111,7 @@ async fn i3_a_body_of_17_mib_is_413_with_and_without_an_announced_length() {
 }
 
 #[tokio::test]
-async fn i3_a_body_of_ten_thousand_alerts_is_taken_whole() {
+async fn i3_a_body_of_ten_thousand_alerts_is_accepted() {
     let front = front(Some(TOKEN));
     let alert = |id: usize| {
         json!({"status": "firing", "startsAt": "2026-01-02T03:04:05Z", "annotations": {"summary": "x".repeat(300)},
@@ -124,7 +124,7 @@ async fn i3_a_body_of_ten_thousand_alerts_is_taken_whole() {
 }
 
 #[tokio::test]
-async fn i9_whoever_has_no_token_changes_nothing() {
+async fn i9_without_the_token_nothing_can_be_changed() {
     let front = front(Some(TOKEN));
     for path in CHANGES {
         for value in [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic 0123456789abcdef")] {
@@ -147,7 +147,7 @@ async fn i9_whoever_has_no_token_changes_nothing() {
 }
 
 #[tokio::test]
-async fn i9_without_a_configured_token_nobody_changes_anything_and_is_told_what_to_do() {
+async fn i9_without_a_configured_token_writes_are_refused_with_what_to_do() {
     let front = front(None);
     for path in CHANGES {
         let (status, answer) = front.post(path, ALERT).await;
@@ -160,7 +160,7 @@ async fn i9_without_a_configured_token_nobody_changes_anything_and_is_told_what_
 }
 
 #[tokio::test]
-async fn i9_what_a_browsers_form_can_send_is_refused() {
+async fn i9_a_request_that_a_browser_form_can_send_is_refused() {
     let front = front(Some(TOKEN));
     let kinds = [
         None,
@@ -191,7 +191,7 @@ async fn i9_what_a_browsers_form_can_send_is_refused() {
 }
 
 #[tokio::test]
-async fn runs_are_listed_with_the_words_of_the_contract() {
+async fn runs_are_listed_with_the_labels_of_the_contract() {
     let front = front(None);
     let (status, body) = front.get("/api/v1/runs?limit=5").await;
 
@@ -244,7 +244,7 @@ async fn one_run_is_shown_with_its_plan_its_measurement_and_its_journal() {
 }
 
 #[tokio::test]
-async fn an_order_is_taken_as_it_is_meant_or_refused() {
+async fn an_order_is_accepted_completely_or_refused() {
     let front = front(Some(TOKEN));
     let order = json!({"cluster": "main", "broker": 1, "level": "moderate", "rehearse": true});
     let (status, answer) = front.post("/api/v1/runs", order.to_string()).await;
@@ -281,7 +281,7 @@ async fn an_order_is_taken_as_it_is_meant_or_refused() {
 }
 
 #[tokio::test]
-async fn a_person_can_undo_acknowledge_release_pause_and_resume() {
+async fn rollback_acknowledge_release_pause_and_resume_reach_the_pipeline() {
     let front = front(Some(TOKEN));
     assert_eq!(front.post("/api/v1/runs/7/rollback", "{}").await.0, StatusCode::ACCEPTED);
     assert_eq!(front.post("/api/v1/runs/8/rollback", "").await.0, StatusCode::CONFLICT);
@@ -303,7 +303,7 @@ async fn a_person_can_undo_acknowledge_release_pause_and_resume() {
 }
 
 #[tokio::test]
-async fn the_metrics_are_served_as_text_plain_or_compressed_by_accept_encoding() {
+async fn metrics_are_served_as_text_plain_or_compressed_by_accept_encoding() {
     let front = front(None);
     let (status, response) =
         front.send(Request::get("/metrics").body(Body::empty()).unwrap()).await;
@@ -331,7 +331,7 @@ async fn the_metrics_are_served_as_text_plain_or_compressed_by_accept_encoding()
 }
 
 #[tokio::test]
-async fn the_metrics_are_served_as_open_metrics_to_whoever_wants_that_most() {
+async fn metrics_are_served_as_openmetrics_where_that_is_preferred() {
     let front = front(None);
     let accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3";
     let request = Request::get("/metrics").header(header::ACCEPT, accept);
@@ -361,7 +361,7 @@ async fn the_process_is_alive_at_once_and_ready_after_the_first_round() {
 }
 
 #[tokio::test]
-async fn the_landing_page_says_what_runs_here() {
+async fn the_landing_page_shows_version_mode_and_clusters() {
     let (status, page) = front(None).get("/").await;
     assert_eq!(status, StatusCode::OK);
     for wanted in
@@ -391,7 +391,7 @@ async fn all_of(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn a_sender_that_never_ends_its_head_is_cut_off() {
+async fn a_request_with_an_endless_head_is_cut_off() {
     let limits = Limits { head_timeout: Duration::from_millis(200), ..Limits::default() };
     let (address, _tasks) = listening(&front(None), limits).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -416,7 +416,7 @@ async fn a_17_mib_body_over_a_socket_is_answered_before_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn a_connection_too_many_waits_for_a_place_and_stopping_ends_the_idle_ones() {
+async fn a_connection_above_the_limit_waits_and_shutdown_ends_idle_ones() {
     let limits = Limits { connections_max: 1, ..Limits::default() };
     let (address, tasks) = listening(&front(None), limits).await;
     let request = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";

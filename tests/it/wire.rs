@@ -96,7 +96,7 @@ fn changes(broker: &FakeBroker, api: ApiKey) -> Vec<SeenChange> {
 }
 
 #[tokio::test]
-async fn the_highest_version_that_both_know_is_spoken() {
+async fn the_highest_common_version_is_used() {
     let cluster = FakeCluster::default();
     cluster.contents().versions.insert(ApiKey::Metadata as i16, (0, 9));
     cluster.contents().groups.insert("g".to_owned(), group("classic"));
@@ -114,7 +114,7 @@ async fn the_highest_version_that_both_know_is_spoken() {
 }
 
 #[tokio::test]
-async fn a_broker_that_does_not_know_our_greeting_is_greeted_in_version_0() {
+async fn apiversions_falls_back_to_version_0() {
     let broker = FakeCluster::default().start(1).await;
     broker.fail(ApiKey::ApiVersions, BrokerFault::Unsupported);
     wire_to(&[&broker]).topology().await.unwrap();
@@ -124,7 +124,7 @@ async fn a_broker_that_does_not_know_our_greeting_is_greeted_in_version_0() {
 }
 
 #[tokio::test]
-async fn versions_that_do_not_meet_are_a_protocol_error() {
+async fn no_common_version_is_a_protocol_error() {
     let cluster = FakeCluster::default();
     cluster.contents().versions.insert(ApiKey::ListGroups as i16, (90, 99));
     let broker = cluster.start(1).await;
@@ -173,7 +173,7 @@ async fn a_call_ends_at_its_deadline_and_its_connection_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_call_behind_a_late_one_keeps_its_own_deadline() {
+async fn a_request_behind_a_late_one_keeps_its_own_deadline() {
     let broker = FakeCluster::default().start(1).await;
 
     // Three moments, a quarter of it apart each: room for a busy machine.
@@ -192,7 +192,7 @@ async fn a_call_behind_a_late_one_keeps_its_own_deadline() {
 }
 
 #[tokio::test]
-async fn a_frozen_broker_delays_no_other() {
+async fn a_frozen_broker_delays_no_other_broker() {
     let cluster = FakeCluster::default();
     let (first, second) = (cluster.start(1).await, cluster.start(2).await);
     let wire = wire_to(&[&second]);
@@ -209,7 +209,7 @@ async fn a_frozen_broker_delays_no_other() {
 }
 
 #[tokio::test]
-async fn any_broker_means_one_that_answers_and_the_silent_one_is_asked_last_from_then_on() {
+async fn any_broker_prefers_brokers_that_answered() {
     let cluster = FakeCluster::default();
     let (first, second) = (cluster.start(1).await, cluster.start(2).await);
     let wire = wire_to(&[&first, &second]);
@@ -225,7 +225,7 @@ async fn any_broker_means_one_that_answers_and_the_silent_one_is_asked_last_from
 }
 
 #[tokio::test]
-async fn a_cluster_that_is_down_is_reported_and_found_when_it_comes_up() {
+async fn a_cluster_that_is_down_is_reported_and_used_once_it_is_up() {
     let cluster = FakeCluster::default();
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
@@ -242,7 +242,7 @@ async fn a_cluster_that_is_down_is_reported_and_found_when_it_comes_up() {
 }
 
 #[tokio::test]
-async fn a_broker_that_restarts_breaks_one_call_at_most() {
+async fn a_broker_restart_fails_at_most_one_call() {
     let cluster = FakeCluster::default();
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
@@ -258,7 +258,7 @@ async fn a_broker_that_restarts_breaks_one_call_at_most() {
 }
 
 #[tokio::test]
-async fn a_broker_that_moved_is_followed_with_the_next_topology() {
+async fn a_broker_with_a_new_address_is_used_after_the_next_metadata() {
     let cluster = FakeCluster::default();
     let (first, second) = (cluster.start(1).await, cluster.start(2).await);
     let wire = wire_to(&[&second]);
@@ -276,7 +276,7 @@ async fn a_broker_that_moved_is_followed_with_the_next_topology() {
 }
 
 #[tokio::test]
-async fn a_broker_that_refuses_connections_is_not_hammered() {
+async fn connection_attempts_to_a_broker_back_off() {
     let broker = FakeCluster::default().start(1).await;
     broker.fail(ApiKey::ApiVersions, BrokerFault::HangUp);
     let wire = wire_to(&[&broker]);
@@ -329,7 +329,7 @@ async fn a_frame_that_claims_2_gib_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn an_answer_to_another_request_ends_the_connection() {
+async fn a_response_with_a_wrong_correlation_id_closes_the_connection() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
@@ -345,7 +345,7 @@ async fn an_answer_to_another_request_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn an_answer_cut_anywhere_is_an_error_and_nothing_worse() {
+async fn a_truncated_response_is_an_error() {
     let cluster = FakeCluster::default();
     cluster.contents().topics.insert("orders".to_owned(), vec![led_by(1), led_by(2)]);
     let broker = cluster.start(1).await;
@@ -360,7 +360,7 @@ async fn an_answer_cut_anywhere_is_an_error_and_nothing_worse() {
 }
 
 #[tokio::test]
-async fn an_answer_that_boasts_of_4_billion_elements_is_an_error_and_nothing_worse() {
+async fn a_response_that_claims_4_billion_elements_is_an_error() {
     let cluster = FakeCluster::default();
     cluster.contents().topics.insert("orders".to_owned(), vec![led_by(1), led_by(2)]);
     cluster.contents().groups.insert("g".to_owned(), group("consumer"));
@@ -384,7 +384,7 @@ async fn an_answer_that_boasts_of_4_billion_elements_is_an_error_and_nothing_wor
 }
 
 #[tokio::test]
-async fn topics_leaders_and_errors_are_told_apart() {
+async fn metadata_separates_topics_leaders_and_errors() {
     let cluster = FakeCluster::default();
     let leaderless = FakePartition { leader: -1, isr: vec![], ..led_by(1) };
     let orders = vec![led_by(1), leaderless];
@@ -408,7 +408,7 @@ async fn topics_leaders_and_errors_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_partition_without_an_offset_says_why() {
+async fn a_partition_without_an_offset_has_a_reason() {
     let cluster = FakeCluster::default();
     let fenced = FakePartition { error: 74, ..led_by(1) };
     let orders = vec![led_by(1), led_by(2), fenced];
@@ -508,7 +508,7 @@ async fn commits_of_many_groups_are_one_request_or_one_each_from_an_old_broker()
 }
 
 #[tokio::test]
-async fn sizes_are_summed_by_topic_and_a_failed_directory_is_offline() {
+async fn log_dir_sizes_are_summed_by_topic_and_a_failed_one_is_offline() {
     let cluster = FakeCluster::default();
     cluster.contents().topics.insert("orders".to_owned(), vec![led_by(1), led_by(2)]);
     let broker = cluster.start(1).await;
@@ -521,7 +521,7 @@ async fn sizes_are_summed_by_topic_and_a_failed_directory_is_offline() {
 }
 
 #[tokio::test]
-async fn every_place_that_sets_a_key_is_seen() {
+async fn every_source_of_a_config_key_is_returned() {
     let cluster = FakeCluster::default();
     let places = vec![(2, "16"), (3, "12"), (4, "8"), (5, "3")];
     cluster.contents().configs.insert("num.io.threads", places);
@@ -548,7 +548,7 @@ async fn every_place_that_sets_a_key_is_seen() {
 }
 
 #[tokio::test]
-async fn min_insync_replicas_of_many_topics_are_one_request_and_vanished_ones_left_out() {
+async fn min_insync_replicas_of_many_topics_need_one_request() {
     let cluster = FakeCluster::default();
     let mut topics = Vec::new();
 
@@ -567,7 +567,7 @@ async fn min_insync_replicas_of_many_topics_are_one_request_and_vanished_ones_le
 }
 
 #[tokio::test]
-async fn a_topic_that_refuses_its_configuration_hides_no_other() {
+async fn a_topic_with_a_refused_configuration_hides_no_other() {
     let cluster = FakeCluster::default();
     for name in ["open", "sealed"] {
         cluster.contents().topics.insert(name.to_owned(), Vec::new());
@@ -583,7 +583,7 @@ async fn a_topic_that_refuses_its_configuration_hides_no_other() {
 }
 
 #[tokio::test]
-async fn the_quorum_and_what_moves_are_read_through_any_broker() {
+async fn the_quorum_and_reassignments_are_read_through_any_broker() {
     let cluster = FakeCluster::default();
     cluster.contents().moving.push(("orders".to_owned(), 4));
     let broker = cluster.start(1).await;
@@ -595,7 +595,7 @@ async fn the_quorum_and_what_moves_are_read_through_any_broker() {
 }
 
 #[tokio::test]
-async fn rehearsing_is_told_to_the_broker_and_writing_too() {
+async fn validate_only_is_sent_for_a_rehearsal_and_not_for_a_write() {
     let cluster = FakeCluster::default();
     let broker = cluster.start(1).await;
     let wire = wire_to(&[&broker]);
@@ -613,7 +613,7 @@ async fn rehearsing_is_told_to_the_broker_and_writing_too() {
 }
 
 #[tokio::test]
-async fn a_refused_change_keeps_the_brokers_words_and_is_known_not_to_have_happened() {
+async fn a_refused_change_keeps_the_brokers_message_and_had_no_effect() {
     let cluster = FakeCluster::default();
     cluster.contents().alter_refusal = Some((42, "not greater than double the current value 8"));
     let broker = cluster.start(1).await;
@@ -625,7 +625,7 @@ async fn a_refused_change_keeps_the_brokers_words_and_is_known_not_to_have_happe
 }
 
 #[tokio::test]
-async fn a_refusal_of_a_megabyte_does_not_fill_the_log() {
+async fn a_refusal_message_of_a_megabyte_is_cut() {
     let cluster = FakeCluster::default();
     cluster.contents().alter_refusal = Some((42, "x".repeat(1 << 20).leak()));
     let broker = cluster.start(1).await;
@@ -638,7 +638,7 @@ async fn a_refusal_of_a_megabyte_does_not_fill_the_log() {
 }
 
 #[tokio::test]
-async fn a_change_without_an_answer_may_have_happened_and_is_sent_once() {
+async fn a_change_without_a_response_has_an_unknown_outcome_and_is_sent_once() {
     for fault in [
         BrokerFault::Freeze,
         BrokerFault::HangUp,
@@ -657,7 +657,7 @@ async fn a_change_without_an_answer_may_have_happened_and_is_sent_once() {
 }
 
 #[tokio::test]
-async fn quotas_of_users_and_client_ids_are_read_and_no_others() {
+async fn only_quotas_of_users_and_client_ids_are_read() {
     let cluster = FakeCluster::default();
     let (produce, consume) = ("producer_byte_rate", "consumer_byte_rate");
 
@@ -690,7 +690,7 @@ async fn quotas_of_users_and_client_ids_are_read_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_quota_is_rehearsed_set_and_removed_for_just_whom_it_names() {
+async fn a_quota_is_validated_set_and_removed_for_its_entity_only() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
     bound(&wire, Some(1e6), WriteMode::ValidateOnly).await.unwrap();
@@ -724,7 +724,7 @@ async fn a_quota_is_rehearsed_set_and_removed_for_just_whom_it_names() {
 }
 
 #[tokio::test]
-async fn a_refused_quota_keeps_the_brokers_words_and_is_known_not_to_have_happened() {
+async fn a_refused_quota_keeps_the_brokers_message_and_had_no_effect() {
     let cluster = FakeCluster::default();
     let words = "Quota producer_byte_rate must be greater than 0";
     cluster.contents().alter_refusal = Some((42, words));
@@ -739,7 +739,7 @@ async fn a_refused_quota_keeps_the_brokers_words_and_is_known_not_to_have_happen
 }
 
 #[tokio::test]
-async fn what_became_of_each_election_is_told_in_the_order_of_the_question() {
+async fn election_results_are_in_the_order_of_the_request() {
     let cluster = FakeCluster::default();
     let back = FakePartition { replicas: vec![1, 2], isr: vec![1, 2], ..led_by(2) };
     let late = FakePartition { isr: vec![2], ..back.clone() };
@@ -769,7 +769,7 @@ async fn what_became_of_each_election_is_told_in_the_order_of_the_question() {
 }
 
 #[tokio::test]
-async fn an_election_of_nothing_is_not_one_of_everything() {
+async fn an_election_of_no_partitions_is_not_an_election_of_all() {
     let broker = FakeCluster::default().start(1).await;
     assert_eq!(wire_to(&[&broker]).elect_preferred_leaders(&[]).await.unwrap(), []);
 
@@ -780,7 +780,7 @@ async fn an_election_of_nothing_is_not_one_of_everything() {
 }
 
 #[tokio::test]
-async fn an_election_that_may_not_be_asked_for_is_refused_as_a_whole() {
+async fn an_unauthorized_election_is_refused_as_a_whole() {
     let cluster = FakeCluster::default();
     cluster.contents().topics.insert("orders".to_owned(), vec![led_by(1)]);
     cluster.contents().alter_refusal = Some((31, ""));
@@ -793,7 +793,7 @@ async fn an_election_that_may_not_be_asked_for_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn what_any_broker_may_change_is_sent_again_only_if_it_was_never_heard() {
+async fn a_change_through_any_broker_is_retried_only_if_it_was_never_sent() {
     let (quotas, leaders) = (ApiKey::AlterClientQuotas, ApiKey::ElectLeaders);
     for fault in [
         BrokerFault::Freeze,
@@ -832,7 +832,7 @@ async fn what_any_broker_may_change_is_sent_again_only_if_it_was_never_heard() {
 }
 
 #[tokio::test]
-async fn a_broker_nobody_knows_is_looked_up_once_and_then_unknown() {
+async fn an_unknown_broker_causes_one_metadata_request() {
     let broker = FakeCluster::default().start(1).await;
     let wire = wire_to(&[&broker]);
     let error = wire.groups(id(9), &[]).await.unwrap_err();
@@ -864,7 +864,7 @@ async fn requests_and_failures_are_counted() {
 }
 
 #[tokio::test]
-async fn shutdown_waits_for_no_idle_connection_and_the_step_in_hand_can_still_speak() {
+async fn shutdown_does_not_wait_for_idle_connections_and_lets_the_current_step_finish() {
     let broker = FakeCluster::default().start(1).await;
     let tasks = Tasks::default();
     let wire = wire_with(&[&broker], DEADLINE, tasks.clone());

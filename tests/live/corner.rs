@@ -62,10 +62,10 @@ fn of<'a>(group: &'a str, topic: &'a str, partition: &'a str) -> [(&'a str, &'a 
     [("consumergroup", group), ("topic", topic), ("partition", partition)]
 }
 
-async fn clear(hand: &AdminClient, topic: &str, groups: impl IntoIterator<Item = &String>) {
-    hand.delete(topic).await;
+async fn clear(admin: &AdminClient, topic: &str, groups: impl IntoIterator<Item = &String>) {
+    admin.delete(topic).await;
     for group in groups {
-        hand.forget(group).await;
+        admin.forget(group).await;
     }
 }
 
@@ -122,10 +122,10 @@ impl Drop for ServiceFault {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_commit_ahead_of_the_end_is_lag_0_and_counted() {
-    let (hand, topic, group) = (hand(), "corner-ahead", "corner-ahead".to_owned());
-    hand.create(topic, &[&[1, 2, 3]]).await;
-    hand.write(topic, 0, 10).await;
-    hand.commit(&group, topic, &[(0, 25)]).await;
+    let (admin, topic, group) = (hand(), "corner-ahead", "corner-ahead".to_owned());
+    admin.create(topic, &[&[1, 2, 3]]).await;
+    admin.write(topic, 0, 10).await;
+    admin.commit(&group, topic, &[(0, 25)]).await;
     let exporter = exporter().await;
     let lag = exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
     let page = exporter.next_round().await;
@@ -136,17 +136,17 @@ async fn a_commit_ahead_of_the_end_is_lag_0_and_counted() {
     let ahead = page.value("kafka_optimizer_commits_ahead", &[]);
     let counted = if ahead == Some(1.0) { ", and counted" } else { "" };
     seen(Corner::CommitAhead, &format!("{lag}{counted}"), "");
-    clear(&hand, topic, [&group]).await;
+    clear(&admin, topic, [&group]).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_commit_below_the_log_start_is_lag_to_the_end_and_what_is_gone_is_lost() {
-    let (hand, topic, group) = (hand(), "corner-lost", "corner-lost".to_owned());
-    hand.create(topic, &[&[1, 2, 3]]).await;
-    hand.write(topic, 0, 20).await;
-    hand.commit(&group, topic, &[(0, 3)]).await;
-    hand.truncate(topic, 0, 10).await;
+async fn a_commit_below_the_log_start_offset_counts_lost_records() {
+    let (admin, topic, group) = (hand(), "corner-lost", "corner-lost".to_owned());
+    admin.create(topic, &[&[1, 2, 3]]).await;
+    admin.write(topic, 0, 20).await;
+    admin.commit(&group, topic, &[(0, 3)]).await;
+    admin.truncate(topic, 0, 10).await;
     let exporter = exporter().await;
     let lag = exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
     let page = exporter.next_round().await;
@@ -155,17 +155,17 @@ async fn a_commit_below_the_log_start_is_lag_to_the_end_and_what_is_gone_is_lost
 
     let lost = page.value(LOST, &[("consumergroup", &group), ("topic", topic)]).unwrap();
     seen(Corner::CommitLost, &format!("{lag}, lost {lost}"), "");
-    clear(&hand, topic, [&group]).await;
+    clear(&admin, topic, [&group]).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_partition_never_committed_is_absent_beside_a_committed_one() {
-    let (hand, topic, group) = (hand(), "corner-never", "corner-never".to_owned());
-    hand.create(topic, &[&[1, 2, 3], &[2, 3, 1]]).await;
-    hand.write(topic, 0, 10).await;
-    hand.write(topic, 1, 10).await;
-    hand.commit(&group, topic, &[(0, 4)]).await;
+async fn a_partition_never_committed_is_absent_and_a_committed_one_is_not() {
+    let (admin, topic, group) = (hand(), "corner-never", "corner-never".to_owned());
+    admin.create(topic, &[&[1, 2, 3], &[2, 3, 1]]).await;
+    admin.write(topic, 0, 10).await;
+    admin.write(topic, 1, 10).await;
+    admin.commit(&group, topic, &[(0, 4)]).await;
     let exporter = exporter().await;
     let lag = exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
 
@@ -184,19 +184,19 @@ async fn a_partition_never_committed_is_absent_beside_a_committed_one() {
     let counted = page.value(UNCOMMITTED, &of_topic);
     let ours = if counted == Some(1.0) { "absent, counted per topic" } else { "absent" };
     seen(Corner::NeverCommitted, ours, "");
-    clear(&hand, topic, [&group]).await;
+    clear(&admin, topic, [&group]).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_deleted_topic_is_gone_at_the_next_snapshot() {
-    let (hand, topic, group) = (hand(), "corner-deleted", "corner-deleted".to_owned());
-    hand.create(topic, &[&[1, 2, 3]]).await;
-    hand.write(topic, 0, 10).await;
-    hand.commit(&group, topic, &[(0, 4)]).await;
+    let (admin, topic, group) = (hand(), "corner-deleted", "corner-deleted".to_owned());
+    admin.create(topic, &[&[1, 2, 3]]).await;
+    admin.write(topic, 0, 10).await;
+    admin.commit(&group, topic, &[(0, 4)]).await;
     let exporter = exporter().await;
     exporter.until("its lag", SOON, |it| it.value(LAG, &of(&group, topic, "0"))).await;
-    hand.delete(topic).await;
+    admin.delete(topic).await;
 
     let deleted = now();
     let mut stale = BTreeSet::new();
@@ -211,26 +211,26 @@ async fn a_deleted_topic_is_gone_at_the_next_snapshot() {
     // The round before the deletion, and one that was under way.
     let ours = if stale.len() <= 2 { "dropped at the next snapshot" } else { "stale" };
     seen(Corner::TopicDeleted, ours, &format!("{:.1} s", deleted.elapsed().as_secs_f64()));
-    hand.forget(&group).await;
+    admin.forget(&group).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_topic_deleted_and_created_again_has_no_lag_until_a_new_commit() {
-    let (hand, topic, group) = (hand(), "corner-again", "corner-again".to_owned());
-    hand.create(topic, &[&[1, 2, 3]]).await;
+    let (admin, topic, group) = (hand(), "corner-again", "corner-again".to_owned());
+    admin.create(topic, &[&[1, 2, 3]]).await;
     let exporter = exporter().await;
     let mut pages = 0;
 
     for written in [4, 9] {
-        hand.write(topic, 0, 10).await;
-        hand.commit(&group, topic, &[(0, 5)]).await;
+        admin.write(topic, 0, 10).await;
+        admin.commit(&group, topic, &[(0, 5)]).await;
         let lag = |it: &ScrapedPage| it.value(LAG, &of(&group, topic, "0"));
         exporter.until("its lag", SOON, |it| lag(it).filter(|it| eq(*it, 5.0))).await;
         let again = async {
-            hand.delete(topic).await;
-            hand.create(topic, &[&[1, 2, 3]]).await;
-            hand.write(topic, 0, written).await;
+            admin.delete(topic).await;
+            admin.create(topic, &[&[1, 2, 3]]).await;
+            admin.write(topic, 0, written).await;
             exporter.next_round().await;
         };
 
@@ -245,15 +245,15 @@ async fn a_topic_deleted_and_created_again_has_no_lag_until_a_new_commit() {
         assert_eq!(lag(&page), None, "{written} records, no commit");
         assert_eq!(page.value(END, &at(topic, "0")), Some(f64::from(written)));
 
-        hand.commit(&group, topic, &[(0, 1)]).await;
+        admin.commit(&group, topic, &[(0, 1)]).await;
         let want = f64::from(written - 1);
         exporter.until("the lag of it", SOON, |it| lag(it).filter(|it| eq(*it, want))).await;
-        hand.delete(topic).await;
-        hand.create(topic, &[&[1, 2, 3]]).await;
+        admin.delete(topic).await;
+        admin.create(topic, &[&[1, 2, 3]]).await;
     }
 
     seen(Corner::TopicRecreated, "absent", &format!("{pages} pages"));
-    clear(&hand, topic, [&group]).await;
+    clear(&admin, topic, [&group]).await;
 }
 
 fn eq(one: f64, other: f64) -> bool {
@@ -266,13 +266,13 @@ const ENDS: f64 = 16.0;
 const LAGS: f64 = 6.0;
 const PARTITIONS: [(&str, i32); 3] = [("0", 1), ("1", 2), ("2", BROKER)];
 
-async fn thirds(hand: &AdminClient, topic: &str, groups: &GroupNames) {
-    hand.create(topic, &[&[1], &[2], &[BROKER]]).await;
+async fn thirds(admin: &AdminClient, topic: &str, groups: &GroupNames) {
+    admin.create(topic, &[&[1], &[2], &[BROKER]]).await;
     for partition in 0..3 {
-        hand.write(topic, partition, 16).await;
+        admin.write(topic, partition, 16).await;
     }
     for group in groups.all() {
-        hand.commit(group, topic, &[(0, 10), (1, 10), (2, 10)]).await;
+        admin.commit(group, topic, &[(0, 10), (1, 10), (2, 10)]).await;
     }
 }
 
@@ -316,7 +316,7 @@ impl<'a> PageWatch<'a> {
         }
     }
 
-    fn look(&mut self, page: &ScrapedPage) {
+    fn check_page(&mut self, page: &ScrapedPage) {
         self.pages += 1;
         self.slow += u32::from(SLOW < page.took);
         self.slowest = self.slowest.max(page.took);
@@ -373,10 +373,10 @@ impl<'a> PageWatch<'a> {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_frozen_broker_costs_its_own_values_and_no_others() {
-    let (hand, topic) = (hand(), "corner-frozen");
-    let groups = hand.names(topic, BROKER, 3).await;
-    thirds(&hand, topic, &groups).await;
+async fn a_frozen_broker_makes_only_its_own_values_absent() {
+    let (admin, topic) = (hand(), "corner-frozen");
+    let groups = admin.names(topic, BROKER, 3).await;
+    thirds(&admin, topic, &groups).await;
     let exporter = exporter().await;
     let mut watch = PageWatch::new(topic, &groups);
     exporter.until("all there", SOON, |it| watch.is_whole(it).then_some(())).await;
@@ -386,13 +386,13 @@ async fn a_frozen_broker_costs_its_own_values_and_no_others() {
         tokio::time::sleep(FREEZE).await;
         fault.end().await;
     };
-    watched(&exporter, |it| watch.look(it), frozen).await;
+    watched(&exporter, |it| watch.check_page(it), frozen).await;
     let resumed = now();
 
     // From the first page on that has its partition's leader again, everything has to be there.
     let whole = exporter
         .until("it leads again", RETURN, |it| {
-            watch.look(it);
+            watch.check_page(it);
             it.value(LEADER, &at(topic, "2")).map(|_| watch.is_whole(it))
         })
         .await;
@@ -419,16 +419,16 @@ async fn a_frozen_broker_costs_its_own_values_and_no_others() {
     let ours = "no wrong value; only its own are absent, and counted; all there again with its \
                 leaders";
     seen(Corner::BrokerFrozen, ours, &measured);
-    recovered(&hand, &exporter).await;
-    clear(&hand, topic, groups.all()).await;
+    recovered(&admin, &exporter).await;
+    clear(&admin, topic, groups.all()).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_stopped_broker_takes_its_lone_partition_along_and_its_groups_move() {
-    let (hand, topic) = (hand(), "corner-stopped");
-    let groups = hand.names(topic, BROKER, 3).await;
-    thirds(&hand, topic, &groups).await;
+async fn a_stopped_broker_makes_its_single_replica_absent_and_its_groups_change_coordinator() {
+    let (admin, topic) = (hand(), "corner-stopped");
+    let groups = admin.names(topic, BROKER, 3).await;
+    thirds(&admin, topic, &groups).await;
     let exporter = exporter().await;
     let mut watch = PageWatch::new(topic, &groups);
     exporter.until("all there", SOON, |it| watch.is_whole(it).then_some(())).await;
@@ -445,9 +445,9 @@ async fn a_stopped_broker_takes_its_lone_partition_along_and_its_groups_move() {
         let absent = page.value(END, &at(topic, "2")).is_none() && sums.count() == 0;
         lone = Some((absent, page.unknown("offsets", "leaderless"), offline));
         fault.end().await;
-        recovered(&hand, &exporter).await;
+        recovered(&admin, &exporter).await;
     };
-    watched(&exporter, |it| watch.look(it), stopped).await;
+    watched(&exporter, |it| watch.check_page(it), stopped).await;
     let fault = begun.elapsed();
     exporter.until("all there again", SOON, |it| watch.is_whole(it).then_some(())).await;
 
@@ -468,11 +468,11 @@ async fn a_stopped_broker_takes_its_lone_partition_along_and_its_groups_move() {
     );
     let ours = "each group once; absent for less than the broker was";
     seen(Corner::CoordinatorMoved, ours, &measured);
-    clear(&hand, topic, groups.all()).await;
+    clear(&admin, topic, groups.all()).await;
 }
 
 /// Waits until every replica is in sync again, and gives the leaders back.
-async fn recovered(hand: &AdminClient, exporter: &ExporterProcess) {
+async fn recovered(admin: &AdminClient, exporter: &ExporterProcess) {
     exporter
         .until("every replica is in sync", RETURN, |it| {
             let behind = "kafka_topic_partition_under_replicated_partition";
@@ -480,25 +480,25 @@ async fn recovered(hand: &AdminClient, exporter: &ExporterProcess) {
             (it.value("kafka_brokers", &[]) == Some(3.0) && all).then_some(())
         })
         .await;
-    hand.elect().await;
+    admin.elect().await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn what_we_may_not_describe_is_absent_and_counted_where_the_broker_says_so() {
+async fn unauthorized_topics_and_groups_are_absent_and_counted() {
     let bootstrap = variable("39_BOOTSTRAP");
-    let (hand, topic) = (AdminClient::new(&bootstrap), "corner-forbidden");
+    let (admin, topic) = (AdminClient::new(&bootstrap), "corner-forbidden");
     let [reader, hidden] = ["corner-reader", "corner-hidden"].map(str::to_owned);
 
     // Of a run that failed.
-    hand.allow(AclResource::Topic, topic).await;
-    hand.allow(AclResource::Group, &hidden).await;
-    hand.create(topic, &[&[1]]).await;
-    hand.create("corner-allowed", &[&[1]]).await;
+    admin.allow(AclResource::Topic, topic).await;
+    admin.allow(AclResource::Group, &hidden).await;
+    admin.create(topic, &[&[1]]).await;
+    admin.create("corner-allowed", &[&[1]]).await;
 
     for group in [&reader, &hidden] {
-        hand.commit(group, topic, &[(0, 0)]).await;
-        hand.commit(group, "corner-allowed", &[(0, 0)]).await;
+        admin.commit(group, topic, &[(0, 0)]).await;
+        admin.commit(group, "corner-allowed", &[(0, 0)]).await;
     }
 
     let member =
@@ -506,8 +506,8 @@ async fn what_we_may_not_describe_is_absent_and_counted_where_the_broker_says_so
     let exporter = ExporterProcess::start(&bootstrap).await;
     let lag = |it: &ScrapedPage, group: &str, topic: &str| it.value(LAG, &of(group, topic, "0"));
     exporter.until("its lag", SOON, |it| lag(it, &hidden, topic)).await;
-    hand.forbid(AclResource::Topic, topic).await;
-    hand.forbid(AclResource::Group, &hidden).await;
+    admin.forbid(AclResource::Topic, topic).await;
+    admin.forbid(AclResource::Group, &hidden).await;
 
     let page = exporter.next_round().await;
     assert!(!page.text.contains(&format!("topic=\"{topic}\"")), "{}", page.text);
@@ -530,10 +530,10 @@ async fn what_we_may_not_describe_is_absent_and_counted_where_the_broker_says_so
     let ours = "its members and lag are absent, and counted as unauthorized";
     seen(Corner::GroupForbidden, ours, "");
 
-    hand.allow(AclResource::Topic, topic).await;
-    hand.allow(AclResource::Group, &hidden).await;
+    admin.allow(AclResource::Topic, topic).await;
+    admin.allow(AclResource::Group, &hidden).await;
     exporter.until("its lag again", SOON, |it| lag(it, &hidden, topic)).await;
     member.leave().await;
-    clear(&hand, topic, [&reader, &hidden]).await;
-    hand.delete("corner-allowed").await;
+    clear(&admin, topic, [&reader, &hidden]).await;
+    admin.delete("corner-allowed").await;
 }

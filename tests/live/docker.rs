@@ -190,7 +190,7 @@ fn compare(template: &Value, clone: &Value) {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn i36_i37_a_clone_is_what_its_template_is_and_takes_nothing_from_it() {
+async fn i36_i37_a_clone_equals_its_template_and_changes_nothing_of_it() {
     let place = TestProject::new("clones");
     let (front, back) = (place.named("front"), place.named("back"));
     docker(&["network", "create", &front]);
@@ -249,7 +249,7 @@ async fn i36_i37_a_clone_is_what_its_template_is_and_takes_nothing_from_it() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn i36_a_container_that_only_has_the_name_is_left_alone() {
+async fn i36_a_container_with_a_clone_name_but_no_labels_is_left_alone() {
     let place = TestProject::new("foreign");
     place.run_template(&[], &["sleep", "600"]);
     let clone = place.clone_name(12);
@@ -272,7 +272,7 @@ async fn i36_a_container_that_only_has_the_name_is_left_alone() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn i37_a_clone_that_does_not_stay_up_is_seen_and_can_be_removed() {
+async fn i37_a_clone_that_does_not_stay_up_is_detected_and_removed() {
     let place = TestProject::new("crashing");
     let dir = tempfile::tempdir().unwrap();
     let mount = format!("{}:/flag:ro", dir.path().display());

@@ -47,7 +47,7 @@ async fn i34_an_alert_that_prometheus_does_not_confirm_is_held() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn i8_labels_that_look_like_something_else_stay_data() {
+async fn i8_labels_with_special_characters_stay_data() {
     let stack = Stack::new();
     let before = stack.runs().await.len();
 

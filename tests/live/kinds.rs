@@ -27,16 +27,16 @@ fn state(page: &ScrapedPage, group: &str) -> Option<&'static str> {
 #[ignore = "needs the live stack: run `make test`"]
 async fn classic_and_kip_848_groups_have_type_state_members_and_lag() {
     let (bootstrap, topic) = (variable("BOOTSTRAP"), "kinds");
-    let hand = AdminClient::new(&bootstrap);
-    hand.create(topic, &[&[1, 2, 3]]).await;
-    hand.write(topic, 0, 10).await;
+    let admin = AdminClient::new(&bootstrap);
+    admin.create(topic, &[&[1, 2, 3]]).await;
+    admin.write(topic, 0, 10).await;
     let exporter = ExporterProcess::start(&bootstrap).await;
 
     for (group, protocol, group_type) in [
         ("kinds-classic", member::MemberProtocol::Classic, "classic"),
         ("kinds-consumer", member::MemberProtocol::Consumer, "consumer"),
     ] {
-        hand.commit(group, topic, &[(0, 4)]).await;
+        admin.commit(group, topic, &[(0, 4)]).await;
         let joined = GroupMember::join(&bootstrap, protocol, group, topic).await;
         exporter
             .until("one stable member", SOON, |it| {
@@ -59,19 +59,19 @@ async fn classic_and_kip_848_groups_have_type_state_members_and_lag() {
                 (members == Some(0.0) && state(it, group) == Some("empty")).then_some(())
             })
             .await;
-        hand.forget(group).await;
+        admin.forget(group).await;
     }
 
-    hand.delete(topic).await;
+    admin.delete(topic).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
     let (bootstrap, topic) = (variable("BOOTSTRAP"), "kinds-others");
-    let hand = AdminClient::new(&bootstrap);
-    hand.create(topic, &[&[1, 2, 3]]).await;
-    hand.write(topic, 0, 10).await;
+    let admin = AdminClient::new(&bootstrap);
+    admin.create(topic, &[&[1, 2, 3]]).await;
+    admin.write(topic, 0, 10).await;
     let exporter = ExporterProcess::start(&bootstrap).await;
 
     for (group, protocol, group_type) in [
@@ -79,7 +79,7 @@ async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
         ("kinds-streams", GroupProtocol::Streams, "streams"),
     ] {
         let member = "00000000-0000-0000-0000-000000000001";
-        hand.join(protocol, group, member, topic).await;
+        admin.join(protocol, group, member, topic).await;
         let one = |it: &ScrapedPage| it.value(MEMBERS, &[("consumergroup", group)]) == Some(1.0);
         exporter.until("one member", SOON, |it| one(it).then_some(())).await;
         let page = exporter.next_round().await;
@@ -93,11 +93,11 @@ async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
         assert_eq!(info, Some(1.0), "{group_type}");
         assert_eq!(page.values("kafka_consumergroup_lag", &[("consumergroup", group)]).count(), 0);
 
-        hand.leave(protocol, group, member, topic).await;
+        admin.leave(protocol, group, member, topic).await;
         let none = |it: &ScrapedPage| it.value(MEMBERS, &[("consumergroup", group)]) == Some(0.0);
         exporter.until("none", SOON, |it| none(it).then_some(())).await;
-        hand.forget(group).await;
+        admin.forget(group).await;
     }
 
-    hand.delete(topic).await;
+    admin.delete(topic).await;
 }

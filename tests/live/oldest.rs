@@ -75,12 +75,12 @@ async fn unset(wire: &Wire) {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn kafka_3_9_answers_every_call_of_the_seam() {
-    let (wire, hand) = (wire(), AdminClient::new(&bootstrap()));
+    let (wire, admin) = (wire(), AdminClient::new(&bootstrap()));
     let (topic, group) = ("oldest-seam", "oldest-seam");
-    hand.create(topic, &[&[1], &[1]]).await;
-    hand.write(topic, 0, 20).await;
-    hand.truncate(topic, 0, 5).await;
-    hand.commit(group, topic, &[(0, 12)]).await;
+    admin.create(topic, &[&[1], &[1]]).await;
+    admin.write(topic, 0, 20).await;
+    admin.truncate(topic, 0, 5).await;
+    admin.commit(group, topic, &[(0, 12)]).await;
 
     let topology = wire.topology().await.unwrap();
     assert!(topology.cluster_id.is_some() && topology.controller.is_some(), "{topology:?}");
@@ -122,16 +122,16 @@ async fn kafka_3_9_answers_every_call_of_the_seam() {
     assert_eq!(quorum.leader, Some(only()));
     assert_eq!(wire.reassignments().await.unwrap(), []);
 
-    hand.delete(topic).await;
-    hand.forget(group).await;
+    admin.delete(topic).await;
+    admin.forget(group).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn kafka_3_9_describes_classic_groups_and_none_that_is_gone() {
-    let (wire, hand) = (wire(), AdminClient::new(&bootstrap()));
+    let (wire, admin) = (wire(), AdminClient::new(&bootstrap()));
     let (topic, group) = ("oldest-classic", "oldest-classic");
-    hand.create(topic, &[&[1]]).await;
+    admin.create(topic, &[&[1]]).await;
     let member = GroupMember::join(&bootstrap(), MemberProtocol::Classic, group, topic).await;
     let names = [group, "oldest no such group"].map(GroupName::new);
     wire.topology().await.unwrap();
@@ -147,8 +147,8 @@ async fn kafka_3_9_describes_classic_groups_and_none_that_is_gone() {
     assert!(gone.is_err() || gone.is_ok_and(|it| it.state == GroupState::Dead), "{gone:?}");
 
     member.leave().await;
-    hand.delete(topic).await;
-    hand.forget(group).await;
+    admin.delete(topic).await;
+    admin.forget(group).await;
 }
 
 /// What a round reads, with a family that only it fills.
@@ -169,11 +169,11 @@ const SECTIONS: &[(&str, &str)] = &[
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_round_on_kafka_3_9_reads_every_section_and_fails_nowhere() {
-    let hand = AdminClient::new(&bootstrap());
+    let admin = AdminClient::new(&bootstrap());
     let (topic, group) = ("oldest-round", "oldest-round");
-    hand.create(topic, &[&[1]]).await;
-    hand.write(topic, 0, 10).await;
-    hand.commit(group, topic, &[(0, 4)]).await;
+    admin.create(topic, &[&[1]]).await;
+    admin.write(topic, 0, 10).await;
+    admin.commit(group, topic, &[(0, 4)]).await;
     let member = GroupMember::join(&bootstrap(), MemberProtocol::Classic, group, topic).await;
     let exporter = ExporterProcess::start(&bootstrap()).await;
     exporter
@@ -197,8 +197,8 @@ async fn a_round_on_kafka_3_9_reads_every_section_and_fails_nowhere() {
     assert_eq!(page.value("kafka_consumergroup_state", &stable), Some(1.0));
 
     member.leave().await;
-    hand.delete(topic).await;
-    hand.forget(group).await;
+    admin.delete(topic).await;
+    admin.forget(group).await;
 }
 
 fn check_whole(page: &ScrapedPage) {
@@ -218,7 +218,7 @@ fn check_whole(page: &ScrapedPage) {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn kafka_3_9_rehearses_writes_reads_back_and_refuses_in_its_own_words() {
+async fn kafka_3_9_validates_writes_reads_back_and_refuses() {
     let wire = wire();
     unset(&wire).await;
     alter(&wire, Some("8"), WriteMode::ValidateOnly).await.unwrap();
@@ -252,14 +252,14 @@ async fn kafka_3_9_rehearses_writes_reads_back_and_refuses_in_its_own_words() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn kafka_3_9_sets_and_removes_quotas_and_elects_no_leader_twice() {
-    let (wire, hand) = (wire(), AdminClient::new(&bootstrap()));
+    let (wire, admin) = (wire(), AdminClient::new(&bootstrap()));
     a_quota_comes_and_goes(&wire, "oldest-made-up-client").await;
-    a_preferred_leader_need_not_be_elected(&wire, &hand, "oldest-elections").await;
+    a_preferred_leader_need_not_be_elected(&wire, &admin, "oldest-elections").await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn i18_kafka_3_9_loses_a_value_above_twice_the_static_one_and_the_detector_sees_it() {
+async fn i18_kafka_3_9_loses_a_value_above_twice_the_static_one_and_it_is_detected() {
     let wire = wire();
     for value in ["8", "16"] {
         set(&wire, value).await;

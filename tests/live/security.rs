@@ -139,7 +139,7 @@ async fn kept_out(address: &str, security: Security, fault: RequestFault, wanted
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn each_way_in_leads_to_the_topology() {
+async fn the_topology_is_read_through_every_listener() {
     let files = CredentialFiles::new();
     let monitor = || files.password("monitor", PASSWORD);
     let client = as_owner_of(certificate("client.pem"), certificate("client.key"));
@@ -246,7 +246,7 @@ async fn rehearse_quota(wire: &Wire) -> Result<(), KafkaError> {
 /// The counterpart: this cluster does ask what a user may do.
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn who_has_no_rights_is_let_in_and_sees_nothing() {
+async fn a_user_without_acls_connects_and_sees_nothing() {
     let files = CredentialFiles::new();
     let stranger = encrypted(Some(Sasl::Plain(files.password("stranger", "eraser"))));
     let wire = wire_to(&listener("PASSWORDS"), stranger);
@@ -270,7 +270,7 @@ async fn who_has_no_rights_is_let_in_and_sees_nothing() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_wrong_password_is_shown_once_and_the_right_one_at_once() {
+async fn a_wrong_password_is_tried_once_and_a_corrected_one_at_once() {
     type Way = fn(PasswordFile) -> Sasl;
 
     // The messages that one attempt sends.
@@ -302,7 +302,7 @@ async fn a_wrong_password_is_shown_once_and_the_right_one_at_once() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_token_that_has_ended_is_told_from_one_that_has_not_come() {
+async fn an_expired_token_is_distinguished_from_a_missing_one() {
     let files = CredentialFiles::new();
     let login = files.token(Duration::ZERO);
     let address = listener("TOKENS");
@@ -329,7 +329,7 @@ async fn a_token_that_has_ended_is_told_from_one_that_has_not_come() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_certificate_that_is_rotated_on_disk_is_shown_without_a_restart() {
+async fn a_rotated_certificate_is_used_without_a_restart() {
     let files = CredentialFiles::new();
     for suffix in ["pem", "key"] {
         files.rotate(&format!("ours.{suffix}"), &certificate(&format!("stranger.{suffix}")));
@@ -372,7 +372,7 @@ async fn a_certificate_that_is_rotated_on_disk_is_shown_without_a_restart() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_broker_that_cannot_be_trusted_is_refused_in_its_own_words() {
+async fn an_untrusted_broker_is_refused_with_the_reason() {
     let unknown = Security { tls: Some(trusting("other-ca.pem")), sasl: None };
     kept_out(&listener("TLS"), unknown, RequestFault::Tls, &["no CA that is trusted here"]).await;
     kept_out(&listener("EXPIRED"), encrypted(None), RequestFault::Tls, &["has expired"]).await;
@@ -389,14 +389,14 @@ async fn a_broker_that_cannot_be_trusted_is_refused_in_its_own_words() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn who_has_no_certificate_is_refused_where_one_is_wanted() {
+async fn a_missing_client_certificate_is_refused_where_it_is_required() {
     let wanted = ["certificate of ours", "security.tls.cert_file"];
     kept_out(&listener("MTLS"), encrypted(None), RequestFault::Tls, &wanted).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn who_takes_the_wrong_listener_is_told_so() {
+async fn connecting_to_the_wrong_listener_is_explained() {
     let files = CredentialFiles::new();
     let monitor = || files.password("monitor", PASSWORD);
     let plain = || Security { tls: None, sasl: Some(Sasl::Plain(monitor())) };
@@ -421,7 +421,7 @@ async fn who_takes_the_wrong_listener_is_told_so() {
 /// The broker ends a session of PLAIN on this listener after 3 s (KIP-368).
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_session_is_left_before_the_broker_ends_it() {
+async fn a_connection_is_replaced_before_its_session_expires() {
     let files = CredentialFiles::new();
     let login = Sasl::Plain(files.password("monitor", PASSWORD));
     let wire = wire_to(&listener("OPENPASSWORDS"), Security { tls: None, sasl: Some(login) });
@@ -439,7 +439,7 @@ async fn a_session_is_left_before_the_broker_ends_it() {
 /// From the file to the page: what an operator sees of a wrong password, and of the right one.
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn the_program_counts_a_wrong_password_and_goes_on_with_the_right_one() {
+async fn a_wrong_password_is_counted_and_the_right_one_resumes() {
     let files = CredentialFiles::new();
     let password_file = files.password("monitor", "wrong-secret").password_file;
     let config = format!(

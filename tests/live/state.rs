@@ -19,7 +19,7 @@ fn store_file() -> String {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn i2_what_cannot_be_stored_is_refused_and_alertmanager_delivers_it_later() {
+async fn i2_a_notification_that_cannot_be_stored_is_delivered_again_by_alertmanager() {
     let stack = Stack::new();
     let store = rusqlite::Connection::open(store_file()).unwrap();
     let delivered = |name: &str| -> i64 {

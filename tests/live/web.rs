@@ -6,7 +6,7 @@ use crate::web_files::{Expected, WebConfigFiles, cases};
 
 #[test]
 #[ignore = "needs the live stack: run `make test`"]
-fn promtool_says_what_this_program_says_of_a_web_configuration() {
+fn promtool_agrees_on_each_web_configuration() {
     let promtool = std::env::var_os("PROMTOOL").expect("PROMTOOL names promtool");
     let files = WebConfigFiles::new();
     let mut wrong = Vec::new();

@@ -124,10 +124,10 @@ pub(super) async fn a_quota_comes_and_goes(wire: &Wire, client_id: &str) {
 /// On a topic of that name, which is made and deleted.
 pub(super) async fn a_preferred_leader_need_not_be_elected(
     wire: &Wire,
-    hand: &AdminClient,
+    admin: &AdminClient,
     topic: &str,
 ) {
-    hand.create(topic, &[&[1], &[1]]).await;
+    admin.create(topic, &[&[1], &[1]]).await;
     let of = |topic: &str, partitions: &[i32]| TopicPartitions {
         topic: TopicName::new(topic),
         partitions: partitions.to_vec(),
@@ -145,20 +145,20 @@ pub(super) async fn a_preferred_leader_need_not_be_elected(
     assert_eq!(outcomes, want);
     assert_eq!(wire.elect_preferred_leaders(&[]).await.unwrap(), []);
 
-    hand.delete(topic).await;
+    admin.delete(topic).await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_quota_is_rehearsed_set_read_back_and_removed() {
+async fn a_quota_is_validated_set_read_back_and_removed() {
     a_quota_comes_and_goes(&wire(), "kafka-optimizer-made-up-client").await;
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn an_election_says_of_each_partition_that_it_was_not_needed() {
-    let hand = AdminClient::new(&bootstrap().join(","));
-    a_preferred_leader_need_not_be_elected(&wire(), &hand, "wire-elections").await;
+async fn an_election_reports_each_partition_as_not_needed() {
+    let admin = AdminClient::new(&bootstrap().join(","));
+    a_preferred_leader_need_not_be_elected(&wire(), &admin, "wire-elections").await;
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_round_trip_takes_milliseconds_on_an_open_connection() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn both_edges_are_read_of_every_partition_from_its_leader() {
+async fn start_and_end_offsets_are_read_from_every_leader() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
 
@@ -224,7 +224,7 @@ async fn both_edges_are_read_of_every_partition_from_its_leader() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_partition_asked_of_another_broker_has_no_offset() {
+async fn a_partition_has_no_offset_on_a_broker_that_does_not_lead_it() {
     let wire = wire();
     let topology = wire.topology().await.unwrap();
     let topic = topology.topics.iter().find(|it| !it.partitions.is_empty()).expect("a topic");
@@ -322,7 +322,7 @@ async fn the_controllers_answer_through_a_broker() {
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_broker_that_does_not_exist_is_not_asked() {
+async fn a_broker_that_does_not_exist_gets_no_request() {
     let error = wire().log_dirs(broker(4_711)).await.unwrap_err();
     assert!(matches!(error, KafkaError::UnknownBroker(it) if it == broker(4_711)), "{error}");
 }
@@ -330,7 +330,7 @@ async fn a_broker_that_does_not_exist_is_not_asked() {
 /// One test, because these steps share one key of one broker.
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
-async fn a_thread_count_is_rehearsed_written_read_back_and_deleted() {
+async fn a_thread_count_is_validated_written_read_back_and_deleted() {
     let wire = wire();
     alter(&wire, None, WriteMode::Write).await.unwrap();
     wait_for(&wire, "8").await;

@@ -133,7 +133,7 @@ struct WatchedRounds<'a> {
 }
 
 impl WatchedRounds<'_> {
-    fn look(&mut self) {
+    fn poll(&mut self) {
         let seen = self.cluster.take_seen();
         self.requests += seen.len();
         let begins = |it: &&SeenRequest| it.api == ApiKey::Metadata;
@@ -145,11 +145,11 @@ impl WatchedRounds<'_> {
         let before = self.rounds;
         while self.rounds == before {
             pause(20).await;
-            self.look();
+            self.poll();
         }
 
         tokio::time::sleep(INTERVAL * 3 / 4).await;
-        self.look();
+        self.poll();
         scrape(exporter.address).await.expect("a page")
     }
 }

@@ -21,10 +21,10 @@ async fn again(world: &mut World) {
 }
 
 #[test]
-fn i10_two_runs_of_a_cluster_come_one_after_the_other() {
+fn i10_runs_of_a_cluster_are_executed_one_at_a_time() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
-        let before = world.standings();
+        let before = world.key_states();
 
         // Below 40 % of the brokers may be named: two alerts at once need more than three of them.
         world.prometheus.fail(|it, _| it.starts_with("count").then_some(QueryFault::Empty));
@@ -41,7 +41,7 @@ fn i10_two_runs_of_a_cluster_come_one_after_the_other() {
 }
 
 #[test]
-fn i12_a_value_that_someone_changes_meanwhile_is_theirs_until_released() {
+fn i12_a_value_changed_by_someone_else_is_left_alone_until_released() {
     for state in [RunState::Settling, RunState::Observing] {
         helps(async |setup| {
             let mut world = slow_until(setup, state).await;
@@ -53,7 +53,7 @@ fn i12_a_value_that_someone_changes_meanwhile_is_theirs_until_released() {
             assert_eq!(run.state, RunState::RolledBack);
             assert_eq!(run.rollback_reason, Some(RollbackReason::ExternallyChanged));
 
-            let standing = world.standings();
+            let standing = world.key_states();
             assert_eq!(standing[&(id(1), IO_THREADS.to_owned())].1, "12", "theirs");
             assert_eq!(standing[&(id(1), NETWORK_THREADS.to_owned())], (None, "8".to_owned()));
 
@@ -75,7 +75,7 @@ fn i12_a_value_that_someone_changes_meanwhile_is_theirs_until_released() {
 }
 
 #[test]
-fn i12_a_value_changed_among_the_steps_stops_them() {
+fn i12_a_value_changed_between_steps_stops_the_run() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
 
@@ -91,12 +91,12 @@ fn i12_a_value_changed_among_the_steps_stops_them() {
 
         let run = world.run(1).await.run;
         assert_eq!(run.rollback_reason, Some(RollbackReason::ExternallyChanged));
-        assert_eq!(world.standings()[&(id(1), IO_THREADS.to_owned())].1, "3");
+        assert_eq!(world.key_states()[&(id(1), IO_THREADS.to_owned())].1, "3");
     });
 }
 
 #[test]
-fn i12_a_kept_value_that_someone_changed_later_holds_until_released() {
+fn i12_a_kept_value_changed_later_by_someone_else_holds_until_released() {
     helps(async |setup| {
         let mut world = slow_until(setup, RunState::Kept).await;
         world.kafka.set(1, IO_THREADS, Some(10));
@@ -121,7 +121,7 @@ fn i12_a_kept_value_that_someone_changed_later_holds_until_released() {
 }
 
 #[test]
-fn i13_evidence_that_stays_away_sends_the_run_back() {
+fn i13_evidence_that_stays_missing_rolls_the_run_back() {
     for fault in [QueryFault::Unavailable, QueryFault::Empty, QueryFault::Late(SCRAPE * 9)] {
         helps(async |setup| {
             let mut world = slow_until(setup, RunState::Settling).await;
@@ -137,16 +137,16 @@ fn i13_evidence_that_stays_away_sends_the_run_back() {
 }
 
 #[test]
-fn i15_an_undo_of_network_threads_waits_for_the_gate_and_not_for_ever() {
+fn i15_an_undo_of_network_threads_waits_a_limited_time_for_availability() {
     simulate(async {
         let world = World::starved(Setup::new(0, Effect::Nothing)).await;
-        let before = world.standings();
+        let before = world.key_states();
         let mut world = world;
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
-        world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+        world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::Observing)).await;
         world.kafka.state().metadata.topics[0].partitions[0].isr = vec![id(1)];
-        world.live(Duration::from_mins(5), |it| it.stands(RunState::RollingBack)).await;
+        world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::RollingBack)).await;
 
         let from = world.clock.elapsed();
         world.until_over().await;
@@ -162,7 +162,7 @@ fn i15_an_undo_of_network_threads_waits_for_the_gate_and_not_for_ever() {
 }
 
 #[test]
-fn i17_i18_the_most_aggressive_level_stops_at_twice_what_the_broker_starts_with() {
+fn i17_i18_the_most_aggressive_level_stops_at_twice_the_static_value() {
     helps(async |mut setup| {
         let Optimizer::TuneBrokers(it) = &mut setup.playbook().optimizer else { panic!() };
         it.level = Level::Aggressive;
@@ -178,23 +178,23 @@ fn i17_i18_the_most_aggressive_level_stops_at_twice_what_the_broker_starts_with(
         }
 
         // So it survives a restart of the broker.
-        let kept = world.standings();
+        let kept = world.key_states();
         world.kafka.restart(1, Duration::from_secs(10));
         world.pass(Duration::from_mins(1)).await;
 
-        assert_eq!(world.standings(), kept);
+        assert_eq!(world.key_states(), kept);
     });
 }
 
 #[test]
-fn i18_a_value_above_twice_the_static_one_does_not_survive_a_restart_in_this_world_either() {
+fn i18_a_value_above_twice_the_static_one_is_lost_at_a_simulated_restart() {
     simulate(async {
         let mut world = World::new(Setup::new(0, Effect::Help));
         world.kafka.set(1, NETWORK_THREADS, Some(32));
         world.kafka.set(1, IO_THREADS, Some(16));
         world.kafka.restart(1, Duration::from_secs(10));
         world.pass(Duration::from_mins(1)).await;
-        let standing = world.standings();
+        let standing = world.key_states();
         let lost = |stored: &str| (Some(stored.to_owned()), "8".to_owned());
 
         assert_eq!(standing[&(id(1), NETWORK_THREADS.to_owned())], lost("32"));
@@ -203,7 +203,7 @@ fn i18_a_value_above_twice_the_static_one_does_not_survive_a_restart_in_this_wor
 }
 
 #[test]
-fn i20_each_broker_is_named_and_no_other_is_touched() {
+fn i20_every_write_names_its_broker() {
     helps(async |setup| {
         let mut world = World::healthy(setup).await;
         world.alert("AllSlow", None).await;
@@ -223,10 +223,10 @@ fn i20_each_broker_is_named_and_no_other_is_touched() {
 }
 
 #[test]
-fn i21_a_value_that_is_accepted_and_never_in_force_is_taken_back() {
+fn i21_a_value_that_is_accepted_but_never_effective_is_rolled_back() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.kafka.fail(|it| {
             (it.kind == CallKind::Write && it.nth == 2).then_some(CallFault::NeverApplied)
         });
@@ -241,11 +241,11 @@ fn i21_a_value_that_is_accepted_and_never_in_force_is_taken_back() {
 }
 
 #[test]
-fn i23_an_undo_that_fails_is_stuck_until_a_person_has_seen_it() {
+fn i23_a_failed_undo_is_stuck_until_it_is_acknowledged() {
     simulate(async {
         let mut world = slow_until(Setup::new(0, Effect::Nothing), RunState::Observing).await;
         world.kafka.fail(|it| (it.kind == CallKind::Write).then_some(CallFault::Refuse));
-        world.live(Duration::from_mins(10), |it| it.stands(RunState::Stuck)).await;
+        world.live(Duration::from_mins(10), |it| it.is_in_state(RunState::Stuck)).await;
         let run = world.run(1).await.run;
 
         assert_eq!(run.state, RunState::Stuck);
@@ -276,7 +276,7 @@ fn judged(
 ) {
     simulate(async {
         let mut world = World::starved(setup).await;
-        let before = world.standings();
+        let before = world.key_states();
         arrange(&mut world).await;
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
@@ -291,7 +291,7 @@ fn judged(
 }
 
 #[test]
-fn i24_only_what_helps_is_kept() {
+fn i24_only_a_change_that_helps_is_kept() {
     let back = Some(RollbackReason::Verdict);
     let nothing = |_: &mut World| ();
     judged(
@@ -321,7 +321,7 @@ fn i24_only_what_helps_is_kept() {
 }
 
 #[test]
-fn i24_a_load_that_fell_explains_what_got_better() {
+fn i24_an_improvement_under_falling_load_is_inconclusive() {
     let falls = async |it: &mut World| {
         it.prometheus.script().load = |at| if at.as_secs() < 310 { 1000.0 } else { 500.0 };
     };
@@ -335,7 +335,7 @@ fn i24_a_load_that_fell_explains_what_got_better() {
 }
 
 #[test]
-fn i24_a_guard_that_trips_undoes_the_change_at_once() {
+fn i24_a_tripped_guard_rolls_back_at_once() {
     let trips = async |it: &mut World| {
         it.prometheus.script().guard = Box::new(|at| if at.as_secs() < 320 { 0.0 } else { 2.0 });
     };
@@ -349,7 +349,7 @@ fn i24_a_guard_that_trips_undoes_the_change_at_once() {
     helps(async |setup| {
         let mut world = slow(setup).await;
         world.prometheus.script().guard = Box::new(|at| if at.as_secs() < 320 { 0.0 } else { 2.0 });
-        world.live(Duration::from_mins(5), |it| it.stands(RunState::RollingBack)).await;
+        world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::RollingBack)).await;
         let at = world.clock.elapsed().as_secs();
 
         assert!((323..335).contains(&at), "two samples after it rose, not at the end: {at}");
@@ -357,7 +357,7 @@ fn i24_a_guard_that_trips_undoes_the_change_at_once() {
 }
 
 #[test]
-fn i24_one_sample_of_a_guard_trips_nothing() {
+fn i24_a_single_sample_does_not_trip_a_guard() {
     let spikes = async |it: &mut World| {
         it.prometheus.script().guard =
             Box::new(|at| if (321..324).contains(&at.as_secs()) { 2.0 } else { 0.0 });
@@ -366,7 +366,7 @@ fn i24_one_sample_of_a_guard_trips_nothing() {
 }
 
 #[test]
-fn i25_a_target_rests_after_each_run_and_twice_as_long_after_a_rollback() {
+fn i25_the_cooldown_doubles_after_a_rollback() {
     for (effect, rest) in [(Effect::Help, 5_u64), (Effect::Nothing, 10)] {
         simulate(async {
             let mut world = slow(Setup::new(0, effect)).await;
@@ -393,7 +393,7 @@ fn i25_a_target_rests_after_each_run_and_twice_as_long_after_a_rollback() {
 }
 
 #[test]
-fn i25_a_cluster_has_so_many_runs_an_hour_and_a_day() {
+fn i25_runs_of_a_cluster_are_limited_per_hour_and_per_day() {
     for (hour, day, want) in [(1, 100, HoldReason::CapHour), (100, 1, HoldReason::CapDay)] {
         simulate(async {
             let mut setup = Setup::new(0, Effect::Help);
@@ -414,7 +414,7 @@ fn i25_a_cluster_has_so_many_runs_an_hour_and_a_day() {
 }
 
 #[test]
-fn i26_three_rollbacks_in_a_row_quarantine_a_target_until_a_person_releases_it() {
+fn i26_three_rollbacks_in_a_row_quarantine_a_target_until_released() {
     simulate(async {
         let mut world = slow(Setup::new(0, Effect::Nothing)).await;
         for number in 1..=3_u32 {

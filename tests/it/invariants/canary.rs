@@ -42,39 +42,39 @@ fn written(world: &World) -> Vec<BrokerId> {
 }
 
 #[test]
-fn i16_the_others_follow_a_canary_that_helped() {
+fn i16_a_canary_that_helps_is_followed_by_the_other_brokers() {
     simulate(async {
         let mut world = before(Effect::Help).await;
-        let standings = world.standings();
+        let key_states = world.key_states();
         world.start(Crash::Never);
-        world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+        world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::Observing)).await;
 
         assert_eq!(written(&world), [id(1)]);
         assert_eq!(world.until_over().await, WorkerEnd::Reached);
-        assert!(world.stands(RunState::Kept), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
         assert_eq!(written(&world), [id(1), id(2), id(3)]);
 
-        world.verify(&standings).await;
+        world.verify(&key_states).await;
     });
 }
 
 #[test]
-fn i16_a_canary_that_did_not_help_is_the_only_broker_that_was_touched() {
+fn i16_a_canary_that_does_not_help_stays_the_only_changed_broker() {
     simulate(async {
         let mut world = before(Effect::Nothing).await;
-        let standings = world.standings();
+        let key_states = world.key_states();
         world.start(Crash::Never);
         world.until_over().await;
 
-        assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::RolledBack), "{}", world.story().await);
         assert_eq!(written(&world), [id(1)]);
 
-        world.verify(&standings).await;
+        world.verify(&key_states).await;
     });
 }
 
 #[test]
-fn i16_a_canary_that_needs_nothing_can_show_nothing() {
+fn i16_a_canary_without_steps_holds_the_run() {
     simulate(async {
         let mut world = before(Effect::Help).await;
         for key in WRITES {
@@ -92,13 +92,13 @@ fn i16_a_canary_that_needs_nothing_can_show_nothing() {
 }
 
 #[test]
-fn i16_i22_a_crash_after_each_line_leaves_nothing_half_done() {
+fn i16_i22_a_crash_after_any_journal_line_leaves_no_half_done_change() {
     for line in 1.. {
         let crashed = simulate(async {
             let mut world = before(Effect::Help).await;
-            let standings = world.standings();
+            let key_states = world.key_states();
             let crashed = super::others::live_through(&mut world, &[Crash::AfterLine(line)]).await;
-            world.verify(&standings).await;
+            world.verify(&key_states).await;
 
             crashed
         });

@@ -29,10 +29,10 @@ async fn crash_when(world: &mut World, reached: impl Fn(&World) -> bool) {
 }
 
 #[test]
-fn i23_an_undo_cut_off_by_a_crash_was_taken_for_someone_elses_change() {
+fn i23_an_undo_interrupted_by_a_crash_was_taken_for_drift() {
     simulate(async {
         let mut world = World::starved(Setup::new(0, Effect::Nothing)).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
 
@@ -49,11 +49,11 @@ fn i23_an_undo_cut_off_by_a_crash_was_taken_for_someone_elses_change() {
 }
 
 #[test]
-fn i23_a_write_that_waited_in_the_queue_came_after_its_undo() {
+fn i23_a_delayed_write_was_applied_after_its_undo() {
     for late in [5, 20, 45] {
         helps(async |setup| {
             let mut world = World::starved(setup).await;
-            let before = world.standings();
+            let before = world.key_states();
             world.alert("Slow", Some("1")).await;
             let late = CallFault::Late(Duration::from_secs(late));
             world.kafka.fail(move |it| (it.kind == CallKind::Write && it.nth == 1).then_some(late));
@@ -66,7 +66,7 @@ fn i23_a_write_that_waited_in_the_queue_came_after_its_undo() {
 }
 
 #[test]
-fn i23_a_clone_that_the_engine_started_late_was_left_behind() {
+fn i23_a_clone_that_started_late_was_left_behind() {
     for late in [15, 30, 40] {
         simulate(async {
             let mut world = before(ChangeKind::Scale, 0, Effect::Help).await;
@@ -79,27 +79,27 @@ fn i23_a_clone_that_the_engine_started_late_was_left_behind() {
             world.until_over().await;
             world.pass(Duration::from_mins(2)).await;
 
-            assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+            assert!(world.is_in_state(RunState::RolledBack), "{}", world.story().await);
             assert_eq!(standing(&world), untouched, "{}", world.story().await);
         });
     }
 }
 
 #[test]
-fn i23_a_broker_that_refused_its_undo_left_the_others_half_undone() {
+fn i23_a_refused_undo_left_the_other_brokers_changed() {
     simulate(async {
         let mut world = World::healthy(Setup::new(0, Effect::Nothing)).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.alert("AllSlow", None).await;
         world.start(Crash::Never);
-        world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+        world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::Observing)).await;
         world.kafka.fail(|it| {
             let hit = it.kind == CallKind::Write && it.broker == Some(id(2));
             hit.then_some(CallFault::Refuse)
         });
-        world.live(Duration::from_mins(5), |it| it.stands(RunState::Stuck)).await;
+        world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::Stuck)).await;
 
-        let after = world.standings();
+        let after = world.key_states();
         for ((broker, key), was) in &before {
             if *broker != id(2) {
                 assert_eq!(&after[&(*broker, key.clone())], was, "{}", world.story().await);
@@ -109,18 +109,18 @@ fn i23_a_broker_that_refused_its_undo_left_the_others_half_undone() {
 }
 
 #[test]
-fn i23_a_broker_that_was_away_for_minutes_left_its_run_stuck() {
+fn i23_a_broker_that_was_down_for_minutes_left_its_run_stuck() {
     for (effect, state) in
         [(Effect::Nothing, RunState::Observing), (Effect::Help, RunState::Acting)]
     {
         simulate(async {
             let mut world = World::healthy(Setup::new(0, effect)).await;
-            let before = world.standings();
+            let before = world.key_states();
             world.alert("AllSlow", None).await;
             let slow = CallFault::Slow(Duration::from_secs(2));
             world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
             world.start(Crash::Never);
-            world.live(Duration::from_mins(5), |it| it.stands(state)).await;
+            world.live(Duration::from_mins(5), |it| it.is_in_state(state)).await;
 
             let back = world.clock.elapsed() + Duration::from_mins(5);
             world.kafka.fail(move |it| {
@@ -129,7 +129,7 @@ fn i23_a_broker_that_was_away_for_minutes_left_its_run_stuck() {
             world.until_over().await;
             world.verify(&before).await;
 
-            assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+            assert!(world.is_in_state(RunState::RolledBack), "{}", world.story().await);
         });
     }
 }
@@ -138,7 +138,7 @@ fn i23_a_broker_that_was_away_for_minutes_left_its_run_stuck() {
 fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
     simulate(async {
         let mut world = World::healthy(Setup::new(0, Effect::Help)).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.alert("AllSlow", None).await;
 
         // Broker 3 answers the guard and then nothing more.
@@ -151,13 +151,13 @@ fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
         world.until_over().await;
         world.verify(&before).await;
 
-        assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::RolledBack), "{}", world.story().await);
         assert!(world.kafka.calls(CallKind::Write).iter().all(|it| it.broker != Some(id(3))));
     });
 }
 
 #[test]
-fn i10_an_undo_that_a_person_asked_for_came_before_a_run_that_was_half_done() {
+fn i10_a_requested_undo_came_before_an_active_run() {
     helps(async |mut setup| {
         setup.playbook().windows.cooldown = Duration::from_secs(1);
         let mut world = slow_until(setup, RunState::Kept).await;
@@ -181,10 +181,10 @@ fn i10_an_undo_that_a_person_asked_for_came_before_a_run_that_was_half_done() {
 }
 
 #[test]
-fn i4_an_alert_that_had_joined_a_persons_order_was_lost_with_it() {
+fn i4_an_alert_merged_into_a_manual_run_was_lost_with_it() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.remediation.pause().unwrap();
         world.alert("Slow", Some("1")).await;
         let order = Order {
@@ -204,12 +204,12 @@ fn i4_an_alert_that_had_joined_a_persons_order_was_lost_with_it() {
         world.until_over().await;
         world.verify(&before).await;
 
-        assert!(world.stands(RunState::Kept), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
     });
 }
 
 #[test]
-fn i26_a_rehearsal_ended_a_row_of_rollbacks_and_began_a_rest() {
+fn i26_a_rehearsal_reset_the_rollback_count_and_started_a_cooldown() {
     simulate(async {
         let mut world = World::starved(Setup::new(0, Effect::Nothing)).await;
         world.fire("Slow", Some("1"));
@@ -238,14 +238,14 @@ fn i26_a_rehearsal_ended_a_row_of_rollbacks_and_began_a_rest() {
 }
 
 #[test]
-fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
+fn i15_a_crash_between_two_halvings_shortened_the_shrink_pause() {
     for crash in [Crash::Never, Crash::AfterLine(15)] {
         simulate(async {
             let mut world = World::new(Setup::new(0, Effect::Nothing));
             world.kafka.set(1, NETWORK_THREADS, Some(2));
             world.kafka.set(1, IO_THREADS, Some(16));
             world.pass(Duration::from_mins(5)).await;
-            let before = world.standings();
+            let before = world.key_states();
             world.alert("Slow", Some("1")).await;
             world.start(crash);
             world.until_over().await;
@@ -253,7 +253,7 @@ fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
             world.until_over().await;
             world.verify(&before).await;
 
-            assert!(world.stands(RunState::RolledBack));
+            assert!(world.is_in_state(RunState::RolledBack));
 
             let writes = world.kafka.calls(CallKind::Write);
             let down: Vec<_> = writes.iter().skip(3).collect();
@@ -267,7 +267,7 @@ fn i15_a_crash_between_two_halvings_of_network_threads_cut_the_pause_short() {
 }
 
 #[test]
-fn i19_a_rehearsal_that_nobody_answered_was_taken_for_a_refusal() {
+fn i19_an_unanswered_rehearsal_was_taken_for_a_refusal() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         world.kafka.fail(|it| (it.kind == CallKind::Validate).then_some(CallFault::LoseAnswer));
@@ -282,7 +282,7 @@ fn i19_a_rehearsal_that_nobody_answered_was_taken_for_a_refusal() {
 }
 
 #[test]
-fn i2_a_plan_that_found_the_queue_full_was_held_without_a_word() {
+fn i2_a_plan_held_by_a_full_queue_had_no_note() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         world.checks.forbid_writes();
@@ -313,10 +313,10 @@ fn i2_a_plan_that_found_the_queue_full_was_held_without_a_word() {
 }
 
 #[test]
-fn a_second_process_takes_up_what_the_first_left_however_often_it_ends() {
+fn every_new_process_resumes_what_the_last_one_left() {
     simulate(async {
         let mut world = World::starved(Setup::new(0, Effect::Help)).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.alert("Slow", Some("1")).await;
 
         for moment in 1..40 {

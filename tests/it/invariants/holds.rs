@@ -52,7 +52,7 @@ fn snapshot(world: &mut World, tweak: fn(&mut Snapshot)) {
 }
 
 #[test]
-fn i11_a_reassignment_of_someone_else_holds() {
+fn i11_a_reassignment_in_progress_holds() {
     check(
         HoldReason::ForeignReassignment,
         "1 partition(s) are being reassigned",
@@ -64,7 +64,7 @@ fn i11_a_reassignment_of_someone_else_holds() {
 }
 
 #[test]
-fn i11_a_broker_that_came_or_went_a_moment_ago_holds() {
+fn i11_a_broker_that_joined_or_left_just_now_holds() {
     check(
         HoldReason::RollingRestart,
         "broker 2 came or went",
@@ -82,7 +82,7 @@ fn i11_a_broker_that_came_or_went_a_moment_ago_holds() {
 }
 
 #[test]
-fn i11_a_controller_that_changed_a_moment_ago_holds() {
+fn i11_a_recent_controller_change_holds() {
     check(
         HoldReason::ControllerChanged,
         "the controller changed",
@@ -93,7 +93,7 @@ fn i11_a_controller_that_changed_a_moment_ago_holds() {
 }
 
 #[test]
-fn i12_a_cluster_that_an_operator_owns_is_advised_only() {
+fn i12_a_cluster_managed_by_an_operator_is_only_advised_on() {
     let owned: fn(&mut Setup) = |it| it.cluster.managed_by = Some("strimzi".to_owned());
     check(HoldReason::AdviseOnly, "managed by strimzi", (owned, |_| ()));
 }
@@ -142,7 +142,7 @@ fn i13_a_prometheus_that_does_not_answer_or_is_not_there_holds() {
 }
 
 #[test]
-fn i13_evidence_that_is_missing_old_or_no_number_holds() {
+fn i13_missing_old_or_nan_evidence_holds() {
     check(
         HoldReason::EvidenceMissing,
         "has no sample",
@@ -270,7 +270,7 @@ fn i15_a_partition_at_its_minimum_holds() {
 }
 
 #[test]
-fn i18_an_entry_that_is_not_in_force_is_not_built_upon() {
+fn i18_an_entry_that_is_not_effective_holds() {
     check(
         HoldReason::Unplannable,
         "stored but runs 8",
@@ -338,7 +338,7 @@ fn i34_a_condition_that_does_not_hold_holds() {
 }
 
 #[test]
-fn i38_a_broker_that_is_at_the_level_or_above_is_left_alone() {
+fn i38_a_broker_at_or_above_the_level_is_left_alone() {
     check(
         HoldReason::Unplannable,
         "has reached the level moderate",
@@ -364,7 +364,7 @@ fn i8_a_broker_that_is_not_in_the_cluster_holds() {
 }
 
 #[test]
-fn i1_rehearsing_asks_the_brokers_and_changes_nothing() {
+fn i1_a_rehearsal_validates_and_changes_nothing() {
     simulate(async {
         let mut setup = Setup::new(0, Effect::Help);
         setup.remediation.mode = Mode::Rehearse;
@@ -384,7 +384,7 @@ fn i1_rehearsing_asks_the_brokers_and_changes_nothing() {
 }
 
 #[test]
-fn i1_observing_asks_nobody_anything() {
+fn i1_observe_mode_sends_no_request() {
     simulate(async {
         let mut setup = Setup::new(0, Effect::Help);
         setup.remediation.mode = Mode::Observe;
@@ -402,10 +402,10 @@ fn i1_observing_asks_nobody_anything() {
 }
 
 #[test]
-fn a_held_run_starts_when_what_held_it_is_over() {
+fn a_held_run_starts_once_the_hold_is_gone() {
     simulate(async {
         let world = World::starved(Setup::new(0, Effect::Help)).await;
-        let before = world.standings();
+        let before = world.key_states();
         let until = world.clock.elapsed() + Duration::from_mins(1);
         world.prometheus.fail(move |_, now| (now < until).then_some(QueryFault::Unavailable));
         let mut world = world;
@@ -414,6 +414,6 @@ fn a_held_run_starts_when_what_held_it_is_over() {
         world.until_over().await;
         world.verify(&before).await;
 
-        assert!(world.stands(RunState::Kept), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
     });
 }

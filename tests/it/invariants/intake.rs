@@ -16,7 +16,7 @@ use crate::world::{
 };
 
 #[test]
-fn i2_what_cannot_be_stored_is_refused_whole_and_nothing_comes_of_it() {
+fn i2_a_notification_that_cannot_be_stored_is_refused_as_a_whole() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         world.fire("Slow", Some("1"));
@@ -42,10 +42,10 @@ fn i2_what_cannot_be_stored_is_refused_whole_and_nothing_comes_of_it() {
 }
 
 #[test]
-fn i22_a_journal_that_cannot_be_written_stops_everything_before_the_deed() {
+fn i22_no_change_is_sent_when_the_journal_cannot_be_written() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.alert("Slow", Some("1")).await;
         world.break_store("journal");
         world.start(Crash::Never);
@@ -97,16 +97,16 @@ async fn store_ten_thousand() -> Duration {
 }
 
 #[test]
-fn i3_a_storm_of_alerts_does_not_keep_a_real_one_waiting() {
+fn i3_a_storm_of_alerts_does_not_delay_a_real_one() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         world.alert("Slow", Some("1")).await;
         let all = (0..2000).map(|it| firing("Slow", Some(&(1000 + it).to_string()))).collect();
         world.remediation.take(notification(all)).await.unwrap();
         world.start(Crash::Never);
-        world.live(Duration::from_secs(10), |it| it.stands(RunState::Settling)).await;
+        world.live(Duration::from_secs(10), |it| it.is_in_state(RunState::Settling)).await;
 
-        assert!(world.stands(RunState::Settling), "{}", world.run(1).await.run.state);
+        assert!(world.is_in_state(RunState::Settling), "{}", world.run(1).await.run.state);
     });
 }
 
@@ -114,7 +114,7 @@ fn i3_a_storm_of_alerts_does_not_keep_a_real_one_waiting() {
 fn i4_the_same_post_fifty_times_at_once_is_one_run() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.fire("Slow", Some("1"));
         world.start(Crash::Never);
         let remediation = world.remediation.clone();
@@ -133,7 +133,7 @@ fn i4_the_same_post_fifty_times_at_once_is_one_run() {
 }
 
 #[test]
-fn i4_a_start_that_moves_within_the_episode_starts_nothing_more() {
+fn i4_a_changed_startsat_within_an_episode_starts_no_run() {
     helps(async |setup| {
         let mut world = slow_until(setup, RunState::Kept).await;
         let mut moved = firing("Slow", Some("1"));
@@ -146,7 +146,7 @@ fn i4_a_start_that_moves_within_the_episode_starts_nothing_more() {
 }
 
 #[test]
-fn i4_a_second_attempt_comes_from_our_own_timer_after_the_rest() {
+fn i4_the_second_attempt_starts_from_our_own_timer_after_the_cooldown() {
     simulate(async {
         let mut setup = Setup::new(0, Effect::Nothing);
         setup.playbook().attempts_max = 2;
@@ -195,14 +195,14 @@ fn i5_alerts_that_differ_in_severity_only_are_one_episode() {
 }
 
 #[test]
-fn i5_a_plan_with_the_effect_of_a_waiting_one_joins_it() {
+fn i5_a_plan_with_the_effect_of_a_waiting_run_is_merged() {
     helps(async |mut setup| {
         let mut twin = setup.playbook().clone();
         twin.name = "twin".to_owned();
         twin.matches.labels.insert("alertname".to_owned(), "SlowToo".to_owned());
         setup.remediation.playbooks.push(twin);
         let mut world = World::starved(setup).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.alert("Slow", Some("1")).await;
         world.alert("SlowToo", Some("1")).await;
         world.start(Crash::Never);
@@ -215,7 +215,7 @@ fn i5_a_plan_with_the_effect_of_a_waiting_one_joins_it() {
 }
 
 #[test]
-fn i6_an_alert_resolved_before_its_turn_starts_nothing() {
+fn i6_an_alert_resolved_before_its_run_starts_cancels_it() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         world.checks.forbid_writes();
@@ -243,28 +243,28 @@ fn i6_an_alert_resolved_before_its_turn_starts_nothing() {
 }
 
 #[test]
-fn i6_an_alert_resolved_among_the_steps_interrupts_nothing() {
+fn i6_an_alert_resolved_between_steps_interrupts_nothing() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.alert("Slow", Some("1")).await;
 
         // Slow enough for a look between two steps.
         let slow = crate::world::CallFault::Slow(Duration::from_secs(2));
         world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
         world.start(Crash::Never);
-        world.live(Duration::from_mins(1), |it| it.stands(RunState::Acting)).await;
+        world.live(Duration::from_mins(1), |it| it.is_in_state(RunState::Acting)).await;
         let sent = notification(vec![resolved("Slow", Some("1"))]);
         world.remediation.take(sent).await.unwrap();
         world.until_over().await;
         world.verify(&before).await;
 
-        assert!(world.stands(RunState::Kept), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
     });
 }
 
 #[test]
-fn i7_an_alert_that_was_cut_off_is_not_taken_for_resolved() {
+fn i7_an_alert_missing_from_a_truncated_notification_is_not_resolved() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         world.kafka.state().metadata.quorum.leader = None;
@@ -282,7 +282,7 @@ fn i7_an_alert_that_was_cut_off_is_not_taken_for_resolved() {
 }
 
 #[test]
-fn i8_i35_a_label_stays_data_whatever_it_holds() {
+fn i8_i35_any_label_value_stays_data() {
     for nasty in ["1\"} or vector(1) #", " 1", "01", "-1", "+1", "1\n", "$broker_id", "99999999999"]
     {
         helps(async |setup| {
@@ -304,7 +304,7 @@ fn i8_i35_a_label_stays_data_whatever_it_holds() {
 }
 
 #[test]
-fn i8_an_alert_of_another_cluster_is_nobodys() {
+fn i8_an_alert_of_another_cluster_starts_nothing() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         world.start(Crash::Never);
@@ -322,11 +322,11 @@ fn i8_an_alert_of_another_cluster_is_nobodys() {
 }
 
 #[test]
-fn i4_i25_an_alert_that_flaps_thirty_times_acts_no_oftener_than_its_rest_allows() {
+fn i4_i25_a_flapping_alert_acts_only_as_often_as_the_cooldown_allows() {
     for effect in [Effect::Help, Effect::Nothing] {
         simulate(async {
             let mut world = World::starved(Setup::new(1, effect)).await;
-            let before = world.standings();
+            let before = world.key_states();
             world.start(Crash::Never);
             world.fire("Slow", Some("1"));
 

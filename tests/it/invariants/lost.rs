@@ -25,7 +25,7 @@ async fn kept_above() -> World {
     world.start(Crash::Never);
     world.until_over().await;
 
-    assert!(world.stands(RunState::Kept), "{}", world.story().await);
+    assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
     assert_eq!(io_threads(&world), "32");
 
     world
@@ -38,14 +38,14 @@ async fn until_second(world: &mut World) {
 }
 
 fn io_threads(world: &World) -> String {
-    world.standings()[&(id(1), IO_THREADS.to_owned())].1.clone()
+    world.key_states()[&(id(1), IO_THREADS.to_owned())].1.clone()
 }
 
 #[test]
-fn i18_what_a_restart_undid_is_walked_up_again() {
+fn i18_a_value_lost_at_a_restart_is_reapplied_in_steps() {
     simulate(async {
         let mut world = kept_above().await;
-        let before = world.standings();
+        let before = world.key_states();
         world.kafka.restart(1, Duration::from_secs(20));
         world.pass(Duration::from_mins(3)).await;
 
@@ -56,17 +56,17 @@ fn i18_what_a_restart_undid_is_walked_up_again() {
         let run = world.run(2).await;
 
         assert_eq!(run.run.state, RunState::Kept, "{}", world.story().await);
-        assert_eq!(world.standings(), before);
+        assert_eq!(world.key_states(), before);
         assert_eq!(run.steps[0].to, None);
     });
 }
 
 #[test]
-fn i22_i23_a_crash_after_each_line_of_it_leaves_the_value_there_or_none_of_ours() {
+fn i22_i23_a_crash_while_reapplying_leaves_the_value_or_no_entry_of_ours() {
     for line in 1..40 {
         simulate(async {
             let mut world = kept_above().await;
-            let before = world.standings();
+            let before = world.key_states();
             world.kafka.restart(1, Duration::from_secs(20));
             world.pass(Duration::from_mins(3)).await;
             world.stop().await;
@@ -79,14 +79,14 @@ fn i22_i23_a_crash_after_each_line_of_it_leaves_the_value_there_or_none_of_ours(
 
             let run = world.run(2).await.run;
             if run.state == RunState::Kept {
-                assert_eq!(world.standings(), before);
+                assert_eq!(world.key_states(), before);
                 return;
             }
 
             // Taken away, or lost as the restart left it.
             assert_eq!(run.state, RunState::RolledBack, "{}", world.story().await);
 
-            let found = &world.standings()[&(id(1), IO_THREADS.to_owned())];
+            let found = &world.key_states()[&(id(1), IO_THREADS.to_owned())];
             let (none, still) = ((None, "8".to_owned()), (Some("32".to_owned()), "8".to_owned()));
 
             assert!([none, still].contains(found), "{}", world.story().await);
@@ -95,7 +95,7 @@ fn i22_i23_a_crash_after_each_line_of_it_leaves_the_value_there_or_none_of_ours(
 }
 
 #[test]
-fn i23_a_kept_run_that_a_restart_undid_is_taken_back_and_never_stuck() {
+fn i23_a_kept_run_lost_at_a_restart_is_rolled_back_and_never_stuck() {
     simulate(async {
         let mut world = kept_above().await;
         world.kafka.restart(1, Duration::from_secs(20));
@@ -103,13 +103,13 @@ fn i23_a_kept_run_that_a_restart_undid_is_taken_back_and_never_stuck() {
         world.remediation.roll_back(RunId(1)).await.unwrap();
         world.pass(Duration::from_mins(2)).await;
 
-        assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
-        assert_eq!(world.standings()[&(id(1), IO_THREADS.to_owned())], (None, "8".to_owned()));
+        assert!(world.is_in_state(RunState::RolledBack), "{}", world.story().await);
+        assert_eq!(world.key_states()[&(id(1), IO_THREADS.to_owned())], (None, "8".to_owned()));
     });
 }
 
 #[test]
-fn i22_i23_a_crash_after_each_line_of_that_leaves_nothing_of_ours() {
+fn i22_i23_a_crash_during_that_rollback_leaves_no_entry_of_ours() {
     for line in 1..20 {
         simulate(async {
             let mut world = kept_above().await;
@@ -122,10 +122,10 @@ fn i22_i23_a_crash_after_each_line_of_that_leaves_nothing_of_ours() {
             world.start(Crash::Never);
             world.pass(Duration::from_mins(5)).await;
 
-            assert!(world.stands(RunState::RolledBack), "{line}: {}", world.story().await);
+            assert!(world.is_in_state(RunState::RolledBack), "{line}: {}", world.story().await);
 
             for key in [IO_THREADS, NETWORK_THREADS] {
-                let found = world.standings()[&(id(1), key.to_owned())].clone();
+                let found = world.key_states()[&(id(1), key.to_owned())].clone();
                 assert_eq!(found, (None, "8".to_owned()), "{line}: {}", world.story().await);
             }
         });
@@ -133,7 +133,7 @@ fn i22_i23_a_crash_after_each_line_of_that_leaves_nothing_of_ours() {
 }
 
 #[test]
-fn i12_what_someone_else_stored_is_left_alone() {
+fn i12_an_entry_stored_by_someone_else_is_left_alone() {
     simulate(async {
         let mut world = kept_above().await;
         world.kafka.set(1, IO_THREADS, Some(24));
@@ -152,7 +152,7 @@ fn i12_what_someone_else_stored_is_left_alone() {
 }
 
 #[test]
-fn i18_never_above_where_a_key_of_someone_else_would_fall_with_ours() {
+fn i18_a_value_never_goes_where_a_foreign_key_would_be_lost_with_it() {
     simulate(async {
         let mut setup = Setup::new(1, Effect::Help);
         let Optimizer::TuneBrokers(it) = &mut setup.playbook().optimizer else { panic!() };

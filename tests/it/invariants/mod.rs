@@ -29,9 +29,9 @@ async fn slow(setup: Setup) -> World {
 /// The same, when run 1 stands there.
 async fn slow_until(setup: Setup, state: RunState) -> World {
     let mut world = slow(setup).await;
-    world.live(Duration::from_mins(10), |it| it.stands(state)).await;
+    world.live(Duration::from_mins(10), |it| it.is_in_state(state)).await;
 
-    assert!(world.stands(state), "{}", world.story().await);
+    assert!(world.is_in_state(state), "{}", world.story().await);
 
     world
 }

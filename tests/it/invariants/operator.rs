@@ -37,10 +37,10 @@ async fn among_the_steps(setup: Setup) -> World {
 }
 
 #[test]
-fn i31_while_paused_nothing_starts_and_a_restart_does_not_forget_it() {
+fn i31_a_pause_survives_a_restart_and_nothing_starts() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.remediation.pause().unwrap();
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
@@ -60,12 +60,12 @@ fn i31_while_paused_nothing_starts_and_a_restart_does_not_forget_it() {
         world.until_over().await;
         world.verify(&before).await;
 
-        assert!(world.stands(RunState::Kept));
+        assert!(world.is_in_state(RunState::Kept));
     });
 }
 
 #[test]
-fn i31_a_pause_among_the_steps_finishes_the_one_in_hand_and_reverts() {
+fn i31_a_pause_finishes_the_current_step_and_rolls_back() {
     helps(async |setup| {
         let mut world = among_the_steps(setup).await;
         world.remediation.pause().unwrap();
@@ -87,7 +87,7 @@ fn i31_a_pause_among_the_steps_finishes_the_one_in_hand_and_reverts() {
 }
 
 #[test]
-fn i31_a_process_that_is_asked_to_stop_reverts_at_its_next_start() {
+fn i31_a_run_stopped_between_steps_is_rolled_back_at_the_next_start() {
     helps(async |setup| {
         let mut world = among_the_steps(setup).await;
         assert_eq!(world.stop().await, WorkerEnd::Over(ProcessEnd::ByItself));
@@ -96,31 +96,31 @@ fn i31_a_process_that_is_asked_to_stop_reverts_at_its_next_start() {
         world.until_over().await;
 
         assert_eq!(world.run(1).await.run.rollback_reason, Some(RollbackReason::Interrupted));
-        assert_eq!(world.standings()[&(id(1), "num.io.threads".to_owned())].1, "1");
+        assert_eq!(world.key_states()[&(id(1), "num.io.threads".to_owned())].1, "1");
     });
 }
 
 #[test]
-fn a_process_that_is_asked_to_stop_while_it_watches_goes_on_at_its_next_start() {
+fn a_run_stopped_while_observing_continues_at_the_next_start() {
     for state in [RunState::Settling, RunState::Observing] {
         helps(async |setup| {
             let mut world = slow_until(setup, state).await;
             assert_eq!(world.stop().await, WorkerEnd::Over(ProcessEnd::ByItself));
-            assert!(world.stands(state));
+            assert!(world.is_in_state(state));
 
             world.start(Crash::Never);
             world.until_over().await;
 
-            assert!(world.stands(RunState::Kept), "{}", world.story().await);
+            assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
         });
     }
 }
 
 #[test]
-fn a_person_can_do_what_an_alert_can_and_is_told_at_once_when_not() {
+fn a_manual_order_can_do_what_an_alert_can_and_is_refused_at_once() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
-        let before = world.standings();
+        let before = world.key_states();
         world.start(Crash::Never);
         world.remediation.order(order(Extent::RehearseOnly)).await.unwrap();
         world.until_over().await;
@@ -142,14 +142,14 @@ fn a_person_can_do_what_an_alert_can_and_is_told_at_once_when_not() {
 }
 
 #[test]
-fn a_person_can_have_a_run_undone_at_any_point() {
+fn a_run_can_be_rolled_back_by_request_at_any_point() {
     for state in [RunState::Settling, RunState::Observing, RunState::Kept] {
         helps(async |setup| {
             let mut world = World::starved(setup).await;
-            let before = world.standings();
+            let before = world.key_states();
             world.alert("Slow", Some("1")).await;
             world.start(Crash::Never);
-            world.live(Duration::from_mins(10), |it| it.stands(state)).await;
+            world.live(Duration::from_mins(10), |it| it.is_in_state(state)).await;
             world.remediation.roll_back(RunId(1)).await.unwrap();
             world.until_over().await;
             world.verify(&before).await;
@@ -169,7 +169,7 @@ fn a_person_can_have_a_run_undone_at_any_point() {
 }
 
 #[test]
-fn i32_the_journal_tells_the_whole_story_and_cannot_be_changed() {
+fn i32_the_journal_is_complete_and_append_only() {
     simulate(async {
         let mut world = slow(Setup::new(0, Effect::Nothing)).await;
         world.until_over().await;
@@ -203,15 +203,15 @@ fn i32_the_journal_tells_the_whole_story_and_cannot_be_changed() {
 }
 
 #[test]
-fn i25_a_clock_that_is_set_back_or_forward_leaves_nothing_half_done() {
+fn i25_a_clock_that_jumps_leaves_no_half_done_change() {
     for milliseconds in [-3_600_000, 3_600_000] {
         for state in [RunState::Settling, RunState::Observing] {
             simulate(async {
                 let mut world = World::starved(Setup::new(0, Effect::Nothing)).await;
-                let before = world.standings();
+                let before = world.key_states();
                 world.alert("Slow", Some("1")).await;
                 world.start(Crash::Never);
-                world.live(Duration::from_mins(10), |it| it.stands(state)).await;
+                world.live(Duration::from_mins(10), |it| it.is_in_state(state)).await;
                 world.clock.set_by(milliseconds);
 
                 let over = |it: &World| it.open_runs() == 0;

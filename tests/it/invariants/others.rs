@@ -145,7 +145,7 @@ pub(super) async fn live_through(world: &mut World, crashes: &[Crash]) -> usize 
 }
 
 /// Run 1. A clock that was set forward may have ended its measure just now: then after that.
-async fn lifted(world: &mut World) -> RunRow {
+async fn expired(world: &mut World) -> RunRow {
     for _ in 0..1_800 {
         let run = world.run(1).await.run;
         if run.state != RunState::Expiring {
@@ -159,7 +159,7 @@ async fn lifted(world: &mut World) -> RunRow {
 /// Two minutes later, in which what was late may still come: done, or exactly as before.
 async fn verify(world: &mut World, work: ChangeKind, before: &TargetState) {
     world.pass(Duration::from_mins(2)).await;
-    let run = lifted(world).await;
+    let run = expired(world).await;
     let expected = if run.state == RunState::Kept {
         done(work, before)
     } else {
@@ -177,7 +177,7 @@ async fn verify(world: &mut World, work: ChangeKind, before: &TargetState) {
 }
 
 #[test]
-fn what_helps_is_kept_and_what_does_not_is_exactly_undone() {
+fn a_change_that_helps_is_kept_and_any_other_is_undone_exactly() {
     for work in ALL {
         for (effect, state) in [
             (Effect::Help, RunState::Kept),
@@ -190,14 +190,14 @@ fn what_helps_is_kept_and_what_does_not_is_exactly_undone() {
                 live_through(&mut world, &[]).await;
                 verify(&mut world, work, &standing).await;
 
-                assert!(world.stands(state), "{work:?} {effect:?}: {}", world.story().await);
+                assert!(world.is_in_state(state), "{work:?} {effect:?}: {}", world.story().await);
             });
         }
     }
 }
 
 #[test]
-fn i23_a_quota_that_was_there_comes_back_as_it_was() {
+fn i23_a_prior_quota_is_restored_exactly() {
     simulate(async {
         let mut world = before(ChangeKind::Shed, 1, Effect::Nothing).await;
         let key = (greedy(), QuotaKey::ProducerByteRate);
@@ -206,18 +206,18 @@ fn i23_a_quota_that_was_there_comes_back_as_it_was() {
         live_through(&mut world, &[]).await;
         verify(&mut world, ChangeKind::Shed, &standing).await;
 
-        assert!(world.stands(RunState::RolledBack));
+        assert!(world.is_in_state(RunState::RolledBack));
         assert_eq!(world.run(1).await.steps.len(), 2);
     });
 }
 
 #[test]
-fn i30_what_was_elected_stays_when_the_run_goes_back() {
+fn i30_elected_leaders_stay_after_a_rollback() {
     simulate(async {
         let mut world = before(ChangeKind::Leaders, 1, Effect::Nothing).await;
         live_through(&mut world, &[]).await;
 
-        assert!(world.stands(RunState::RolledBack));
+        assert!(world.is_in_state(RunState::RolledBack));
         assert!(world.kafka.state().metadata.leads_as_assigned());
     });
 }
@@ -251,7 +251,7 @@ const FAULTS: [CallFault; 7] = [
 ];
 
 #[test]
-fn i21_i23_whichever_quota_or_election_goes_wrong_the_run_ends_whole() {
+fn i21_i23_a_run_ends_whole_when_any_quota_or_election_fails() {
     for effect in [Effect::Help, Effect::Nothing] {
         for fault in FAULTS {
             each_kafka_call_fails(ChangeKind::Shed, effect, CallKind::WriteQuota, fault);
@@ -262,7 +262,7 @@ fn i21_i23_whichever_quota_or_election_goes_wrong_the_run_ends_whole() {
 }
 
 #[test]
-fn i21_i23_whichever_clone_goes_wrong_the_run_ends_whole() {
+fn i21_i23_a_run_ends_whole_when_any_clone_fails() {
     for effect in [Effect::Help, Effect::Nothing] {
         for fault in FAULTS.into_iter().chain([CallFault::NeverApplied]) {
             for kind in [DockerCallKind::Start, DockerCallKind::Remove] {
@@ -284,7 +284,7 @@ fn i21_i23_whichever_clone_goes_wrong_the_run_ends_whole() {
 }
 
 #[test]
-fn i22_a_crash_after_each_line_of_the_journal_leaves_nothing_half_done() {
+fn i22_a_crash_after_any_journal_line_leaves_no_half_done_change() {
     for work in ALL {
         for effect in [Effect::Help, Effect::Nothing] {
             for line in 1.. {
@@ -305,12 +305,12 @@ fn i22_a_crash_after_each_line_of_the_journal_leaves_nothing_half_done() {
 }
 
 #[test]
-fn i22_a_crash_at_each_await_until_it_is_in_force_leaves_nothing_half_done() {
+fn i22_a_crash_at_any_await_before_the_change_is_effective_leaves_no_half_done_change() {
     for work in ALL {
         let in_force = simulate(async {
             let mut world = before(work, 3, Effect::Nothing).await;
             world.start(Crash::Never);
-            world.live(Duration::from_mins(10), |it| it.stands(RunState::Settling)).await;
+            world.live(Duration::from_mins(10), |it| it.is_in_state(RunState::Settling)).await;
 
             world.crash_points.passed()
         });

@@ -28,14 +28,14 @@ async fn before(plan: PlanSize, seed: u64, effect: Effect) -> (World, KeyStates)
         PlanSize::One => World::starved(setup).await,
         PlanSize::Three => World::healthy(setup).await,
     };
-    let standings = world.standings();
+    let key_states = world.key_states();
 
     match plan {
         PlanSize::One => world.alert("Slow", Some("1")).await,
         PlanSize::Three => world.alert("AllSlow", None).await,
     }
 
-    (world, standings)
+    (world, key_states)
 }
 
 /// Lives to the end of every run, through one process after another. Returns how many of them
@@ -61,10 +61,10 @@ fn each_call_fails(plan: PlanSize, effect: Effect, kind: CallKind, fault: CallFa
     let mut nth = 0;
     loop {
         let calls = simulate(async {
-            let (mut world, standings) = before(plan, 1, effect).await;
+            let (mut world, key_states) = before(plan, 1, effect).await;
             world.kafka.fail(move |call| (call.kind == kind && call.nth == nth).then_some(fault));
             live_through(&mut world, &[]).await;
-            world.verify(&standings).await;
+            world.verify(&key_states).await;
 
             world.kafka.calls(kind).len()
         });
@@ -79,7 +79,7 @@ fn each_call_fails(plan: PlanSize, effect: Effect, kind: CallKind, fault: CallFa
 const LATE: [u64; 4] = [3, 20, 50, 90];
 
 #[test]
-fn i21_i23_whichever_write_goes_wrong_the_run_ends_whole() {
+fn i21_i23_a_run_ends_whole_when_any_write_fails() {
     for plan in PLANS {
         for fault in [
             CallFault::Refuse,
@@ -96,7 +96,7 @@ fn i21_i23_whichever_write_goes_wrong_the_run_ends_whole() {
 }
 
 #[test]
-fn i21_i23_whichever_write_waits_in_a_queue_the_run_ends_whole() {
+fn i21_i23_a_run_ends_whole_when_any_write_is_delayed() {
     for plan in PLANS {
         for late in LATE {
             let fault = CallFault::Late(Duration::from_secs(late));
@@ -106,7 +106,7 @@ fn i21_i23_whichever_write_waits_in_a_queue_the_run_ends_whole() {
 }
 
 #[test]
-fn i19_i23_whichever_validation_goes_wrong_the_run_ends_whole() {
+fn i19_i23_a_run_ends_whole_when_any_validation_fails() {
     for plan in PLANS {
         for fault in
             [CallFault::Refuse, CallFault::LoseRequest, CallFault::LoseAnswer, CallFault::Break]
@@ -117,7 +117,7 @@ fn i19_i23_whichever_validation_goes_wrong_the_run_ends_whole() {
 }
 
 #[test]
-fn i21_whichever_read_goes_wrong_the_run_ends_whole() {
+fn i21_a_run_ends_whole_when_any_read_fails() {
     for kind in [CallKind::Describe, CallKind::Topology, CallKind::Minimums] {
         for fault in [CallFault::Refuse, CallFault::LoseAnswer] {
             each_call_fails(PlanSize::One, Effect::Nothing, kind, fault);
@@ -127,18 +127,18 @@ fn i21_whichever_read_goes_wrong_the_run_ends_whole() {
 }
 
 #[test]
-fn i21_a_lost_answer_is_read_back_and_the_change_is_kept() {
+fn i21_after_a_lost_response_the_value_is_read_back_and_kept() {
     for plan in PLANS {
         for fault in
             [CallFault::LoseAnswer, CallFault::Break, CallFault::Late(Duration::from_secs(20))]
         {
             simulate(async {
-                let (mut world, standings) = before(plan, 1, Effect::Help).await;
+                let (mut world, key_states) = before(plan, 1, Effect::Help).await;
                 world.kafka.fail(move |call| (call.kind == CallKind::Write).then_some(fault));
                 live_through(&mut world, &[]).await;
-                world.verify(&standings).await;
+                world.verify(&key_states).await;
 
-                assert!(world.stands(RunState::Kept), "{}", world.story().await);
+                assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
             });
         }
     }
@@ -148,11 +148,11 @@ fn i21_a_lost_answer_is_read_back_and_the_change_is_kept() {
 fn each_line_is_the_last(plan: PlanSize, effect: Effect, again: impl Fn(u64) -> Vec<Crash>) {
     for line in 1.. {
         let crashed = simulate(async {
-            let (mut world, standings) = before(plan, 2, effect).await;
+            let (mut world, key_states) = before(plan, 2, effect).await;
             let mut crashes = vec![Crash::AfterLine(line)];
             crashes.extend(again(line));
             let ended = live_through(&mut world, &crashes).await;
-            world.verify(&standings).await;
+            world.verify(&key_states).await;
 
             assert_eq!(world.all_runs(), 1, "I4: {}", world.story().await);
 
@@ -165,7 +165,7 @@ fn each_line_is_the_last(plan: PlanSize, effect: Effect, again: impl Fn(u64) -> 
 }
 
 #[test]
-fn i22_a_crash_after_each_line_of_the_journal_leaves_nothing_half_done() {
+fn i22_a_crash_after_any_journal_line_leaves_no_half_done_change() {
     for plan in PLANS {
         for effect in [Effect::Help, Effect::Nothing] {
             each_line_is_the_last(plan, effect, |_| Vec::new());
@@ -174,7 +174,7 @@ fn i22_a_crash_after_each_line_of_the_journal_leaves_nothing_half_done() {
 }
 
 #[test]
-fn i22_a_crash_after_two_lines_in_a_row_leaves_nothing_half_done() {
+fn i22_two_crashes_in_a_row_leave_no_half_done_change() {
     for plan in PLANS {
         each_line_is_the_last(plan, Effect::Nothing, |line| vec![Crash::AfterLine(line + 1)]);
     }
@@ -187,9 +187,10 @@ fn moments(plan: PlanSize, effect: Effect) -> [u64; 3] {
         let (mut world, _) = before(plan, 3, effect).await;
         world.start(Crash::Never);
         let limit = Duration::from_mins(10);
-        world.live(limit, |it| it.stands(RunState::Settling)).await;
+        world.live(limit, |it| it.is_in_state(RunState::Settling)).await;
         let in_force = world.crash_points.passed();
-        let judged = |it: &World| it.stands(RunState::RollingBack) || it.stands(RunState::Kept);
+        let judged =
+            |it: &World| it.is_in_state(RunState::RollingBack) || it.is_in_state(RunState::Kept);
         world.live(limit, judged).await;
 
         let judged = world.crash_points.passed();
@@ -206,9 +207,9 @@ fn each_moment_is_the_last(plan: PlanSize, effect: Effect) {
     let watched = (in_force..undone_from).step_by(29);
     for moment in (1..in_force).chain(watched).chain(undone_from..=end) {
         simulate(async {
-            let (mut world, standings) = before(plan, 3, effect).await;
+            let (mut world, key_states) = before(plan, 3, effect).await;
             live_through(&mut world, &[Crash::AtMoment(moment)]).await;
-            world.verify(&standings).await;
+            world.verify(&key_states).await;
 
             assert_eq!(world.all_runs(), 1, "I4: {}", world.story().await);
         });
@@ -216,25 +217,25 @@ fn each_moment_is_the_last(plan: PlanSize, effect: Effect) {
 }
 
 #[test]
-fn i22_a_crash_at_every_await_of_a_change_that_is_kept_leaves_nothing_half_done() {
+fn i22_a_crash_at_any_await_of_a_kept_change_leaves_no_half_done_change() {
     for plan in PLANS {
         each_moment_is_the_last(plan, Effect::Help);
     }
 }
 
 #[test]
-fn i22_a_crash_at_every_await_of_a_change_that_is_undone_leaves_nothing_half_done() {
+fn i22_a_crash_at_any_await_of_an_undone_change_leaves_no_half_done_change() {
     for plan in PLANS {
         each_moment_is_the_last(plan, Effect::Nothing);
     }
 }
 
 #[test]
-fn i4_an_alert_delivered_again_at_every_step_starts_nothing_more() {
+fn i4_an_alert_delivered_again_at_every_step_starts_no_run() {
     for plan in PLANS {
         for effect in [Effect::Help, Effect::Nothing] {
             simulate(async {
-                let (mut world, standings) = before(plan, 4, effect).await;
+                let (mut world, key_states) = before(plan, 4, effect).await;
                 world.start(Crash::Never);
 
                 while world.open_runs() != 0 || world.all_runs() == 0 {
@@ -246,7 +247,7 @@ fn i4_an_alert_delivered_again_at_every_step_starts_nothing_more() {
                     world.remediation.take(notification(vec![again])).await.unwrap();
                 }
 
-                world.verify(&standings).await;
+                world.verify(&key_states).await;
                 assert_eq!(world.all_runs(), 1, "{}", world.story().await);
             });
         }
@@ -254,21 +255,21 @@ fn i4_an_alert_delivered_again_at_every_step_starts_nothing_more() {
 }
 
 #[test]
-fn i23_a_kept_change_that_a_person_wants_undone_twice_is_undone_once_and_exactly() {
+fn i23_a_kept_change_with_two_undo_requests_is_undone_once() {
     for plan in PLANS {
         simulate(async {
-            let (mut world, standings) = before(plan, 5, Effect::Help).await;
+            let (mut world, key_states) = before(plan, 5, Effect::Help).await;
             live_through(&mut world, &[]).await;
 
-            assert!(world.stands(RunState::Kept));
+            assert!(world.is_in_state(RunState::Kept));
 
             let run = kafka_optimizer::model::RunId(1);
             world.remediation.roll_back(run).await.unwrap();
             world.remediation.roll_back(run).await.unwrap();
             live_through(&mut world, &[Crash::AtMoment(40)]).await;
-            world.verify(&standings).await;
+            world.verify(&key_states).await;
 
-            assert!(world.stands(RunState::RolledBack), "{}", world.story().await);
+            assert!(world.is_in_state(RunState::RolledBack), "{}", world.story().await);
             assert!(world.remediation.roll_back(run).await.is_err());
         });
     }
@@ -303,7 +304,7 @@ async fn storm(seed: u64) {
     let plan = PLANS[usize::from(drawn(0) % 2 == 0)];
     let effect =
         [Effect::Help, Effect::Nothing, Effect::Harm][usize::try_from(drawn(1) % 3).unwrap()];
-    let (mut world, standings) = before(plan, seed, effect).await;
+    let (mut world, key_states) = before(plan, seed, effect).await;
     world.kafka.fail(move |call| trouble(seed, call));
     world.prometheus.fail(lies(seed));
     world.sets_its_clock(seed);
@@ -317,7 +318,7 @@ async fn storm(seed: u64) {
     };
     let crashes: Vec<Crash> = (0..drawn(4) % 4).map(crash).collect();
     live_through(&mut world, &crashes).await;
-    world.verify(&standings).await;
+    world.verify(&key_states).await;
 }
 
 /// `SEED=n` replays one.

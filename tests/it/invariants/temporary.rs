@@ -17,27 +17,27 @@ async fn in_force(work: ChangeKind, effect: Effect) -> World {
     let mut world = before(work, 1, effect).await;
     live_through(&mut world, &[]).await;
 
-    assert!(world.stands(RunState::Kept), "{}", world.story().await);
+    assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
 
     world
 }
 
 #[test]
-fn i27_a_measure_is_taken_back_exactly_when_its_time_is_over() {
+fn i27_a_temporary_change_is_undone_exactly_when_it_expires() {
     for work in [ChangeKind::Shed, ChangeKind::Scale] {
         simulate(async {
             let mut world = before(work, 1, Effect::Help).await;
             let standing_before = standing(&world);
             live_through(&mut world, &[]).await;
 
-            assert!(world.stands(RunState::Kept));
+            assert!(world.is_in_state(RunState::Kept));
 
             let run = world.run(1).await.run;
             let (effective, lift) = (run.times.effective.unwrap(), run.times.expires.unwrap());
 
             assert_eq!(lift.since(effective), Duration::from_mins(10));
 
-            world.live(Duration::from_mins(9), |it| it.stands(RunState::Expired)).await;
+            world.live(Duration::from_mins(9), |it| it.is_in_state(RunState::Expired)).await;
             world.pass(Duration::from_mins(3)).await;
             let run = world.run(1).await.run;
 
@@ -50,7 +50,7 @@ fn i27_a_measure_is_taken_back_exactly_when_its_time_is_over() {
 }
 
 #[test]
-fn i27_a_measure_that_is_no_longer_needed_ends_before_its_time() {
+fn i27_a_temporary_change_that_is_no_longer_needed_expires_early() {
     simulate(async {
         let mut setup = Setup::new(1, Effect::Help);
         let measure = setup.playbook_of("shed").temporary.as_mut().unwrap();
@@ -60,17 +60,17 @@ fn i27_a_measure_that_is_no_longer_needed_ends_before_its_time() {
         live_through(&mut world, &[]).await;
         world.pass(Duration::from_mins(1)).await;
 
-        assert!(world.stands(RunState::Kept));
+        assert!(world.is_in_state(RunState::Kept));
 
         world.prometheus.script().cpu = 0.2;
         world.pass(Duration::from_secs(40)).await;
 
-        assert!(world.stands(RunState::Expired), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::Expired), "{}", world.story().await);
     });
 }
 
 #[test]
-fn i27_a_measure_ends_after_a_crash_and_whatever_line_is_the_last() {
+fn i27_a_temporary_change_expires_after_a_crash_at_any_journal_line() {
     for work in [ChangeKind::Shed, ChangeKind::Scale] {
         simulate(async {
             let mut world = in_force(work, Effect::Help).await;
@@ -84,7 +84,7 @@ fn i27_a_measure_ends_after_a_crash_and_whatever_line_is_the_last() {
             world.start(Crash::Never);
             world.pass(Duration::from_mins(10)).await;
 
-            assert!(world.stands(RunState::Expired), "{}", world.story().await);
+            assert!(world.is_in_state(RunState::Expired), "{}", world.story().await);
 
             let (quotas, clones) = standing(&world);
             assert!(quotas.is_empty() && clones.is_empty());
@@ -93,7 +93,7 @@ fn i27_a_measure_ends_after_a_crash_and_whatever_line_is_the_last() {
 }
 
 #[test]
-fn i27_a_measure_that_a_person_ends_is_lifted_and_no_rollback() {
+fn i27_a_temporary_change_ended_on_request_is_expired_not_rolled_back() {
     simulate(async {
         let mut world = in_force(ChangeKind::Shed, Effect::Help).await;
         world.remediation.roll_back(RunId(1)).await.unwrap();
@@ -104,15 +104,15 @@ fn i27_a_measure_that_a_person_ends_is_lifted_and_no_rollback() {
         assert!(!run.undo_requested && standing(&world).0.is_empty());
 
         world.pass(Duration::from_mins(2)).await;
-        assert!(world.stands(RunState::Expired), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::Expired), "{}", world.story().await);
     });
 }
 
 #[test]
-fn i40_a_run_waits_until_a_measures_end_is_out_of_its_baseline() {
+fn i40_a_run_waits_until_an_expiry_is_out_of_its_baseline() {
     simulate(async {
         let mut world = in_force(ChangeKind::Shed, Effect::Help).await;
-        world.live(Duration::from_mins(12), |it| it.stands(RunState::Expired)).await;
+        world.live(Duration::from_mins(12), |it| it.is_in_state(RunState::Expired)).await;
         world.alert("AllSlow", None).await;
         world.pass(Duration::from_secs(10)).await;
         let run = world.run(2).await.run;
@@ -125,12 +125,12 @@ fn i40_a_run_waits_until_a_measures_end_is_out_of_its_baseline() {
 }
 
 #[test]
-fn i40_a_critical_alert_ends_a_run_that_only_observes() {
+fn i40_a_critical_alert_ends_an_observing_run() {
     simulate(async {
         let mut world = World::healthy(Setup::new(1, Effect::Help)).await;
         world.alert("AllSlow", None).await;
         world.start(Crash::Never);
-        world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+        world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::Observing)).await;
         let flood = firing("Flood", None);
         world.deliver(with(flood, "severity", "critical")).await;
         world.pass(Duration::from_mins(3)).await;
@@ -148,16 +148,16 @@ async fn is_left_alone(setup: Setup, arrives: impl AsyncFnOnce(&World, Alert)) {
     let mut world = World::healthy(setup).await;
     world.alert("AllSlow", None).await;
     world.start(Crash::Never);
-    world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+    world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::Observing)).await;
     arrives(&world, with(firing("Flood", None), "severity", "critical")).await;
-    world.live(Duration::from_mins(5), |it| !it.stands(RunState::Observing)).await;
+    world.live(Duration::from_mins(5), |it| !it.is_in_state(RunState::Observing)).await;
 
-    assert!(world.stands(RunState::Kept), "{}", world.story().await);
+    assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
     assert_eq!(world.all_runs(), 2, "{}", world.story().await);
 }
 
 #[test]
-fn i34_i40_a_critical_alert_that_nobody_confirms_ends_nothing() {
+fn i34_i40_an_unconfirmed_critical_alert_ends_no_run() {
     // Anyone may write to Alertmanager.
     simulate(is_left_alone(Setup::new(1, Effect::Help), async |world, alert| {
         world.remediation.take(notification(vec![alert])).await.unwrap();
@@ -165,19 +165,19 @@ fn i34_i40_a_critical_alert_that_nobody_confirms_ends_nothing() {
 }
 
 #[test]
-fn i25_i40_a_critical_alert_whose_run_could_not_start_ends_nothing() {
+fn i25_i40_a_critical_alert_whose_run_is_held_ends_no_run() {
     let mut setup = Setup::new(1, Effect::Help);
     setup.remediation.runs_per_hour_max = 1;
     simulate(is_left_alone(setup, async |world, alert| world.deliver(alert).await));
 }
 
 #[test]
-fn i40_a_usual_alert_waits_for_the_run_that_observes() {
+fn i40_other_alerts_wait_for_the_observing_run() {
     simulate(async {
         let mut world = World::healthy(Setup::new(1, Effect::Help)).await;
         world.alert("AllSlow", None).await;
         world.start(Crash::Never);
-        world.live(Duration::from_mins(5), |it| it.stands(RunState::Observing)).await;
+        world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::Observing)).await;
         world.deliver(firing("Flood", None)).await;
         world.until_over().await;
 
@@ -196,21 +196,21 @@ async fn asked() -> World {
     world.start(Crash::Never);
     world.pass(Duration::from_secs(20)).await;
 
-    assert!(world.stands(RunState::AwaitingApproval), "{}", world.story().await);
+    assert!(world.is_in_state(RunState::AwaitingApproval), "{}", world.story().await);
     assert!(!world.run(1).await.steps.is_empty(), "the plan is there to be looked at");
 
     world
 }
 
 #[test]
-fn i33_an_approved_run_meets_the_guard_once_more_and_goes_on() {
+fn i33_an_approved_run_passes_the_guard_again_before_it_starts() {
     simulate(async {
         let mut world = asked().await;
         world.stop().await;
         world.start(Crash::Never);
         world.pass(Duration::from_mins(5)).await;
 
-        assert!(world.stands(RunState::AwaitingApproval), "survives a restart");
+        assert!(world.is_in_state(RunState::AwaitingApproval), "survives a restart");
 
         world.prometheus.script().firing.clear();
         world.remediation.approve(RunId(1)).await.unwrap();
@@ -222,22 +222,22 @@ fn i33_an_approved_run_meets_the_guard_once_more_and_goes_on() {
         world.fire("AllSlow", None);
         world.until_over().await;
 
-        assert!(world.stands(RunState::Kept), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
         assert!(world.remediation.approve(RunId(1)).await.is_err());
     });
 }
 
 #[test]
-fn i33_what_nobody_approves_is_cancelled_and_nothing_is_written() {
+fn i33_a_run_without_approval_is_cancelled_and_writes_nothing() {
     simulate(async {
         let mut world = asked().await;
         world.checks.forbid_writes();
         world.pass(Duration::from_mins(29)).await;
 
-        assert!(world.stands(RunState::AwaitingApproval));
+        assert!(world.is_in_state(RunState::AwaitingApproval));
 
         world.pass(Duration::from_mins(2)).await;
-        assert!(world.stands(RunState::Cancelled), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::Cancelled), "{}", world.story().await);
     });
     simulate(async {
         let mut world = asked().await;
@@ -245,6 +245,6 @@ fn i33_what_nobody_approves_is_cancelled_and_nothing_is_written() {
         world.remediation.take(notification(vec![resolved("AllSlow", None)])).await.unwrap();
         world.pass(Duration::from_secs(20)).await;
 
-        assert!(world.stands(RunState::Cancelled), "{}", world.story().await);
+        assert!(world.is_in_state(RunState::Cancelled), "{}", world.story().await);
     });
 }

@@ -43,7 +43,7 @@ pub(crate) struct Checks {
     /// Values that a broker has validated since the last write of that key.
     validated: Mutex<BTreeMap<(BrokerId, String), BTreeSet<String>>>,
     /// Runs whose writes wait for an answer.
-    under_way: Arc<(AtomicUsize, Mutex<Option<i64>>)>,
+    pending: Arc<(AtomicUsize, Mutex<Option<i64>>)>,
     may_write: AtomicBool,
     may_go_above: AtomicBool,
     /// Whether a change must belong to a step.
@@ -75,7 +75,7 @@ impl Checks {
             file: Mutex::new(file),
             problems: Mutex::default(),
             validated: Mutex::default(),
-            under_way: Arc::default(),
+            pending: Arc::default(),
             may_write: AtomicBool::new(true),
             may_go_above: AtomicBool::new(false),
             wants_steps: AtomicBool::new(true),
@@ -113,9 +113,9 @@ impl Checks {
     }
 
     /// Counts a write as under way until the value is dropped.
-    pub(crate) fn under_way(&self) -> PendingWrite {
-        self.under_way.0.fetch_add(1, Ordering::SeqCst);
-        PendingWrite(Arc::clone(&self.under_way))
+    pub(crate) fn pending(&self) -> PendingWrite {
+        self.pending.0.fetch_add(1, Ordering::SeqCst);
+        PendingWrite(Arc::clone(&self.pending))
     }
 
     fn found(&self, request: &WriteRequest<'_>, problem: &str) {
@@ -193,7 +193,7 @@ impl Checks {
             self.found(request, "lower than it was before the run (I38)");
         }
 
-        if let Some(problem) = self.beside_another(owner.run) {
+        if let Some(problem) = self.concurrent_with_another(owner.run) {
             self.found(request, &problem);
         }
     }
@@ -235,7 +235,7 @@ impl Checks {
         let problem = if self.may_write.load(Ordering::SeqCst) {
             match owner {
                 None => Some("no durable step says so (I22)".to_owned()),
-                Some(owner) => self.beside_another(owner),
+                Some(owner) => self.concurrent_with_another(owner),
             }
         } else {
             Some("nothing may be changed now".to_owned())
@@ -281,9 +281,9 @@ impl Checks {
     }
 
     /// Writes that are under way at the same time belong to one run (I10).
-    fn beside_another(&self, run: i64) -> Option<String> {
-        let mut of = locked(&self.under_way.1);
-        if self.under_way.0.load(Ordering::SeqCst) == 0 {
+    fn concurrent_with_another(&self, run: i64) -> Option<String> {
+        let mut of = locked(&self.pending.1);
+        if self.pending.0.load(Ordering::SeqCst) == 0 {
             *of = Some(run);
         }
         (*of != Some(run)).then(|| format!("a write of run {of:?} is under way (I10)"))

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_is_there_once_it_is_written_and_gone_once_it_is_removed() {
+    fn a_quota_exists_once_written_and_is_gone_once_removed() {
         simulate(async {
             let world = world();
             bound(&world, Some(1e6), WriteMode::ValidateOnly).await.unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_became_of_an_order_does_not_depend_on_who_heard_the_answer() {
+    fn a_request_takes_effect_whether_or_not_its_response_arrives() {
         let late = CallFault::Late(Duration::from_secs(20));
         for (fault, succeeds, happens) in [
             (CallFault::Refuse, false, false),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preferred_replica_leads_again_where_it_is_in_sync() {
+    fn an_in_sync_preferred_replica_becomes_leader() {
         simulate(async {
             let world = world();
             for (index, partition) in
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn i22_an_order_that_no_run_stands_behind_is_found() {
+    fn i22_a_request_without_a_durable_step_is_found() {
         simulate(async {
             let world = world();
             bound(&world, Some(1e6), WriteMode::ValidateOnly).await.unwrap();

@@ -283,7 +283,7 @@ impl SimulatedDocker {
         let now = self.clock.elapsed();
         let value = (kind == DockerCallKind::Start).then_some("running");
         self.checks.changes(&Subject::Container(clone.name.clone()), "", value, Some(clone.run));
-        let _under_way = self.checks.under_way();
+        let _under_way = self.checks.pending();
         let (call, fault, pause) = self.send(now, kind, clone, change);
         let ended = wait(kind, &clone.name, fault, pause).await;
         self.crash_points.pass().await;
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_comes_and_goes() {
+    fn a_clone_is_started_and_removed() {
         with_consumer(async |world, id| {
             let (docker, name) = (&world.docker, clone_name("shop-2"));
             assert_eq!(docker.clone_state(&name).await.unwrap(), CloneState::Absent);
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_leaves_what_it_says() {
+    fn each_fault_leaves_the_state_it_describes() {
         use CloneState::{Absent, Restarting, Running};
 
         let minute = Duration::from_mins(1);
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_happens_though_the_process_has_ended() {
+    fn a_sent_request_takes_effect_after_the_process_has_ended() {
         with_consumer(async |world, id| {
             let (docker, name) = (&world.docker, clone_name("shop-2"));
             let soon = tokio::time::sleep(Duration::from_millis(1));
@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_is_forbidden_or_beside_another_runs_is_found() {
+    fn a_forbidden_or_concurrent_change_is_found() {
         simulate(async {
             let world = World::new(Setup::new(0, Effect::Help));
             world.checks.want_no_steps();

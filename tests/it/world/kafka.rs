@@ -416,7 +416,7 @@ impl SimulatedKafka {
 
             asked
         };
-        let _under_way = order.writes().then(|| self.checks.under_way());
+        let _under_way = order.writes().then(|| self.checks.pending());
         let arrives = self.forward(order, call, fault);
 
         // What is late is in the time of arrival already.
@@ -549,7 +549,7 @@ impl Kafka for SimulatedKafka {
 
             asked
         };
-        let _under_way = (mode == WriteMode::Write).then(|| self.checks.under_way());
+        let _under_way = (mode == WriteMode::Write).then(|| self.checks.pending());
         let arrives = self.send(broker, changes, mode, call, fault);
         let fault = match (arrives, fault) {
             (None, None) => Some(CallFault::Unreachable),

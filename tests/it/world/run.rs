@@ -312,7 +312,7 @@ impl World {
     }
 
     /// Whether run 1 stands there.
-    pub(crate) fn stands(&self, state: RunState) -> bool {
+    pub(crate) fn is_in_state(&self, state: RunState) -> bool {
         self.count(&format!("WHERE id = 1 AND state = '{state}'")) == 1
     }
 
@@ -322,7 +322,7 @@ impl World {
     }
 
     /// Every tuned key of every broker, as it stands.
-    pub(crate) fn standings(&self) -> KeyStates {
+    pub(crate) fn key_states(&self) -> KeyStates {
         let state = self.kafka.state();
         let each = state.brokers.values().flat_map(|broker| {
             WRITES.iter().map(|key| ((broker.id, (*key).to_owned()), broker.standing(key)))
@@ -360,7 +360,7 @@ impl World {
             }
         }
 
-        assert_eq!(self.standings(), expected, "{}", self.story().await);
+        assert_eq!(self.key_states(), expected, "{}", self.story().await);
 
         let state = self.kafka.state();
         assert!(state.brokers.values().all(super::broker::SimulatedBroker::is_quiet));

@@ -62,7 +62,7 @@ impl Churn {
     }
 
     /// Ends what a quiet cluster does not have: errors, moves, the guest.
-    pub(super) async fn rest(&mut self, rounds: &mut RoundRunner) {
+    pub(super) async fn calm_down(&mut self, rounds: &mut RoundRunner) {
         self.farewell(rounds).await;
         let mut contents = rounds.cluster.contents();
         contents.moving.clear();

@@ -165,7 +165,7 @@ async fn a_day_of_rounds_leaves_nothing_behind() {
         soak.round().await;
     }
 
-    churn.rest(&mut soak.rounds).await;
+    churn.calm_down(&mut soak.rounds).await;
     let page = soak.settle().await;
     let own = own_series(&page);
     result.fds_start = Some(ProcessStats::this().descriptors());
@@ -180,7 +180,7 @@ async fn a_day_of_rounds_leaves_nothing_behind() {
         }
     }
 
-    churn.rest(&mut soak.rounds).await;
+    churn.calm_down(&mut soak.rounds).await;
     let page = soak.settle().await;
     let strangers = strangers(&soak.rounds, &page);
     let own_more = own_series(&page).saturating_sub(own);
@@ -204,7 +204,7 @@ async fn a_day_of_rounds_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_slope_is_that_of_the_line() {
+fn the_slope_of_a_line_is_found() {
     let line: Vec<(f64, f64)> =
         (0..100).map(|it| (f64::from(it), 7.0 + 0.25 * f64::from(it))).collect();
     assert!((slope_per_1000(&line) - 250.0).abs() < 1e-9);

@@ -168,7 +168,7 @@ fn scram(password: &str, iterations: u32, message: &str) -> (String, String) {
 }
 
 #[test]
-fn the_fake_brokers_arithmetic_is_that_of_rfc_7677() {
+fn the_fake_broker_computes_the_example_of_rfc_7677() {
     let message = "n=user,r=rOprNGfwEbeRWgbNEkqO,\
                    r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
                    s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
