@@ -34,7 +34,8 @@ class RunSummary:
     ended: float | None
 
     def has_ended(self) -> bool:
-        return self.state in ENDED
+        """A run that acts is `rehearsed` too, for a moment, and has not ended then."""
+        return self.state in ENDED and self.ended is not None
 
 
 @dataclass(frozen=True)

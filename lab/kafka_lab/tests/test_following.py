@@ -93,6 +93,10 @@ class Following(unittest.TestCase):
         with self.assertRaisesRegex(LabError, "run 7 ended as rolled_back: .*improved"):
             follower(Lines(), run_json(state="rolled_back")).reach(7, {"kept"})
 
+    def test_a_run_that_is_rehearsed_for_a_moment_has_not_ended(self) -> None:
+        states = [run_json(state="rehearsed", ended_at=None), run_json()]
+        self.assertEqual(follower(Lines(), *states).reach(7, {"kept"}).state, "kept")
+
     def test_a_kept_run_may_still_expire(self) -> None:
         states = [run_json(), run_json(state="expiring"), run_json(state="expired")]
         self.assertEqual(follower(Lines(), *states).reach(7, {"expired"}).state, "expired")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...load import Load
-from ...optimizer import ENDED, Order, Run
+from ...optimizer import Order, Run
 from ..cluster import HealCluster
 from ..referee import RefereeError
 from ..result import Row
@@ -35,7 +35,7 @@ def tune_order(broker: str, rehearse: bool = False) -> Order:
 
 def ended_run(cluster: HealCluster, id: int) -> Run | None:
     run = cluster.optimizer.run(id)
-    return run if run.state in ENDED else None
+    return run if run.has_ended() else None
 
 
 def victim_load(seconds: int) -> Load:
