@@ -1,4 +1,4 @@
-//! The table of corner cases: what is true, what other exporters show of it, and what ours shows.
+//! The table of corner cases: the situation, what other exporters report, and what ours reports.
 //!
 //! The others' columns were measured once, on a real cluster of three brokers. Ours is what the
 //! live tests see (`live::corner`): each compares what it saw with its row here, and writes the
@@ -127,10 +127,10 @@ pub(crate) enum Corner {
     GroupForbidden,
 }
 
-/// The rows of this run: what was measured beside what was seen.
+/// The rows of this run, with what was measured.
 static MEASURED: Mutex<BTreeMap<Corner, String>> = Mutex::new(BTreeMap::new());
 
-/// Compares what a live test saw with its row, and writes the rows of this run so far.
+/// Compares the result of a live test with its row, and writes the rows of this run so far.
 #[track_caller]
 pub(crate) fn seen(corner: Corner, ours: &str, measured: &str) {
     let (_, case) = CASES.iter().find(|it| it.0 == corner).expect("every corner has a row");
@@ -146,7 +146,7 @@ pub(crate) fn seen(corner: Corner, ours: &str, measured: &str) {
         .unwrap();
 }
 
-/// `measured` is the last column, where there is one.
+/// `measured` fills the last column, if there is one.
 pub(crate) fn table<'a>(
     cases: impl Iterator<Item = &'a (Corner, Case)>,
     measured: impl Fn(&Corner) -> Option<&'a str>,

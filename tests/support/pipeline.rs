@@ -21,14 +21,14 @@ use kafka_optimizer::{
     },
 };
 
-/// Takes everything, and keeps it.
+/// Accepts everything, and records it.
 #[derive(Default)]
 pub(crate) struct RecordingPipeline {
     pub(crate) taken: Mutex<Vec<Notification>>,
     pub(crate) orders: Mutex<Vec<Order>>,
     pub(crate) called: Mutex<Vec<String>>,
     pub(crate) paused: AtomicBool,
-    /// The store cannot be written.
+    /// Writes to the store fail.
     pub(crate) broken: AtomicBool,
 }
 

@@ -19,12 +19,12 @@ use crate::{
     step_clock::StepClock,
 };
 
-/// Between rounds, by their own clock.
+/// By the clock of the rounds.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// Of real time: generous, because nothing may fail for a busy machine.
+/// Real time; long, so that a busy machine does not fail a test.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A cluster, and what reads it. A round begins when the test says so.
+/// A fake cluster and a collector, whose rounds start when the test says so.
 pub(crate) struct RoundRunner {
     pub(crate) cluster: FakeCluster,
     pub(crate) brokers: Vec<FakeBroker>,
@@ -35,7 +35,7 @@ pub(crate) struct RoundRunner {
 }
 
 impl RoundRunner {
-    /// Starts brokers 1, 2, … of a cluster of that size, and a collector; its first round begins.
+    /// Starts brokers 1, 2, … of a cluster of this size, and a collector with its first round.
     pub(crate) async fn new(size: ClusterSize) -> Self {
         let cluster = FakeCluster::default();
         cluster.contents().fill(size);
@@ -48,7 +48,7 @@ impl RoundRunner {
         Self::of(cluster, brokers)
     }
 
-    /// A new collector of a cluster that is there.
+    /// Starts a collector for a running cluster.
     pub(crate) fn of(cluster: FakeCluster, brokers: Vec<FakeBroker>) -> Self {
         let options = WireOptions {
             bootstrap: brokers.iter().map(|it| it.address.to_string()).collect(),
@@ -71,19 +71,19 @@ impl RoundRunner {
         Self { cluster, brokers, latest, telemetry, tasks, clock }
     }
 
-    /// Ends the collector. Gives back what it read.
+    /// Stops the collector. Returns the cluster and its brokers.
     pub(crate) async fn end(self) -> (FakeCluster, Vec<FakeBroker>) {
         self.tasks.drain(DEADLINE).await;
         (self.cluster, self.brokers)
     }
 
-    /// Waits for the end of the round in hand.
+    /// Waits for the end of the current round.
     pub(crate) async fn ended(&mut self) {
         self.latest.changed().await.expect("a collector that goes on");
         self.latest.mark_unchanged();
     }
 
-    /// Lets the next round begin, and waits for its end.
+    /// Starts the next round, and waits for its end.
     pub(crate) async fn next(&mut self) {
         self.clock.step(INTERVAL).await;
         self.ended().await;

@@ -1,4 +1,4 @@
-//! The program itself, serving on a free port.
+//! The program as a process, serving on a free port.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -26,7 +26,7 @@ impl ServeProcess {
 
         let line: Value = serde_json::from_str(&line).unwrap();
 
-        // Whoever does not read makes the writer wait.
+        // An unread pipe would block the process.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Self { child, address: line["address"].as_str().unwrap().to_owned() }
     }
@@ -45,7 +45,7 @@ impl ServeProcess {
         text
     }
 
-    /// Waits until the landing page says so: a signal is answered a moment after it is sent.
+    /// Waits until the landing page shows it: a signal takes effect a moment after it is sent.
     #[expect(clippy::disallowed_methods, reason = "the process under test has a clock of its own")]
     pub(crate) fn until_paused(&self, paused: &str) {
         for _ in 0..200 {

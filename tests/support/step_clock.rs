@@ -1,5 +1,5 @@
-//! A clock that goes on only when it is told to: rounds follow each other at once, and each is one
-//! interval after the one before.
+//! A clock that only a test advances: rounds follow each other at once, one interval apart by this
+//! clock.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 /// 2026-01-01T00:00:00Z.
 const BEGIN: WallTime = WallTime(1_767_225_600_000);
 
-/// For whoever waits between rounds. Deadlines of real sockets need a real clock.
+/// For waits between rounds only: deadlines of real sockets need a real clock.
 #[derive(Debug)]
 pub(crate) struct StepClock {
     elapsed: watch::Sender<Duration>,
@@ -25,7 +25,7 @@ impl StepClock {
         Self { elapsed: watch::Sender::new(Duration::ZERO), sleepers: watch::Sender::new(0) }
     }
 
-    /// Goes on by `step`, once somebody waits for it.
+    /// Advances by `step` once a task waits for it.
     pub(crate) async fn step(&self, step: Duration) {
         self.sleepers.subscribe().wait_for(|it| 0 < *it).await.unwrap();
         self.elapsed.send_modify(|it| *it += step);

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-/// `right`, at the least cost.
+/// Hash of `right` with the lowest bcrypt cost.
 pub(crate) fn hash() -> String {
     bcrypt::hash("right", 4).unwrap()
 }
@@ -39,7 +39,7 @@ impl WebAuthority {
     }
 }
 
-/// A directory with everything that a web configuration may name.
+/// A directory with every file that a web configuration may name.
 pub(crate) struct WebConfigFiles {
     dir: tempfile::TempDir,
     pub(crate) servers: WebAuthority,
@@ -78,11 +78,11 @@ impl WebConfigFiles {
 pub(crate) enum Expected {
     Good,
     Bad,
-    /// promtool takes it: docs/web-config.md says why it is refused here.
+    /// Valid for promtool; docs/web-config.md explains why it is refused here.
     RefusedHere,
 }
 
-/// Files, and what is said of each. promtool is asked by a live test.
+/// Configurations, each with the expected result. A live test compares it with promtool.
 pub(crate) fn cases() -> Vec<(Expected, String)> {
     let tls = |rest: &str| {
         format!("tls_server_config: {{cert_file: server.crt, key_file: server.key{rest}}}")

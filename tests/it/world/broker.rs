@@ -1,6 +1,6 @@
-//! One broker's dynamic thread pools, by the rules that were read in Kafka's source and seen on
-//! real brokers: half to double of the live size, application some time after acceptance, and the
-//! restart trap (KAFKA-20890).
+//! The dynamic thread pools of one broker, as read in Kafka's source and observed on real brokers:
+//! half to double of the live size, applied some time after acceptance, and lost at a restart when
+//! above twice the static value (KAFKA-20890).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,22 +13,22 @@ use kafka_optimizer::{
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS, RECEIVE_BUFFER, SEND_BUFFER},
 };
 
-/// Sizes of the pools at a time.
+/// The pool sizes at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PoolSizes {
     pub(crate) io: u32,
     pub(crate) network: u32,
 }
 
-/// A key's own entry and the value in force: what an undo has to bring back.
+/// A key's stored entry and its effective value, which an undo has to restore.
 pub(crate) type KeyState = (Option<String>, String);
 
-/// What is on its way inside the broker.
+/// An event in flight inside the broker.
 #[derive(Clone, Debug)]
 enum BrokerEvent {
-    /// A request comes to the head of the queue.
+    /// A request is taken from the queue.
     Arrive { call: usize, changes: Vec<ConfigChange>, mode: WriteMode, lag: ApplyDelay },
-    /// The broker sees the stored entry.
+    /// The broker replays the stored entry.
     Store { key: String, value: Option<String> },
     /// The broker resizes its pools.
     Apply,
@@ -36,16 +36,16 @@ enum BrokerEvent {
     Up,
 }
 
-/// How long after acceptance an entry is seen, and then in force.
+/// Time from acceptance until an entry is seen, and until it is effective.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ApplyDelay {
     pub(crate) seen: Duration,
     pub(crate) in_force: Duration,
-    /// Whether it comes into force at all.
+    /// Whether it becomes effective at all.
     pub(crate) ever: bool,
 }
 
-/// A broker's answer: accepted, or refused in its own words.
+/// Accepted, or the error message of the broker.
 pub(crate) type BrokerAnswer = Result<(), String>;
 
 #[derive(Debug)]
@@ -56,17 +56,17 @@ pub(crate) struct SimulatedBroker {
     effective: BTreeMap<&'static str, u32>,
     due: BTreeMap<(Duration, u64), BrokerEvent>,
     number: u64,
-    /// Entries (none: the absence of one) that were accepted and do not come into force, until they
-    /// are written again.
+    /// Entries that were accepted but do not become effective until they are written again; `None`
+    /// is a removed entry.
     cursed: BTreeSet<(String, Option<String>)>,
-    /// Nothing is answered and nothing is worked on in these times.
+    /// Intervals in which the broker processes nothing.
     pub(crate) frozen: Vec<(Duration, Duration)>,
-    /// Not there until then.
+    /// The broker is down until then.
     pub(crate) down_until: Duration,
-    /// Sizes of the pools, each since when.
+    /// Pool sizes, and since when they apply.
     history: Vec<(Duration, PoolSizes)>,
     pub(crate) answers: BTreeMap<usize, BrokerAnswer>,
-    /// Values found outside the rules when they came into force, for the checks.
+    /// Values that broke a rule when they became effective, for the checks.
     pub(crate) refused: u32,
 }
 
@@ -92,7 +92,7 @@ impl SimulatedBroker {
         broker
     }
 
-    /// Someone else's change, in force at once, as if walked there step by step.
+    /// A change by someone else, effective at once, as if made in several steps.
     pub(crate) fn set(&mut self, now: Duration, key: &'static str, value: Option<u32>) {
         match value {
             Some(value) => self.stored.insert(key.to_owned(), value.to_string()),
@@ -104,7 +104,7 @@ impl SimulatedBroker {
         self.remember(now);
     }
 
-    /// Someone else stores an entry that the broker does not run.
+    /// Someone else stores an entry that is not effective.
     pub(crate) fn store_only(&mut self, key: &'static str, value: u32) {
         self.stored.insert(key.to_owned(), value.to_string());
     }
@@ -121,24 +121,24 @@ impl SimulatedBroker {
         (self.stored.get(key).cloned(), self.effective[key].to_string())
     }
 
-    /// Sizes of the pools at a time.
+    /// The pool sizes at a time.
     pub(crate) fn pools(&self, at: Duration) -> PoolSizes {
         let after = self.history.partition_point(|(since, _)| *since <= at);
         self.history[after.saturating_sub(1)].1
     }
 
-    /// Whether anything is still on its way.
+    /// Whether nothing is in flight.
     pub(crate) fn is_quiet(&self) -> bool {
         self.due.is_empty()
     }
 
-    /// When a request that comes at `at` is worked on: after the freeze it falls into, if any.
+    /// When a request that arrives at `at` is processed: after the freeze, if it falls into one.
     pub(crate) fn thawed(&self, at: Duration) -> Duration {
         let hit = self.frozen.iter().find(|(from, to)| *from <= at && at < *to);
         hit.map_or(at, |(_, to)| *to)
     }
 
-    /// A request reaches the broker at `at`; it is worked on at the time returned.
+    /// A request reaches the broker at `at`. Returns when it is processed.
     pub(crate) fn send(
         &mut self,
         at: Duration,
@@ -147,7 +147,7 @@ impl SimulatedBroker {
         mode: WriteMode,
         lag: ApplyDelay,
     ) -> Duration {
-        // What is late holds up what comes behind it.
+        // A delayed request delays those behind it.
         let queued = self.due.iter().filter(|it| matches!(it.1, BrokerEvent::Arrive { .. }));
         let last = queued.map(|it| it.0.0).max().unwrap_or_default();
         let at = self.thawed(at).max(last);
@@ -168,7 +168,7 @@ impl SimulatedBroker {
         self.due.insert((at, self.number), event);
     }
 
-    /// Everything that has happened by `now`.
+    /// Applies every event that is due by `now`.
     pub(crate) fn pump(&mut self, now: Duration) {
         while let Some(entry) = self.due.first_entry() {
             let at = entry.key().0;
@@ -186,8 +186,8 @@ impl SimulatedBroker {
                 },
                 BrokerEvent::Apply => self.apply(at),
                 BrokerEvent::Up => {
-                    // The first publication is checked against the static sizes: one entry outside
-                    // of half to double, and none of them comes into force.
+                    // The first metadata publication is checked against the static sizes: with one
+                    // entry outside half to double, none becomes effective.
                     self.effective = self.statics.clone();
                     self.apply(at);
                     self.remember(at);
@@ -225,7 +225,7 @@ impl SimulatedBroker {
             }
         }
 
-        // The metadata log has one order: nothing overtakes.
+        // The metadata log is ordered.
         let last = self.due.iter().filter(|it| !matches!(it.1, BrokerEvent::Arrive { .. }));
         let last = last.map(|it| it.0.0).max().unwrap_or_default();
         let seen = (at + lag.seen).max(last);
@@ -237,8 +237,8 @@ impl SimulatedBroker {
         self.plan((at + lag.in_force).max(seen), BrokerEvent::Apply);
     }
 
-    /// `DynamicBrokerConfig.processReconfiguration`: the whole set of entries is checked, so that
-    /// one that is not in force stands in the way of every other.
+    /// As `DynamicBrokerConfig.processReconfiguration`: the whole set of entries is checked, so
+    /// that one entry that is not effective blocks every other.
     fn validate(&self, changes: &[ConfigChange]) -> BrokerAnswer {
         let mut wanted = self.stored.clone();
         for change in changes {
@@ -265,7 +265,7 @@ impl SimulatedBroker {
         Ok(())
     }
 
-    /// `DynamicThreadPool.validateReconfiguration`, with its words.
+    /// With the messages of `DynamicThreadPool.validateReconfiguration`.
     fn resize(&self, key: &str, to: u32) -> Result<(), String> {
         let current = self.effective[key];
         let head = format!("Dynamic thread count update validation failed for {key}={to}");
@@ -285,7 +285,7 @@ impl SimulatedBroker {
         }
     }
 
-    /// All entries come into force, or none does.
+    /// All entries become effective, or none.
     fn apply(&mut self, at: Duration) {
         let mut next = self.effective.clone();
         for (&key, &at_start) in &self.statics {
@@ -310,8 +310,8 @@ impl SimulatedBroker {
         self.history.push((at, pools));
     }
 
-    /// `DescribeConfigs` of the named broker: the entry's value is what it runs, the first synonym
-    /// what is stored.
+    /// As `DescribeConfigs` of this broker: the value is the effective one, the first synonym the
+    /// stored one.
     pub(crate) fn describe(&self, keys: &[&str]) -> BrokerConfig {
         let all = [IO_THREADS, NETWORK_THREADS, SEND_BUFFER, RECEIVE_BUFFER];
         let keys = if keys.is_empty() { &all } else { keys };

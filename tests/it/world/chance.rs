@@ -1,5 +1,5 @@
-//! Chance, by seed and place: what is drawn for one call does not depend on which other call came
-//! first.
+//! Random numbers by seed and place. The number for one call does not depend on the order of other
+//! calls.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -8,7 +8,7 @@ pub(crate) fn draw(seed: u64, place: &[u64]) -> u64 {
     StdRng::seed_from_u64(place.iter().fold(seed.wrapping_add(1), mix)).next_u64()
 }
 
-/// A number from `from` to `to`, both included.
+/// A number between `from` and `to`, both inclusive.
 pub(crate) fn between(from: u64, to: u64, drawn: u64) -> u64 {
     from + drawn % (to - from + 1)
 }

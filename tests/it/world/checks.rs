@@ -1,5 +1,5 @@
-//! What must hold at every write, whatever happens: read from the store's file by a connection of
-//! its own, so that only what is durable counts.
+//! The rules that hold at every write. They are checked on a separate connection to the store's
+//! file, so that only durable state counts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,11 +20,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{broker::SimulatedBroker, controller::ControllerRequest};
 
-/// A change on its way to a broker.
+/// A change that is about to be sent to a broker.
 pub(crate) struct WriteRequest<'a> {
     pub(crate) node: &'a SimulatedBroker,
     pub(crate) change: &'a ConfigChange,
-    /// All keys of the request, as a step of several names them.
+    /// All keys of the request, separated by blanks as in a step with several keys.
     pub(crate) keys: &'a str,
     pub(crate) mode: WriteMode,
     pub(crate) at: Duration,
@@ -36,21 +36,20 @@ struct WriteOwner {
     undo: bool,
 }
 
-/// The checks, and what they found.
 pub(crate) struct Checks {
     file: Mutex<Connection>,
     problems: Mutex<Vec<String>>,
-    /// Values that a broker has validated since the last write of that key.
+    /// Values validated by a broker since the last write of that key.
     validated: Mutex<BTreeMap<(BrokerId, String), BTreeSet<String>>>,
-    /// Runs whose writes wait for an answer.
+    /// Number of pending writes, and their run.
     pending: Arc<(AtomicUsize, Mutex<Option<i64>>)>,
     may_write: AtomicBool,
     may_go_above: AtomicBool,
-    /// Whether a change must belong to a step.
+    /// Whether every change must belong to a durable step.
     wants_steps: AtomicBool,
 }
 
-/// A write that waits for its answer, or for the end of the process.
+/// Counts as pending until it is dropped: at the response, or when the process ends.
 pub(crate) struct PendingWrite(Arc<(AtomicUsize, Mutex<Option<i64>>)>);
 
 impl Drop for PendingWrite {
@@ -82,22 +81,22 @@ impl Checks {
         }
     }
 
-    /// From here on a value may be above twice what a broker starts with: a playbook says so.
+    /// From now on, a value may be above twice the static one, because a playbook allows it.
     pub(crate) fn allow_above_static(&self) {
         self.may_go_above.store(true, Ordering::SeqCst);
     }
 
-    /// From here on every write is wrong.
+    /// From now on, every write is a violation.
     pub(crate) fn forbid_writes(&self) {
         self.may_write.store(false, Ordering::SeqCst);
     }
 
-    /// From here on changes need no step: who makes them is a test of this world.
+    /// From now on, changes need no step, because a test makes them.
     pub(crate) fn want_no_steps(&self) {
         self.wants_steps.store(false, Ordering::SeqCst);
     }
 
-    /// What was wrong so far.
+    /// The violations so far.
     pub(crate) fn problems(&self) -> Vec<String> {
         locked(&self.problems).clone()
     }
@@ -112,7 +111,7 @@ impl Checks {
         u64::from(lines)
     }
 
-    /// Counts a write as under way until the value is dropped.
+    /// Counts a write as pending until the value is dropped.
     pub(crate) fn pending(&self) -> PendingWrite {
         self.pending.0.fetch_add(1, Ordering::SeqCst);
         PendingWrite(Arc::clone(&self.pending))
@@ -128,7 +127,7 @@ impl Checks {
         locked(&self.problems).push(problem);
     }
 
-    /// Looks at an order to the controller before it leaves.
+    /// Checks a request to the controller before it is sent.
     pub(crate) fn ordered(&self, order: &ControllerRequest) {
         match order {
             ControllerRequest::Quota(_, WriteMode::ValidateOnly) => (),
@@ -146,7 +145,7 @@ impl Checks {
         }
     }
 
-    /// Looks at a request before it leaves.
+    /// Checks a request before it is sent.
     pub(crate) fn sent(&self, request: &WriteRequest<'_>) {
         let WriteRequest { node, change, mode, .. } = request;
         let Some(at_start) = node.at_start(&change.key).filter(|_| WRITES.contains(&&*change.key))
@@ -198,7 +197,7 @@ impl Checks {
         }
     }
 
-    /// The step whose intent is durable and says just this.
+    /// The step whose durable intent is exactly this change.
     fn owner(&self, request: &WriteRequest<'_>) -> Option<WriteOwner> {
         let WriteRequest { node, change, keys, .. } = request;
         let several = Subject::BrokerKeys(node.id).to_string();
@@ -221,7 +220,7 @@ impl Checks {
         })
     }
 
-    /// Looks at a change of something that is no broker's configuration, before it leaves.
+    /// Checks a change of anything but a broker's configuration before it is sent.
     pub(crate) fn changes(
         &self,
         subject: &Subject,
@@ -246,8 +245,8 @@ impl Checks {
         }
     }
 
-    /// Looks at an election before it leaves: a durable step holds just these partitions (I22), and
-    /// no more than a hundred (I30).
+    /// Checks an election before it is sent: a durable step has exactly these partitions (I22), and
+    /// at most a hundred (I30).
     pub(crate) fn elects(&self, asked: &[(TopicName, i32)]) {
         let steps: Vec<String> = self.query(|at| {
             at.prepare(
@@ -280,7 +279,7 @@ impl Checks {
         text.parse().unwrap()
     }
 
-    /// Writes that are under way at the same time belong to one run (I10).
+    /// Concurrent writes belong to one run (I10).
     fn concurrent_with_another(&self, run: i64) -> Option<String> {
         let mut of = locked(&self.pending.1);
         if self.pending.0.load(Ordering::SeqCst) == 0 {

@@ -1,4 +1,4 @@
-//! Time: tokio's paused clock and a time of day that can be set.
+//! tokio's paused clock, and a time of day that a test can set.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -20,7 +20,7 @@ const BASE: i64 = 1_767_225_600_000;
 #[derive(Debug)]
 pub(crate) struct WorldClock {
     started: Instant,
-    /// When the time of day is set, and by how many milliseconds.
+    /// When the time of day is set, and by how many milliseconds it jumps.
     jumps: Mutex<Vec<(Duration, i64)>>,
     crash_points: CrashPoints,
 }
@@ -30,29 +30,29 @@ impl WorldClock {
         Self { started: Instant::now(), jumps: Mutex::default(), crash_points }
     }
 
-    /// Time since the world began.
+    /// Elapsed time since the start of the world.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Sets the time of day, as a person or NTP may.
+    /// Sets the time of day, as an operator or NTP may do.
     pub(crate) fn set_by(&self, milliseconds: i64) {
         self.will_be_set(self.elapsed(), milliseconds);
     }
 
-    /// The same, so long after the world began.
+    /// The same, at a time after the start of the world.
     pub(crate) fn will_be_set(&self, at: Duration, milliseconds: i64) {
         self.jumps.lock().unwrap_or_else(PoisonError::into_inner).push((at, milliseconds));
     }
 
-    /// How far the time of day is away from elapsed time.
+    /// Difference between the time of day and the elapsed time.
     fn away(&self) -> i64 {
         let (now, jumps) = (self.elapsed(), self.jumps.lock());
         let jumps = jumps.unwrap_or_else(PoisonError::into_inner);
         jumps.iter().filter(|(at, _)| *at <= now).map(|(_, by)| by).sum()
     }
 
-    /// The time since the world began at which the time of day was `wall`.
+    /// The elapsed time at which the time of day was `wall`.
     pub(crate) fn when(&self, wall: WallTime) -> Duration {
         let since = wall.0 - BASE - self.away();
         Duration::from_millis(u64::try_from(since).unwrap_or(0))

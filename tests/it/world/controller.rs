@@ -1,5 +1,5 @@
-//! The controller, as changes of quotas and of leaders see it: orders come to it one after the
-//! other, by way of any broker, and brokers see a moment later what has come of them.
+//! A simulated controller for changes of quotas and leaders. Requests reach it in order through any
+//! broker, and brokers see the result a moment later.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,13 +10,12 @@ use kafka_optimizer::{
 
 use super::kafka::SimulatedMetadata;
 
-/// What became of each election.
+/// The result for each partition.
 pub(crate) type ElectionOutcomes = Vec<(TopicPartition, Result<(), ElectionFault>)>;
 
-/// What the controller says to an order: nothing of elections to one of a quota.
+/// The response of the controller. It has no election results for a quota.
 type ControllerAnswer = Result<ElectionOutcomes, String>;
 
-/// What it is asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ControllerRequest {
     Quota(QuotaChange, WriteMode),
@@ -34,7 +33,7 @@ impl ControllerRequest {
     fn examined(&self, metadata: &SimulatedMetadata) -> ControllerAnswer {
         match self {
             Self::Quota(change, _) => match change.value {
-                // `ClientQuotaControlManager`, with its words.
+                // The message of `ClientQuotaControlManager`.
                 Some(value) if value <= 0.0 => {
                     Err(format!("Quota {} must be greater than 0", change.key))
                 }
@@ -74,7 +73,7 @@ impl ControllerRequest {
     }
 }
 
-/// `ReplicationControlManager.electLeader`, of the preferred replica.
+/// As `ReplicationControlManager.electLeader` does for the preferred replica.
 fn elected(partition: Option<&Partition>) -> Result<(), ElectionFault> {
     let partition = partition.ok_or(ElectionFault::Unknown)?;
     let preferred = partition.replicas.first().ok_or(ElectionFault::NotAvailable)?;
@@ -88,10 +87,10 @@ fn elected(partition: Option<&Partition>) -> Result<(), ElectionFault> {
     }
 }
 
-/// What is on its way.
+/// An event in flight.
 #[derive(Debug)]
 enum ControllerEvent {
-    /// An order comes to its turn. Brokers see what comes of it so much later, or never.
+    /// A request is processed. Brokers see its result after `seen`, or never.
     Arrive {
         call: usize,
         order: ControllerRequest,
@@ -100,7 +99,7 @@ enum ControllerEvent {
     Publish(ControllerRequest),
 }
 
-/// The controller. It is always there: a call that does not reach it fails on its way.
+/// It is always up: a call that does not reach it fails in flight.
 #[derive(Debug, Default)]
 pub(crate) struct SimulatedController {
     due: BTreeMap<(Duration, u64), ControllerEvent>,
@@ -109,12 +108,12 @@ pub(crate) struct SimulatedController {
 }
 
 impl SimulatedController {
-    /// Whether nothing is on its way.
+    /// Whether nothing is in flight.
     pub(crate) fn is_quiet(&self) -> bool {
         self.due.is_empty()
     }
 
-    /// An order reaches the controller at `at`; its turn comes at the time returned.
+    /// A request reaches the controller at `at`. Returns when it is processed.
     pub(crate) fn send(
         &mut self,
         at: Duration,
@@ -125,7 +124,7 @@ impl SimulatedController {
         self.plan(at, ControllerEvent::Arrive { call, order, seen })
     }
 
-    /// What is late holds up what comes behind it; the metadata log has one order.
+    /// A delayed request delays those behind it, because the metadata log is ordered.
     fn plan(&mut self, at: Duration, event: ControllerEvent) -> Duration {
         let same =
             |it: &ControllerEvent| std::mem::discriminant(it) == std::mem::discriminant(&event);
@@ -137,7 +136,7 @@ impl SimulatedController {
         at
     }
 
-    /// Everything that has happened by `now`.
+    /// Applies every event that is due by `now`.
     pub(crate) fn pump(&mut self, now: Duration, metadata: &mut SimulatedMetadata) {
         while let Some(entry) = self.due.first_entry() {
             let at = entry.key().0;
@@ -171,7 +170,7 @@ mod tests {
         *,
     };
 
-    /// Longer than it takes until brokers see an order.
+    /// Longer than brokers need to see a change.
     const SOON: Duration = Duration::from_secs(1);
 
     fn change(value: Option<f64>) -> QuotaChange {

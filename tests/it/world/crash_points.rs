@@ -1,5 +1,5 @@
-//! The crash_points at which a process can end: before each call to the outside world, after its effect
-//! and before its answer, before and after each wait, and after each line of the journal.
+//! The points at which a process can crash: before each outside call, between its effect and its
+//! response, before and after each wait, and after each line of the journal.
 
 use std::{
     future::{Future, pending},
@@ -11,26 +11,24 @@ use std::{
     task::{Context, Poll},
 };
 
-/// When the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Crash {
-    /// By itself, never.
     Never,
-    /// At the moment with this number, counted from 1 since the worker's start.
+    /// At the crash point with this number, counted from 1 since the worker's start.
     AtMoment(u64),
-    /// As soon as the journal holds so many lines.
+    /// Once the journal has this many lines.
     AfterLine(u64),
 }
 
 #[derive(Debug, Default)]
 struct CrashState {
     passed: AtomicU64,
-    /// 0: never.
+    /// 0 means never.
     ends_at: AtomicU64,
     over: AtomicBool,
 }
 
-/// Counts crash_points; holds everybody at the one where the process ends.
+/// Counts crash points, and blocks every task at the one where the process ends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CrashPoints(Arc<CrashState>);
 
@@ -42,7 +40,7 @@ impl CrashPoints {
         self.0.over.store(false, Ordering::SeqCst);
     }
 
-    /// How many there were since the start.
+    /// Crash points passed since the start.
     pub(crate) fn passed(&self) -> u64 {
         self.0.passed.load(Ordering::SeqCst)
     }
@@ -52,7 +50,7 @@ impl CrashPoints {
         self.0.over.load(Ordering::SeqCst)
     }
 
-    /// One moment. Does not return when the process ends here.
+    /// Passes one crash point. Does not return if the process ends here.
     pub(crate) async fn pass(&self) {
         let number = self.0.passed.fetch_add(1, Ordering::SeqCst) + 1;
         if number == self.0.ends_at.load(Ordering::SeqCst) {
@@ -67,16 +65,16 @@ impl CrashPoints {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProcessEnd {
     ByItself,
-    /// It was dropped in the middle.
+    /// Its future was dropped.
     Crashed,
 }
 
-/// A process that may end at any await: its future is dropped there, and what it had sent is on its
-/// way.
+/// A process that can crash at any await: its future is dropped, and requests it has sent stay in
+/// flight.
 pub(crate) struct SimulatedProcess {
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     crash_points: CrashPoints,
-    /// Says whether the process ends before its next poll; for crashes at lines of the journal.
+    /// Returns whether the process ends before its next poll; used for crashes at journal lines.
     ends: Box<dyn Fn() -> bool + Send>,
 }
 

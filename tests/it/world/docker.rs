@@ -1,5 +1,4 @@
-//! A Docker engine behind the seam: consumers' containers as data, their clones, and every way in
-//! which a call can go wrong.
+//! A simulated Docker engine: the containers of consumers, their clones, and injected faults.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +20,6 @@ use super::{
     kafka::{CallFault, DEADLINE},
 };
 
-/// What is asked of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DockerCallKind {
     Consumers,
@@ -41,23 +39,22 @@ impl DockerCallKind {
     }
 }
 
-/// A call, as it was made.
 #[derive(Clone, Debug)]
 pub(crate) struct DockerCall {
     pub(crate) at: Duration,
     pub(crate) kind: DockerCallKind,
-    /// The clone it is about; none of [`DockerCallKind::Consumers`].
+    /// `None` for [`DockerCallKind::Consumers`].
     pub(crate) clone: Option<CloneName>,
-    /// How many of its kind came before it.
+    /// Number of earlier calls of this kind.
     pub(crate) nth: usize,
-    /// How many of its kind came for the same clone before it.
+    /// Number of earlier calls of this kind for the same clone.
     pub(crate) nth_of_clone: usize,
 }
 
-/// A container of a clone's name.
+/// A container with the name of a clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SimulatedClone {
-    /// The run that its labels name; none of a container that is someone else's.
+    /// The run in its labels; `None` for a container of someone else.
     pub(crate) run: Option<i64>,
     pub(crate) of: String,
     pub(crate) state: CloneState,
@@ -72,7 +69,7 @@ enum ContainerChange {
     Remove,
 }
 
-/// A change on its way.
+/// A change in flight.
 struct SentChange {
     at: Duration,
     call: usize,
@@ -81,21 +78,21 @@ struct SentChange {
 }
 
 pub(crate) struct SimulatedContainers {
-    /// Consumers that are no clones.
+    /// Consumers that are not clones.
     pub(crate) templates: Vec<Consumer>,
-    /// Containers by a clone's name.
+    /// By name.
     pub(crate) clones: BTreeMap<String, SimulatedClone>,
     calls: Vec<DockerCall>,
     faults: DockerFaults,
     on_their_way: Vec<SentChange>,
-    /// How many clones ran, each since when.
+    /// Time, and the number of clones running from then on.
     history: Vec<(Duration, usize)>,
     answers: BTreeMap<usize, Result<(), String>>,
     seed: u64,
 }
 
 impl SimulatedContainers {
-    /// Everything that has happened by `now`.
+    /// Applies every event that is due by `now`.
     fn pump(&mut self, now: Duration) {
         self.on_their_way.sort_by_key(|it| it.at);
         while self.on_their_way.first().is_some_and(|it| it.at <= now) {
@@ -156,7 +153,7 @@ impl SimulatedContainers {
         (self.calls.len() - 1, fault)
     }
 
-    /// A pause for a call, the same whatever else happens.
+    /// Random delay of a call. It depends on the seed and the call only, not on other calls.
     fn chance(&self, call: usize, part: u64, from: u64, to: u64) -> Duration {
         let call = &self.calls[call];
         let name = call.clone.as_ref().map(|it| it.name.as_bytes()).unwrap_or_default();
@@ -214,14 +211,14 @@ impl SimulatedDocker {
         Self { state: Mutex::new(state), clock, crash_points, checks }
     }
 
-    /// The containers as they stand now.
+    /// The state now.
     pub(crate) fn state(&self) -> MutexGuard<'_, SimulatedContainers> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.pump(self.clock.elapsed());
         state
     }
 
-    /// Someone runs a consumer that may be cloned. Returns its container's id.
+    /// Adds a consumer that may be cloned. Returns its container's id.
     pub(crate) fn run_consumer(&self, name: &str, group: &str) -> String {
         let id = format!("id of {name}");
         self.state().templates.push(Consumer {
@@ -236,7 +233,7 @@ impl SimulatedDocker {
         id
     }
 
-    /// Whether clones ran at a time.
+    /// Whether clones were running at `at`.
     pub(crate) fn relieved(&self, at: Duration) -> bool {
         let state = self.state();
         let after = state.history.partition_point(|(since, _)| *since <= at);
@@ -251,7 +248,7 @@ impl SimulatedDocker {
         self.state().calls.iter().filter(|it| it.kind == kind).cloned().collect()
     }
 
-    /// A call that changes nothing.
+    /// A call without side effects.
     async fn read<T>(
         &self,
         kind: DockerCallKind,
@@ -296,7 +293,8 @@ impl SimulatedDocker {
         })
     }
 
-    /// Sends the change on its way, whoever waits for the answer. Says how long that takes.
+    /// Sends the change, independently of who awaits the response. Returns the call, its fault and
+    /// the delay.
     fn send(
         &self,
         now: Duration,
@@ -308,7 +306,7 @@ impl SimulatedDocker {
         let (call, fault) = state.record(now, kind, Some(clone));
         let takes = state.chance(call, 1, 200_000, 2_000_000);
 
-        // It is in the time of arrival already.
+        // The delay is already part of the arrival time.
         let (late, left) = match fault {
             Some(CallFault::Late(more)) => (more, None),
             other => (Duration::ZERO, other),
@@ -331,7 +329,7 @@ impl SimulatedDocker {
     }
 }
 
-/// Waits for an answer, as long as the adapter does, and says how the call ended.
+/// Waits for a response until the adapter's deadline. Returns how the call ended.
 async fn wait(
     kind: DockerCallKind,
     of: &str,
@@ -403,7 +401,7 @@ mod tests {
         CloneName { name: name.to_owned(), run: 1, cluster: "main".to_owned() }
     }
 
-    /// Runs a world with one consumer, whose id the test gets.
+    /// Runs a world with one consumer, and passes its container id to the test.
     fn with_consumer(test: impl AsyncFnOnce(&World, &str)) {
         simulate(async {
             let world = World::new(Setup::new(0, Effect::Help));

@@ -1,4 +1,4 @@
-//! A cluster behind the seam: brokers, topology, and every way in which a call can go wrong.
+//! A simulated Kafka cluster: brokers, topology and injected faults.
 
 use std::{
     collections::BTreeMap,
@@ -30,14 +30,13 @@ use super::{
     crash_points::CrashPoints,
 };
 
-/// How long the adapter waits for an answer.
+/// Deadline of the adapter.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 pub(crate) fn id(raw: i32) -> BrokerId {
     BrokerId::from_wire(raw).unwrap()
 }
 
-/// What is asked of a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CallKind {
     Topology,
@@ -55,22 +54,20 @@ pub(crate) enum CallKind {
     Members,
 }
 
-/// A call, as it was made.
 #[derive(Clone, Debug)]
 pub(crate) struct KafkaCall {
     pub(crate) at: Duration,
     pub(crate) kind: CallKind,
     pub(crate) broker: Option<BrokerId>,
     pub(crate) change: Option<ConfigChange>,
-    /// What the controller is asked to do.
     pub(crate) order: Option<ControllerRequest>,
-    /// How many of its kind came before it.
+    /// Number of earlier calls of this kind.
     pub(crate) nth: usize,
-    /// How many of its kind came to the same broker before it.
+    /// Number of earlier calls of this kind to the same broker.
     pub(crate) nth_of_broker: usize,
 }
 
-/// Whom a call is for, and what it would change.
+/// Target of a call, and the change it requests.
 #[derive(Default)]
 struct CallSubject {
     broker: Option<BrokerId>,
@@ -78,23 +75,23 @@ struct CallSubject {
     order: Option<ControllerRequest>,
 }
 
-/// What goes wrong with a call.
+/// A fault injected into a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallFault {
     Refuse,
-    /// It never arrives, and nobody answers.
+    /// The request is lost, and the call times out.
     LoseRequest,
-    /// It takes effect, and nobody answers.
+    /// The request takes effect, and its response is lost.
     LoseAnswer,
-    /// It takes effect, and the connection breaks.
+    /// The request takes effect, and the connection is reset.
     Break,
-    /// There is no connection to begin with.
+    /// The connection is refused.
     Unreachable,
-    /// The answer takes so long, within the deadline.
+    /// The response takes this long, within the deadline.
     Slow(Duration),
-    /// It waits so long in the broker's queue; the deadline may pass before.
+    /// The request waits this long in the broker's queue, possibly beyond the deadline.
     Late(Duration),
-    /// Accepted, stored, and not brought into force.
+    /// Accepted and stored, but never effective.
     NeverApplied,
 }
 
@@ -117,7 +114,7 @@ impl SimulatedMetadata {
         !self.quotas.is_empty() || self.leads_as_assigned()
     }
 
-    /// Whether every leader is the preferred one, of topics that have a legal name.
+    /// Whether every partition of a topic with a legal name is led by its preferred replica.
     pub(crate) fn leads_as_assigned(&self) -> bool {
         let legal = self.topics.iter().filter(|it| !it.name.as_str().contains(' '));
         let preferred = |it: &Partition| it.leader.as_ref() == it.replicas.first();
@@ -136,13 +133,13 @@ pub(crate) struct ClusterState {
     pub(crate) controller: SimulatedController,
     pub(crate) calls: Vec<KafkaCall>,
     pub(crate) faults: KafkaFaults,
-    /// Whether a quota was set or every leader preferred, each since when.
+    /// Time, and whether a quota was set or all leaders were preferred from then on.
     relief: Vec<(Duration, bool)>,
     seed: u64,
 }
 
 impl ClusterState {
-    /// Everything that has happened by `now`.
+    /// Applies every event that is due by `now`.
     pub(crate) fn pump(&mut self, now: Duration) {
         for broker in self.brokers.values_mut() {
             broker.pump(now);
@@ -172,7 +169,7 @@ impl ClusterState {
         (self.calls.len() - 1, fault)
     }
 
-    /// A pause for a call, the same whatever else happens.
+    /// Random delay of a call. It depends on the seed and the call only, not on other calls.
     fn chance(&self, call: usize, part: u64, from: u64, to: u64) -> u64 {
         let call = &self.calls[call];
         let broker = call.broker.map_or(0, |it| u64::try_from(it.to_wire()).unwrap() + 1);
@@ -189,7 +186,7 @@ pub(crate) struct SimulatedKafka {
     checks: Arc<Checks>,
 }
 
-/// `count` partitions' worth of a topic whose replicas are all in sync.
+/// A topic with one partition per broker and all replicas in sync.
 fn topic(name: &str, brokers: &[BrokerId]) -> Topic {
     let partitions = (0..).zip(brokers).map(|(index, leader)| Partition {
         index,
@@ -232,14 +229,14 @@ impl SimulatedKafka {
         Self { state: Mutex::new(state), clock, crash_points, checks }
     }
 
-    /// The cluster as it stands now.
+    /// The state now.
     pub(crate) fn state(&self) -> MutexGuard<'_, ClusterState> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.pump(self.clock.elapsed());
         state
     }
 
-    /// Someone else changes a key, in force at once.
+    /// Someone else changes a key; it is effective at once.
     pub(crate) fn set(&self, broker: i32, key: &'static str, value: Option<u32>) {
         let now = self.clock.elapsed();
         self.state().brokers.get_mut(&id(broker)).unwrap().set(now, key, value);
@@ -251,7 +248,7 @@ impl SimulatedKafka {
         self.state().brokers.get_mut(&id(broker)).unwrap().restart(now, pause);
     }
 
-    /// A broker answers nothing and does nothing between two times from now.
+    /// A broker processes nothing between two times from now.
     pub(crate) fn freeze(&self, broker: i32, from: Duration, to: Duration) {
         let now = self.clock.elapsed();
         let mut state = self.state();
@@ -266,12 +263,12 @@ impl SimulatedKafka {
         self.state().calls.iter().filter(|it| it.kind == kind).cloned().collect()
     }
 
-    /// Sizes of the pools at a time.
+    /// The pool sizes at a time.
     pub(crate) fn threads(&self, broker: BrokerId, at: Duration) -> super::broker::PoolSizes {
         self.state().brokers[&broker].pools(at)
     }
 
-    /// Whether a quota was set or every leader preferred at a time.
+    /// Whether a quota was set or all leaders were preferred at `at`.
     pub(crate) fn relieved(&self, at: Duration) -> bool {
         let state = self.state();
         let after = state.relief.partition_point(|(since, _)| *since <= at);
@@ -299,7 +296,7 @@ impl SimulatedKafka {
         }
     }
 
-    /// A call that changes nothing.
+    /// A call without side effects.
     async fn read<T>(
         &self,
         kind: CallKind,
@@ -325,7 +322,7 @@ impl SimulatedKafka {
         ended.map(|()| answer(self))
     }
 
-    /// Waits for an answer, as long as the adapter does, and says how the call ended.
+    /// Waits for a response until the adapter's deadline. Returns how the call ended.
     async fn wait(
         &self,
         kind: CallKind,
@@ -363,7 +360,8 @@ impl SimulatedKafka {
         }
     }
 
-    /// Sends the change on its way, whoever waits for the answer. `None`: it never arrives.
+    /// Sends the change, independently of who awaits the response. Returns the delay, or `None` if
+    /// it never arrives.
     fn send(
         &self,
         broker: BrokerId,
@@ -400,7 +398,7 @@ impl SimulatedKafka {
         }
     }
 
-    /// Hands an order to whichever broker is there, and waits for what the controller says.
+    /// Sends a request to the controller through any broker, and waits for the response.
     async fn order(
         &self,
         kind: CallKind,
@@ -419,7 +417,7 @@ impl SimulatedKafka {
         let _under_way = order.writes().then(|| self.checks.pending());
         let arrives = self.forward(order, call, fault);
 
-        // What is late is in the time of arrival already.
+        // The delay is already part of the arrival time.
         let fault = fault.filter(|it| !matches!(it, CallFault::Late(_)));
         let pause = arrives.unwrap_or(Duration::from_millis(1)) + Duration::from_micros(100);
         let ended = self.wait(kind, None, fault, pause).await;
@@ -433,7 +431,7 @@ impl SimulatedKafka {
             Some(Err(message)) => {
                 Err(KafkaError::Refused { request, peer, code: 42, message: Some(message) })
             }
-            // It still stands behind one that is late.
+            // It is still queued behind a delayed one.
             None => {
                 let source = io::Error::from(io::ErrorKind::ConnectionReset);
                 Err(KafkaError::Broken { request, peer, source })
@@ -441,7 +439,8 @@ impl SimulatedKafka {
         }
     }
 
-    /// Sends an order on its way, whoever waits for the answer. `None`: it never arrives.
+    /// Sends a request, independently of who awaits the response. Returns the delay, or `None` if
+    /// it never arrives.
     fn forward(
         &self,
         order: ControllerRequest,
@@ -553,7 +552,7 @@ impl Kafka for SimulatedKafka {
         let arrives = self.send(broker, changes, mode, call, fault);
         let fault = match (arrives, fault) {
             (None, None) => Some(CallFault::Unreachable),
-            // It is in the time of arrival already.
+            // The delay is already part of the arrival time.
             (Some(_), Some(CallFault::Late(_))) => None,
             (_, fault) => fault,
         };

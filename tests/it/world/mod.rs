@@ -1,7 +1,7 @@
-//! The simulated world: a cluster, a Prometheus and a clock behind the seams, with every way to
-//! fail, by seed. The pipeline in it is the real one, with its real store on a real file.
+//! The simulated world: Kafka, Docker, Prometheus and a clock, with seeded faults. The remediation
+//! pipeline in it is the real one, with a real store on disk.
 //!
-//! `SEEDS` is how many seeds a sweep takes, `SEED` replays one.
+//! `SEEDS` sets the number of seeds of a sweep, `SEED` replays one.
 
 mod broker;
 mod chance;

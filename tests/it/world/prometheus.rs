@@ -1,5 +1,5 @@
-//! A Prometheus behind the seam: it evaluates what the pipeline asks, from time and from the sizes
-//! of the brokers' pools, so that "more threads help" is a script.
+//! A simulated Prometheus. It computes the pipeline's queries from the time and the brokers' pool
+//! sizes, so that a test decides whether more threads help.
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +42,7 @@ pub(crate) const GUARD: &str = "kafka_topic_partition_under_min_isr";
 /// Share of the CPU limit in use.
 pub(crate) const CPU: &str = "kafka:broker_cpu:ratio";
 
-/// What more threads do to the time of a request.
+/// Effect of more threads on the request time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Help,
@@ -50,26 +50,26 @@ pub(crate) enum Effect {
     Harm,
 }
 
-/// What goes wrong with a query.
+/// A fault injected into a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum QueryFault {
-    /// No answer.
+    /// The request times out.
     Unavailable,
-    /// An answer without a series.
+    /// The result has no series.
     Empty,
-    /// Samples that are no numbers.
+    /// The samples are NaN.
     NotANumber,
-    /// The newest sample is so old: what came later is not there yet.
+    /// The newest sample is this old.
     Late(Duration),
-    /// The answer takes so long.
+    /// The response takes this long.
     Slow(Duration),
-    /// Its clock is so far ahead of ours.
+    /// The clock of Prometheus is ahead by this much.
     Ahead(Duration),
-    /// Every value is so many times what it is, and one more.
+    /// Every value is multiplied by this, plus one.
     Wrong(f64),
 }
 
-/// By seed, one answer in twenty is a lie, or is none.
+/// One response in twenty is wrong or missing, depending on the seed.
 pub(crate) fn lies(seed: u64) -> impl Fn(&str, Duration) -> Option<QueryFault> + Send + 'static {
     move |query, now| {
         let length = u64::try_from(query.len()).unwrap();
@@ -93,18 +93,17 @@ type QueryFaults = Box<dyn Fn(&str, Duration) -> Option<QueryFault> + Send>;
 
 pub(crate) struct MetricScript {
     pub(crate) effect: Effect,
-    /// Labels of the alerts that fire.
+    /// Labels of the firing alerts.
     pub(crate) firing: Vec<Labels>,
     /// Requests per second, by time.
     pub(crate) load: fn(Duration) -> f64,
-    /// What the guard shows, by time since the world began.
+    /// Value of the guard, by elapsed time.
     pub(crate) guard: Box<dyn Fn(Duration) -> f64 + Send>,
     pub(crate) cpu: f64,
     pub(crate) faults: QueryFaults,
     pub(crate) queries: Vec<String>,
 }
 
-/// One sample of one series.
 #[derive(Clone, Debug)]
 struct ScriptedSample {
     labels: Labels,
@@ -121,7 +120,7 @@ pub(crate) struct SimulatedPrometheus {
     seed: u64,
 }
 
-/// A request's time with so many threads.
+/// Request time with this number of threads.
 fn time_of(effect: Effect, pools: PoolSizes) -> f64 {
     let threads = f64::from(pools.io);
     match effect {
@@ -131,7 +130,7 @@ fn time_of(effect: Effect, pools: PoolSizes) -> f64 {
     }
 }
 
-/// What everything but threads does to the time of a request.
+/// Factor on the request time from everything but threads.
 const fn relief(effect: Effect) -> f64 {
     match effect {
         Effect::Help => 0.3,
@@ -172,7 +171,7 @@ impl SimulatedPrometheus {
         self.script().faults = Box::new(faults);
     }
 
-    /// A call that waits, and fails if it is scripted to.
+    /// Waits, and fails if the script says so.
     async fn asked(&self, query: &str) -> Result<Option<QueryFault>, PrometheusError> {
         self.crash_points.pass().await;
         let now = self.clock.elapsed();
@@ -193,7 +192,7 @@ impl SimulatedPrometheus {
         Ok(fault)
     }
 
-    /// The value of the rule behind the objective at a scrape: a mean over its window.
+    /// Value of the objective's recording rule at a scrape: a mean over its window.
     fn objective(&self, broker: i32, at: Duration) -> f64 {
         let effect = self.script().effect;
         let seconds = WINDOW.as_secs();

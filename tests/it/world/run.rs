@@ -1,4 +1,4 @@
-//! A world in time: start the worker, let it live, crash it, start it again.
+//! Runs the worker in the simulated world: start it, let time pass, crash it, start it again.
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -28,24 +28,24 @@ use super::{
     setup::{self, Setup},
 };
 
-/// Every tuned key of every broker: its own entry, and the value in force.
+/// Every tuned key of every broker, with its stored entry and its effective value.
 pub(crate) type KeyStates = BTreeMap<(BrokerId, String), KeyState>;
 
-/// How often the world is looked at.
+/// Interval between two checks of the world.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs a test in simulated time.
 pub(crate) fn simulate<T>(future: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    // One thread for the store: its transactions come in the order in which they were asked for.
+    // One thread for the store, so that transactions run in the order in which they were started.
     let runtime = runtime.enable_time().start_paused(true).max_blocking_threads(1).build();
     runtime.unwrap().block_on(future)
 }
 
-/// How a stretch of a worker's life ended.
+/// How a period of the worker's life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WorkerEnd {
-    /// What was waited for has come.
+    /// The condition was reached.
     Reached,
     TimeUp,
     Over(ProcessEnd),
@@ -62,7 +62,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) setup: Setup,
-    /// Changes what the next snapshots say.
+    /// Changes the next snapshots.
     pub(crate) tweak: Box<dyn Fn(&mut Snapshot)>,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     worker: Option<Pin<Box<SimulatedProcess>>>,
@@ -71,7 +71,7 @@ pub(crate) struct World {
     snapshot_at: Option<Duration>,
 }
 
-/// A directory whose files are durable at once.
+/// A directory in memory, where a sync costs nothing.
 fn directory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
@@ -136,7 +136,7 @@ impl World {
         }
     }
 
-    /// A world in which broker 1 is left with one I/O thread, for five minutes already.
+    /// A world in which broker 1 has had one I/O thread for five minutes.
     pub(crate) async fn starved(setup: Setup) -> Self {
         let world = Self::new(setup);
         world.kafka.set(1, IO_THREADS, Some(1));
@@ -145,7 +145,7 @@ impl World {
         world
     }
 
-    /// A world that has been there for five minutes.
+    /// A healthy world, five minutes after its start.
     pub(crate) async fn healthy(setup: Setup) -> Self {
         let world = Self::new(setup);
         world.age().await;
@@ -156,14 +156,14 @@ impl World {
         tokio::time::sleep(Duration::from_mins(5)).await;
     }
 
-    /// Prometheus fires it, and Alertmanager delivers it.
+    /// The alert fires in Prometheus, and Alertmanager delivers it.
     pub(crate) async fn alert(&self, name: &str, broker: Option<&str>) {
         self.fire(name, broker);
         let sent = setup::notification(vec![setup::firing(name, broker)]);
         self.remediation.take(sent).await.unwrap();
     }
 
-    /// Prometheus fires it with these labels, and Alertmanager delivers it.
+    /// The alert fires with these labels, and Alertmanager delivers it.
     pub(crate) async fn deliver(&self, alert: Alert) {
         let mut labels = alert.labels.clone();
         labels.insert("alertstate".to_owned(), "firing".to_owned());
@@ -171,7 +171,7 @@ impl World {
         self.remediation.take(setup::notification(vec![alert])).await.unwrap();
     }
 
-    /// From here on nothing can be added to a table of the store.
+    /// From now on, inserts into a table of the store fail.
     pub(crate) fn break_store(&self, table: &str) {
         let text = format!(
             "CREATE TRIGGER broken BEFORE INSERT ON {table}
@@ -180,7 +180,7 @@ impl World {
         self.checks.query(|at| at.execute_batch(&text));
     }
 
-    /// It can be written again.
+    /// Inserts succeed again.
     pub(crate) fn mend_store(&self) {
         self.checks.query(|at| at.execute_batch("DROP TRIGGER broken"));
     }
@@ -191,7 +191,7 @@ impl World {
         self.prometheus.script().firing.push(labels);
     }
 
-    /// A new process over the same state. It ends where `crash` says.
+    /// Starts a new process on the same state. It ends at `crash`.
     pub(crate) fn start(&mut self, crash: Crash) {
         self.worker = None;
         self.snapshot_at = None;
@@ -222,7 +222,7 @@ impl World {
         self.live(Duration::from_mins(10), |_| false).await
     }
 
-    /// Takes a new snapshot when it is time for one.
+    /// Takes a new snapshot when one is due.
     fn refresh(&mut self) {
         let now = self.clock.elapsed();
         if self.snapshot_at.is_some_and(|it| now < it + SCRAPE) {
@@ -244,7 +244,7 @@ impl World {
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
     }
 
-    /// Lets time pass until `reached`, at most `limit`.
+    /// Lets time pass until `reached`, or for at most `limit`.
     pub(crate) async fn live(
         &mut self,
         limit: Duration,
@@ -280,7 +280,8 @@ impl World {
         }
     }
 
-    /// By seed, the time of day is set once in the next six minutes, by up to ten of them.
+    /// Sets the time of day once in the next six minutes, by up to ten minutes, depending on the
+    /// seed.
     pub(crate) fn sets_its_clock(&self, seed: u64) {
         let drawn = |part: u64| draw(seed, &[23, part]);
         let after = Duration::from_millis(between(0, 360_000, drawn(0)));
@@ -292,7 +293,7 @@ impl World {
         let _end = self.live(time, |_| false).await;
     }
 
-    /// Until every run is over, or half an hour has passed.
+    /// Lets time pass until every run has ended, or for half an hour.
     pub(crate) async fn until_over(&mut self) -> WorkerEnd {
         self.live(Duration::from_mins(30), |it| it.open_runs() == 0 && 0 < it.all_runs()).await
     }
@@ -302,7 +303,7 @@ impl World {
         self.checks.query(|at| at.query_row(&query, [], |row| row.get(0)))
     }
 
-    /// Runs that are not over.
+    /// Runs that have not ended.
     pub(crate) fn open_runs(&self) -> u32 {
         self.count("WHERE ended_at IS NULL OR (state = 'kept' AND undo_requested)")
     }
@@ -311,17 +312,15 @@ impl World {
         self.count("")
     }
 
-    /// Whether run 1 stands there.
+    /// Whether run 1 is in `state`.
     pub(crate) fn is_in_state(&self, state: RunState) -> bool {
         self.count(&format!("WHERE id = 1 AND state = '{state}'")) == 1
     }
 
-    /// A run with all that is known of it.
     pub(crate) async fn run(&self, number: i64) -> RunDetail {
         self.store.run(RunId(number)).await.unwrap().expect("the run")
     }
 
-    /// Every tuned key of every broker, as it stands.
     pub(crate) fn key_states(&self) -> KeyStates {
         let state = self.kafka.state();
         let each = state.brokers.values().flat_map(|broker| {
@@ -330,8 +329,8 @@ impl World {
         each.collect()
     }
 
-    /// When every run is over: two more minutes, in which what was late may still come, and then
-    /// every key is as a kept run left it, or exactly as it was. Nothing is half done.
+    /// Checks, two minutes after the last run has ended, that every key is as a kept run left it or
+    /// exactly as before. Delayed requests arrive within these minutes.
     pub(crate) async fn verify(&mut self, before: &KeyStates) {
         self.pass(Duration::from_mins(2)).await;
         let mut expected = before.clone();
@@ -367,7 +366,7 @@ impl World {
         assert!(state.controller.is_quiet());
     }
 
-    /// What happened, for whoever reads a failure.
+    /// The journal of every run, for the message of a failed test.
     pub(crate) async fn story(&self) -> String {
         let mut lines = vec![format!("seed {}", self.setup.seed)];
         for number in 1..=self.all_runs() {
@@ -391,7 +390,7 @@ impl World {
         lines.join("\n")
     }
 
-    /// Fails when a check has found anything.
+    /// Fails if a check found a violation.
     #[track_caller]
     pub(crate) fn check(&self) {
         let problems = self.checks.problems();
@@ -399,7 +398,6 @@ impl World {
     }
 }
 
-/// What a pipeline is made of.
 struct PipelineParts<'a> {
     kafka: &'a Arc<SimulatedKafka>,
     prometheus: &'a Arc<SimulatedPrometheus>,

@@ -1,4 +1,4 @@
-//! What a world starts with: a configuration with short windows, and what goes wrong in it.
+//! The initial state of a world: a configuration with short windows, and the faults of a storm.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +22,6 @@ use super::{
     run::simulate,
 };
 
-/// What a world starts with.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) seed: u64,
@@ -32,7 +31,7 @@ pub(crate) struct Setup {
     pub(crate) remediation: RemediationConfig,
 }
 
-/// Runs a storm of every seed, and tells all of those that found something.
+/// Runs a storm for every seed, and reports every seed that found a violation.
 pub(crate) fn storms(usual: u64, storm: impl AsyncFn(u64)) {
     let seeds = seeds(usual);
     let survives = |&seed: &u64| catch_unwind(AssertUnwindSafe(|| simulate(storm(seed)))).is_ok();
@@ -72,7 +71,7 @@ const WINDOWS: Windows = Windows {
     cooldown: Duration::from_mins(5),
 };
 
-/// Answers `Slow` of one broker.
+/// The playbook for the alert `Slow` on one broker.
 fn broker_playbook() -> Playbook {
     let of_broker = r#"{kafka_cluster="$kafka_cluster",broker_id="$broker_id"}"#;
     Playbook {
@@ -95,7 +94,7 @@ fn broker_playbook() -> Playbook {
     }
 }
 
-/// Answers `AllSlow` of the cluster.
+/// The playbook for the alert `AllSlow` on the cluster.
 fn cluster_playbook() -> Playbook {
     let of_cluster = r#"{kafka_cluster="$kafka_cluster"}"#;
     Playbook {
@@ -112,7 +111,7 @@ fn cluster_playbook() -> Playbook {
     }
 }
 
-/// Answers an alert of the cluster with something else than threads.
+/// A playbook for an alert of the cluster, with another optimizer than tune-brokers.
 fn other(name: &str, alert: &str, optimizer: Optimizer) -> Playbook {
     let measure = TemporaryChange { expire_after: Duration::from_mins(10), expire_when: None };
     Playbook {
@@ -126,7 +125,7 @@ fn other(name: &str, alert: &str, optimizer: Optimizer) -> Playbook {
 
 const MIB: u64 = 1 << 20;
 
-/// Whom `shed` slows down.
+/// The client that `shed` throttles.
 pub(crate) fn greedy() -> QuotaEntity {
     QuotaEntity { user: None, client_id: Some("greedy".to_owned()) }
 }
@@ -180,7 +179,7 @@ impl Setup {
         }
     }
 
-    /// The playbook that answers `Slow`.
+    /// The playbook for `Slow`.
     pub(crate) fn playbook(&mut self) -> &mut Playbook {
         &mut self.remediation.playbooks[0]
     }
@@ -191,14 +190,14 @@ impl Setup {
     }
 }
 
-/// The same alert, with one more label.
+/// Adds a label to an alert.
 pub(crate) fn with(mut alert: Alert, label: &str, value: &str) -> Alert {
     alert.labels.insert(label.to_owned(), value.to_owned());
     alert.fingerprint = format!("{};{label}={value}", alert.fingerprint);
     alert
 }
 
-/// Labels of an alert, as a rule gives them.
+/// Labels of an alert, as its rule sets them.
 pub(crate) fn labels(name: &str, broker: Option<&str>) -> Labels {
     let mut labels = BTreeMap::from([
         ("alertname".to_owned(), name.to_owned()),

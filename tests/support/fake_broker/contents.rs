@@ -1,8 +1,8 @@
-//! What a fake cluster is like.
+//! The state of a fake cluster.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-/// A partition, as its leader sees it.
+/// A partition as its leader knows it.
 #[derive(Clone, Debug)]
 pub(crate) struct FakePartition {
     pub(crate) leader: i32,
@@ -10,47 +10,46 @@ pub(crate) struct FakePartition {
     pub(crate) isr: Vec<i32>,
     pub(crate) first: i64,
     pub(crate) last: i64,
-    /// Answered instead of an offset, if not 0.
+    /// Error code returned instead of an offset; 0 is none.
     pub(crate) error: i16,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct FakeGroup {
     pub(crate) coordinator: i32,
-    /// `classic` or `consumer`.
+    /// The group type, `classic` or `consumer`.
     pub(crate) kind: &'static str,
     pub(crate) members: usize,
     pub(crate) commits: Vec<(String, i32, i64)>,
-    /// Answered instead of its commits, if not 0.
+    /// Error code returned instead of its commits; 0 is none.
     pub(crate) error: i16,
 }
 
-/// What a quota is for: kind and name of each part. A part without a name is the default.
+/// The entity of a quota: type and name of each part. A part without a name is the default.
 pub(crate) type FakeEntity = Vec<(&'static str, Option<&'static str>)>;
 
-/// One dynamic configuration entry: (source, value), strongest first; the first is in force.
+/// The synonyms of a config key: (source, value), in order of precedence; the first is effective.
 pub(crate) type FakeEntry = Vec<(i8, &'static str)>;
 
-/// What the brokers of one cluster share.
 #[derive(Debug, Default)]
 pub(crate) struct ClusterContents {
     pub(super) brokers: BTreeMap<i32, SocketAddr>,
     pub(crate) topics: BTreeMap<String, Vec<FakePartition>>,
-    /// Topics whose metadata entry carries this error.
+    /// Error code of a topic's metadata.
     pub(crate) broken_topics: BTreeMap<String, i16>,
-    /// Topics whose configuration is answered with this error.
+    /// Error code of a topic's configuration.
     pub(crate) sealed_topics: BTreeMap<String, i16>,
     pub(crate) groups: BTreeMap<String, FakeGroup>,
     pub(crate) configs: BTreeMap<&'static str, FakeEntry>,
-    /// By whom it is for: key and value.
+    /// By entity: key and value.
     pub(crate) quotas: BTreeMap<FakeEntity, Vec<(&'static str, f64)>>,
     pub(crate) alter_refusal: Option<(i16, &'static str)>,
     pub(crate) moving: Vec<(String, i32)>,
-    /// Narrows what a broker says it speaks.
+    /// Limits the API versions that a broker announces.
     pub(crate) versions: BTreeMap<i16, (i16, i16)>,
 }
 
-/// How much there is of everything. A group reads one topic, all of it.
+/// The number of everything. A group reads all of one topic.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClusterSize {
     pub(crate) brokers: i32,
@@ -60,12 +59,12 @@ pub(crate) struct ClusterSize {
 }
 
 impl ClusterContents {
-    /// The brokers and their addresses, as metadata tells of them.
+    /// The brokers and their addresses in the metadata.
     pub(crate) fn brokers(&self) -> &BTreeMap<i32, SocketAddr> {
         &self.brokers
     }
 
-    /// Takes a broker out of the cluster.
+    /// Removes a broker from the cluster.
     pub(crate) fn leave(&mut self, broker: i32) {
         self.brokers.remove(&broker);
     }

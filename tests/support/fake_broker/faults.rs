@@ -1,4 +1,4 @@
-//! What a broker does instead of answering, and what it makes of an answer's bytes.
+//! Faults of a broker, and mutations of its responses.
 
 use std::time::Duration;
 
@@ -9,41 +9,41 @@ use super::{
     contents::ClusterContents,
 };
 
-/// Behind the length and the correlation id.
+/// After the length and the correlation id.
 pub(super) const BODY: usize = 8;
 
 const UNSUPPORTED_VERSION: i16 = 35;
 
-/// What a broker does with a request instead of answering it.
+/// What a broker does instead of sending the right response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum BrokerFault {
     /// Reads it and never answers.
     Freeze,
     Delay(Duration),
-    /// Answers when so many have been read on the connection, in order.
+    /// Answers in order once this many requests have been read on the connection.
     Together(usize),
     HangUp,
-    /// Closes it in the middle of the answer.
+    /// Closes the connection in the middle of the response.
     MidFrame,
-    /// Claims that an answer of so many bytes follows.
+    /// Announces a response of this many bytes.
     Claim(i32),
-    /// Answers under another request's id.
+    /// Answers with another correlation id.
     WrongCorrelation,
-    /// Writes the largest varint over the body, so many bytes in.
+    /// Overwrites the body with the largest varint at this offset.
     Boast(usize),
-    /// Cuts the body after so many bytes, under a right length.
+    /// Truncates the body after this many bytes, with a correct length.
     Cut(usize),
-    /// Answers that it does not know the version, in version 0, as Kafka does to its greeting.
+    /// Answers UNSUPPORTED_VERSION in version 0, as Kafka does for ApiVersions.
     Unsupported,
-    /// Changes the answer by chance.
+    /// Mutates the response at random.
     Mutated(Mutation),
 }
 
-/// One change by chance; the same one each time.
+/// A random mutation; the same one each time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mutation {
     pub(crate) seed: u64,
-    /// Bytes of the body, from its beginning, that stay as they are.
+    /// Bytes at the start of the body that stay unchanged.
     pub(crate) keep: usize,
 }
 

@@ -39,33 +39,33 @@ use answers::APIS;
 use seen::RequestLog;
 use served::{AnswerScript, RawRequest, Served};
 
-/// Some brokers that tell of each other.
+/// Fake brokers that know each other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FakeCluster(Arc<FakeClusterState>);
 
-/// What brokers share. Locked in this order.
+/// Shared by the brokers. Lock in this order.
 #[derive(Debug, Default)]
 struct FakeClusterState {
     contents: Mutex<ClusterContents>,
-    /// Ready answers to what was asked since the contents were last touched.
+    /// Cached responses to requests since the contents last changed.
     ready: Mutex<HashMap<RawRequest, Vec<u8>>>,
     log: RequestLog,
 }
 
 impl FakeCluster {
-    /// Changes what its brokers answer.
+    /// Access to the contents; clears the cached responses.
     pub(crate) fn contents(&self) -> MutexGuard<'_, ClusterContents> {
         let contents = self.0.contents.lock().unwrap();
         self.0.ready.lock().unwrap().clear();
         contents
     }
 
-    /// Starts a broker and makes it known to the others.
+    /// Starts a broker and adds it to the metadata.
     pub(crate) async fn start(&self, id: i32) -> FakeBroker {
         self.start_at(id, "127.0.0.1:0".parse().unwrap()).await
     }
 
-    /// Starts it at an address, as after a restart.
+    /// Starts a broker at an address, as after a restart.
     pub(crate) async fn start_at(&self, id: i32, address: SocketAddr) -> FakeBroker {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -83,13 +83,13 @@ impl FakeCluster {
         FakeBroker { address, served }
     }
 
-    /// The requests that came in since they were last taken, in order.
+    /// The requests received since the last call, in order.
     pub(crate) fn take_seen(&self) -> Vec<SeenRequest> {
         self.0.log.take()
     }
 }
 
-/// One broker. Dropping it closes its listener and its connections.
+/// Dropping it closes its listener and its connections.
 #[derive(Debug)]
 pub(crate) struct FakeBroker {
     pub(crate) address: SocketAddr,
@@ -103,7 +103,7 @@ impl Drop for FakeBroker {
 }
 
 impl FakeBroker {
-    /// Ends it, and waits until its port is free.
+    /// Stops the broker, and waits until its port is free.
     pub(crate) async fn stop(self) -> SocketAddr {
         self.served.alive.cancel();
         self.served.tasks.drain(Duration::from_secs(5)).await;
@@ -114,17 +114,17 @@ impl FakeBroker {
         self.script().faults.insert(api as i16, fault);
     }
 
-    /// Speaks TLS on connections from now on.
+    /// Uses TLS for connections from now on.
     pub(crate) fn encrypt(&self, tls: TlsAcceptor) {
         self.script().tls = Some(tls);
     }
 
-    /// Lets in nobody who does not prove who he is.
+    /// Requires authentication from now on.
     pub(crate) fn lock(&self, sasl: FakeSasl) {
         self.script().sasl = Some(sasl);
     }
 
-    /// Reads everything from now on, and answers nothing.
+    /// From now on, reads everything and answers nothing.
     pub(crate) fn freeze(&self) {
         for api in APIS {
             self.fail(*api, BrokerFault::Freeze);
@@ -135,7 +135,7 @@ impl FakeBroker {
         self.script().faults.clear();
     }
 
-    /// Requests of one kind so far.
+    /// Number of requests of one API so far.
     pub(crate) fn seen(&self, api: ApiKey) -> Vec<SeenRequest> {
         self.served.cluster.log.of(self.served.start, api)
     }
@@ -144,7 +144,7 @@ impl FakeBroker {
         self.script().connections
     }
 
-    /// Bytes so far: of requests, of answers, and of what was written in place of the answers.
+    /// Bytes so far: of requests, of responses, and of what was written instead of them.
     pub(crate) fn traffic(&self) -> usize {
         self.script().traffic
     }

@@ -1,10 +1,10 @@
-//! Seeded changes of bytes: what a broken or hostile sender could make of a real message.
+//! Seeded mutations of bytes, as from a broken or hostile sender.
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::faults::{BODY, Mutation, relength};
 
-/// Varints and integers that lengths are likely to be, and those at which readers break.
+/// Typical and extreme values of length fields, as varints and integers.
 const LENGTHS: &[&[u8]] = &[
     &[0x00],
     &[0x01],
@@ -14,7 +14,7 @@ const LENGTHS: &[&[u8]] = &[
     &[0xff, 0xff, 0x7f],
     &[0xff, 0xff, 0xff, 0xff, 0x07],
     &[0xff, 0xff, 0xff, 0xff, 0x0f],
-    // A fifth byte that says that more follow: decoders differ.
+    // A fifth byte with the continuation bit: decoders differ.
     &[0xff, 0xff, 0xff, 0xff, 0xff],
     &[0x80, 0x80, 0x80, 0x80, 0x80],
     &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xff, 0xff, 0xff, 0xff, 0x0f],
@@ -25,27 +25,27 @@ const LENGTHS: &[&[u8]] = &[
     &[0x80, 0, 0, 0, 0, 0, 0, 0],
 ];
 
-/// Bytes of which the smallest elements are made, and long varints.
+/// Bytes of small elements, and long varints.
 const FILLERS: &[u8] = &[0x00, 0x01, 0x02, 0x7f, 0x80, 0xff];
 
-/// A message rarely grows by more.
+/// Usual maximum growth of a message.
 const GROWTH_MAX: usize = 256 << 10;
 
-/// What becomes of a connection after a frame.
+/// Whether the connection is usable after a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     Kept,
-    /// What follows is no frame: the connection is closed.
+    /// The stream is out of sync; the connection is closed.
     Broken,
     Stuck,
 }
 
-/// The chance of one place of a campaign: it does not depend on what was drawn elsewhere.
+/// Random numbers for one place of a campaign. They do not depend on those of other places.
 pub(crate) fn chance(seed: u64, place: u64) -> StdRng {
     StdRng::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ place.rotate_left(32))
 }
 
-/// Changes a frame: most often its body alone, else what stands around it too.
+/// Mutates a frame: usually only its body, sometimes its header too.
 pub(super) fn answer(mutation: Mutation, frame: &mut Vec<u8>) -> Framing {
     let chance = &mut chance(mutation.seed, 0);
     let mut body = frame.split_off(frame.len().min(BODY + mutation.keep));
@@ -125,7 +125,7 @@ fn change(chance: &mut StdRng, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Rarely by much: most of what can go wrong goes wrong in a short message too.
+/// Rarely by much: short messages find most errors.
 fn grow(chance: &mut StdRng, bytes: &mut Vec<u8>, at: usize) {
     let most = if chance.random_bool(0.02) { GROWTH_MAX } else { 64 };
     let filler = FILLERS[chance.random_range(0..FILLERS.len())];

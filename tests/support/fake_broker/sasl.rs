@@ -1,5 +1,5 @@
-//! A broker's side of SASL, written for the tests alone: it shares no code with the side it tests,
-//! and is itself held against the vector of RFC 7677.
+//! The broker's side of SASL, written for the tests only. It shares no code with the client it
+//! tests, and is tested with the example of RFC 7677.
 
 use std::num::NonZeroU32;
 
@@ -23,7 +23,7 @@ const ITERATIONS: u32 = 4_096;
 const SALT: &str = "W22ZaJ0SNY7soEsUEjb6gQ==";
 const NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 
-/// What a broker wants of who connects: SCRAM-SHA-256 with this password.
+/// The broker requires SCRAM-SHA-256 with this password.
 #[derive(Clone, Debug)]
 pub(crate) struct FakeSasl {
     pub(crate) password: &'static str,
@@ -34,13 +34,13 @@ pub(crate) struct FakeSasl {
 pub(crate) enum SaslTrick {
     #[default]
     Nothing,
-    /// Lets in whoever knows the password, without knowing it itself.
+    /// Accepts the right password without proving that it knows it.
     Bluff,
-    /// Says this instead of its first message; `NONCE` becomes the client's nonce.
+    /// Sends this instead of its first message; `NONCE` becomes the client's nonce.
     Challenge(String),
-    /// Says this instead of its last message.
+    /// Sends this instead of its last message.
     Last(String),
-    /// Believes the proof for so many milliseconds.
+    /// Session lifetime in milliseconds.
     Session(i64),
 }
 
@@ -56,13 +56,13 @@ struct ScramStart {
     server_first: String,
 }
 
-/// What becomes of a request at the door.
+/// What to do with a request during authentication.
 pub(super) enum SaslStep {
-    /// It goes on to whoever answers it.
+    /// It is processed like any other.
     Free,
-    /// It is part of the proof, and answered so.
+    /// It belongs to the authentication; this is the response.
     Asked(Vec<u8>),
-    /// The proof comes first: Kafka hangs up.
+    /// The client is not authenticated: like Kafka, the broker closes the connection.
     Shut,
 }
 

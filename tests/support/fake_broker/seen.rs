@@ -1,22 +1,22 @@
-//! What came in, in order, over all brokers of a cluster.
+//! The requests received by all brokers of a cluster, in order.
 
 use std::sync::{Mutex, MutexGuard};
 
 use kafka_protocol::messages::ApiKey;
 
-/// A request that came in.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct SeenRequest {
-    /// Which start of which broker saw it.
+    /// The broker, and its number of starts, that received it.
     pub(super) start: u64,
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
     pub(crate) client_id: String,
-    /// Set for what would change something.
+    /// The change, if the request asks for one.
     pub(crate) change: Option<SeenChange>,
 }
 
-/// What a request would change.
+/// The change that a request asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum SeenChange {
     Config(SeenConfigChange),
@@ -24,35 +24,32 @@ pub(crate) enum SeenChange {
     Leaders(SeenElection),
 }
 
-/// What a change of configuration asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SeenConfigChange {
     pub(crate) validate_only: bool,
     pub(crate) changes: Vec<(String, i8, Option<String>)>,
 }
 
-/// What a change of a quota asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SeenQuotaChange {
     pub(crate) validate_only: bool,
-    /// Kind and name of each part.
+    /// Type and name of each part.
     pub(crate) entity: Vec<(String, Option<String>)>,
     pub(crate) key: String,
-    /// `None` removes it.
+    /// `None` removes the quota.
     pub(crate) value: Option<f64>,
 }
 
-/// What an election asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SeenElection {
-    /// 0: of the preferred replica.
+    /// 0 is the preferred replica.
     pub(crate) kind: i8,
-    /// Topic and partition; `None` would be all of the cluster.
+    /// Topic and partition; `None` means all partitions of the cluster.
     pub(crate) partitions: Option<Vec<(String, i32)>>,
     pub(crate) timeout_ms: i32,
 }
 
-/// Grows until it is taken: who sends many requests takes them now and then.
+/// Grows until it is taken: a test with many requests must take them from time to time.
 #[derive(Debug, Default)]
 pub(super) struct RequestLog(Mutex<Lines>);
 
@@ -67,7 +64,7 @@ impl RequestLog {
         self.0.lock().unwrap()
     }
 
-    /// Tells the requests to one start of a broker from those to others.
+    /// A number for each start of a broker.
     pub(super) fn start(&self) -> u64 {
         let mut lines = self.lock();
         lines.starts += 1;

@@ -1,4 +1,4 @@
-//! The life of a broker: connections, and requests in their order.
+//! The connections of a broker, and their requests in order.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use super::{
     seen::{SeenChange, SeenRequest},
 };
 
-/// What is asked of whom, byte by byte.
+/// A broker, and the bytes of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RawRequest {
     broker: i32,
@@ -36,18 +36,18 @@ pub(super) struct RawRequest {
     body: Bytes,
 }
 
-/// As Kafka does with what claims to be longer than any request.
+/// As Kafka does with a frame that claims to be longer than any request.
 const REQUEST_BYTES_MAX: usize = 100 << 20;
 
 #[derive(Default)]
 pub(super) struct AnswerScript {
-    /// Without it connections are plain text.
+    /// `None` means plain text.
     pub(super) tls: Option<TlsAcceptor>,
-    /// Without it everybody is let in.
+    /// `None` means no authentication.
     pub(super) sasl: Option<FakeSasl>,
     pub(super) faults: BTreeMap<i16, BrokerFault>,
     pub(super) connections: usize,
-    /// Bytes read, answered, and written in place of the answer.
+    /// Bytes read, bytes of the responses, and bytes written instead of them.
     pub(super) traffic: usize,
 }
 
@@ -140,12 +140,12 @@ impl Served {
         }
     }
 
-    /// The bytes of the answer. Takes note of the request.
+    /// The bytes of the response. Records the request.
     fn answer(&self, header: &RequestHeader, body: Bytes) -> Vec<u8> {
         let api = ApiKey::try_from(header.request_api_key).unwrap();
         #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
         let (answer, change) = match api {
-            // Its answer is not all that comes of it.
+            // The request also has an effect.
             ApiKey::IncrementalAlterConfigs | ApiKey::AlterClientQuotas | ApiKey::ElectLeaders => {
                 let contents = self.cluster.contents.lock().unwrap();
                 answers::answer(&contents, self.id, header, body)
@@ -167,7 +167,7 @@ impl Served {
         });
     }
 
-    /// The answer given before, or a new one.
+    /// The cached response, or a new one.
     fn ready(&self, header: &RequestHeader, body: Bytes) -> Vec<u8> {
         let asked = RawRequest {
             broker: self.id,
@@ -185,13 +185,13 @@ impl Served {
     }
 }
 
-/// What is written, and what becomes of the connection then.
+/// The bytes to write, and whether the connection stays open.
 struct RawAnswer {
     answer: Vec<u8>,
     framing: Framing,
 }
 
-/// The answer as `fault` makes it; nothing where none is written yet. `held` are those before it.
+/// The response changed by `fault`; `None` while it is withheld. `held` are the earlier responses.
 async fn bend(
     mut answer: Vec<u8>,
     fault: Option<BrokerFault>,

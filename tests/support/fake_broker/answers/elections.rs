@@ -1,4 +1,4 @@
-//! `ElectLeaders`. What is elected does not move: the contents stay as they are.
+//! `ElectLeaders`. The leaders in the contents do not change.
 
 use kafka_protocol::messages::{
     ElectLeadersRequest, ElectLeadersResponse,
@@ -28,7 +28,7 @@ pub(super) fn elect(
         timeout_ms: request.timeout_ms,
     }));
 
-    // As Kafka does: an error of the whole is an error of each part too.
+    // As in Kafka, a top-level error is repeated for each partition.
     let refused = cluster.alter_refusal.map(|it| it.0);
     let results = request.topic_partitions.iter().flatten().map(|at| {
         let topic = cluster.topics.get(at.topic.as_str());

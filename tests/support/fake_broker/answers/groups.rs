@@ -70,7 +70,7 @@ pub(super) fn describe(
     DescribeGroupsResponse::default().with_groups(groups.collect())
 }
 
-/// The first member has all partitions that the group has committed; the others wait.
+/// The first member owns all partitions with a commit; the others have none.
 fn member(group: &FakeGroup, at: usize) -> DescribedGroupMember {
     let topics = by_topic(group);
     let names = topics.iter().map(|it| text(it.0)).collect();
@@ -87,7 +87,7 @@ fn member(group: &FakeGroup, at: usize) -> DescribedGroupMember {
         .with_member_assignment(versioned(&assignment))
 }
 
-/// As clients write it: the version, then the message.
+/// In the format of clients: the version, then the message.
 fn versioned(message: &impl Encodable) -> Bytes {
     let mut bytes = BytesMut::new();
     bytes.put_i16(0);
@@ -147,7 +147,7 @@ pub(super) fn offset_fetch(
     let groups = request.groups.into_iter().map(|asked| {
         assert!(asked.topics.is_none());
 
-        // One that went since it was listed has committed nothing.
+        // A group removed since it was listed has no commits.
         let found = cluster.groups.get(asked.group_id.as_str());
         let error = found.map_or(0, |it| it.error);
         let commits = found.filter(|_| error == 0).map(by_topic).unwrap_or_default();
@@ -170,7 +170,7 @@ pub(super) fn offset_fetch(
     OffsetFetchResponse::default().with_groups(groups.collect())
 }
 
-/// In the form before version 8.
+/// In the format before version 8.
 fn of_one(found: Option<&FakeGroup>) -> OffsetFetchResponse {
     let commits = found.map(by_topic).unwrap_or_default();
     let topics = commits.into_iter().map(|(name, commits)| {
@@ -188,7 +188,7 @@ fn of_one(found: Option<&FakeGroup>) -> OffsetFetchResponse {
         .with_topics(topics.collect())
 }
 
-/// (topic, (partition, offset)), as a broker puts neighbours together.
+/// (topic, (partition, offset)), grouped by topic as a broker does.
 fn by_topic(group: &FakeGroup) -> Vec<(&str, Vec<(i32, i64)>)> {
     let neighbours = group.commits.chunk_by(|a, b| a.0 == b.0);
     let topic = |commits: &'_ [(String, i32, i64)]| {

@@ -1,4 +1,4 @@
-//! `DescribeLogDirs`: one directory that is well and one that has failed.
+//! `DescribeLogDirs`: one healthy and one failed directory.
 
 use kafka_protocol::messages::{
     DescribeLogDirsResponse,

@@ -1,4 +1,5 @@
-//! Requests to answers, by the codec's broker half. Pure: the contents say it all.
+//! Turns requests into responses with the codec's broker side. Pure: the contents decide
+//! everything.
 
 mod configs;
 mod controller;
@@ -24,7 +25,7 @@ use super::{contents::ClusterContents, faults::relength, seen::SeenChange};
 
 const UNKNOWN_TOPIC: i16 = 3;
 
-/// Everything that a fake broker answers.
+/// The APIs that a fake broker supports.
 pub(super) const APIS: &[ApiKey] = &[
     ApiKey::ApiVersions,
     ApiKey::Metadata,
@@ -46,7 +47,7 @@ pub(super) const APIS: &[ApiKey] = &[
     ApiKey::SaslAuthenticate,
 ];
 
-/// The frame of the answer of broker `id`; and what it asked to change.
+/// The response frame of broker `id`, and the change that was requested.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
 pub(super) fn answer(
     cluster: &ClusterContents,
@@ -92,7 +93,7 @@ pub(super) fn answer(
     (frame, change)
 }
 
-/// One request, to be decoded and answered in its version.
+/// A request, decoded and answered in its version.
 pub(super) struct DecodedRequest<'a> {
     pub(super) header: &'a RequestHeader,
     pub(super) body: Bytes,
@@ -130,7 +131,7 @@ fn topic(it: &str) -> messages::TopicName {
 }
 
 fn range(api: ApiKey) -> VersionRange {
-    // The codec's request ends at 9, its answer at 10, as Kafka does.
+    // The codec supports requests up to version 9 and responses up to 10.
     if api == ApiKey::OffsetFetch { OffsetFetchResponse::VERSIONS } else { api.valid_versions() }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn list(
     let topics = request.topics.into_iter().map(|asked| {
         let known = cluster.topics.get(asked.name.as_str());
         let partitions = asked.partitions.iter().map(|it| {
-            // A liar among us may have made the index up.
+            // A hostile response may have invented the index.
             let index = usize::try_from(it.partition_index).ok();
             let answer = ListOffsetsPartitionResponse::default()
                 .with_partition_index(it.partition_index)
