@@ -1,12 +1,12 @@
-//! Whether files are still those that were read.
+//! Detects that files have changed since they were read.
 
 use std::{fs, os::unix::fs::MetadataExt};
 
 use super::Security;
 
-/// What changes when a file does: written in place, replaced by another, or reached through a link
-/// that points elsewhere now, as secrets mounted into a container are. A file that cannot be looked
-/// at has none.
+/// Metadata of the files that [`Security`] names. Differs after a file was written in place,
+/// replaced, or reached through a changed symlink, as with secrets mounted into a container. `None`
+/// for a file whose metadata cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileStamps(Vec<Option<FileStamp>>);
 
@@ -15,16 +15,16 @@ struct FileStamp {
     device: u64,
     inode: u64,
     bytes: u64,
-    /// Seconds and nanoseconds: content, then owner and rights, which may be what was wrong.
+    /// Seconds and nanoseconds of the last change of the content.
     modified: (i64, i64),
+    /// Seconds and nanoseconds of the last change of content, owner or permissions.
     changed: (i64, i64),
 }
 
 impl FileStamps {
-    /// Looks at the files that `security` names. Taken before they are read: a file that changes
-    /// meanwhile is read again next time.
+    /// Take it before reading the files: then a file that changes meanwhile is read again.
     pub fn of(security: &Security) -> Self {
-        let seen = |it: fs::Metadata| FileStamp {
+        let stamp = |it: fs::Metadata| FileStamp {
             device: it.dev(),
             inode: it.ino(),
             bytes: it.size(),
@@ -32,6 +32,6 @@ impl FileStamps {
             changed: (it.ctime(), it.ctime_nsec()),
         };
         let files = security.files();
-        Self(files.iter().map(|(_, path)| fs::metadata(path).ok().map(seen)).collect())
+        Self(files.iter().map(|(_, path)| fs::metadata(path).ok().map(stamp)).collect())
     }
 }

@@ -1,9 +1,9 @@
-//! How connections to a cluster are secured: which files say so, and what is in them.
+//! TLS and SASL settings of connections to a cluster, and the files that they name.
 //!
-//! `config` checks the files with the very code that an adapter reads them with later; `http` reads
-//! its own certificates with it. Knows nothing of Kafka's protocol, and keeps nothing.
+//! `config` validates the files with the same code that the Kafka adapter reads them with later, and
+//! `http` reads its own certificates with it. Knows nothing of Kafka's protocol, and caches nothing.
 //!
-//! Invariant: a secret is in a file, never in the configuration, and no text made here shows one.
+//! Invariant: secrets are in files, never in the configuration, and no message contains one.
 
 mod file_stamps;
 mod loaded;
@@ -20,77 +20,72 @@ pub use secret::Secret;
 
 use crate::model::closed_list;
 
-/// How connections to one cluster are secured. The default is not at all.
+/// Security settings of the connections to one cluster. The default is plain text without SASL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Security {
-    /// Encrypted, to brokers that prove who they are; `None` is plain text.
+    /// `None`: connections are not encrypted.
     pub tls: Option<TlsFiles>,
-    /// How we prove who we are, besides a certificate of our own.
+    /// How we authenticate. Independent of a client certificate.
     pub sasl: Option<Sasl>,
 }
 
-/// The files of a TLS connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The CAs that a broker's certificate must lead to; `None`: those that the system trusts.
+    /// The CAs that brokers' certificates are verified against. `None`: those that the system trusts.
     pub ca_file: Option<PathBuf>,
-    /// Our own certificate, for brokers that want one.
+    /// Our client certificate, for brokers that require one.
     pub identity: Option<IdentityFiles>,
-    /// The name that a broker's certificate must carry; `None`: the host that is connected to.
+    /// The name expected in every broker's certificate. `None`: the host that we connect to.
     pub server_name: Option<String>,
 }
 
-/// A certificate and its key.
+/// A client certificate and its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityFiles {
-    /// The certificate, and those between it and its CA.
+    /// PEM: the certificate, then the intermediate CAs.
     pub cert_file: PathBuf,
-    /// Its key, not encrypted.
+    /// PEM: the private key, not encrypted.
     pub key_file: PathBuf,
 }
 
 closed_list! {
-    /// The SASL mechanisms that are spoken, by the names that brokers know them by.
+    /// The supported SASL mechanisms, by their registered names.
     pub enum Mechanism {
-        /// The password as it is (RFC 4616).
+        /// Sends the password itself (RFC 4616).
         Plain = "PLAIN",
-        /// A proof of the password, and the broker's proof that it knows it (RFC 7677).
+        /// Both sides prove that they know the password (RFC 7677).
         ScramSha256 = "SCRAM-SHA-256",
-        /// The same with a longer hash.
+        /// As `SCRAM-SHA-256`, with SHA-512.
         ScramSha512 = "SCRAM-SHA-512",
-        /// A token that somebody else issued (RFC 7628, KIP-255).
+        /// Sends a token from an identity provider (RFC 7628, KIP-255).
         OAuthBearer = "OAUTHBEARER",
     }
 }
 
-/// How we prove who we are.
+/// A SASL mechanism with its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sasl {
-    /// `PLAIN`.
     Plain(PasswordFile),
-    /// `SCRAM-SHA-256`.
     ScramSha256(PasswordFile),
-    /// `SCRAM-SHA-512`.
     ScramSha512(PasswordFile),
-    /// `OAUTHBEARER`.
     OAuthBearer {
-        /// Holds the token; whoever issues it writes a new one before it ends.
+        /// Contains the token. Whoever issues it replaces it before it expires.
         token_file: PathBuf,
     },
 }
 
-/// A user, and where the password is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordFile {
     pub username: String,
-    /// Holds the password; a line's end behind it does not count.
+    /// Contains the password. A line break at the end is ignored.
     pub password_file: PathBuf,
 }
 
 impl Security {
-    /// Each file that is named, and what for.
+    /// The files that are named, with their settings.
     pub fn files(&self) -> Vec<(SecuritySetting, &Path)> {
         let mut files = Vec::new();
+
         if let Some(tls) = &self.tls {
             files.extend(tls.ca_file.as_deref().map(|it| (SecuritySetting::CaFile, it)));
             if let Some(identity) = &tls.identity {
@@ -98,6 +93,7 @@ impl Security {
                 files.push((SecuritySetting::KeyFile, &identity.key_file));
             }
         }
+
         files.extend(self.sasl.as_ref().map(Sasl::secret_file));
         files
     }
@@ -113,7 +109,7 @@ impl Sasl {
         }
     }
 
-    /// The user; a token says itself whose it is.
+    /// `None` for a token, which contains the user itself.
     pub fn username(&self) -> Option<&str> {
         match self {
             Self::Plain(it) | Self::ScramSha256(it) | Self::ScramSha512(it) => Some(&it.username),
@@ -121,7 +117,7 @@ impl Sasl {
         }
     }
 
-    /// Where the password or the token is.
+    /// The file with the password or the token.
     pub fn secret_file(&self) -> (SecuritySetting, &Path) {
         match self {
             Self::Plain(it) | Self::ScramSha256(it) | Self::ScramSha512(it) => {

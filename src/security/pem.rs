@@ -1,4 +1,4 @@
-//! PEM files as TLS wants them.
+//! Parses PEM files for TLS.
 
 use rustls::{
     RootCertStore,
@@ -8,31 +8,33 @@ use rustls::{
     },
 };
 
-/// Every certificate in `pem`, in its order; at least one.
+/// All certificates in `pem`, in order; at least one.
 ///
 /// # Errors
 ///
-/// What is wrong with the file, to be said behind its name; never what it holds. So below.
+/// The problem as a phrase that follows the file's name, such as `is not PEM`. It never quotes the
+/// file's content. The same holds for the other functions of this module.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let all = all.map_err(|error| format!("is not PEM: {error}"))?;
-    if all.is_empty() {
-        return Err("holds no certificate: -----BEGIN CERTIFICATE----- is missing".to_owned());
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates = certificates.map_err(|error| format!("is not PEM: {error}"))?;
+
+    if certificates.is_empty() {
+        return Err("contains no certificate: -----BEGIN CERTIFICATE----- is missing".to_owned());
     }
-    Ok(all)
+    Ok(certificates)
 }
 
-/// The certificates in `pem` as those that others must lead to.
+/// The certificates in `pem` as trusted CAs.
 ///
 /// # Errors
 ///
-/// As [`certificates`], and when one cannot be a CA.
+/// As [`certificates`], and if one of them cannot be a CA.
 pub fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for (number, certificate) in (1..).zip(certificates(pem)?) {
         roots
             .add(certificate)
-            .map_err(|error| format!("certificate {number} cannot be a CA: {error}"))?;
+            .map_err(|error| format!("certificate {number} cannot be used as a CA: {error}"))?;
     }
     Ok(roots)
 }
@@ -45,16 +47,17 @@ pub fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
 pub fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
     if pem.windows(encrypted.len()).any(|it| it == encrypted) {
-        return Err("holds an encrypted key; `openssl pkey` takes the encryption off".to_owned());
+        return Err("contains an encrypted key; decrypt it with `openssl pkey`".to_owned());
     }
-    // The library's own words may quote what it stumbled over, which could be part of the key.
+
+    // The library's message is not used: it may quote part of the key.
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
-        let nothing = matches!(error, pem::Error::NoItemsFound);
-        let words = if nothing {
-            "holds no key: -----BEGIN PRIVATE KEY----- is missing"
+        let missing = matches!(error, pem::Error::NoItemsFound);
+        let problem = if missing {
+            "contains no key: -----BEGIN PRIVATE KEY----- is missing"
         } else {
             "is not PEM"
         };
-        words.to_owned()
+        problem.to_owned()
     })
 }

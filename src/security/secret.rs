@@ -1,8 +1,8 @@
-//! A value that does not print.
+//! A string that is never printed.
 
 use std::fmt;
 
-/// A value that is used and never shown.
+/// A password, token or key. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -11,7 +11,7 @@ impl Secret {
         Self(value)
     }
 
-    /// Named so that a reviewer sees every use.
+    /// The value. Named so that a reviewer notices every use.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -578,9 +578,9 @@ fn every_security_file_that_is_configured_is_read() {
     check_files(
         &|_| Ok(String::new()),
         &[
-            ("tls.ca_file", "holds no certificate"),
-            ("tls.cert_file", "holds no certificate"),
-            ("tls.key_file", "holds no key"),
+            ("tls.ca_file", "contains no certificate"),
+            ("tls.cert_file", "contains no certificate"),
+            ("tls.key_file", "contains no key"),
             ("sasl.password_file", "is empty"),
         ],
     );
@@ -592,10 +592,10 @@ fn every_security_file_that_is_configured_is_read() {
 
     check_files(
         &with("/key", other.clone()),
-        &[("tls.key_file", "/key is not the key of the first certificate in /cert")],
+        &[("tls.key_file", "/key does not match the first certificate in /cert")],
     );
-    check_files(&with("/ca", other), &[("tls.ca_file", "/ca holds no certificate")]);
-    check_files(&with("/key", sound("/cert")), &[("tls.key_file", "/key holds no key")]);
+    check_files(&with("/ca", other), &[("tls.ca_file", "/ca contains no certificate")]);
+    check_files(&with("/key", sound("/cert")), &[("tls.key_file", "/key contains no key")]);
 
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n".to_owned();
     check_files(&with("/key", encrypted), &[("tls.key_file", "encrypted")]);

@@ -114,7 +114,7 @@ async fn a_wrong_password_is_tried_once_on_one_broker() {
         let words = client.refusal().await;
         assert!(words.contains("SCRAM-SHA-256 as `monitor`"), "{words}");
         assert!(words.contains("invalid credentials"), "{words}");
-        assert!(words.contains("look at security.sasl.username and password_file"), "{words}");
+        assert!(words.contains("check security.sasl.username and password_file"), "{words}");
         assert!(!words.contains("wrong-secret"), "{words}");
     }
 
@@ -219,7 +219,7 @@ async fn a_broker_that_cannot_prove_the_password_is_refused() {
     let client = SecuredClient::of(&[&broker], PASSWORD);
     let words = client.refusal().await;
 
-    assert!(words.contains("may not be the broker that it seems to be"), "{words}");
+    assert!(words.contains("may not be the broker that it claims to be"), "{words}");
     assert_eq!(broker.seen(ApiKey::Metadata).len(), 0);
 }
 

@@ -95,7 +95,7 @@ async fn a_broker_with_an_invalid_certificate_is_refused_with_the_reason() {
     let of =
         |ca: &CertificateAuthority, name, life| ca.broker(name, life, ClientCertificates::Anybody);
 
-    check(of(&theirs, HOST, Validity::Now), trusting(), &["no CA that is trusted here", "ca_file"])
+    check(of(&theirs, HOST, Validity::Now), trusting(), &["not signed by a trusted CA", "ca_file"])
         .await;
     check(of(&ours, HOST, Validity::Over), trusting(), &["has expired"]).await;
     check(of(&ours, HOST, Validity::Later), trusting(), &["is not valid yet"]).await;
@@ -112,7 +112,7 @@ async fn a_renewed_client_certificate_is_used_for_the_next_connection() {
     let (ours, theirs) = (CertificateAuthority::new("ours"), CertificateAuthority::new("theirs"));
     let dir = tempfile::tempdir().unwrap();
     let wants = || ours.broker(HOST, Validity::Now, ClientCertificates::Known);
-    let wanted = ["certificate of ours", "security.tls.cert_file"];
+    let wanted = ["client certificate that it trusts", "security.tls.cert_file"];
 
     check(wants(), trusting(&ours, &dir), &wanted).await;
 

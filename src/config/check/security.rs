@@ -112,14 +112,14 @@ fn readable(security: &Security, at: &str, report: &mut CheckReport) {
 fn content(security: &Security, at: &str, tokens: SecretReader<'_>, report: &mut CheckReport) {
     let read = |path: &_| tokens(path).map(|it| it.text.into_bytes());
     let read = LoadedSecurity::read(security, &read, &|| Ok(RootCertStore::empty()));
-    for unusable in read.err().unwrap_or_default() {
-        report.problem(format!("{at}.{}", unusable.part), unusable.problem);
+    for error in read.err().unwrap_or_default() {
+        report.problem(format!("{at}.{}", error.setting), error.problem);
     }
-    for (part, path) in security.files() {
-        let is_open = part.is_secret() && tokens(path).is_ok_and(|it| it.world_readable);
+    for (setting, path) in security.files() {
+        let is_open = setting.is_secret() && tokens(path).is_ok_and(|it| it.world_readable);
         if is_open {
             let advice = format!("every user can read {}; chmod o-r it", path.display());
-            report.warning(format!("{at}.{part}"), advice);
+            report.warning(format!("{at}.{setting}"), advice);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! One broker's address: its connection, opened on demand, and the pause after a failure.
+//! The client of one broker address: its connection, opened on demand, and the back-off after a
+//! failure.
 
 use std::{
     io,
@@ -14,14 +15,14 @@ use tracing::debug;
 
 use super::{
     AdapterContext,
+    api_call::{ApiCall, ResponseError, truncate_message},
     backoff::Backoff,
-    call::{Call, ResponseError, shortened},
     connection::Connection,
     connection_error::ConnectionError,
     credentials::Credentials,
     diagnostics, frame,
-    options::SESSION_SHARE,
-    sasl::{self, Login},
+    options::SESSION_LIFETIME_FRACTION,
+    sasl::{self, SaslLogin},
 };
 use crate::{
     kafka::{KafkaError, RequestFault},
@@ -30,234 +31,267 @@ use crate::{
 
 #[derive(Debug)]
 pub(super) struct BrokerClient {
+    /// `host:port`.
     address: String,
-    common: Arc<AdapterContext>,
-    /// Held while a connection is opened, so that many callers open one.
-    link: Mutex<Link>,
-    /// The last call failed to get an answer. Calls that may go anywhere go elsewhere first.
+    context: Arc<AdapterContext>,
+    /// Locked while a connection is opened, so that concurrent callers open only one.
+    slot: Mutex<ConnectionSlot>,
+    /// The last call got no answer. Calls that any broker can answer try other brokers first.
     suspect: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Link {
+struct ConnectionSlot {
     connection: Option<Arc<Connection>>,
-    pause: Backoff,
+    backoff: Backoff,
 }
 
 impl BrokerClient {
-    pub(super) fn new(address: String, common: Arc<AdapterContext>) -> Self {
-        Self { address, common, link: Mutex::default(), suspect: AtomicBool::new(false) }
+    pub(super) fn new(address: String, context: Arc<AdapterContext>) -> Self {
+        Self { address, context, slot: Mutex::default(), suspect: AtomicBool::new(false) }
     }
 
-    /// Whether the last call failed to get an answer.
+    /// Whether the last call got no answer.
     pub(super) fn is_suspect(&self) -> bool {
         self.suspect.load(Ordering::Relaxed)
     }
 
-    /// Sends one request. Retries nothing.
-    pub(super) async fn ask<C: Call>(&self, call: &C) -> Result<C::Answer, KafkaError> {
-        let outcome = self.ask_once(call).await;
-        self.note::<C, _>(&outcome);
+    /// Sends one request and reads its response. Does not retry.
+    pub(super) async fn call<C: ApiCall>(&self, call: &C) -> Result<C::Output, KafkaError> {
+        let outcome = self.send(call).await;
+        self.record_outcome::<C, _>(&outcome);
         outcome
     }
 
-    fn note<C: Call, T>(&self, outcome: &Result<T, KafkaError>) {
+    /// The version that a request of type `C` would use.
+    pub(super) async fn version<C: ApiCall>(&self) -> Result<i16, KafkaError> {
+        let connection = self.connection(self.context.deadline()).await;
+        let version = connection.and_then(|it| self.negotiate::<C>(&it));
+        self.record_outcome::<C, _>(&version);
+        version
+    }
+
+    fn record_outcome<C: ApiCall, T>(&self, outcome: &Result<T, KafkaError>) {
         let fault = outcome.as_ref().err().map(KafkaError::fault);
         if let Some(fault) = fault {
-            self.common.counts.failed(C::API, fault);
+            self.context.counters.record_failed(C::API, fault);
         }
+
         match fault {
-            // Whoever was refused is a suspect already; who only waits with it is none.
+            // The refusing broker was marked when it refused. Others only share its back-off.
             Some(RequestFault::Authentication) => {}
             None | Some(RequestFault::Refused) => self.suspect.store(false, Ordering::Relaxed),
             Some(_) => self.suspect.store(true, Ordering::Relaxed),
         }
     }
 
-    /// The version that a request of type `C` would be sent in.
-    pub(super) async fn version<C: Call>(&self) -> Result<i16, KafkaError> {
-        let connection = self.connection(self.common.deadline()).await;
-        let version = connection.and_then(|it| self.agree::<C>(&it));
-        self.note::<C, _>(&version);
-        version
+    fn negotiate<C: ApiCall>(&self, connection: &Connection) -> Result<i16, KafkaError> {
+        let version = connection.versions().negotiate::<C::Request>();
+        version.ok_or_else(|| {
+            self.protocol_error::<C>("no version that both sides support".to_owned())
+        })
     }
 
-    fn agree<C: Call>(&self, connection: &Connection) -> Result<i16, KafkaError> {
-        let agreed = connection.versions().agree::<C::Wire>();
-        agreed.ok_or_else(|| self.nonsense::<C>("no version that both ends know".to_owned()))
-    }
-
-    async fn ask_once<C: Call>(&self, call: &C) -> Result<C::Answer, KafkaError> {
-        let deadline = self.common.deadline();
+    async fn send<C: ApiCall>(&self, call: &C) -> Result<C::Output, KafkaError> {
+        let deadline = self.context.deadline();
         let connection = self.connection(deadline).await?;
-        let version = self.agree::<C>(&connection)?;
+        let version = self.negotiate::<C>(&connection)?;
         let request = call.request(version);
-        self.common.counts.sent(C::API);
+
+        self.context.counters.record_sent(C::API);
         let exchange = connection.exchange(&request, version);
-        let Some(frame) = self.common.within(deadline, exchange).await else {
-            // Answers come in order, so what is stuck blocks whatever comes after it.
+        let Some(frame) = self.context.until(deadline, exchange).await else {
+            // Responses come in order, so a stuck one blocks all that follow on this connection.
             connection.retire();
             return Err(KafkaError::NoAnswer {
                 request: C::API.label(),
                 peer: self.address.clone(),
-                deadline: self.common.options.request_timeout,
+                deadline: self.context.options.request_timeout,
             });
         };
-        let frame = frame.map_err(|ending| self.ended::<C>(&connection, ending))?;
-        connection.prove();
-        let answer =
-            frame::decode::<C::Wire>(frame, version).map_err(|it| self.nonsense::<C>(it))?;
-        self.read(call, answer)
+
+        let frame = frame.map_err(|error| self.request_failed::<C>(&connection, error))?;
+        connection.mark_answered();
+        let response = frame::decode::<C::Request>(frame, version)
+            .map_err(|problem| self.protocol_error::<C>(problem))?;
+        self.parse(call, response)
     }
 
-    fn read<C: Call>(
+    fn parse<C: ApiCall>(
         &self,
         call: &C,
-        answer: <C::Wire as Request>::Response,
-    ) -> Result<C::Answer, KafkaError> {
-        call.read(answer).map_err(|objection| match objection {
+        response: <C::Request as Request>::Response,
+    ) -> Result<C::Output, KafkaError> {
+        call.parse(response).map_err(|error| match error {
             ResponseError::Refused { code, message } => KafkaError::Refused {
                 request: C::API.label(),
                 peer: self.address.clone(),
                 code,
-                message: message.map(shortened),
+                message: message.map(truncate_message),
             },
-            ResponseError::Malformed(problem) => self.nonsense::<C>(problem),
+            ResponseError::Malformed(problem) => self.protocol_error::<C>(problem),
         })
     }
 
-    fn nonsense<C: Call>(&self, problem: String) -> KafkaError {
-        let problem = shortened(problem);
+    fn protocol_error<C: ApiCall>(&self, problem: String) -> KafkaError {
+        let problem = truncate_message(problem);
         KafkaError::Protocol { request: C::API.label(), peer: self.address.clone(), problem }
     }
 
-    fn ended<C: Call>(&self, connection: &Connection, ending: ConnectionError) -> KafkaError {
-        let unasked = self.common.options.security.sasl.is_none() && !connection.is_proven();
-        let ending = if unasked { diagnostics::first_request_failed(ending) } else { ending };
-        if let ConnectionError::Malformed(problem) = ending {
-            return self.nonsense::<C>(problem);
+    /// The error of a request that was sent on an open connection.
+    fn request_failed<C: ApiCall>(
+        &self,
+        connection: &Connection,
+        error: ConnectionError,
+    ) -> KafkaError {
+        let without_sasl = self.context.options.security.sasl.is_none();
+        let error = if without_sasl && !connection.has_answered() {
+            diagnostics::first_request_failed(error)
+        } else {
+            error
+        };
+
+        if let ConnectionError::Malformed(problem) = error {
+            return self.protocol_error::<C>(problem);
         }
-        // Even if it is TLS that broke: the request may have arrived.
+        // Even if TLS failed: the broker may have received the request.
         KafkaError::Broken {
             request: C::API.label(),
             peer: self.address.clone(),
-            source: ending.into_io(),
+            source: error.into_io(),
         }
     }
 
-    fn unreachable(&self, ending: ConnectionError) -> KafkaError {
+    /// The error of a request that was not sent, because there is no connection.
+    fn connect_failed(&self, error: ConnectionError) -> KafkaError {
         let peer = self.address.clone();
-        match ending {
+        match error {
             ConnectionError::Tls(problem) => KafkaError::Tls { peer, problem },
             ConnectionError::NoCredentials(problem) | ConnectionError::AuthRefused(problem) => {
                 KafkaError::Authentication { peer, problem }
             }
-            ending @ (ConnectionError::Broken(..)
+            error @ (ConnectionError::Broken(..)
             | ConnectionError::Malformed(_)
             | ConnectionError::AuthUnconfirmed(..)) => {
-                KafkaError::Unreachable { peer, source: ending.into_io() }
+                KafkaError::Unreachable { peer, source: error.into_io() }
             }
         }
     }
 
-    /// The open connection, or a new one unless the last failure was a moment ago.
+    /// The open connection, or a new one unless a back-off applies.
     async fn connection(&self, deadline: MonotonicTime) -> Result<Arc<Connection>, KafkaError> {
-        let connected = async {
-            let mut link = self.in_time(deadline, async { Ok(self.link.lock().await) }).await?;
-            self.connected(&mut link, deadline).await
+        let connection = async {
+            let lock = async { Ok(self.slot.lock().await) };
+            let mut slot = self.until(deadline, lock).await?;
+            self.reuse_or_connect(&mut slot, deadline).await
         };
-        connected.await.map_err(|ending| self.unreachable(ending))
+        connection.await.map_err(|error| self.connect_failed(error))
     }
 
-    async fn connected(
+    async fn reuse_or_connect(
         &self,
-        link: &mut Link,
+        slot: &mut ConnectionSlot,
         deadline: MonotonicTime,
     ) -> Result<Arc<Connection>, ConnectionError> {
-        let credentials = &self.common.credentials;
-        let now = self.common.clock.monotonic();
-        let generation = self.in_time(deadline, credentials.in_use(now)).await?.generation;
-        if let Some(connection) = link.connection.take_if(|it| !it.is_usable(now, generation)) {
-            debug!(peer = self.address, ?connection, "Kafka connection replaced.");
+        let store = &self.context.credentials;
+        let now = self.context.clock.monotonic();
+        let generation = self.until(deadline, store.current(now)).await?.generation;
+
+        if let Some(connection) = slot.connection.take_if(|it| !it.is_usable(now, generation)) {
+            debug!(peer = self.address, ?connection, "Replacing Kafka connection.");
         }
-        if let Some(connection) = &link.connection {
+        if let Some(connection) = &slot.connection {
             return Ok(Arc::clone(connection));
         }
-        let pausing = link.pause.holds(now, generation);
-        if let Some(failure) = pausing.or_else(|| credentials.pausing(now, generation)) {
-            return Err(failure);
+
+        let backoff = slot.backoff.active(now, generation);
+        if let Some(last_error) = backoff.or_else(|| store.backoff(now, generation)) {
+            return Err(last_error);
         }
-        let latest = self.in_time(deadline, credentials.latest(now)).await?;
-        match self.open(&latest, deadline).await {
+
+        let credentials = self.until(deadline, store.latest(now)).await?;
+        match self.open(&credentials, deadline).await {
             Ok(connection) => {
-                credentials.accepted(latest.generation);
+                store.record_accepted(credentials.generation);
                 let connection = Arc::new(connection);
-                *link = Link { connection: Some(Arc::clone(&connection)), ..Link::default() };
+                *slot = ConnectionSlot {
+                    connection: Some(Arc::clone(&connection)),
+                    ..ConnectionSlot::default()
+                };
                 Ok(connection)
             }
-            Err(ending) => {
-                self.failed(link, latest.generation, &ending);
-                Err(ending)
+            Err(error) => {
+                self.record_connect_failure(slot, credentials.generation, &error);
+                Err(error)
             }
         }
     }
 
+    /// Connects, negotiates versions, and authenticates.
     async fn open(
         &self,
-        current: &Credentials,
+        credentials: &Credentials,
         deadline: MonotonicTime,
     ) -> Result<Connection, ConnectionError> {
-        let opening = Connection::open(&self.common, &self.address, current);
-        let mut connection = self.in_time(deadline, opening).await?;
-        let proving = self.authenticate(&connection, current);
-        match self.in_time(deadline, proving).await {
-            Ok(session_ends) => {
-                connection.trusted_until(session_ends);
+        let opening = Connection::open(&self.context, &self.address, credentials);
+        let mut connection = self.until(deadline, opening).await?;
+
+        let authentication = self.authenticate(&connection, credentials);
+        match self.until(deadline, authentication).await {
+            Ok(expires_at) => {
+                connection.set_expiry(expires_at);
                 Ok(connection)
             }
-            // A broker may take its time before it refuses, or just hang up.
+            // A broker may delay a refusal (connection.failed.authentication.delay.ms), or close.
             Err(ConnectionError::Broken(kind, text)) => Err(ConnectionError::AuthUnconfirmed(
                 kind,
                 format!("no answer to our credentials: {text}"),
             )),
-            Err(ending) => Err(ending),
+            Err(error) => Err(error),
         }
     }
 
-    /// Proves who we are, where that is asked for. Comes before the first request. Returns when the
-    /// broker's patience with it is nearly over.
+    /// Authenticates with SASL, if configured, before the first request. Returns when to open a new
+    /// connection, if the broker limits the session's lifetime.
     async fn authenticate(
         &self,
         connection: &Connection,
-        current: &Credentials,
+        credentials: &Credentials,
     ) -> Result<Option<MonotonicTime>, ConnectionError> {
-        let common = &self.common;
-        let login = Login::new(&common.options.security, &current.material);
+        let context = &self.context;
+        let login = SaslLogin::new(&context.options.security, &credentials.security);
         let Some(login) = login else { return Ok(None) };
-        let lifetime = sasl::authenticate(connection, common, &login).await?;
-        let share = lifetime.map(|it| it.mul_f64(SESSION_SHARE));
-        let now = common.clock.monotonic();
-        Ok(share.map(|it| MonotonicTime(now.0.saturating_add(it))))
+
+        let lifetime = sasl::authenticate(connection, context, &login).await?;
+        let usable_for = lifetime.map(|it| it.mul_f64(SESSION_LIFETIME_FRACTION));
+        let now = context.clock.monotonic();
+        Ok(usable_for.map(|it| MonotonicTime(now.0.saturating_add(it))))
     }
 
-    async fn in_time<T>(
+    async fn until<T>(
         &self,
         deadline: MonotonicTime,
         work: impl Future<Output = Result<T, ConnectionError>>,
     ) -> Result<T, ConnectionError> {
-        self.common.within(deadline, work).await.unwrap_or_else(|| {
+        self.context.until(deadline, work).await.unwrap_or_else(|| {
             let text = "no connection within the deadline".to_owned();
             Err(ConnectionError::Broken(io::ErrorKind::TimedOut, text))
         })
     }
 
-    fn failed(&self, link: &mut Link, generation: u64, ending: &ConnectionError) {
-        let now = self.common.clock.monotonic();
-        if ending.is_refusal() {
+    fn record_connect_failure(
+        &self,
+        slot: &mut ConnectionSlot,
+        generation: u64,
+        error: &ConnectionError,
+    ) {
+        let now = self.context.clock.monotonic();
+        if error.is_failed_login() {
             self.suspect.store(true, Ordering::Relaxed);
-            self.common.credentials.refused(now, generation, &self.address, ending);
+            self.context.credentials.record_refused(now, generation, &self.address, error);
         }
-        let pause = link.pause.begin(now, generation, ending.clone());
-        debug!(peer = self.address, ?ending, ?pause, "Kafka connection failed.");
+
+        let delay = slot.backoff.record_failure(now, generation, error.clone());
+        debug!(peer = self.address, ?error, ?delay, "Kafka connection failed.");
     }
 }

@@ -1,4 +1,4 @@
-//! Which address is which broker, and who is asked when any broker will do.
+//! The brokers of one cluster by id, and the order in which they are tried when any broker will do.
 
 use std::{
     collections::BTreeMap,
@@ -7,138 +7,146 @@ use std::{
 };
 
 use super::{
-    AdapterContext, broker_client::BrokerClient, call::Call, options::ANY_DEADLINES_MAX,
-    requests::Brokers,
+    AdapterContext, api_call::ApiCall, broker_client::BrokerClient,
+    options::ANY_BROKER_TIMEOUTS_MAX, requests::BrokerMetadata,
 };
 use crate::{
     kafka::{Broker, KafkaError},
     model::{BrokerId, MonotonicTime},
 };
 
-/// The addresses of one cluster.
+/// The client of one cluster: routes each call to a broker.
 #[derive(Debug)]
-pub(super) struct Cluster {
-    common: Arc<AdapterContext>,
-    known: Mutex<Known>,
+pub(super) struct ClusterClient {
+    context: Arc<AdapterContext>,
+    clients: Mutex<BrokerClients>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    /// As the last metadata says.
-    brokers: BTreeMap<BrokerId, Arc<BrokerClient>>,
-    /// By address. A bootstrap server that is spelt as its broker advertises itself is one peer.
-    peers: BTreeMap<String, Arc<BrokerClient>>,
+struct BrokerClients {
+    /// As the last metadata lists them.
+    by_id: BTreeMap<BrokerId, Arc<BrokerClient>>,
+    /// Brokers and bootstrap servers. A bootstrap server that is spelled like its broker's
+    /// advertised address shares its client.
+    by_address: BTreeMap<String, Arc<BrokerClient>>,
 }
 
-impl Cluster {
-    pub(super) fn new(common: Arc<AdapterContext>) -> Self {
-        Self { common, known: Mutex::default() }
+impl ClusterClient {
+    pub(super) fn new(context: Arc<AdapterContext>) -> Self {
+        Self { context, clients: Mutex::default() }
     }
 
-    /// Takes over what metadata says. Connections to addresses that nobody names any more close
-    /// when the last call on them ends.
+    /// Takes over the brokers of new metadata. Connections to addresses that are no longer listed
+    /// close when the last call on them ends.
     pub(super) fn update_brokers(&self, brokers: &[Broker]) {
-        let mut known = self.lock();
-        let earlier = std::mem::take(&mut known.peers);
-        let mut peer = |address: String| {
-            let make = || Arc::new(BrokerClient::new(address.clone(), Arc::clone(&self.common)));
-            let found = earlier.get(&address).cloned().unwrap_or_else(make);
-            Arc::clone(known.peers.entry(address).or_insert(found))
+        let mut clients = self.lock();
+        let previous = std::mem::take(&mut clients.by_address);
+        let mut client = |address: String| {
+            let new = || Arc::new(BrokerClient::new(address.clone(), Arc::clone(&self.context)));
+            let existing = previous.get(&address).cloned().unwrap_or_else(new);
+            Arc::clone(clients.by_address.entry(address).or_insert(existing))
         };
-        for bootstrap in &self.common.options.bootstrap {
-            peer(bootstrap.clone());
+
+        for bootstrap in &self.context.options.bootstrap {
+            client(bootstrap.clone());
         }
-        let by_id = brokers.iter().map(|it| (it.id, peer(address(it)))).collect();
-        known.brokers = by_id;
+        let by_id = brokers.iter().map(|it| (it.id, client(address(it)))).collect();
+        clients.by_id = by_id;
     }
 
-    /// Asks the named broker. One that is not known is looked up once.
-    pub(super) async fn ask<C: Call>(
+    /// Sends a call to the given broker.
+    pub(super) async fn call<C: ApiCall>(
         &self,
         broker: BrokerId,
         call: &C,
-    ) -> Result<C::Answer, KafkaError> {
-        self.broker(broker).await?.ask(call).await
+    ) -> Result<C::Output, KafkaError> {
+        self.broker(broker).await?.call(call).await
     }
 
-    /// The address of the named broker.
+    /// The client of the given broker. Asks for metadata once if the broker is not known.
     pub(super) async fn broker(&self, broker: BrokerId) -> Result<Arc<BrokerClient>, KafkaError> {
-        if let Some(peer) = self.known_broker(broker) {
-            return Ok(peer);
+        if let Some(client) = self.known_broker(broker) {
+            return Ok(client);
         }
-        let brokers = self.ask_any(&Brokers).await?;
+
+        let brokers = self.call_any(&BrokerMetadata).await?;
         self.update_brokers(&brokers);
         self.known_broker(broker).ok_or(KafkaError::UnknownBroker(broker))
     }
 
-    /// Asks one broker after the other until one answers. A refusal is an answer.
-    pub(super) async fn ask_any<C: Call>(&self, call: &C) -> Result<C::Answer, KafkaError> {
-        self.ask_each(call, |_| false).await
+    /// Sends a read to one broker after the other until one answers. An error code is an answer.
+    pub(super) async fn call_any<C: ApiCall>(&self, call: &C) -> Result<C::Output, KafkaError> {
+        self.try_brokers(call, |_| false).await
     }
 
-    /// The same for what changes something: the next broker is only asked where the one before it
-    /// has certainly not heard of it, so that nothing is changed twice.
-    pub(super) async fn change_by_any<C: Call>(&self, call: &C) -> Result<C::Answer, KafkaError> {
-        self.ask_each(call, KafkaError::outcome_is_unknown).await
+    /// Sends a write to any broker. Tries the next broker only if the one before has certainly not
+    /// received the request, so that nothing is changed twice.
+    pub(super) async fn mutate_any<C: ApiCall>(&self, call: &C) -> Result<C::Output, KafkaError> {
+        self.try_brokers(call, KafkaError::outcome_is_unknown).await
     }
 
-    /// Asks one broker after the other until one answers, or fails in a way that `ends` it.
-    async fn ask_each<C: Call>(
+    /// Tries one broker after the other until one answers, or fails with an error for which `is_final` holds.
+    async fn try_brokers<C: ApiCall>(
         &self,
         call: &C,
-        ends: fn(&KafkaError) -> bool,
-    ) -> Result<C::Answer, KafkaError> {
-        let tries = self.common.options.request_timeout.saturating_mul(ANY_DEADLINES_MAX);
-        let last_begin = MonotonicTime(self.common.clock.monotonic().0.saturating_add(tries));
-        let mut failure = None;
-        for peer in self.candidates() {
-            match peer.ask(call).await {
+        is_final: fn(&KafkaError) -> bool,
+    ) -> Result<C::Output, KafkaError> {
+        let clock = &self.context.clock;
+        let budget = self.context.options.request_timeout.saturating_mul(ANY_BROKER_TIMEOUTS_MAX);
+        let last_start = MonotonicTime(clock.monotonic().0.saturating_add(budget));
+
+        let mut last_error = None;
+        for client in self.candidates() {
+            match client.call(call).await {
+                Ok(output) => return Ok(output),
                 Err(error @ KafkaError::Refused { .. }) => return Err(error),
-                Err(error) if ends(&error) => return Err(error),
-                Err(error) => failure = Some(error),
-                Ok(answer) => return Ok(answer),
+                Err(error) if is_final(&error) => return Err(error),
+                Err(error) => last_error = Some(error),
             }
-            if last_begin <= self.common.clock.monotonic() {
+            if clock.monotonic() >= last_start {
                 break;
             }
         }
-        Err(failure.unwrap_or_else(|| self.nobody()))
+        Err(last_error.unwrap_or_else(|| self.no_bootstrap_server()))
     }
 
-    fn nobody(&self) -> KafkaError {
+    fn no_bootstrap_server(&self) -> KafkaError {
+        let problem = "no bootstrap server is configured";
         KafkaError::Unreachable {
-            peer: self.common.options.bootstrap.join(","),
-            source: io::Error::new(io::ErrorKind::InvalidInput, "no bootstrap server is named"),
+            peer: self.context.options.bootstrap.join(","),
+            source: io::Error::new(io::ErrorKind::InvalidInput, problem),
         }
     }
 
-    /// Brokers by id, then bootstrap servers; those that did not answer last time come last.
+    /// Brokers by id, then bootstrap servers. Those that did not answer last time come last.
     fn candidates(&self) -> Vec<Arc<BrokerClient>> {
-        if self.lock().peers.is_empty() {
+        if self.lock().by_address.is_empty() {
             self.update_brokers(&[]);
         }
-        let known = self.lock();
-        let mut candidates: Vec<_> = known.brokers.values().cloned().collect();
-        let bootstrap = &self.common.options.bootstrap;
-        for peer in bootstrap.iter().filter_map(|it| known.peers.get(it)) {
-            if !candidates.iter().any(|it| Arc::ptr_eq(it, peer)) {
-                candidates.push(Arc::clone(peer));
+
+        let clients = self.lock();
+        let mut candidates: Vec<_> = clients.by_id.values().cloned().collect();
+        let bootstrap = &self.context.options.bootstrap;
+        for client in bootstrap.iter().filter_map(|it| clients.by_address.get(it)) {
+            if !candidates.iter().any(|it| Arc::ptr_eq(it, client)) {
+                candidates.push(Arc::clone(client));
             }
         }
+
         candidates.sort_by_key(|it| it.is_suspect());
         candidates
     }
 
     fn known_broker(&self, broker: BrokerId) -> Option<Arc<BrokerClient>> {
-        self.lock().brokers.get(&broker).cloned()
+        self.lock().by_id.get(&broker).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BrokerClients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// As a bootstrap server is written; an IPv6 address needs its brackets.
+/// `host:port`, as a bootstrap server is written. An IPv6 address gets brackets.
 fn address(broker: &Broker) -> String {
     let Broker { host, port, .. } = broker;
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }

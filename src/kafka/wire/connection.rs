@@ -1,9 +1,9 @@
-//! One connection to one broker: opened with `ApiVersions`, then any number of requests in flight.
+//! One connection to one broker: an `ApiVersions` handshake, then any number of requests in flight.
 //!
-//! A single task owns the socket and both directions. Kafka answers in the order of the requests,
-//! so an answer belongs to the oldest request or the stream is broken.
+//! A single task owns the socket and both directions. Kafka answers requests in order, so a response
+//! belongs to the oldest request in flight, or the stream is broken.
 //!
-//! Invariant: requests are written in the order in which they wait for answers.
+//! Invariant: requests are written in the order in which they wait for their responses.
 
 use std::{
     collections::VecDeque,
@@ -25,166 +25,174 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     AdapterContext,
+    api_call::{code_name, str_bytes},
     connection_error::ConnectionError,
     credentials::Credentials,
-    diagnostics, error_codes, frame,
-    options::UNSENT_MAX,
-    stream::{self, Stream},
-    versions::Versions,
+    diagnostics,
+    error_codes::{ErrorCode, ParseResponseErrorCode},
+    frame,
+    options::OUTGOING_MAX,
+    stream::{self, BrokerStream},
+    supported_versions::SupportedVersions,
 };
 use crate::{clock::SharedClock, kafka::Api, model::MonotonicTime};
 
-/// The version of `ApiVersions` that every broker since 2.4 answers.
-const API_VERSIONS: i16 = 3;
+/// The version of `ApiVersions` that every broker since 2.4 supports.
+const API_VERSIONS_VERSION: i16 = 3;
 
-/// How often a connection looks, once the process is stopping, whether its last answer has come.
-const IDLE_CHECK: Duration = Duration::from_millis(50);
+/// How often a connection checks, once the process is stopping, whether it has become idle.
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// An open connection. The socket is closed when the last holder lets go.
+/// An open connection. The socket is closed when the last reference is dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
     pending: Arc<PendingRequests>,
-    unsent: mpsc::Sender<Bytes>,
-    versions: Versions,
+    outgoing: mpsc::Sender<Bytes>,
+    versions: SupportedVersions,
     client_id: String,
-    next_correlation: AtomicI32,
+    next_correlation_id: AtomicI32,
     retired: AtomicBool,
-    /// Whether a request has been answered since it was opened.
-    proven: AtomicBool,
-    /// With which credentials it was opened.
+    /// A request has been answered since the handshake.
+    answered: AtomicBool,
+    /// The generation of the credentials that it was opened with.
     generation: u64,
-    /// When the broker's patience with our proof is nearly over.
-    session_ends: Option<MonotonicTime>,
-    _open: DropGuard,
+    /// When to open a new connection, before the SASL session expires.
+    expires_at: Option<MonotonicTime>,
+    _close_on_drop: DropGuard,
 }
 
-/// What the callers and the task share.
+/// Requests in flight. Shared by the callers and the I/O task.
 #[derive(Debug, Default)]
 struct PendingRequests(Mutex<PendingState>);
 
 #[derive(Debug, Default)]
 struct PendingState {
-    /// Oldest first. A caller that gave up leaves its place, so that its late answer is known.
-    answers: VecDeque<(i32, oneshot::Sender<Bytes>)>,
-    ended: Option<ConnectionError>,
+    /// Oldest first. A caller that gave up keeps its place, so that its late response is recognized.
+    in_flight: VecDeque<(i32, oneshot::Sender<Bytes>)>,
+    close_reason: Option<ConnectionError>,
 }
 
 impl Connection {
-    /// Connects, and learns what the broker speaks.
+    /// Connects and negotiates versions. Does not authenticate.
     pub(super) async fn open(
-        common: &AdapterContext,
+        context: &AdapterContext,
         address: &str,
-        current: &Credentials,
+        credentials: &Credentials,
     ) -> Result<Self, ConnectionError> {
-        let tls = current.material.tls.as_ref();
-        let stream = stream::dial(address, tls).await?;
-        let mut connection = Self::over(common, stream);
-        connection.generation = current.generation;
-        common.counts.sent(Api::ApiVersions);
-        let learnt = connection
-            .negotiate_versions()
-            .await
-            .map_err(|it| diagnostics::greeting_failed(it, tls));
-        connection.versions =
-            learnt.inspect_err(|ending| common.counts.failed(Api::ApiVersions, ending.fault()))?;
+        let tls = credentials.security.tls.as_ref();
+        let stream = stream::connect(address, tls).await?;
+        let mut connection = Self::start(context, stream, credentials.generation);
+
+        context.counters.record_sent(Api::ApiVersions);
+        let versions = connection.negotiate_versions().await;
+        connection.versions = versions
+            .map_err(|error| diagnostics::api_versions_failed(error, tls))
+            .inspect_err(|error| {
+                context.counters.record_failed(Api::ApiVersions, error.fault());
+            })?;
         Ok(connection)
     }
 
-    fn over(common: &AdapterContext, stream: impl Stream) -> Self {
+    fn start(context: &AdapterContext, stream: impl BrokerStream, generation: u64) -> Self {
         let pending = Arc::new(PendingRequests::default());
-        let open = CancellationToken::new();
-        let (unsent, frames) = mpsc::channel(UNSENT_MAX);
-        let task = Task {
+        let closed = CancellationToken::new();
+        let (outgoing, frames) = mpsc::channel(OUTGOING_MAX);
+
+        let task = IoTask {
             pending: Arc::clone(&pending),
-            open: open.clone(),
-            stopping: common.tasks.stopping(),
-            clock: Arc::clone(&common.clock),
+            closed: closed.clone(),
+            stopping: context.tasks.stopping(),
+            clock: Arc::clone(&context.clock),
         };
-        common.tasks.start_short("kafka connection", task.run(stream, frames));
+        context.tasks.start_short("kafka connection", task.run(stream, frames));
+
         Self {
             pending,
-            unsent,
-            versions: Versions::default(),
-            client_id: common.options.client_id.clone(),
-            next_correlation: AtomicI32::new(1),
+            outgoing,
+            versions: SupportedVersions::default(),
+            client_id: context.options.client_id.clone(),
+            next_correlation_id: AtomicI32::new(1),
             retired: AtomicBool::new(false),
-            proven: AtomicBool::new(false),
-            generation: 0,
-            session_ends: None,
-            _open: open.drop_guard(),
+            answered: AtomicBool::new(false),
+            generation,
+            expires_at: None,
+            _close_on_drop: closed.drop_guard(),
         }
     }
 
-    async fn negotiate_versions(&self) -> Result<Versions, ConnectionError> {
+    async fn negotiate_versions(&self) -> Result<SupportedVersions, ConnectionError> {
         let request = ApiVersionsRequest::default()
-            .with_client_software_name(super::call::text(env!("CARGO_PKG_NAME")))
-            .with_client_software_version(super::call::text(env!("CARGO_PKG_VERSION")));
-        let frame = self.exchange(&request, API_VERSIONS).await?;
-        // The error code comes first in every version; a broker that does not know ours answers in
-        // version 0, whatever was asked.
-        let error = frame.get(4..6).map(|it| i16::from_be_bytes([it[0], it[1]]));
-        if error == Some(error_codes::UNSUPPORTED_VERSION) {
+            .with_client_software_name(str_bytes(env!("CARGO_PKG_NAME")))
+            .with_client_software_version(str_bytes(env!("CARGO_PKG_VERSION")));
+        let frame = self.exchange(&request, API_VERSIONS_VERSION).await?;
+
+        // The error code comes first in every version. A broker that does not support our version
+        // answers in version 0 (KIP-511).
+        let code = frame.get(4..6).map(|it| i16::from_be_bytes([it[0], it[1]]));
+        if code.and_then(ParseResponseErrorCode::err) == Some(ErrorCode::UnsupportedVersion) {
             let frame = self.exchange(&ApiVersionsRequest::default(), 0).await?;
-            let versions = frame.get(4..).and_then(Versions::from_version_0);
-            return versions
-                .ok_or_else(|| ConnectionError::Malformed("ApiVersions in version 0".to_owned()));
+            let versions = frame.get(4..).and_then(SupportedVersions::parse_version_0);
+            return versions.ok_or_else(|| {
+                ConnectionError::Malformed("invalid ApiVersions response in version 0".to_owned())
+            });
         }
-        let answer = frame::decode::<ApiVersionsRequest>(frame, API_VERSIONS)
-            .map_err(|it| ConnectionError::Malformed(format!("ApiVersions: {it}")))?;
-        if answer.error_code != error_codes::NONE {
-            return Err(ConnectionError::Malformed(format!(
-                "ApiVersions: error {}",
-                answer.error_code
-            )));
+
+        let response = frame::decode::<ApiVersionsRequest>(frame, API_VERSIONS_VERSION)
+            .map_err(|error| ConnectionError::Malformed(format!("ApiVersions: {error}")))?;
+        if response.error_code.is_err() {
+            let code = code_name(response.error_code);
+            return Err(ConnectionError::Malformed(format!("ApiVersions: {code}")));
         }
-        Ok(Versions::from_answer(&answer))
+        Ok(SupportedVersions::from_response(&response))
     }
 
-    pub(super) const fn versions(&self) -> &Versions {
+    pub(super) const fn versions(&self) -> &SupportedVersions {
         &self.versions
     }
 
-    /// Whether new requests may go on it, at this time and with these credentials.
+    /// Whether new requests may be sent at this time, with credentials of this generation.
     pub(super) fn is_usable(&self, now: MonotonicTime, generation: u64) -> bool {
         !self.retired.load(Ordering::Relaxed)
             && self.generation == generation
-            && self.session_ends.is_none_or(|it| now < it)
-            && self.pending.lock().ended.is_none()
+            && self.expires_at.is_none_or(|it| now < it)
+            && self.pending.lock().close_reason.is_none()
     }
 
-    /// Whether a request has been answered since it was opened.
-    pub(super) fn is_proven(&self) -> bool {
-        self.proven.load(Ordering::Relaxed)
+    /// Whether a request has been answered since the handshake.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
     }
 
-    /// The broker believes who we are until then.
-    pub(super) const fn trusted_until(&mut self, end: Option<MonotonicTime>) {
-        self.session_ends = end;
+    pub(super) fn mark_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
     }
 
-    /// A request has been answered.
-    pub(super) fn prove(&self) {
-        self.proven.store(true, Ordering::Relaxed);
+    pub(super) const fn set_expiry(&mut self, expires_at: Option<MonotonicTime>) {
+        self.expires_at = expires_at;
     }
 
-    /// Takes no new requests; those under way keep their own deadlines.
+    /// Accepts no new requests. Those in flight keep their own deadlines.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
     }
 
-    /// Sends `request` and waits for its frame. The deadline is the caller's.
+    /// Sends `request` and waits for the frame of its response. The caller sets the deadline.
     pub(super) async fn exchange<R: Request>(
         &self,
         request: &R,
         version: i16,
     ) -> Result<Bytes, ConnectionError> {
-        let correlation = self.next_correlation.fetch_add(1, Ordering::Relaxed);
-        let frame = frame::encode(request, version, correlation, &self.client_id)
+        let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
+        let frame = frame::encode(request, version, correlation_id, &self.client_id)
             .map_err(ConnectionError::Malformed)?;
-        let (answer, answered) = oneshot::channel();
-        let Ok(place) = self.unsent.reserve().await else { return Err(self.pending.ending()) };
-        self.pending.enter(correlation, answer, || place.send(frame))?;
-        answered.await.map_err(|_| self.pending.ending())
+
+        let (sender, response) = oneshot::channel();
+        let Ok(slot) = self.outgoing.reserve().await else {
+            return Err(self.pending.close_reason());
+        };
+        self.pending.enqueue(correlation_id, sender, || slot.send(frame))?;
+
+        response.await.map_err(|_| self.pending.close_reason())
     }
 }
 
@@ -193,106 +201,110 @@ impl PendingRequests {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Joins the queue and sends, as one: the order of both must be the same.
-    fn enter(
+    /// Joins the queue and sends, under one lock: both must happen in the same order.
+    fn enqueue(
         &self,
-        correlation: i32,
-        answer: oneshot::Sender<Bytes>,
+        correlation_id: i32,
+        response: oneshot::Sender<Bytes>,
         send: impl FnOnce(),
     ) -> Result<(), ConnectionError> {
-        let mut waiting = self.lock();
-        if let Some(ending) = &waiting.ended {
-            return Err(ending.clone());
+        let mut state = self.lock();
+        if let Some(reason) = &state.close_reason {
+            return Err(reason.clone());
         }
-        waiting.answers.push_back((correlation, answer));
+
+        state.in_flight.push_back((correlation_id, response));
         send();
         Ok(())
     }
 
-    /// Hands a frame to the oldest waiting request.
-    fn deliver(&self, frame: Bytes) -> Result<(), ConnectionError> {
-        let Some((correlation, answer)) = self.lock().answers.pop_front() else {
-            return Err(ConnectionError::Malformed("an answer that nobody asked for".to_owned()));
-        };
-        let got = frame::correlation(&frame);
-        if got != Some(correlation) {
-            let problem = format!("an answer to request {got:?} instead of {correlation}");
-            self.end(ConnectionError::Malformed(problem.clone()));
+    /// Hands a frame to the oldest request in flight. Closes the queue if it belongs to another.
+    fn complete_oldest(&self, frame: Bytes) -> Result<(), ConnectionError> {
+        let Some((expected, response)) = self.lock().in_flight.pop_front() else {
+            let problem = "response without a request in flight".to_owned();
             return Err(ConnectionError::Malformed(problem));
+        };
+
+        let actual = frame::correlation_id(&frame);
+        if actual != Some(expected) {
+            let problem = format!("response has correlation id {actual:?}, expected {expected}");
+            let error = ConnectionError::Malformed(problem);
+            self.close(error.clone());
+            return Err(error);
         }
-        // Nobody listens any more when the caller's deadline has passed: its answer is dropped.
-        drop(answer.send(frame));
+
+        // The receiver is gone when the caller's deadline has passed: drop the late response.
+        drop(response.send(frame));
         Ok(())
     }
 
-    /// Refuses new requests and lets go of those that wait. The first reason stays.
-    fn end(&self, ending: ConnectionError) {
-        let mut waiting = self.lock();
-        waiting.ended.get_or_insert(ending);
-        waiting.answers.clear();
+    /// Rejects new requests and fails those in flight. The first reason is kept.
+    fn close(&self, reason: ConnectionError) {
+        let mut state = self.lock();
+        state.close_reason.get_or_insert(reason);
+        state.in_flight.clear();
     }
 
-    fn ending(&self) -> ConnectionError {
-        let closed = || ConnectionError::Broken(io::ErrorKind::NotConnected, "closed".to_owned());
-        self.lock().ended.clone().unwrap_or_else(closed)
+    fn close_reason(&self) -> ConnectionError {
+        self.lock().close_reason.clone().unwrap_or_else(closed)
     }
 
-    /// Ends an unused connection. Requests that come later open another one.
-    fn end_if_idle(&self) -> bool {
-        let mut waiting = self.lock();
-        let idle = waiting.answers.iter().all(|(_, answer)| answer.is_closed());
+    /// Closes the queue if nobody waits for a response. Later requests open a new connection.
+    fn close_if_idle(&self) -> bool {
+        let mut state = self.lock();
+        let idle = state.in_flight.iter().all(|(_, response)| response.is_closed());
         if idle {
             let stopping =
                 || ConnectionError::Broken(io::ErrorKind::NotConnected, "stopping".to_owned());
-            waiting.ended.get_or_insert_with(stopping);
+            state.close_reason.get_or_insert_with(stopping);
         }
         idle
     }
 }
 
-/// The owner of the socket.
-struct Task {
+/// The task that owns the socket.
+struct IoTask {
     pending: Arc<PendingRequests>,
-    /// Cancelled when nobody holds the connection any more.
-    open: CancellationToken,
+    /// Cancelled when the last reference to the connection is dropped.
+    closed: CancellationToken,
     stopping: CancellationToken,
     clock: SharedClock,
 }
 
-impl Task {
-    async fn run(self, stream: impl Stream, frames: mpsc::Receiver<Bytes>) {
+impl IoTask {
+    async fn run(self, stream: impl BrokerStream, frames: mpsc::Receiver<Bytes>) {
         let (reader, writer) = tokio::io::split(stream);
-        let ending = tokio::select! {
-            ending = receive(reader, &self.pending) => ending,
-            ending = send(writer, frames) => ending,
-            () = self.open.cancelled() => closed(),
-            () = self.unused() => closed(),
+        let reason = tokio::select! {
+            error = receive(reader, &self.pending) => error,
+            error = send(writer, frames) => error,
+            () = self.closed.cancelled() => closed(),
+            () = self.idle_after_stop() => closed(),
         };
-        self.pending.end(ending);
+        self.pending.close(reason);
     }
 
-    /// Shutdown waits for this task, and a step in hand may still need the connection: so it ends
-    /// once the process is stopping *and* nothing is under way.
-    async fn unused(&self) {
+    /// Returns once the process is stopping *and* no request is in flight. Shutdown waits for this
+    /// task, and the step of a run that is still in progress may need the connection.
+    async fn idle_after_stop(&self) {
         self.stopping.cancelled().await;
-        while !self.pending.end_if_idle() {
-            self.clock.sleep(IDLE_CHECK).await;
+        while !self.pending.close_if_idle() {
+            self.clock.sleep(IDLE_CHECK_INTERVAL).await;
         }
     }
 }
 
 fn closed() -> ConnectionError {
-    ConnectionError::Broken(io::ErrorKind::NotConnected, "closed".to_owned())
+    ConnectionError::Broken(io::ErrorKind::NotConnected, "connection closed".to_owned())
 }
 
 async fn receive(mut reader: impl AsyncRead + Unpin, pending: &PendingRequests) -> ConnectionError {
     loop {
-        let delivered = match frame::read(&mut reader).await {
-            Ok(frame) => pending.deliver(frame),
-            Err(unread) => Err(unread.into()),
+        let completed = match frame::read(&mut reader).await {
+            Ok(frame) => pending.complete_oldest(frame),
+            Err(error) => Err(error.into()),
         };
-        if let Err(ending) = delivered {
-            return ending;
+        if let Err(error) = completed {
+            return error;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Why a connection ended, and what that means to a caller.
+//! Why a connection failed, and which metric label and back-off follow from it.
 
 use std::io;
 
@@ -9,20 +9,19 @@ use crate::kafka::RequestFault;
 pub(super) enum ConnectionError {
     /// The stream ended or failed.
     Broken(io::ErrorKind, String),
-    /// The other side does not speak Kafka, or not as it should.
+    /// The peer does not speak the Kafka protocol, or violates it.
     Malformed(String),
-    /// It could not be encrypted, or the other side not be trusted.
+    /// The TLS handshake failed, or the broker's certificate is not trusted.
     Tls(String),
-    /// There are no credentials to show.
+    /// The files named by `security` hold no usable credentials.
     NoCredentials(String),
-    /// The broker did not accept our credentials, or could not prove that it knows them.
+    /// The broker rejected our credentials, or could not prove that it knows them (SCRAM).
     AuthRefused(String),
-    /// It was shown our credentials, and did not say whether it accepts them.
+    /// The connection broke after our credentials were sent and before the broker answered.
     AuthUnconfirmed(io::ErrorKind, String),
 }
 
 impl ConnectionError {
-    /// As an error of the system.
     pub(super) fn into_io(self) -> io::Error {
         match self {
             Self::Broken(kind, text) | Self::AuthUnconfirmed(kind, text) => {
@@ -44,14 +43,14 @@ impl ConnectionError {
         }
     }
 
-    /// Whether it counted, or may have counted, as a wrong password: a few of those lock an
-    /// account.
-    pub(super) const fn is_refusal(&self) -> bool {
+    /// Whether the broker counted, or may have counted, this as a failed login. A few of those can
+    /// lock an account.
+    pub(super) const fn is_failed_login(&self) -> bool {
         matches!(self, Self::AuthRefused(_) | Self::AuthUnconfirmed(..))
     }
 
-    /// Whether the other side hung up without a word.
-    pub(super) const fn is_hang_up(&self) -> bool {
+    /// Whether the peer closed the connection without an answer.
+    pub(super) const fn is_disconnect(&self) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
         matches!(self, Self::Broken(BrokenPipe | ConnectionReset | UnexpectedEof, _))
     }

@@ -1,9 +1,8 @@
-//! What the connections of one cluster are secured with: read from files, and read again when they
-//! change.
+//! The TLS settings and credentials of one cluster, read from files and reread when these change.
 //!
-//! Invariant: what was read stays in use until something usable takes its place.
-//! Invariant: credentials that no broker has accepted are shown to one broker at a time, with a
-//! pause between.
+//! Invariant: loaded credentials stay in use until usable ones replace them.
+//! Invariant: credentials that no broker has accepted yet are sent to one broker at a time, with a
+//! back-off in between.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,180 +12,195 @@ use tracing::{info, warn};
 use super::{
     backoff::Backoff,
     connection_error::ConnectionError,
-    options::{FILES_LOOK_EVERY, WireOptions},
+    options::{FILE_CHECK_INTERVAL, WireOptions},
 };
 use crate::{
     model::MonotonicTime,
     security::{FileStamps, LoadedSecurity, Security, SecurityError, SecuritySetting},
 };
 
-/// The credentials of one cluster.
+/// Loads and caches the credentials of one cluster.
 #[derive(Debug)]
 pub(super) struct CredentialStore {
     security: Security,
+    /// The bootstrap servers, for log lines.
     cluster: String,
-    held: AsyncMutex<CredentialCache>,
-    trust: Mutex<Trust>,
+    cache: AsyncMutex<CredentialCache>,
+    acceptance: Mutex<Acceptance>,
 }
 
-/// One reading of the files.
+/// One successful reading of the files.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Credentials {
+    /// Increases each time the files are reread.
     pub(super) generation: u64,
-    pub(super) material: Arc<LoadedSecurity>,
+    pub(super) security: Arc<LoadedSecurity>,
 }
 
 #[derive(Debug, Default)]
 struct CredentialCache {
-    looked_at: Option<MonotonicTime>,
-    stamp: Option<FileStamps>,
+    checked_at: Option<MonotonicTime>,
+    stamps: Option<FileStamps>,
     current: Option<Credentials>,
-    /// Why the latest reading was of no use.
-    unusable: Option<Vec<SecurityError>>,
+    /// Why the last reading failed.
+    errors: Option<Vec<SecurityError>>,
 }
 
-/// What brokers think of the credentials.
+/// Whether brokers accept the credentials.
 #[derive(Debug, Default)]
-struct Trust {
-    /// The generation that some broker has accepted.
+struct Acceptance {
+    /// The generation that at least one broker has accepted.
     accepted: Option<u64>,
-    /// Of all brokers, while none has.
-    pause: Backoff,
+    /// Applies to all brokers until one accepts the credentials.
+    backoff: Backoff,
 }
 
 impl CredentialStore {
     pub(super) fn new(options: &WireOptions) -> Self {
         let security = options.security.clone();
-        // Nothing to read: plain connections cost no look at files.
-        let plain = (security == Security::default()).then(Credentials::default);
+        // Without TLS and SASL there is nothing to read, so the files are never checked.
+        let plaintext = (security == Security::default()).then(Credentials::default);
+
         Self {
             security,
             cluster: options.bootstrap.join(","),
-            held: AsyncMutex::new(CredentialCache { current: plain, ..CredentialCache::default() }),
-            trust: Mutex::default(),
+            cache: AsyncMutex::new(CredentialCache {
+                current: plaintext,
+                ..CredentialCache::default()
+            }),
+            acceptance: Mutex::default(),
         }
     }
 
-    /// Those in use. Looks at the files when the last look is a while ago.
-    pub(super) async fn in_use(&self, now: MonotonicTime) -> Result<Credentials, ConnectionError> {
-        let mut held = self.held.lock().await;
-        let fresh = |at: MonotonicTime| now.0.saturating_sub(at.0) < FILES_LOOK_EVERY;
-        if !held.looked_at.is_some_and(fresh) {
-            self.look(&mut held, now).await;
+    /// The credentials in use. Checks the files if [`FILE_CHECK_INTERVAL`] has passed.
+    pub(super) async fn current(&self, now: MonotonicTime) -> Result<Credentials, ConnectionError> {
+        let mut cache = self.cache.lock().await;
+        let recent = |at: MonotonicTime| now.0.saturating_sub(at.0) < FILE_CHECK_INTERVAL;
+        if !cache.checked_at.is_some_and(recent) {
+            self.reload_if_changed(&mut cache, now).await;
         }
-        held.answer()
+        cache.get()
     }
 
-    /// Those in use after a look at the files.
+    /// The credentials in use, after a check of the files.
     pub(super) async fn latest(&self, now: MonotonicTime) -> Result<Credentials, ConnectionError> {
-        let mut held = self.held.lock().await;
-        self.look(&mut held, now).await;
-        held.answer()
+        let mut cache = self.cache.lock().await;
+        self.reload_if_changed(&mut cache, now).await;
+        cache.get()
     }
 
-    async fn look(&self, held: &mut CredentialCache, now: MonotonicTime) {
-        let nothing_to_look_at = self.security.files().is_empty() && held.current.is_some();
-        if nothing_to_look_at {
+    async fn reload_if_changed(&self, cache: &mut CredentialCache, now: MonotonicTime) {
+        if self.security.files().is_empty() && cache.current.is_some() {
             return;
         }
-        // First: a file system that hangs must not get a thread from each call.
-        held.looked_at = Some(now);
+
+        // Set first: a file system that hangs must not take a thread from each call.
+        cache.checked_at = Some(now);
+
         let security = self.security.clone();
-        // What was of no use is read again each time: what was wrong may not be in the stamp.
-        let before = held.stamp.clone().filter(|_| held.unusable.is_none());
-        let looked = spawn_blocking(move || {
-            let stamp = FileStamps::of(&security);
-            let changed = before.as_ref() != Some(&stamp);
-            changed.then(|| (stamp, LoadedSecurity::load(&security)))
+        // After a failure the files are always reread: the stamps may not show what was wrong.
+        let previous = cache.stamps.clone().filter(|_| cache.errors.is_none());
+        let reload = spawn_blocking(move || {
+            let stamps = FileStamps::of(&security);
+            let changed = previous.as_ref() != Some(&stamps);
+            changed.then(|| (stamps, LoadedSecurity::load(&security)))
         });
-        // It is lost only when the process ends; then nobody waits for what it found.
-        let Ok(found) = looked.await else { return };
-        if let Some((stamp, read)) = found {
-            held.stamp = Some(stamp);
-            self.take(held, read);
+
+        // The task is lost only when the process ends; then nobody waits for its result.
+        let Ok(reloaded) = reload.await else { return };
+        if let Some((stamps, loaded)) = reloaded {
+            cache.stamps = Some(stamps);
+            self.store(cache, loaded);
         }
     }
 
-    fn take(&self, held: &mut CredentialCache, read: Result<LoadedSecurity, Vec<SecurityError>>) {
+    fn store(
+        &self,
+        cache: &mut CredentialCache,
+        loaded: Result<LoadedSecurity, Vec<SecurityError>>,
+    ) {
         let cluster = &self.cluster;
-        match read {
-            Ok(material) => {
-                let generation = held.current.as_ref().map_or(0, |it| it.generation);
-                if held.current.is_some() {
-                    info!(cluster, "Kafka credentials reread: connections are opened anew.");
+        match loaded {
+            Ok(security) => {
+                let generation = cache.current.as_ref().map_or(0, |it| it.generation);
+                if cache.current.is_some() {
+                    info!(cluster, "Kafka credentials have changed, opening new connections.");
                 }
-                let material = Arc::new(material);
-                held.current =
-                    Some(Credentials { generation: generation.saturating_add(1), material });
-                held.unusable = None;
+
+                cache.current = Some(Credentials {
+                    generation: generation.saturating_add(1),
+                    security: Arc::new(security),
+                });
+                cache.errors = None;
             }
-            Err(unusable) => {
-                let problem = describe(&unusable);
-                if held.current.is_some() && held.unusable.as_ref() != Some(&unusable) {
+            Err(errors) => {
+                if cache.current.is_some() && cache.errors.as_ref() != Some(&errors) {
+                    let problem = describe(&errors);
                     warn!(
                         cluster,
-                        problem,
-                        "Kafka credentials have changed and cannot be used: those before stay."
+                        problem, "Changed Kafka credentials are unusable, keeping the previous."
                     );
                 }
-                held.unusable = Some(unusable);
+                cache.errors = Some(errors);
             }
         }
     }
 
-    /// Why no broker is tried now, while none has accepted these credentials.
-    pub(super) fn pausing(&self, now: MonotonicTime, generation: u64) -> Option<ConnectionError> {
-        self.trust().pause.holds(now, generation)
+    /// The last refusal, while the back-off that it caused applies to all brokers.
+    pub(super) fn backoff(&self, now: MonotonicTime, generation: u64) -> Option<ConnectionError> {
+        self.acceptance().backoff.active(now, generation)
     }
 
-    /// A broker has accepted them.
-    pub(super) fn accepted(&self, generation: u64) {
-        *self.trust() = Trust { accepted: Some(generation), pause: Backoff::default() };
+    /// A broker has accepted the credentials of this generation.
+    pub(super) fn record_accepted(&self, generation: u64) {
+        *self.acceptance() = Acceptance { accepted: Some(generation), backoff: Backoff::default() };
     }
 
-    /// A broker has refused them. If another has accepted them, that is between it and us; if none
-    /// has, they are not shown to the next one either: several wrong attempts lock an account.
-    pub(super) fn refused(
+    /// A broker has refused the credentials of this generation. If another broker has accepted
+    /// them, the problem is that broker's. If none has, they are not sent to the other brokers
+    /// either: several failed logins lock an account.
+    pub(super) fn record_refused(
         &self,
         now: MonotonicTime,
         generation: u64,
         peer: &str,
-        ending: &ConnectionError,
+        error: &ConnectionError,
     ) {
-        let mut trust = self.trust();
-        if trust.accepted != Some(generation) {
-            let words = ending.clone().into_io();
-            let words = format!("{peer} did not accept the same a moment ago: {words}");
-            trust.pause.begin(now, generation, ConnectionError::AuthRefused(words));
+        let mut acceptance = self.acceptance();
+        if acceptance.accepted != Some(generation) {
+            let error = error.clone().into_io();
+            let text = format!("{peer} refused the same credentials a moment ago: {error}");
+            acceptance.backoff.record_failure(now, generation, ConnectionError::AuthRefused(text));
         }
     }
 
-    fn trust(&self) -> MutexGuard<'_, Trust> {
-        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    fn acceptance(&self) -> MutexGuard<'_, Acceptance> {
+        self.acceptance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl CredentialCache {
-    fn answer(&self) -> Result<Credentials, ConnectionError> {
+    fn get(&self) -> Result<Credentials, ConnectionError> {
         self.current.clone().ok_or_else(|| {
-            let unusable = self.unusable.as_deref().unwrap_or_default();
-            let of_sasl = |it: &SecurityError| {
-                matches!(it.part, SecuritySetting::PasswordFile | SecuritySetting::TokenFile)
+            let errors = self.errors.as_deref().unwrap_or_default();
+            let is_sasl = |it: &SecurityError| {
+                matches!(it.setting, SecuritySetting::PasswordFile | SecuritySetting::TokenFile)
             };
-            let words = describe(unusable);
-            if unusable.iter().all(of_sasl) {
-                ConnectionError::NoCredentials(words)
+
+            let text = describe(errors);
+            if errors.iter().all(is_sasl) {
+                ConnectionError::NoCredentials(text)
             } else {
-                ConnectionError::Tls(words)
+                ConnectionError::Tls(text)
             }
         })
     }
 }
 
-fn describe(unusable: &[SecurityError]) -> String {
-    if unusable.is_empty() {
+fn describe(errors: &[SecurityError]) -> String {
+    if errors.is_empty() {
         return "the files that `security` names have not been read yet".to_owned();
     }
-    let each: Vec<String> = unusable.iter().map(|it| format!("security.{it}")).collect();
-    each.join("; ")
+    let errors: Vec<String> = errors.iter().map(|it| format!("security.{it}")).collect();
+    errors.join("; ")
 }

@@ -1,45 +1,51 @@
-//! Kafka's error codes in the seam's words.
+//! Maps Kafka's error codes (`org.apache.kafka.common.protocol.Errors`) to the faults of the seam.
+
+pub(super) use kafka_protocol::error::{ParseResponseErrorCode, ResponseError as ErrorCode};
 
 use crate::kafka::{ElectionFault, PartitionFault};
 
-pub(super) const NONE: i16 = 0;
-pub(super) const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-pub(super) const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
-pub(super) const ILLEGAL_SASL_STATE: i16 = 34;
-pub(super) const UNSUPPORTED_VERSION: i16 = 35;
-pub(super) const GROUP_ID_NOT_FOUND: i16 = 69;
+/// The fault of one partition, group or topic; `None` for code 0.
+pub(super) fn partition_fault(code: i16) -> Option<PartitionFault> {
+    use ErrorCode as E;
 
-/// What the error of one partition or one group means; `None` when there is none.
-pub(super) const fn fault(code: i16) -> Option<PartitionFault> {
-    let fault = match code {
-        NONE => return None,
-        // NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH
-        6 | 74 | 75 => PartitionFault::NotLeader,
-        // LEADER_NOT_AVAILABLE, REQUEST_TIMED_OUT, REPLICA_NOT_AVAILABLE, KAFKA_STORAGE_ERROR,
-        // OFFSET_NOT_AVAILABLE, UNSTABLE_OFFSET_COMMIT
-        5 | 7 | 9 | 56 | 78 | 88 => PartitionFault::Unavailable,
-        // UNKNOWN_TOPIC_ID, INCONSISTENT_TOPIC_ID
-        UNKNOWN_TOPIC_OR_PARTITION | GROUP_ID_NOT_FOUND | 100 | 103 => PartitionFault::Unknown,
-        // TOPIC_, GROUP_ and CLUSTER_AUTHORIZATION_FAILED
-        29..=31 => PartitionFault::Unauthorized,
-        // COORDINATOR_LOAD_IN_PROGRESS, COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR
-        14..=16 => PartitionFault::NotCoordinator,
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
+    let fault = match code.err()? {
+        E::NotLeaderOrFollower | E::FencedLeaderEpoch | E::UnknownLeaderEpoch => {
+            PartitionFault::NotLeader
+        }
+        E::LeaderNotAvailable
+        | E::RequestTimedOut
+        | E::ReplicaNotAvailable
+        | E::KafkaStorageError
+        | E::OffsetNotAvailable
+        | E::UnstableOffsetCommit => PartitionFault::Unavailable,
+        E::UnknownTopicOrPartition
+        | E::GroupIdNotFound
+        | E::UnknownTopicId
+        | E::InconsistentTopicId => PartitionFault::Unknown,
+        E::TopicAuthorizationFailed
+        | E::GroupAuthorizationFailed
+        | E::ClusterAuthorizationFailed => PartitionFault::Unauthorized,
+        E::CoordinatorLoadInProgress | E::CoordinatorNotAvailable | E::NotCoordinator => {
+            PartitionFault::NotCoordinator
+        }
         _ => PartitionFault::Other,
     };
     Some(fault)
 }
 
-/// Why a preferred replica was not elected; `None` when it was.
-pub(super) const fn election_fault(code: i16) -> Option<ElectionFault> {
-    let fault = match code {
-        NONE => return None,
-        // ELECTION_NOT_NEEDED
-        84 => ElectionFault::NotNeeded,
-        // PREFERRED_LEADER_NOT_AVAILABLE, ELIGIBLE_LEADERS_NOT_AVAILABLE
-        80 | 83 => ElectionFault::NotAvailable,
-        UNKNOWN_TOPIC_OR_PARTITION => ElectionFault::Unknown,
-        // TOPIC_ and CLUSTER_AUTHORIZATION_FAILED
-        29 | 31 => ElectionFault::Unauthorized,
+/// Why a preferred replica was not elected; `None` for code 0.
+pub(super) fn election_fault(code: i16) -> Option<ElectionFault> {
+    use ErrorCode as E;
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
+    let fault = match code.err()? {
+        E::ElectionNotNeeded => ElectionFault::NotNeeded,
+        E::PreferredLeaderNotAvailable | E::EligibleLeadersNotAvailable => {
+            ElectionFault::NotAvailable
+        }
+        E::UnknownTopicOrPartition => ElectionFault::Unknown,
+        E::TopicAuthorizationFailed | E::ClusterAuthorizationFailed => ElectionFault::Unauthorized,
         _ => ElectionFault::Other,
     };
     Some(fault)
@@ -48,53 +54,38 @@ pub(super) const fn election_fault(code: i16) -> Option<ElectionFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kafka_protocol::ResponseError;
 
+    /// The numbers are from `Errors.java`.
     #[test]
-    fn each_code_means_what_its_name_says() {
-        for (error, want) in [
-            (ResponseError::NotLeaderOrFollower, PartitionFault::NotLeader),
-            (ResponseError::FencedLeaderEpoch, PartitionFault::NotLeader),
-            (ResponseError::UnknownLeaderEpoch, PartitionFault::NotLeader),
-            (ResponseError::LeaderNotAvailable, PartitionFault::Unavailable),
-            (ResponseError::RequestTimedOut, PartitionFault::Unavailable),
-            (ResponseError::ReplicaNotAvailable, PartitionFault::Unavailable),
-            (ResponseError::KafkaStorageError, PartitionFault::Unavailable),
-            (ResponseError::OffsetNotAvailable, PartitionFault::Unavailable),
-            (ResponseError::UnstableOffsetCommit, PartitionFault::Unavailable),
-            (ResponseError::UnknownTopicOrPartition, PartitionFault::Unknown),
-            (ResponseError::UnknownTopicId, PartitionFault::Unknown),
-            (ResponseError::InconsistentTopicId, PartitionFault::Unknown),
-            (ResponseError::GroupIdNotFound, PartitionFault::Unknown),
-            (ResponseError::TopicAuthorizationFailed, PartitionFault::Unauthorized),
-            (ResponseError::GroupAuthorizationFailed, PartitionFault::Unauthorized),
-            (ResponseError::ClusterAuthorizationFailed, PartitionFault::Unauthorized),
-            (ResponseError::CoordinatorLoadInProgress, PartitionFault::NotCoordinator),
-            (ResponseError::CoordinatorNotAvailable, PartitionFault::NotCoordinator),
-            (ResponseError::NotCoordinator, PartitionFault::NotCoordinator),
-            (ResponseError::InvalidRequest, PartitionFault::Other),
+    fn codes_map_to_partition_faults() {
+        for (codes, want) in [
+            (vec![6, 74, 75], PartitionFault::NotLeader),
+            (vec![5, 7, 9, 56, 78, 88], PartitionFault::Unavailable),
+            (vec![3, 69, 100, 103], PartitionFault::Unknown),
+            (vec![29, 30, 31], PartitionFault::Unauthorized),
+            (vec![14, 15, 16], PartitionFault::NotCoordinator),
+            (vec![-1, 42, 10_000], PartitionFault::Other),
         ] {
-            assert_eq!(fault(error.code()), Some(want), "{error:?}");
+            for code in codes {
+                assert_eq!(partition_fault(code), Some(want), "{code}");
+            }
         }
-        assert_eq!(fault(NONE), None);
-        assert_eq!(UNSUPPORTED_VERSION, ResponseError::UnsupportedVersion.code());
-        assert_eq!(UNSUPPORTED_SASL_MECHANISM, ResponseError::UnsupportedSaslMechanism.code());
-        assert_eq!(ILLEGAL_SASL_STATE, ResponseError::IllegalSaslState.code());
+        assert_eq!(partition_fault(0), None);
     }
 
     #[test]
-    fn each_code_of_an_election_means_what_its_name_says() {
-        for (error, want) in [
-            (ResponseError::ElectionNotNeeded, ElectionFault::NotNeeded),
-            (ResponseError::PreferredLeaderNotAvailable, ElectionFault::NotAvailable),
-            (ResponseError::EligibleLeadersNotAvailable, ElectionFault::NotAvailable),
-            (ResponseError::UnknownTopicOrPartition, ElectionFault::Unknown),
-            (ResponseError::TopicAuthorizationFailed, ElectionFault::Unauthorized),
-            (ResponseError::ClusterAuthorizationFailed, ElectionFault::Unauthorized),
-            (ResponseError::NotController, ElectionFault::Other),
+    fn codes_map_to_election_faults() {
+        for (codes, want) in [
+            (vec![84], ElectionFault::NotNeeded),
+            (vec![80, 83], ElectionFault::NotAvailable),
+            (vec![3], ElectionFault::Unknown),
+            (vec![29, 31], ElectionFault::Unauthorized),
+            (vec![-1, 41, 10_000], ElectionFault::Other),
         ] {
-            assert_eq!(election_fault(error.code()), Some(want), "{error:?}");
+            for code in codes {
+                assert_eq!(election_fault(code), Some(want), "{code}");
+            }
         }
-        assert_eq!(election_fault(NONE), None);
+        assert_eq!(election_fault(0), None);
     }
 }

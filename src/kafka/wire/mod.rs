@@ -1,16 +1,17 @@
-//! The Kafka protocol's control plane, over the codec of the `kafka-protocol` crate.
+//! The adapter to a real cluster: the Kafka protocol's control plane, over the codec of the
+//! `kafka-protocol` crate.
 //!
-//! `requests` says what is asked and what an answer means, without a socket; `cluster` knows who
-//! to ask, `peer` keeps one connection per address, `connection` carries requests. Nothing here
-//! retries; only a call that may go to any broker asks the next one when the first is silent, and
-//! one that changes something only when the first has not heard it.
+//! `requests` builds requests and reads responses, without a socket. `cluster` picks the broker,
+//! `broker_client` keeps one connection per address, `connection` carries requests. Nothing here
+//! retries. A call that any broker can answer tries the next broker when one does not answer; a call
+//! that changes something does so only when the first broker has certainly not received it.
 //!
 //! Invariant: no record is ever read or written here.
 //! Invariant: a call ends within its deadline, whatever the broker does.
 
+mod api_call;
 mod backoff;
 mod broker_client;
-mod call;
 mod cluster;
 mod connection;
 mod connection_error;
@@ -20,11 +21,11 @@ mod error_codes;
 mod frame;
 mod length_checked_buf;
 mod options;
-mod request_counts;
+mod request_counters;
 mod requests;
 mod sasl;
 mod stream;
-mod versions;
+mod supported_versions;
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,17 +43,17 @@ use crate::{
     model::{BrokerId, GroupName, GroupState, GroupType, MonotonicTime, TopicName, TopicPartition},
     shutdown::Tasks,
 };
-use cluster::Cluster;
+use cluster::ClusterClient;
 use credentials::CredentialStore;
 use options::CONFIG_RESOURCES_MAX;
-use request_counts::RequestCounters;
+use request_counters::RequestCounters;
 
-/// What every part of the adapter needs.
+/// Shared by every part of the adapter.
 struct AdapterContext {
     options: WireOptions,
     clock: SharedClock,
     tasks: Tasks,
-    counts: RequestCounters,
+    counters: RequestCounters,
     credentials: CredentialStore,
 }
 
@@ -63,18 +64,18 @@ impl std::fmt::Debug for AdapterContext {
 }
 
 impl AdapterContext {
-    /// When a call that begins now must have ended.
+    /// The deadline of a call that starts now.
     fn deadline(&self) -> MonotonicTime {
         MonotonicTime(self.clock.monotonic().0.saturating_add(self.options.request_timeout))
     }
 
-    /// What `work` comes to, if it does before the deadline.
-    async fn within<T>(&self, deadline: MonotonicTime, work: impl Future<Output = T>) -> Option<T> {
-        let left = deadline.0.saturating_sub(self.clock.monotonic().0);
+    /// The output of `work`, or `None` if the deadline passes first.
+    async fn until<T>(&self, deadline: MonotonicTime, work: impl Future<Output = T>) -> Option<T> {
+        let remaining = deadline.0.saturating_sub(self.clock.monotonic().0);
         tokio::select! {
             biased;
-            done = work => Some(done),
-            () = self.clock.sleep(left) => None,
+            output = work => Some(output),
+            () = self.clock.sleep(remaining) => None,
         }
     }
 }
@@ -82,28 +83,28 @@ impl AdapterContext {
 /// One Kafka cluster, reached over the network.
 #[derive(Debug)]
 pub struct Wire {
-    common: Arc<AdapterContext>,
-    cluster: Cluster,
+    context: Arc<AdapterContext>,
+    cluster: ClusterClient,
 }
 
 impl Wire {
-    /// Connects to nothing yet: the first call does.
+    /// Opens no connection: the first call does.
     pub fn new(options: WireOptions, clock: SharedClock, tasks: Tasks) -> Self {
         let credentials = CredentialStore::new(&options);
-        let counts = RequestCounters::new();
-        let common = Arc::new(AdapterContext { options, clock, tasks, counts, credentials });
-        Self { cluster: Cluster::new(Arc::clone(&common)), common }
+        let counters = RequestCounters::new();
+        let context = Arc::new(AdapterContext { options, clock, tasks, counters, credentials });
+        Self { cluster: ClusterClient::new(Arc::clone(&context)), context }
     }
 
     fn request_timeout(&self) -> Duration {
-        self.common.options.request_timeout
+        self.context.options.request_timeout
     }
 }
 
 #[async_trait]
 impl Kafka for Wire {
     async fn topology(&self) -> Result<Topology, KafkaError> {
-        let topology = self.cluster.ask_any(&requests::WholeTopology).await?;
+        let topology = self.cluster.call_any(&requests::ClusterMetadata).await?;
         self.cluster.update_brokers(&topology.brokers);
         Ok(topology)
     }
@@ -114,7 +115,7 @@ impl Kafka for Wire {
         edge: Edge,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<TopicOffsets>, KafkaError> {
-        self.cluster.ask(broker, &requests::Offsets { edge, partitions }).await
+        self.cluster.call(broker, &requests::ListOffsets { edge, partitions }).await
     }
 
     async fn groups(
@@ -122,7 +123,7 @@ impl Kafka for Wire {
         broker: BrokerId,
         states: &[GroupState],
     ) -> Result<Vec<GroupListing>, KafkaError> {
-        self.cluster.ask(broker, &requests::Groups(states)).await
+        self.cluster.call(broker, &requests::ListGroups(states)).await
     }
 
     async fn describe_groups(
@@ -133,10 +134,16 @@ impl Kafka for Wire {
     ) -> Result<Vec<GroupDescription>, KafkaError> {
         let cluster = &self.cluster;
         match group_type {
-            GroupType::Classic => cluster.ask(broker, &requests::DescribeClassic(groups)).await,
-            GroupType::Consumer => cluster.ask(broker, &requests::DescribeConsumer(groups)).await,
-            GroupType::Share => cluster.ask(broker, &requests::DescribeShare(groups)).await,
-            GroupType::Streams => cluster.ask(broker, &requests::DescribeStreams(groups)).await,
+            GroupType::Classic => {
+                cluster.call(broker, &requests::DescribeClassicGroups(groups)).await
+            }
+            GroupType::Consumer => {
+                cluster.call(broker, &requests::DescribeConsumerGroups(groups)).await
+            }
+            GroupType::Share => cluster.call(broker, &requests::DescribeShareGroups(groups)).await,
+            GroupType::Streams => {
+                cluster.call(broker, &requests::DescribeStreamsGroups(groups)).await
+            }
             GroupType::Unknown => Ok(Vec::new()),
         }
     }
@@ -146,20 +153,22 @@ impl Kafka for Wire {
         broker: BrokerId,
         groups: &[GroupName],
     ) -> Result<Vec<GroupOffsets>, KafkaError> {
-        use requests::Committed;
-        let peer = self.cluster.broker(broker).await?;
-        if Committed::MANY_GROUPS_SINCE <= peer.version::<Committed<'_>>().await? {
-            return peer.ask(&Committed(groups)).await;
+        use requests::FetchCommitted;
+
+        let client = self.cluster.broker(broker).await?;
+        if client.version::<FetchCommitted<'_>>().await? >= FetchCommitted::MANY_GROUPS_SINCE {
+            return client.call(&FetchCommitted(groups)).await;
         }
+
         let mut offsets = Vec::with_capacity(groups.len());
         for group in groups.chunks(1) {
-            offsets.extend(peer.ask(&Committed(group)).await?);
+            offsets.extend(client.call(&FetchCommitted(group)).await?);
         }
         Ok(offsets)
     }
 
     async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError> {
-        self.cluster.ask(broker, &requests::LogDirs).await
+        self.cluster.call(broker, &requests::DescribeLogDirs).await
     }
 
     async fn broker_config(
@@ -167,7 +176,7 @@ impl Kafka for Wire {
         broker: BrokerId,
         keys: &[&str],
     ) -> Result<BrokerConfig, KafkaError> {
-        self.cluster.ask(broker, &requests::BrokerConfiguration { broker, keys }).await
+        self.cluster.call(broker, &requests::DescribeBrokerConfig { broker, keys }).await
     }
 
     async fn min_insync_replicas(
@@ -176,17 +185,19 @@ impl Kafka for Wire {
     ) -> Result<Vec<(TopicName, MinInsync)>, KafkaError> {
         let mut found = Vec::with_capacity(topics.len());
         for topics in topics.chunks(CONFIG_RESOURCES_MAX) {
-            found.extend(self.cluster.ask_any(&requests::MinInsyncReplicas(topics)).await?);
+            found.extend(self.cluster.call_any(&requests::DescribeMinInsync(topics)).await?);
         }
         Ok(found)
     }
 
     async fn quorum(&self) -> Result<Quorum, KafkaError> {
-        self.cluster.ask_any(&requests::DescribeQuorum).await
+        self.cluster.call_any(&requests::DescribeQuorum).await
     }
 
     async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError> {
-        self.cluster.ask_any(&requests::Reassignments { timeout: self.request_timeout() }).await
+        self.cluster
+            .call_any(&requests::ListReassignments { timeout: self.request_timeout() })
+            .await
     }
 
     async fn alter_broker_config(
@@ -195,11 +206,11 @@ impl Kafka for Wire {
         changes: &[ConfigChange],
         mode: WriteMode,
     ) -> Result<(), KafkaError> {
-        self.cluster.ask(broker, &requests::AlterBroker { broker, changes, mode }).await
+        self.cluster.call(broker, &requests::AlterBrokerConfig { broker, changes, mode }).await
     }
 
     async fn client_quotas(&self) -> Result<Vec<ClientQuota>, KafkaError> {
-        self.cluster.ask_any(&requests::ClientQuotas).await
+        self.cluster.call_any(&requests::DescribeClientQuotas).await
     }
 
     async fn alter_client_quota(
@@ -207,7 +218,7 @@ impl Kafka for Wire {
         change: &QuotaChange,
         mode: WriteMode,
     ) -> Result<(), KafkaError> {
-        self.cluster.change_by_any(&requests::AlterQuota { change, mode }).await
+        self.cluster.mutate_any(&requests::AlterClientQuota { change, mode }).await
     }
 
     async fn elect_preferred_leaders(
@@ -215,10 +226,10 @@ impl Kafka for Wire {
         partitions: &[TopicPartitions],
     ) -> Result<Vec<(TopicPartition, Result<(), ElectionFault>)>, KafkaError> {
         let timeout = self.request_timeout();
-        self.cluster.change_by_any(&requests::ElectPreferred { partitions, timeout }).await
+        self.cluster.mutate_any(&requests::ElectPreferredLeaders { partitions, timeout }).await
     }
 
     fn request_counts(&self) -> Vec<RequestCount> {
-        self.common.counts.read()
+        self.context.counters.snapshot()
     }
 }

@@ -1,9 +1,10 @@
-//! Proves to a broker who we are (KIP-43, KIP-152): which mechanism, then its messages to and fro.
+//! SASL authentication (KIP-43, KIP-152): the `SaslHandshake` that selects a mechanism, then the
+//! mechanism's own messages in `SaslAuthenticate` requests.
 //!
-//! What a mechanism says is made by `rsasl`; here are the requests that carry it, the bounds on
-//! what a broker may ask of us, and what its refusals mean.
+//! The `rsasl` crate implements the mechanisms. This module carries their messages, limits what a
+//! broker may ask of us, and explains refusals.
 //!
-//! Invariant: with SCRAM nothing else is sent before the broker has proved that it knows the
+//! Invariant: with SCRAM no other request is sent before the broker has proved that it knows the
 //! password too.
 
 use std::{io::Cursor, time::Duration};
@@ -20,10 +21,11 @@ use rsasl::{
 
 use super::{
     AdapterContext,
-    call::{shortened, text},
+    api_call::{code_name, str_bytes, truncate_message},
     connection::Connection,
     connection_error::ConnectionError,
-    error_codes, frame,
+    error_codes::{ErrorCode, ParseResponseErrorCode},
+    frame,
     options::{SASL_EXCHANGES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN},
 };
 use crate::{
@@ -31,27 +33,27 @@ use crate::{
     security::{LoadedSecurity, Mechanism, Sasl, Secret, Security},
 };
 
-/// The first version in which the mechanism's messages travel in requests of their own; brokers
-/// since 1.0 know it.
-const SASL_HANDSHAKE: i16 = 1;
+/// The first version after which the mechanism's messages travel in `SaslAuthenticate` requests.
+/// Brokers since 1.0 support it.
+const SASL_HANDSHAKE_VERSION: i16 = 1;
 
-/// Ends an exchange that the broker has refused with a message of the mechanism (RFC 7628, 3.2.3):
-/// its answer is the refusal in Kafka's words.
-const GIVE_UP: &[u8] = b"\x01";
+/// Ends an OAUTHBEARER exchange after the server's error message (RFC 7628, 3.2.3). The broker
+/// answers with the reason as a Kafka error.
+const OAUTHBEARER_ABORT: &[u8] = b"\x01";
 
-/// How we prove who we are, with the secret itself.
-pub(super) struct Login<'a> {
+/// A mechanism with the secret to use for it.
+pub(super) struct SaslLogin<'a> {
     sasl: &'a Sasl,
     secret: &'a Secret,
 }
 
-impl<'a> Login<'a> {
-    /// `None` where there is no SASL.
-    pub(super) fn new(security: &'a Security, material: &'a LoadedSecurity) -> Option<Self> {
-        Some(Self { sasl: security.sasl.as_ref()?, secret: material.secret.as_ref()? })
+impl<'a> SaslLogin<'a> {
+    /// `None` without SASL.
+    pub(super) fn new(security: &'a Security, loaded: &'a LoadedSecurity) -> Option<Self> {
+        Some(Self { sasl: security.sasl.as_ref()?, secret: loaded.secret.as_ref()? })
     }
 
-    /// Who and how, for a message.
+    /// The mechanism and the user, for messages.
     fn describe(&self) -> String {
         let mechanism = self.sasl.mechanism();
         match self.sasl.username() {
@@ -60,189 +62,219 @@ impl<'a> Login<'a> {
         }
     }
 
+    /// The settings to check after a refusal.
     const fn advice(&self) -> &'static str {
         match self.sasl {
             Sasl::Plain(_) | Sasl::ScramSha256(_) | Sasl::ScramSha512(_) => {
-                "look at security.sasl.username and password_file"
+                "check security.sasl.username and password_file"
             }
-            Sasl::OAuthBearer { .. } => "look at the token in security.sasl.token_file",
+            Sasl::OAuthBearer { .. } => "check the token in security.sasl.token_file",
         }
     }
 }
 
-/// Proves who we are. Returns how long the broker believes it, where it says so (KIP-368).
+/// Authenticates a new connection. Returns the lifetime of the session if the broker limits it
+/// (KIP-368).
 pub(super) async fn authenticate(
     connection: &Connection,
-    common: &AdapterContext,
-    login: &Login<'_>,
+    context: &AdapterContext,
+    login: &SaslLogin<'_>,
 ) -> Result<Option<Duration>, ConnectionError> {
-    let chosen = choose(connection, common, login.sasl.mechanism()).await;
-    chosen.inspect_err(|it| common.counts.failed(Api::SaslHandshake, it.fault()))?;
-    let proved = sasl_exchange(connection, common, login).await;
-    proved.inspect_err(|it| common.counts.failed(Api::SaslAuthenticate, it.fault()))
+    let counters = &context.counters;
+
+    let handshake = sasl_handshake(connection, context, login.sasl.mechanism()).await;
+    handshake.inspect_err(|it| counters.record_failed(Api::SaslHandshake, it.fault()))?;
+
+    let exchange = sasl_exchange(connection, context, login).await;
+    exchange.inspect_err(|it| counters.record_failed(Api::SaslAuthenticate, it.fault()))
 }
 
-async fn choose(
+async fn sasl_handshake(
     connection: &Connection,
-    common: &AdapterContext,
+    context: &AdapterContext,
     mechanism: Mechanism,
 ) -> Result<(), ConnectionError> {
-    let request = SaslHandshakeRequest::default().with_mechanism(text(mechanism.label()));
-    common.counts.sent(Api::SaslHandshake);
-    let frame = connection.exchange(&request, SASL_HANDSHAKE).await?;
-    let (code, offered) = frame.get(4..).and_then(offer).ok_or_else(|| {
-        ConnectionError::Malformed("an answer to SaslHandshake that ends early".to_owned())
-    })?;
-    match code {
-        error_codes::NONE => Ok(()),
-        error_codes::UNSUPPORTED_SASL_MECHANISM => Err(ConnectionError::AuthRefused(format!(
-            "the broker does not offer {mechanism} but {}; look at security.sasl.mechanism",
-            shortened(offered.join(", "))
-        ))),
-        error_codes::ILLEGAL_SASL_STATE => Err(ConnectionError::AuthRefused(
-            "the listener on that port has no SASL; use another port, or leave out security.sasl"
-                .to_owned(),
-        )),
-        code => Err(ConnectionError::AuthRefused(format!(
-            "SaslHandshake for {mechanism}: error {code}"
-        ))),
+    let request = SaslHandshakeRequest::default().with_mechanism(str_bytes(mechanism.label()));
+    context.counters.record_sent(Api::SaslHandshake);
+    let frame = connection.exchange(&request, SASL_HANDSHAKE_VERSION).await?;
+
+    let response = frame
+        .get(4..)
+        .and_then(HandshakeResponse::parse)
+        .ok_or_else(|| ConnectionError::Malformed("truncated SaslHandshake response".to_owned()))?;
+    let problem = match response.code.err() {
+        None => return Ok(()),
+        Some(ErrorCode::UnsupportedSaslMechanism) => format!(
+            "the broker does not support {mechanism} on that port, only {}; \
+             check security.sasl.mechanism",
+            truncate_message(response.mechanisms.join(", "))
+        ),
+        Some(ErrorCode::IllegalSaslState) => {
+            "the listener on that port does not use SASL; use the \
+                                              port of a SASL listener, or remove security.sasl"
+                .to_owned()
+        }
+        Some(_) => format!("SaslHandshake for {mechanism}: {}", code_name(response.code)),
+    };
+    Err(ConnectionError::AuthRefused(problem))
+}
+
+/// The response to `SaslHandshake`, in version 1.
+#[derive(Debug, PartialEq)]
+struct HandshakeResponse {
+    code: i16,
+    /// The mechanisms that the broker supports.
+    mechanisms: Vec<String>,
+}
+
+impl HandshakeResponse {
+    /// Parses an error code, a count, and that many names. Not with the codec, which would allocate
+    /// whatever the count of this old version claims.
+    fn parse(body: &[u8]) -> Option<Self> {
+        let (code, rest) = body.split_first_chunk()?;
+        let (count, mut rest) = rest.split_first_chunk()?;
+
+        let mut mechanisms = Vec::new();
+        for _ in 0..u32::from_be_bytes(*count) {
+            let (length, after) = rest.split_first_chunk()?;
+            let (name, after) = after.split_at_checked(u16::from_be_bytes(*length).into())?;
+            mechanisms.push(String::from_utf8_lossy(name).into_owned());
+            rest = after;
+        }
+        Some(Self { code: i16::from_be_bytes(*code), mechanisms })
     }
 }
 
-/// Reads the error, a count, and so many names. By hand, because the codec would reserve room for
-/// whatever the count of this old version claims.
-fn offer(body: &[u8]) -> Option<(i16, Vec<String>)> {
-    let (code, rest) = body.split_first_chunk()?;
-    let (count, mut rest) = rest.split_first_chunk()?;
-    let mut names = Vec::new();
-    for _ in 0..u32::from_be_bytes(*count) {
-        let (length, after) = rest.split_first_chunk()?;
-        let (name, after) = after.split_at_checked(u16::from_be_bytes(*length).into())?;
-        names.push(String::from_utf8_lossy(name).into_owned());
-        rest = after;
-    }
-    Some((i16::from_be_bytes(*code), names))
-}
-
+/// Exchanges the mechanism's messages until both sides are done.
 async fn sasl_exchange(
     connection: &Connection,
-    common: &AdapterContext,
-    login: &Login<'_>,
+    context: &AdapterContext,
+    login: &SaslLogin<'_>,
 ) -> Result<Option<Duration>, ConnectionError> {
-    let version = connection.versions().agree::<SaslAuthenticateRequest>();
+    let version = connection.versions().negotiate::<SaslAuthenticateRequest>();
     let version = version.ok_or_else(|| {
-        ConnectionError::Malformed("no version of SaslAuthenticate in common".to_owned())
+        let problem = "no SaslAuthenticate version that both sides support";
+        ConnectionError::Malformed(problem.to_owned())
     })?;
-    let mut proof = SaslSession::begin(login)?;
-    let (mut challenge, mut lifetime) = (None, None);
+
+    let mut session = SaslSession::start(login)?;
+    let mut challenge = None;
+    let mut lifetime = None;
     for _ in 0..SASL_EXCHANGES_MAX {
-        let Some(said) = proof.answer(challenge.as_deref())? else { return Ok(lifetime) };
-        common.counts.sent(Api::SaslAuthenticate);
-        let request = SaslAuthenticateRequest::default().with_auth_bytes(said.into());
+        let Some(message) = session.step(challenge.as_deref())? else { return Ok(lifetime) };
+
+        context.counters.record_sent(Api::SaslAuthenticate);
+        let request = SaslAuthenticateRequest::default().with_auth_bytes(message.into());
         let frame = connection.exchange(&request, version).await?;
-        let answer = frame::decode::<SaslAuthenticateRequest>(frame, version)
-            .map_err(|it| ConnectionError::Malformed(format!("SaslAuthenticate: {it}")))?;
-        if answer.error_code != error_codes::NONE {
-            return Err(refused(login, &answer));
+        let response = frame::decode::<SaslAuthenticateRequest>(frame, version)
+            .map_err(|error| ConnectionError::Malformed(format!("SaslAuthenticate: {error}")))?;
+        if response.error_code.is_err() {
+            return Err(refused(login, &response));
         }
-        let milliseconds = u64::try_from(answer.session_lifetime_ms).ok().filter(|it| 0 < *it);
-        lifetime = milliseconds.map(Duration::from_millis);
-        challenge = Some(answer.auth_bytes);
+
+        let lifetime_ms = u64::try_from(response.session_lifetime_ms).ok().filter(|it| *it > 0);
+        lifetime = lifetime_ms.map(Duration::from_millis);
+        challenge = Some(response.auth_bytes);
     }
+
+    let mechanism = login.sasl.mechanism();
     Err(ConnectionError::Malformed(format!(
-        "{}: the broker asks without end",
-        login.sasl.mechanism()
+        "{mechanism}: not finished after {SASL_EXCHANGES_MAX} SaslAuthenticate requests"
     )))
 }
 
-fn refused(login: &Login<'_>, answer: &SaslAuthenticateResponse) -> ConnectionError {
-    let code = answer.error_code;
-    let words = answer.error_message.as_ref().filter(|it| !it.is_empty());
-    let words = words.map_or_else(|| format!("error {code}"), |it| shortened(it.to_string()));
-    ConnectionError::AuthRefused(format!(
-        "{}: the broker says: {words}; {}",
-        login.describe(),
-        login.advice()
-    ))
+fn refused(login: &SaslLogin<'_>, response: &SaslAuthenticateResponse) -> ConnectionError {
+    let message = response.error_message.as_ref().filter(|it| !it.is_empty());
+    let message = message
+        .map_or_else(|| code_name(response.error_code), |it| truncate_message(it.to_string()));
+
+    let (login, advice) = (login.describe(), login.advice());
+    ConnectionError::AuthRefused(format!("{login}: the broker says: {message}; {advice}"))
 }
 
-/// Our side of one exchange.
+/// The client's side of one authentication.
 struct SaslSession {
     session: Session,
     mechanism: Mechanism,
-    over: bool,
+    /// We have sent our last message.
+    finished: bool,
 }
 
 impl SaslSession {
-    fn begin(login: &Login<'_>) -> Result<Self, ConnectionError> {
+    fn start(login: &SaslLogin<'_>) -> Result<Self, ConnectionError> {
         let mechanism = login.sasl.mechanism();
-        let answers = Answers {
+        let callback = LoginCallback {
             username: login.sasl.username().unwrap_or_default().to_owned(),
             secret: login.secret.clone(),
         };
+
         let failed =
             |error: &dyn std::error::Error| ConnectionError::Malformed(format!("SASL: {error}"));
-        let config = SASLConfig::builder().with_default_mechanisms().with_callback(answers);
+        let config = SASLConfig::builder().with_default_mechanisms().with_callback(callback);
         let config = config.map_err(|error| failed(&error))?;
         let name = Mechname::parse(mechanism.label().as_bytes()).map_err(|error| failed(&error))?;
         let session = SASLClient::new(config).start_suggested(&[name]);
         let session = session.map_err(|error| failed(&error))?;
-        Ok(Self { session, mechanism, over: false })
+
+        Ok(Self { session, mechanism, finished: false })
     }
 
-    /// What we say to `challenge`; `None` when all is said and, with SCRAM, the broker's proof has
-    /// been verified.
-    fn answer(&mut self, challenge: Option<&[u8]>) -> Result<Option<Vec<u8>>, ConnectionError> {
-        if self.over {
+    /// Our answer to `challenge`. `None` when nothing is left to send and, with SCRAM, the broker's
+    /// proof is verified.
+    fn step(&mut self, challenge: Option<&[u8]>) -> Result<Option<Vec<u8>>, ConnectionError> {
+        if self.finished {
             return Ok(None);
         }
+
         let challenge: Option<&[u8]> = match (self.mechanism, challenge) {
             (Mechanism::OAuthBearer, Some(reason)) if !reason.is_empty() => {
-                self.over = true;
-                return Ok(Some(GIVE_UP.to_vec()));
+                self.finished = true;
+                return Ok(Some(OAUTHBEARER_ABORT.to_vec()));
             }
             (Mechanism::ScramSha256 | Mechanism::ScramSha512, Some(message)) => {
-                attributes_are_whole(message)?;
+                check_scram_attributes(message)?;
                 Some(message)
             }
             (_, challenge) => challenge,
         };
-        let mut said = Cursor::new(Vec::new());
-        // A few milliseconds of hashing with SCRAM, once a connection.
-        match self.session.step(challenge, &mut said).map_err(|it| distrust(&it))? {
+
+        let mut answer = Cursor::new(Vec::new());
+        // SCRAM hashes for a few milliseconds, once per connection.
+        match self.session.step(challenge, &mut answer).map_err(|it| session_failed(&it))? {
             State::Running => {}
-            State::Finished(MessageSent::Yes) => self.over = true,
+            State::Finished(MessageSent::Yes) => self.finished = true,
             State::Finished(MessageSent::No) => return Ok(None),
         }
-        Ok(Some(said.into_inner()))
+        Ok(Some(answer.into_inner()))
     }
 }
 
-/// The library takes the first two bytes of each attribute for granted.
-fn attributes_are_whole(message: &[u8]) -> Result<(), ConnectionError> {
-    if message.split(|it| *it == b',').all(|it| 2 <= it.len()) {
+/// Every attribute of a SCRAM message has at least two bytes (`r=…`). The library indexes them
+/// without a check.
+fn check_scram_attributes(message: &[u8]) -> Result<(), ConnectionError> {
+    if message.split(|it| *it == b',').all(|it| it.len() >= 2) {
         return Ok(());
     }
-    Err(ConnectionError::Malformed("SaslAuthenticate: not a message of SCRAM".to_owned()))
+    Err(ConnectionError::Malformed("SaslAuthenticate: not a SCRAM message".to_owned()))
 }
 
-fn distrust(error: &SessionError) -> ConnectionError {
+fn session_failed(error: &SessionError) -> ConnectionError {
     if matches!(error, SessionError::MutualAuthenticationFailed) {
-        let text = "the broker let us in without proving that it knows the password: \
-                    it may not be the broker that it seems to be";
+        let text = "the broker accepted us without proving that it knows the password: \
+                    it may not be the broker that it claims to be";
         return ConnectionError::AuthRefused(text.to_owned());
     }
-    // What goes wrong before the end is the broker's message, or what it asks for.
-    ConnectionError::AuthRefused(format!("what the broker says makes no sense: {error}"))
+    // An error before the end is about the broker's message, or about what it asks for.
+    ConnectionError::AuthRefused(format!("invalid SASL message from the broker: {error}"))
 }
 
-/// Answers what the library asks.
-struct Answers {
+/// Provides the library with the username and the secret.
+struct LoginCallback {
     username: String,
     secret: Secret,
 }
 
-impl SessionCallback for Answers {
+impl SessionCallback for LoginCallback {
     fn callback(
         &self,
         _: &SessionData,
@@ -250,8 +282,9 @@ impl SessionCallback for Answers {
         request: &mut Request<'_>,
     ) -> Result<(), SessionError> {
         if let Some(iterations) = context.get_ref::<Iterations>() {
-            bearable(*iterations)?;
+            check_iterations(*iterations)?;
         }
+
         request
             .satisfy::<AuthId>(&self.username)?
             .satisfy::<Password>(self.secret.reveal().as_bytes())?
@@ -260,15 +293,15 @@ impl SessionCallback for Answers {
     }
 }
 
-fn bearable(iterations: u32) -> Result<(), SessionError> {
+fn check_iterations(iterations: u32) -> Result<(), SessionError> {
     if (SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX).contains(&iterations) {
         return Ok(());
     }
-    let words = format!(
-        "it asks for {iterations} iterations of SCRAM, where {SCRAM_ITERATIONS_MIN} to \
-         {SCRAM_ITERATIONS_MAX} are allowed"
+    let problem = format!(
+        "it asks for {iterations} iterations of SCRAM, allowed are {SCRAM_ITERATIONS_MIN} to \
+         {SCRAM_ITERATIONS_MAX}"
     );
-    Err(SessionError::Boxed(words.into()))
+    Err(SessionError::Boxed(problem.into()))
 }
 
 #[cfg(test)]
@@ -278,52 +311,55 @@ mod tests {
     use super::*;
     use crate::security::PasswordFile;
 
-    fn proof_with(mechanism: fn(PasswordFile) -> Sasl) -> SaslSession {
+    fn session(mechanism: fn(PasswordFile) -> Sasl) -> SaslSession {
         let file = PasswordFile { username: "us,er=".to_owned(), password_file: PathBuf::new() };
         let secret = Secret::new("pencil".to_owned());
-        SaslSession::begin(&Login { sasl: &mechanism(file), secret: &secret }).unwrap()
+        SaslSession::start(&SaslLogin { sasl: &mechanism(file), secret: &secret }).unwrap()
     }
 
-    fn text_of(said: Option<Vec<u8>>) -> String {
-        String::from_utf8(said.unwrap()).unwrap()
-    }
-
-    #[test]
-    fn plain_is_said_once() {
-        let mut proof = proof_with(Sasl::Plain);
-        assert_eq!(text_of(proof.answer(None).unwrap()), "\0us,er=\0pencil");
-        assert_eq!(proof.answer(Some(b"")).unwrap(), None);
+    fn text(message: Option<Vec<u8>>) -> String {
+        String::from_utf8(message.unwrap()).unwrap()
     }
 
     #[test]
-    fn a_token_is_said_as_rfc_7628_wants_it_and_a_refusal_is_acknowledged() {
+    fn plain_sends_one_message() {
+        let mut session = session(Sasl::Plain);
+        assert_eq!(text(session.step(None).unwrap()), "\0us,er=\0pencil");
+        assert_eq!(session.step(Some(b"")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_token_is_sent_as_in_rfc_7628_and_an_error_message_is_acknowledged() {
         let sasl = Sasl::OAuthBearer { token_file: PathBuf::new() };
         let secret = Secret::new("a.b.c".to_owned());
-        let login = Login { sasl: &sasl, secret: &secret };
+        let login = SaslLogin { sasl: &sasl, secret: &secret };
         let first = "n,,\x01auth=Bearer a.b.c\x01\x01";
-        let mut accepted = SaslSession::begin(&login).unwrap();
-        assert_eq!(text_of(accepted.answer(None).unwrap()), first);
-        assert_eq!(accepted.answer(Some(b"")).unwrap(), None);
-        let mut refused = SaslSession::begin(&login).unwrap();
-        assert_eq!(text_of(refused.answer(None).unwrap()), first);
+
+        let mut accepted = SaslSession::start(&login).unwrap();
+        assert_eq!(text(accepted.step(None).unwrap()), first);
+        assert_eq!(accepted.step(Some(b"")).unwrap(), None);
+
+        let mut refused = SaslSession::start(&login).unwrap();
+        assert_eq!(text(refused.step(None).unwrap()), first);
         let reason = br#"{"status":"invalid_token"}"#;
-        assert_eq!(text_of(refused.answer(Some(reason)).unwrap()), "\x01");
-        assert_eq!(refused.answer(Some(b"")).unwrap(), None);
+        assert_eq!(text(refused.step(Some(reason)).unwrap()), "\x01");
+        assert_eq!(refused.step(Some(b"")).unwrap(), None);
     }
 
-    /// Answers our first message with `message`, in which `NONCE` is ours.
-    fn scram_said(message: &str) -> Result<Option<Vec<u8>>, ConnectionError> {
-        let mut proof = proof_with(Sasl::ScramSha256);
-        let first = text_of(proof.answer(None).unwrap());
+    /// Our answer to `challenge`, in which `NONCE` stands for our nonce.
+    fn scram_answer(challenge: &str) -> Result<Option<Vec<u8>>, ConnectionError> {
+        let mut session = session(Sasl::ScramSha256);
+        let first = text(session.step(None).unwrap());
         let nonce = first.strip_prefix("n,,n=us=2Cer=3D,r=").expect("escaped, no channel binding");
-        proof.answer(Some(message.replace("NONCE", nonce).as_bytes()))
+        session.step(Some(challenge.replace("NONCE", nonce).as_bytes()))
     }
 
     #[test]
-    fn scram_answers_a_sound_challenge_and_nothing_else() {
-        let sound = "r=NONCEtheirs,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
-        assert!(text_of(scram_said(sound).unwrap()).starts_with("c=biws,r="));
-        for (challenge, word) in [
+    fn scram_answers_only_valid_challenges() {
+        let valid = "r=NONCEtheirs,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+        assert!(text(scram_answer(valid).unwrap()).starts_with("c=biws,r="));
+
+        for (challenge, want) in [
             ("r=NONCEtheirs,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4095", "iterations"),
             ("r=NONCEtheirs,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=65537", "iterations"),
             ("r=NONCEtheirs,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4294967296", "iteration"),
@@ -332,25 +368,28 @@ mod tests {
             ("r=theirs,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "nonce"),
             ("m=x,r=NONCEtheirs,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "extension"),
             ("r=NONCEtheirs,s=*,i=4096", "base64"),
-            ("", "not a message of SCRAM"),
+            ("", "not a SCRAM message"),
             ("r=NONCEtheirs", "missing"),
-            ("r=NONCEtheirs,,", "not a message of SCRAM"),
-            ("r=NONCEtheirs,s=,i", "not a message of SCRAM"),
+            ("r=NONCEtheirs,,", "not a SCRAM message"),
+            ("r=NONCEtheirs,s=,i", "not a SCRAM message"),
         ] {
-            let ending = scram_said(challenge).expect_err(challenge);
-            let words = format!("{ending:?}");
-            assert!(words.contains(word), "{challenge}: {words}");
+            let error = scram_answer(challenge).expect_err(challenge);
+            let shown = format!("{error:?}");
+            assert!(shown.contains(want), "{challenge}: {shown}");
         }
     }
 
     #[test]
-    fn what_a_broker_offers_is_read_whole_or_not_at_all() {
-        let whole = b"\0\x21\0\0\0\x02\0\x05PLAIN\0\x0dSCRAM-SHA-256";
-        let (code, names) = offer(whole).unwrap();
-        assert_eq!((code, names), (33, vec!["PLAIN".to_owned(), "SCRAM-SHA-256".to_owned()]));
-        for end in 0..whole.len() {
-            assert!(offer(&whole[..end]).is_none(), "{end}");
+    fn a_truncated_handshake_response_is_rejected() {
+        let complete = b"\0\x21\0\0\0\x02\0\x05PLAIN\0\x0dSCRAM-SHA-256";
+        let response = HandshakeResponse::parse(complete).unwrap();
+        assert_eq!(response.code, 33);
+        assert_eq!(response.mechanisms, ["PLAIN", "SCRAM-SHA-256"]);
+
+        for end in 0..complete.len() {
+            assert_eq!(HandshakeResponse::parse(&complete[..end]), None, "{end}");
         }
-        assert!(offer(b"\0\0\xff\xff\xff\xff\0\x01a").is_none(), "4 billion names");
+        let billions = b"\0\0\xff\xff\xff\xff\0\x01a";
+        assert_eq!(HandshakeResponse::parse(billions), None, "4 billion names");
     }
 }

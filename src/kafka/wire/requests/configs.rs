@@ -11,143 +11,160 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 
-use super::super::{
-    call::{Call, ResponseError, each_once, refuse, text},
-    error_codes,
-};
 use crate::{
-    kafka::{Api, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, MinInsync, WriteMode},
+    kafka::{
+        Api, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, MinInsync, WriteMode,
+        wire::{
+            api_call::{ApiCall, ResponseError, check_code, dedup_by_key, str_bytes},
+            error_codes::{self, ErrorCode},
+        },
+    },
     model::{BrokerId, TopicName},
 };
 
+/// `ConfigResource.Type`.
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
+/// `AlterConfigOp.OpType`.
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
-/// Some keys of one broker, or all where none is named, with every place that sets them.
-pub(in super::super) struct BrokerConfiguration<'a> {
-    pub(in super::super) broker: BrokerId,
-    pub(in super::super) keys: &'a [&'a str],
+/// Configuration of one broker with its synonyms, asked of that broker. No keys means all.
+pub(crate) struct DescribeBrokerConfig<'a> {
+    pub(crate) broker: BrokerId,
+    pub(crate) keys: &'a [&'a str],
 }
 
 /// Effective `min.insync.replicas` of topics.
-pub(in super::super) struct MinInsyncReplicas<'a>(pub(in super::super) &'a [TopicName]);
+pub(crate) struct DescribeMinInsync<'a>(pub(crate) &'a [TopicName]);
 
-/// Changes of one broker's dynamic configuration. All are stored, or none.
-pub(in super::super) struct AlterBroker<'a> {
-    pub(in super::super) broker: BrokerId,
-    pub(in super::super) changes: &'a [ConfigChange],
-    pub(in super::super) mode: WriteMode,
+/// Changes to one broker's dynamic configuration. The broker applies all of them or none.
+pub(crate) struct AlterBrokerConfig<'a> {
+    pub(crate) broker: BrokerId,
+    pub(crate) changes: &'a [ConfigChange],
+    pub(crate) mode: WriteMode,
 }
 
-impl Call for BrokerConfiguration<'_> {
+impl ApiCall for DescribeBrokerConfig<'_> {
     const API: Api = Api::DescribeConfigs;
-    type Wire = DescribeConfigsRequest;
-    type Answer = BrokerConfig;
+    type Request = DescribeConfigsRequest;
+    type Output = BrokerConfig;
 
     fn request(&self, _version: i16) -> DescribeConfigsRequest {
-        let keys: Vec<StrBytes> = self.keys.iter().map(|it| text(it)).collect();
+        let keys: Vec<StrBytes> = self.keys.iter().map(|it| str_bytes(it)).collect();
         let keys = (!keys.is_empty()).then_some(keys);
         let broker = resource(BROKER, &self.broker.to_string()).with_configuration_keys(keys);
+
         DescribeConfigsRequest::default().with_resources(vec![broker]).with_include_synonyms(true)
     }
 
-    fn read(&self, answer: DescribeConfigsResponse) -> Result<BrokerConfig, ResponseError> {
+    fn parse(&self, response: DescribeConfigsResponse) -> Result<BrokerConfig, ResponseError> {
         let name = self.broker.to_string();
         let is_ours =
             |it: &&DescribeConfigsResult| it.resource_type == BROKER && *it.resource_name == *name;
-        let Some(result) = answer.results.iter().find(is_ours) else {
-            return Err(ResponseError::Malformed(format!("no configuration of broker {name}")));
+        let Some(result) = response.results.iter().find(is_ours) else {
+            let problem = format!("broker {name} is missing from the response");
+            return Err(ResponseError::Malformed(problem));
         };
-        refuse(result.error_code, result.error_message.as_ref())?;
+        check_code(result.error_code, result.error_message.as_ref())?;
+
         let entries = result.configs.iter().map(entry).collect();
-        let entries = each_once(entries, |it: &ConfigEntry| it.key.clone());
+        let entries = dedup_by_key(entries, |it: &ConfigEntry| it.key.clone());
         Ok(BrokerConfig { broker: self.broker, entries })
     }
 }
 
-impl Call for MinInsyncReplicas<'_> {
+impl ApiCall for DescribeMinInsync<'_> {
     const API: Api = Api::DescribeConfigs;
-    type Wire = DescribeConfigsRequest;
-    type Answer = Vec<(TopicName, MinInsync)>;
+    type Request = DescribeConfigsRequest;
+    type Output = Vec<(TopicName, MinInsync)>;
 
     fn request(&self, _version: i16) -> DescribeConfigsRequest {
         let topic = |it: &TopicName| {
-            let keys = Some(vec![text(MIN_INSYNC_REPLICAS)]);
+            let keys = Some(vec![str_bytes(MIN_INSYNC_REPLICAS)]);
             resource(TOPIC, it.as_str()).with_configuration_keys(keys)
         };
         DescribeConfigsRequest::default().with_resources(self.0.iter().map(topic).collect())
     }
 
-    fn read(&self, answer: DescribeConfigsResponse) -> Result<Self::Answer, ResponseError> {
-        // Vanished since we saw it. Any other error must not look like that.
-        let there = answer.results.iter();
-        let there = there.filter(|it| it.error_code != error_codes::UNKNOWN_TOPIC_OR_PARTITION);
-        there.map(|it| Ok((TopicName::new(it.resource_name.as_str()), min_insync(it)?))).collect()
+    fn parse(&self, response: DescribeConfigsResponse) -> Result<Self::Output, ResponseError> {
+        // The topic was deleted since we listed it. Other errors are reported per topic.
+        let deleted = |it: &&DescribeConfigsResult| {
+            it.error_code == ErrorCode::UnknownTopicOrPartition.code()
+        };
+        let existing = response.results.iter().filter(|it| !deleted(it));
+
+        existing
+            .map(|it| Ok((TopicName::new(it.resource_name.as_str()), min_insync(it)?)))
+            .collect()
     }
 }
 
-impl Call for AlterBroker<'_> {
+impl ApiCall for AlterBrokerConfig<'_> {
     const API: Api = Api::IncrementalAlterConfigs;
-    type Wire = IncrementalAlterConfigsRequest;
-    type Answer = ();
+    type Request = IncrementalAlterConfigsRequest;
+    type Output = ();
 
     fn request(&self, _version: i16) -> IncrementalAlterConfigsRequest {
         let change = |it: &ConfigChange| {
             AlterableConfig::default()
-                .with_name(text(&it.key))
+                .with_name(str_bytes(&it.key))
                 .with_config_operation(if it.value.is_some() { SET } else { DELETE })
-                .with_value(it.value.as_deref().map(text))
+                .with_value(it.value.as_deref().map(str_bytes))
         };
         let broker = AlterConfigsResource::default()
             .with_resource_type(BROKER)
-            .with_resource_name(text(&self.broker.to_string()))
+            .with_resource_name(str_bytes(&self.broker.to_string()))
             .with_configs(self.changes.iter().map(change).collect());
+
         IncrementalAlterConfigsRequest::default()
             .with_resources(vec![broker])
             .with_validate_only(self.mode == WriteMode::ValidateOnly)
     }
 
-    fn read(&self, answer: IncrementalAlterConfigsResponse) -> Result<(), ResponseError> {
+    fn parse(&self, response: IncrementalAlterConfigsResponse) -> Result<(), ResponseError> {
         let name = self.broker.to_string();
-        let ours = answer.responses.iter();
-        let ours = ours.filter(|it| it.resource_type == BROKER && *it.resource_name == *name);
-        let Some(response) = ours.last() else {
-            return Err(ResponseError::Malformed(format!("no word about broker {name}")));
+        let results = response.responses.iter();
+        let ours = results.filter(|it| it.resource_type == BROKER && *it.resource_name == *name);
+        let Some(result) = ours.last() else {
+            let problem = format!("broker {name} is missing from the response");
+            return Err(ResponseError::Malformed(problem));
         };
-        refuse(response.error_code, response.error_message.as_ref())
+        check_code(result.error_code, result.error_message.as_ref())
     }
 }
 
-fn min_insync(of: &DescribeConfigsResult) -> Result<MinInsync, ResponseError> {
-    if let Some(fault) = error_codes::fault(of.error_code) {
+fn min_insync(result: &DescribeConfigsResult) -> Result<MinInsync, ResponseError> {
+    if let Some(fault) = error_codes::partition_fault(result.error_code) {
         return Ok(Err(fault));
     }
-    let value = of.configs.first().and_then(|it| it.value.as_ref()?.parse().ok());
-    let nonsense = || format!("no {MIN_INSYNC_REPLICAS} of {}", of.resource_name);
-    value.map(Ok).ok_or_else(|| ResponseError::Malformed(nonsense()))
+
+    let value = result.configs.first().and_then(|it| it.value.as_ref()?.parse().ok());
+    let missing =
+        || format!("no value of {MIN_INSYNC_REPLICAS} for topic {}", result.resource_name);
+    value.map(Ok).ok_or_else(|| ResponseError::Malformed(missing()))
 }
 
 fn resource(kind: i8, name: &str) -> DescribeConfigsResource {
-    DescribeConfigsResource::default().with_resource_type(kind).with_resource_name(text(name))
+    DescribeConfigsResource::default().with_resource_type(kind).with_resource_name(str_bytes(name))
 }
 
-fn entry(listed: &DescribeConfigsResourceResult) -> ConfigEntry {
+fn entry(config: &DescribeConfigsResourceResult) -> ConfigEntry {
     let owned = |it: &Option<StrBytes>| it.as_ref().map(ToString::to_string);
-    let synonyms = listed.synonyms.iter().map(|it| (source(it.source), owned(&it.value)));
+    let synonyms = config.synonyms.iter().map(|it| (source(it.source), owned(&it.value)));
     ConfigEntry {
-        key: listed.name.to_string(),
-        effective: owned(&listed.value),
-        source: source(listed.config_source),
-        read_only: listed.read_only,
+        key: config.name.to_string(),
+        effective: owned(&config.value),
+        source: source(config.config_source),
+        read_only: config.read_only,
         synonyms: synonyms.collect(),
     }
 }
 
+/// `ConfigSource` of the Java client.
 const fn source(code: i8) -> ConfigSource {
     match code {
         1 => ConfigSource::Topic,

@@ -1,4 +1,4 @@
-//! What brokers ask the controller for us: the quorum, and reassignments in flight.
+//! Requests that a broker forwards to the controller: the quorum, and reassignments in progress.
 
 use std::time::Duration;
 
@@ -9,50 +9,57 @@ use kafka_protocol::messages::{
     describe_quorum_response::ReplicaState,
 };
 
-use super::super::call::{Call, ResponseError, milliseconds, refuse, text};
 use crate::{
-    kafka::{Api, Quorum, QuorumReplica, QuorumRole},
+    kafka::{
+        Api, Quorum, QuorumReplica, QuorumRole,
+        wire::api_call::{ApiCall, ResponseError, check_code, str_bytes, timeout_ms},
+    },
     model::{BrokerId, TopicName, TopicPartition, WallTime},
 };
 
-/// The one partition of the controllers' log.
+/// The metadata log of the controllers has one partition.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 const METADATA_PARTITION: i32 = 0;
 
-pub(in super::super) struct DescribeQuorum;
+pub(crate) struct DescribeQuorum;
 
-pub(in super::super) struct Reassignments {
-    /// How long the controller may take.
-    pub(in super::super) timeout: Duration,
+pub(crate) struct ListReassignments {
+    /// Limits the controller's work.
+    pub(crate) timeout: Duration,
 }
 
-impl Call for DescribeQuorum {
+impl ApiCall for DescribeQuorum {
     const API: Api = Api::DescribeQuorum;
-    type Wire = DescribeQuorumRequest;
-    type Answer = Quorum;
+    type Request = DescribeQuorumRequest;
+    type Output = Quorum;
 
     fn request(&self, _version: i16) -> DescribeQuorumRequest {
         let partition = PartitionData::default().with_partition_index(METADATA_PARTITION);
         let topic = TopicData::default()
-            .with_topic_name(messages::TopicName(text(METADATA_TOPIC)))
+            .with_topic_name(messages::TopicName(str_bytes(METADATA_TOPIC)))
             .with_partitions(vec![partition]);
+
         DescribeQuorumRequest::default().with_topics(vec![topic])
     }
 
-    fn read(&self, answer: DescribeQuorumResponse) -> Result<Quorum, ResponseError> {
-        refuse(answer.error_code, answer.error_message.as_ref())?;
-        let partition = answer.topics.first().and_then(|it| it.partitions.first());
+    fn parse(&self, response: DescribeQuorumResponse) -> Result<Quorum, ResponseError> {
+        check_code(response.error_code, response.error_message.as_ref())?;
+
+        let partition = response.topics.first().and_then(|it| it.partitions.first());
         let Some(partition) = partition else {
-            return Err(ResponseError::Malformed(format!("no word about {METADATA_TOPIC}")));
+            let problem = format!("{METADATA_TOPIC} is missing from the response");
+            return Err(ResponseError::Malformed(problem));
         };
-        refuse(partition.error_code, partition.error_message.as_ref())?;
+        check_code(partition.error_code, partition.error_message.as_ref())?;
+
         let voters = partition.current_voters.iter().map(|it| (it, QuorumRole::Voter));
         let observers = partition.observers.iter().map(|it| (it, QuorumRole::Observer));
         let replicas = voters.chain(observers).filter_map(|(it, role)| replica(it, role));
         let mut replicas: Vec<QuorumReplica> = replicas.collect();
         replicas.sort_by_key(|it| it.id);
-        // A node that changes its role, or its directory, may be named twice for a moment.
+        // A node that changes its role or its directory may be listed twice for a moment.
         replicas.dedup_by_key(|it| it.id);
+
         Ok(Quorum {
             leader: BrokerId::from_wire(partition.leader_id.0),
             epoch: partition.leader_epoch,
@@ -62,46 +69,47 @@ impl Call for DescribeQuorum {
     }
 }
 
-fn replica(listed: &ReplicaState, role: QuorumRole) -> Option<QuorumReplica> {
+fn replica(state: &ReplicaState, role: QuorumRole) -> Option<QuorumReplica> {
     Some(QuorumReplica {
-        id: BrokerId::from_wire(listed.replica_id.0)?,
+        id: BrokerId::from_wire(state.replica_id.0)?,
         role,
-        log_end: known(listed.log_end_offset),
-        last_fetch: known(listed.last_fetch_timestamp).map(WallTime),
-        last_caught_up: known(listed.last_caught_up_timestamp).map(WallTime),
+        log_end: known(state.log_end_offset),
+        last_fetch: known(state.last_fetch_timestamp).map(WallTime),
+        last_caught_up: known(state.last_caught_up_timestamp).map(WallTime),
     })
 }
 
-/// Kafka writes -1 for what it does not know.
+/// Kafka encodes an unknown value as -1.
 fn known(raw: i64) -> Option<i64> {
-    (0 <= raw).then_some(raw)
+    (raw >= 0).then_some(raw)
 }
 
-impl Call for Reassignments {
+impl ApiCall for ListReassignments {
     const API: Api = Api::ListPartitionReassignments;
-    type Wire = ListPartitionReassignmentsRequest;
-    type Answer = Vec<TopicPartition>;
+    type Request = ListPartitionReassignmentsRequest;
+    type Output = Vec<TopicPartition>;
 
     fn request(&self, _version: i16) -> ListPartitionReassignmentsRequest {
-        let timeout = milliseconds(self.timeout);
+        let timeout = timeout_ms(self.timeout);
         ListPartitionReassignmentsRequest::default().with_topics(None).with_timeout_ms(timeout)
     }
 
-    fn read(
+    fn parse(
         &self,
-        answer: ListPartitionReassignmentsResponse,
+        response: ListPartitionReassignmentsResponse,
     ) -> Result<Vec<TopicPartition>, ResponseError> {
-        refuse(answer.error_code, answer.error_message.as_ref())?;
-        let mut moving = Vec::new();
-        for listed in answer.topics {
-            let topic = TopicName::new(listed.name.as_str());
-            moving.extend(
-                listed.partitions.iter().map(|it| TopicPartition {
+        check_code(response.error_code, response.error_message.as_ref())?;
+
+        let mut reassigning = Vec::new();
+        for reassignment in response.topics {
+            let topic = TopicName::new(reassignment.name.as_str());
+            reassigning.extend(
+                reassignment.partitions.iter().map(|it| TopicPartition {
                     topic: topic.clone(),
                     partition: it.partition_index,
                 }),
             );
         }
-        Ok(moving)
+        Ok(reassigning)
     }
 }

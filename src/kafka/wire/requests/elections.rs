@@ -1,4 +1,4 @@
-//! `ElectLeaders`, of preferred replicas alone.
+//! `ElectLeaders`, for preferred replicas only.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,58 +6,61 @@ use kafka_protocol::messages::{
     self, ElectLeadersRequest, ElectLeadersResponse, elect_leaders_request,
 };
 
-use super::super::{
-    call::{Call, ResponseError, milliseconds, refuse, text},
-    error_codes,
-};
 use crate::{
-    kafka::{Api, ElectionFault, TopicPartitions},
+    kafka::{
+        Api, ElectionFault, TopicPartitions,
+        wire::{
+            api_call::{ApiCall, ResponseError, check_code, str_bytes, timeout_ms},
+            error_codes,
+        },
+    },
     model::TopicPartition,
 };
 
-/// The kind of election that loses no record.
+/// `ElectionType.PREFERRED`: elects only in-sync replicas, so no record is lost.
 const PREFERRED: i8 = 0;
 
 /// Makes the preferred replicas of partitions their leaders.
-pub(in super::super) struct ElectPreferred<'a> {
-    pub(in super::super) partitions: &'a [TopicPartitions],
-    /// How long the controller may take.
-    pub(in super::super) timeout: Duration,
+pub(crate) struct ElectPreferredLeaders<'a> {
+    pub(crate) partitions: &'a [TopicPartitions],
+    /// Limits the controller's work.
+    pub(crate) timeout: Duration,
 }
 
-impl Call for ElectPreferred<'_> {
+impl ApiCall for ElectPreferredLeaders<'_> {
     const API: Api = Api::ElectLeaders;
-    type Wire = ElectLeadersRequest;
-    type Answer = Vec<(TopicPartition, Result<(), ElectionFault>)>;
+    type Request = ElectLeadersRequest;
+    type Output = Vec<(TopicPartition, Result<(), ElectionFault>)>;
 
     fn request(&self, _version: i16) -> ElectLeadersRequest {
         let of_topic = |it: &TopicPartitions| {
             elect_leaders_request::TopicPartitions::default()
-                .with_topic(messages::TopicName(text(it.topic.as_str())))
+                .with_topic(messages::TopicName(str_bytes(it.topic.as_str())))
                 .with_partitions(it.partitions.clone())
         };
-        // An empty list is no partition. An absent one would be every partition of the cluster.
+        // An empty list means no partitions. `None` would mean all partitions of the cluster.
         let partitions = Some(self.partitions.iter().map(of_topic).collect());
         ElectLeadersRequest::default()
             .with_election_type(PREFERRED)
             .with_topic_partitions(partitions)
-            .with_timeout_ms(milliseconds(self.timeout))
+            .with_timeout_ms(timeout_ms(self.timeout))
     }
 
-    fn read(&self, answer: ElectLeadersResponse) -> Result<Self::Answer, ResponseError> {
-        refuse(answer.error_code, None)?;
+    fn parse(&self, response: ElectLeadersResponse) -> Result<Self::Output, ResponseError> {
+        check_code(response.error_code, None)?;
+
         let mut codes = BTreeMap::new();
-        for result in &answer.replica_election_results {
-            let each = result.partition_result.iter();
-            codes.extend(each.map(|it| ((&**result.topic, it.partition_id), it.error_code)));
+        for topic in &response.replica_election_results {
+            let results = topic.partition_result.iter();
+            codes.extend(results.map(|it| ((&**topic.topic, it.partition_id), it.error_code)));
         }
+
         let mut outcomes = Vec::new();
         for TopicPartitions { topic, partitions } in self.partitions {
             for &partition in partitions {
                 let Some(code) = codes.get(&(topic.as_str(), partition)) else {
-                    return Err(ResponseError::Malformed(format!(
-                        "no word about {topic}-{partition}"
-                    )));
+                    let problem = format!("{topic}-{partition} is missing from the response");
+                    return Err(ResponseError::Malformed(problem));
                 };
                 let outcome = error_codes::election_fault(*code).map_or(Ok(()), Err);
                 outcomes.push((TopicPartition { topic: topic.clone(), partition }, outcome));
@@ -77,21 +80,21 @@ mod tests {
     use crate::model::TopicName;
 
     #[test]
-    fn an_answer_that_leaves_a_partition_out_says_nothing() {
+    fn a_response_without_a_requested_partition_is_malformed() {
         let result = PartitionResult::default().with_partition_id(0);
         let results = ReplicaElectionResult::default()
-            .with_topic(messages::TopicName(text("orders")))
+            .with_topic(messages::TopicName(str_bytes("orders")))
             .with_partition_result(vec![result]);
-        let answer = ElectLeadersResponse::default().with_replica_election_results(vec![results]);
-        let asked = |partitions: &[i32]| {
+        let response = ElectLeadersResponse::default().with_replica_election_results(vec![results]);
+        let parse = |partitions: &[i32]| {
             let topic = TopicName::new("orders");
             let partitions = [TopicPartitions { topic, partitions: partitions.to_vec() }];
-            let call = ElectPreferred { partitions: &partitions, timeout: Duration::ZERO };
-            call.read(answer.clone()).map(|it| it.len())
+            let call = ElectPreferredLeaders { partitions: &partitions, timeout: Duration::ZERO };
+            call.parse(response.clone()).map(|it| it.len())
         };
-        assert_eq!(asked(&[0]).unwrap(), 1);
-        assert!(
-            matches!(asked(&[0, 1]), Err(ResponseError::Malformed(it)) if it.contains("orders-1"))
-        );
+
+        assert_eq!(parse(&[0]).unwrap(), 1);
+        let error = parse(&[0, 1]).unwrap_err();
+        assert!(matches!(error, ResponseError::Malformed(it) if it.contains("orders-1")));
     }
 }

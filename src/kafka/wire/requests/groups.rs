@@ -1,4 +1,4 @@
-//! `ListGroups` and `OffsetFetch`: who consumes, and how far they are.
+//! `ListGroups` and `OffsetFetch`: the groups of a coordinator, and their committed offsets.
 
 use kafka_protocol::messages::{
     self, ListGroupsRequest, ListGroupsResponse, OffsetFetchRequest, OffsetFetchResponse,
@@ -6,136 +6,145 @@ use kafka_protocol::messages::{
     offset_fetch_response::OffsetFetchResponseGroup,
 };
 
-use super::super::{
-    call::{Call, ResponseError, refuse, text},
-    error_codes,
-};
 use crate::{
-    kafka::{Api, GroupListing, GroupOffsets, PartitionFault, TopicOffsets},
+    kafka::{
+        Api, GroupListing, GroupOffsets, PartitionFault, TopicOffsets,
+        wire::{
+            api_call::{ApiCall, ResponseError, check_code, str_bytes},
+            error_codes,
+        },
+    },
     model::{GroupName, GroupState, GroupType, TopicName},
 };
 
-/// The groups of one coordinator that are in one of these states; no states means all.
-pub(in super::super) struct Groups<'a>(pub(in super::super) &'a [GroupState]);
+/// Groups of one coordinator in one of these states. No states means all.
+pub(crate) struct ListGroups<'a>(pub(crate) &'a [GroupState]);
 
-pub(in super::super) struct Committed<'a>(pub(in super::super) &'a [GroupName]);
+/// Committed offsets of groups that one broker coordinates.
+pub(crate) struct FetchCommitted<'a>(pub(crate) &'a [GroupName]);
 
-impl Committed<'_> {
-    /// Below it a request names one group (KIP-709).
-    pub(in super::super) const MANY_GROUPS_SINCE: i16 = 8;
+impl FetchCommitted<'_> {
+    /// The first version whose request can list several groups (KIP-709).
+    pub(crate) const MANY_GROUPS_SINCE: i16 = 8;
 }
 
-impl Call for Groups<'_> {
+impl ApiCall for ListGroups<'_> {
     const API: Api = Api::ListGroups;
-    type Wire = ListGroupsRequest;
-    type Answer = Vec<GroupListing>;
+    type Request = ListGroupsRequest;
+    type Output = Vec<GroupListing>;
 
     fn request(&self, _version: i16) -> ListGroupsRequest {
-        let states = self.0.iter().map(|it| text(&kafkas_word(*it))).collect();
+        let states = self.0.iter().map(|it| str_bytes(&kafka_name(*it))).collect();
         ListGroupsRequest::default().with_states_filter(states)
     }
 
-    fn read(&self, answer: ListGroupsResponse) -> Result<Vec<GroupListing>, ResponseError> {
-        refuse(answer.error_code, None)?;
-        Ok(answer.groups.iter().map(listing).collect())
+    fn parse(&self, response: ListGroupsResponse) -> Result<Vec<GroupListing>, ResponseError> {
+        check_code(response.error_code, None)?;
+        Ok(response.groups.iter().map(listing).collect())
     }
 }
 
-impl Call for Committed<'_> {
+impl ApiCall for FetchCommitted<'_> {
     const API: Api = Api::OffsetFetch;
-    type Wire = OffsetFetchRequest;
-    type Answer = Vec<GroupOffsets>;
+    type Request = OffsetFetchRequest;
+    type Output = Vec<GroupOffsets>;
 
     fn request(&self, version: i16) -> OffsetFetchRequest {
         let request = OffsetFetchRequest::default();
-        // No topics means all of them, in either form.
+        // `None` means all topics, in every version.
         if version < Self::MANY_GROUPS_SINCE {
             let group = self.0.first().map(id).unwrap_or_default();
             return request.with_group_id(group).with_topics(None);
         }
+
         let group = |it| OffsetFetchRequestGroup::default().with_group_id(id(it)).with_topics(None);
         request.with_groups(self.0.iter().map(group).collect())
     }
 
-    fn read(&self, answer: OffsetFetchResponse) -> Result<Vec<GroupOffsets>, ResponseError> {
-        let many: Vec<_> = answer.groups.iter().map(group_offsets).collect();
+    fn parse(&self, response: OffsetFetchResponse) -> Result<Vec<GroupOffsets>, ResponseError> {
+        let groups: Vec<_> = response.groups.iter().map(group_offsets).collect();
         match self.0 {
-            // The form before version 8, which does not repeat the group's name.
-            [group] if many.is_empty() => Ok(vec![single_offsets(group, &answer)]),
-            _ => Ok(many),
+            [group] if groups.is_empty() => Ok(vec![single_group_offsets(group, &response)]),
+            _ => Ok(groups),
         }
     }
 }
 
 pub(super) fn id(group: &GroupName) -> messages::GroupId {
-    messages::GroupId(text(group.as_str()))
+    messages::GroupId(str_bytes(group.as_str()))
 }
 
-fn listing(listed: &ListedGroup) -> GroupListing {
-    let word = listed.group_type.to_lowercase();
+fn listing(group: &ListedGroup) -> GroupListing {
+    let group_type = group.group_type.to_lowercase();
     GroupListing {
-        group: GroupName::new(listed.group_id.as_str()),
-        protocol_type: listed.protocol_type.to_string(),
-        group_type: GroupType::from_label(&word).unwrap_or(GroupType::Unknown),
-        state: state(&listed.group_state),
+        group: GroupName::new(group.group_id.as_str()),
+        protocol_type: group.protocol_type.to_string(),
+        group_type: GroupType::from_label(&group_type).unwrap_or(GroupType::Unknown),
+        state: state(&group.group_state),
     }
 }
 
-/// Kafka writes states as `PreparingRebalance`.
-pub(super) fn state(word: &str) -> GroupState {
-    let same = |it: &GroupState| kafkas_word(*it).eq_ignore_ascii_case(word);
-    GroupState::ALL.iter().copied().find(same).unwrap_or(GroupState::Unknown)
+/// Parses Kafka's name of a state, such as `PreparingRebalance`. Ignores case.
+pub(super) fn state(name: &str) -> GroupState {
+    let matches = |it: &GroupState| kafka_name(*it).eq_ignore_ascii_case(name);
+    GroupState::ALL.iter().copied().find(matches).unwrap_or(GroupState::Unknown)
 }
 
-fn kafkas_word(state: GroupState) -> String {
+/// Kafka's name of a state: our label without underscores. Brokers ignore its case.
+fn kafka_name(state: GroupState) -> String {
     state.label().replace('_', "")
 }
 
-fn group_offsets(listed: &OffsetFetchResponseGroup) -> GroupOffsets {
+fn group_offsets(group: &OffsetFetchResponseGroup) -> GroupOffsets {
     let offsets = || {
-        let topics = listed.topics.iter().filter_map(|topic| {
-            let parts = topic.partitions.iter();
-            commits(
-                &topic.name,
-                parts.map(|it| (it.partition_index, it.error_code, it.committed_offset)),
-            )
+        let topics = group.topics.iter().filter_map(|topic| {
+            let partitions = topic.partitions.iter();
+            let committed =
+                partitions.map(|it| (it.partition_index, it.error_code, it.committed_offset));
+            topic_offsets(&topic.name, committed)
         });
         topics.collect()
     };
+
+    let fault = error_codes::partition_fault(group.error_code);
     GroupOffsets {
-        group: GroupName::new(listed.group_id.as_str()),
-        offsets: error_codes::fault(listed.error_code).map_or_else(|| Ok(offsets()), Err),
+        group: GroupName::new(group.group_id.as_str()),
+        offsets: fault.map_or_else(|| Ok(offsets()), Err),
     }
 }
 
-/// The same, out of the form that holds one group.
-fn single_offsets(group: &GroupName, answer: &OffsetFetchResponse) -> GroupOffsets {
+/// The offsets of a response before version 8, which holds one group without its name.
+fn single_group_offsets(group: &GroupName, response: &OffsetFetchResponse) -> GroupOffsets {
     let offsets = || {
-        let topics = answer.topics.iter().filter_map(|topic| {
-            let parts = topic.partitions.iter();
-            commits(
-                &topic.name,
-                parts.map(|it| (it.partition_index, it.error_code, it.committed_offset)),
-            )
+        let topics = response.topics.iter().filter_map(|topic| {
+            let partitions = topic.partitions.iter();
+            let committed =
+                partitions.map(|it| (it.partition_index, it.error_code, it.committed_offset));
+            topic_offsets(&topic.name, committed)
         });
         topics.collect()
     };
-    let offsets = error_codes::fault(answer.error_code).map_or_else(|| Ok(offsets()), Err);
-    GroupOffsets { group: group.clone(), offsets }
+
+    let fault = error_codes::partition_fault(response.error_code);
+    GroupOffsets { group: group.clone(), offsets: fault.map_or_else(|| Ok(offsets()), Err) }
 }
 
-/// Commits of one topic, out of (partition, error, offset); `None` where there is none.
-fn commits(topic: &str, parts: impl Iterator<Item = (i32, i16, i64)>) -> Option<TopicOffsets> {
-    let commit = |(partition, code, offset)| Some((partition, commit(code, offset)?));
-    let partitions: Vec<_> = parts.filter_map(commit).collect();
+/// The committed offsets of one topic, from (partition, error code, offset). `None` if there are
+/// none.
+fn topic_offsets(
+    topic: &str,
+    committed: impl Iterator<Item = (i32, i16, i64)>,
+) -> Option<TopicOffsets> {
+    let offset = |(partition, code, offset)| Some((partition, committed_offset(code, offset)?));
+    let partitions: Vec<_> = committed.filter_map(offset).collect();
     (!partitions.is_empty()).then(|| TopicOffsets { topic: TopicName::new(topic), partitions })
 }
 
-/// `None` where the group never committed.
-fn commit(code: i16, offset: i64) -> Option<Result<i64, PartitionFault>> {
-    match error_codes::fault(code) {
+/// `None` if the group never committed: Kafka encodes that as offset -1.
+fn committed_offset(code: i16, offset: i64) -> Option<Result<i64, PartitionFault>> {
+    match error_codes::partition_fault(code) {
         Some(fault) => Some(Err(fault)),
-        None => (0 <= offset).then_some(Ok(offset)),
+        None => (offset >= 0).then_some(Ok(offset)),
     }
 }
 
@@ -144,8 +153,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kafkas_words_for_states_are_ours() {
-        for (word, want) in [
+    fn kafka_state_names_are_parsed() {
+        for (name, want) in [
             ("PreparingRebalance", GroupState::PreparingRebalance),
             ("CompletingRebalance", GroupState::CompletingRebalance),
             ("Stable", GroupState::Stable),
@@ -157,14 +166,14 @@ mod tests {
             ("Lost", GroupState::Unknown),
             ("", GroupState::Unknown),
         ] {
-            assert_eq!(state(word), want, "{word}");
+            assert_eq!(state(name), want, "{name}");
         }
     }
 
     #[test]
-    fn a_partition_never_committed_is_no_commit_of_0() {
-        assert_eq!(commit(0, -1), None);
-        assert_eq!(commit(0, 7), Some(Ok(7)));
-        assert_eq!(commit(29, -1), Some(Err(PartitionFault::Unauthorized)));
+    fn a_partition_without_a_commit_is_not_offset_0() {
+        assert_eq!(committed_offset(0, -1), None);
+        assert_eq!(committed_offset(0, 7), Some(Ok(7)));
+        assert_eq!(committed_offset(29, -1), Some(Err(PartitionFault::Unauthorized)));
     }
 }

@@ -1,54 +1,57 @@
-//! `DescribeLogDirs`: what logs take on disk.
+//! `DescribeLogDirs`: disk usage of the logs.
 
 use kafka_protocol::messages::{
     DescribeLogDirsRequest, DescribeLogDirsResponse,
     describe_log_dirs_response::{DescribeLogDirsResult, DescribeLogDirsTopic},
 };
 
-use super::super::{
-    call::{Call, ResponseError, each_once, refuse},
-    error_codes,
-};
 use crate::{
-    kafka::{Api, LogDir, TopicLogSize},
+    kafka::{
+        Api, LogDir, TopicLogSize,
+        wire::{
+            api_call::{ApiCall, ResponseError, check_code, dedup_by_key},
+            error_codes::ParseResponseErrorCode,
+        },
+    },
     model::TopicName,
 };
 
-/// All directories of one broker, with all topics.
-pub(in super::super) struct LogDirs;
+/// All log directories of one broker, with all topics.
+pub(crate) struct DescribeLogDirs;
 
-impl Call for LogDirs {
+impl ApiCall for DescribeLogDirs {
     const API: Api = Api::DescribeLogDirs;
-    type Wire = DescribeLogDirsRequest;
-    type Answer = Vec<LogDir>;
+    type Request = DescribeLogDirsRequest;
+    type Output = Vec<LogDir>;
 
     fn request(&self, _version: i16) -> DescribeLogDirsRequest {
         DescribeLogDirsRequest::default().with_topics(None)
     }
 
-    fn read(&self, answer: DescribeLogDirsResponse) -> Result<Vec<LogDir>, ResponseError> {
-        refuse(answer.error_code, None)?;
-        let dirs = answer.results.iter().map(dir).collect();
-        Ok(each_once(dirs, |it: &LogDir| it.path.clone()))
+    fn parse(&self, response: DescribeLogDirsResponse) -> Result<Vec<LogDir>, ResponseError> {
+        check_code(response.error_code, None)?;
+
+        let dirs = response.results.iter().map(log_dir).collect();
+        Ok(dedup_by_key(dirs, |it: &LogDir| it.path.clone()))
     }
 }
 
-fn dir(listed: &DescribeLogDirsResult) -> LogDir {
+fn log_dir(result: &DescribeLogDirsResult) -> LogDir {
     LogDir {
-        path: listed.log_dir.to_string(),
-        offline: listed.error_code != error_codes::NONE,
-        // -1 before version 4, and for a directory that has failed.
-        total_bytes: u64::try_from(listed.total_bytes).ok(),
-        usable_bytes: u64::try_from(listed.usable_bytes).ok(),
-        topics: listed.topics.iter().map(topic).collect(),
+        path: result.log_dir.to_string(),
+        offline: result.error_code.is_err(),
+        // -1 before version 4 (KIP-827), and for an offline directory.
+        total_bytes: u64::try_from(result.total_bytes).ok(),
+        usable_bytes: u64::try_from(result.usable_bytes).ok(),
+        topics: result.topics.iter().map(topic_size).collect(),
     }
 }
 
-/// Replicas that move in from another directory take space too, so they count.
-fn topic(listed: &DescribeLogDirsTopic) -> TopicLogSize {
-    let sizes = listed.partitions.iter().filter_map(|it| u64::try_from(it.partition_size).ok());
+/// Includes future replicas, which are being moved from another directory: they take space too.
+fn topic_size(topic: &DescribeLogDirsTopic) -> TopicLogSize {
+    let sizes = topic.partitions.iter().filter_map(|it| u64::try_from(it.partition_size).ok());
     TopicLogSize {
-        topic: TopicName::new(listed.name.as_str()),
+        topic: TopicName::new(topic.name.as_str()),
         bytes: sizes.fold(0, u64::saturating_add),
     }
 }

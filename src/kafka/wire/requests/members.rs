@@ -1,5 +1,5 @@
-//! `DescribeGroups` and its younger relatives: state and members, one request for each type of
-//! group.
+//! `DescribeGroups`, `ConsumerGroupDescribe` and `ShareGroupDescribe`: state and members. Each group
+//! type has its own request.
 
 use std::{
     collections::BTreeMap,
@@ -14,181 +14,193 @@ use kafka_protocol::messages::{
 };
 
 use super::{
-    super::{
-        call::{Call, ResponseError},
-        error_codes,
-    },
-    embedded,
+    consumer_protocol,
     groups::{id, state},
 };
 use crate::{
-    kafka::{Api, GroupDescription, GroupMembers},
+    kafka::{
+        Api, GroupDescription, GroupMembers,
+        wire::{
+            api_call::{ApiCall, ResponseError},
+            error_codes,
+        },
+    },
     model::{GroupName, TopicName},
 };
 
-pub(in super::super) struct DescribeClassic<'a>(pub(in super::super) &'a [GroupName]);
+pub(crate) struct DescribeClassicGroups<'a>(pub(crate) &'a [GroupName]);
 
 /// KIP-848 groups.
-pub(in super::super) struct DescribeConsumer<'a>(pub(in super::super) &'a [GroupName]);
+pub(crate) struct DescribeConsumerGroups<'a>(pub(crate) &'a [GroupName]);
 
-pub(in super::super) struct DescribeShare<'a>(pub(in super::super) &'a [GroupName]);
+pub(crate) struct DescribeShareGroups<'a>(pub(crate) &'a [GroupName]);
 
-/// The protocol whose members carry subscriptions and assignments that we can read.
+/// The protocol type whose metadata and assignment are in the format of [`consumer_protocol`].
 const CONSUMER_PROTOCOL: &str = "consumer";
 
-impl Call for DescribeClassic<'_> {
+impl ApiCall for DescribeClassicGroups<'_> {
     const API: Api = Api::DescribeGroups;
-    type Wire = DescribeGroupsRequest;
-    type Answer = Vec<GroupDescription>;
+    type Request = DescribeGroupsRequest;
+    type Output = Vec<GroupDescription>;
 
     fn request(&self, _version: i16) -> DescribeGroupsRequest {
         DescribeGroupsRequest::default().with_groups(self.0.iter().map(id).collect())
     }
 
-    fn read(&self, answer: DescribeGroupsResponse) -> Result<Vec<GroupDescription>, ResponseError> {
-        let read = |it: &classic::DescribedGroup| {
-            let mut members = Members::default();
-            for member in &it.members {
+    fn parse(
+        &self,
+        response: DescribeGroupsResponse,
+    ) -> Result<Vec<GroupDescription>, ResponseError> {
+        let describe = |group: &classic::DescribedGroup| {
+            let mut members = MemberCollector::default();
+            for member in &group.members {
                 members.add(&member.member_id, &member.member_assignment);
                 members.count_static(member.group_instance_id.as_ref());
-                if it.protocol_type.as_str() == CONSUMER_PROTOCOL {
-                    members.hold(embedded::subscribed(&member.member_metadata));
-                    members.hold(embedded::assigned(&member.member_assignment));
+                if group.protocol_type.as_str() == CONSUMER_PROTOCOL {
+                    members.add_partitions(consumer_protocol::subscribed(&member.member_metadata));
+                    members.add_partitions(consumer_protocol::assigned(&member.member_assignment));
                 } else {
                     members.assigned = None;
                 }
             }
-            members.assignor = it.protocol_data.to_string();
-            members.described(&it.group_id, it.error_code, &it.group_state)
+            members.assignor = group.protocol_data.to_string();
+            members.finish(&group.group_id, group.error_code, &group.group_state)
         };
-        Ok(answer.groups.iter().map(read).collect())
+        Ok(response.groups.iter().map(describe).collect())
     }
 }
 
-impl Call for DescribeConsumer<'_> {
+impl ApiCall for DescribeConsumerGroups<'_> {
     const API: Api = Api::ConsumerGroupDescribe;
-    type Wire = ConsumerGroupDescribeRequest;
-    type Answer = Vec<GroupDescription>;
+    type Request = ConsumerGroupDescribeRequest;
+    type Output = Vec<GroupDescription>;
 
     fn request(&self, _version: i16) -> ConsumerGroupDescribeRequest {
         ConsumerGroupDescribeRequest::default().with_group_ids(self.0.iter().map(id).collect())
     }
 
-    fn read(
+    fn parse(
         &self,
-        answer: ConsumerGroupDescribeResponse,
+        response: ConsumerGroupDescribeResponse,
     ) -> Result<Vec<GroupDescription>, ResponseError> {
-        let read = |it: &consumer::DescribedGroup| {
-            let mut members = Members::default();
-            for member in &it.members {
-                let held = &member.assignment.topic_partitions;
-                let holds: Vec<_> =
-                    held.iter().map(|it| (&it.topic_name.0, &it.partitions)).collect();
-                members.add(&member.member_id, &holds);
+        let describe = |group: &consumer::DescribedGroup| {
+            let mut members = MemberCollector::default();
+            for member in &group.members {
+                let assignment = member.assignment.topic_partitions.iter();
+                let assignment: Vec<_> =
+                    assignment.map(|it| (&it.topic_name.0, &it.partitions)).collect();
+                members.add(&member.member_id, &assignment);
                 members.count_static(member.instance_id.as_ref());
-                let subscribed = member.subscribed_topic_names.iter().map(|it| (it.as_str(), 0));
-                members
-                    .hold(Some(subscribed.map(|(it, none)| (TopicName::new(it), none)).collect()));
-                let topics =
-                    holds.iter().map(|(name, of)| (TopicName::new(name.as_str()), of.len()));
-                members.hold(Some(topics.collect()));
+
+                let subscribed = member.subscribed_topic_names.iter();
+                let subscribed = subscribed.map(|it| (TopicName::new(it.as_str()), 0));
+                members.add_partitions(Some(subscribed.collect()));
+
+                let assigned = assignment.iter();
+                let assigned = assigned.map(|(it, of)| (TopicName::new(it.as_str()), of.len()));
+                members.add_partitions(Some(assigned.collect()));
             }
-            members.assignor = it.assignor_name.to_string();
-            members.described(&it.group_id, it.error_code, &it.group_state)
+            members.assignor = group.assignor_name.to_string();
+            members.finish(&group.group_id, group.error_code, &group.group_state)
         };
-        Ok(answer.groups.iter().map(read).collect())
+        Ok(response.groups.iter().map(describe).collect())
     }
 }
 
-impl Call for DescribeShare<'_> {
+impl ApiCall for DescribeShareGroups<'_> {
     const API: Api = Api::ShareGroupDescribe;
-    type Wire = ShareGroupDescribeRequest;
-    type Answer = Vec<GroupDescription>;
+    type Request = ShareGroupDescribeRequest;
+    type Output = Vec<GroupDescription>;
 
     fn request(&self, _version: i16) -> ShareGroupDescribeRequest {
         ShareGroupDescribeRequest::default().with_group_ids(self.0.iter().map(id).collect())
     }
 
-    fn read(
+    fn parse(
         &self,
-        answer: ShareGroupDescribeResponse,
+        response: ShareGroupDescribeResponse,
     ) -> Result<Vec<GroupDescription>, ResponseError> {
-        let read = |it: &share::DescribedGroup| {
-            // Members share a partition, so none of them holds it.
-            let mut members = Members::without_partitions();
-            for member in &it.members {
+        let describe = |group: &share::DescribedGroup| {
+            // Several members read the same partition, so none of them owns it.
+            let mut members = MemberCollector::without_partitions();
+            for member in &group.members {
                 members.add(&member.member_id, &member.member_epoch);
             }
-            members.described(&it.group_id, it.error_code, &it.group_state)
+            members.finish(&group.group_id, group.error_code, &group.group_state)
         };
-        Ok(answer.groups.iter().map(read).collect())
+        Ok(response.groups.iter().map(describe).collect())
     }
 }
 
-/// Members, as they are read one by one.
-pub(super) struct Members {
+/// Summarizes the members of one group.
+pub(super) struct MemberCollector {
     count: u32,
-    /// Members come in any order, so their hashes are added up.
+    /// Changes with the members and their assignments. Members come in any order, so it is the sum
+    /// of their hashes.
     fingerprint: u64,
-    with_id: u32,
+    static_members: u32,
     assignor: String,
+    /// Partitions per topic, 0 if only subscribed. `None` if unknown.
     assigned: Option<BTreeMap<TopicName, u32>>,
 }
 
-impl Default for Members {
+impl Default for MemberCollector {
     fn default() -> Self {
         Self {
             count: 0,
             fingerprint: 0,
-            with_id: 0,
+            static_members: 0,
             assignor: String::new(),
             assigned: Some(BTreeMap::new()),
         }
     }
 }
 
-impl Members {
-    /// Of a type that hands out something else than partitions.
+impl MemberCollector {
+    /// For group types whose members do not own partitions.
     pub(super) fn without_partitions() -> Self {
         Self { assigned: None, ..Self::default() }
     }
 
-    pub(super) fn add(&mut self, id: &str, holds: &impl Hash) {
+    /// Adds a member. `assignment` is anything that changes with its assignment.
+    pub(super) fn add(&mut self, id: &str, assignment: &impl Hash) {
         let mut hasher = DefaultHasher::new();
-        (id, holds).hash(&mut hasher);
+        (id, assignment).hash(&mut hasher);
         self.fingerprint = self.fingerprint.wrapping_add(hasher.finish());
         self.count = self.count.saturating_add(1);
     }
 
-    /// RequestCounters a member that has an id of its own.
-    fn count_static<T>(&mut self, instance: Option<&T>) {
-        self.with_id = self.with_id.saturating_add(u32::from(instance.is_some()));
+    /// Counts a static member (KIP-345): one with a `group.instance.id`.
+    fn count_static<T>(&mut self, instance_id: Option<&T>) {
+        self.static_members = self.static_members.saturating_add(u32::from(instance_id.is_some()));
     }
 
-    /// Adds partitions of topics; what cannot be read makes the whole unknown.
-    fn hold(&mut self, topics: Option<Vec<(TopicName, usize)>>) {
+    /// Adds a member's partitions. Malformed ones (`None`) make those of the group unknown.
+    fn add_partitions(&mut self, topics: Option<Vec<(TopicName, usize)>>) {
         let (Some(assigned), Some(topics)) = (&mut self.assigned, topics) else {
             self.assigned = None;
             return;
         };
+
         for (topic, partitions) in topics {
-            let held = assigned.entry(topic).or_default();
-            *held = held.saturating_add(u32::try_from(partitions).unwrap_or(u32::MAX));
+            let count = assigned.entry(topic).or_default();
+            *count = count.saturating_add(u32::try_from(partitions).unwrap_or(u32::MAX));
         }
     }
 
-    pub(super) fn described(self, group: &str, code: i16, word: &str) -> GroupDescription {
-        let known = GroupMembers {
-            state: state(word),
+    pub(super) fn finish(self, group: &str, code: i16, state_name: &str) -> GroupDescription {
+        let members = GroupMembers {
+            state: state(state_name),
             count: self.count,
             fingerprint: self.fingerprint,
-            static_members: self.with_id,
+            static_members: self.static_members,
             assignor: self.assignor,
             assigned: self.assigned,
         };
+
         GroupDescription {
             group: GroupName::new(group),
-            members: error_codes::fault(code).map_or(Ok(known), Err),
+            members: error_codes::partition_fault(code).map_or(Ok(members), Err),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! What is asked of a broker, and what its answers mean. Pure: no socket, no clock.
+//! The requests of the adapter, and how their responses are read. Pure: no socket, no clock.
 
 mod configs;
+mod consumer_protocol;
 mod controller;
 mod elections;
-mod embedded;
 mod groups;
 mod log_dirs;
 mod members;
@@ -12,13 +12,13 @@ mod quotas;
 mod streams;
 mod topology;
 
-pub(super) use configs::{AlterBroker, BrokerConfiguration, MinInsyncReplicas};
-pub(super) use controller::{DescribeQuorum, Reassignments};
-pub(super) use elections::ElectPreferred;
-pub(super) use groups::{Committed, Groups};
-pub(super) use log_dirs::LogDirs;
-pub(super) use members::{DescribeClassic, DescribeConsumer, DescribeShare};
-pub(super) use offsets::Offsets;
-pub(super) use quotas::{AlterQuota, ClientQuotas};
-pub(super) use streams::DescribeStreams;
-pub(super) use topology::{Brokers, WholeTopology};
+pub(super) use configs::{AlterBrokerConfig, DescribeBrokerConfig, DescribeMinInsync};
+pub(super) use controller::{DescribeQuorum, ListReassignments};
+pub(super) use elections::ElectPreferredLeaders;
+pub(super) use groups::{FetchCommitted, ListGroups};
+pub(super) use log_dirs::DescribeLogDirs;
+pub(super) use members::{DescribeClassicGroups, DescribeConsumerGroups, DescribeShareGroups};
+pub(super) use offsets::ListOffsets;
+pub(super) use quotas::{AlterClientQuota, DescribeClientQuotas};
+pub(super) use streams::DescribeStreamsGroups;
+pub(super) use topology::{BrokerMetadata, ClusterMetadata};

@@ -1,4 +1,4 @@
-//! `ListOffsets`: where logs begin and end.
+//! `ListOffsets`: log start and end offsets.
 
 use kafka_protocol::messages::{
     self, ListOffsetsRequest, ListOffsetsResponse,
@@ -6,72 +6,76 @@ use kafka_protocol::messages::{
     list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse},
 };
 
-use super::super::{
-    call::{Call, ResponseError, text},
-    error_codes,
-};
 use crate::{
-    kafka::{Api, Edge, PartitionFault, TopicOffsets, TopicPartitions},
+    kafka::{
+        Api, Edge, PartitionFault, TopicOffsets, TopicPartitions,
+        wire::{
+            api_call::{ApiCall, ResponseError, str_bytes},
+            error_codes,
+        },
+    },
     model::TopicName,
 };
 
-const FIRST: i64 = -2;
-const LAST: i64 = -1;
+const EARLIEST_TIMESTAMP: i64 = -2;
+const LATEST_TIMESTAMP: i64 = -1;
 
-/// We are a client, not a replica.
+/// The replica id of a client.
 const NO_REPLICA: i32 = -1;
 
-/// The end is the high watermark, open transactions included: it is what lag is measured against.
+/// With this isolation level the latest offset is the high watermark, open transactions included,
+/// which lag is measured against.
 const READ_UNCOMMITTED: i8 = 0;
 
-/// One edge of many partitions that one broker leads.
-pub(in super::super) struct Offsets<'a> {
-    pub(in super::super) edge: Edge,
-    pub(in super::super) partitions: &'a [TopicPartitions],
+/// Offsets of partitions that one broker leads.
+pub(crate) struct ListOffsets<'a> {
+    pub(crate) edge: Edge,
+    pub(crate) partitions: &'a [TopicPartitions],
 }
 
-impl Call for Offsets<'_> {
+impl ApiCall for ListOffsets<'_> {
     const API: Api = Api::ListOffsets;
-    type Wire = ListOffsetsRequest;
-    type Answer = Vec<TopicOffsets>;
+    type Request = ListOffsetsRequest;
+    type Output = Vec<TopicOffsets>;
 
     fn request(&self, _version: i16) -> ListOffsetsRequest {
         let timestamp = match self.edge {
-            Edge::First => FIRST,
-            Edge::Last => LAST,
+            Edge::First => EARLIEST_TIMESTAMP,
+            Edge::Last => LATEST_TIMESTAMP,
         };
         let partition = |index: &i32| {
             ListOffsetsPartition::default().with_partition_index(*index).with_timestamp(timestamp)
         };
-        let topic = |of: &TopicPartitions| {
-            let name = messages::TopicName(text(of.topic.as_str()));
-            let partitions = of.partitions.iter().map(partition).collect();
+        let topic = |it: &TopicPartitions| {
+            let name = messages::TopicName(str_bytes(it.topic.as_str()));
+            let partitions = it.partitions.iter().map(partition).collect();
             ListOffsetsTopic::default().with_name(name).with_partitions(partitions)
         };
+
         ListOffsetsRequest::default()
             .with_replica_id(NO_REPLICA.into())
             .with_isolation_level(READ_UNCOMMITTED)
             .with_topics(self.partitions.iter().map(topic).collect())
     }
 
-    fn read(&self, answer: ListOffsetsResponse) -> Result<Vec<TopicOffsets>, ResponseError> {
-        let topic = |listed: &ListOffsetsTopicResponse| TopicOffsets {
-            topic: TopicName::new(listed.name.as_str()),
-            partitions: listed
+    fn parse(&self, response: ListOffsetsResponse) -> Result<Vec<TopicOffsets>, ResponseError> {
+        let topic = |topic: &ListOffsetsTopicResponse| TopicOffsets {
+            topic: TopicName::new(topic.name.as_str()),
+            partitions: topic
                 .partitions
                 .iter()
                 .map(|it| (it.partition_index, offset(it)))
                 .collect(),
         };
-        Ok(answer.topics.iter().map(topic).collect())
+        Ok(response.topics.iter().map(topic).collect())
     }
 }
 
-fn offset(listed: &ListOffsetsPartitionResponse) -> Result<i64, PartitionFault> {
-    match error_codes::fault(listed.error_code) {
+fn offset(partition: &ListOffsetsPartitionResponse) -> Result<i64, PartitionFault> {
+    match error_codes::partition_fault(partition.error_code) {
         Some(fault) => Err(fault),
-        // "No such offset", which a log always has: unknown, never 0.
-        None if listed.offset < 0 => Err(PartitionFault::Other),
-        None => Ok(listed.offset),
+        // -1 means "no such offset", but every log has both: report a fault, never 0.
+        None if partition.offset < 0 => Err(PartitionFault::Other),
+        None => Ok(partition.offset),
     }
 }

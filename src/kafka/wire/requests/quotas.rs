@@ -10,101 +10,112 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 
-use super::super::call::{Call, ResponseError, each_once, refuse, text};
 use crate::{
-    kafka::{Api, ClientQuota, QuotaChange, WriteMode},
+    kafka::{
+        Api, ClientQuota, QuotaChange, WriteMode,
+        wire::api_call::{ApiCall, ResponseError, check_code, dedup_by_key, str_bytes},
+    },
     model::{QuotaEntity, QuotaKey},
 };
 
+/// `ClientQuotaEntity` types.
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
 
-/// The quotas of users and client ids.
-pub(in super::super) struct ClientQuotas;
+/// Quotas of named users and client ids.
+pub(crate) struct DescribeClientQuotas;
 
-/// A change of one quota.
-pub(in super::super) struct AlterQuota<'a> {
-    pub(in super::super) change: &'a QuotaChange,
-    pub(in super::super) mode: WriteMode,
+pub(crate) struct AlterClientQuota<'a> {
+    pub(crate) change: &'a QuotaChange,
+    pub(crate) mode: WriteMode,
 }
 
-impl Call for ClientQuotas {
+impl ApiCall for DescribeClientQuotas {
     const API: Api = Api::DescribeClientQuotas;
-    type Wire = DescribeClientQuotasRequest;
-    type Answer = Vec<ClientQuota>;
+    type Request = DescribeClientQuotasRequest;
+    type Output = Vec<ClientQuota>;
 
     fn request(&self, _version: i16) -> DescribeClientQuotasRequest {
-        // Filters choose entities by their parts; without any, all are listed.
+        // Without filter components, the response lists the quotas of all entities.
         DescribeClientQuotasRequest::default().with_strict(false)
     }
 
-    fn read(
+    fn parse(
         &self,
-        answer: DescribeClientQuotasResponse,
+        response: DescribeClientQuotasResponse,
     ) -> Result<Vec<ClientQuota>, ResponseError> {
-        refuse(answer.error_code, answer.error_message.as_ref())?;
-        let Some(entries) = answer.entries else {
-            return Err(ResponseError::Malformed("no list of quotas".to_owned()));
+        check_code(response.error_code, response.error_message.as_ref())?;
+
+        let Some(entries) = response.entries else {
+            return Err(ResponseError::Malformed("entries are null".to_owned()));
         };
+
         let mut quotas = Vec::new();
         for entry in entries {
             let parts = entry.entity.iter().map(|it| (&it.entity_type, &it.entity_name));
-            let Some(entity) = named(parts) else { continue };
-            for listed in &entry.values {
-                let Some(key) = QuotaKey::from_label(&listed.key) else { continue };
-                if !listed.value.is_finite() {
-                    let problem = format!("{key} of {entity} is {}", listed.value);
+            let Some(entity) = named_entity(parts) else { continue };
+            for quota in &entry.values {
+                let Some(key) = QuotaKey::from_label(&quota.key) else { continue };
+                if !quota.value.is_finite() {
+                    let problem = format!("{key} of {entity} is {}", quota.value);
                     return Err(ResponseError::Malformed(problem));
                 }
-                quotas.push(ClientQuota { entity: entity.clone(), key, value: listed.value });
+                quotas.push(ClientQuota { entity: entity.clone(), key, value: quota.value });
             }
         }
-        let mut quotas = each_once(quotas, |it| (it.entity.clone(), it.key));
+
+        let mut quotas = dedup_by_key(quotas, |it| (it.entity.clone(), it.key));
         quotas.sort_by(|a, b| (&a.entity, a.key).cmp(&(&b.entity, b.key)));
         Ok(quotas)
     }
 }
 
-impl Call for AlterQuota<'_> {
+impl ApiCall for AlterClientQuota<'_> {
     const API: Api = Api::AlterClientQuotas;
-    type Wire = AlterClientQuotasRequest;
-    type Answer = ();
+    type Request = AlterClientQuotasRequest;
+    type Output = ();
 
     fn request(&self, _version: i16) -> AlterClientQuotasRequest {
         let QuotaChange { entity, key, value } = self.change;
         let part = |kind: &str, name: &str| {
-            EntityData::default().with_entity_type(text(kind)).with_entity_name(Some(text(name)))
+            EntityData::default()
+                .with_entity_type(str_bytes(kind))
+                .with_entity_name(Some(str_bytes(name)))
         };
+
         let user = entity.user.as_deref().map(|it| part(USER, it));
         let client_id = entity.client_id.as_deref().map(|it| part(CLIENT_ID, it));
         let change = OpData::default()
-            .with_key(text(key.label()))
+            .with_key(str_bytes(key.label()))
             .with_value(value.unwrap_or_default())
             .with_remove(value.is_none());
+
         let entry = EntryData::default()
             .with_entity(user.into_iter().chain(client_id).collect())
             .with_ops(vec![change]);
+
         AlterClientQuotasRequest::default()
             .with_entries(vec![entry])
             .with_validate_only(self.mode == WriteMode::ValidateOnly)
     }
 
-    fn read(&self, answer: AlterClientQuotasResponse) -> Result<(), ResponseError> {
+    fn parse(&self, response: AlterClientQuotasResponse) -> Result<(), ResponseError> {
         let entity = &self.change.entity;
         let is_ours = |it: &&alter_client_quotas_response::EntryData| {
             let parts = it.entity.iter().map(|it| (&it.entity_type, &it.entity_name));
-            named(parts).as_ref() == Some(entity)
+            named_entity(parts).as_ref() == Some(entity)
         };
-        let Some(entry) = answer.entries.iter().find(is_ours) else {
-            return Err(ResponseError::Malformed(format!("no word about {entity}")));
+        let Some(entry) = response.entries.iter().find(is_ours) else {
+            let problem = format!("{entity} is missing from the response");
+            return Err(ResponseError::Malformed(problem));
         };
-        refuse(entry.error_code, entry.error_message.as_ref())
+        check_code(entry.error_code, entry.error_message.as_ref())
     }
 }
 
-/// Whom a quota is for, by kind and name of each part, if that is a user or a client id by name, or
-/// both. A part without a name stands for everybody who has no quota of his own.
-fn named<'a>(
+/// The named user, the named client id, or both, from the type and name of each part of an entity.
+/// `None` for other types, and for default entities, whose name is null.
+fn named_entity<'a>(
     parts: impl Iterator<Item = (&'a StrBytes, &'a Option<StrBytes>)>,
 ) -> Option<QuotaEntity> {
     let mut entity = QuotaEntity { user: None, client_id: None };
@@ -116,6 +127,7 @@ fn named<'a>(
             _ => return None,
         }
     }
+
     (entity.user.is_some() || entity.client_id.is_some()).then_some(entity)
 }
 
@@ -131,49 +143,51 @@ mod tests {
 
     fn listed(value: f64) -> describe_client_quotas_response::EntryData {
         let part = describe_client_quotas_response::EntityData::default()
-            .with_entity_type(text(CLIENT_ID))
-            .with_entity_name(Some(text("greedy")));
+            .with_entity_type(str_bytes(CLIENT_ID))
+            .with_entity_name(Some(str_bytes("greedy")));
         let value = describe_client_quotas_response::ValueData::default()
-            .with_key(text("producer_byte_rate"))
+            .with_key(str_bytes("producer_byte_rate"))
             .with_value(value);
         describe_client_quotas_response::EntryData::default()
             .with_entity(vec![part])
             .with_values(vec![value])
     }
 
-    fn read(
+    fn parse(
         entries: Option<Vec<describe_client_quotas_response::EntryData>>,
     ) -> Result<Vec<ClientQuota>, ResponseError> {
-        ClientQuotas.read(DescribeClientQuotasResponse::default().with_entries(entries))
+        DescribeClientQuotas.parse(DescribeClientQuotasResponse::default().with_entries(entries))
     }
 
     #[test]
-    fn what_is_listed_twice_is_one_quota() {
+    fn a_duplicate_quota_is_dropped() {
         let (entity, key) = (greedy(), QuotaKey::ProducerByteRate);
         let want = [ClientQuota { entity, key, value: 1.5 }];
-        assert_eq!(read(Some(vec![listed(1.5), listed(2.5)])).unwrap(), want);
+        assert_eq!(parse(Some(vec![listed(1.5), listed(2.5)])).unwrap(), want);
     }
 
     #[test]
-    fn no_list_and_no_number_are_not_no_quota() {
+    fn a_null_list_and_a_value_that_is_not_finite_are_malformed() {
         for entries in [None, Some(vec![listed(f64::NAN)]), Some(vec![listed(f64::INFINITY)])] {
-            assert!(matches!(read(entries), Err(ResponseError::Malformed(_))));
+            assert!(matches!(parse(entries), Err(ResponseError::Malformed(_))));
         }
-        assert_eq!(read(Some(Vec::new())).unwrap(), []);
+        assert_eq!(parse(Some(Vec::new())).unwrap(), []);
     }
 
     #[test]
-    fn an_answer_about_somebody_else_says_nothing() {
+    fn a_response_for_another_entity_is_malformed() {
         let change =
             QuotaChange { entity: greedy(), key: QuotaKey::ProducerByteRate, value: Some(1.0) };
-        let call = AlterQuota { change: &change, mode: WriteMode::Write };
+        let call = AlterClientQuota { change: &change, mode: WriteMode::Write };
+
         let about = |kind: &str, name: Option<&str>| {
             let part = alter_client_quotas_response::EntityData::default()
-                .with_entity_type(text(kind))
-                .with_entity_name(name.map(text));
+                .with_entity_type(str_bytes(kind))
+                .with_entity_name(name.map(str_bytes));
             let entry = alter_client_quotas_response::EntryData::default().with_entity(vec![part]);
-            call.read(AlterClientQuotasResponse::default().with_entries(vec![entry]))
+            call.parse(AlterClientQuotasResponse::default().with_entries(vec![entry]))
         };
+
         assert!(about(CLIENT_ID, Some("greedy")).is_ok());
         for (kind, name) in [(CLIENT_ID, Some("other")), (CLIENT_ID, None), (USER, Some("greedy"))]
         {
@@ -182,7 +196,8 @@ mod tests {
                 "{kind} {name:?}"
             );
         }
-        let nobody = call.read(AlterClientQuotasResponse::default());
-        assert!(matches!(nobody, Err(ResponseError::Malformed(_))));
+
+        let empty = call.parse(AlterClientQuotasResponse::default());
+        assert!(matches!(empty, Err(ResponseError::Malformed(_))));
     }
 }

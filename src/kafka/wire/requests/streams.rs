@@ -1,5 +1,5 @@
-//! `StreamsGroupDescribe` (KIP-1071), which the codec's crate does not have yet: its one version,
-//! and of the answer what is needed to count members and to see them change.
+//! `StreamsGroupDescribe` version 0 (KIP-1071), which the codec does not support yet. Only the fields
+//! are kept that are needed to count members and to notice changes.
 
 use anyhow::{Context, Result};
 use bytes::Buf;
@@ -11,40 +11,39 @@ use kafka_protocol::{
     },
 };
 
-use super::{
-    super::call::{Call, ResponseError},
-    groups::id,
-    members::Members,
-};
+use super::{groups::id, members::MemberCollector};
 use crate::{
-    kafka::{Api, GroupDescription},
+    kafka::{
+        Api, GroupDescription,
+        wire::api_call::{ApiCall, ResponseError},
+    },
     model::GroupName,
 };
 
-pub(in super::super) struct DescribeStreams<'a>(pub(in super::super) &'a [GroupName]);
+pub(crate) struct DescribeStreamsGroups<'a>(pub(crate) &'a [GroupName]);
 
-impl Call for DescribeStreams<'_> {
+impl ApiCall for DescribeStreamsGroups<'_> {
     const API: Api = Api::StreamsGroupDescribe;
-    type Wire = StreamsGroupDescribeRequest;
-    type Answer = Vec<GroupDescription>;
+    type Request = StreamsGroupDescribeRequest;
+    type Output = Vec<GroupDescription>;
 
     fn request(&self, _version: i16) -> StreamsGroupDescribeRequest {
         let groups = self.0.iter().map(id).collect();
         StreamsGroupDescribeRequest(ConsumerGroupDescribeRequest::default().with_group_ids(groups))
     }
 
-    fn read(&self, answer: StreamsGroupDescribeResponse) -> Result<Self::Answer, ResponseError> {
-        Ok(answer.0.into_iter().map(Group::described).collect())
+    fn parse(&self, response: StreamsGroupDescribeResponse) -> Result<Self::Output, ResponseError> {
+        Ok(response.0.into_iter().map(StreamsGroup::describe).collect())
     }
 }
 
-/// The same fields as its KIP-848 relative.
-pub(in super::super) struct StreamsGroupDescribeRequest(ConsumerGroupDescribeRequest);
+/// Has the same fields as [`ConsumerGroupDescribeRequest`].
+pub(crate) struct StreamsGroupDescribeRequest(ConsumerGroupDescribeRequest);
 
-const ONLY: VersionRange = VersionRange { min: 0, max: 0 };
+const VERSION_0: VersionRange = VersionRange { min: 0, max: 0 };
 
 impl Message for StreamsGroupDescribeRequest {
-    const VERSIONS: VersionRange = ONLY;
+    const VERSIONS: VersionRange = VERSION_0;
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
 
@@ -75,34 +74,33 @@ impl Request for StreamsGroupDescribeRequest {
     type Response = StreamsGroupDescribeResponse;
 }
 
-/// The groups of an answer.
-pub(in super::super) struct StreamsGroupDescribeResponse(Vec<Group>);
+pub(crate) struct StreamsGroupDescribeResponse(Vec<StreamsGroup>);
 
-struct Group {
+struct StreamsGroup {
     error: i16,
     id: StrBytes,
     state: StrBytes,
-    members: Vec<Member>,
+    members: Vec<StreamsMember>,
 }
 
-struct Member {
+struct StreamsMember {
     id: StrBytes,
-    /// Rises with each new assignment.
+    /// Increases with each new assignment.
     epoch: i32,
 }
 
-impl Group {
-    fn described(self) -> GroupDescription {
-        let mut members = Members::without_partitions();
+impl StreamsGroup {
+    fn describe(self) -> GroupDescription {
+        let mut members = MemberCollector::without_partitions();
         for member in &self.members {
             members.add(&member.id, &member.epoch);
         }
-        members.described(&self.id, self.error, &self.state)
+        members.finish(&self.id, self.error, &self.state)
     }
 }
 
 impl Message for StreamsGroupDescribeResponse {
-    const VERSIONS: VersionRange = ONLY;
+    const VERSIONS: VersionRange = VERSION_0;
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
 
@@ -112,88 +110,91 @@ impl HeaderVersion for StreamsGroupDescribeResponse {
     }
 }
 
-/// Only brokers write it, and a program that asks never does; the trait asks for it all the same.
+/// Required by [`Request`], but only brokers encode responses.
 impl Encodable for StreamsGroupDescribeResponse {
     fn encode<B: ByteBufMut>(&self, _buf: &mut B, _version: i16) -> Result<()> {
-        anyhow::bail!("only brokers write this answer")
+        anyhow::bail!("only brokers encode this response")
     }
 
     fn compute_size(&self, _version: i16) -> Result<usize> {
-        anyhow::bail!("only brokers write this answer")
+        anyhow::bail!("only brokers encode this response")
     }
 }
 
 impl Decodable for StreamsGroupDescribeResponse {
     fn decode<B: ByteBuf>(buf: &mut B, _version: i16) -> Result<Self> {
         let _throttle = buf.try_get_i32()?;
-        let groups = list(buf, group)?;
+        let groups = array(buf, group)?;
         tags(buf)?;
         Ok(Self(groups))
     }
 }
 
-fn group<B: ByteBuf>(buf: &mut B) -> Result<Group> {
+fn group<B: ByteBuf>(buf: &mut B) -> Result<StreamsGroup> {
     let error = buf.try_get_i16()?;
-    let _message = nullable_text(buf)?;
-    let (id, state) = (text(buf)?, text(buf)?);
+    let _message = nullable_string(buf)?;
+    let (id, state) = (string(buf)?, string(buf)?);
     let (_epoch, _assignment_epoch) = (buf.try_get_i32()?, buf.try_get_i32()?);
-    if is_there(buf)? {
+    if is_present(buf)? {
         topology(buf)?;
     }
-    let members = list(buf, member)?;
+
+    let members = array(buf, member)?;
     let _authorized_operations = buf.try_get_i32()?;
     tags(buf)?;
-    Ok(Group { error, id, state, members })
+    Ok(StreamsGroup { error, id, state, members })
 }
 
 fn topology<B: ByteBuf>(buf: &mut B) -> Result<()> {
     let _epoch = buf.try_get_i32()?;
-    list(buf, |buf| {
-        let _id = text(buf)?;
-        list(buf, text)?;
-        list(buf, text)?;
-        list(buf, topic_info)?;
-        list(buf, topic_info)?;
+    array(buf, |buf| {
+        let _id = string(buf)?;
+        array(buf, string)?;
+        array(buf, string)?;
+        array(buf, topic_info)?;
+        array(buf, topic_info)?;
         tags(buf)
     })?;
     tags(buf)
 }
 
 fn topic_info<B: ByteBuf>(buf: &mut B) -> Result<()> {
-    let _name = text(buf)?;
+    let _name = string(buf)?;
     let (_partitions, _replication_factor) = (buf.try_get_i32()?, buf.try_get_i16()?);
-    list(buf, pair)?;
+    array(buf, key_value)?;
     tags(buf)
 }
 
-fn pair<B: ByteBuf>(buf: &mut B) -> Result<()> {
-    let (_key, _value) = (text(buf)?, text(buf)?);
+fn key_value<B: ByteBuf>(buf: &mut B) -> Result<()> {
+    let (_key, _value) = (string(buf)?, string(buf)?);
     tags(buf)
 }
 
-fn member<B: ByteBuf>(buf: &mut B) -> Result<Member> {
-    let id = text(buf)?;
+fn member<B: ByteBuf>(buf: &mut B) -> Result<StreamsMember> {
+    let id = string(buf)?;
     let epoch = buf.try_get_i32()?;
-    let (_instance, _rack) = (nullable_text(buf)?, nullable_text(buf)?);
-    let (_client, _host) = (text(buf)?, text(buf)?);
+    let (_instance, _rack) = (nullable_string(buf)?, nullable_string(buf)?);
+    let (_client, _host) = (string(buf)?, string(buf)?);
     let _topology_epoch = buf.try_get_i32()?;
-    let _process = text(buf)?;
-    if is_there(buf)? {
-        let (_host, _port) = (text(buf)?, buf.try_get_u16()?);
+    let _process = string(buf)?;
+
+    if is_present(buf)? {
+        let (_host, _port) = (string(buf)?, buf.try_get_u16()?);
         tags(buf)?;
     }
-    list(buf, pair)?;
-    list(buf, task_offset)?;
-    list(buf, task_offset)?;
+
+    array(buf, key_value)?;
+    array(buf, task_offset)?;
+    array(buf, task_offset)?;
     assignment(buf)?;
     assignment(buf)?;
     let _is_classic = buf.try_get_i8()?;
     tags(buf)?;
-    Ok(Member { id, epoch })
+    Ok(StreamsMember { id, epoch })
 }
 
 fn task_offset<B: ByteBuf>(buf: &mut B) -> Result<()> {
-    let _subtopology = text(buf)?;
+    let _subtopology = string(buf)?;
     let (_partition, _offset) = (buf.try_get_i32()?, buf.try_get_i64()?);
     tags(buf)
 }
@@ -201,38 +202,41 @@ fn task_offset<B: ByteBuf>(buf: &mut B) -> Result<()> {
 /// Active, standby and warm-up tasks.
 fn assignment<B: ByteBuf>(buf: &mut B) -> Result<()> {
     for _ in 0..3 {
-        list(buf, |buf| {
-            let _subtopology = text(buf)?;
-            list(buf, |buf| Ok(buf.try_get_i32()?))?;
+        array(buf, |buf| {
+            let _subtopology = string(buf)?;
+            array(buf, |buf| Ok(buf.try_get_i32()?))?;
             tags(buf)
         })?;
     }
     tags(buf)
 }
 
-/// Grows as its elements are read, whatever length it claims.
-fn list<B: ByteBuf, T>(buf: &mut B, element: impl Fn(&mut B) -> Result<T>) -> Result<Vec<T>> {
-    let claimed = varint(buf)?;
-    let mut list = Vec::new();
-    for _ in 1..claimed {
-        list.push(element(buf)?);
+/// Reads a compact array. It grows as its elements are read, whatever length it claims.
+fn array<B: ByteBuf, T>(buf: &mut B, element: impl Fn(&mut B) -> Result<T>) -> Result<Vec<T>> {
+    let length_plus_one = varint(buf)?;
+    let mut array = Vec::new();
+    for _ in 1..length_plus_one {
+        array.push(element(buf)?);
     }
-    Ok(list)
+    Ok(array)
 }
 
-fn text<B: ByteBuf>(buf: &mut B) -> Result<StrBytes> {
-    nullable_text(buf)?.context("a text that must be there is absent")
+fn string<B: ByteBuf>(buf: &mut B) -> Result<StrBytes> {
+    nullable_string(buf)?.context("a string that must not be null is null")
 }
 
-/// Lengths are written plus one; 0 is "absent".
-fn nullable_text<B: ByteBuf>(buf: &mut B) -> Result<Option<StrBytes>> {
+/// Reads a compact string: its length is encoded plus one, and 0 means null.
+fn nullable_string<B: ByteBuf>(buf: &mut B) -> Result<Option<StrBytes>> {
     let Some(length) = varint(buf)?.checked_sub(1) else { return Ok(None) };
     let length = usize::try_from(length)?;
-    anyhow::ensure!(length <= buf.remaining(), "a text of {length} bytes");
+    anyhow::ensure!(
+        length <= buf.remaining(),
+        "a string of {length} bytes is longer than the response"
+    );
     Ok(Some(StrBytes::try_from(buf.get_bytes(length))?))
 }
 
-/// Seven bits a byte, the lowest first (KIP-482).
+/// Reads an unsigned varint: seven bits per byte, lowest first (KIP-482).
 fn varint<B: ByteBuf>(buf: &mut B) -> Result<u32> {
     let mut value = 0;
     for shift in (0..32).step_by(7) {
@@ -245,16 +249,20 @@ fn varint<B: ByteBuf>(buf: &mut B) -> Result<u32> {
     anyhow::bail!("a varint of more than five bytes")
 }
 
-/// A structure that may be absent has -1 in front of it when it is.
-fn is_there<B: ByteBuf>(buf: &mut B) -> Result<bool> {
-    Ok(0 <= buf.try_get_i8()?)
+/// A nullable struct starts with -1 if it is null.
+fn is_present<B: ByteBuf>(buf: &mut B) -> Result<bool> {
+    Ok(buf.try_get_i8()? >= 0)
 }
 
+/// Skips the tagged fields.
 fn tags<B: ByteBuf>(buf: &mut B) -> Result<()> {
     for _ in 0..varint(buf)? {
         let _tag = varint(buf)?;
         let size = usize::try_from(varint(buf)?)?;
-        anyhow::ensure!(size <= buf.remaining(), "a tagged field of {size} bytes");
+        anyhow::ensure!(
+            size <= buf.remaining(),
+            "a tagged field of {size} bytes is longer than the response"
+        );
         buf.advance(size);
     }
     Ok(())
@@ -273,7 +281,7 @@ mod tests {
     }
 
     /// One group with a topology and a member, every list with one element.
-    fn answer() -> Bytes {
+    fn response_bytes() -> Bytes {
         let mut bytes = BytesMut::new();
         let buf = &mut bytes;
         buf.put_i32(0);
@@ -327,21 +335,22 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_to_its_last_byte() {
-        let mut buf = LengthCheckedBuf::new(answer());
-        let read = StreamsGroupDescribeResponse::decode(&mut buf, 0).unwrap();
+    fn a_response_is_read_to_its_last_byte() {
+        let mut buf = LengthCheckedBuf::new(response_bytes());
+        let response = StreamsGroupDescribeResponse::decode(&mut buf, 0).unwrap();
         assert!(!buf.has_remaining());
-        let described: Vec<_> = read.0.into_iter().map(Group::described).collect();
+
+        let described: Vec<_> = response.0.into_iter().map(StreamsGroup::describe).collect();
         let members = described[0].members.as_ref().unwrap();
         assert_eq!(described[0].group, GroupName::new("app"));
         assert_eq!((members.state, members.count), (GroupState::Reconciling, 1));
     }
 
     #[test]
-    fn an_answer_that_is_cut_off_is_an_error() {
-        let whole = answer();
-        for end in 0..whole.len() {
-            let mut buf = LengthCheckedBuf::new(whole.slice(..end));
+    fn a_truncated_response_is_an_error() {
+        let complete = response_bytes();
+        for end in 0..complete.len() {
+            let mut buf = LengthCheckedBuf::new(complete.slice(..end));
             assert!(StreamsGroupDescribeResponse::decode(&mut buf, 0).is_err(), "{end}");
         }
     }

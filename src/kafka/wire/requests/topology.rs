@@ -1,50 +1,57 @@
-//! Metadata: brokers, topics, partitions.
+//! `Metadata`: brokers, topics, partitions.
 
 use kafka_protocol::messages::{
     self, MetadataRequest, MetadataResponse,
     metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
 };
 
-use super::super::{
-    call::{Call, ResponseError, refuse},
-    error_codes,
-    options::BROKERS_MAX,
-};
 use crate::{
-    kafka::{Api, Broker, Partition, Topic, Topology},
+    kafka::{
+        Api, Broker, Partition, Topic, Topology,
+        wire::{
+            api_call::{ApiCall, ResponseError, check_code},
+            error_codes::ParseResponseErrorCode,
+            options::BROKERS_MAX,
+        },
+    },
     model::{BrokerId, TopicName},
 };
 
-pub(in super::super) struct WholeTopology;
+/// Brokers, and all topics with their partitions.
+pub(crate) struct ClusterMetadata;
 
-pub(in super::super) struct Brokers;
+/// Brokers only.
+pub(crate) struct BrokerMetadata;
 
-impl Call for WholeTopology {
+impl ApiCall for ClusterMetadata {
     const API: Api = Api::Metadata;
-    type Wire = MetadataRequest;
-    type Answer = Topology;
+    type Request = MetadataRequest;
+    type Output = Topology;
 
     fn request(&self, _version: i16) -> MetadataRequest {
         MetadataRequest::default().with_topics(None).with_allow_auto_topic_creation(false)
     }
 
-    fn read(&self, answer: MetadataResponse) -> Result<Topology, ResponseError> {
-        refuse(answer.error_code, None)?;
+    fn parse(&self, response: MetadataResponse) -> Result<Topology, ResponseError> {
+        check_code(response.error_code, None)?;
+
         let mut topology = Topology {
-            cluster_id: answer.cluster_id.as_ref().map(ToString::to_string),
-            controller: BrokerId::from_wire(answer.controller_id.0),
-            brokers: brokers(&answer.brokers)?,
+            cluster_id: response.cluster_id.as_ref().map(ToString::to_string),
+            controller: BrokerId::from_wire(response.controller_id.0),
+            brokers: brokers(&response.brokers)?,
             ..Topology::default()
         };
-        for topic in answer.topics {
+
+        for topic in response.topics {
             let Some(name) = &topic.name else { continue };
             let name = TopicName::new(name.as_str());
-            if topic.error_code == error_codes::NONE {
-                topology.topics.push(read_topic(name, &topic));
+            if topic.error_code.is_ok() {
+                topology.topics.push(topic_of(name, &topic));
             } else {
                 topology.unreadable.push(name);
             }
         }
+
         topology.topics.sort_by(|a, b| a.name.cmp(&b.name));
         topology.topics.dedup_by(|a, b| a.name == b.name);
         topology.unreadable.sort();
@@ -52,65 +59,70 @@ impl Call for WholeTopology {
     }
 }
 
-impl Call for Brokers {
+impl ApiCall for BrokerMetadata {
     const API: Api = Api::Metadata;
-    type Wire = MetadataRequest;
-    type Answer = Vec<Broker>;
+    type Request = MetadataRequest;
+    type Output = Vec<Broker>;
 
     fn request(&self, _version: i16) -> MetadataRequest {
         let no_topics = Some(Vec::new());
         MetadataRequest::default().with_topics(no_topics).with_allow_auto_topic_creation(false)
     }
 
-    fn read(&self, answer: MetadataResponse) -> Result<Vec<Broker>, ResponseError> {
-        refuse(answer.error_code, None)?;
-        brokers(&answer.brokers)
+    fn parse(&self, response: MetadataResponse) -> Result<Vec<Broker>, ResponseError> {
+        check_code(response.error_code, None)?;
+        brokers(&response.brokers)
     }
 }
 
 fn brokers(listed: &[MetadataResponseBroker]) -> Result<Vec<Broker>, ResponseError> {
-    if BROKERS_MAX < listed.len() {
-        return Err(ResponseError::Malformed(format!("{} brokers", listed.len())));
+    if listed.len() > BROKERS_MAX {
+        let problem = format!("{} brokers, more than {BROKERS_MAX}", listed.len());
+        return Err(ResponseError::Malformed(problem));
     }
+
     let mut brokers = listed.iter().map(broker).collect::<Result<Vec<_>, _>>()?;
     brokers.sort_by_key(|it| it.id);
     brokers.dedup_by_key(|it| it.id);
     Ok(brokers)
 }
 
-fn broker(listed: &MetadataResponseBroker) -> Result<Broker, ResponseError> {
-    let id = BrokerId::from_wire(listed.node_id.0);
-    let (Some(id), Ok(port)) = (id, u16::try_from(listed.port)) else {
-        return Err(ResponseError::Malformed(format!("a broker {listed:?}")));
+fn broker(broker: &MetadataResponseBroker) -> Result<Broker, ResponseError> {
+    let id = BrokerId::from_wire(broker.node_id.0);
+    let (Some(id), Ok(port)) = (id, u16::try_from(broker.port)) else {
+        let problem = format!("invalid broker id or port in {broker:?}");
+        return Err(ResponseError::Malformed(problem));
     };
-    let rack = listed.rack.as_ref().map(ToString::to_string);
-    Ok(Broker { id, host: listed.host.to_string(), port, rack })
+
+    let rack = broker.rack.as_ref().map(ToString::to_string);
+    Ok(Broker { id, host: broker.host.to_string(), port, rack })
 }
 
-fn read_topic(name: TopicName, topic: &MetadataResponseTopic) -> Topic {
+fn topic_of(name: TopicName, topic: &MetadataResponseTopic) -> Topic {
     let mut partitions: Vec<_> = topic.partitions.iter().map(partition).collect();
     partitions.sort_by_key(|it| it.index);
     partitions.dedup_by_key(|it| it.index);
     Topic { name, id: topic.topic_id.as_u128(), internal: topic.is_internal, partitions }
 }
 
-/// A partition's own error says that it has no leader or that a replica is down, which its leader
-/// and its replicas say already.
-fn partition(listed: &MetadataResponsePartition) -> Partition {
+/// Ignores the partition's own error code: it only says that the leader or a replica is missing,
+/// which the other fields show as well.
+fn partition(partition: &MetadataResponsePartition) -> Partition {
     let ids = |raw: &[messages::BrokerId]| {
         raw.iter().filter_map(|it| BrokerId::from_wire(it.0)).collect()
     };
     Partition {
-        index: listed.partition_index,
-        leader: BrokerId::from_wire(listed.leader_id.0),
-        replicas: ids(&listed.replica_nodes),
-        isr: ids(&listed.isr_nodes),
+        index: partition.partition_index,
+        leader: BrokerId::from_wire(partition.leader_id.0),
+        replicas: ids(&partition.replica_nodes),
+        isr: ids(&partition.isr_nodes),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::call::text, *};
+    use super::*;
+    use crate::kafka::wire::api_call::str_bytes;
 
     fn listed(count: i32) -> Vec<MetadataResponseBroker> {
         let broker = |id: i32| MetadataResponseBroker::default().with_node_id(id.into());
@@ -118,21 +130,23 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_of_a_million_brokers_is_no_cluster() {
-        let most = i32::try_from(BROKERS_MAX).unwrap();
-        assert_eq!(brokers(&listed(most)).unwrap().len(), BROKERS_MAX);
+    fn too_many_brokers_are_rejected() {
+        let max = i32::try_from(BROKERS_MAX).unwrap();
+        assert_eq!(brokers(&listed(max)).unwrap().len(), BROKERS_MAX);
         assert!(brokers(&listed(1_000_000)).is_err());
     }
 
     #[test]
-    fn what_metadata_lists_twice_is_there_once() {
+    fn duplicates_in_metadata_are_dropped() {
         let topic = MetadataResponseTopic::default()
-            .with_name(Some(messages::TopicName(text("orders"))))
+            .with_name(Some(messages::TopicName(str_bytes("orders"))))
             .with_partitions(vec![MetadataResponsePartition::default(); 2]);
-        let answer = MetadataResponse::default()
+        let response = MetadataResponse::default()
             .with_brokers([listed(2), listed(2)].concat())
             .with_topics(vec![topic; 2]);
-        let topology = WholeTopology.read(answer).unwrap();
+
+        let topology = ClusterMetadata.parse(response).unwrap();
+
         assert_eq!((topology.brokers.len(), topology.topics.len()), (2, 1));
         assert_eq!(topology.topics[0].partitions.len(), 1);
     }

@@ -1,46 +1,50 @@
-//! What clients of the classic protocol wrote about themselves (`ConsumerProtocolSubscription`,
-//! `ConsumerProtocolAssignment`). The broker hands it on without a look, so it is read by hand:
-//! the codec would reserve room for whatever a client claims.
+//! The subscription and assignment of classic group members (`ConsumerProtocolSubscription`,
+//! `ConsumerProtocolAssignment`).
+//!
+//! Clients write these bytes and the broker passes them on unchecked. Not parsed with the codec,
+//! which would allocate whatever a client claims.
 
 use crate::model::TopicName;
 
-/// The topics of a subscription, each with 0 partitions.
+/// The topics of a subscription, each with 0 partitions. `None` if malformed.
 pub(super) fn subscribed(metadata: &[u8]) -> Option<Vec<(TopicName, usize)>> {
-    // A member that has yet to send its subscription.
+    // The member has not sent its subscription yet.
     if metadata.is_empty() {
         return Some(Vec::new());
     }
-    let mut left = Left(metadata);
-    let _version = left.i16()?;
+
+    let mut reader = ByteReader(metadata);
+    let _version = reader.i16()?;
     let mut topics = Vec::new();
-    for _ in 0..left.count()? {
-        topics.push((left.topic()?, 0));
+    for _ in 0..reader.count()? {
+        topics.push((reader.topic()?, 0));
     }
     Some(topics)
 }
 
-/// The topics of an assignment, and how many partitions of each.
+/// The topics of an assignment, each with the number of its partitions. `None` if malformed.
 pub(super) fn assigned(assignment: &[u8]) -> Option<Vec<(TopicName, usize)>> {
-    // A member that has yet to get its assignment.
+    // The member has not received its assignment yet.
     if assignment.is_empty() {
         return Some(Vec::new());
     }
-    let mut left = Left(assignment);
-    let _version = left.i16()?;
+
+    let mut reader = ByteReader(assignment);
+    let _version = reader.i16()?;
     let mut topics = Vec::new();
-    for _ in 0..left.count()? {
-        let topic = left.topic()?;
-        let partitions = left.count()?;
-        left.skip(partitions.checked_mul(4)?)?;
+    for _ in 0..reader.count()? {
+        let topic = reader.topic()?;
+        let partitions = reader.count()?;
+        reader.skip(partitions.checked_mul(4)?)?;
         topics.push((topic, partitions));
     }
     Some(topics)
 }
 
-/// What is left to read. Nothing is reserved for what is only claimed.
-struct Left<'a>(&'a [u8]);
+/// The unread bytes. Allocates nothing ahead of what it reads.
+struct ByteReader<'a>(&'a [u8]);
 
-impl Left<'_> {
+impl ByteReader<'_> {
     fn skip(&mut self, bytes: usize) -> Option<()> {
         self.0 = self.0.get(bytes..)?;
         Some(())
@@ -55,7 +59,7 @@ impl Left<'_> {
     fn count(&mut self) -> Option<usize> {
         let (number, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
-        // -1 is an absent list.
+        // A null array has length -1.
         usize::try_from(i32::from_be_bytes(*number).max(0)).ok()
     }
 
@@ -86,36 +90,42 @@ mod tests {
     }
 
     #[test]
-    fn what_clients_write_is_read_in_every_version() {
+    fn every_version_is_parsed() {
         let topic = |it: &str| StrBytes::from_string(it.to_owned());
         let subscription =
             ConsumerProtocolSubscription::default().with_topics(vec![topic("a"), topic("b")]);
-        let of =
+        let partitions =
             TopicPartition::default().with_topic(topic("a").into()).with_partitions(vec![3, 5]);
-        let assignment = ConsumerProtocolAssignment::default().with_assigned_partitions(vec![of]);
+        let assignment =
+            ConsumerProtocolAssignment::default().with_assigned_partitions(vec![partitions]);
+
         for version in 0..=3 {
-            let read = subscribed(&with_version(version, &subscription)).unwrap();
-            assert_eq!(read, [(TopicName::new("a"), 0), (TopicName::new("b"), 0)]);
-            let read = assigned(&with_version(version, &assignment)).unwrap();
-            assert_eq!(read, [(TopicName::new("a"), 2)]);
+            let topics = subscribed(&with_version(version, &subscription)).unwrap();
+            assert_eq!(topics, [(TopicName::new("a"), 0), (TopicName::new("b"), 0)]);
+            let topics = assigned(&with_version(version, &assignment)).unwrap();
+            assert_eq!(topics, [(TopicName::new("a"), 2)]);
         }
+
         assert_eq!(subscribed(&[]), Some(Vec::new()));
         assert_eq!(assigned(&[]), Some(Vec::new()));
     }
 
     #[test]
-    fn what_is_cut_off_or_boasts_is_nothing() {
-        let of = TopicPartition::default()
+    fn truncated_bytes_and_impossible_counts_are_rejected() {
+        let partitions = TopicPartition::default()
             .with_topic(StrBytes::from_static_str("a").into())
             .with_partitions(vec![3, 5]);
-        let assignment = ConsumerProtocolAssignment::default().with_assigned_partitions(vec![of]);
-        let whole = with_version(0, &assignment);
+        let assignment =
+            ConsumerProtocolAssignment::default().with_assigned_partitions(vec![partitions]);
+        let complete = with_version(0, &assignment);
+
         // The last four bytes are user data, which is not read.
-        for end in 1..whole.len() - 4 {
-            assert_eq!(assigned(&whole[..end]), None, "{end}");
+        for end in 1..complete.len() - 4 {
+            assert_eq!(assigned(&complete[..end]), None, "{end}");
         }
-        let boast = [0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 1, b'a', 0x7f, 0xff, 0xff, 0xff];
-        assert_eq!(assigned(&boast), None);
-        assert_eq!(subscribed(&boast), None);
+
+        let huge_count = [0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 1, b'a', 0x7f, 0xff, 0xff, 0xff];
+        assert_eq!(assigned(&huge_count), None);
+        assert_eq!(subscribed(&huge_count), None);
     }
 }

@@ -1,0 +1,52 @@
+//! Counts requests sent and failed, by API.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::kafka::{Api, RequestCount, RequestFault};
+
+#[derive(Debug)]
+pub(super) struct RequestCounters(Vec<ApiCounters>);
+
+#[derive(Debug)]
+struct ApiCounters {
+    api: Api,
+    sent: AtomicU64,
+    /// In the order of `RequestFault::ALL`.
+    failed: Vec<AtomicU64>,
+}
+
+impl RequestCounters {
+    pub(super) fn new() -> Self {
+        let counters = |api: &Api| ApiCounters {
+            api: *api,
+            sent: AtomicU64::new(0),
+            failed: RequestFault::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+        };
+        Self(Api::ALL.iter().map(counters).collect())
+    }
+
+    pub(super) fn record_sent(&self, api: Api) {
+        for counters in self.0.iter().filter(|it| it.api == api) {
+            counters.sent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn record_failed(&self, api: Api, fault: RequestFault) {
+        for counters in self.0.iter().filter(|it| it.api == api) {
+            let by_fault = RequestFault::ALL.iter().zip(&counters.failed);
+            for (_, count) in by_fault.filter(|(it, _)| **it == fault) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Vec<RequestCount> {
+        let load = |it: &AtomicU64| it.load(Ordering::Relaxed);
+        let count = |it: &ApiCounters| RequestCount {
+            api: it.api,
+            sent: load(&it.sent),
+            failed: it.failed.iter().map(load).collect(),
+        };
+        self.0.iter().map(count).collect()
+    }
+}
