@@ -1,11 +1,11 @@
-//! One record through one broker and back.
+//! Sends one record through one broker and waits until the consumer has read it back.
 
 use std::{sync::Arc, time::Duration};
 
 use rdkafka::error::KafkaError;
 
 use super::{
-    client::{Acknowledged, ProbeClients, RecordId},
+    client::{Delivery, ProbeClients, RecordId},
     fault,
 };
 use crate::{
@@ -14,116 +14,124 @@ use crate::{
     telemetry::{ProbeFault, ProbeResult},
 };
 
-/// librdkafka gives a record up itself, up to a second late. Only if it forgets to is it given up
-/// here.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(5);
+/// librdkafka fails a record up to a second after its timeout. We give up after this additional
+/// time, in case it never does.
+const DELIVERY_GRACE: Duration = Duration::from_secs(5);
 
-/// What one attempt is about.
 pub(super) struct Attempt {
     pub(super) clients: Arc<ProbeClients>,
     pub(super) clock: SharedClock,
     pub(super) broker: BrokerId,
     pub(super) partition: i32,
-    /// Whether the partition is being read. If it is not, this record's offset says where to begin.
-    pub(super) reading: bool,
+    /// Whether the partition is assigned to the consumer. If not, it is assigned from this record's
+    /// offset on.
+    pub(super) assigned: bool,
     pub(super) timeout: Duration,
     pub(super) record_bytes: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct AttemptResult {
+pub(super) struct AttemptOutcome {
     pub(super) broker: BrokerId,
     pub(super) partition: i32,
-    pub(super) probed: ProbeResult,
-    /// Whether the partition is being read now.
-    pub(super) reading: bool,
+    pub(super) result: ProbeResult,
+    /// Whether the partition is assigned to the consumer now.
+    pub(super) assigned: bool,
 }
 
 impl Attempt {
-    pub(super) async fn run(self) -> AttemptResult {
-        let mut probed = ProbeResult::default();
-        let end = self.there_and_back(&mut probed).await;
-        let acknowledged = probed.produced.is_some();
-        if let Err(fault) = end {
-            probed.fault = Some(self.reason(fault, &probed));
-        } else {
-            self.clients.works(self.broker);
+    pub(super) async fn run(self) -> AttemptOutcome {
+        let mut result = ProbeResult::default();
+        let round_trip = self.round_trip(&mut result).await;
+
+        match round_trip {
+            Ok(()) => self.clients.clear_faults(self.broker),
+            Err(fault) => result.fault = Some(self.specific_fault(fault, &result)),
         }
-        // What was not acknowledged says nothing about reading.
-        let reading = end.is_ok() || (self.reading && !acknowledged);
-        AttemptResult { broker: self.broker, partition: self.partition, probed, reading }
+
+        // If the record was acknowledged but not read, assign the partition again next time. A
+        // record without an acknowledgement shows nothing about the consumer.
+        let acknowledged = result.produced.is_some();
+        let assigned = round_trip.is_ok() || (self.assigned && !acknowledged);
+        AttemptOutcome { broker: self.broker, partition: self.partition, result, assigned }
     }
 
-    async fn there_and_back(&self, probed: &mut ProbeResult) -> Result<(), ProbeFault> {
-        let record = record(self.record_bytes);
-        let mut awaited = self.clients.await_record(number_of(&record));
-        let began = self.clock.monotonic();
-        let acknowledged = self.clients.write(self.partition, &record).map_err(because)?;
-        let (at, offset) = tokio::select! {
-            end = acknowledged => offset(end.unwrap_or((began, Err(KafkaError::Canceled))))?,
-            () = self.clock.sleep(self.timeout + FORGOTTEN_AFTER) => {
+    /// Fills in `result` as far as the record gets.
+    async fn round_trip(&self, result: &mut ProbeResult) -> Result<(), ProbeFault> {
+        let record = random_record(self.record_bytes);
+        let mut pending = self.clients.expect_record(record_id(&record));
+        let started = self.clock.monotonic();
+
+        let delivered = self.clients.produce(self.partition, &record).map_err(to_fault)?;
+        let delivery = tokio::select! {
+            delivery = delivered => delivery.unwrap_or(Delivery::canceled(started)),
+            () = self.clock.sleep(self.timeout + DELIVERY_GRACE) => {
                 return Err(ProbeFault::Timeout);
             }
         };
-        probed.produced = Some(since(at, began));
-        if !self.reading {
-            self.begin_reading(offset).await?;
+        let offset = delivery.offset.map_err(to_fault)?;
+        result.produced = Some(elapsed(started, delivery.at));
+
+        if !self.assigned {
+            self.assign(offset).await?;
         }
-        let left = self.timeout.saturating_sub(since(self.clock.monotonic(), began));
-        let arrived = tokio::select! {
+
+        let remaining = self.timeout.saturating_sub(elapsed(started, self.clock.monotonic()));
+        let consumed_at = tokio::select! {
             biased;
-            arrived = awaited.arrival() => arrived.ok_or(ProbeFault::Other)?,
-            () = self.clock.sleep(left) => return Err(ProbeFault::Timeout),
+            consumed_at = pending.consumed() => consumed_at.ok_or(ProbeFault::Other)?,
+            () = self.clock.sleep(remaining) => return Err(ProbeFault::Timeout),
         };
-        // The first record waits for the reader to begin, which no other does.
-        if self.reading {
-            probed.round_trip = Some(since(arrived, began));
+
+        // The first record also waits for the assignment, so it is not a measurement.
+        if self.assigned {
+            result.round_trip = Some(elapsed(started, consumed_at));
         }
         Ok(())
     }
 
-    /// The call itself is short: it asks a thread of librdkafka, and no broker.
-    async fn begin_reading(&self, offset: i64) -> Result<(), ProbeFault> {
+    /// Assigns the partition to the consumer. Short: it waits for a thread of librdkafka, not for a
+    /// broker.
+    async fn assign(&self, offset: i64) -> Result<(), ProbeFault> {
         let (clients, partition) = (Arc::clone(&self.clients), self.partition);
-        match tokio::task::spawn_blocking(move || clients.read_from(partition, offset)).await {
-            Ok(begun) => begun.map_err(because),
-            Err(bug) => std::panic::resume_unwind(bug.into_panic()),
+        match tokio::task::spawn_blocking(move || clients.assign(partition, offset)).await {
+            Ok(assigned) => assigned.map_err(to_fault),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
 
-    /// A record that is given up says only that; why may have been said before.
-    fn reason(&self, fault: ProbeFault, probed: &ProbeResult) -> ProbeFault {
+    /// Replaces a timeout by the cause, if librdkafka has reported one for the consumer or for the
+    /// broker's connections.
+    fn specific_fault(&self, fault: ProbeFault, result: &ProbeResult) -> ProbeFault {
         if fault != ProbeFault::Timeout {
             return fault;
         }
-        let read = self.clients.read_trouble().filter(|_| probed.produced.is_some());
-        read.or_else(|| self.clients.trouble(self.broker)).unwrap_or(fault)
+
+        let consumer_fault = self.clients.consumer_fault().filter(|_| result.produced.is_some());
+        consumer_fault.or_else(|| self.clients.broker_fault(self.broker)).unwrap_or(fault)
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it ends here")]
-fn because(error: KafkaError) -> ProbeFault {
-    fault::of(&error)
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
+fn to_fault(error: KafkaError) -> ProbeFault {
+    fault::from_error(&error)
 }
 
-fn offset((at, end): Acknowledged) -> Result<(MonotonicTime, i64), ProbeFault> {
-    end.map(|offset| (at, offset)).map_err(because)
+fn elapsed(start: MonotonicTime, end: MonotonicTime) -> Duration {
+    end.0.saturating_sub(start.0)
 }
 
-fn since(later: MonotonicTime, earlier: MonotonicTime) -> Duration {
-    later.0.saturating_sub(earlier.0)
-}
-
-/// Bytes that no compression of the topic can shrink; the first of them are its number.
-fn record(bytes: u32) -> Vec<u8> {
+/// Random bytes, so that the topic's compression cannot shrink them. The first ones are the record's
+/// id.
+fn random_record(bytes: u32) -> Vec<u8> {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(size_of::<RecordId>());
     let mut record = vec![0; bytes];
     rand::fill(&mut record[..]);
     record
 }
 
-fn number_of(record: &[u8]) -> RecordId {
-    let mut number = RecordId::default();
-    number.copy_from_slice(&record[..size_of::<RecordId>()]);
-    number
+fn record_id(record: &[u8]) -> RecordId {
+    let mut id = RecordId::default();
+    id.copy_from_slice(&record[..size_of::<RecordId>()]);
+    id
 }

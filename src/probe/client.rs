@@ -1,7 +1,8 @@
-//! The two clients of a probe: one writes, one reads, each with a thread that takes its answers.
+//! The producer and the consumer of a probe, each with a thread that polls it.
 //!
-//! The reader is told where to read (`assign`), so it joins no group, and commits nothing. ProbeClients
-//! are closed on the threads that poll them: closing waits for librdkafka's own threads.
+//! The consumer is assigned its partitions (`assign`), so it joins no group and commits nothing.
+//! The clients are dropped on the threads that poll them, because closing a client waits for
+//! librdkafka's own threads.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,201 +34,214 @@ use crate::{
     telemetry::ProbeFault,
 };
 
-/// What brokers, their quotas and their logs know the probe by.
+/// Appears in the brokers' request logs and quotas.
 const CLIENT_ID: &str = "kafka-optimizer-probe";
-/// How long one poll lasts while nothing comes in; so also how long an end may take.
-const POLL_FOR: Duration = Duration::from_secs(1);
-/// How long a question about the topic may take. It goes to any broker, which may be the frozen
-/// one; the next look asks another.
-const LOOK_FOR: Duration = Duration::from_secs(2);
-/// A reader waits up to half a second for records, and its requests have that time on top.
-const READER_TIMEOUT_MIN: Duration = Duration::from_secs(5);
-/// Bytes at the start of a record that tell it from every other.
-const NUMBER_BYTES: usize = 16;
+/// How long one poll waits for events; so also how long stopping may take.
+const POLL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout of a metadata request. It goes to any broker, which may be frozen; the next request
+/// goes to another.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
+/// A fetch waits up to half a second for records (`fetch.wait.max.ms`), so the consumer's requests
+/// need more time than the probe's timeout may give them.
+const CONSUMER_TIMEOUT_MIN: Duration = Duration::from_secs(5);
+/// Random bytes at the start of a record that identify it.
+const RECORD_ID_BYTES: usize = 16;
 
-/// What tells a record from every other.
-pub(super) type RecordId = [u8; NUMBER_BYTES];
+pub(super) type RecordId = [u8; RECORD_ID_BYTES];
 
-/// When a record was acknowledged, and at which offset; or why not.
-pub(super) type Acknowledged = (MonotonicTime, Result<i64, KafkaError>);
+/// The delivery report of one record.
+pub(super) struct Delivery {
+    pub(super) at: MonotonicTime,
+    pub(super) offset: Result<i64, KafkaError>,
+}
+
+impl Delivery {
+    pub(super) const fn canceled(at: MonotonicTime) -> Self {
+        Self { at, offset: Err(KafkaError::Canceled) }
+    }
+}
 
 /// The clients of one cluster's probe.
 pub(super) struct ProbeClients {
-    writer: BaseProducer<ProbeContext>,
-    reader: BaseConsumer<ProbeContext>,
+    producer: BaseProducer<ProbeContext>,
+    consumer: BaseConsumer<ProbeContext>,
     topic: String,
-    shared: Arc<ProbeState>,
-    /// Partitions that the reader was told to read.
+    state: Arc<ProbeState>,
+    /// Partitions that are assigned to the consumer.
     assigned: Mutex<BTreeSet<i32>>,
 }
 
-/// What librdkafka's threads tell us.
+/// Shared with librdkafka's callbacks.
 pub(super) struct ProbeState {
     clock: SharedClock,
-    /// Records that someone waits for; one for each broker at most.
-    awaited: Mutex<BTreeMap<RecordId, oneshot::Sender<MonotonicTime>>>,
-    /// What each broker's connections said last. librdkafka does not repeat itself, so it holds
-    /// until a record comes back.
-    troubles: Mutex<BTreeMap<BrokerId, ProbeFault>>,
-    /// Why the reader reads nothing, as it said last.
-    unreadable: Mutex<Option<ProbeFault>>,
+    /// Records that an attempt waits for; at most one per broker.
+    pending: Mutex<BTreeMap<RecordId, oneshot::Sender<MonotonicTime>>>,
+    /// The last error of each broker's connections. librdkafka reports an error only once, so it is
+    /// kept until a record comes back.
+    broker_faults: Mutex<BTreeMap<BrokerId, ProbeFault>>,
+    /// The last authorization error of the consumer.
+    consumer_fault: Mutex<Option<ProbeFault>>,
 }
 
 impl ProbeClients {
-    /// Makes both; they connect by themselves.
+    /// Creates both clients. They connect in the background.
     pub(super) fn new(options: &ProbeOptions, clock: &SharedClock) -> Result<Self, KafkaError> {
-        let shared = Arc::new(ProbeState {
+        let state = Arc::new(ProbeState {
             clock: SharedClock::clone(clock),
-            awaited: Mutex::default(),
-            troubles: Mutex::default(),
-            unreadable: Mutex::default(),
+            pending: Mutex::default(),
+            broker_faults: Mutex::default(),
+            consumer_fault: Mutex::default(),
         });
-        let context = || ProbeContext { shared: Arc::clone(&shared) };
+        let context = || ProbeContext { state: Arc::clone(&state) };
+
         Ok(Self {
-            writer: writer_config(options).create_with_context(context())?,
-            reader: reader_config(options).create_with_context(context())?,
+            producer: producer_config(options).create_with_context(context())?,
+            consumer: consumer_config(options).create_with_context(context())?,
             topic: options.config.topic.as_str().to_owned(),
-            shared,
+            state,
             assigned: Mutex::default(),
         })
     }
 
-    /// Hands out acknowledgements until `ends`. Blocks; so do the functions below.
-    pub(super) fn take_acknowledgements(&self, ends: &CancellationToken) {
-        while !ends.is_cancelled() {
-            self.writer.poll(POLL_FOR);
+    /// Serves delivery reports until `stop`. Blocks; so do the other functions below.
+    pub(super) fn poll_producer(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            self.producer.poll(POLL_TIMEOUT);
         }
     }
 
-    /// Hands out what is read until `ends`.
-    pub(super) fn take_records(&self, ends: &CancellationToken) {
-        while !ends.is_cancelled() {
-            match self.reader.poll(POLL_FOR) {
-                Some(Ok(record)) => self.shared.arrived(record.payload()),
-                Some(Err(error)) => self.shared.unreadable(&error),
+    /// Reads records until `stop`.
+    pub(super) fn poll_consumer(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.consumer.poll(POLL_TIMEOUT) {
+                Some(Ok(record)) => self.state.record_consumed(record.payload()),
+                Some(Err(error)) => self.state.record_consumer_error(&error),
                 None => (),
             }
         }
     }
 
-    /// Asks a broker who is there and who leads the topic.
-    pub(super) fn look(&self) -> Result<ProbeMetadata, KafkaError> {
-        let metadata = self.reader.client().fetch_metadata(Some(&self.topic), LOOK_FOR)?;
-        Ok(seen(&metadata, &self.topic))
+    /// Fetches the brokers of the cluster and the leaders of the topic.
+    pub(super) fn fetch_metadata(&self) -> Result<ProbeMetadata, KafkaError> {
+        let client = self.consumer.client();
+        let metadata = client.fetch_metadata(Some(&self.topic), METADATA_TIMEOUT)?;
+        Ok(probe_metadata(&metadata, &self.topic))
     }
 
-    /// Lets the writer see what has just changed, so that no record goes to a former leader.
-    pub(super) fn refresh_writer(&self) -> Result<(), KafkaError> {
-        self.writer.client().fetch_metadata(Some(&self.topic), LOOK_FOR).map(drop)
+    /// Refreshes the producer's metadata, so that no record goes to a former leader.
+    pub(super) fn refresh_producer(&self) -> Result<(), KafkaError> {
+        let client = self.producer.client();
+        client.fetch_metadata(Some(&self.topic), METADATA_TIMEOUT).map(drop)
     }
 
-    /// Reads `partition` from `offset` on, whatever it read there before.
-    pub(super) fn read_from(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
+    /// Assigns `partition` to the consumer from `offset` on. Replaces an earlier assignment.
+    pub(super) fn assign(&self, partition: i32, offset: i64) -> Result<(), KafkaError> {
         let mut assigned = lock(&self.assigned);
-        let mut one = TopicPartitionList::new();
-        one.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
+
         if assigned.remove(&partition) {
-            self.reader.incremental_unassign(&one)?;
+            self.consumer.incremental_unassign(&list)?;
         }
-        self.reader.incremental_assign(&one)?;
+        self.consumer.incremental_assign(&list)?;
         assigned.insert(partition);
         Ok(())
     }
 
-    /// Writes one record. Its acknowledgement, or its end, comes to the receiver.
-    pub(super) fn write(
+    /// Produces one record. The receiver gets its delivery report.
+    pub(super) fn produce(
         &self,
         partition: i32,
         record: &[u8],
-    ) -> Result<oneshot::Receiver<Acknowledged>, KafkaError> {
-        let (waiting, acknowledged) = oneshot::channel();
-        let record = BaseRecord::<(), [u8], _>::with_opaque_to(&self.topic, Box::new(waiting))
+    ) -> Result<oneshot::Receiver<Delivery>, KafkaError> {
+        let (sender, delivered) = oneshot::channel();
+        let record = BaseRecord::<(), [u8], _>::with_opaque_to(&self.topic, Box::new(sender))
             .partition(partition)
             .payload(record);
-        self.writer.send(record).map_err(|(problem, _record)| problem)?;
-        Ok(acknowledged)
+        self.producer.send(record).map_err(|(error, _record)| error)?;
+        Ok(delivered)
     }
 
-    /// Registers a record that is about to be written.
-    pub(super) fn await_record(&self, number: RecordId) -> PendingRecord {
-        let (waiting, arrived) = oneshot::channel();
-        lock(&self.shared.awaited).insert(number, waiting);
-        PendingRecord { number, arrived, shared: Arc::clone(&self.shared) }
+    /// Registers a record that is about to be produced.
+    pub(super) fn expect_record(&self, id: RecordId) -> PendingRecord {
+        let (sender, consumed) = oneshot::channel();
+        lock(&self.state.pending).insert(id, sender);
+        PendingRecord { id, consumed, state: Arc::clone(&self.state) }
     }
 
-    /// Why nothing comes back from `broker`, as far as its connections said.
-    pub(super) fn trouble(&self, broker: BrokerId) -> Option<ProbeFault> {
-        lock(&self.shared.troubles).get(&broker).copied()
+    /// The last error of the broker's connections since a record came back.
+    pub(super) fn broker_fault(&self, broker: BrokerId) -> Option<ProbeFault> {
+        lock(&self.state.broker_faults).get(&broker).copied()
     }
 
-    /// Why nothing is read, as far as the reader said.
-    pub(super) fn read_trouble(&self) -> Option<ProbeFault> {
-        *lock(&self.shared.unreadable)
+    /// The last authorization error of the consumer since a record came back.
+    pub(super) fn consumer_fault(&self) -> Option<ProbeFault> {
+        *lock(&self.state.consumer_fault)
     }
 
-    /// A record came back from `broker`: what was said before is over.
-    pub(super) fn works(&self, broker: BrokerId) {
-        lock(&self.shared.troubles).remove(&broker);
-        *lock(&self.shared.unreadable) = None;
+    /// A record came back through `broker`: earlier errors are obsolete.
+    pub(super) fn clear_faults(&self, broker: BrokerId) {
+        lock(&self.state.broker_faults).remove(&broker);
+        *lock(&self.state.consumer_fault) = None;
     }
 }
 
-/// A record that someone waits for. Dropped, nobody does.
+/// A record that an attempt waits for, until it is dropped.
 pub(super) struct PendingRecord {
-    number: RecordId,
-    arrived: oneshot::Receiver<MonotonicTime>,
-    shared: Arc<ProbeState>,
+    id: RecordId,
+    consumed: oneshot::Receiver<MonotonicTime>,
+    state: Arc<ProbeState>,
 }
 
 impl PendingRecord {
-    /// When it was read; nothing when the clients ended first.
-    pub(super) async fn arrival(&mut self) -> Option<MonotonicTime> {
-        (&mut self.arrived).await.ok()
+    /// When the record was read. `None` if the clients stopped first.
+    pub(super) async fn consumed(&mut self) -> Option<MonotonicTime> {
+        (&mut self.consumed).await.ok()
     }
 }
 
 impl Drop for PendingRecord {
     fn drop(&mut self) {
-        lock(&self.shared.awaited).remove(&self.number);
+        lock(&self.state.pending).remove(&self.id);
     }
 }
 
 impl ProbeState {
-    /// Records of another process, or of an attempt that was given up, are nobody's.
-    fn arrived(&self, record: Option<&[u8]>) {
-        let number = record.and_then(|it| it.first_chunk::<NUMBER_BYTES>());
-        let waiting = number.and_then(|it| lock(&self.awaited).remove(it));
-        if let Some(waiting) = waiting {
-            let _gone = waiting.send(self.clock.monotonic()).is_err();
+    /// Ignores records of other processes, and of attempts that have timed out.
+    fn record_consumed(&self, record: Option<&[u8]>) {
+        let id = record.and_then(|it| it.first_chunk::<RECORD_ID_BYTES>());
+        let sender = id.and_then(|it| lock(&self.pending).remove(it));
+        if let Some(sender) = sender {
+            let _timed_out = sender.send(self.clock.monotonic()).is_err();
         }
     }
 
-    fn unreadable(&self, error: &KafkaError) {
-        // No group is joined, so whether one may be does not matter.
+    fn record_consumer_error(&self, error: &KafkaError) {
+        // The consumer joins no group, so it needs no access to one.
         let group = Some(RDKafkaErrorCode::GroupAuthorizationFailed);
-        let fault = fault::of(error);
+        let fault = fault::from_error(error);
         if error.rdkafka_error_code() != group && fault == ProbeFault::Authorization {
-            *lock(&self.unreadable) = Some(fault);
+            *lock(&self.consumer_fault) = Some(fault);
         }
     }
 }
 
-/// Plain values: a panic of another holder leaves nothing half done.
-fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
-    what.lock().unwrap_or_else(PoisonError::into_inner)
+/// Ignores poisoning: the values are replaced as a whole, so a panic leaves none inconsistent.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What librdkafka calls. It logs nothing: what an operator should see is in the metrics.
+/// The callbacks of librdkafka. Log lines are dropped: the metrics show what an operator needs.
 pub(super) struct ProbeContext {
-    shared: Arc<ProbeState>,
+    state: Arc<ProbeState>,
 }
 
 impl ClientContext for ProbeContext {
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
 
     fn error(&self, error: KafkaError, text: &str) {
-        if let Some((broker, fault)) = fault::of_connection(&error, text) {
-            lock(&self.shared.troubles).insert(broker, fault);
+        if let Some((broker, fault)) = fault::from_connection_error(&error, text) {
+            lock(&self.state.broker_faults).insert(broker, fault);
         }
     }
 }
@@ -235,40 +249,42 @@ impl ClientContext for ProbeContext {
 impl ConsumerContext for ProbeContext {}
 
 impl ProducerContext<NoCustomPartitioner> for ProbeContext {
-    type DeliveryOpaque = Box<oneshot::Sender<Acknowledged>>;
+    type DeliveryOpaque = Box<oneshot::Sender<Delivery>>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<oneshot::Sender<Acknowledged>>) {
-        let end = match result {
+    fn delivery(&self, result: &DeliveryResult<'_>, sender: Box<oneshot::Sender<Delivery>>) {
+        let offset = match result {
             Ok(record) => Ok(record.offset()),
-            Err((problem, _record)) => Err(problem.clone()),
+            Err((error, _record)) => Err(error.clone()),
         };
-        let _gone = waiting.send((self.shared.clock.monotonic(), end)).is_err();
+        let _timed_out =
+            sender.send(Delivery { at: self.state.clock.monotonic(), offset }).is_err();
     }
 }
 
-fn seen(metadata: &Metadata, topic: &str) -> ProbeMetadata {
-    let mut seen = ProbeMetadata {
-        brokers: metadata.brokers().iter().filter_map(|it| BrokerId::from_wire(it.id())).collect(),
-        ..ProbeMetadata::default()
-    };
-    let Some(found) = metadata.topics().iter().find(|it| it.name() == topic) else { return seen };
-    let fault = found.error().map(RDKafkaErrorCode::from);
-    // A topic that is not there is made; one that was just made has no leaders yet.
-    let passing = [RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::LeaderNotAvailable];
-    seen.fault = fault.filter(|it| !passing.contains(it)).map(fault::of_code);
-    for it in found.partitions() {
+fn probe_metadata(metadata: &Metadata, topic: &str) -> ProbeMetadata {
+    let brokers = metadata.brokers().iter().filter_map(|it| BrokerId::from_wire(it.id()));
+    let mut probe = ProbeMetadata { brokers: brokers.collect(), ..ProbeMetadata::default() };
+    let Some(topic) = metadata.topics().iter().find(|it| it.name() == topic) else { return probe };
+
+    // A missing topic is created, and a new one has no leaders yet: neither is a fault.
+    let expected =
+        [RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::LeaderNotAvailable];
+    let code = topic.error().map(RDKafkaErrorCode::from);
+    probe.fault = code.filter(|it| !expected.contains(it)).map(fault::from_code);
+
+    for it in topic.partitions() {
         let replicas = it.replicas().iter().filter_map(|it| BrokerId::from_wire(*it)).collect();
         let partition = ProbePartition { leader: BrokerId::from_wire(it.leader()), replicas };
-        seen.partitions.insert(it.id(), partition);
+        probe.partitions.insert(it.id(), partition);
     }
-    seen
+    probe
 }
 
 fn milliseconds(duration: Duration) -> String {
     duration.as_millis().to_string()
 }
 
-/// What every client of the probe is told.
+/// Settings that all clients of the probe share.
 pub(super) fn client_config(options: &ProbeOptions) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
@@ -276,19 +292,19 @@ pub(super) fn client_config(options: &ProbeOptions) -> ClientConfig {
         .set("client.id", CLIENT_ID)
         .set("allow.auto.create.topics", "false")
         .set("topic.metadata.refresh.interval.ms", milliseconds(options.config.interval))
-        // A broker that comes back is written to again soon, not after the default of 10 s.
+        // Reconnect soon after a broker is back, not after up to 10 s, the default.
         .set("reconnect.backoff.max.ms", "1000")
         .set("log.connection.close", "false")
         .set("statistics.interval.ms", "0");
     config
 }
 
-fn writer_config(options: &ProbeOptions) -> ClientConfig {
+fn producer_config(options: &ProbeOptions) -> ClientConfig {
     let timeout = milliseconds(options.config.timeout);
     let mut config = client_config(options);
     config
         .set("acks", "all")
-        // One record is one request to one broker: what it measures is that broker.
+        // One record is one request to one broker, so the latency is that broker's.
         .set("retries", "0")
         .set("enable.idempotence", "false")
         .set("linger.ms", "0")
@@ -301,17 +317,17 @@ fn writer_config(options: &ProbeOptions) -> ClientConfig {
     config
 }
 
-fn reader_config(options: &ProbeOptions) -> ClientConfig {
-    let timeout = milliseconds(options.config.timeout.max(READER_TIMEOUT_MIN));
+fn consumer_config(options: &ProbeOptions) -> ClientConfig {
+    let timeout = milliseconds(options.config.timeout.max(CONSUMER_TIMEOUT_MIN));
     let mut config = client_config(options);
     config
-        // librdkafka wants a name before it reads anything; no group of that name comes to be.
+        // librdkafka requires a group id. With manual assignment no such group is created.
         .set("group.id", CLIENT_ID)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "latest")
         .set("socket.timeout.ms", timeout)
-        // An answer is taken again soon after an error, not after the default of 500 ms.
+        // Fetch again soon after an error, not after 500 ms, the default.
         .set("fetch.error.backoff.ms", "100")
         .set("queued.max.messages.kbytes", "1024")
         .set("fetch.message.max.bytes", "1048576");

@@ -1,10 +1,10 @@
-//! librdkafka's errors as the reasons that are counted.
+//! Maps librdkafka's errors to the faults that the probe counts.
 
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode as Code};
 
 use crate::{model::BrokerId, telemetry::ProbeFault};
 
-/// What is not listed is another error.
+/// Codes that are not listed are [`ProbeFault::Other`].
 const FAULTS: &[(ProbeFault, &[Code])] = &[
     (
         ProbeFault::Timeout,
@@ -70,29 +70,33 @@ const FAULTS: &[(ProbeFault, &[Code])] = &[
     ),
 ];
 
-/// The reason of `error`.
-pub(super) fn of(error: &KafkaError) -> ProbeFault {
+pub(super) fn from_error(error: &KafkaError) -> ProbeFault {
     let code = if let KafkaError::AdminOp(code) = error {
-        // The library has a code for all but these.
+        // `rdkafka_error_code` leaves these out.
         Some(*code)
     } else {
         error.rdkafka_error_code()
     };
-    code.map_or(ProbeFault::Other, of_code)
+    code.map_or(ProbeFault::Other, from_code)
 }
 
-pub(super) fn of_code(code: Code) -> ProbeFault {
+pub(super) fn from_code(code: Code) -> ProbeFault {
     let found = FAULTS.iter().find(|(_, codes)| codes.contains(&code));
     found.map_or(ProbeFault::Other, |(fault, _)| *fault)
 }
 
-/// What `text`, an error about the client as a whole, says of one broker. librdkafka puts the
-/// connection's name in front: `sasl_ssl://kafka-2:9092/2: Connect to … failed: …`.
-pub(super) fn of_connection(error: &KafkaError, text: &str) -> Option<(BrokerId, ProbeFault)> {
-    let (name, said) = text.split_once(": ")?;
-    let broker = BrokerId::parse(name.rsplit_once('/')?.1)?;
-    // A frozen broker and one that is gone both end as a broken transport.
-    let fault = if said.contains("timed out") { ProbeFault::Timeout } else { of(error) };
+/// The broker and fault of a client-level error, if it is about one broker's connection. librdkafka
+/// starts its text with the connection's name: `sasl_ssl://kafka-2:9092/2: Connect to … failed: …`.
+pub(super) fn from_connection_error(
+    error: &KafkaError,
+    text: &str,
+) -> Option<(BrokerId, ProbeFault)> {
+    let (connection, message) = text.split_once(": ")?;
+    let broker = BrokerId::parse(connection.rsplit_once('/')?.1)?;
+
+    // librdkafka reports a frozen broker with the same code as a broker that is down.
+    let timed_out = message.contains("timed out");
+    let fault = if timed_out { ProbeFault::Timeout } else { from_error(error) };
     Some((broker, fault))
 }
 
@@ -105,27 +109,29 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_has_an_error_and_no_error_two_reasons() {
+    fn each_fault_has_a_code_and_no_code_has_two_faults() {
         let mut seen = Vec::new();
         for (_, codes) in FAULTS {
             for code in *codes {
-                assert!(!seen.contains(code), "{code:?} is there twice");
+                assert!(!seen.contains(code), "{code:?} is listed twice");
                 seen.push(*code);
             }
         }
+
         for fault in ProbeFault::ALL.iter().filter(|it| **it != ProbeFault::Other) {
             assert!(FAULTS.iter().any(|it| it.0 == *fault), "{fault}");
         }
+
         assert_eq!(
-            of(&KafkaError::MessageProduction(Code::NotEnoughReplicas)).label(),
+            from_error(&KafkaError::MessageProduction(Code::NotEnoughReplicas)).label(),
             "not_enough_replicas"
         );
-        assert_eq!(of(&KafkaError::Canceled), ProbeFault::Other);
-        assert_eq!(of_code(Code::ThrottlingQuotaExceeded), ProbeFault::Other);
+        assert_eq!(from_error(&KafkaError::Canceled), ProbeFault::Other);
+        assert_eq!(from_code(Code::ThrottlingQuotaExceeded), ProbeFault::Other);
     }
 
     #[test]
-    fn a_connections_error_names_its_broker() {
+    fn a_connection_error_names_its_broker() {
         let transport = KafkaError::Global(Code::BrokerTransportFailure);
         for (text, want) in [
             (
@@ -141,7 +147,7 @@ mod tests {
             ("3/3 brokers are down", None),
         ] {
             let want = want.map(|(id, fault)| (broker(id), fault));
-            assert_eq!(of_connection(&transport, text), want, "{text}");
+            assert_eq!(from_connection_error(&transport, text), want, "{text}");
         }
     }
 }

@@ -1,15 +1,15 @@
-//! The end-to-end probe: every few seconds one small record through each broker and back, as a
-//! client would send and read it.
+//! The end-to-end probe: sends one small record through each broker every few seconds and reads it
+//! back, as a client would.
 //!
-//! It runs for clusters whose configuration has `probe`, and is the one thing here that writes
-//! records and makes a topic, in every mode of remediation: nothing else in the process depends on
-//! it. Records go to the partition that a broker leads, with `acks=all` and without retries, so
-//! that what is measured is that broker and its followers.
+//! It runs for clusters whose configuration has `probe`, in every mode of remediation. It is the only
+//! part of the process that produces records or creates a topic, and nothing else depends on it. Each
+//! record goes to a partition that the broker leads, with `acks=all` and without retries, so that the
+//! latency is that of the broker and its followers.
 //!
-//! Invariant: a broker has at most one record under way, and a broker that does not answer delays
+//! Invariant: each broker has at most one record in flight, and a broker that does not answer delays
 //! no other.
-//! Invariant: only the probe's own topic is written to, made or extended; nothing is deleted and no
-//! setting is changed.
+//! Invariant: only the probe's own topic is written, created or extended; nothing is deleted and no
+//! configuration is changed.
 
 mod attempt;
 mod client;
@@ -32,7 +32,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use attempt::{Attempt, AttemptResult};
+use attempt::{Attempt, AttemptOutcome};
 use client::ProbeClients;
 use refresh::{MetadataRefresh, RefreshOutcome, TopicSetup};
 use topic::ProbeMetadata;
@@ -44,16 +44,15 @@ use crate::{
     telemetry::{ProbeFault, ProbeResult, Telemetry},
 };
 
-/// Between two tries to make the clients, or the topic.
-const TRY_AGAIN_AFTER: Duration = Duration::from_mins(1);
-/// How long a broker that is gone keeps its series: as long as the collector remembers it.
-const FORGET_AFTER: Duration = Duration::from_hours(1);
+/// Back-off between attempts to create the clients or the topic.
+const RETRY_AFTER: Duration = Duration::from_mins(1);
+/// How long the series of a broker that is gone remain. The collector uses the same time.
+const FORGET_BROKER_AFTER: Duration = Duration::from_hours(1);
 
-/// Records that came back and wait for a look. Only where no look is answered for minutes while
-/// records come back are the oldest left uncounted.
+/// Outcomes that may wait for a metadata refresh. The oldest are dropped if refreshes fail for
+/// minutes while records come back.
 const UNCONFIRMED_MAX: usize = 1_024;
 
-/// What a probe is told.
 #[derive(Debug)]
 struct ProbeOptions {
     cluster: ClusterName,
@@ -75,8 +74,8 @@ impl fmt::Debug for Probe {
 }
 
 impl Probe {
-    /// Probes `cluster` as `config` says, in plain text. librdkafka's threads start with
-    /// [`Probe::run`].
+    /// A probe of `cluster`, which must accept connections in plain text. librdkafka's threads start
+    /// with [`Probe::run`].
     pub fn new(
         cluster: &ClusterConfig,
         config: ProbeConfig,
@@ -91,83 +90,88 @@ impl Probe {
         Self { options: Arc::new(options), clock, telemetry }
     }
 
-    /// Probes until `stop`. A record that is under way then is counted neither way.
+    /// Probes until `stop`. Records in flight at that time are not counted.
     pub async fn run(self, stop: CancellationToken) {
-        let Some(clients) = self.connect(&stop).await else { return };
-        let ends = CancellationToken::new();
-        // Cancelled whichever way this function ends, so that no thread outlives it.
-        let _ends_with_this = ends.clone().drop_guard();
+        let Some(clients) = self.create_clients(&stop).await else { return };
+
+        // Cancelled however this function ends, so that no thread outlives it.
+        let stop_threads = CancellationToken::new();
+        let _stop_on_drop = stop_threads.clone().drop_guard();
         let mut threads = JoinSet::new();
-        for poll in [ProbeClients::take_acknowledgements, ProbeClients::take_records] {
-            let (clients, ends) = (Arc::clone(&clients), ends.clone());
-            threads.spawn_blocking(move || poll(&clients, &ends));
+        for poll in [ProbeClients::poll_producer, ProbeClients::poll_consumer] {
+            let (clients, stop_threads) = (Arc::clone(&clients), stop_threads.clone());
+            threads.spawn_blocking(move || poll(&clients, &stop_threads));
         }
+
         tokio::select! {
             () = ProbeLoop::new(&self, clients).run(&stop) => (),
-            Some(ended) = threads.join_next() => finished(ended),
+            Some(thread) = threads.join_next() => propagate_panic(thread),
         }
-        // The threads hold the clients last, and close them.
-        ends.cancel();
-        while let Some(ended) = threads.join_next().await {
-            finished(ended);
+
+        // The threads hold the last references to the clients, and close them.
+        stop_threads.cancel();
+        while let Some(thread) = threads.join_next().await {
+            propagate_panic(thread);
         }
     }
 
-    /// The clients, or nothing when the stop came first.
-    async fn connect(&self, stop: &CancellationToken) -> Option<Arc<ProbeClients>> {
+    /// Retries until `stop`; then returns `None`.
+    async fn create_clients(&self, stop: &CancellationToken) -> Option<Arc<ProbeClients>> {
         while !stop.is_cancelled() {
             let cluster = &self.options.cluster;
             match ProbeClients::new(&self.options, &self.clock) {
                 Ok(clients) => return Some(Arc::new(clients)),
-                Err(error) => error!(%cluster, %error, "No client for the probe."),
+                Err(error) => error!(%cluster, %error, "Cannot create the probe's clients."),
             }
-            stop.run_until_cancelled(self.clock.sleep(TRY_AGAIN_AFTER)).await?;
+            stop.run_until_cancelled(self.clock.sleep(RETRY_AFTER)).await?;
         }
         None
     }
 }
 
-/// A bug of one of our tasks ends the process, as everywhere.
-fn finished<T>(ended: Result<T, JoinError>) -> T {
-    match ended {
+/// A panic of a task ends the process, as everywhere in this program.
+fn propagate_panic<T>(joined: Result<T, JoinError>) -> T {
+    match joined {
         Ok(value) => value,
-        Err(bug) => std::panic::resume_unwind(bug.into_panic()),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }
 
-enum Work {
-    RefreshOutcome(Result<RefreshOutcome, KafkaError>),
-    AttemptResult(AttemptResult),
+enum ProbeEvent {
+    MetadataRefreshed(Result<RefreshOutcome, KafkaError>),
+    AttemptFinished(AttemptOutcome),
 }
 
-/// Looks and attempts, and what they left behind.
+/// Starts metadata refreshes and attempts, and counts their outcomes.
 #[expect(clippy::struct_excessive_bools, reason = "three facts that are independent of each other")]
 struct ProbeLoop<'a> {
     probe: &'a Probe,
     clients: Arc<ProbeClients>,
-    work: JoinSet<Work>,
-    /// Looks begun so far; the latest may be under way.
-    looks: u64,
-    looking: bool,
-    /// Whether another look is to follow the one that is under way.
-    look_again: bool,
-    /// Records that came back, each with the first look that begins after that.
-    unconfirmed: VecDeque<(u64, AttemptResult)>,
-    /// Brokers with a record under way.
-    busy: BTreeSet<BrokerId>,
-    seen: ProbeMetadata,
-    /// Whether the latest look was answered.
-    sighted: bool,
-    /// Why brokers without a partition have none.
+    tasks: JoinSet<ProbeEvent>,
+    /// Refreshes started so far. The last one may be in progress.
+    refreshes: u64,
+    refreshing: bool,
+    /// Whether to start another refresh when the current one has finished.
+    refresh_again: bool,
+    /// Outcomes of records that came back, each with the number of the first refresh that started
+    /// afterwards.
+    unconfirmed: VecDeque<(u64, AttemptOutcome)>,
+    /// Brokers with a record in flight.
+    in_flight: BTreeSet<BrokerId>,
+    /// The result of the last successful refresh.
+    metadata: ProbeMetadata,
+    /// Whether the last refresh was successful.
+    reachable: bool,
+    /// Why some brokers have no partition.
     fault: Option<ProbeFault>,
-    /// When something was last tried to be made.
-    tried: Option<MonotonicTime>,
-    /// Since when the same brokers have been there.
-    brokers_since: MonotonicTime,
-    /// When each broker was last there.
-    there: BTreeMap<BrokerId, MonotonicTime>,
-    /// Partitions that are being read.
-    reading: BTreeSet<i32>,
+    /// When creating the topic or partitions was last attempted.
+    setup_attempted_at: Option<MonotonicTime>,
+    /// When the set of brokers last changed.
+    brokers_changed_at: MonotonicTime,
+    /// When each broker was last in the metadata.
+    last_seen: BTreeMap<BrokerId, MonotonicTime>,
+    /// Partitions that are assigned to the consumer.
+    assigned: BTreeSet<i32>,
 }
 
 impl<'a> ProbeLoop<'a> {
@@ -175,19 +179,19 @@ impl<'a> ProbeLoop<'a> {
         Self {
             probe,
             clients,
-            work: JoinSet::new(),
-            looks: 0,
-            looking: false,
-            look_again: false,
+            tasks: JoinSet::new(),
+            refreshes: 0,
+            refreshing: false,
+            refresh_again: false,
             unconfirmed: VecDeque::new(),
-            busy: BTreeSet::new(),
-            seen: ProbeMetadata::default(),
-            sighted: true,
+            in_flight: BTreeSet::new(),
+            metadata: ProbeMetadata::default(),
+            reachable: true,
             fault: None,
-            tried: None,
-            brokers_since: MonotonicTime::default(),
-            there: BTreeMap::new(),
-            reading: BTreeSet::new(),
+            setup_attempted_at: None,
+            brokers_changed_at: MonotonicTime::default(),
+            last_seen: BTreeMap::new(),
+            assigned: BTreeSet::new(),
         }
     }
 
@@ -199,156 +203,175 @@ impl<'a> ProbeLoop<'a> {
                 () = stop.cancelled() => break,
                 () = &mut tick => {
                     tick = clock.sleep(self.probe.options.config.interval);
-                    self.round();
+                    self.start_round();
                 }
-                Some(ended) = self.work.join_next() => match finished(ended) {
-                    Work::RefreshOutcome(looked) => self.looked(looked),
-                    Work::AttemptResult(done) => self.done(done),
+                Some(task) = self.tasks.join_next() => match propagate_panic(task) {
+                    ProbeEvent::MetadataRefreshed(outcome) => self.on_refreshed(outcome),
+                    ProbeEvent::AttemptFinished(outcome) => self.on_attempt(outcome),
                 },
             }
         }
-        // A look that blocks ends by its own deadline; it holds the clients until then.
-        self.work.shutdown().await;
+
+        // A blocking refresh ends by its own timeout, and holds the clients until then.
+        self.tasks.shutdown().await;
     }
 
-    /// Starts what is not under way from the round before.
-    fn round(&mut self) {
-        if !self.looking {
-            self.look();
+    /// Starts a refresh, and an attempt for each broker, unless the previous one is in progress.
+    fn start_round(&mut self) {
+        if !self.refreshing {
+            self.start_refresh();
         }
-        let brokers: Vec<BrokerId> = self.seen.brokers.iter().copied().collect();
+
+        let brokers: Vec<BrokerId> = self.metadata.brokers.iter().copied().collect();
         for broker in brokers {
-            if self.busy.contains(&broker) {
+            if self.in_flight.contains(&broker) {
                 continue;
             }
-            match (self.seen.led_by(broker), self.fault) {
-                (Some(partition), _) => self.send(broker, partition),
+            match (self.metadata.led_by(broker), self.fault) {
+                (Some(partition), _) => self.start_attempt(broker, partition),
                 (None, Some(fault)) => {
-                    let probed = ProbeResult { fault: Some(fault), ..ProbeResult::default() };
-                    self.probe.telemetry.probed(&self.probe.options.cluster, broker, probed);
+                    let result = ProbeResult { fault: Some(fault), ..ProbeResult::default() };
+                    self.probe.telemetry.probed(&self.probe.options.cluster, broker, result);
                 }
-                // It leads no partition for the moment: clients send it no record either.
+                // It leads no partition at the moment, so clients send it no records either.
                 (None, None) => (),
             }
         }
     }
 
-    fn look(&mut self) {
-        self.looking = true;
-        self.looks = self.looks.saturating_add(1);
-        let rests = self.tried.is_some_and(|it| self.passed(it) < TRY_AGAIN_AFTER);
-        let look = MetadataRefresh {
+    fn start_refresh(&mut self) {
+        self.refreshing = true;
+        self.refreshes = self.refreshes.saturating_add(1);
+
+        let backing_off = self.setup_attempted_at.is_some_and(|it| self.since(it) < RETRY_AFTER);
+        let refresh = MetadataRefresh {
             clients: Arc::clone(&self.clients),
             options: Arc::clone(&self.probe.options),
-            before: self.seen.clone(),
-            steady_for: self.passed(self.brokers_since),
-            set_up: if rests { TopicSetup::Rests(self.fault) } else { TopicSetup::May },
+            previous: self.metadata.clone(),
+            brokers_stable_for: self.since(self.brokers_changed_at),
+            topic_setup: if backing_off {
+                TopicSetup::BackingOff(self.fault)
+            } else {
+                TopicSetup::Allowed
+            },
         };
+
         let runtime = Handle::current();
-        self.work.spawn_blocking(move || Work::RefreshOutcome(look.run(&runtime)));
+        self.tasks.spawn_blocking(move || ProbeEvent::MetadataRefreshed(refresh.run(&runtime)));
     }
 
-    fn passed(&self, since: MonotonicTime) -> Duration {
-        self.probe.clock.monotonic().0.saturating_sub(since.0)
+    fn since(&self, start: MonotonicTime) -> Duration {
+        self.probe.clock.monotonic().0.saturating_sub(start.0)
     }
 
-    fn send(&mut self, broker: BrokerId, partition: i32) {
-        self.busy.insert(broker);
+    fn start_attempt(&mut self, broker: BrokerId, partition: i32) {
+        self.in_flight.insert(broker);
         let attempt = Attempt {
             clients: Arc::clone(&self.clients),
             clock: SharedClock::clone(&self.probe.clock),
             broker,
             partition,
-            reading: self.reading.contains(&partition),
+            assigned: self.assigned.contains(&partition),
             timeout: self.probe.options.config.timeout,
             record_bytes: self.probe.options.config.record_bytes,
         };
-        self.work.spawn(async move { Work::AttemptResult(attempt.run().await) });
+        self.tasks.spawn(async move { ProbeEvent::AttemptFinished(attempt.run().await) });
     }
 
-    fn looked(&mut self, looked: Result<RefreshOutcome, KafkaError>) {
-        self.looking = false;
+    fn on_refreshed(&mut self, outcome: Result<RefreshOutcome, KafkaError>) {
+        self.refreshing = false;
         let cluster = &self.probe.options.cluster;
-        let sighted = looked.is_ok();
-        let was_sighted = std::mem::replace(&mut self.sighted, sighted);
-        let now = self.probe.clock.monotonic();
-        match looked {
-            // What was seen before holds: records say themselves whether a broker answers.
-            Err(error) if was_sighted => {
-                let reason = fault::of(&error).label();
-                warn!(%cluster, reason, %error, "Probe sees no cluster.");
+        let was_reachable = std::mem::replace(&mut self.reachable, outcome.is_ok());
+
+        match outcome {
+            // The previous metadata stays in use: each attempt shows whether its broker answers.
+            Err(error) => {
+                if was_reachable {
+                    let reason = fault::from_error(&error).label();
+                    warn!(%cluster, reason, %error, "Probe cannot fetch metadata.");
+                }
             }
-            Err(_again) => (),
-            Ok(looked) => {
-                if !was_sighted {
-                    info!(%cluster, "Probe sees the cluster again.");
+            Ok(outcome) => {
+                if !was_reachable {
+                    info!(%cluster, "Probe can fetch metadata again.");
                 }
-                self.there.extend(looked.seen.brokers.iter().map(|it| (*it, now)));
-                self.there.retain(|_, at| now.0.saturating_sub(at.0) < FORGET_AFTER);
-                let known = self.there.keys().copied().collect();
-                self.probe.telemetry.probe_brokers(cluster, &known);
-                self.reading.retain(|it| looked.seen.partitions.contains_key(it));
-                self.fault = looked.fault;
-                if looked.seen.brokers != self.seen.brokers {
-                    self.brokers_since = now;
-                }
-                self.seen = looked.seen;
-                if looked.tried {
-                    self.tried = Some(now);
-                }
+                self.apply(outcome);
                 self.confirm();
-                if std::mem::take(&mut self.look_again) {
-                    self.look();
+                if std::mem::take(&mut self.refresh_again) {
+                    self.start_refresh();
                 }
             }
         }
     }
 
-    fn done(&mut self, done: AttemptResult) {
-        self.busy.remove(&done.broker);
-        if done.reading {
-            self.reading.insert(done.partition);
+    fn apply(&mut self, outcome: RefreshOutcome) {
+        let RefreshOutcome { metadata, fault, setup_attempted } = outcome;
+        let now = self.probe.clock.monotonic();
+
+        self.last_seen.extend(metadata.brokers.iter().map(|it| (*it, now)));
+        self.last_seen.retain(|_, seen| now.0.saturating_sub(seen.0) < FORGET_BROKER_AFTER);
+        let known = self.last_seen.keys().copied().collect();
+        self.probe.telemetry.probe_brokers(&self.probe.options.cluster, &known);
+
+        self.assigned.retain(|it| metadata.partitions.contains_key(it));
+        self.fault = fault;
+        if metadata.brokers != self.metadata.brokers {
+            self.brokers_changed_at = now;
+        }
+        if setup_attempted {
+            self.setup_attempted_at = Some(now);
+        }
+        self.metadata = metadata;
+    }
+
+    fn on_attempt(&mut self, outcome: AttemptOutcome) {
+        self.in_flight.remove(&outcome.broker);
+        if outcome.assigned {
+            self.assigned.insert(outcome.partition);
         } else {
-            self.reading.remove(&done.partition);
+            self.assigned.remove(&outcome.partition);
         }
-        if done.probed.fault.is_some() {
-            return self.count(&done);
+
+        if outcome.result.fault.is_some() {
+            return self.count(&outcome);
         }
-        // It came back; whether through this broker, a look that begins now says.
+
+        // The record came back. Only a refresh that starts now shows whether this broker still led
+        // the partition.
         if self.unconfirmed.len() == UNCONFIRMED_MAX {
             self.unconfirmed.pop_front();
         }
-        self.unconfirmed.push_back((self.looks.saturating_add(1), done));
-        if self.looking {
-            self.look_again = true;
+        self.unconfirmed.push_back((self.refreshes.saturating_add(1), outcome));
+        if self.refreshing {
+            self.refresh_again = true;
         } else {
-            self.look();
+            self.start_refresh();
         }
     }
 
-    /// Counts what came back before the latest look began: leadership does not go back and forth.
+    /// Counts the records that came back before the last refresh started. If the broker leads the
+    /// partition now, it did so then: leadership does not move back and forth that quickly.
     fn confirm(&mut self) {
-        while let Some((look, done)) = self.unconfirmed.front().copied() {
-            if self.looks < look {
+        while let Some((refresh, outcome)) = self.unconfirmed.front().copied() {
+            if refresh > self.refreshes {
                 return;
             }
             self.unconfirmed.pop_front();
-            let partition = self.seen.partitions.get(&done.partition);
-            if partition.is_some_and(|it| it.leader == Some(done.broker)) {
-                self.count(&done);
+
+            let partition = self.metadata.partitions.get(&outcome.partition);
+            if partition.is_some_and(|it| it.leader == Some(outcome.broker)) {
+                self.count(&outcome);
             } else {
-                // A partition that moves takes its records along, and they come back late.
+                // The record came back through another broker, late because the leader moved.
                 let fault = Some(ProbeFault::NotLeader);
-                self.count(&AttemptResult {
-                    probed: ProbeResult { fault, ..ProbeResult::default() },
-                    ..done
-                });
+                let result = ProbeResult { fault, ..ProbeResult::default() };
+                self.count(&AttemptOutcome { result, ..outcome });
             }
         }
     }
 
-    fn count(&self, done: &AttemptResult) {
-        self.probe.telemetry.probed(&self.probe.options.cluster, done.broker, done.probed);
+    fn count(&self, outcome: &AttemptOutcome) {
+        self.probe.telemetry.probed(&self.probe.options.cluster, outcome.broker, outcome.result);
     }
 }
 

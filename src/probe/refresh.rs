@@ -1,6 +1,6 @@
-//! One look at the cluster, and what it leads to: the topic made, or partitions added.
+//! Refreshes the probe's metadata, and creates the topic or adds partitions if needed.
 //!
-//! The only calls that change anything but records, and only on the probe's own topic.
+//! The only calls of the probe that change anything but records, and only on its own topic.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,111 +21,116 @@ use super::{
 };
 use crate::telemetry::ProbeFault;
 
-/// How long fewer brokers than copies of a record must have been all there is, before the topic is
-/// made with fewer. A cluster that starts on a busy machine takes a minute to be complete, and the
-/// copies stay as they were made.
-const FEW_FOR: Duration = Duration::from_mins(2);
-/// How long making a topic or partitions may take.
-const ADMIN_FOR: Duration = Duration::from_secs(10);
+/// With fewer brokers than the default replication factor, how long the set of brokers must be
+/// unchanged before the topic is created with fewer replicas. A cluster that starts on a busy
+/// machine takes a minute to be complete, and the replication factor is never changed later.
+const FEW_BROKERS_STABLE_FOR: Duration = Duration::from_mins(2);
+/// Timeout for creating the topic or partitions.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a look begins with.
+/// The inputs of one refresh.
 pub(super) struct MetadataRefresh {
     pub(super) clients: Arc<ProbeClients>,
     pub(super) options: Arc<ProbeOptions>,
-    /// What the look before it saw.
-    pub(super) before: ProbeMetadata,
-    /// For how long the same brokers have been there.
-    pub(super) steady_for: Duration,
-    pub(super) set_up: TopicSetup,
+    /// The result of the previous refresh.
+    pub(super) previous: ProbeMetadata,
+    /// How long the set of brokers has been unchanged.
+    pub(super) brokers_stable_for: Duration,
+    pub(super) topic_setup: TopicSetup,
 }
 
-/// Whether the topic may be made or extended now.
+/// Whether the topic may be created or extended now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TopicSetup {
-    /// If it has to be.
-    May,
-    /// It was tried a short while ago; this was the result.
-    Rests(Option<ProbeFault>),
+    Allowed,
+    /// The last attempt was a short time ago, with this result.
+    BackingOff(Option<ProbeFault>),
 }
 
 pub(super) struct RefreshOutcome {
-    pub(super) seen: ProbeMetadata,
-    /// Why brokers without a partition have none.
+    pub(super) metadata: ProbeMetadata,
+    /// Why some brokers have no partition.
     pub(super) fault: Option<ProbeFault>,
-    /// Whether making something was tried.
-    pub(super) tried: bool,
+    /// Whether creating the topic or partitions was attempted.
+    pub(super) setup_attempted: bool,
 }
 
 impl MetadataRefresh {
-    /// Blocks, for the time of two questions and of one order at most.
+    /// Blocks, at most for two metadata timeouts and one admin timeout.
     pub(super) fn run(self, runtime: &Handle) -> Result<RefreshOutcome, KafkaError> {
-        let seen = self.clients.look()?;
-        if seen != self.before && !seen.partitions.is_empty() {
-            // Where it fails, a record to a former leader is counted as such.
-            let _not_renewed = self.clients.refresh_writer();
+        let metadata = self.clients.fetch_metadata()?;
+        if metadata != self.previous && !metadata.partitions.is_empty() {
+            // If it fails, a record to a former leader is counted as `not_leader`.
+            let _not_refreshed = self.clients.refresh_producer();
         }
-        let need = seen.need(self.options.config.replication_factor);
-        // A cluster that is coming up would get a topic of its first broker.
-        let few = need.makes_few_copies() && self.options.config.replication_factor.is_none();
-        let same = seen.brokers == self.before.brokers;
-        let steady = same && (!few || FEW_FOR <= self.steady_for);
-        let (fault, tried) = match (&need, self.set_up) {
-            (TopicPlan::Nothing, _) => (seen.fault, false),
+
+        let plan = metadata.plan(self.options.config.replication_factor);
+        // Without this wait, the first broker of a starting cluster would get the only replica.
+        let few_replicas =
+            plan.is_below_default_replication() && self.options.config.replication_factor.is_none();
+        let stable = metadata.brokers == self.previous.brokers
+            && (!few_replicas || self.brokers_stable_for >= FEW_BROKERS_STABLE_FOR);
+
+        let (fault, setup_attempted) = match (&plan, self.topic_setup) {
+            (TopicPlan::Nothing, _) => (metadata.fault, false),
             (TopicPlan::TooFewBrokers, _) => (Some(ProbeFault::Topic), false),
-            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::Rests(fault)) => {
+            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::BackingOff(fault)) => {
                 (fault, false)
             }
-            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::May) if !steady => {
+            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::Allowed) if !stable => {
                 (None, false)
             }
-            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::May) => {
-                (self.set_up(&need, runtime), true)
+            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::Allowed) => {
+                (self.set_up_topic(&plan, runtime), true)
             }
         };
-        Ok(RefreshOutcome { seen, fault, tried })
+        Ok(RefreshOutcome { metadata, fault, setup_attempted })
     }
 
-    fn set_up(&self, need: &TopicPlan, runtime: &Handle) -> Option<ProbeFault> {
+    fn set_up_topic(&self, plan: &TopicPlan, runtime: &Handle) -> Option<ProbeFault> {
         let (cluster, topic) = (&self.options.cluster, &self.options.config.topic);
-        match self.order(need, runtime) {
+        match self.execute(plan, runtime) {
             Ok(()) => {
-                info!(%cluster, %topic, ?need, "Topic of the probe prepared.");
+                info!(%cluster, %topic, ?plan, "Probe topic is set up.");
                 None
             }
             Err(error) => {
-                warn!(%cluster, %topic, ?need, %error, "Topic of the probe not prepared.");
-                Some(fault::of(&error))
+                warn!(%cluster, %topic, ?plan, %error, "Cannot set up the probe topic.");
+                Some(fault::from_error(&error))
             }
         }
     }
 
-    /// Through a client that lives as long as the order: this is done once in a cluster's life.
-    fn order(&self, need: &TopicPlan, runtime: &Handle) -> Result<(), KafkaError> {
+    /// Uses an admin client of its own: this happens once in a cluster's life.
+    fn execute(&self, plan: &TopicPlan, runtime: &Handle) -> Result<(), KafkaError> {
         let topic = self.options.config.topic.as_str();
         let admin: AdminClient<DefaultClientContext> =
             client::client_config(&self.options).create()?;
-        let options =
-            AdminOptions::new().request_timeout(Some(ADMIN_FOR)).operation_timeout(Some(ADMIN_FOR));
-        let results = match need {
+        let options = AdminOptions::new()
+            .request_timeout(Some(ADMIN_TIMEOUT))
+            .operation_timeout(Some(ADMIN_TIMEOUT));
+
+        let results = match plan {
             TopicPlan::Nothing | TopicPlan::TooFewBrokers => return Ok(()),
             TopicPlan::Create(partitions) => {
                 let replicas: Vec<&[i32]> = partitions.iter().map(Vec::as_slice).collect();
                 let count = i32::try_from(replicas.len()).unwrap_or(i32::MAX);
                 let mut new = NewTopic::new(topic, count, TopicReplication::Variable(&replicas));
-                for (key, value) in topic::settings(partitions.first().map_or(0, Vec::len)) {
+                for (key, value) in topic::configs(partitions.first().map_or(0, Vec::len)) {
                     new = new.set(key, value);
                 }
                 runtime.block_on(admin.create_topics([&new], &options))?
             }
-            TopicPlan::Extend { from, added } => {
+            TopicPlan::Extend { existing, added } => {
                 let replicas: Vec<&[i32]> = added.iter().map(Vec::as_slice).collect();
-                let new = NewPartitions::new(topic, from + replicas.len()).assign(&replicas);
+                let new = NewPartitions::new(topic, existing + replicas.len()).assign(&replicas);
                 runtime.block_on(admin.create_partitions([&new], &options))?
             }
         };
+
         for result in results {
             match result {
-                // Another process was first.
+                // Another process created it first.
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => (),
                 Err((_, code)) => return Err(KafkaError::AdminOp(code)),
             }

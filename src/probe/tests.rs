@@ -1,4 +1,4 @@
-//! The probe against librdkafka's own mock brokers.
+//! The probe with librdkafka's mock brokers.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::{
 
 const TOPIC: &str = "probe";
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Long enough for a busy machine, short enough to wait for.
+/// Long enough for a busy machine, short enough for a test.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A probe at work on brokers 1 to 3, each leading the partition below its number.
+/// A running probe of brokers 1 to 3. Broker n leads partition n - 1.
 struct ProbeHarness {
     brokers: MockCluster<'static, DefaultProducerContext>,
     telemetry: Arc<Telemetry>,
@@ -65,7 +65,7 @@ impl ProbeHarness {
         Self { brokers, telemetry, clock, tasks }
     }
 
-    /// The value of a counter of broker `id`, or of its histogram's count; nothing without it.
+    /// The value of one series of broker `id`. `more` are further labels, starting with a comma.
     fn value(&self, name: &str, id: i32, more: &str) -> Option<u64> {
         let series =
             format!("kafka_probe_{name}{{kafka_cluster=\"main\",broker_id=\"{id}\"{more}}} ");
@@ -99,12 +99,12 @@ impl ProbeHarness {
         }
     }
 
-    /// Until each of `ids` has done `more` round trips than now.
+    /// Waits until each of `ids` has completed `more` round trips.
     async fn round_trips_more(&self, ids: &[i32], more: u64) {
         let before: Vec<u64> = ids.iter().map(|it| self.round_trips(*it)).collect();
-        self.until("round trips", |bench| {
+        self.until("round trips", |harness| {
             let mut all = ids.iter().zip(&before);
-            all.all(|(id, before)| before + more <= bench.round_trips(*id))
+            all.all(|(id, before)| harness.round_trips(*id) >= before + more)
         })
         .await;
     }
@@ -112,132 +112,139 @@ impl ProbeHarness {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_goes_through_each_broker_and_back() {
-    let bench = ProbeHarness::new();
-    bench.round_trips_more(&[1, 2, 3], 3).await;
+    let harness = ProbeHarness::new();
+    harness.round_trips_more(&[1, 2, 3], 3).await;
+
     for id in 1..=3 {
-        assert!(0 < bench.attempts(id));
-        // The first record of a partition begins the reading and is no measure of it.
-        assert!(bench.round_trips(id) < bench.value("produce_seconds_count", id, "").unwrap());
+        assert!(harness.attempts(id) > 0);
+        // The first record of a partition also waits for the assignment, so it is not measured.
+        assert!(harness.round_trips(id) < harness.value("produce_seconds_count", id, "").unwrap());
         for fault in ProbeFault::ALL {
-            let series = bench.value("failures_total", id, &format!(",reason=\"{fault}\""));
+            let series = harness.value("failures_total", id, &format!(",reason=\"{fault}\""));
             assert_eq!(series, Some(0), "{fault} of broker {id}");
         }
     }
-    assert_eq!(bench.tasks.drain(Duration::from_secs(10)).await, Drained::Cleanly);
+    assert_eq!(harness.tasks.drain(Duration::from_secs(10)).await, Drained::Cleanly);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_broker_fails_alone_and_recovers() {
-    let bench = ProbeHarness::new();
-    bench.round_trips_more(&[1, 2, 3], 1).await;
-    bench.brokers.broker_round_trip_time(2, Duration::from_secs(5)).unwrap();
-    bench.until("a timeout", |it| 2 <= it.failures(2, ProbeFault::Timeout)).await;
-    // Two timeouts last as long as ten turns of the others.
-    bench.round_trips_more(&[1, 3], 3).await;
+async fn a_frozen_broker_times_out_alone_and_recovers() {
+    let harness = ProbeHarness::new();
+    harness.round_trips_more(&[1, 2, 3], 1).await;
+
+    harness.brokers.broker_round_trip_time(2, Duration::from_secs(5)).unwrap();
+    harness.until("a timeout", |it| it.failures(2, ProbeFault::Timeout) >= 2).await;
+    // In two timeouts the others have ten rounds.
+    harness.round_trips_more(&[1, 3], 3).await;
     for id in [1, 3] {
-        assert!(bench.all_failures(id) < 1, "broker {id}");
+        assert!(harness.all_failures(id) < 1, "broker {id}");
     }
-    assert_eq!(bench.all_failures(2), bench.failures(2, ProbeFault::Timeout));
-    bench.brokers.broker_round_trip_time(2, Duration::ZERO).unwrap();
-    bench.round_trips_more(&[2], 2).await;
+    assert_eq!(harness.all_failures(2), harness.failures(2, ProbeFault::Timeout));
+    harness.brokers.broker_round_trip_time(2, Duration::ZERO).unwrap();
+    harness.round_trips_more(&[2], 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_is_gone_is_a_connection_that_fails() {
-    let bench = ProbeHarness::new();
-    bench.round_trips_more(&[1, 2, 3], 1).await;
-    bench.brokers.broker_down(3).unwrap();
-    bench.until("a failure", |it| 1 <= it.failures(3, ProbeFault::Connection)).await;
-    bench.round_trips_more(&[1, 2], 3).await;
-    assert!(bench.all_failures(1) + bench.all_failures(2) < 1);
-    bench.brokers.broker_up(3).unwrap();
-    bench.round_trips_more(&[3], 2).await;
+async fn a_broker_that_is_down_is_counted_as_connection() {
+    let harness = ProbeHarness::new();
+    harness.round_trips_more(&[1, 2, 3], 1).await;
+
+    harness.brokers.broker_down(3).unwrap();
+    harness.until("a failure", |it| it.failures(3, ProbeFault::Connection) >= 1).await;
+    harness.round_trips_more(&[1, 2], 3).await;
+    assert!(harness.all_failures(1) + harness.all_failures(2) < 1);
+    harness.brokers.broker_up(3).unwrap();
+    harness.round_trips_more(&[3], 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_record_is_counted_by_its_reason() {
-    let bench = ProbeHarness::new();
-    bench.round_trips_more(&[1, 2, 3], 1).await;
+    let harness = ProbeHarness::new();
+    harness.round_trips_more(&[1, 2, 3], 1).await;
+
     let refusals = [
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
     ];
-    bench.brokers.request_errors(RDKafkaApiKey::Produce, &refusals);
+    harness.brokers.request_errors(RDKafkaApiKey::Produce, &refusals);
     let sum =
-        |bench: &ProbeHarness, fault| (1..=3).map(|id| bench.failures(id, fault)).sum::<u64>();
+        |harness: &ProbeHarness, fault| (1..=3).map(|id| harness.failures(id, fault)).sum::<u64>();
     let reasons = [ProbeFault::NotEnoughReplicas, ProbeFault::Authorization];
-    bench.until("both refusals", |it| reasons.iter().all(|fault| 1 <= sum(it, *fault))).await;
-    bench.round_trips_more(&[1, 2, 3], 2).await;
-    let [replicas, authorization] = reasons.map(|fault| sum(&bench, fault));
+    harness.until("both refusals", |it| reasons.iter().all(|fault| sum(it, *fault) >= 1)).await;
+    harness.round_trips_more(&[1, 2, 3], 2).await;
+    let [replicas, authorization] = reasons.map(|fault| sum(&harness, fault));
     assert_eq!(replicas, 1);
-    // The client holds it against the topic: what waits for other brokers fails with it.
+    // librdkafka fails all queued records of the topic, so those of other brokers fail as well.
     assert!((1..=3).contains(&authorization), "{authorization}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_leads_nothing_is_left_alone_until_it_leads_again() {
-    let bench = ProbeHarness::new();
-    bench.round_trips_more(&[1, 2, 3], 1).await;
-    bench.brokers.partition_leader(TOPIC, 0, Some(2)).unwrap();
-    // Longer than it takes to see that it moved.
-    bench.round_trips_more(&[2, 3], 10).await;
-    let before = bench.attempts(1);
-    bench.round_trips_more(&[2, 3], 5).await;
-    assert_eq!(bench.attempts(1), before, "not probed");
-    bench.brokers.partition_leader(TOPIC, 0, Some(1)).unwrap();
-    bench.round_trips_more(&[1], 2).await;
-    // What was under way while the leader moved may be late instead.
+async fn a_broker_that_leads_no_partition_is_not_probed() {
+    let harness = ProbeHarness::new();
+    harness.round_trips_more(&[1, 2, 3], 1).await;
+
+    harness.brokers.partition_leader(TOPIC, 0, Some(2)).unwrap();
+    // Longer than it takes to notice that the leader moved.
+    harness.round_trips_more(&[2, 3], 10).await;
+    let before = harness.attempts(1);
+    harness.round_trips_more(&[2, 3], 5).await;
+    assert_eq!(harness.attempts(1), before, "not probed");
+    harness.brokers.partition_leader(TOPIC, 0, Some(1)).unwrap();
+    harness.round_trips_more(&[1], 2).await;
+    // A record in flight while the leader moved may time out instead.
     let expected = [ProbeFault::NotLeader, ProbeFault::Timeout];
     for id in 1..=3 {
-        let of_moving: u64 = expected.iter().map(|it| bench.failures(id, *it)).sum();
-        assert_eq!(bench.all_failures(id), of_moving, "{id}");
+        let of_moving: u64 = expected.iter().map(|it| harness.failures(id, *it)).sum();
+        assert_eq!(harness.all_failures(id), of_moving, "{id}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_broker_does_not_hold_up_the_end() {
-    let bench = ProbeHarness::new();
-    bench.round_trips_more(&[1, 2, 3], 1).await;
+async fn a_frozen_broker_does_not_delay_shutdown() {
+    let harness = ProbeHarness::new();
+    harness.round_trips_more(&[1, 2, 3], 1).await;
+
     for id in 1..=3 {
-        bench.brokers.broker_round_trip_time(id, Duration::from_mins(1)).unwrap();
+        harness.brokers.broker_round_trip_time(id, Duration::from_mins(1)).unwrap();
     }
-    bench.clock.sleep(INTERVAL * 2).await;
-    assert_eq!(bench.tasks.drain(Duration::from_secs(15)).await, Drained::Cleanly);
+    harness.clock.sleep(INTERVAL * 2).await;
+    assert_eq!(harness.tasks.drain(Duration::from_secs(15)).await, Drained::Cleanly);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_came_back_through_another_broker_is_no_measure_of_this_one() {
-    let bench = ProbeHarness::new();
-    bench.round_trips_more(&[1, 2, 3], 1).await;
-    bench.tasks.drain(Duration::from_secs(10)).await;
-    let probe = probe(bench.brokers.bootstrap_servers(), &bench.clock, &bench.telemetry);
-    let clients = Arc::new(ProbeClients::new(&probe.options, &bench.clock).unwrap());
-    let mut rounds = ProbeLoop::new(&probe, clients);
+async fn a_record_that_came_back_through_another_broker_is_counted_as_not_leader() {
+    let harness = ProbeHarness::new();
+    harness.round_trips_more(&[1, 2, 3], 1).await;
+
+    harness.tasks.drain(Duration::from_secs(10)).await;
+    let probe = probe(harness.brokers.bootstrap_servers(), &harness.clock, &harness.telemetry);
+    let clients = Arc::new(ProbeClients::new(&probe.options, &harness.clock).unwrap());
+    let mut probe_loop = ProbeLoop::new(&probe, clients);
     let broker = |id| BrokerId::from_wire(id).unwrap();
     let led_by = |id| {
         let partition =
             topic::ProbePartition { leader: Some(broker(id)), replicas: vec![broker(1)] };
-        let seen = ProbeMetadata {
+        let metadata = ProbeMetadata {
             brokers: [1, 2, 3].map(broker).into(),
             partitions: BTreeMap::from([(0, partition)]),
             fault: None,
         };
-        Ok(RefreshOutcome { seen, fault: None, tried: false })
+        Ok(RefreshOutcome { metadata, fault: None, setup_attempted: false })
     };
     let took = Some(Duration::from_secs(1));
-    let probed = ProbeResult { produced: took, round_trip: took, fault: None };
-    let came_back = AttemptResult { broker: broker(1), partition: 0, probed, reading: true };
-    let (attempts, round_trips) = (bench.attempts(1), bench.round_trips(1));
+    let result = ProbeResult { produced: took, round_trip: took, fault: None };
+    let came_back = AttemptOutcome { broker: broker(1), partition: 0, result, assigned: true };
+    let (attempts, round_trips) = (harness.attempts(1), harness.round_trips(1));
 
-    // A look is under way while it comes back: what it sees may be from before.
-    rounds.look();
-    rounds.done(came_back);
-    rounds.looked(led_by(1));
-    assert_eq!(bench.attempts(1), attempts, "not yet");
-    rounds.looked(led_by(1));
-    assert_eq!((bench.attempts(1), bench.round_trips(1)), (attempts + 1, round_trips + 1));
-    rounds.done(came_back);
-    rounds.looked(led_by(2));
-    assert_eq!((bench.attempts(1), bench.round_trips(1)), (attempts + 2, round_trips + 1));
-    assert_eq!(bench.failures(1, ProbeFault::NotLeader), 1);
+    // A refresh is in progress when the record comes back: its result may be from before.
+    probe_loop.start_refresh();
+    probe_loop.on_attempt(came_back);
+    probe_loop.on_refreshed(led_by(1));
+    assert_eq!(harness.attempts(1), attempts, "not yet");
+    probe_loop.on_refreshed(led_by(1));
+    assert_eq!((harness.attempts(1), harness.round_trips(1)), (attempts + 1, round_trips + 1));
+    probe_loop.on_attempt(came_back);
+    probe_loop.on_refreshed(led_by(2));
+    assert_eq!((harness.attempts(1), harness.round_trips(1)), (attempts + 2, round_trips + 1));
+    assert_eq!(harness.failures(1, ProbeFault::NotLeader), 1);
 }
