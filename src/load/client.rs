@@ -1,7 +1,7 @@
-//! One producer's client, and the thread that brings its acknowledgements in.
+//! The client of one producer, and the thread that polls it for delivery reports.
 //!
 //! rdkafka's own `FutureProducer` polls every 100 ms and spins for the last millisecond of each
-//! poll: 24 idle producers cost a fifth of a core. This one polls once a second.
+//! poll: 24 idle producers take a fifth of a core. This one polls once per second.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,16 +14,15 @@ use rdkafka::{
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// How long one poll lasts, whatever comes in meanwhile; so also how long an end may take.
-const POLL_FOR: Duration = Duration::from_secs(1);
+/// How long one poll lasts; so also how long stopping may take.
+const POLL_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) type LoadClient = BaseProducer<DeliveryContext>;
 
-/// What became of one record.
-type Delivered = oneshot::Sender<Result<(), KafkaError>>;
+type DeliverySender = oneshot::Sender<Result<(), KafkaError>>;
 
-/// Hands each acknowledgement to whoever waits for it, and keeps librdkafka silent otherwise: what
-/// a user should see is in the report.
+/// Passes each delivery report to its waiting producer. librdkafka's log lines and errors are dropped:
+/// the load's own report shows what a user needs.
 pub(super) struct DeliveryContext;
 
 impl ClientContext for DeliveryContext {
@@ -32,45 +31,46 @@ impl ClientContext for DeliveryContext {
 }
 
 impl ProducerContext<NoCustomPartitioner> for DeliveryContext {
-    type DeliveryOpaque = Box<Delivered>;
+    type DeliveryOpaque = Box<DeliverySender>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<Delivered>) {
-        let end = match result {
+    fn delivery(&self, result: &DeliveryResult<'_>, sender: Box<DeliverySender>) {
+        let outcome = match result {
             Ok(_record) => Ok(()),
-            Err((problem, _record)) => Err(problem.clone()),
+            Err((error, _record)) => Err(error.clone()),
         };
-        // Nobody waits any more when the load has ended.
-        let _gone = waiting.send(end).is_err();
+        // The receiver is gone when the load has ended.
+        let _gone = sender.send(outcome).is_err();
     }
 }
 
-/// Makes a client; it connects by itself.
-pub(super) fn make(config: &ClientConfig) -> Result<LoadClient, KafkaError> {
+/// Creates a client, which connects in the background.
+pub(super) fn create(config: &ClientConfig) -> Result<LoadClient, KafkaError> {
     config.create_with_context(DeliveryContext)
 }
 
-/// Blocks until `ends`, and closes the client if it is the last to hold it: closing waits for the
-/// client's threads, so it must not happen on a thread of the runtime.
-pub(super) fn poller(client: Arc<LoadClient>, ends: CancellationToken) -> impl FnOnce() + Send {
+/// Polls the client until `stop`. Run it on a blocking thread and let it hold the last reference:
+/// dropping a client waits for librdkafka's own threads.
+pub(super) fn poll_loop(client: Arc<LoadClient>, stop: CancellationToken) -> impl FnOnce() + Send {
     move || {
-        while !ends.is_cancelled() {
-            client.poll(POLL_FOR);
+        while !stop.is_cancelled() {
+            client.poll(POLL_TIMEOUT);
         }
     }
 }
 
-/// Writes one record and waits for its acknowledgement.
-pub(super) async fn write(
+/// Produces one record and waits for its delivery report.
+pub(super) async fn produce_record(
     client: &LoadClient,
     topic: &str,
     partition: i32,
     value: &[u8],
 ) -> Result<(), KafkaError> {
-    let (waiting, delivered) = oneshot::channel();
-    let record = BaseRecord::<(), [u8], _>::with_opaque_to(topic, Box::new(waiting))
+    let (sender, delivered) = oneshot::channel();
+    let record = BaseRecord::<(), [u8], _>::with_opaque_to(topic, Box::new(sender))
         .partition(partition)
         .payload(value);
-    client.send(record).map_err(|(problem, _record)| problem)?;
-    // The other end goes without a word only when the client is closed.
+    client.send(record).map_err(|(error, _record)| error)?;
+
+    // The sender is dropped without a report only when the client is closed.
     delivered.await.unwrap_or(Err(KafkaError::Canceled))
 }

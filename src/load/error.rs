@@ -1,29 +1,26 @@
-//! Why a load ends before its time.
+//! Errors that end a load early.
 
 use rdkafka::error::KafkaError;
 
-/// Why a load ended before its time.
+/// Why a load could not run to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The client could not be made: a setting of ours, or no threads.
-    #[error("make a producer for {servers}")]
+    /// librdkafka rejected a setting, or could not start its threads.
+    #[error("create a producer for {servers}")]
     LoadClient {
-        /// Where it was to start from.
+        /// The bootstrap servers.
         servers: String,
         #[source]
         source: KafkaError,
     },
-    /// The topic is smaller than what was asked for.
-    #[error("topic {topic} has {there} partitions, {asked} were asked for")]
-    TooFewPartitions { topic: String, there: u16, asked: u16 },
-    /// The report could not be printed.
+    #[error("topic {topic} has {actual} partitions, but --partitions is {requested}")]
+    TooFewPartitions { topic: String, actual: u16, requested: u16 },
     #[error("print the report")]
     Output(#[source] std::io::Error),
-    /// The report could not be made into JSON.
-    #[error("write the report as JSON")]
+    #[error("serialize the report as JSON")]
     Json(#[source] serde_json::Error),
-    /// There is no histogram of the bounds that this module asks for.
-    #[error("make a histogram")]
+    /// A bug: the bounds of the histogram are constant.
+    #[error("create the latency histogram")]
     Histogram(#[source] hdrhistogram::CreationError),
 }

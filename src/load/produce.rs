@@ -1,4 +1,4 @@
-//! Independent producers that write at a fixed rate, and the report of what they saw.
+//! Runs the producers of a load, and prints reports of what they measure.
 
 use std::{io::Write, sync::Arc, time::Duration};
 
@@ -10,73 +10,75 @@ use super::{
     cli::ProduceArgs,
     client::{self, LoadClient},
     error::LoadError,
-    pace::Pace,
-    stats::{self, LoadStats, RecordOutcome, Summary, print},
+    schedule::SendSchedule,
+    stats::{self, LoadStats, LoadSummary, RecordOutcome, print},
     topic,
 };
 use crate::{clock::SharedClock, model::MonotonicTime};
 
-/// Outcomes that may wait for the reporter. Many more than there can be producers, so that a
-/// producer waits for its broker and not for our own printing.
-const OUTCOMES_WAITING_MAX: usize = 4_096;
+/// Outcomes that may wait for the reporter. Many more than there can be producers, so that a producer
+/// never waits for our own printing.
+const OUTCOME_QUEUE_MAX: usize = 4_096;
 
-/// How long a record may take. A broker with a queue of many seconds must be seen as slow, not as
-/// gone.
+/// Timeout of a record. A broker whose request queue takes many seconds must show as slow, not as
+/// unavailable.
 const DELIVERY_TIMEOUT_MS: &str = "120000";
 
-/// Writes as `args` say until their time is over or `stop` is cancelled; prints reports to `out`.
+/// Writes records for `args.duration`, or until `stop` is cancelled, and prints reports to `out`.
 ///
-/// Records that are in flight at the end are counted neither as acknowledged nor as errors.
+/// Records that are in flight at the end are not counted.
 ///
 /// # Errors
 ///
-/// See [`LoadError`]. A record that is not acknowledged is counted, and no error of the load.
+/// See [`LoadError`]. A failed record is not an error of the load: it is counted.
 pub async fn produce(
     args: ProduceArgs,
     clock: SharedClock,
     stop: CancellationToken,
     out: &mut dyn Write,
-) -> Result<Summary, LoadError> {
-    let mut tally = LoadStats::new().map_err(LoadError::Histogram)?;
+) -> Result<LoadSummary, LoadError> {
+    let mut stats = LoadStats::new().map_err(LoadError::Histogram)?;
     let config = client_config(&args);
-    let made = |source| LoadError::LoadClient { servers: args.kafka_server.join(","), source };
+    let create_failed =
+        |source| LoadError::LoadClient { servers: args.kafka_server.join(","), source };
 
-    let client = client::make(&config).map_err(made)?;
-    let Some(partitions) = topic::wait(&args, client, &clock, &stop, out).await? else {
-        return finish(tally, Duration::ZERO, &args, out);
+    let client = client::create(&config).map_err(create_failed)?;
+    let Some(partitions) = topic::wait_for_partitions(&args, client, &clock, &stop, out).await?
+    else {
+        return finish(stats, Duration::ZERO, &args, out);
     };
 
-    let (outcomes, waiting) = mpsc::channel(OUTCOMES_WAITING_MAX);
-    // Cancelled whichever way this function ends, so that no producer outlives it.
-    let ends = stop.child_token();
-    let _ends_with_this = ends.clone().drop_guard();
-    let began = clock.monotonic();
-    let mut threads_and_tasks = JoinSet::new();
+    let (outcomes, queue) = mpsc::channel(OUTCOME_QUEUE_MAX);
+    // Cancelled however this function ends, so that no producer outlives it.
+    let stop = stop.child_token();
+    let _stop_on_drop = stop.clone().drop_guard();
+    let start = clock.monotonic();
+    let mut tasks = JoinSet::new();
     for index in 0..args.producers {
-        let client = Arc::new(client::make(&config).map_err(made)?);
-        threads_and_tasks.spawn_blocking(client::poller(Arc::clone(&client), ends.clone()));
-        let writer = LoadProducer {
+        let client = Arc::new(client::create(&config).map_err(create_failed)?);
+        tasks.spawn_blocking(client::poll_loop(Arc::clone(&client), stop.clone()));
+        let producer = LoadProducer {
             client,
             clock: SharedClock::clone(&clock),
-            pace: Pace::new(began, index, args.producers, args.rate),
+            schedule: SendSchedule::new(start, index, args.producers, args.rate),
             topic: args.topic.clone(),
-            partitions: partitions_of(index, partitions, &args),
-            record: value(args.record_bytes),
+            partitions: partitions_for(index, partitions, &args),
+            record: random_value(args.record_bytes),
         };
-        threads_and_tasks.spawn(writer.run(outcomes.clone(), ends.clone()));
+        tasks.spawn(producer.run(outcomes.clone(), stop.clone()));
     }
     drop(outcomes);
 
-    let elapsed = Reporter { args: &args, clock: &clock, began, tally: &mut tally }
-        .until_the_end(waiting, &ends, out)
-        .await?;
-    ends.cancel();
-    while let Some(ended) = threads_and_tasks.join_next().await {
-        if let Err(bug) = ended {
-            std::panic::resume_unwind(bug.into_panic());
+    let reporter = Reporter { args: &args, clock: &clock, start, stats: &mut stats };
+    let elapsed = reporter.run(queue, &stop, out).await?;
+
+    stop.cancel();
+    while let Some(task) = tasks.join_next().await {
+        if let Err(panic) = task {
+            std::panic::resume_unwind(panic.into_panic());
         }
     }
-    finish(tally, elapsed, &args, out)
+    finish(stats, elapsed, &args, out)
 }
 
 fn client_config(args: &ProduceArgs) -> ClientConfig {
@@ -85,7 +87,7 @@ fn client_config(args: &ProduceArgs) -> ClientConfig {
         .set("bootstrap.servers", args.kafka_server.join(","))
         .set("client.id", &args.client_id)
         .set("acks", args.acks.as_config())
-        // Each record is a request of its own, and the next waits for it.
+        // Each record is a request of its own.
         .set("linger.ms", "0")
         .set("batch.num.messages", "1")
         .set("enable.idempotence", "false")
@@ -94,36 +96,37 @@ fn client_config(args: &ProduceArgs) -> ClientConfig {
         .set("message.timeout.ms", DELIVERY_TIMEOUT_MS)
         .set("request.timeout.ms", DELIVERY_TIMEOUT_MS)
         .set("socket.timeout.ms", DELIVERY_TIMEOUT_MS)
-        // A broker that comes back is written to again soon, not after the default of 10 s.
+        // Reconnect soon after a broker is back, not after up to 10 s, the default.
         .set("reconnect.backoff.max.ms", "1000")
         .set("statistics.interval.ms", "0");
     config
 }
 
-/// The partitions that producer `index` writes to, one after the other.
-fn partitions_of(index: u16, partitions: u16, args: &ProduceArgs) -> Vec<i32> {
+/// The partitions that producer `index` writes to in turn.
+fn partitions_for(index: u16, partitions: u16, args: &ProduceArgs) -> Vec<i32> {
     if args.pinned {
         return vec![i32::from(index % partitions)];
     }
-    // Each starts at another one, so that they do not all meet at the same leader.
-    let from_own = |it: u16| (u32::from(index) + u32::from(it)) % u32::from(partitions);
-    (0..partitions).filter_map(|it| i32::try_from(from_own(it)).ok()).collect()
+
+    // Each producer starts at another partition, so that they do not all write to one leader.
+    let shifted = |it: u16| (u32::from(index) + u32::from(it)) % u32::from(partitions);
+    (0..partitions).filter_map(|it| i32::try_from(shifted(it)).ok()).collect()
 }
 
-/// Bytes that no compression of the topic can shrink: what was asked for is what is written.
-fn value(bytes: u32) -> Vec<u8> {
+/// Random bytes, so that the topic's compression cannot shrink them.
+fn random_value(bytes: u32) -> Vec<u8> {
     let mut value = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
     rand::fill(&mut value[..]);
     value
 }
 
 fn finish(
-    tally: LoadStats,
+    stats: LoadStats,
     elapsed: Duration,
     args: &ProduceArgs,
     out: &mut dyn Write,
-) -> Result<Summary, LoadError> {
-    let summary = tally.summary(elapsed);
+) -> Result<LoadSummary, LoadError> {
+    let summary = stats.summary(elapsed);
     let line = stats::summary_line(&summary, args.output).map_err(LoadError::Json)?;
     print(&line, out)?;
     Ok(summary)
@@ -132,25 +135,26 @@ fn finish(
 struct LoadProducer {
     client: Arc<LoadClient>,
     clock: SharedClock,
-    pace: Pace,
+    schedule: SendSchedule,
     topic: String,
-    /// Written to in turn; never empty.
+    /// Never empty.
     partitions: Vec<i32>,
     record: Vec<u8>,
 }
 
 impl LoadProducer {
-    /// One record, its acknowledgement, the next record, until `ends`.
-    async fn run(self, outcomes: mpsc::Sender<RecordOutcome>, ends: CancellationToken) {
+    /// Writes one record after the other until `stop`.
+    async fn run(self, outcomes: mpsc::Sender<RecordOutcome>, stop: CancellationToken) {
         let write = async {
             let mut connected = false;
             for partition in self.partitions.iter().copied().cycle() {
                 let now = self.clock.monotonic();
-                self.clock.sleep(self.pace.next(now).0.saturating_sub(now.0)).await;
+                self.clock.sleep(self.schedule.next(now).0.saturating_sub(now.0)).await;
+
                 let outcome = match self.write(partition).await {
-                    Ok(_connecting) if !connected => RecordOutcome::First,
+                    Ok(_includes_connecting) if !connected => RecordOutcome::First,
                     Ok(latency) => RecordOutcome::Acked(latency),
-                    Err(problem) => RecordOutcome::Failed(problem.to_string()),
+                    Err(error) => RecordOutcome::Failed(error.to_string()),
                 };
                 connected |= matches!(outcome, RecordOutcome::First);
                 if outcomes.send(outcome).await.is_err() {
@@ -160,50 +164,52 @@ impl LoadProducer {
         };
         tokio::select! {
             () = write => (),
-            () = ends.cancelled() => (),
+            () = stop.cancelled() => (),
         }
     }
 
     async fn write(&self, partition: i32) -> Result<Duration, KafkaError> {
-        let began = self.clock.monotonic();
-        client::write(&self.client, &self.topic, partition, &self.record).await?;
-        Ok(self.clock.monotonic().0.saturating_sub(began.0))
+        let start = self.clock.monotonic();
+        client::produce_record(&self.client, &self.topic, partition, &self.record).await?;
+        Ok(self.clock.monotonic().0.saturating_sub(start.0))
     }
 }
 
-/// Collects what the producers saw and prints it.
+/// Collects the outcomes of all producers and prints reports.
 struct Reporter<'a> {
     args: &'a ProduceArgs,
     clock: &'a SharedClock,
-    began: MonotonicTime,
-    tally: &'a mut LoadStats,
+    start: MonotonicTime,
+    stats: &'a mut LoadStats,
 }
 
 impl Reporter<'_> {
-    /// Prints a line per report until the load's time is over or `ends` is cancelled; returns the
-    /// time that it took.
-    async fn until_the_end(
+    /// Prints a report per interval for the duration of the load, or until `stop`. Returns the elapsed
+    /// time.
+    async fn run(
         self,
-        mut waiting: mpsc::Receiver<RecordOutcome>,
-        ends: &CancellationToken,
+        mut queue: mpsc::Receiver<RecordOutcome>,
+        stop: &CancellationToken,
         out: &mut dyn Write,
     ) -> Result<Duration, LoadError> {
-        if let Some(head) = stats::head(self.args.output) {
-            print(head, out)?;
+        if let Some(header) = stats::header(self.args.output) {
+            print(header, out)?;
         }
+
         let mut reported = Duration::ZERO;
         while reported < self.args.duration {
             let next = (reported + self.args.report_every).min(self.args.duration);
             let mut tick = self.clock.sleep(next.saturating_sub(self.elapsed()));
             loop {
                 tokio::select! {
-                    () = ends.cancelled() => return Ok(self.elapsed()),
+                    () = stop.cancelled() => return Ok(self.elapsed()),
                     () = &mut tick => break,
-                    Some(outcome) = waiting.recv() => self.tally.add(outcome),
+                    Some(outcome) = queue.recv() => self.stats.add(outcome),
                 }
             }
+
             let elapsed = self.elapsed();
-            let figures = self.tally.report(elapsed.saturating_sub(reported), elapsed);
+            let figures = self.stats.report(elapsed.saturating_sub(reported), elapsed);
             let line = stats::report_line(&figures, self.args.output).map_err(LoadError::Json)?;
             print(&line, out)?;
             reported = elapsed;
@@ -212,7 +218,7 @@ impl Reporter<'_> {
     }
 
     fn elapsed(&self) -> Duration {
-        self.clock.monotonic().0.saturating_sub(self.began.0)
+        self.clock.monotonic().0.saturating_sub(self.start.0)
     }
 }
 
@@ -250,12 +256,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_producer_keeps_to_its_partition_and_others_go_round() {
+    fn a_pinned_producer_writes_to_one_partition_others_to_all_in_turn() {
         let pinned = args("a:9092");
-        assert_eq!(partitions_of(26, 24, &pinned), [2]);
+        assert_eq!(partitions_for(26, 24, &pinned), [2]);
         let unpinned = ProduceArgs { pinned: false, ..pinned };
-        assert_eq!(partitions_of(1, 3, &unpinned), [1, 2, 0]);
-        let firsts: BTreeSet<i32> = (0..24).map(|it| partitions_of(it, 24, &unpinned)[0]).collect();
+        assert_eq!(partitions_for(1, 3, &unpinned), [1, 2, 0]);
+        let firsts: BTreeSet<i32> =
+            (0..24).map(|it| partitions_for(it, 24, &unpinned)[0]).collect();
         assert_eq!(firsts.len(), 24);
     }
 
@@ -270,11 +277,11 @@ mod tests {
         assert_eq!(summary.figures.errors, 0, "{summary}");
         assert!((50..=110).contains(&summary.figures.acked), "{summary}");
         assert!(summary.figures.p50_ms.is_some(), "{summary}");
-        assert_eq!(text.lines().count(), 1 + 3 + 1, "head, reports, summary: {text}");
+        assert_eq!(text.lines().count(), 1 + 3 + 1, "header, reports, summary: {text}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_topic_that_is_missing_is_waited_for_and_a_stop_ends_the_wait() {
+    async fn a_load_waits_for_its_topic_until_stop() {
         let cluster = MockCluster::new(1).unwrap();
         let stop = CancellationToken::new();
         let mut out = Vec::new();
@@ -293,17 +300,17 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_topic_with_fewer_partitions_than_asked_for_is_refused() {
+    async fn a_topic_with_fewer_partitions_than_requested_is_an_error() {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("orders", 4, 1).unwrap();
         let args = ProduceArgs { partitions: Some(5), ..args(&cluster.bootstrap_servers()) };
         let end = produce(args, clock(), CancellationToken::new(), &mut Vec::new()).await;
         let problem = end.unwrap_err().to_string();
-        assert_eq!(problem, "topic orders has 4 partitions, 5 were asked for");
+        assert_eq!(problem, "topic orders has 4 partitions, but --partitions is 5");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_slow_broker_slows_its_producers_and_a_stop_does_not_wait_for_it() {
+    async fn a_slow_broker_slows_its_producers_down_but_not_the_stop() {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("orders", 4, 1).unwrap();
         cluster.broker_round_trip_time(1, Duration::from_secs(5)).unwrap();

@@ -1,4 +1,4 @@
-//! Waits until the topic is there.
+//! Waits until the topic exists.
 
 use std::{io::Write, sync::Arc, time::Duration};
 
@@ -8,20 +8,20 @@ use tokio_util::sync::CancellationToken;
 use super::{cli::ProduceArgs, client::LoadClient, error::LoadError, stats::print};
 use crate::clock::SharedClock;
 
-/// Between two looks; also how long one look may take, so that a stop is not held up by it.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Interval between metadata requests, and their timeout: a stop waits at most this long.
+const METADATA_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What one look came to.
 enum TopicStatus {
-    Partitions(usize),
-    /// Not there (yet), and why.
-    Nothing(String),
+    /// The number of partitions.
+    Exists(usize),
+    /// With the reason.
+    Unavailable(String),
 }
 
-/// The number of partitions to write to, or nothing when the stop came first.
+/// The number of partitions to write to, or `None` if `stop` came first.
 ///
-/// Asks for all topics: a metadata request that names a topic may create it.
-pub(super) async fn wait(
+/// Requests the metadata of all topics: a request that names a topic may create it.
+pub(super) async fn wait_for_partitions(
     args: &ProduceArgs,
     client: LoadClient,
     clock: &SharedClock,
@@ -29,53 +29,56 @@ pub(super) async fn wait(
     out: &mut dyn Write,
 ) -> Result<Option<u16>, LoadError> {
     let client = Arc::new(client);
-    let mut said = String::new();
+    let mut last_reason = String::new();
     loop {
-        let seen = tokio::select! {
+        let status = tokio::select! {
             () = stop.cancelled() => return Ok(None),
-            seen = look(Arc::clone(&client), args.topic.clone()) => seen,
+            status = topic_status(Arc::clone(&client), args.topic.clone()) => status,
         };
-        match seen {
-            TopicStatus::Partitions(there) => return enough(args, there).map(Some),
-            TopicStatus::Nothing(why) if why != said => {
-                let line = format!("waiting for topic {}: {why}", args.topic);
-                print(&line, out)?;
-                said = why;
+
+        match status {
+            TopicStatus::Exists(partitions) => return check_partitions(args, partitions).map(Some),
+            TopicStatus::Unavailable(reason) => {
+                if reason != last_reason {
+                    let line = format!("waiting for topic {}: {reason}", args.topic);
+                    print(&line, out)?;
+                    last_reason = reason;
+                }
             }
-            TopicStatus::Nothing(_) => (),
         }
+
         tokio::select! {
             () = stop.cancelled() => return Ok(None),
-            () = clock.sleep(LOOK_EVERY) => (),
+            () = clock.sleep(METADATA_INTERVAL) => (),
         }
     }
 }
 
-async fn look(client: Arc<LoadClient>, topic: String) -> TopicStatus {
-    let looked = tokio::task::spawn_blocking(move || {
-        let metadata = match client.client().fetch_metadata(None, LOOK_EVERY) {
+async fn topic_status(client: Arc<LoadClient>, topic: String) -> TopicStatus {
+    let status = tokio::task::spawn_blocking(move || {
+        let metadata = match client.client().fetch_metadata(None, METADATA_INTERVAL) {
             Ok(metadata) => metadata,
-            Err(problem) => return TopicStatus::Nothing(format!("no broker answers ({problem})")),
+            Err(error) => return TopicStatus::Unavailable(format!("no broker answers ({error})")),
         };
         match metadata.topics().iter().find(|it| it.name() == topic) {
-            Some(found) if !found.partitions().is_empty() => {
-                TopicStatus::Partitions(found.partitions().len())
+            Some(topic) if !topic.partitions().is_empty() => {
+                TopicStatus::Exists(topic.partitions().len())
             }
-            Some(_) | None => TopicStatus::Nothing("it does not exist yet".to_owned()),
+            Some(_) | None => TopicStatus::Unavailable("it does not exist yet".to_owned()),
         }
     });
-    match looked.await {
-        Ok(seen) => seen,
-        Err(bug) => std::panic::resume_unwind(bug.into_panic()),
+
+    match status.await {
+        Ok(status) => status,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }
 
-fn enough(args: &ProduceArgs, there: usize) -> Result<u16, LoadError> {
-    let there = u16::try_from(there).unwrap_or(u16::MAX);
-    let asked = args.partitions.unwrap_or(there);
-    if asked <= there {
-        Ok(asked)
-    } else {
-        Err(LoadError::TooFewPartitions { topic: args.topic.clone(), there, asked })
+fn check_partitions(args: &ProduceArgs, actual: usize) -> Result<u16, LoadError> {
+    let actual = u16::try_from(actual).unwrap_or(u16::MAX);
+    let requested = args.partitions.unwrap_or(actual);
+    if requested > actual {
+        return Err(LoadError::TooFewPartitions { topic: args.topic.clone(), actual, requested });
     }
+    Ok(requested)
 }
