@@ -1,4 +1,4 @@
-//! The only reader of time. Everything else takes a [`Clock`].
+//! The only code that reads the time. Everything else takes a [`Clock`].
 
 use std::{
     sync::Arc,
@@ -9,25 +9,28 @@ use async_trait::async_trait;
 
 use crate::model::{MonotonicTime, WallTime};
 
-/// The only source of time. What outlives the process uses `wall`; deadlines use `uptime`.
+/// A source of time. Times that outlive the process use `wall`; deadlines use `monotonic`.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
+    /// Time since the clock was created. Never goes back.
     fn monotonic(&self) -> MonotonicTime;
-    /// For records, and for cooldowns kept across restarts.
+
+    /// Time since 1970. May jump.
     fn wall(&self) -> WallTime;
-    async fn sleep(&self, pause: Duration);
+
+    async fn sleep(&self, duration: Duration);
 }
 
-/// A clock that stages share.
 pub type SharedClock = Arc<dyn Clock>;
 
+/// The clock of this machine.
 #[derive(Debug)]
 pub struct SystemClock {
     started: Instant,
 }
 
 impl SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of time")]
+    #[expect(clippy::disallowed_methods, reason = "the only code that reads the time")]
     pub fn new() -> Self {
         Self { started: Instant::now() }
     }
@@ -45,14 +48,14 @@ impl Clock for SystemClock {
         MonotonicTime(self.started.elapsed())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of time")]
+    #[expect(clippy::disallowed_methods, reason = "the only code that reads the time")]
     fn wall(&self) -> WallTime {
-        // A clock before 1970 is a broken machine; 0 keeps every comparison meaningful.
+        // A clock before 1970 is broken. Time 0 keeps comparisons meaningful.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         WallTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
-    async fn sleep(&self, pause: Duration) {
-        tokio::time::sleep(pause).await;
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 }

@@ -1,43 +1,45 @@
-//! The only spawner of tasks, and the one signal that ends them.
+//! Spawns all tasks of the process, and stops them together.
 
 use std::{future::Future, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, info_span, warn};
 
-/// Every task of the process, and the one signal that ends them.
+/// The tasks of the process, and the token that stops them.
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
 }
 
+/// How a shutdown ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
     Cleanly,
-    /// The grace period ran out first; what was open is in the journal.
+    /// Tasks were still running after the grace period. Unfinished steps are in the journal.
     GraceExpired,
 }
 
 impl Tasks {
-    /// Starts a named task that lives as long as the process.
+    /// Starts a named task that runs as long as the process.
     ///
-    /// When it returns or panics, the guard it carries stops the rest: a process that has lost a
-    /// task must end and be restarted, not go on looking healthy.
+    /// If it returns or panics, all other tasks are stopped: a process that has lost a task must exit
+    /// and be restarted, rather than keep looking healthy.
     pub fn start<F>(&self, name: &'static str, task: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let stops_the_rest = self.stop.clone().drop_guard();
+        let stop_all_on_drop = self.stop.clone().drop_guard();
         let future = task(self.stop.child_token());
-        let carrying_the_guard = async move {
-            let _until_here = stops_the_rest;
+        let guarded = async move {
+            let _guard = stop_all_on_drop;
             future.await;
         };
-        self.tracker.spawn(carrying_the_guard.instrument(info_span!("task", name)));
+
+        self.tracker.spawn(guarded.instrument(info_span!("task", name)));
     }
 
-    /// Starts a short piece of work (a connection, a request) whose end is no reason to stop.
+    /// Starts a short-lived task, such as a connection or a request, that may end at any time.
     pub fn start_short<F>(&self, name: &'static str, future: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -45,19 +47,24 @@ impl Tasks {
         self.tracker.spawn(future.instrument(info_span!("task", name)));
     }
 
-    /// Ends when the process has been asked to stop, or a task has died.
+    /// Cancelled when the process is asked to stop, or when a long-lived task has ended.
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Asks every task to end, then waits at most `grace`.
+    /// Stops all tasks and waits for them, at most for `grace`.
     pub async fn drain(&self, grace: Duration) -> Drained {
         self.stop.cancel();
         self.tracker.close();
+
         match tokio::time::timeout(grace, self.tracker.wait()).await {
             Ok(()) => Drained::Cleanly,
             Err(_elapsed) => {
-                warn!(tasks = self.tracker.len(), ?grace, "Shutdown grace expired.");
+                warn!(
+                    tasks = self.tracker.len(),
+                    ?grace,
+                    "Grace period expired with tasks still running."
+                );
                 Drained::GraceExpired
             }
         }

@@ -1,6 +1,6 @@
-//! A Prometheus server over its HTTP API, version 1.
+//! The adapter to a real Prometheus server, over version 1 of its HTTP API.
 //!
-//! Invariant: credentials of the URL reach the server and nothing else: no message, no log line.
+//! Invariant: credentials in the URL are sent to the server only; no error or log line contains them.
 
 use std::{error::Error, fmt::Write, time::Duration};
 
@@ -12,62 +12,69 @@ use super::{
     payload::{self, ApiResponse, InvalidResponse, RawSample},
 };
 
-/// A longer answer is a query that no window of ours asks for.
+/// Largest response. No query of ours needs more.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Clone, Debug)]
 pub struct HttpPrometheus {
     client: Client,
-    base: Url,
-    shown: String,
+    /// May contain credentials.
+    base_url: Url,
+    /// The URL without credentials, for messages.
+    shown_url: String,
     timeout: Duration,
 }
 
 impl HttpPrometheus {
-    /// A server at `url`, which may carry a path and credentials. Connects to nothing yet.
+    /// A server at `url`, which may contain a path and credentials. Opens no connection yet.
     ///
     /// # Errors
     ///
-    /// When `url` is not one, or TLS cannot be set up.
+    /// If `url` is invalid, or TLS cannot be set up.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, PrometheusError> {
-        let unusable = |shown: &str, problem: String| PrometheusError::Unavailable {
-            url: shown.to_owned(),
+        let unavailable = |shown_url: &str, problem: String| PrometheusError::Unavailable {
+            url: shown_url.to_owned(),
             problem,
         };
-        // What is not understood may hold credentials anywhere: it is not shown.
-        let hidden = |problem| unusable("the configured url", problem);
-        let base = Url::parse(url).map_err(|error| hidden(error.to_string()))?;
-        if !matches!(base.scheme(), "http" | "https") {
-            return Err(hidden("neither http nor https".to_owned()));
+
+        // An invalid URL may contain credentials anywhere, so it is not shown.
+        let invalid = |problem| unavailable("the configured url", problem);
+        let base_url = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
+        if !matches!(base_url.scheme(), "http" | "https") {
+            return Err(invalid("the scheme must be http or https".to_owned()));
         }
-        let shown = without_credentials(&base);
-        let client = client(&base, timeout).map_err(|error| unusable(&shown, reason(error)))?;
-        Ok(Self { client, base, shown, timeout })
+
+        let shown_url = without_credentials(&base_url);
+        let client =
+            client(&base_url, timeout).map_err(|error| unavailable(&shown_url, reason(error)))?;
+        Ok(Self { client, base_url, shown_url, timeout })
     }
 
-    /// POST, because queries may be longer than what a URL may hold.
-    async fn ask(
+    /// Uses POST, because a query may be longer than a URL may be.
+    async fn query(
         &self,
         endpoint: &str,
         query: &str,
-        rest: &[(&str, String)],
+        parameters: &[(&str, String)],
     ) -> Result<payload::Data, PrometheusError> {
-        let mut url = self.base.clone();
+        let mut url = self.base_url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1", endpoint]);
         }
-        // The server stops evaluating when we stop listening.
+
+        // With `timeout`, the server stops evaluating when we stop waiting.
         let mut form = vec![("query", query.to_owned()), ("timeout", seconds(self.timeout))];
-        form.extend_from_slice(rest);
-        let sent = self.client.post(url).form(&form).send().await;
-        let response = sent.map_err(|error| self.unavailable(reason(error)))?;
+        form.extend_from_slice(parameters);
+        let response = self.client.post(url).form(&form).send().await;
+        let response = response.map_err(|error| self.unavailable(reason(error)))?;
         let status = response.status();
         let body = self.body(response).await?;
-        match payload::read(&body) {
+
+        match payload::parse(&body) {
             Ok(ApiResponse::Success { data }) if status.is_success() => Ok(data),
             Ok(ApiResponse::Error { error_type, error }) if status.is_client_error() => {
                 let problem = format!("{error_type}: {error}");
-                Err(PrometheusError::Refused { query: query.to_owned(), problem })
+                Err(PrometheusError::Rejected { query: query.to_owned(), problem })
             }
             Ok(ApiResponse::Error { error_type, error }) => {
                 Err(self.unavailable(format!("{status}: {error_type}: {error}")))
@@ -83,8 +90,8 @@ impl HttpPrometheus {
         while let Some(chunk) =
             response.chunk().await.map_err(|error| self.unavailable(reason(error)))?
         {
-            if BODY_BYTES_MAX < body.len().saturating_add(chunk.len()) {
-                let problem = format!("an answer of more than {BODY_BYTES_MAX} bytes");
+            if body.len().saturating_add(chunk.len()) > BODY_BYTES_MAX {
+                let problem = format!("response is longer than {BODY_BYTES_MAX} bytes");
                 return Err(self.unavailable(problem));
             }
             body.extend_from_slice(&chunk);
@@ -93,68 +100,73 @@ impl HttpPrometheus {
     }
 
     fn unavailable(&self, problem: String) -> PrometheusError {
-        PrometheusError::Unavailable { url: self.shown.clone(), problem }
+        PrometheusError::Unavailable { url: self.shown_url.clone(), problem }
     }
 
-    fn read<T>(&self, read: Result<T, InvalidResponse>) -> Result<T, PrometheusError> {
-        read.map_err(|InvalidResponse(problem)| self.unavailable(problem))
+    fn valid<T>(&self, result: Result<T, InvalidResponse>) -> Result<T, PrometheusError> {
+        result.map_err(|InvalidResponse(problem)| self.unavailable(problem))
     }
 }
 
 #[async_trait]
 impl Prometheus for HttpPrometheus {
     async fn instant(&self, query: &str) -> Result<Vec<InstantSeries>, PrometheusError> {
-        let data = self.ask("query", query, &[]).await?;
-        self.read(RawSample::instant(data))
+        let data = self.query("query", query, &[]).await?;
+        self.valid(RawSample::instant(data))
     }
 
     async fn range(
         &self,
         query: &str,
-        span: QueryRange,
+        range: QueryRange,
     ) -> Result<Vec<RangeSeries>, PrometheusError> {
-        let rest = [
-            ("start", span.from.seconds().to_string()),
-            ("end", span.to.seconds().to_string()),
-            ("step", seconds(span.step)),
+        let parameters = [
+            ("start", range.start.seconds().to_string()),
+            ("end", range.end.seconds().to_string()),
+            ("step", seconds(range.step)),
         ];
-        let data = self.ask("query_range", query, &rest).await?;
-        self.read(RawSample::range(data))
+        let data = self.query("query_range", query, &parameters).await?;
+        self.valid(RawSample::range(data))
     }
 }
 
-fn client(base: &Url, timeout: Duration) -> Result<Client, reqwest::Error> {
-    // The process has one provider; whoever comes second finds it there.
+fn client(base_url: &Url, timeout: Duration) -> Result<Client, reqwest::Error> {
+    // Fails if it is installed already: the process has one provider.
     drop(rustls::crypto::ring::default_provider().install_default());
-    // Following a redirect could send credentials to another host.
+
+    // A redirect could send the credentials to another host.
     let builder = Client::builder().timeout(timeout).redirect(Policy::none());
-    // Without TLS, a machine without certificates of authorities is no obstacle.
-    let builder =
-        if base.scheme() == "https" { builder } else { builder.tls_certs_only(std::iter::empty()) };
+    // Plain HTTP must work on a machine without CA certificates.
+    let builder = if base_url.scheme() == "https" {
+        builder
+    } else {
+        builder.tls_certs_only(std::iter::empty())
+    };
     builder.build()
 }
 
 fn without_credentials(url: &Url) -> String {
     let mut shown = url.clone();
-    // Fails for a URL that can hold no credentials.
-    let _nothing_to_hide = shown.set_username("").and_then(|()| shown.set_password(None));
+    // Fails for a URL that cannot contain credentials.
+    let _no_credentials = shown.set_username("").and_then(|()| shown.set_password(None));
     shown.set_query(None);
     shown.to_string()
 }
 
-/// The error and its causes, without the URL: it may hold credentials.
+/// The error and its sources, without the URL, which may contain credentials.
 fn reason(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
+
+    let mut source = error.source();
+    while let Some(error) = source {
         // Writing to a String cannot fail.
-        let _infallible = write!(text, ": {inner}");
-        cause = inner.source();
+        let _infallible = write!(text, ": {error}");
+        source = error.source();
     }
     text
 }
 
-fn seconds(it: Duration) -> String {
-    it.as_secs_f64().to_string()
+fn seconds(duration: Duration) -> String {
+    duration.as_secs_f64().to_string()
 }

@@ -1,6 +1,6 @@
-//! The seam to a Prometheus server, in this program's words.
+//! The seam to a Prometheus server. Read-only.
 //!
-//! [`http`] implements it; so does the simulated world of the tests. Read-only.
+//! [`http`] implements it; so does the simulated world of the tests.
 
 pub mod http;
 mod payload;
@@ -11,22 +11,20 @@ use async_trait::async_trait;
 
 use crate::model::WallTime;
 
-/// A series' labels, the metric's name as `__name__`.
+/// Labels of a series, including `__name__`.
 pub type Labels = BTreeMap<String, String>;
 
-/// A value at a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
-    /// When.
     pub at: WallTime,
-    /// The value; may be NaN or infinite, as Prometheus says it.
+    /// May be NaN or infinite.
     pub value: f64,
 }
 
 /// One series of an instant query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstantSeries {
-    /// Its labels. Empty for a scalar.
+    /// Empty for a scalar.
     pub labels: Labels,
     pub sample: Sample,
 }
@@ -35,42 +33,41 @@ pub struct InstantSeries {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RangeSeries {
     pub labels: Labels,
-    /// Its samples, oldest first.
+    /// Oldest first.
     pub samples: Vec<Sample>,
 }
 
-/// A span of time and the distance between evaluations.
+/// The time range of a range query, both ends included, and the distance between samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryRange {
-    pub from: WallTime,
-    pub to: WallTime,
+    pub start: WallTime,
+    pub end: WallTime,
     pub step: Duration,
 }
 
-/// What went wrong between us and Prometheus.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrometheusError {
-    /// No answer, or not one of Prometheus.
+    /// No response, or not a response of Prometheus.
     #[error("query Prometheus at {url}: {problem}")]
     Unavailable { url: String, problem: String },
-    #[error("Prometheus refuses `{query}`: {problem}")]
-    Refused { query: String, problem: String },
+    /// Prometheus answered with an error, such as invalid PromQL.
+    #[error("Prometheus rejected `{query}`: {problem}")]
+    Rejected { query: String, problem: String },
 }
 
-/// What this program needs of Prometheus. Each call has a deadline inside the implementation.
+/// The queries that this program needs. Implementations limit the duration of each call.
 #[async_trait]
 pub trait Prometheus: Send + Sync + 'static {
-    /// Evaluates `query` now.
+    /// Evaluates an instant query now.
     async fn instant(&self, query: &str) -> Result<Vec<InstantSeries>, PrometheusError>;
 
-    /// Evaluates `query` over `span`. A step without a value has no sample.
+    /// Evaluates a range query. A step without a value has no sample.
     async fn range(
         &self,
         query: &str,
-        span: QueryRange,
+        range: QueryRange,
     ) -> Result<Vec<RangeSeries>, PrometheusError>;
 }
 
-/// A Prometheus server that stages share.
 pub type SharedPrometheus = Arc<dyn Prometheus>;

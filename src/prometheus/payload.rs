@@ -1,4 +1,4 @@
-//! Prometheus's answers. Lenient to new fields; a kind of value that is not a number is an error.
+//! Parses Prometheus's responses. Unknown fields are ignored; values that are not numbers are errors.
 
 use std::time::Duration;
 
@@ -7,18 +7,15 @@ use serde::Deserialize;
 use super::{InstantSeries, Labels, RangeSeries, Sample};
 use crate::model::WallTime;
 
-/// What is wrong with an answer.
 #[derive(Debug)]
 pub(super) struct InvalidResponse(pub(super) String);
 
-/// The outermost object.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub(super) enum ApiResponse {
     Success {
         data: Data,
     },
-    /// Not evaluated.
     Error {
         /// `bad_data`, `execution`, `timeout`, …
         #[serde(rename = "errorType")]
@@ -30,55 +27,52 @@ pub(super) enum ApiResponse {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
 pub(super) enum Data {
-    /// Of a query that ends in a number without labels.
     Scalar(RawSample),
     Vector(Vec<VectorSeries>),
     Matrix(Vec<MatrixSeries>),
-    /// Of a query that is a literal text.
     String(serde::de::IgnoredAny),
 }
 
-/// A series with one value. A native histogram has none.
+/// One series of an instant query. A native histogram has no `value`.
 #[derive(Debug, Deserialize)]
 pub(super) struct VectorSeries {
     metric: Labels,
     value: Option<RawSample>,
 }
 
-/// A series with many values. A native histogram has none.
+/// One series of a range query. A native histogram has no `values`.
 #[derive(Debug, Deserialize)]
 pub(super) struct MatrixSeries {
     metric: Labels,
     values: Option<Vec<RawSample>>,
 }
 
-/// `[seconds, "number"]`.
+/// Encoded as `[seconds, "number"]`.
 #[derive(Debug, Deserialize)]
 pub(super) struct RawSample(f64, String);
 
-pub(super) fn read(body: &[u8]) -> Result<ApiResponse, InvalidResponse> {
-    serde_json::from_slice(body).map_err(|error| InvalidResponse(format!("not its API: {error}")))
+pub(super) fn parse(body: &[u8]) -> Result<ApiResponse, InvalidResponse> {
+    serde_json::from_slice(body)
+        .map_err(|error| InvalidResponse(format!("not a response of the HTTP API: {error}")))
 }
 
 impl RawSample {
-    /// The series of an instant query.
     pub(super) fn instant(data: Data) -> Result<Vec<InstantSeries>, InvalidResponse> {
         match data {
             Data::Scalar(value) => {
                 Ok(vec![InstantSeries { labels: Labels::new(), sample: value.sample()? }])
             }
-            Data::Vector(series) => series.into_iter().map(VectorSeries::read).collect(),
-            Data::Matrix(_) => Err(InvalidResponse("a range where one value was asked".to_owned())),
-            Data::String(_) => Err(InvalidResponse("a text instead of numbers".to_owned())),
+            Data::Vector(series) => series.into_iter().map(VectorSeries::parse).collect(),
+            Data::Matrix(_) => Err(InvalidResponse("expected a vector, got a matrix".to_owned())),
+            Data::String(_) => Err(InvalidResponse("expected a vector, got a string".to_owned())),
         }
     }
 
-    /// The series of a range query.
     pub(super) fn range(data: Data) -> Result<Vec<RangeSeries>, InvalidResponse> {
         match data {
-            Data::Matrix(series) => series.into_iter().map(MatrixSeries::read).collect(),
+            Data::Matrix(series) => series.into_iter().map(MatrixSeries::parse).collect(),
             Data::Scalar(_) | Data::Vector(_) | Data::String(_) => {
-                Err(InvalidResponse("no range where one was asked".to_owned()))
+                Err(InvalidResponse("expected a matrix".to_owned()))
             }
         }
     }
@@ -87,32 +81,33 @@ impl RawSample {
         let Self(seconds, number) = self;
         let at =
             Duration::try_from_secs_f64(*seconds).map_err(|it| InvalidResponse(it.to_string()))?;
-        // 1.435 s is 1.43499… in binary: round to the millisecond, as Prometheus meant it.
+
+        // 1.435 s is 1.43499… in binary: round to the millisecond that Prometheus meant.
         let rounded = at.saturating_add(Duration::from_micros(500)).as_millis();
         let at = WallTime(i64::try_from(rounded).map_err(|it| InvalidResponse(it.to_string()))?);
         let value =
-            number.parse().map_err(|_| InvalidResponse(format!("`{number}` is no number")))?;
+            number.parse().map_err(|_| InvalidResponse(format!("`{number}` is not a number")))?;
         Ok(Sample { at, value })
     }
 }
 
 impl VectorSeries {
-    fn read(self) -> Result<InstantSeries, InvalidResponse> {
-        let value = self.value.ok_or_else(histogram)?;
+    fn parse(self) -> Result<InstantSeries, InvalidResponse> {
+        let value = self.value.ok_or_else(native_histogram)?;
         Ok(InstantSeries { labels: self.metric, sample: value.sample()? })
     }
 }
 
 impl MatrixSeries {
-    fn read(self) -> Result<RangeSeries, InvalidResponse> {
-        let values = self.values.ok_or_else(histogram)?;
+    fn parse(self) -> Result<RangeSeries, InvalidResponse> {
+        let values = self.values.ok_or_else(native_histogram)?;
         let samples = values.iter().map(RawSample::sample).collect::<Result<_, _>>()?;
         Ok(RangeSeries { labels: self.metric, samples })
     }
 }
 
-fn histogram() -> InvalidResponse {
-    InvalidResponse("a native histogram instead of numbers".to_owned())
+fn native_histogram() -> InvalidResponse {
+    InvalidResponse("native histograms are not supported".to_owned())
 }
 
 #[cfg(test)]
@@ -122,14 +117,14 @@ mod tests {
     #[track_caller]
     fn instant(result: &str) -> Result<Vec<InstantSeries>, InvalidResponse> {
         let body = format!(r#"{{"status":"success","data":{result},"warnings":["new"]}}"#);
-        let ApiResponse::Success { data } = read(body.as_bytes()).unwrap() else {
-            panic!("not a success")
+        let ApiResponse::Success { data } = parse(body.as_bytes()).unwrap() else {
+            panic!("not a success: {body}")
         };
         RawSample::instant(data)
     }
 
     #[test]
-    fn numbers_are_read_as_prometheus_writes_them() {
+    fn numbers_are_parsed_as_prometheus_formats_them() {
         for (text, want) in [("1.5", 1.5), ("+Inf", f64::INFINITY), ("-Inf", f64::NEG_INFINITY)] {
             let result = format!(r#"{{"resultType":"scalar","result":[1.435,"{text}"]}}"#);
             let series = instant(&result).unwrap();
@@ -140,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_an_error_and_not_left_out() {
+    fn a_value_that_is_not_a_number_is_an_error() {
         for result in [
             r#"{"resultType":"string","result":[1,"x"]}"#,
             r#"{"resultType":"scalar","result":[1,"x"]}"#,

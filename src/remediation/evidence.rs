@@ -123,7 +123,7 @@ pub(super) async fn window(
     query: &str,
     (from, to): (WallTime, WallTime),
 ) -> Result<Vec<f64>, Hold> {
-    let span = QueryRange { from, to, step: context.scrape_interval() };
+    let span = QueryRange { start: from, end: to, step: context.scrape_interval() };
     let mut series = prometheus(context)?.range(query, span).await?;
     let found = series.len();
     let one = match (series.pop(), found) {
@@ -163,7 +163,7 @@ pub(super) async fn baseline(
     let to = context.now();
     let times = (to.before(length), to);
     let prometheus = prometheus(context)?;
-    let span = QueryRange { from: times.0, to, step: context.scrape_interval() };
+    let span = QueryRange { start: times.0, end: to, step: context.scrape_interval() };
     let guards = async {
         let asked = questions.guards.iter().map(|it| peaks(prometheus, it, span));
         try_join_all(asked).await.map_err(Hold::from)

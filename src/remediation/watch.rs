@@ -153,7 +153,7 @@ pub(super) fn last_of_each_key(steps: &[StepRow]) -> impl Iterator<Item = &StepR
 async fn tripped(context: &Context, detail: &RunDetail) -> Option<String> {
     let prometheus = context.prometheus.as_ref()?;
     let from = detail.run.times.written?;
-    let span = QueryRange { from, to: context.now(), step: context.scrape_interval() };
+    let span = QueryRange { start: from, end: context.now(), step: context.scrape_interval() };
     let guards = detail.measured.guard_queries.iter().zip(&detail.measured.guard_maxima);
     for (query, &limit) in guards {
         let Ok(peaks) = evidence::peaks(prometheus, query, span).await else { continue };

@@ -91,12 +91,12 @@ async fn a_range_query_has_a_span_in_seconds() {
 
     let (address, seen) = serve(matrix).await;
     let prometheus = HttpPrometheus::new(&format!("http://{address}"), TIMEOUT).unwrap();
-    let span = QueryRange {
-        from: WallTime(1_000),
-        to: WallTime(2_500),
+    let range = QueryRange {
+        start: WallTime(1_000),
+        end: WallTime(2_500),
         step: Duration::from_millis(1_500),
     };
-    let series = prometheus.range("up", span).await.unwrap();
+    let series = prometheus.range("up", range).await.unwrap();
 
     assert_eq!(series[0].samples[0], Sample { at: WallTime(1_000), value: 1.0 });
     assert!(series[0].samples[1].value.is_nan());
@@ -128,12 +128,12 @@ async fn a_rejected_query_is_distinguished_from_an_unreachable_server() {
     }
 
     for (answer, want) in [
-        (refused as fn() -> Response, "Prometheus refuses `up`: bad_data: parse error"),
+        (refused as fn() -> Response, "Prometheus rejected `up`: bad_data: parse error"),
         (overloaded, "503 Service Unavailable: timeout: query timed out"),
         (no_api, "404 Not Found"),
-        (no_json, "not its API"),
+        (no_json, "not a response of the HTTP API"),
         (elsewhere, "302 Found"),
-        (too_long, "an answer of more than 16777216 bytes"),
+        (too_long, "response is longer than 16777216 bytes"),
     ] {
         let (address, _) = serve(answer).await;
         let prometheus = HttpPrometheus::new(&format!("http://{address}"), TIMEOUT).unwrap();
@@ -141,8 +141,8 @@ async fn a_rejected_query_is_distinguished_from_an_unreachable_server() {
 
         assert!(error.to_string().contains(want), "{error}");
 
-        let refused = matches!(error, PrometheusError::Refused { .. });
-        assert_eq!(refused, want.starts_with("Prometheus refuses"));
+        let rejected = matches!(error, PrometheusError::Rejected { .. });
+        assert_eq!(rejected, want.starts_with("Prometheus rejected"));
     }
 }
 

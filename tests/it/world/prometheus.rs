@@ -340,15 +340,15 @@ impl Prometheus for SimulatedPrometheus {
     async fn range(
         &self,
         query: &str,
-        span: QueryRange,
+        range: QueryRange,
     ) -> Result<Vec<RangeSeries>, PrometheusError> {
         let fault = self.asked(query).await?;
         let expr = parser::parse(query).unwrap_or_else(|it| panic!("{query}: {it}"));
         let mut series = BTreeMap::<Labels, Vec<Sample>>::new();
-        let mut at: WallTime = span.from;
+        let mut at: WallTime = range.start;
         let to = match fault {
-            Some(QueryFault::Late(age)) => span.to.before(age),
-            _ => span.to,
+            Some(QueryFault::Late(age)) => range.end.before(age),
+            _ => range.end,
         };
 
         while at <= to && fault != Some(QueryFault::Empty) {
@@ -361,7 +361,7 @@ impl Prometheus for SimulatedPrometheus {
                 series.entry(point.labels).or_default().push(Sample { at, value });
             }
 
-            at = at.after(span.step);
+            at = at.after(range.step);
         }
 
         Ok(series.into_iter().map(|(labels, samples)| RangeSeries { labels, samples }).collect())
