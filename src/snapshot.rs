@@ -11,17 +11,9 @@ use std::{
 
 use tokio::sync::watch;
 
-pub use crate::{
-    docker::ContainerUse,
-    kafka::{
-        Broker, BrokerConfig, ConfigEntry, ConfigSource, LogDir, Partition, Quorum, QuorumReplica,
-        QuorumRole, Topic, TopicLogSize, Topology,
-    },
-};
-
 use crate::model::{
-    BrokerId, ClusterName, Export, GroupName, GroupState, GroupType, LagTime, Reading, TopicName,
-    TopicPartition, WallTime,
+    BrokerConfig, BrokerId, ClusterName, ContainerUsage, Export, GroupName, GroupState, GroupType,
+    LagTime, LogDir, OffsetRange, Quorum, TopicName, TopicPartition, Topology, WallTime,
 };
 
 /// The latest snapshot of one cluster; `None` until the first round has ended.
@@ -70,7 +62,7 @@ pub struct Snapshot {
     /// The keys that are tuned, by broker.
     pub configs: BTreeMap<BrokerId, Section<BrokerConfig>>,
     /// What the brokers' containers use.
-    pub containers: Option<Section<Vec<ContainerUse>>>,
+    pub containers: Option<Section<Vec<ContainerUsage>>>,
     pub membership: Membership,
     /// When each broker last answered its configuration request.
     pub reporting: BTreeMap<BrokerId, WallTime>,
@@ -115,20 +107,8 @@ pub struct Membership {
     pub controller_changed: Option<WallTime>,
 }
 
-/// The ends of one partition's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
-    pub first: Reading<i64>,
-    /// Log end offset (high watermark).
-    pub last: Reading<i64>,
-}
-
-impl Ends {
-    pub const UNKNOWN: Self = Self { first: Reading::Unknown, last: Reading::Unknown };
-}
-
-/// The ends of all logs: topic to partitions, in the order of the topology's partitions.
-pub type Offsets = HashMap<TopicName, Vec<(i32, Ends)>>;
+/// Start and end offsets of all logs: topic to partitions, in the order of the topology.
+pub type Offsets = HashMap<TopicName, Vec<(i32, OffsetRange)>>;
 
 /// Changes of leaders: topic to partitions, in the order of the topology's partitions.
 pub type LeaderChanges = HashMap<TopicName, Arc<Vec<u64>>>;
@@ -143,7 +123,7 @@ pub struct Group {
     pub group_type: GroupType,
     pub state: GroupState,
     /// How many members it has.
-    pub members: Reading<u32>,
+    pub members: Option<u32>,
     /// Partitions that no member holds, of each topic that members subscribe to. Empty while they
     /// are being handed out, and where the protocol hands out something else.
     pub unassigned: Vec<(TopicName, u64)>,
@@ -162,26 +142,26 @@ pub struct GroupTopic {
     /// Partitions with a commit, by index. A partition never committed is not in it.
     pub partitions: Vec<GroupPartition>,
     /// Sum of the committed offsets; unknown when a part is.
-    pub committed_sum: Reading<i64>,
+    pub committed_sum: Option<i64>,
     /// Sum of the lags; unknown when a part is.
-    pub lag_sum: Reading<u64>,
+    pub lag_sum: Option<u64>,
     /// The longest of the lags in time; unknown when one is.
-    pub time_max: Reading<LagTime>,
+    pub time_max: Option<LagTime>,
     /// Partitions of the topic that the group never committed.
-    pub uncommitted: Reading<u64>,
+    pub uncommitted: Option<u64>,
     /// What retention took or is about to take; unknown when a part is.
-    pub retention: Reading<Retention>,
+    pub retention: Option<Retention>,
 }
 
 /// What a group has committed in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupPartition {
     pub partition: i32,
-    pub committed: Reading<i64>,
+    pub committed: Option<i64>,
     /// Records between the commit and the log end; 0 when the commit lies ahead of the end.
-    pub lag: Reading<u64>,
+    pub lag: Option<u64>,
     /// The age of the oldest record that the group has yet to read.
-    pub time: Reading<LagTime>,
+    pub time: Option<LagTime>,
 }
 
 /// How close retention is to what a group has yet to read.

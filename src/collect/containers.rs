@@ -8,16 +8,16 @@ use tokio::sync::watch;
 use super::kept::{Kept, Moment};
 use crate::{
     clock::SharedClock,
-    docker::{ContainerUse, SharedDocker},
-    model::ClusterName,
-    telemetry::{CollectorDone, CollectorName, Telemetry, UnknownReason},
+    docker::SharedDocker,
+    model::{ClusterName, ContainerUsage, ReadFailure},
+    telemetry::{CollectorDone, CollectorName, Telemetry},
 };
 
 /// Ten times what an engine takes.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What was last read, for the rounds.
-pub(super) type LastUse = watch::Receiver<Option<Kept<Vec<ContainerUse>>>>;
+pub(super) type LastUse = watch::Receiver<Option<Kept<Vec<ContainerUsage>>>>;
 
 pub(super) struct Containers {
     pub(super) docker: SharedDocker,
@@ -25,7 +25,7 @@ pub(super) struct Containers {
     pub(super) clock: SharedClock,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) interval: Duration,
-    pub(super) found: watch::Sender<Option<Kept<Vec<ContainerUse>>>>,
+    pub(super) found: watch::Sender<Option<Kept<Vec<ContainerUsage>>>>,
 }
 
 impl Containers {
@@ -41,11 +41,11 @@ impl Containers {
 
     async fn round(&self, began: Moment) {
         let read = tokio::select! {
-            read = self.docker.broker_use(self.cluster.as_str()) => {
-                read.map_err(|error| (UnknownReason::Refused, error.to_string()))
+            read = self.docker.broker_usage(self.cluster.as_str()) => {
+                read.map_err(|error| (ReadFailure::Refused, error.to_string()))
             }
             () = self.clock.sleep(DEADLINE) => {
-                Err((UnknownReason::Timeout, format!("no answer within {DEADLINE:?}")))
+                Err((ReadFailure::Timeout, format!("no answer within {DEADLINE:?}")))
             }
         };
         let ended = Moment::now(&self.clock);

@@ -8,24 +8,24 @@ use super::{
     lag::{self, LagCount, Logs},
     pool::Question,
     progress::{Progress, Stands},
-    tally::{self, Tallies},
+    tally::Tallies,
 };
 use crate::{
     config::NameFilter,
-    kafka::{
-        GroupDescription, GroupListing, GroupMembers, GroupOffsets, PartitionFault, TopicOffsets,
+    model::{
+        BrokerId, GroupDescription, GroupListing, GroupMembers, GroupName, GroupOffsets,
+        GroupState, GroupType, LagSeconds, ReadFailure, TopicName, TopicOffsets, Topology,
     },
-    model::{BrokerId, GroupName, GroupState, GroupType, LagSeconds, TopicName},
-    snapshot::{Group, Offsets, Topology},
-    telemetry::{CollectorName, UnknownReason},
+    snapshot::{Group, Offsets},
+    telemetry::CollectorName,
 };
 
 /// What this round has read of groups.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     listed: BTreeMap<GroupName, (BrokerId, GroupListing)>,
-    described: HashMap<GroupName, Result<GroupMembers, PartitionFault>>,
-    committed: HashMap<GroupName, Result<Vec<TopicOffsets>, PartitionFault>>,
+    described: HashMap<GroupName, Result<GroupMembers, ReadFailure>>,
+    committed: HashMap<GroupName, Result<Vec<TopicOffsets>, ReadFailure>>,
 }
 
 /// Groups to ask a broker about.
@@ -126,7 +126,7 @@ impl Groups {
                 protocol_type: listing.protocol_type,
                 group_type: listing.group_type,
                 state,
-                members: members.as_ref().map(|it| it.count).into(),
+                members: members.as_ref().map(|it| it.count),
                 unassigned: members.map_or_else(Vec::new, |it| unassigned(&it, beside.ends)),
                 rebalances: did.rebalances,
                 progressed: did.progressed,
@@ -179,7 +179,7 @@ impl Groups {
             Some(Ok(commits)) => {
                 let offsets = commits.iter().flat_map(|it| &it.partitions);
                 for fault in offsets.filter_map(|(_, offset)| offset.err()) {
-                    tallies.unknown(CollectorName::Committed, tally::of_part(fault), 1);
+                    tallies.unknown(CollectorName::Committed, fault, 1);
                 }
                 Some(commits)
             }
@@ -214,16 +214,16 @@ fn unassigned(members: &GroupMembers, ends: &Offsets) -> Vec<(TopicName, u64)> {
 }
 
 fn reason(
-    own: Option<PartitionFault>,
-    of_request: impl FnOnce() -> Option<UnknownReason>,
-) -> UnknownReason {
-    own.map(tally::of_part).or_else(of_request).unwrap_or(UnknownReason::Incomplete)
+    own: Option<ReadFailure>,
+    of_request: impl FnOnce() -> Option<ReadFailure>,
+) -> ReadFailure {
+    own.or_else(of_request).unwrap_or(ReadFailure::Incomplete)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::Ends;
+    use crate::model::OffsetRange;
 
     fn listing(group: &str, group_type: GroupType, state: GroupState) -> GroupListing {
         let protocol_type = "consumer".into();
@@ -275,7 +275,8 @@ mod tests {
     #[track_caller]
     fn check_unassigned(state: GroupState, held: Option<u32>, want: &[u64]) {
         let topic = TopicName::new("t");
-        let ends: Offsets = [(topic.clone(), vec![(0, Ends::UNKNOWN), (1, Ends::UNKNOWN)])].into();
+        let ends: Offsets =
+            [(topic.clone(), vec![(0, OffsetRange::UNKNOWN), (1, OffsetRange::UNKNOWN)])].into();
         let assigned = held.map(|it| BTreeMap::from([(topic, it), (TopicName::new("gone"), 1)]));
         let members = GroupMembers {
             state,

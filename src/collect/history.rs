@@ -14,10 +14,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    model::{LagMethod, LagTime, MonotonicTime, TopicName},
-    snapshot::Topology,
-};
+use crate::model::{LagMethod, LagTime, MonotonicTime, TopicName, Topology};
 
 /// Readings in all: 12 bytes each, so 52 MiB. With a list for each partition the history of 200,000
 /// partitions stays below 64 MiB.
@@ -239,7 +236,7 @@ mod tests {
     use rand::{RngExt, SeedableRng, rngs::StdRng};
 
     use super::*;
-    use crate::kafka::Topic;
+    use crate::model::Topic;
 
     fn at(seconds: u64) -> MonotonicTime {
         MonotonicTime(Duration::from_secs(seconds))

@@ -1,15 +1,14 @@
 //! Lag, from committed offsets and log ends. Pure.
 //!
-//! Invariant: what is not known is [`Reading::Unknown`], never 0; a sum with a hole in it is not a
+//! Invariant: what is not known is `None`, never 0; a sum with a hole in it is not a
 //! sum, and neither is a worst of all.
 
 use std::collections::{HashMap, HashSet};
 
 use super::history::{History, TopicHistory};
 use crate::{
-    kafka::TopicOffsets,
-    model::{LagTime, MonotonicTime, Reading, TopicName},
-    snapshot::{Ends, GroupPartition, GroupTopic, Offsets, Retention},
+    model::{LagTime, MonotonicTime, OffsetRange, TopicName, TopicOffsets},
+    snapshot::{GroupPartition, GroupTopic, Offsets, Retention},
 };
 
 /// What is worth a count.
@@ -35,7 +34,7 @@ pub(super) struct Logs<'a> {
 /// One topic's part of [`Logs`].
 struct Log<'a> {
     /// `None` for a topic that could not be read.
-    ends: Option<&'a [(i32, Ends)]>,
+    ends: Option<&'a [(i32, OffsetRange)]>,
     history: Option<TopicHistory<'a>>,
     now: MonotonicTime,
 }
@@ -60,7 +59,7 @@ pub(super) fn by_topic(
         // Kafka says -1 for a partition that the group never committed.
         let commits = partitions.into_iter().filter(|it| it.1.map_or(true, |it| 0 <= it));
         let mut read: Vec<GroupPartition> = commits
-            .filter_map(|(partition, offset)| log.partition(partition, offset.ok().into(), count))
+            .filter_map(|(partition, offset)| log.partition(partition, offset.ok(), count))
             .collect();
         // What an answer names twice would be two samples of one series.
         read.sort_by_key(|it| it.partition);
@@ -79,14 +78,14 @@ impl Log<'_> {
     fn partition(
         &self,
         partition: i32,
-        committed: Reading<i64>,
+        committed: Option<i64>,
         count: &mut LagCount,
     ) -> Option<GroupPartition> {
         let ends = match self.ends {
             Some(ends) => find(ends, partition)?,
-            None => Ends::UNKNOWN,
+            None => OffsetRange::UNKNOWN,
         };
-        let lag = between(committed, ends.last, count);
+        let lag = between(committed, ends.end, count);
         let time = self.time(partition, committed, ends, lag);
         Some(GroupPartition { partition, committed, lag, time })
     }
@@ -95,42 +94,42 @@ impl Log<'_> {
     fn time(
         &self,
         partition: i32,
-        committed: Reading<i64>,
-        ends: Ends,
-        lag: Reading<u64>,
-    ) -> Reading<LagTime> {
+        committed: Option<i64>,
+        ends: OffsetRange,
+        lag: Option<u64>,
+    ) -> Option<LagTime> {
         let history = match (self.history, lag) {
-            (Some(_), Reading::Known(0)) => return Reading::Known(LagTime::NONE),
-            (Some(history), Reading::Known(_)) => history,
-            (None, _) | (_, Reading::Unknown) => return Reading::Unknown,
+            (Some(_), Some(0)) => return Some(LagTime::NONE),
+            (Some(history), Some(_)) => history,
+            (None, _) | (_, None) => return None,
         };
-        let from = committed.known().map(|it| it.max(ends.first.known().unwrap_or(it)));
-        from.and_then(|it| history.age(partition, it, self.now)).into()
+        let from = committed.map(|it| it.max(ends.start.unwrap_or(it)));
+        from.and_then(|it| history.age(partition, it, self.now))
     }
 
     fn topic(&self, topic: TopicName, partitions: Vec<GroupPartition>) -> GroupTopic {
-        let never = |ends: &[(i32, Ends)]| ends.len().saturating_sub(partitions.len());
+        let never = |ends: &[(i32, OffsetRange)]| ends.len().saturating_sub(partitions.len());
         let worst = |worst: LagTime, it: LagTime| worst.max(it);
         GroupTopic {
             topic,
             committed_sum: folded(partitions.iter().map(|it| it.committed), i64::saturating_add),
             lag_sum: folded(partitions.iter().map(|it| it.lag), u64::saturating_add),
             time_max: folded(partitions.iter().map(|it| it.time), worst),
-            uncommitted: self.ends.map(|it| u64::try_from(never(it)).unwrap_or(u64::MAX)).into(),
+            uncommitted: self.ends.map(|it| u64::try_from(never(it)).unwrap_or(u64::MAX)),
             retention: self.retention(&partitions),
             partitions,
         }
     }
 
-    fn retention(&self, partitions: &[GroupPartition]) -> Reading<Retention> {
+    fn retention(&self, partitions: &[GroupPartition]) -> Option<Retention> {
         let of = |it: &GroupPartition| {
             let ends = self.ends.and_then(|ends| find(ends, it.partition));
-            let ends = ends.unwrap_or(Ends::UNKNOWN);
-            match (it.committed, ends.first, ends.last) {
-                (Reading::Known(committed), Reading::Known(first), Reading::Known(last)) => {
-                    Reading::Known(Retention::of(committed, first, last))
+            let ends = ends.unwrap_or(OffsetRange::UNKNOWN);
+            match (it.committed, ends.start, ends.end) {
+                (Some(committed), Some(start), Some(end)) => {
+                    Some(Retention::of(committed, start, end))
                 }
-                _ => Reading::Unknown,
+                _ => None,
             }
         };
         folded(partitions.iter().map(of), Retention::and)
@@ -151,31 +150,31 @@ pub(super) fn read_partitions<'a>(
 
 /// Commits are read after ends, so a live group may be ahead of the end we saw; so is a group whose
 /// topic lost records. There is nothing left to read then.
-fn between(committed: Reading<i64>, last: Reading<i64>, count: &mut LagCount) -> Reading<u64> {
-    let (Reading::Known(committed), Reading::Known(last)) = (committed, last) else {
+fn between(committed: Option<i64>, last: Option<i64>, count: &mut LagCount) -> Option<u64> {
+    let (Some(committed), Some(last)) = (committed, last) else {
         count.unknown = count.unknown.saturating_add(1);
-        return Reading::Unknown;
+        return None;
     };
     if last < committed {
         count.ahead = count.ahead.saturating_add(1);
     }
-    Reading::Known(u64::try_from(last.saturating_sub(committed)).unwrap_or(0))
+    Some(u64::try_from(last.saturating_sub(committed)).unwrap_or(0))
 }
 
 /// All parts in one, unless one is unknown, or there is none.
-fn folded<T>(mut parts: impl Iterator<Item = Reading<T>>, with: impl Fn(T, T) -> T) -> Reading<T> {
-    let Some(Reading::Known(mut whole)) = parts.next() else { return Reading::Unknown };
+fn folded<T>(mut parts: impl Iterator<Item = Option<T>>, with: impl Fn(T, T) -> T) -> Option<T> {
+    let Some(Some(mut whole)) = parts.next() else { return None };
     for part in parts {
         match part {
-            Reading::Known(part) => whole = with(whole, part),
-            Reading::Unknown => return Reading::Unknown,
+            Some(part) => whole = with(whole, part),
+            None => return None,
         }
     }
-    Reading::Known(whole)
+    Some(whole)
 }
 
 /// The ends of a partition, if the topology has it.
-fn find(ends: &[(i32, Ends)], partition: i32) -> Option<Ends> {
+fn find(ends: &[(i32, OffsetRange)], partition: i32) -> Option<OffsetRange> {
     // Partitions are numbered from 0, so each is nearly always at its own place.
     let at = usize::try_from(partition).ok()?;
     if let Some((index, found)) = ends.get(at)
@@ -192,21 +191,19 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{kafka::PartitionFault, model::LagMethod};
-
-    const NONE: Reading<i64> = Reading::Unknown;
+    use crate::model::{LagMethod, ReadFailure};
 
     /// Ends of partitions 0, 1, … of topic `t`.
-    fn ends(firsts: &[Reading<i64>], lasts: &[Option<i64>]) -> Offsets {
-        let first = |at: usize| firsts.get(at).copied().unwrap_or(NONE);
+    fn ends(firsts: &[Option<i64>], lasts: &[Option<i64>]) -> Offsets {
+        let first = |at: usize| firsts.get(at).copied().unwrap_or(None);
         let partitions = (0..)
             .zip(lasts)
             .enumerate()
-            .map(|(at, (index, last))| (index, Ends { first: first(at), last: (*last).into() }));
+            .map(|(at, (index, last))| (index, OffsetRange { start: first(at), end: *last }));
         [(TopicName::new("t"), partitions.collect())].into()
     }
 
-    fn commits(topic: &str, of: &[(i32, Result<i64, PartitionFault>)]) -> TopicOffsets {
+    fn commits(topic: &str, of: &[(i32, Result<i64, ReadFailure>)]) -> TopicOffsets {
         TopicOffsets { topic: TopicName::new(topic), partitions: of.to_vec() }
     }
 
@@ -229,9 +226,9 @@ mod tests {
         let mut count = LagCount::default();
         let topics = read(vec![commits("t", &offsets)], &ends(&[], lasts), &mut count);
         let topic = topics.first().expect("a topic");
-        let lags: Vec<Option<u64>> = topic.partitions.iter().map(|it| it.lag.known()).collect();
+        let lags: Vec<Option<u64>> = topic.partitions.iter().map(|it| it.lag).collect();
         assert_eq!(lags, want);
-        assert_eq!(topic.lag_sum.known(), want_sum);
+        assert_eq!(topic.lag_sum, want_sum);
         assert_eq!((count.ahead, count.unknown), want_count);
     }
 
@@ -257,11 +254,11 @@ mod tests {
 
     #[test]
     fn a_commit_that_could_not_be_read_spoils_both_sums() {
-        let offsets = commits("t", &[(0, Err(PartitionFault::Other)), (1, Ok(3))]);
+        let offsets = commits("t", &[(0, Err(ReadFailure::Other)), (1, Ok(3))]);
         let mut count = LagCount::default();
         let topics = read(vec![offsets], &ends(&[], &[Some(5), Some(5)]), &mut count);
-        assert_eq!(topics[0].committed_sum, Reading::Unknown);
-        assert_eq!(topics[0].lag_sum, Reading::Unknown);
+        assert_eq!(topics[0].committed_sum, None);
+        assert_eq!(topics[0].lag_sum, None);
     }
 
     #[test]
@@ -271,32 +268,32 @@ mod tests {
         let topics = read(all.to_vec(), &ends(&[], &[Some(5)]), &mut count);
         assert_eq!(topics.len(), 1);
         assert_eq!(topics[0].topic.as_str(), "dark");
-        assert_eq!(topics[0].partitions[0].lag, Reading::Unknown);
-        assert_eq!(topics[0].committed_sum, Reading::Known(3));
-        assert_eq!(topics[0].uncommitted, Reading::Unknown);
+        assert_eq!(topics[0].partitions[0].lag, None);
+        assert_eq!(topics[0].committed_sum, Some(3));
+        assert_eq!(topics[0].uncommitted, None);
     }
 
     #[test]
     fn records_that_retention_took_are_lost_and_the_rest_has_a_headroom() {
-        let known = [Reading::Known(10), Reading::Known(0)];
+        let known = [Some(10), Some(0)];
         let ends = ends(&known, &[Some(20), Some(100)]);
         let topics =
             read(vec![commits("t", &[(0, Ok(3)), (1, Ok(75))])], &ends, &mut LagCount::default());
-        let retention = topics[0].retention.known().unwrap();
-        assert_eq!((topics[0].lag_sum, retention.lost), (Reading::Known(17 + 25), 7));
+        let retention = topics[0].retention.unwrap();
+        assert_eq!((topics[0].lag_sum, retention.lost), (Some(17 + 25), 7));
         assert!(retention.headroom.abs() < f64::EPSILON, "{retention:?}");
         let topics = read(vec![commits("t", &[(1, Ok(75))])], &ends, &mut LagCount::default());
-        let retention = topics[0].retention.known().unwrap();
+        let retention = topics[0].retention.unwrap();
         assert!((retention.headroom - 0.75).abs() < f64::EPSILON, "{retention:?}");
-        assert_eq!(topics[0].uncommitted, Reading::Known(1));
+        assert_eq!(topics[0].uncommitted, Some(1));
     }
 
     #[test]
     fn without_the_start_of_one_log_nothing_is_said_of_retention() {
-        let ends = ends(&[Reading::Known(0)], &[Some(20), Some(20)]);
+        let ends = ends(&[Some(0)], &[Some(20), Some(20)]);
         let all = vec![commits("t", &[(0, Ok(3)), (1, Ok(3))])];
         let topics = read(all, &ends, &mut LagCount::default());
-        assert_eq!(topics[0].retention, Reading::Unknown);
+        assert_eq!(topics[0].retention, None);
     }
 
     #[test]
@@ -308,18 +305,18 @@ mod tests {
         for (second, end) in [(0, 0), (100, 100)] {
             history.observe(&name, &[(0, end, at(second)), (1, end, at(second))]);
         }
-        let age = |first: Reading<i64>, offsets: &[(i32, i64)]| {
+        let age = |first: Option<i64>, offsets: &[(i32, i64)]| {
             let offsets: Vec<_> = offsets.iter().map(|(at, it)| (*at, Ok(*it))).collect();
             let (ends, unreadable) = (ends(&[first], &[Some(100), Some(100)]), HashSet::new());
             let (history, now) = (Some(&history), at(100));
             let logs = Logs { ends: &ends, unreadable: &unreadable, history, now };
             let topics = by_topic(vec![commits("t", &offsets)], logs, &mut LagCount::default());
-            topics[0].time_max.known().map(|it| (it.age.as_secs(), it.method))
+            topics[0].time_max.map(|it| (it.age.as_secs(), it.method))
         };
         let interpolated = |seconds| Some((seconds, LagMethod::Interpolated));
-        assert_eq!(age(NONE, &[(0, 40)]), interpolated(59));
-        assert_eq!(age(Reading::Known(90), &[(0, 40)]), interpolated(9));
-        assert_eq!(age(NONE, &[(0, 40), (1, 100)]), interpolated(59));
-        assert_eq!(age(NONE, &[(0, 100)]), interpolated(0));
+        assert_eq!(age(None, &[(0, 40)]), interpolated(59));
+        assert_eq!(age(Some(90), &[(0, 40)]), interpolated(9));
+        assert_eq!(age(None, &[(0, 40), (1, 100)]), interpolated(59));
+        assert_eq!(age(None, &[(0, 100)]), interpolated(0));
     }
 }

@@ -3,8 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    kafka::{Topic, Topology},
-    model::{BrokerId, TopicName},
+    model::{BrokerId, Topic, TopicName, Topology},
     snapshot::LeaderChanges,
 };
 
@@ -65,7 +64,7 @@ impl OfTopic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::Partition;
+    use crate::model::Partition;
 
     fn led_by(id: u128, leaders: &[Option<i32>]) -> Topology {
         let partition = |(index, leader): (i32, &Option<i32>)| Partition {

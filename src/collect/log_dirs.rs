@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::kept::{Kept, Moment};
-use crate::{kafka::Topology, model::BrokerId, snapshot::Section};
+use crate::{
+    model::{BrokerId, Topology},
+    snapshot::Section,
+};
 
 /// One section per broker.
 #[derive(Debug)]

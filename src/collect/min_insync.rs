@@ -7,8 +7,7 @@ use std::{
 
 use super::kept::Moment;
 use crate::{
-    kafka::{MinInsync as Answered, Topology},
-    model::{MonotonicTime, TopicName, WallTime},
+    model::{MinInsync as Answered, MonotonicTime, TopicName, Topology, WallTime},
     snapshot::Section,
 };
 

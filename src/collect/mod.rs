@@ -37,10 +37,13 @@ use crate::{
     clock::SharedClock,
     config::{ClusterConfig, NameFilter},
     docker::SharedDocker,
-    kafka::{RequestFault, SharedKafka},
-    model::{BrokerId, ClusterName, Export, GroupState, LagSeconds, TopicPartition, WallTime},
-    snapshot::{BrokerConfig, Group, Latest, LogDir, Offsets, Quorum, Snapshot, Topology},
-    telemetry::{CollectorName, Requests, RoundDone, Telemetry, UnknownReason, chain},
+    kafka::SharedKafka,
+    model::{
+        BrokerConfig, BrokerId, ClusterName, Export, GroupState, LagSeconds, LogDir, Quorum,
+        ReadFailure, TopicPartition, Topology, WallTime,
+    },
+    snapshot::{Group, Latest, Offsets, Snapshot},
+    telemetry::{CollectorName, RoundDone, Telemetry, chain},
 };
 
 /// Log directories, first offsets and topic configuration change slowly: every fourth round.
@@ -211,7 +214,7 @@ impl Collector {
                 self.ask_and_hear(&mut tallies).await
             }
             Err(error) => {
-                let reason = tally::of_request(error.fault());
+                let reason = error.failure();
                 tallies.collector_failed(CollectorName::Topology, reason, chain(&error));
                 0
             }
@@ -291,7 +294,7 @@ impl Collector {
             Asked::Sent => heard.tallies.sent(question),
             Asked::Busy => {
                 let why = "an earlier request still owes its answer";
-                heard.tallies.failed(question, UnknownReason::Busy, why);
+                heard.tallies.failed(question, ReadFailure::Busy, why);
             }
         }
     }
@@ -319,7 +322,7 @@ impl Collector {
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                let reason = tally::of_request(error.fault());
+                let reason = error.failure();
                 heard.tallies.failed(question, reason, &chain(&error));
                 return;
             }
@@ -360,14 +363,14 @@ impl Collector {
         let now = Moment::now(&self.clock);
         let Heard { tallies, lasts, groups } = heard;
         let unread = u64::try_from(topology.unreadable.len()).unwrap_or(u64::MAX);
-        tallies.unknown(CollectorName::Topology, UnknownReason::Other, unread);
+        tallies.unknown(CollectorName::Topology, ReadFailure::Other, unread);
         lasts.sort();
         let ends = offsets::assemble(topology, lasts, &self.known.firsts, tallies);
         let lag_seconds = self.selection.export.lag_seconds;
         if lag_seconds == LagSeconds::Followed {
             let history = &mut self.known.history;
             let without_room = groups.follow(topology, history, now);
-            tallies.unknown(CollectorName::Lag, UnknownReason::Budget, without_room);
+            tallies.unknown(CollectorName::Lag, ReadFailure::Budget, without_room);
             lasts.observe(history);
             history.retain(topology, now.uptime);
         }
@@ -375,7 +378,7 @@ impl Collector {
         let beside = groups::Beside { topology, ends: &ends, history, lag_seconds, now };
         let groups = std::mem::take(groups);
         let (groups, count) = groups.assemble(&beside, &mut self.known.progress, tallies);
-        tallies.unknown(CollectorName::Lag, UnknownReason::Incomplete, count.unknown);
+        tallies.unknown(CollectorName::Lag, ReadFailure::Incomplete, count.unknown);
         self.known.offsets = Some(Kept::new(ends, began));
         self.known.groups = Some(Kept::new(groups, began));
         count.ahead
@@ -409,12 +412,7 @@ impl Collector {
     }
 
     fn count_requests(&self) {
-        let counts = self.kafka.request_counts().into_iter().map(|it| Requests {
-            api: it.api.label(),
-            sent: it.sent,
-            failed: RequestFault::ALL.iter().map(|it| it.label()).zip(it.failed).collect(),
-        });
-        self.telemetry.requests_counted(&self.cluster, counts.collect());
+        self.telemetry.requests_counted(&self.cluster, self.kafka.request_counts());
     }
 }
 

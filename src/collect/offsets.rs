@@ -5,17 +5,14 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    history::History,
-    kept::Moment,
-    pool::Question,
-    tally::{self, Tallies},
-};
+use super::{history::History, kept::Moment, pool::Question, tally::Tallies};
 use crate::{
-    kafka::{TopicOffsets, TopicPartitions, Topology},
-    model::{BrokerId, MonotonicTime, Reading, TopicName},
-    snapshot::{Ends, Offsets, Partition, Topic},
-    telemetry::{CollectorName, UnknownReason},
+    model::{
+        BrokerId, MonotonicTime, OffsetRange, Partition, ReadFailure, Topic, TopicName,
+        TopicOffsets, TopicPartitions, Topology,
+    },
+    snapshot::Offsets,
+    telemetry::CollectorName,
 };
 
 /// The partitions that each live broker leads.
@@ -39,7 +36,7 @@ pub(super) fn by_leader(topology: &Topology) -> BTreeMap<BrokerId, Vec<TopicPart
 }
 
 /// A partition's last offset, and when it was read.
-type Last = (i32, Result<i64, UnknownReason>, MonotonicTime);
+type Last = (i32, Result<i64, ReadFailure>, MonotonicTime);
 
 /// The last offsets that this round has read.
 #[derive(Debug, Default)]
@@ -52,8 +49,8 @@ impl Lasts {
         for TopicOffsets { topic, partitions } in answer {
             let read = partitions.into_iter().map(|(partition, offset)| {
                 // Kafka answers -1 where it has no offset to give.
-                let offset = match offset.map_err(tally::of_part) {
-                    Ok(offset) if offset < 0 => Err(UnknownReason::Other),
+                let offset = match offset {
+                    Ok(offset) if offset < 0 => Err(ReadFailure::Other),
                     known => known,
                 };
                 (partition, offset, at.uptime)
@@ -171,18 +168,15 @@ pub(super) fn assemble(
             if let Err(reason) = last {
                 tallies.unknown(CollectorName::Offsets, reason, 1);
             }
-            let first = known.and_then(|it| it.get(partition.index)).into();
-            (
-                partition.index,
-                Ends { first, last: last.ok().map_or(Reading::Unknown, Reading::Known) },
-            )
+            let first = known.and_then(|it| it.get(partition.index));
+            (partition.index, OffsetRange { start: first, end: last.ok() })
         });
         offsets.insert(topic.name.clone(), ends.collect());
     }
     offsets
 }
 
-fn why_unread(partition: &Partition, tallies: &Tallies) -> UnknownReason {
-    let Some(leader) = partition.leader else { return UnknownReason::Leaderless };
-    tallies.fault(Question::Lasts(leader)).unwrap_or(UnknownReason::Incomplete)
+fn why_unread(partition: &Partition, tallies: &Tallies) -> ReadFailure {
+    let Some(leader) = partition.leader else { return ReadFailure::Leaderless };
+    tallies.fault(Question::Lasts(leader)).unwrap_or(ReadFailure::Incomplete)
 }

@@ -9,11 +9,12 @@ use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use super::{configs, kept::Moment};
 use crate::{
     clock::SharedClock,
-    kafka::{
-        BrokerConfig, Edge, GroupDescription, GroupListing, GroupOffsets, KafkaError, LogDir,
-        MinInsync, Quorum, SharedKafka, TopicOffsets, TopicPartitions,
+    kafka::{KafkaError, SharedKafka},
+    model::{
+        BrokerConfig, BrokerId, GroupDescription, GroupListing, GroupName, GroupOffsets,
+        GroupState, GroupType, LogDir, MinInsync, OffsetSpec, Quorum, TopicName, TopicOffsets,
+        TopicPartition, TopicPartitions,
     },
-    model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition},
     telemetry::CollectorName,
 };
 
@@ -137,10 +138,10 @@ impl Request {
             Self::Quorum => kafka.quorum().await.map(Answer::Quorum),
             Self::Reassignments => kafka.reassignments().await.map(Answer::Reassignments),
             Self::Lasts(broker, partitions) => {
-                kafka.offsets(broker, Edge::Last, &partitions).await.map(Answer::Lasts)
+                kafka.offsets(broker, OffsetSpec::Latest, &partitions).await.map(Answer::Lasts)
             }
             Self::Firsts(broker, partitions) => {
-                kafka.offsets(broker, Edge::First, &partitions).await.map(Answer::Firsts)
+                kafka.offsets(broker, OffsetSpec::Earliest, &partitions).await.map(Answer::Firsts)
             }
             Self::Groups(broker, states) => kafka.groups(broker, &states).await.map(Answer::Groups),
             Self::Members(broker, kind, groups) => {

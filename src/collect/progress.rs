@@ -7,10 +7,7 @@ use std::{
 };
 
 use super::kept::Moment;
-use crate::{
-    kafka::{GroupMembers, TopicOffsets},
-    model::{GroupName, GroupState, MonotonicTime, WallTime},
-};
+use crate::model::{GroupMembers, GroupName, GroupState, MonotonicTime, TopicOffsets, WallTime};
 
 /// A group that was not seen for this long is forgotten. Longer than a broker is away, so that the
 /// groups it coordinates keep their counts.
@@ -168,14 +165,14 @@ mod tests {
         check_rebalances(&[(Stable, 1), (Empty, 0), (Stable, 1)], 2);
     }
 
-    fn commits(offsets: &[Result<i64, crate::kafka::PartitionFault>]) -> Vec<TopicOffsets> {
+    fn commits(offsets: &[Result<i64, crate::model::ReadFailure>]) -> Vec<TopicOffsets> {
         let partitions = (0..).zip(offsets.iter().copied()).collect();
         vec![TopicOffsets { topic: TopicName::new("t"), partitions }]
     }
 
     #[test]
     fn only_a_commit_that_moves_on_is_progress() {
-        use crate::kafka::PartitionFault::Other;
+        use crate::model::ReadFailure::Other;
         let mut progress = Progress::default();
         let mut look = |second, offsets: &[_]| {
             let commits = commits(offsets);

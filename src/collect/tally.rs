@@ -7,39 +7,14 @@ use super::{
     pool::{Answer, Question},
 };
 use crate::{
-    kafka::{PartitionFault, RequestFault},
-    model::{ClusterName, MonotonicTime},
-    telemetry::{CollectorDone, CollectorName, Telemetry, UnknownReason},
+    model::{ClusterName, MonotonicTime, ReadFailure},
+    telemetry::{CollectorDone, CollectorName, Telemetry},
 };
-
-/// The reason behind a failed request.
-pub(super) const fn of_request(fault: RequestFault) -> UnknownReason {
-    match fault {
-        RequestFault::Connection => UnknownReason::Connection,
-        RequestFault::Timeout => UnknownReason::Timeout,
-        RequestFault::Refused => UnknownReason::Refused,
-        RequestFault::Protocol => UnknownReason::Protocol,
-        RequestFault::Tls => UnknownReason::Tls,
-        RequestFault::Authentication => UnknownReason::Authentication,
-    }
-}
-
-/// The reason behind a missing part of an answer.
-pub(super) const fn of_part(fault: PartitionFault) -> UnknownReason {
-    match fault {
-        PartitionFault::NotLeader => UnknownReason::NotLeader,
-        PartitionFault::Unavailable => UnknownReason::Unavailable,
-        PartitionFault::Unknown => UnknownReason::Unknown,
-        PartitionFault::Unauthorized => UnknownReason::Unauthorized,
-        PartitionFault::NotCoordinator => UnknownReason::NotCoordinator,
-        PartitionFault::Other => UnknownReason::Other,
-    }
-}
 
 #[derive(Debug)]
 struct Tally {
     failure: Option<String>,
-    unknown: BTreeMap<UnknownReason, u64>,
+    unknown: BTreeMap<ReadFailure, u64>,
     ended: MonotonicTime,
 }
 
@@ -49,7 +24,7 @@ pub(super) struct Tallies {
     began: Moment,
     by_collector: BTreeMap<CollectorName, Tally>,
     owed: BTreeSet<Question>,
-    faults: BTreeMap<Question, UnknownReason>,
+    faults: BTreeMap<Question, ReadFailure>,
 }
 
 impl Tallies {
@@ -95,7 +70,7 @@ impl Tallies {
 
     /// A whole request failed. What it leaves unknown is counted here where it is one thing, and by
     /// whoever puts partitions and groups together where it is many.
-    pub(super) fn failed(&mut self, question: Question, reason: UnknownReason, why: &str) {
+    pub(super) fn failed(&mut self, question: Question, reason: ReadFailure, why: &str) {
         self.faults.insert(question, reason);
         let collector = question.collector();
         if question.is_one_reading() {
@@ -108,7 +83,7 @@ impl Tallies {
     pub(super) fn collector_failed(
         &mut self,
         collector: CollectorName,
-        reason: UnknownReason,
+        reason: ReadFailure,
         why: String,
     ) {
         self.unknown(collector, reason, 1);
@@ -118,17 +93,17 @@ impl Tallies {
     /// Those that still owe an answer have failed.
     pub(super) fn close(&mut self, at: Moment) {
         for question in std::mem::take(&mut self.owed) {
-            self.failed(question, UnknownReason::Timeout, "no answer in this round");
+            self.failed(question, ReadFailure::Timeout, "no answer in this round");
             self.ended(question.collector(), at);
         }
     }
 
     /// Why a part of this question's answer is missing.
-    pub(super) fn fault(&self, question: Question) -> Option<UnknownReason> {
+    pub(super) fn fault(&self, question: Question) -> Option<ReadFailure> {
         self.faults.get(&question).copied()
     }
 
-    pub(super) fn unknown(&mut self, collector: CollectorName, reason: UnknownReason, count: u64) {
+    pub(super) fn unknown(&mut self, collector: CollectorName, reason: ReadFailure, count: u64) {
         let counted = self.of(collector).unknown.entry(reason).or_default();
         *counted = counted.saturating_add(count);
     }
@@ -137,7 +112,7 @@ impl Tallies {
     pub(super) fn lacks(&mut self, answer: &Answer) {
         let Answer::MinInsync(values) = answer else { return };
         for fault in values.iter().filter_map(|(_, it)| it.err()) {
-            self.unknown(CollectorName::MinInsync, of_part(fault), 1);
+            self.unknown(CollectorName::MinInsync, fault, 1);
         }
     }
 

@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    kafka::{Quorum, Topology},
-    model::{BrokerId, WallTime},
+    model::{BrokerId, Quorum, Topology, WallTime},
     snapshot::Membership,
 };
 
@@ -52,7 +51,7 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::Broker;
+    use crate::model::Broker;
 
     fn id(raw: i32) -> BrokerId {
         BrokerId::from_wire(raw).unwrap()

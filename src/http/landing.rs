@@ -324,9 +324,9 @@ mod tests {
     use super::*;
     use crate::{
         http::state::ClusterInfo,
-        model::{ClusterName, RunId, RunState, Verdict},
+        model::{ClusterName, ReadFailure, RunId, RunState, Verdict},
         playbook::OptimizerKind,
-        telemetry::{CollectorName, UnknownReason},
+        telemetry::CollectorName,
     };
 
     const NOW: WallTime = WallTime(1_767_323_045_006);
@@ -411,8 +411,7 @@ mod tests {
     fn what_could_not_be_read_is_counted_by_reason() {
         let about = about();
         let mut one = cluster();
-        one.collectors[1].unknown =
-            vec![(UnknownReason::Timeout, 2), (UnknownReason::NotLeader, 1)];
+        one.collectors[1].unknown = vec![(ReadFailure::Timeout, 2), (ReadFailure::NotLeader, 1)];
         let page = landing(&about, vec![one]).page();
         assert!(page.contains("<td class=\"why\">unknown: 2 timeout, 1 not leader</td>"), "{page}");
         let mut crowded = cluster();

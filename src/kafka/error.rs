@@ -2,25 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{BrokerId, closed_list};
-
-closed_list! {
-    /// Why a request failed, as a metric label.
-    pub enum RequestFault {
-        /// No connection could be made, or it broke.
-        Connection = "connection",
-        /// No answer within the deadline.
-        Timeout = "timeout",
-        /// The broker answered with an error.
-        Refused = "refused",
-        /// The answer could not be decoded, or the versions do not meet.
-        Protocol = "protocol",
-        /// The connection could not be encrypted, or the broker not be trusted.
-        Tls = "tls",
-        /// The broker does not accept our credentials, or there are none to show.
-        Authentication = "authentication",
-    }
-}
+use crate::model::{BrokerId, ReadFailure};
 
 /// Kafka's `Errors.REQUEST_TIMED_OUT`.
 const REQUEST_TIMED_OUT: i16 = 7;
@@ -93,17 +75,17 @@ pub enum KafkaError {
 }
 
 impl KafkaError {
-    /// The fault as a metric label.
-    pub const fn fault(&self) -> RequestFault {
+    /// The failure as a metric label.
+    pub const fn failure(&self) -> ReadFailure {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } | Self::UnknownBroker(_) => {
-                RequestFault::Connection
+                ReadFailure::Connection
             }
-            Self::NoAnswer { .. } => RequestFault::Timeout,
-            Self::Refused { .. } => RequestFault::Refused,
-            Self::Protocol { .. } => RequestFault::Protocol,
-            Self::Tls { .. } => RequestFault::Tls,
-            Self::Authentication { .. } => RequestFault::Authentication,
+            Self::NoAnswer { .. } => ReadFailure::Timeout,
+            Self::Refused { .. } => ReadFailure::Refused,
+            Self::Protocol { .. } => ReadFailure::Protocol,
+            Self::Tls { .. } => ReadFailure::Tls,
+            Self::Authentication { .. } => ReadFailure::Authentication,
         }
     }
 

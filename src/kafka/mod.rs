@@ -8,21 +8,19 @@
 
 mod error;
 pub mod wire;
-mod words;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use error::{KafkaError, RequestFault};
-pub use words::{
-    Api, Broker, BrokerConfig, ClientQuota, ConfigChange, ConfigEntry, ConfigSource, Edge,
-    ElectionFault, GroupDescription, GroupListing, GroupMembers, GroupOffsets, LogDir, MinInsync,
-    Partition, PartitionFault, Quorum, QuorumReplica, QuorumRole, QuotaChange, RequestCount, Topic,
-    TopicLogSize, TopicOffsets, TopicPartitions, Topology, WriteMode,
-};
+pub use error::KafkaError;
 
-use crate::model::{BrokerId, GroupName, GroupState, GroupType, TopicName, TopicPartition};
+use crate::model::{
+    BrokerConfig, BrokerId, ClientQuota, ConfigChange, ElectionFailure, GroupDescription,
+    GroupListing, GroupName, GroupOffsets, GroupState, GroupType, LogDir, MinInsync, OffsetSpec,
+    Quorum, QuotaChange, RequestCount, TopicName, TopicOffsets, TopicPartition, TopicPartitions,
+    Topology, WriteMode,
+};
 
 /// What this program needs of one Kafka cluster.
 ///
@@ -38,7 +36,7 @@ pub trait Kafka: Send + Sync + 'static {
     async fn offsets(
         &self,
         broker: BrokerId,
-        edge: Edge,
+        edge: OffsetSpec,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<TopicOffsets>, KafkaError>;
 
@@ -120,9 +118,10 @@ pub trait Kafka: Send + Sync + 'static {
     async fn elect_preferred_leaders(
         &self,
         partitions: &[TopicPartitions],
-    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFault>)>, KafkaError>;
+    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFailure>)>, KafkaError>;
 
-    /// Requests sent so far, by API, and how they failed. In the order of [`Api::ALL`].
+    /// Requests sent so far, by API, and how they failed. In the order of
+    /// [`Api::ALL`](crate::model::Api::ALL).
     fn request_counts(&self) -> Vec<RequestCount>;
 }
 

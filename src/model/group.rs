@@ -1,6 +1,8 @@
-//! What a group can be, and how it can stand.
+//! Groups: their types and states, their members, and what they committed.
 
-use super::closed_list;
+use std::collections::BTreeMap;
+
+use super::{GroupName, ReadFailure, TopicName, TopicOffsets, closed_list};
 
 closed_list! {
     /// Which protocol a group follows (`ListGroups` version 5, KIP-848, KIP-932, KIP-1071).
@@ -51,4 +53,46 @@ impl GroupState {
             Self::Stable | Self::Dead | Self::Empty | Self::NotReady | Self::Unknown => false,
         }
     }
+}
+
+/// A group as its coordinator lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupListing {
+    pub group: GroupName,
+    /// `consumer`, `connect`, …; empty for a group that only commits.
+    pub protocol_type: String,
+    pub group_type: GroupType,
+    pub state: GroupState,
+}
+
+/// What a group's coordinator says of its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMembers {
+    pub state: GroupState,
+    pub count: u32,
+    /// Changes when a member comes or goes, and when one gets other partitions.
+    pub fingerprint: u64,
+    /// Members with a `group.instance.id` (KIP-345): another one of that id would fence them.
+    pub static_members: u32,
+    /// What hands out the partitions; empty where nothing does.
+    pub assignor: String,
+    /// The topics that members subscribe to or hold partitions of, with how many partitions they
+    /// hold. `None` where the protocol hands out something else than partitions.
+    pub assigned: Option<BTreeMap<TopicName, u32>>,
+}
+
+/// A group's state and members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupDescription {
+    pub group: GroupName,
+    /// Its members, or why nothing is known of them.
+    pub members: Result<GroupMembers, ReadFailure>,
+}
+
+/// What a group has committed. A partition it never committed is not in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupOffsets {
+    pub group: GroupName,
+    /// Its commits, or why there are none.
+    pub offsets: Result<Vec<TopicOffsets>, ReadFailure>,
 }

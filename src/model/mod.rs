@@ -1,29 +1,47 @@
-//! The words everyone shares: identifiers, units, readings, closed lists.
+//! The nouns that everyone shares: identifiers, units, what a cluster consists of, closed lists.
 //!
 //! Does no I/O, knows no wire format and no file format, and names no other module of this crate.
 
 mod closed_list;
+mod config;
+mod container;
+mod election;
 mod export;
+mod failure;
 mod group;
 mod id;
 mod lag;
+mod log_dir;
+mod offset;
+mod quorum;
 mod quota;
-mod reading;
+mod request;
 mod run;
 mod target;
 mod time;
+mod topology;
 
 pub use closed_list::ClosedList;
 pub(crate) use closed_list::closed_list;
+pub use config::{BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, MinInsync};
+pub use container::{CloneName, CloneState, ConsumerContainer, ContainerUsage};
+pub use election::ElectionFailure;
 pub use export::{Export, Granularity, LagSeconds};
-pub use group::{GroupState, GroupType};
+pub use failure::ReadFailure;
+pub use group::{
+    GroupDescription, GroupListing, GroupMembers, GroupOffsets, GroupState, GroupType,
+};
 pub use id::{BrokerId, ClusterName, GroupName, RunId, TopicName, TopicPartition};
 pub use lag::{LagMethod, LagTime};
-pub use quota::{QuotaEntity, QuotaKey};
-pub use reading::Reading;
+pub use log_dir::{LogDir, TopicLogSize};
+pub use offset::{OffsetRange, OffsetSpec, TopicOffsets, TopicPartitions};
+pub use quorum::{Quorum, QuorumReplica, QuorumRole};
+pub use quota::{ClientQuota, QuotaChange, QuotaEntity, QuotaKey};
+pub use request::{Api, RequestCount, WriteMode};
 pub use run::{
     AlertOutcome, HoldReason, Impossible, Mode, RollbackReason, RunEvent, RunState, Trigger,
     Verdict,
 };
 pub use target::{OnUndo, Subject, Target};
 pub use time::{MonotonicTime, WallTime};
+pub use topology::{Broker, Partition, Topic, Topology};

@@ -60,6 +60,24 @@ impl fmt::Display for QuotaEntity {
     }
 }
 
+/// One quota that is set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientQuota {
+    pub entity: QuotaEntity,
+    pub key: QuotaKey,
+    /// Bytes per second and broker.
+    pub value: f64,
+}
+
+/// Sets a quota, or removes it (`AlterClientQuotas`, KIP-546).
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuotaChange {
+    pub entity: QuotaEntity,
+    pub key: QuotaKey,
+    /// Bytes per second and broker to set, or `None` to remove the quota.
+    pub value: Option<f64>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,10 +5,7 @@
 //! [`BATCH_MAX`] partitions in one step.
 
 use super::{Plan, PlannedStep, Unplannable};
-use crate::{
-    kafka::{Partition, Topology},
-    model::{BrokerId, OnUndo, Subject, TopicName, TopicPartition},
-};
+use crate::model::{BrokerId, OnUndo, Partition, Subject, TopicName, TopicPartition, Topology};
 
 pub const BATCH_MAX: usize = 100;
 /// Steps in one run; the next run goes on where this one stops.
@@ -99,7 +96,7 @@ pub fn read(text: &str) -> Vec<(TopicPartition, BrokerId)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::{Broker, Topic};
+    use crate::model::{Broker, Topic};
 
     fn ids(raw: &[i32]) -> Vec<BrokerId> {
         raw.iter().filter_map(|it| BrokerId::from_wire(*it)).collect()

@@ -11,10 +11,7 @@
 use std::collections::BTreeMap;
 
 use super::{Plan, PlannedStep, Unplannable, ladder};
-use crate::{
-    kafka::{BrokerConfig, ConfigEntry},
-    model::{BrokerId, OnUndo, Subject},
-};
+use crate::model::{BrokerConfig, BrokerId, ConfigEntry, OnUndo, Subject};
 
 /// What is known of one broker.
 #[derive(Clone, Debug)]
@@ -120,7 +117,7 @@ fn number(broker: BrokerId, entry: &ConfigEntry, value: Option<&str>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::ConfigSource;
+    use crate::model::ConfigSource;
 
     fn entry(key: &str, stored: &str, effective: &str) -> ConfigEntry {
         ConfigEntry {

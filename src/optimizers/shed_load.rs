@@ -8,8 +8,7 @@
 
 use super::{Plan, PlannedStep, Unplannable};
 use crate::{
-    kafka::ClientQuota,
-    model::{OnUndo, Subject},
+    model::{ClientQuota, OnUndo, Subject},
     playbook::{Shed, ShedLoad},
 };
 

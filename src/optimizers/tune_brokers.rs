@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{Plan, PlannedStep, Unplannable, ladder};
 use crate::{
-    kafka::{BrokerConfig, ConfigEntry},
-    model::{BrokerId, OnUndo, Subject},
+    model::{BrokerConfig, BrokerId, ConfigEntry, OnUndo, Subject},
     playbook::{AboveStatic, Level, TuneBrokers},
 };
 
@@ -255,7 +254,7 @@ fn restart_only(facts: &BrokerFacts, goal: Goal) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::{
-        kafka::ConfigSource,
+        model::ConfigSource,
         playbook::{AboveStatic, Rollout},
     };
 

@@ -13,8 +13,7 @@ use super::{
     context::Context,
 };
 use crate::{
-    kafka::WriteMode,
-    model::MonotonicTime,
+    model::{MonotonicTime, WriteMode},
     store::{StepRow, StepState, StepUpdate, StoreError},
     telemetry::chain,
 };

@@ -28,7 +28,7 @@ use std::{
 use prometheus_client::{encoding::text::encode_registry, registry::Registry};
 use tracing::{debug, error, info, warn};
 
-pub use collected::{CollectorDone, CollectorName, Requests, RoundDone, UnknownReason};
+pub use collected::{CollectorDone, CollectorName, RoundDone};
 pub use log::{LogError, LogFormat, chain, init};
 pub use probe::{ProbeFault, ProbeResult};
 pub use spec::{Kind, Spec};
@@ -40,7 +40,9 @@ use probe::{PreviousAttempt, Probes};
 use view::Views;
 
 use crate::{
-    model::{AlertOutcome, BrokerId, ClusterName, HoldReason, RunState, Verdict, WallTime},
+    model::{
+        AlertOutcome, BrokerId, ClusterName, HoldReason, RequestCount, RunState, Verdict, WallTime,
+    },
     playbook::OptimizerKind,
 };
 
@@ -233,7 +235,7 @@ impl Telemetry {
     }
 
     /// Requests to the cluster so far. Replaces what was said before.
-    pub fn requests_counted(&self, cluster: &ClusterName, requests: Vec<Requests>) {
+    pub fn requests_counted(&self, cluster: &ClusterName, requests: Vec<RequestCount>) {
         self.with_views(|views| views.requests_counted(cluster, requests));
     }
 

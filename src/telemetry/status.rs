@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{CollectorName, RemediationView, SeriesCount, UnknownReason};
-use crate::model::{ClusterName, WallTime};
+use super::{CollectorName, RemediationView, SeriesCount};
+use crate::model::{ClusterName, ReadFailure, WallTime};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterStatus {
@@ -35,5 +35,5 @@ pub struct CollectorStatus {
     /// When a round of it last succeeded, if ever.
     pub last_success: Option<WallTime>,
     /// Values that could not be read, by reason; none at 0.
-    pub unknown: Vec<(UnknownReason, u64)>,
+    pub unknown: Vec<(ReadFailure, u64)>,
 }

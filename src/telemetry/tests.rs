@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::model::{Mode, RunId};
+use crate::model::{Api, Mode, ReadFailure, RequestCount, RunId};
 
 fn telemetry() -> Telemetry {
     let build = BuildInfo { version: "0.1.0", revision: "abc", rustc: "1.95" };
@@ -34,13 +34,14 @@ fn busy_telemetry() -> Telemetry {
         failure: Some("no answer".into()),
         took: Duration::from_millis(250),
         at: WallTime(5_000),
-        unknown: BTreeMap::from([(UnknownReason::Timeout, 3)]),
+        unknown: BTreeMap::from([(ReadFailure::Timeout, 3)]),
     };
     telemetry.collector_done(&main_cluster(), done.clone());
     let topology = CollectorDone { collector: CollectorName::Topology, failure: None, ..done };
     telemetry.collector_done(&main_cluster(), topology);
     telemetry.snapshot_made(&main_cluster(), WallTime(7_500), 2);
-    let requests = Requests { api: "Metadata", sent: 9, failed: vec![("timeout", 1)] };
+    let requests =
+        RequestCount { api: Api::Metadata, sent: 9, failed: vec![(ReadFailure::Timeout, 1)] };
     telemetry.requests_counted(&main_cluster(), vec![requests]);
     let series = vec![(main_cluster(), SeriesCount { shown: 11, dropped: 0 })];
     telemetry.round_done(&main_cluster(), RoundDone { took: Duration::from_secs(1), requests: 15 });

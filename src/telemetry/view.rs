@@ -15,12 +15,12 @@ use prometheus_client::{
 
 use super::{
     BuildInfo, ClusterStatus, CollectorStatus, PageMade, Reload, SeriesCount,
-    collected::{CollectorDone, CollectorName, Requests, RoundDone, UnknownReason},
+    collected::{CollectorDone, CollectorName, RoundDone},
     own,
     spec::Spec,
 };
 use crate::{
-    model::{ClusterName, Mode, RunId, RunState, Verdict, WallTime},
+    model::{ClusterName, Mode, ReadFailure, RequestCount, RunId, RunState, Verdict, WallTime},
     playbook::OptimizerKind,
 };
 
@@ -95,7 +95,7 @@ struct CollectorView {
     failure: Option<String>,
     took: Duration,
     last_success: Option<WallTime>,
-    unknown: BTreeMap<UnknownReason, u64>,
+    unknown: BTreeMap<ReadFailure, u64>,
 }
 
 impl CollectorView {
@@ -118,7 +118,7 @@ struct ClusterView {
     snapshot: Option<WallTime>,
     commits_ahead: u64,
     round: Option<RoundDone>,
-    requests: Vec<Requests>,
+    requests: Vec<RequestCount>,
     series: Option<SeriesCount>,
     remediation: Option<RemediationView>,
 }
@@ -182,7 +182,7 @@ impl Views {
         self.of(cluster).round = Some(done);
     }
 
-    pub(super) fn requests_counted(&mut self, cluster: &ClusterName, requests: Vec<Requests>) {
+    pub(super) fn requests_counted(&mut self, cluster: &ClusterName, requests: Vec<RequestCount>) {
         self.of(cluster).requests = requests;
     }
 
@@ -253,7 +253,7 @@ impl Views {
         let unknown = self.clusters.iter().flat_map(|(cluster, view)| {
             CollectorName::ALL.iter().flat_map(move |name| {
                 let counted = view.collectors.get(name).map(|it| &it.unknown);
-                UnknownReason::ALL.iter().map(move |reason| {
+                ReadFailure::ALL.iter().map(move |reason| {
                     let value = counted.and_then(|it| it.get(reason)).copied().unwrap_or(0);
                     (texts(&[cluster.as_str(), name.label(), reason.label()]), count(value))
                 })
@@ -279,11 +279,13 @@ impl Views {
                 view.requests.iter().map(move |it| (cluster.as_str(), it))
             })
         };
-        let sent = each().map(|(cluster, it)| (texts(&[cluster, it.api]), it.sent));
+        let sent = each().map(|(cluster, it)| (texts(&[cluster, it.api.label()]), it.sent));
         counters(encoder, &own::KAFKA_REQUESTS, sent)?;
         let failed = each().flat_map(|(cluster, it)| {
             let failed = it.failed.iter();
-            failed.map(move |(reason, value)| (texts(&[cluster, it.api, reason]), *value))
+            failed.map(move |(reason, value)| {
+                (texts(&[cluster, it.api.label(), reason.label()]), *value)
+            })
         });
         counters(encoder, &own::KAFKA_REQUEST_ERRORS, failed)
     }

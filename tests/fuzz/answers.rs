@@ -5,10 +5,13 @@ use std::{sync::Arc, time::Duration};
 use kafka_optimizer::{
     clock::SystemClock,
     kafka::{
-        ConfigChange, Edge, Kafka, KafkaError, QuotaChange, TopicPartitions, WriteMode,
+        Kafka, KafkaError,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, GroupType, QuotaEntity, QuotaKey, TopicName},
+    model::{
+        BrokerId, ConfigChange, GroupName, GroupType, OffsetSpec, QuotaChange, QuotaEntity,
+        QuotaKey, TopicName, TopicPartitions, WriteMode,
+    },
     security::Security,
     shutdown::Tasks,
 };
@@ -28,8 +31,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const CALLS: &[(ApiKey, FuzzedCall)] = &[
     (ApiKey::ApiVersions, FuzzedCall::Topology),
     (ApiKey::Metadata, FuzzedCall::Topology),
-    (ApiKey::ListOffsets, FuzzedCall::Offsets(Edge::First)),
-    (ApiKey::ListOffsets, FuzzedCall::Offsets(Edge::Last)),
+    (ApiKey::ListOffsets, FuzzedCall::Offsets(OffsetSpec::Earliest)),
+    (ApiKey::ListOffsets, FuzzedCall::Offsets(OffsetSpec::Latest)),
     (ApiKey::ListGroups, FuzzedCall::Groups),
     (ApiKey::DescribeGroups, FuzzedCall::Describe(GroupType::Classic)),
     (ApiKey::ConsumerGroupDescribe, FuzzedCall::Describe(GroupType::Consumer)),
@@ -49,7 +52,7 @@ const CALLS: &[(ApiKey, FuzzedCall)] = &[
 #[derive(Clone, Copy, Debug)]
 enum FuzzedCall {
     Topology,
-    Offsets(Edge),
+    Offsets(OffsetSpec),
     Groups,
     Describe(GroupType),
     Committed,

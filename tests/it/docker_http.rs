@@ -17,7 +17,8 @@ use axum::{
 };
 use kafka_optimizer::{
     clock::SystemClock,
-    docker::{CloneName, CloneState, Docker, DockerError, engine::Engine},
+    docker::{Docker, DockerError, engine::Engine},
+    model::{CloneName, CloneState},
     shutdown::Tasks,
 };
 use serde_json::{Value, json};

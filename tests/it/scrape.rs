@@ -7,8 +7,7 @@ use kafka_optimizer::{
     config::{ClusterConfig, NameFilter},
     docker::SharedDocker,
     expose::{Exposer, Format, Page, catalogue, make},
-    kafka::PartitionFault,
-    model::{ClusterName, Export, Granularity, GroupName, GroupState, LagSeconds, Reading},
+    model::{ClusterName, Export, Granularity, GroupName, GroupState, LagSeconds, ReadFailure},
     shutdown::Tasks,
     snapshot::{Latest, Snapshot},
     telemetry::{BuildInfo, Telemetry},
@@ -250,7 +249,7 @@ async fn unknown_end_offsets_make_lag_and_its_sum_absent() {
     let mut harness = CollectorHarness::new(world(), None);
     harness.kafka.change(|it| {
         let end = it.end_offsets.get_mut(&("orders".to_owned(), 1)).unwrap();
-        *end = Err(PartitionFault::Unavailable);
+        *end = Err(ReadFailure::Unavailable);
     });
     let page = harness.page().await;
     let lag =
@@ -309,7 +308,7 @@ async fn a_group_that_two_brokers_list_is_one_series() {
 async fn unread_members_are_absent_and_their_group_is_exported() {
     let mut harness = CollectorHarness::new(world(), None);
     harness.kafka.change(|it| {
-        let fault = PartitionFault::NotCoordinator;
+        let fault = ReadFailure::NotCoordinator;
         it.members.insert("billing".into(), Err(fault));
     });
     let page = harness.page().await;
@@ -357,7 +356,7 @@ async fn slow_sections_are_read_every_fourth_round_and_new_topics_at_once() {
     for _ in 0..3 {
         let snapshot = harness.next().await;
         let ends = &snapshot.offsets.as_ref().unwrap().value[&"orders".into_name()];
-        assert_eq!(ends[0].1.first, Reading::Known(10));
+        assert_eq!(ends[0].1.start, Some(10));
     }
 
     let asked = harness.kafka.asked();
@@ -384,7 +383,7 @@ async fn a_topic_with_a_refused_configuration_is_counted_and_retried_on_its_cade
     let mut harness = CollectorHarness::new(world(), None);
     harness.kafka.change(|it| {
         it.min_insync.insert("lone".into(), Ok(1));
-        it.min_insync.insert("orders".into(), Err(PartitionFault::Unauthorized));
+        it.min_insync.insert("orders".into(), Err(ReadFailure::Unauthorized));
     });
     let unknown =
         "readings_unknown{kafka_cluster=\"main\",collector=\"min_insync\",reason=\"unauthorized\"}";
@@ -650,7 +649,7 @@ async fn a_recreated_topic_has_no_lag_before_a_new_commit() {
 async fn a_group_that_fails_alone_is_absent_with_a_reason() {
     let mut harness = CollectorHarness::new(world(), None);
     harness.kafka.change(|it| {
-        it.commit_faults.insert("billing".into(), PartitionFault::NotCoordinator);
+        it.commit_faults.insert("billing".into(), ReadFailure::NotCoordinator);
     });
     let page = harness.page().await;
 
@@ -675,7 +674,7 @@ async fn a_group_that_fails_alone_is_absent_with_a_reason() {
 async fn lag_of_a_fenced_leader_is_absent_for_one_round() {
     let mut harness = CollectorHarness::new(world(), None);
     harness.kafka.change(|it| {
-        it.end_offsets.insert(("orders".into(), 0), Err(PartitionFault::NotLeader));
+        it.end_offsets.insert(("orders".into(), 0), Err(ReadFailure::NotLeader));
     });
     let page = harness.page().await;
     let end = "kafka_topic_partition_current_offset{kafka_cluster=\"main\",topic=\"orders\"";
@@ -705,8 +704,8 @@ async fn lag_of_a_fenced_leader_is_absent_for_one_round() {
 async fn a_group_whose_coordinator_changes_is_read_once_in_the_next_round() {
     let mut harness = CollectorHarness::new(world(), None);
     harness.kafka.change(|it| {
-        it.commit_faults.insert("billing".into(), PartitionFault::NotCoordinator);
-        it.members.insert("billing".into(), Err(PartitionFault::NotCoordinator));
+        it.commit_faults.insert("billing".into(), ReadFailure::NotCoordinator);
+        it.members.insert("billing".into(), Err(ReadFailure::NotCoordinator));
     });
     let lag = of_billing("lag", ",topic=\"orders\",partition=\"0\"");
     let page = harness.page().await;

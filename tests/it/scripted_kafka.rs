@@ -10,17 +10,15 @@ use std::{
 use async_trait::async_trait;
 use kafka_optimizer::{
     clock::Clock,
-    docker::{CloneName, CloneState, Consumer, ContainerUse, Docker, DockerError},
-    kafka::{
-        Api, Broker, BrokerConfig, ClientQuota, ConfigChange, ConfigEntry, ConfigSource, Edge,
-        ElectionFault, GroupDescription, GroupListing, GroupMembers, GroupOffsets, Kafka,
-        KafkaError, LogDir, MinInsync, Partition, PartitionFault, Quorum, QuorumReplica,
-        QuorumRole, QuotaChange, RequestCount, RequestFault, Topic, TopicLogSize, TopicOffsets,
-        TopicPartitions, Topology, WriteMode,
-    },
+    docker::{Docker, DockerError},
+    kafka::{Kafka, KafkaError},
     model::{
-        BrokerId, GroupName, GroupState, GroupType, MonotonicTime, TopicName, TopicPartition,
-        WallTime,
+        Api, Broker, BrokerConfig, BrokerId, ClientQuota, CloneName, CloneState, ConfigChange,
+        ConfigEntry, ConfigSource, ConsumerContainer, ContainerUsage, ElectionFailure,
+        GroupDescription, GroupListing, GroupMembers, GroupName, GroupOffsets, GroupState,
+        GroupType, LogDir, MinInsync, MonotonicTime, OffsetSpec, Partition, Quorum, QuorumReplica,
+        QuorumRole, QuotaChange, ReadFailure, RequestCount, Topic, TopicLogSize, TopicName,
+        TopicOffsets, TopicPartition, TopicPartitions, Topology, WallTime, WriteMode,
     },
 };
 
@@ -74,12 +72,12 @@ pub(crate) struct ClusterScript {
     pub(crate) behaviors: BTreeMap<BrokerId, BrokerBehavior>,
     pub(crate) topology: Topology,
     pub(crate) start_offsets: BTreeMap<(String, i32), i64>,
-    pub(crate) end_offsets: BTreeMap<(String, i32), Result<i64, PartitionFault>>,
+    pub(crate) end_offsets: BTreeMap<(String, i32), Result<i64, ReadFailure>>,
     pub(crate) listings: BTreeMap<BrokerId, Vec<GroupListing>>,
-    pub(crate) members: BTreeMap<String, Result<GroupMembers, PartitionFault>>,
+    pub(crate) members: BTreeMap<String, Result<GroupMembers, ReadFailure>>,
     pub(crate) commits: BTreeMap<String, Vec<TopicOffsets>>,
     /// Groups whose commits are answered with an error.
-    pub(crate) commit_faults: BTreeMap<String, PartitionFault>,
+    pub(crate) commit_faults: BTreeMap<String, ReadFailure>,
     pub(crate) dirs: BTreeMap<BrokerId, Vec<LogDir>>,
     pub(crate) configs: BTreeMap<BrokerId, Vec<ConfigEntry>>,
     pub(crate) min_insync: BTreeMap<String, MinInsync>,
@@ -156,19 +154,21 @@ impl Kafka for ScriptedKafka {
     async fn offsets(
         &self,
         broker: BrokerId,
-        edge: Edge,
+        edge: OffsetSpec,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<TopicOffsets>, KafkaError> {
         let request = match edge {
-            Edge::First => "start_offsets",
-            Edge::Last => "end_offsets",
+            OffsetSpec::Earliest => "start_offsets",
+            OffsetSpec::Latest => "end_offsets",
         };
         let answer = |script: &ClusterScript| {
             let offset = |topic: &TopicName, partition: i32| {
                 let key = (topic.as_str().to_owned(), partition);
                 match edge {
-                    Edge::First => Some(Ok(script.start_offsets.get(&key).copied().unwrap_or(0))),
-                    Edge::Last => script.end_offsets.get(&key).copied(),
+                    OffsetSpec::Earliest => {
+                        Some(Ok(script.start_offsets.get(&key).copied().unwrap_or(0)))
+                    }
+                    OffsetSpec::Latest => script.end_offsets.get(&key).copied(),
                 }
             };
             let of = |asked: &TopicPartitions| {
@@ -285,7 +285,7 @@ impl Kafka for ScriptedKafka {
     async fn elect_preferred_leaders(
         &self,
         partitions: &[TopicPartitions],
-    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFault>)>, KafkaError> {
+    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFailure>)>, KafkaError> {
         panic!("collection changed the leaders of {partitions:?}");
     }
 
@@ -293,23 +293,23 @@ impl Kafka for ScriptedKafka {
         let none = |api: &Api| RequestCount {
             api: *api,
             sent: 0,
-            failed: vec![0; RequestFault::ALL.len()],
+            failed: ReadFailure::OF_REQUEST.iter().map(|it| (*it, 0)).collect(),
         };
         Api::ALL.iter().map(none).collect()
     }
 }
 
 /// An engine that takes a second to answer, as engines do.
-pub(crate) struct ScriptedDocker(pub(crate) Vec<ContainerUse>);
+pub(crate) struct ScriptedDocker(pub(crate) Vec<ContainerUsage>);
 
 #[async_trait]
 impl Docker for ScriptedDocker {
-    async fn broker_use(&self, _cluster: &str) -> Result<Vec<ContainerUse>, DockerError> {
+    async fn broker_usage(&self, _cluster: &str) -> Result<Vec<ContainerUsage>, DockerError> {
         tokio::time::sleep(Duration::from_secs(1)).await;
         Ok(self.0.clone())
     }
 
-    async fn consumers(&self, _cluster: &str) -> Result<Vec<Consumer>, DockerError> {
+    async fn consumers(&self, _cluster: &str) -> Result<Vec<ConsumerContainer>, DockerError> {
         Ok(Vec::new())
     }
 
@@ -429,7 +429,7 @@ pub(crate) fn world() -> ClusterScript {
             (of("orders", 1), Ok(50)),
             (of("lone", 0), Ok(7)),
             (of("__consumer_offsets", 0), Ok(12_345_678_901)),
-            (of("payments", 0), Err(PartitionFault::NotLeader)),
+            (of("payments", 0), Err(ReadFailure::NotLeader)),
         ]),
         listings: BTreeMap::from([
             (id(1), vec![listing("billing", GroupState::Stable)]),
@@ -499,8 +499,8 @@ fn topics() -> Vec<Topic> {
     ]
 }
 
-pub(crate) fn usage(raw: i32) -> ContainerUse {
-    ContainerUse {
+pub(crate) fn usage(raw: i32) -> ContainerUsage {
+    ContainerUsage {
         broker: id(raw),
         cpu_seconds: Some(12.5),
         cpu_limit_cores: Some(2.0),

@@ -23,11 +23,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("kafka", &["model", "clock", "shutdown", "security"]),
     ("prometheus", &["model"]),
     ("telemetry", &["model", "playbook"]),
-    ("snapshot", &["model", "docker", "kafka"]),
+    ("snapshot", &["model"]),
     ("collect", &["model", "clock", "config", "docker", "kafka", "telemetry", "snapshot"]),
     ("expose", &["model", "telemetry", "snapshot"]),
     ("analysis", &[]),
-    ("optimizers", &["model", "playbook", "kafka"]),
+    ("optimizers", &["model", "playbook"]),
     ("store", &["model", "alert", "playbook"]),
     (
         "remediation",

@@ -5,9 +5,10 @@ use std::{fs, sync::Arc, time::Duration};
 use kafka_optimizer::{
     clock::{Clock, SystemClock},
     kafka::{
-        Kafka, KafkaError, RequestFault,
+        Kafka, KafkaError,
         wire::{Wire, WireOptions},
     },
+    model::ReadFailure,
     security::{Security, TlsFiles},
     shutdown::Tasks,
 };
@@ -58,7 +59,7 @@ async fn check(acceptor: TlsAcceptor, tls: TlsFiles, wanted: &[&str]) {
     let error = wire_to(&broker, Some(tls)).topology().await.unwrap_err();
     let words = words(&error);
 
-    assert_eq!(error.fault(), RequestFault::Tls, "{words}");
+    assert_eq!(error.failure(), ReadFailure::Tls, "{words}");
     assert!(!error.outcome_is_unknown(), "{words}");
 
     for wanted in wanted {
@@ -147,6 +148,6 @@ async fn plain_text_to_a_tls_listener_and_the_reverse_are_explained() {
     let broker = broker_with(None).await;
     let error = wire_to(&broker, Some(trusting(&ca, &dir))).topology().await.unwrap_err();
 
-    assert_eq!(error.fault(), RequestFault::Tls);
+    assert_eq!(error.failure(), ReadFailure::Tls);
     assert!(words(&error).contains("does not speak TLS on that port"), "{}", words(&error));
 }

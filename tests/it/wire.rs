@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use kafka_optimizer::{
     clock::{Clock, SystemClock},
     kafka::{
-        Api, ClientQuota, ConfigChange, ConfigSource, Edge, ElectionFault, Kafka, KafkaError,
-        PartitionFault, QuotaChange, RequestFault, TopicOffsets, TopicPartitions, WriteMode,
+        Kafka, KafkaError,
         wire::{Wire, WireOptions},
     },
     model::{
-        BrokerId, GroupName, GroupState, GroupType, QuotaEntity, QuotaKey, TopicName,
-        TopicPartition,
+        Api, BrokerId, ClientQuota, ConfigChange, ConfigSource, ElectionFailure, GroupName,
+        GroupState, GroupType, OffsetSpec, QuotaChange, QuotaEntity, QuotaKey, ReadFailure,
+        TopicName, TopicOffsets, TopicPartition, TopicPartitions, WriteMode,
     },
     security::Security,
     shutdown::{Drained, Tasks},
@@ -420,14 +420,14 @@ async fn a_partition_without_an_offset_has_a_reason() {
         partitions: partitions.to_vec(),
     };
     let asked = [of("orders", &[0, 1, 2]), of("gone", &[0])];
-    let ends = wire.offsets(id(1), Edge::Last, &asked).await.unwrap();
-    let (not_leader, unknown) = (PartitionFault::NotLeader, PartitionFault::Unknown);
+    let ends = wire.offsets(id(1), OffsetSpec::Latest, &asked).await.unwrap();
+    let (not_leader, unknown) = (ReadFailure::NotLeader, ReadFailure::Unknown);
     let orders = [(0, Ok(20)), (1, Err(not_leader)), (2, Err(not_leader))];
 
     assert_eq!(ends[0].partitions, orders);
     assert_eq!(ends[1].partitions, [(0, Err(unknown))]);
 
-    let starts = wire.offsets(id(1), Edge::First, &[of("orders", &[0])]).await.unwrap();
+    let starts = wire.offsets(id(1), OffsetSpec::Earliest, &[of("orders", &[0])]).await.unwrap();
     assert_eq!(starts[0].partitions, [(0, Ok(3))]);
     assert_eq!(broker.seen(ApiKey::ListOffsets).len(), 2);
 }
@@ -459,7 +459,7 @@ async fn groups_of_each_type_are_listed_and_described() {
     }
 
     let described = wire.describe_groups(id(1), GroupType::Classic, &names[1..2]).await.unwrap();
-    assert_eq!(described[0].members, Err(PartitionFault::Unknown), "of another type");
+    assert_eq!(described[0].members, Err(ReadFailure::Unknown), "of another type");
     assert_eq!(broker.seen(ApiKey::ConsumerGroupDescribe).len(), 1);
 
     let described = wire.describe_groups(id(1), GroupType::Unknown, &names).await.unwrap();
@@ -501,7 +501,7 @@ async fn commits_of_many_groups_are_one_request_or_one_each_from_an_old_broker()
         let seven = TopicOffsets { topic, partitions: vec![(0, Ok(7))] };
 
         assert_eq!(committed[0].offsets, Ok(vec![seven]), "-1 is no commit");
-        assert_eq!(committed[1].offsets, Err(PartitionFault::NotCoordinator));
+        assert_eq!(committed[1].offsets, Err(ReadFailure::NotCoordinator));
         assert_eq!(committed.iter().map(|it| it.group.clone()).collect::<Vec<_>>(), names);
         assert_eq!(broker.seen(ApiKey::OffsetFetch).len(), requests);
     }
@@ -579,7 +579,7 @@ async fn a_topic_with_a_refused_configuration_hides_no_other() {
     let found = wire_to(&[&broker]).min_insync_replicas(&topics).await.unwrap();
     let [open, sealed] = topics;
 
-    assert_eq!(found, [(open, Ok(2)), (sealed, Err(PartitionFault::Unauthorized))]);
+    assert_eq!(found, [(open, Ok(2)), (sealed, Err(ReadFailure::Unauthorized))]);
 }
 
 #[tokio::test]
@@ -752,11 +752,11 @@ async fn election_results_are_in_the_order_of_the_request() {
     let asked = [of("orders", &[2, 1, 0, 9]), of("gone", &[0])];
     let outcomes = wire_to(&[&broker]).elect_preferred_leaders(&asked).await.unwrap();
     let want = [
-        (at("orders", 2), Err(ElectionFault::NotAvailable)),
+        (at("orders", 2), Err(ElectionFailure::NotAvailable)),
         (at("orders", 1), Ok(())),
-        (at("orders", 0), Err(ElectionFault::NotNeeded)),
-        (at("orders", 9), Err(ElectionFault::Unknown)),
-        (at("gone", 0), Err(ElectionFault::Unknown)),
+        (at("orders", 0), Err(ElectionFailure::NotNeeded)),
+        (at("orders", 9), Err(ElectionFailure::Unknown)),
+        (at("gone", 0), Err(ElectionFailure::Unknown)),
     ];
 
     assert_eq!(outcomes, want);
@@ -858,8 +858,8 @@ async fn requests_and_failures_are_counted() {
     assert_eq!((of(Api::Metadata).sent, of(Api::ListGroups).sent), (1, 2));
     assert_eq!(of(Api::ApiVersions).sent, 1);
 
-    for (fault, count) in RequestFault::ALL.iter().zip(&of(Api::ListGroups).failed) {
-        assert_eq!(*count, u64::from(*fault == RequestFault::Connection), "{fault}");
+    for (fault, count) in &of(Api::ListGroups).failed {
+        assert_eq!(*count, u64::from(*fault == ReadFailure::Connection), "{fault}");
     }
 }
 

@@ -10,10 +10,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_optimizer::{
     clock::SystemClock,
     kafka::{
-        Kafka, Topology,
+        Kafka,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, TopicName},
+    model::{BrokerId, TopicName, Topology},
     security::Security,
     shutdown::Tasks,
 };

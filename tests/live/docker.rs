@@ -8,7 +8,8 @@ use std::{process::Command, sync::Arc, time::Duration};
 
 use kafka_optimizer::{
     clock::SystemClock,
-    docker::{CloneName, CloneState, Consumer, Docker, engine::Engine},
+    docker::{Docker, engine::Engine},
+    model::{CloneName, CloneState, ConsumerContainer},
 };
 use serde_json::{Value, json};
 
@@ -29,7 +30,7 @@ fn cluster() -> String {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn every_broker_container_reports_what_it_uses() {
-    let used = engine(SOCKET).broker_use(&cluster()).await.unwrap();
+    let used = engine(SOCKET).broker_usage(&cluster()).await.unwrap();
     let brokers: Vec<_> = used.iter().map(|it| it.broker.to_wire()).collect();
 
     assert_eq!(brokers, [1, 2, 3]);
@@ -50,14 +51,14 @@ async fn every_broker_container_reports_what_it_uses() {
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn another_cluster_has_no_containers() {
-    assert_eq!(engine(SOCKET).broker_use("no such cluster").await.unwrap(), []);
+    assert_eq!(engine(SOCKET).broker_usage("no such cluster").await.unwrap(), []);
     assert_eq!(engine(SOCKET).consumers("no such cluster").await.unwrap(), []);
 }
 
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn an_engine_that_is_not_there_is_an_error() {
-    engine("/nonexistent/docker.sock").broker_use("main").await.unwrap_err();
+    engine("/nonexistent/docker.sock").broker_usage("main").await.unwrap_err();
 }
 
 fn docker(args: &[&str]) -> String {
@@ -111,7 +112,7 @@ impl TestProject {
     }
 
     /// The one consumer that is no clone.
-    async fn template(&self) -> Consumer {
+    async fn template(&self) -> ConsumerContainer {
         let mut found = self.engine.consumers(&self.name).await.unwrap();
         found.retain(|it| it.run.is_none());
         let [only] = found.try_into().unwrap();

@@ -6,11 +6,13 @@ use std::{process::Command, sync::Arc, time::Duration};
 use kafka_optimizer::{
     clock::SystemClock,
     kafka::{
-        ConfigChange, ConfigEntry, ConfigSource, Edge, Kafka, KafkaError, TopicPartitions,
-        WriteMode,
+        Kafka, KafkaError,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, GroupState, GroupType, TopicName},
+    model::{
+        BrokerId, ConfigChange, ConfigEntry, ConfigSource, GroupName, GroupState, GroupType,
+        OffsetSpec, TopicName, TopicPartitions, WriteMode,
+    },
     security::Security,
     shutdown::Tasks,
 };
@@ -90,7 +92,7 @@ async fn kafka_3_9_answers_every_call_of_the_seam() {
     assert!(found.id != 0 && found.partitions.len() == 2, "{found:?}");
 
     let at = TopicPartitions { topic: TopicName::new(topic), partitions: vec![0] };
-    for (edge, want) in [(Edge::First, 5), (Edge::Last, 20)] {
+    for (edge, want) in [(OffsetSpec::Earliest, 5), (OffsetSpec::Latest, 20)] {
         let edges = wire.offsets(only(), edge, std::slice::from_ref(&at)).await.unwrap();
         assert_eq!(edges[0].partitions, [(0, Ok(want))], "{edge:?}");
     }

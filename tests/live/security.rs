@@ -16,11 +16,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use kafka_optimizer::{
     clock::{Clock, SystemClock},
     kafka::{
-        Api, ConfigChange, Edge, ElectionFault, Kafka, KafkaError, PartitionFault, QuotaChange,
-        RequestFault, TopicPartitions, WriteMode,
+        Kafka, KafkaError,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, GroupType, QuotaEntity, QuotaKey, TopicName},
+    model::{
+        Api, BrokerId, ConfigChange, ElectionFailure, GroupName, GroupType, OffsetSpec,
+        QuotaChange, QuotaEntity, QuotaKey, ReadFailure, TopicName, TopicPartitions, WriteMode,
+    },
     security::{IdentityFiles, PasswordFile, Sasl, Security, TlsFiles},
     shutdown::Tasks,
 };
@@ -120,19 +122,19 @@ fn words(error: &KafkaError) -> String {
 
 /// Asks once; it must be kept out, for this reason, in these words.
 #[track_caller]
-fn check_kept_out(error: &KafkaError, fault: RequestFault, wanted: &[&str]) {
+fn check_kept_out(error: &KafkaError, fault: ReadFailure, wanted: &[&str]) {
     let words = words(error);
     println!("    {words}");
 
-    assert_eq!(error.fault(), fault, "{words}");
-    assert!(!error.outcome_is_unknown() || fault == RequestFault::Connection, "{words}");
+    assert_eq!(error.failure(), fault, "{words}");
+    assert!(!error.outcome_is_unknown() || fault == ReadFailure::Connection, "{words}");
 
     for wanted in wanted {
         assert!(words.contains(wanted), "{wanted:?} in: {words}");
     }
 }
 
-async fn kept_out(address: &str, security: Security, fault: RequestFault, wanted: &[&str]) {
+async fn kept_out(address: &str, security: Security, fault: ReadFailure, wanted: &[&str]) {
     let error = wire_to(address, security).topology().await.unwrap_err();
     check_kept_out(&error, fault, wanted);
 }
@@ -182,7 +184,7 @@ async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
     let secured = TopicName::new("secured");
     let first = [TopicPartitions { topic: secured.clone(), partitions: vec![0] }];
 
-    for edge in [Edge::First, Edge::Last] {
+    for edge in [OffsetSpec::Earliest, OffsetSpec::Latest] {
         let edges = wire.offsets(broker, edge, &first).await.unwrap();
         assert_eq!(edges[0].partitions, [(0, Ok(0))]);
     }
@@ -213,7 +215,7 @@ async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
     rehearse_quota(&wire).await.unwrap();
     let elected = wire.elect_preferred_leaders(&first).await.unwrap();
 
-    assert_eq!(elected[0].1, Err(ElectionFault::NotNeeded), "it leads already");
+    assert_eq!(elected[0].1, Err(ElectionFailure::NotNeeded), "it leads already");
 }
 
 /// Such a topic hides no other's: without it nobody would be told of what is under its minimum.
@@ -227,7 +229,7 @@ async fn a_topic_whose_configuration_is_denied_is_unauthorized_by_itself() {
     let found = wire.min_insync_replicas(&topics).await.unwrap();
     let found: BTreeMap<_, _> = found.into_iter().collect();
     let [secured, sealed] = topics;
-    let want = [(secured, Ok(1)), (sealed, Err(PartitionFault::Unauthorized))];
+    let want = [(secured, Ok(1)), (sealed, Err(ReadFailure::Unauthorized))];
 
     assert_eq!(found, BTreeMap::from(want));
 }
@@ -284,12 +286,12 @@ async fn a_wrong_password_is_tried_once_and_a_corrected_one_at_once() {
         let error = wire.topology().await.unwrap_err();
         let wanted = [name, "`monitor`", "the broker says: Authentication failed", "security.sasl"];
 
-        check_kept_out(&error, RequestFault::Authentication, &wanted);
+        check_kept_out(&error, ReadFailure::Authentication, &wanted);
         assert!(!words(&error).contains("wrong-secret"));
 
         for _ in 0..200 {
             let error = wire.topology().await.unwrap_err();
-            assert_eq!(error.fault(), RequestFault::Authentication);
+            assert_eq!(error.failure(), ReadFailure::Authentication);
         }
 
         assert_eq!(sent(&wire, Api::SaslAuthenticate), messages, "one attempt with {name}");
@@ -311,7 +313,7 @@ async fn an_expired_token_is_distinguished_from_a_missing_one() {
 
     check_kept_out(
         &error,
-        RequestFault::Authentication,
+        ReadFailure::Authentication,
         &["OAUTHBEARER", "invalid_token", "security.sasl.token_file"],
     );
 
@@ -319,7 +321,7 @@ async fn an_expired_token_is_distinguished_from_a_missing_one() {
     let missing = wire_to(&address, encrypted(Some(login)));
     let error = missing.topology().await.unwrap_err();
 
-    check_kept_out(&error, RequestFault::Authentication, &["security.sasl.token_file: read"]);
+    check_kept_out(&error, ReadFailure::Authentication, &["security.sasl.token_file: read"]);
 
     files.token(Duration::from_mins(10));
     for wire in [wire, missing] {
@@ -339,7 +341,7 @@ async fn a_rotated_certificate_is_used_without_a_restart() {
     let wire = wire_to(&listener("MTLS"), security);
     let error = wire.topology().await.unwrap_err();
 
-    check_kept_out(&error, RequestFault::Tls, &["security.tls.cert_file"]);
+    check_kept_out(&error, ReadFailure::Tls, &["security.tls.cert_file"]);
 
     for suffix in ["pem", "key"] {
         files.rotate(&format!("ours.{suffix}"), &certificate(&format!("client.{suffix}")));
@@ -374,15 +376,15 @@ async fn a_rotated_certificate_is_used_without_a_restart() {
 #[ignore = "needs the live stack: run `make test`"]
 async fn an_untrusted_broker_is_refused_with_the_reason() {
     let unknown = Security { tls: Some(trusting("other-ca.pem")), sasl: None };
-    kept_out(&listener("TLS"), unknown, RequestFault::Tls, &["not signed by a trusted CA"]).await;
-    kept_out(&listener("EXPIRED"), encrypted(None), RequestFault::Tls, &["has expired"]).await;
+    kept_out(&listener("TLS"), unknown, ReadFailure::Tls, &["not signed by a trusted CA"]).await;
+    kept_out(&listener("EXPIRED"), encrypted(None), ReadFailure::Tls, &["has expired"]).await;
     let by_name = listener("TLS").replace("127.0.0.1", "localhost");
     let wanted = ["is for another name", "localhost", "kafka.example.com"];
-    kept_out(&by_name, encrypted(None), RequestFault::Tls, &wanted).await;
+    kept_out(&by_name, encrypted(None), ReadFailure::Tls, &wanted).await;
 
     let named = |name: &str| TlsFiles { server_name: Some(name.into()), ..trusting("ca.pem") };
     let other = Security { tls: Some(named("kafka.example.org")), sasl: None };
-    kept_out(&listener("TLS"), other, RequestFault::Tls, &["is for another name"]).await;
+    kept_out(&listener("TLS"), other, ReadFailure::Tls, &["is for another name"]).await;
     let right = Security { tls: Some(named("kafka.example.com")), sasl: None };
     wire_to(&by_name, right).topology().await.unwrap();
 }
@@ -391,7 +393,7 @@ async fn an_untrusted_broker_is_refused_with_the_reason() {
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_missing_client_certificate_is_refused_where_it_is_required() {
     let wanted = ["client certificate that it trusts", "security.tls.cert_file"];
-    kept_out(&listener("MTLS"), encrypted(None), RequestFault::Tls, &wanted).await;
+    kept_out(&listener("MTLS"), encrypted(None), ReadFailure::Tls, &wanted).await;
 }
 
 #[tokio::test]
@@ -403,19 +405,20 @@ async fn connecting_to_the_wrong_listener_is_explained() {
     let nothing = Security::default;
 
     let wanted = ["does not speak TLS on that port"];
-    kept_out(&listener("PLAIN"), encrypted(None), RequestFault::Tls, &wanted).await;
+    kept_out(&listener("PLAIN"), encrypted(None), ReadFailure::Tls, &wanted).await;
     let error = wire_to(&listener("TLS"), nothing()).topology().await.unwrap_err();
     println!("    {}", words(&error));
 
     assert!(words(&error).contains("security.tls"), "{}", words(&error));
 
     let wanted = ["has no SASL"];
-    kept_out(&listener("PLAIN"), plain(), RequestFault::Authentication, &wanted).await;
+    kept_out(&listener("PLAIN"), plain(), ReadFailure::Authentication, &wanted).await;
     let wanted = ["security.sasl"];
-    kept_out(&listener("OPENPASSWORDS"), nothing(), RequestFault::Connection, &wanted).await;
-    let wanted = ["does not support PLAIN on that port, only OAUTHBEARER", "security.sasl.mechanism"];
+    kept_out(&listener("OPENPASSWORDS"), nothing(), ReadFailure::Connection, &wanted).await;
+    let wanted =
+        ["does not support PLAIN on that port, only OAUTHBEARER", "security.sasl.mechanism"];
     let to_tokens = encrypted(Some(Sasl::Plain(monitor())));
-    kept_out(&listener("TOKENS"), to_tokens, RequestFault::Authentication, &wanted).await;
+    kept_out(&listener("TOKENS"), to_tokens, ReadFailure::Authentication, &wanted).await;
 }
 
 /// The broker ends a session of PLAIN on this listener after 3 s (KIP-368).

@@ -11,11 +11,14 @@ use std::{
 use kafka_optimizer::{
     clock::SystemClock,
     kafka::{
-        Api, ConfigChange, ConfigSource, Edge, ElectionFault, Kafka, KafkaError, QuorumRole,
-        QuotaChange, TopicPartitions, Topology, WriteMode,
+        Kafka, KafkaError,
         wire::{Wire, WireOptions},
     },
-    model::{BrokerId, GroupName, GroupType, QuotaEntity, QuotaKey, TopicName, TopicPartition},
+    model::{
+        Api, BrokerId, ConfigChange, ConfigSource, ElectionFailure, GroupName, GroupType,
+        OffsetSpec, QuorumRole, QuotaChange, QuotaEntity, QuotaKey, TopicName, TopicPartition,
+        TopicPartitions, Topology, WriteMode,
+    },
     security::Security,
     shutdown::Tasks,
 };
@@ -137,9 +140,9 @@ pub(super) async fn a_preferred_leader_need_not_be_elected(
     let outcomes = wire.elect_preferred_leaders(&asked).await.unwrap();
     let at = |topic: &str, partition| TopicPartition { topic: TopicName::new(topic), partition };
     let want = [
-        (at(topic, 1), Err(ElectionFault::NotNeeded)),
-        (at(topic, 0), Err(ElectionFault::NotNeeded)),
-        (at(&missing, 0), Err(ElectionFault::Unknown)),
+        (at(topic, 1), Err(ElectionFailure::NotNeeded)),
+        (at(topic, 0), Err(ElectionFailure::NotNeeded)),
+        (at(&missing, 0), Err(ElectionFailure::Unknown)),
     ];
 
     assert_eq!(outcomes, want);
@@ -206,8 +209,8 @@ async fn start_and_end_offsets_are_read_from_every_leader() {
 
     for it in &topology.brokers {
         let led = led_by(&topology, it.id);
-        let first = wire.offsets(it.id, Edge::First, &led).await.unwrap();
-        let last = wire.offsets(it.id, Edge::Last, &led).await.unwrap();
+        let first = wire.offsets(it.id, OffsetSpec::Earliest, &led).await.unwrap();
+        let last = wire.offsets(it.id, OffsetSpec::Latest, &led).await.unwrap();
 
         assert_eq!(first.len(), led.len());
         assert_eq!(last.len(), led.len());
@@ -231,7 +234,7 @@ async fn a_partition_has_no_offset_on_a_broker_that_does_not_lead_it() {
     let partition = &topic.partitions[0];
     let other = topology.brokers.iter().find(|it| Some(it.id) != partition.leader).unwrap();
     let at = TopicPartitions { topic: topic.name.clone(), partitions: vec![partition.index] };
-    let ends = wire.offsets(other.id, Edge::Last, &[at]).await.unwrap();
+    let ends = wire.offsets(other.id, OffsetSpec::Latest, &[at]).await.unwrap();
 
     assert!(ends[0].partitions[0].1.is_err(), "{ends:?}");
 }

@@ -17,8 +17,9 @@ use super::{
     in_path,
     template::{Attachment, PROJECT_LABEL, SERVICE_LABEL, attachments, body, next_number},
 };
-use crate::docker::{
-    CLONE_OF_LABEL, CLUSTER_LABEL, CloneName, CloneState, DockerError, ROLE_LABEL, RUN_LABEL,
+use crate::{
+    docker::{CLONE_OF_LABEL, CLUSTER_LABEL, DockerError, ROLE_LABEL, RUN_LABEL},
+    model::{CloneName, CloneState},
 };
 
 /// What an engine gives a container to end where nobody has said.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use bollard::models::{ContainerConfig, ContainerInspectResponse, HostConfig, MountPoint};
 
 use crate::{
-    docker::{CLONE_OF_LABEL, CLUSTER_LABEL, Consumer, GROUP_LABEL, ROLE_LABEL, RUN_LABEL},
-    model::GroupName,
+    docker::{CLONE_OF_LABEL, CLUSTER_LABEL, GROUP_LABEL, ROLE_LABEL, RUN_LABEL},
+    model::{ConsumerContainer, GroupName},
 };
 
 /// Labels that say who else decides what runs: whoever scales there, scales there (I12).
@@ -25,14 +25,17 @@ pub(super) fn name(of: &ContainerInspectResponse) -> &str {
 }
 
 /// What a container is to us; none when its labels make it no consumer of this cluster.
-pub(super) fn consumer(found: &ContainerInspectResponse, cluster: &str) -> Option<Consumer> {
+pub(super) fn consumer(
+    found: &ContainerInspectResponse,
+    cluster: &str,
+) -> Option<ConsumerContainer> {
     let labels = labels(found);
     let says = |label, value| labels.get(label).is_some_and(|it| it == value);
     if !says(ROLE_LABEL, "consumer") || !says(CLUSTER_LABEL, cluster) {
         return None;
     }
     let group = labels.get(GROUP_LABEL).filter(|it| !it.is_empty())?;
-    Some(Consumer {
+    Some(ConsumerContainer {
         id: found.id.clone()?,
         name: name(found).to_owned(),
         group: GroupName::new(group.as_str()),

@@ -27,7 +27,7 @@ use self::{
     usage::container_use,
 };
 use super::{
-    BROKER_LABEL, CLUSTER_LABEL, CloneName, CloneState, Consumer, ContainerUse, Docker,
+    BROKER_LABEL, CLUSTER_LABEL, CloneName, CloneState, ConsumerContainer, ContainerUsage, Docker,
     DockerError, ROLE_LABEL,
 };
 use crate::{clock::SharedClock, model::BrokerId};
@@ -177,7 +177,7 @@ impl Engine {
         Ok(brokers)
     }
 
-    async fn one_use(&self, broker: BrokerId, id: &str) -> Result<ContainerUse, DockerError> {
+    async fn one_use(&self, broker: BrokerId, id: &str) -> Result<ContainerUsage, DockerError> {
         let Link { docker, host } = self.link().await?;
         let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
         let mut stream = std::pin::pin!(docker.stats(id, Some(options)));
@@ -206,7 +206,7 @@ fn in_path((call, name): Asked<'_>) -> Result<&str, DockerError> {
 
 #[async_trait]
 impl Docker for Engine {
-    async fn broker_use(&self, cluster: &str) -> Result<Vec<ContainerUse>, DockerError> {
+    async fn broker_usage(&self, cluster: &str) -> Result<Vec<ContainerUsage>, DockerError> {
         let bound = (("list brokers of", cluster), self.deadline);
         let brokers = self.within(bound, self.list(cluster)).await?;
         let asked = brokers.iter().map(|(broker, id)| async move {
@@ -217,14 +217,14 @@ impl Docker for Engine {
         Ok(join_all(asked).await.into_iter().flatten().collect())
     }
 
-    async fn consumers(&self, cluster: &str) -> Result<Vec<Consumer>, DockerError> {
+    async fn consumers(&self, cluster: &str) -> Result<Vec<ConsumerContainer>, DockerError> {
         let listed = self.labelled(&[(ROLE_LABEL, "consumer"), (CLUSTER_LABEL, cluster)]).await?;
         let ids: Vec<String> = listed.into_iter().filter_map(|it| it.id).collect();
         let looks: Vec<_> = ids.iter().map(|id| self.inspect(id)).collect();
         let found = stream::iter(looks).buffered(INSPECTED_AT_ONCE);
         let found: Vec<_> = found.try_collect().await?;
         // One that is gone since the list was made is none.
-        let mut found: Vec<Consumer> =
+        let mut found: Vec<ConsumerContainer> =
             found.iter().flatten().filter_map(|it| consumer(it, cluster)).collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)

@@ -9,7 +9,10 @@ use bollard::models::{
 };
 
 use super::consumer::{is_anonymous, labels, name};
-use crate::docker::{CLONE_OF_LABEL, CloneName, RUN_LABEL};
+use crate::{
+    docker::{CLONE_OF_LABEL, RUN_LABEL},
+    model::CloneName,
+};
 
 /// Compose's labels. The number is the one thing in them that each container of a service has for
 /// itself.

@@ -7,14 +7,14 @@ use bollard::models::{
 };
 
 use super::Host;
-use crate::{docker::ContainerUse, model::BrokerId};
+use crate::model::{BrokerId, ContainerUsage};
 
 pub(super) fn container_use(
     broker: BrokerId,
     stats: &ContainerStatsResponse,
     limits: &HostConfig,
     host: Host,
-) -> ContainerUse {
+) -> ContainerUsage {
     let cpu = stats.cpu_stats.as_ref();
     let used = cpu.and_then(|it| it.cpu_usage.as_ref()?.total_usage);
     let network = |bytes: fn(&bollard::models::ContainerNetworkStats) -> Option<u64>| {
@@ -22,7 +22,7 @@ pub(super) fn container_use(
         let networks = stats.networks.as_ref()?;
         networks.values().map(bytes).try_fold(0, |sum: u64, it| Some(sum.saturating_add(it?)))
     };
-    ContainerUse {
+    ContainerUsage {
         broker,
         cpu_seconds: used.map(|it| Duration::from_nanos(it).as_secs_f64()),
         cpu_limit_cores: cpu_limit(limits).or(host.cores),
@@ -85,7 +85,7 @@ mod tests {
     const HOST: Host = Host { cores: Some(2.0), memory_bytes: Some(8_000) };
 
     #[track_caller]
-    fn read(stats: &str, limits: &str) -> ContainerUse {
+    fn read(stats: &str, limits: &str) -> ContainerUsage {
         let stats = serde_json::from_str(stats).unwrap();
         let limits = serde_json::from_str(limits).unwrap();
         container_use(BrokerId::parse("3").unwrap(), &stats, &limits, HOST)

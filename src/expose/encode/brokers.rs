@@ -10,8 +10,7 @@ use super::{
     Cluster, broker_label, family, length, value,
 };
 use crate::{
-    model::TopicName,
-    snapshot::{ConfigEntry, ContainerUse, LogDir, Quorum, QuorumReplica},
+    model::{ConfigEntry, ContainerUsage, LogDir, Quorum, QuorumReplica, TopicName},
     telemetry::Spec,
 };
 
@@ -243,7 +242,7 @@ fn container(
     text: &mut Text,
     clusters: &[Cluster<'_>],
     spec: &'static Spec,
-    value_of: impl Fn(&ContainerUse) -> Option<Sample>,
+    value_of: impl Fn(&ContainerUsage) -> Option<Sample>,
 ) {
     family(text, clusters, spec, |out, it| {
         for usage in value(it.snapshot.containers.as_ref()).into_iter().flatten() {

@@ -27,23 +27,21 @@ impl<'a> LabelledGroup<'a> {
 /// Few series for each group and for each of its topics.
 pub(super) fn encode(text: &mut Text, clusters: &[Cluster<'_>]) {
     each_group(text, clusters, &catalogue::GROUP_MEMBERS, |it| {
-        it.members.known().map(|it| Sample::Whole(it.into()))
+        it.members.map(|it| Sample::Whole(it.into()))
     });
-    of_topics(text, clusters, &catalogue::GROUP_LAG_SUM, |it| {
-        it.lag_sum.known().map(Sample::Whole)
-    });
+    of_topics(text, clusters, &catalogue::GROUP_LAG_SUM, |it| it.lag_sum.map(Sample::Whole));
     of_topics_by_method(text, clusters);
     of_topics(text, clusters, &catalogue::GROUP_OFFSET_SUM, |it| {
-        it.committed_sum.known().map(Sample::Signed)
+        it.committed_sum.map(Sample::Signed)
     });
     of_topics(text, clusters, &catalogue::GROUP_LOST, |it| {
-        it.retention.known().map(|it| Sample::Whole(it.lost))
+        it.retention.map(|it| Sample::Whole(it.lost))
     });
     of_topics(text, clusters, &catalogue::GROUP_HEADROOM, |it| {
-        it.retention.known().map(|it| Sample::Float(it.headroom))
+        it.retention.map(|it| Sample::Float(it.headroom))
     });
     of_topics(text, clusters, &catalogue::GROUP_UNCOMMITTED, |it| {
-        it.uncommitted.known().map(Sample::Whole)
+        it.uncommitted.map(Sample::Whole)
     });
     each_group(text, clusters, &catalogue::GROUP_REBALANCES, |it| {
         Some(Sample::Whole(it.rebalances))
@@ -112,7 +110,7 @@ fn of_topics_by_method(text: &mut Text, clusters: &[Cluster<'_>]) {
     let spec = &catalogue::GROUP_LAG_MAX_SECONDS;
     large_family(text, clusters, spec, group_topics, |out, it| {
         each_topic(it, |labels, topic| {
-            if let Some(time) = topic.time_max.known() {
+            if let Some(time) = topic.time_max {
                 out.sample([labels, method_label(time)], Sample::Age(time));
             }
         });
@@ -168,17 +166,17 @@ fn states(text: &mut Text, clusters: &[Cluster<'_>]) {
 /// One series for each partition that a group committed.
 pub(super) fn encode_partitions(text: &mut Text, clusters: &[Cluster<'_>]) {
     partitions(text, clusters, &catalogue::GROUP_LAG, |out, labels, it| {
-        if let Some(lag) = it.lag.known() {
+        if let Some(lag) = it.lag {
             out.partition(labels, it.partition, "", Sample::Whole(lag));
         }
     });
     partitions(text, clusters, &catalogue::GROUP_OFFSET, |out, labels, it| {
-        if let Some(offset) = it.committed.known() {
+        if let Some(offset) = it.committed {
             out.partition(labels, it.partition, "", Sample::Signed(offset));
         }
     });
     partitions(text, clusters, &catalogue::GROUP_LAG_SECONDS, |out, labels, it| {
-        if let Some(time) = it.time.known() {
+        if let Some(time) = it.time {
             out.partition(labels, it.partition, method_label(time), Sample::Age(time));
         }
     });

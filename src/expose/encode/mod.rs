@@ -16,8 +16,8 @@ use super::{
     text::{Family, Text, with_label},
 };
 use crate::{
-    model::{BrokerId, ClusterName},
-    snapshot::{Section, Snapshot, Topology},
+    model::{BrokerId, ClusterName, Topology},
+    snapshot::{Section, Snapshot},
     telemetry::{SeriesCount, Spec},
 };
 use groups::LabelledGroup;

@@ -8,15 +8,15 @@ use super::{
     Cluster, family, large_family, length, value,
 };
 use crate::{
-    model::Granularity,
-    snapshot::{Ends, Partition, Snapshot, Topic},
+    model::{Granularity, OffsetRange, Partition, Topic},
+    snapshot::Snapshot,
     telemetry::Spec,
 };
 
 pub(super) struct LabelledTopic<'a> {
     pub(super) topic: &'a Topic,
     pub(super) labels: String,
-    ends: Option<&'a Vec<(i32, Ends)>>,
+    ends: Option<&'a Vec<(i32, OffsetRange)>>,
     leader_changes: Option<&'a [u64]>,
     min_insync: Option<u32>,
 }
@@ -35,10 +35,10 @@ impl<'a> LabelledTopic<'a> {
     }
 
     /// The ends of the partition at `at` in the topology's order.
-    fn ends(&self, at: usize, partition: &Partition) -> Ends {
+    fn ends(&self, at: usize, partition: &Partition) -> OffsetRange {
         // Offsets may be of the round before, so the place must hold the same partition.
         let found = self.ends.and_then(|it| it.get(at));
-        found.filter(|(index, _)| *index == partition.index).map_or(Ends::UNKNOWN, |it| it.1)
+        found.filter(|(index, _)| *index == partition.index).map_or(OffsetRange::UNKNOWN, |it| it.1)
     }
 
     /// `None` where the topic's minimum is not known.
@@ -103,10 +103,10 @@ pub(super) fn encode_partitions(text: &mut Text, clusters: &[Cluster<'_>]) {
         flag(is_under_replicated(it))
     });
     partitions(text, clusters, &catalogue::CURRENT_OFFSET, |topic, it, at| {
-        topic.ends(at, it).last.known().map(Sample::Signed)
+        topic.ends(at, it).end.map(Sample::Signed)
     });
     partitions(text, clusters, &catalogue::OLDEST_OFFSET, |topic, it, at| {
-        topic.ends(at, it).first.known().map(Sample::Signed)
+        topic.ends(at, it).start.map(Sample::Signed)
     });
     partitions(text, clusters, &catalogue::LEADER, |_, it, _| {
         it.leader.map(|it| Sample::Signed(it.to_wire().into()))

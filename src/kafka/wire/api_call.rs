@@ -8,7 +8,7 @@ use super::{
     error_codes::{ErrorCode, ParseResponseErrorCode},
     options::BROKER_MESSAGE_CHARS_MAX,
 };
-use crate::kafka::Api;
+use crate::model::Api;
 
 /// One kind of request. Implementations are pure: they build the codec's request, and convert the
 /// codec's response to the types of the seam.

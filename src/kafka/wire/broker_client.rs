@@ -25,8 +25,8 @@ use super::{
     sasl::{self, SaslLogin},
 };
 use crate::{
-    kafka::{KafkaError, RequestFault},
-    model::MonotonicTime,
+    kafka::KafkaError,
+    model::{MonotonicTime, ReadFailure},
 };
 
 #[derive(Debug)]
@@ -79,8 +79,8 @@ impl BrokerClient {
 
         match fault {
             // The refusing broker was marked when it refused. Others only share its back-off.
-            Some(RequestFault::Authentication) => {}
-            None | Some(RequestFault::Refused) => self.suspect.store(false, Ordering::Relaxed),
+            Some(ReadFailure::Authentication) => {}
+            None | Some(ReadFailure::Refused) => self.suspect.store(false, Ordering::Relaxed),
             Some(_) => self.suspect.store(true, Ordering::Relaxed),
         }
     }

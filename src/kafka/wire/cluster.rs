@@ -11,8 +11,8 @@ use super::{
     options::ANY_BROKER_TIMEOUTS_MAX, requests::BrokerMetadata,
 };
 use crate::{
-    kafka::{Broker, KafkaError},
-    model::{BrokerId, MonotonicTime},
+    kafka::KafkaError,
+    model::{Broker, BrokerId, MonotonicTime},
 };
 
 /// The client of one cluster: routes each call to a broker.

@@ -35,7 +35,10 @@ use super::{
     stream::{self, BrokerStream},
     supported_versions::SupportedVersions,
 };
-use crate::{clock::SharedClock, kafka::Api, model::MonotonicTime};
+use crate::{
+    clock::SharedClock,
+    model::{Api, MonotonicTime},
+};
 
 /// The version of `ApiVersions` that every broker since 2.4 supports.
 const API_VERSIONS_VERSION: i16 = 3;

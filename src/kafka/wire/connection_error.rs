@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::kafka::RequestFault;
+use crate::model::ReadFailure;
 
 /// Why a connection can carry no more requests.
 #[derive(Clone, Debug)]
@@ -34,12 +34,12 @@ impl ConnectionError {
         }
     }
 
-    pub(super) const fn fault(&self) -> RequestFault {
+    pub(super) const fn fault(&self) -> ReadFailure {
         match self {
-            Self::Broken(..) | Self::AuthUnconfirmed(..) => RequestFault::Connection,
-            Self::Malformed(_) => RequestFault::Protocol,
-            Self::Tls(_) => RequestFault::Tls,
-            Self::NoCredentials(_) | Self::AuthRefused(_) => RequestFault::Authentication,
+            Self::Broken(..) | Self::AuthUnconfirmed(..) => ReadFailure::Connection,
+            Self::Malformed(_) => ReadFailure::Protocol,
+            Self::Tls(_) => ReadFailure::Tls,
+            Self::NoCredentials(_) | Self::AuthRefused(_) => ReadFailure::Authentication,
         }
     }
 

@@ -2,51 +2,53 @@
 
 pub(super) use kafka_protocol::error::{ParseResponseErrorCode, ResponseError as ErrorCode};
 
-use crate::kafka::{ElectionFault, PartitionFault};
+use crate::model::{ElectionFailure, ReadFailure};
 
 /// The fault of one partition, group or topic; `None` for code 0.
-pub(super) fn partition_fault(code: i16) -> Option<PartitionFault> {
+pub(super) fn partition_fault(code: i16) -> Option<ReadFailure> {
     use ErrorCode as E;
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
     let fault = match code.err()? {
         E::NotLeaderOrFollower | E::FencedLeaderEpoch | E::UnknownLeaderEpoch => {
-            PartitionFault::NotLeader
+            ReadFailure::NotLeader
         }
         E::LeaderNotAvailable
         | E::RequestTimedOut
         | E::ReplicaNotAvailable
         | E::KafkaStorageError
         | E::OffsetNotAvailable
-        | E::UnstableOffsetCommit => PartitionFault::Unavailable,
+        | E::UnstableOffsetCommit => ReadFailure::Unavailable,
         E::UnknownTopicOrPartition
         | E::GroupIdNotFound
         | E::UnknownTopicId
-        | E::InconsistentTopicId => PartitionFault::Unknown,
+        | E::InconsistentTopicId => ReadFailure::Unknown,
         E::TopicAuthorizationFailed
         | E::GroupAuthorizationFailed
-        | E::ClusterAuthorizationFailed => PartitionFault::Unauthorized,
+        | E::ClusterAuthorizationFailed => ReadFailure::Unauthorized,
         E::CoordinatorLoadInProgress | E::CoordinatorNotAvailable | E::NotCoordinator => {
-            PartitionFault::NotCoordinator
+            ReadFailure::NotCoordinator
         }
-        _ => PartitionFault::Other,
+        _ => ReadFailure::Other,
     };
     Some(fault)
 }
 
 /// Why a preferred replica was not elected; `None` for code 0.
-pub(super) fn election_fault(code: i16) -> Option<ElectionFault> {
+pub(super) fn election_fault(code: i16) -> Option<ElectionFailure> {
     use ErrorCode as E;
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
     let fault = match code.err()? {
-        E::ElectionNotNeeded => ElectionFault::NotNeeded,
+        E::ElectionNotNeeded => ElectionFailure::NotNeeded,
         E::PreferredLeaderNotAvailable | E::EligibleLeadersNotAvailable => {
-            ElectionFault::NotAvailable
+            ElectionFailure::NotAvailable
         }
-        E::UnknownTopicOrPartition => ElectionFault::Unknown,
-        E::TopicAuthorizationFailed | E::ClusterAuthorizationFailed => ElectionFault::Unauthorized,
-        _ => ElectionFault::Other,
+        E::UnknownTopicOrPartition => ElectionFailure::Unknown,
+        E::TopicAuthorizationFailed | E::ClusterAuthorizationFailed => {
+            ElectionFailure::Unauthorized
+        }
+        _ => ElectionFailure::Other,
     };
     Some(fault)
 }
@@ -59,12 +61,12 @@ mod tests {
     #[test]
     fn codes_map_to_partition_faults() {
         for (codes, want) in [
-            (vec![6, 74, 75], PartitionFault::NotLeader),
-            (vec![5, 7, 9, 56, 78, 88], PartitionFault::Unavailable),
-            (vec![3, 69, 100, 103], PartitionFault::Unknown),
-            (vec![29, 30, 31], PartitionFault::Unauthorized),
-            (vec![14, 15, 16], PartitionFault::NotCoordinator),
-            (vec![-1, 42, 10_000], PartitionFault::Other),
+            (vec![6, 74, 75], ReadFailure::NotLeader),
+            (vec![5, 7, 9, 56, 78, 88], ReadFailure::Unavailable),
+            (vec![3, 69, 100, 103], ReadFailure::Unknown),
+            (vec![29, 30, 31], ReadFailure::Unauthorized),
+            (vec![14, 15, 16], ReadFailure::NotCoordinator),
+            (vec![-1, 42, 10_000], ReadFailure::Other),
         ] {
             for code in codes {
                 assert_eq!(partition_fault(code), Some(want), "{code}");
@@ -76,11 +78,11 @@ mod tests {
     #[test]
     fn codes_map_to_election_faults() {
         for (codes, want) in [
-            (vec![84], ElectionFault::NotNeeded),
-            (vec![80, 83], ElectionFault::NotAvailable),
-            (vec![3], ElectionFault::Unknown),
-            (vec![29, 31], ElectionFault::Unauthorized),
-            (vec![-1, 41, 10_000], ElectionFault::Other),
+            (vec![84], ElectionFailure::NotNeeded),
+            (vec![80, 83], ElectionFailure::NotAvailable),
+            (vec![3], ElectionFailure::Unknown),
+            (vec![29, 31], ElectionFailure::Unauthorized),
+            (vec![-1, 41, 10_000], ElectionFailure::Other),
         ] {
             for code in codes {
                 assert_eq!(election_fault(code), Some(want), "{code}");

@@ -35,12 +35,13 @@ pub use options::WireOptions;
 
 use crate::{
     clock::SharedClock,
-    kafka::{
-        BrokerConfig, ClientQuota, ConfigChange, Edge, ElectionFault, GroupDescription,
-        GroupListing, GroupOffsets, Kafka, KafkaError, LogDir, MinInsync, Quorum, QuotaChange,
-        RequestCount, TopicOffsets, TopicPartitions, Topology, WriteMode,
+    kafka::{Kafka, KafkaError},
+    model::{
+        BrokerConfig, BrokerId, ClientQuota, ConfigChange, ElectionFailure, GroupDescription,
+        GroupListing, GroupName, GroupOffsets, GroupState, GroupType, LogDir, MinInsync,
+        MonotonicTime, OffsetSpec, Quorum, QuotaChange, RequestCount, TopicName, TopicOffsets,
+        TopicPartition, TopicPartitions, Topology, WriteMode,
     },
-    model::{BrokerId, GroupName, GroupState, GroupType, MonotonicTime, TopicName, TopicPartition},
     shutdown::Tasks,
 };
 use cluster::ClusterClient;
@@ -112,7 +113,7 @@ impl Kafka for Wire {
     async fn offsets(
         &self,
         broker: BrokerId,
-        edge: Edge,
+        edge: OffsetSpec,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<TopicOffsets>, KafkaError> {
         self.cluster.call(broker, &requests::ListOffsets { edge, partitions }).await
@@ -224,7 +225,7 @@ impl Kafka for Wire {
     async fn elect_preferred_leaders(
         &self,
         partitions: &[TopicPartitions],
-    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFault>)>, KafkaError> {
+    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFailure>)>, KafkaError> {
         let timeout = self.request_timeout();
         self.cluster.mutate_any(&requests::ElectPreferredLeaders { partitions, timeout }).await
     }

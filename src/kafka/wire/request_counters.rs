@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::kafka::{Api, RequestCount, RequestFault};
+use crate::model::{Api, ReadFailure, RequestCount};
 
 #[derive(Debug)]
 pub(super) struct RequestCounters(Vec<ApiCounters>);
@@ -11,7 +11,7 @@ pub(super) struct RequestCounters(Vec<ApiCounters>);
 struct ApiCounters {
     api: Api,
     sent: AtomicU64,
-    /// In the order of `RequestFault::ALL`.
+    /// In the order of `ReadFailure::ALL`.
     failed: Vec<AtomicU64>,
 }
 
@@ -20,7 +20,7 @@ impl RequestCounters {
         let counters = |api: &Api| ApiCounters {
             api: *api,
             sent: AtomicU64::new(0),
-            failed: RequestFault::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            failed: ReadFailure::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
         };
         Self(Api::ALL.iter().map(counters).collect())
     }
@@ -31,9 +31,9 @@ impl RequestCounters {
         }
     }
 
-    pub(super) fn record_failed(&self, api: Api, fault: RequestFault) {
+    pub(super) fn record_failed(&self, api: Api, fault: ReadFailure) {
         for counters in self.0.iter().filter(|it| it.api == api) {
-            let by_fault = RequestFault::ALL.iter().zip(&counters.failed);
+            let by_fault = ReadFailure::ALL.iter().zip(&counters.failed);
             for (_, count) in by_fault.filter(|(it, _)| **it == fault) {
                 count.fetch_add(1, Ordering::Relaxed);
             }

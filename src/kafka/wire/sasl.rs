@@ -29,7 +29,7 @@ use super::{
     options::{SASL_EXCHANGES_MAX, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_MIN},
 };
 use crate::{
-    kafka::Api,
+    model::Api,
     security::{LoadedSecurity, Mechanism, Sasl, Secret, Security},
 };
 

@@ -2,8 +2,8 @@
 
 use super::{super::context::Context, Observed};
 use crate::{
-    kafka::{BrokerConfig, ConfigChange, ConfigEntry, KafkaError, WriteMode},
-    model::BrokerId,
+    kafka::KafkaError,
+    model::{BrokerConfig, BrokerId, ConfigChange, ConfigEntry, WriteMode},
     store::StepRow,
 };
 

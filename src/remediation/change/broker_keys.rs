@@ -3,8 +3,8 @@
 
 use super::{super::context::Context, Observed};
 use crate::{
-    kafka::{ConfigChange, ConfigEntry, KafkaError, WriteMode},
-    model::BrokerId,
+    kafka::KafkaError,
+    model::{BrokerId, ConfigChange, ConfigEntry, WriteMode},
     store::StepRow,
 };
 

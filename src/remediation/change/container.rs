@@ -2,8 +2,8 @@
 
 use super::{super::context::Context, Observed};
 use crate::{
-    docker::{CloneName, CloneState, DockerError},
-    kafka::WriteMode,
+    docker::DockerError,
+    model::{CloneName, CloneState, WriteMode},
     store::StepRow,
 };
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{super::context::Context, Observed};
 use crate::{
-    kafka::{KafkaError, TopicPartitions, Topology, WriteMode},
-    model::{BrokerId, TopicName, TopicPartition},
+    kafka::KafkaError,
+    model::{BrokerId, TopicName, TopicPartition, TopicPartitions, Topology, WriteMode},
     optimizers::elect_leaders,
     store::StepRow,
 };
@@ -52,7 +52,7 @@ pub(super) async fn apply(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::{Partition, Topic};
+    use crate::model::{Partition, Topic};
 
     #[test]
     fn a_partition_without_a_leader_is_not_elected_and_one_that_is_gone_has_nothing_to_elect() {

@@ -10,8 +10,8 @@ mod quota;
 use super::context::Context;
 use crate::{
     docker::DockerError,
-    kafka::{KafkaError, WriteMode},
-    model::Subject,
+    kafka::KafkaError,
+    model::{Subject, WriteMode},
     store::StepRow,
 };
 

@@ -2,8 +2,8 @@
 
 use super::{super::context::Context, Observed};
 use crate::{
-    kafka::{KafkaError, QuotaChange, WriteMode},
-    model::{QuotaEntity, QuotaKey},
+    kafka::KafkaError,
+    model::{QuotaChange, QuotaEntity, QuotaKey, WriteMode},
     store::StepRow,
 };
 

@@ -3,10 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    kafka::{MinInsync, Partition, Topic, Topology},
-    model::{BrokerId, TopicName},
-};
+use crate::model::{BrokerId, MinInsync, Partition, Topic, TopicName, Topology};
 
 /// What stands against touching `broker`, if anything: the first partition found.
 ///
@@ -51,7 +48,7 @@ fn blocks(partition: &Partition, min: u32, broker: BrokerId) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::PartitionFault;
+    use crate::model::ReadFailure;
 
     fn ids(raw: &[i32]) -> Vec<BrokerId> {
         raw.iter().filter_map(|&it| BrokerId::from_wire(it)).collect()
@@ -94,6 +91,6 @@ mod tests {
     #[test]
     fn i15_an_unknown_minimum_blocks() {
         check(&[1, 2, 3], &[1, 2, 3], None, Gate::Shut);
-        check(&[1, 2, 3], &[1, 2, 3], Some(Err(PartitionFault::Unauthorized)), Gate::Shut);
+        check(&[1, 2, 3], &[1, 2, 3], Some(Err(ReadFailure::Unauthorized)), Gate::Shut);
     }
 }

@@ -6,9 +6,10 @@ use futures_util::future::try_join_all;
 
 use super::super::{context::Context, execute::took, hold::Hold};
 use crate::{
-    docker::Consumer,
-    kafka::{GroupListing, GroupMembers, Topology},
-    model::{BrokerId, GroupName, GroupState, GroupType, HoldReason, Reading},
+    model::{
+        BrokerId, ConsumerContainer, GroupListing, GroupMembers, GroupName, GroupState, GroupType,
+        HoldReason, Topology,
+    },
     optimizers::scale_consumers::{ContainerFacts, GroupFacts},
     snapshot::Group,
 };
@@ -102,14 +103,14 @@ async fn described(
     }
 }
 
-async fn containers(context: &Context, name: &GroupName) -> Result<Vec<Consumer>, Hold> {
+async fn containers(context: &Context, name: &GroupName) -> Result<Vec<ConsumerContainer>, Hold> {
     let mut found = context.engine()?.consumers(context.cluster.name.as_str()).await?;
     found.retain(|it| it.group == *name);
     Ok(found)
 }
 
-fn container(found: Consumer) -> ContainerFacts {
-    let Consumer { id, name, run, running, objections, .. } = found;
+fn container(found: ConsumerContainer) -> ContainerFacts {
+    let ConsumerContainer { id, name, run, running, objections, .. } = found;
     ContainerFacts { id, name, is_clone: run.is_some(), running, objections }
 }
 
@@ -124,7 +125,7 @@ fn lag(context: &Context, name: &GroupName) -> Result<(u64, u32), Hold> {
     };
     let (mut records, mut partitions) = (0_u64, 0_u32);
     for it in group.topics.iter().flat_map(|it| &it.partitions) {
-        let Reading::Known(lag) = it.lag else {
+        let Some(lag) = it.lag else {
             let note = format!("the lag of `{name}` is not known of every partition");
             return Err(Hold::new(HoldReason::EvidenceMissing, note));
         };

@@ -10,8 +10,7 @@ use super::{
     availability,
 };
 use crate::{
-    kafka::Topology,
-    model::{BrokerId, HoldReason, WallTime},
+    model::{BrokerId, HoldReason, Topology, WallTime},
     playbook::OptimizerKind,
     snapshot::Snapshot,
     store::RunRow,

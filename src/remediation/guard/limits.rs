@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::super::{context::Context, execute::said, hold::Hold};
 use crate::{
-    kafka::{BrokerConfig, ClientQuota},
-    model::{HoldReason, Subject, WallTime},
+    model::{BrokerConfig, ClientQuota, HoldReason, Subject, WallTime},
     playbook::{COOLDOWN_MAX, Playbook},
     store::{KeyAt, Past, RunRow, StoreError},
     telemetry::chain,

@@ -24,8 +24,9 @@ use super::{
     hold::Hold,
 };
 use crate::{
-    kafka::{MinInsync, Topology, WriteMode},
-    model::{BrokerId, HoldReason, RunId, Target, TopicName, Trigger},
+    model::{
+        BrokerId, HoldReason, MinInsync, RunId, Target, TopicName, Topology, Trigger, WriteMode,
+    },
     optimizers::Plan,
     playbook::{Optimizer, Playbook, Rollout},
     store::{Measurement, RunRow, StepRow, StepState},

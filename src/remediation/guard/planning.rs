@@ -9,8 +9,7 @@ use super::{
     group, health, limits,
 };
 use crate::{
-    kafka::{BrokerConfig, Topology},
-    model::{BrokerId, HoldReason, Subject},
+    model::{BrokerConfig, BrokerId, HoldReason, Subject, Topology},
     optimizers::{
         Plan, Unplannable, elect_leaders, reapply, scale_consumers, shed_load, tune_brokers,
     },

@@ -16,8 +16,7 @@ use super::{
     guard::{self, availability},
 };
 use crate::{
-    kafka::WriteMode,
-    model::{BrokerId, OnUndo, RunId, Subject},
+    model::{BrokerId, OnUndo, RunId, Subject, WriteMode},
     optimizers::tune_brokers::NETWORK_THREADS,
     store::{StepRow, StepState, StoreError},
     telemetry::chain,

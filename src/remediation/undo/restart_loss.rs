@@ -10,8 +10,7 @@ use super::super::{
     execute::{self, StepEnd},
 };
 use crate::{
-    kafka::{ConfigChange, WriteMode},
-    model::{BrokerId, OnUndo, Subject},
+    model::{BrokerId, ConfigChange, OnUndo, Subject, WriteMode},
     store::{StepRow, StepState, StoreError},
     telemetry::chain,
 };

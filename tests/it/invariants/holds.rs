@@ -4,8 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kafka_optimizer::{
-    kafka::PartitionFault,
-    model::{HoldReason, Mode, RunState, TopicName, TopicPartition},
+    model::{HoldReason, Mode, ReadFailure, RunState, TopicName, TopicPartition},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
     snapshot::Snapshot,
 };
@@ -263,7 +262,7 @@ fn i15_a_partition_at_its_minimum_holds() {
         HoldReason::AvailabilityGate,
         "is not known (unauthorized)",
         (as_usual, |world| {
-            let refused = Err(PartitionFault::Unauthorized);
+            let refused = Err(ReadFailure::Unauthorized);
             world.kafka.state().metadata.min_isr.values_mut().for_each(|it| *it = refused);
         }),
     );

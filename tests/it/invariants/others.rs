@@ -4,11 +4,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kafka_optimizer::{
-    docker::CloneState,
-    kafka::GroupMembers,
     model::{
-        GroupName, GroupState, GroupType, HoldReason, LagMethod, LagTime, QuotaKey, Reading,
-        RunState, TopicName, WallTime,
+        CloneState, GroupMembers, GroupName, GroupState, GroupType, HoldReason, LagMethod, LagTime,
+        QuotaKey, RunState, TopicName, WallTime,
     },
     snapshot::{Group, GroupPartition, GroupTopic, Section, Snapshot},
     store::RunRow,
@@ -59,22 +57,17 @@ fn behind(world: &mut World) {
 /// Four partitions, each so far behind.
 pub(super) fn show(snapshot: &mut Snapshot, lag: u64) {
     let at = snapshot.at;
-    let time =
-        Reading::Known(LagTime { age: Duration::from_secs(9), method: LagMethod::Interpolated });
-    let partition = |partition| GroupPartition {
-        partition,
-        committed: Reading::Known(10),
-        lag: Reading::Known(lag),
-        time,
-    };
+    let time = Some(LagTime { age: Duration::from_secs(9), method: LagMethod::Interpolated });
+    let partition =
+        |partition| GroupPartition { partition, committed: Some(10), lag: Some(lag), time };
     let topic = GroupTopic {
         topic: TopicName::new("orders"),
         partitions: (0..4).map(partition).collect(),
-        committed_sum: Reading::Known(40),
-        lag_sum: Reading::Known(4 * lag),
+        committed_sum: Some(40),
+        lag_sum: Some(4 * lag),
         time_max: time,
-        uncommitted: Reading::Known(0),
-        retention: Reading::Unknown,
+        uncommitted: Some(0),
+        retention: None,
     };
     let group = Group {
         name: GroupName::new(GROUP),
@@ -82,7 +75,7 @@ pub(super) fn show(snapshot: &mut Snapshot, lag: u64) {
         protocol_type: "consumer".to_owned(),
         group_type: GroupType::Classic,
         state: GroupState::Stable,
-        members: Reading::Known(2),
+        members: Some(2),
         unassigned: Vec::new(),
         rebalances: 0,
         progressed: Some(at),
@@ -370,7 +363,7 @@ fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
             show(it, 30_000);
             let section = it.groups.take().unwrap();
             let mut groups = section.value.to_vec();
-            groups[0].topics[0].partitions[1].lag = Reading::Unknown;
+            groups[0].topics[0].partitions[1].lag = None;
             it.groups = Some(Section::new(groups, section.at));
         });
     });

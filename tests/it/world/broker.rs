@@ -8,8 +8,7 @@ use std::{
 };
 
 use kafka_optimizer::{
-    kafka::{BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, WriteMode},
-    model::BrokerId,
+    model::{BrokerConfig, BrokerId, ConfigChange, ConfigEntry, ConfigSource, WriteMode},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS, RECEIVE_BUFFER, SEND_BUFFER},
 };
 

@@ -12,8 +12,7 @@ use std::{
 };
 
 use kafka_optimizer::{
-    kafka::{ConfigChange, QuotaChange, WriteMode},
-    model::{BrokerId, Subject, TopicName},
+    model::{BrokerId, ConfigChange, QuotaChange, Subject, TopicName, WriteMode},
     optimizers::tune_brokers::WRITES,
 };
 use rusqlite::{Connection, OptionalExtension, params};

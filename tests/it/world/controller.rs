@@ -3,15 +3,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use kafka_optimizer::{
-    kafka::{ElectionFault, Partition, QuotaChange, TopicPartitions, WriteMode},
-    model::TopicPartition,
+use kafka_optimizer::model::{
+    ElectionFailure, Partition, QuotaChange, TopicPartition, TopicPartitions, WriteMode,
 };
 
 use super::kafka::SimulatedMetadata;
 
 /// The result for each partition.
-pub(crate) type ElectionOutcomes = Vec<(TopicPartition, Result<(), ElectionFault>)>;
+pub(crate) type ElectionOutcomes = Vec<(TopicPartition, Result<(), ElectionFailure>)>;
 
 /// The response of the controller. It has no election results for a quota.
 type ControllerAnswer = Result<ElectionOutcomes, String>;
@@ -74,16 +73,16 @@ impl ControllerRequest {
 }
 
 /// As `ReplicationControlManager.electLeader` does for the preferred replica.
-fn elected(partition: Option<&Partition>) -> Result<(), ElectionFault> {
-    let partition = partition.ok_or(ElectionFault::Unknown)?;
-    let preferred = partition.replicas.first().ok_or(ElectionFault::NotAvailable)?;
+fn elected(partition: Option<&Partition>) -> Result<(), ElectionFailure> {
+    let partition = partition.ok_or(ElectionFailure::Unknown)?;
+    let preferred = partition.replicas.first().ok_or(ElectionFailure::NotAvailable)?;
 
     if partition.leader == Some(*preferred) {
-        Err(ElectionFault::NotNeeded)
+        Err(ElectionFailure::NotNeeded)
     } else if partition.isr.contains(preferred) {
         Ok(())
     } else {
-        Err(ElectionFault::NotAvailable)
+        Err(ElectionFailure::NotAvailable)
     }
 }
 
@@ -161,8 +160,8 @@ impl SimulatedController {
 #[cfg(test)]
 mod tests {
     use kafka_optimizer::{
-        kafka::{ClientQuota, Kafka, KafkaError},
-        model::{QuotaEntity, QuotaKey, TopicName},
+        kafka::{Kafka, KafkaError},
+        model::{ClientQuota, QuotaEntity, QuotaKey, TopicName},
     };
 
     use super::{
@@ -273,9 +272,9 @@ mod tests {
             let at = |partition| TopicPartition { topic: orders(), partition };
             let want = [
                 (at(0), Ok(())),
-                (at(1), Err(ElectionFault::NotAvailable)),
-                (at(2), Err(ElectionFault::NotNeeded)),
-                (at(9), Err(ElectionFault::Unknown)),
+                (at(1), Err(ElectionFailure::NotAvailable)),
+                (at(2), Err(ElectionFailure::NotNeeded)),
+                (at(9), Err(ElectionFailure::Unknown)),
             ];
 
             assert_eq!(outcomes, want);

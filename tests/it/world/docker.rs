@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use kafka_optimizer::{
-    docker::{CloneName, CloneState, Consumer, ContainerUse, Docker, DockerError},
-    model::{GroupName, Subject},
+    docker::{Docker, DockerError},
+    model::{CloneName, CloneState, ConsumerContainer, ContainerUsage, GroupName, Subject},
 };
 
 use super::{
@@ -79,7 +79,7 @@ struct SentChange {
 
 pub(crate) struct SimulatedContainers {
     /// Consumers that are not clones.
-    pub(crate) templates: Vec<Consumer>,
+    pub(crate) templates: Vec<ConsumerContainer>,
     /// By name.
     pub(crate) clones: BTreeMap<String, SimulatedClone>,
     calls: Vec<DockerCall>,
@@ -163,10 +163,10 @@ impl SimulatedContainers {
         Duration::from_micros(between(from, to, draw(self.seed, &place)))
     }
 
-    fn consumers(&self) -> Vec<Consumer> {
+    fn consumers(&self) -> Vec<ConsumerContainer> {
         let of_clone = |(name, clone): (&String, &SimulatedClone)| {
             let template = self.templates.iter().find(|it| it.id == clone.of)?;
-            Some(Consumer {
+            Some(ConsumerContainer {
                 id: format!("id of {name}"),
                 name: name.clone(),
                 group: template.group.clone(),
@@ -177,7 +177,8 @@ impl SimulatedContainers {
             })
         };
         let clones = self.clones.iter().filter_map(of_clone);
-        let mut all: Vec<Consumer> = self.templates.iter().cloned().chain(clones).collect();
+        let mut all: Vec<ConsumerContainer> =
+            self.templates.iter().cloned().chain(clones).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
 
         all
@@ -221,7 +222,7 @@ impl SimulatedDocker {
     /// Adds a consumer that may be cloned. Returns its container's id.
     pub(crate) fn run_consumer(&self, name: &str, group: &str) -> String {
         let id = format!("id of {name}");
-        self.state().templates.push(Consumer {
+        self.state().templates.push(ConsumerContainer {
             id: id.clone(),
             name: name.to_owned(),
             group: GroupName::new(group),
@@ -363,11 +364,11 @@ async fn wait(
 
 #[async_trait]
 impl Docker for SimulatedDocker {
-    async fn broker_use(&self, _: &str) -> Result<Vec<ContainerUse>, DockerError> {
+    async fn broker_usage(&self, _: &str) -> Result<Vec<ContainerUsage>, DockerError> {
         unreachable!("remediation reads no statistics")
     }
 
-    async fn consumers(&self, cluster: &str) -> Result<Vec<Consumer>, DockerError> {
+    async fn consumers(&self, cluster: &str) -> Result<Vec<ConsumerContainer>, DockerError> {
         self.read(DockerCallKind::Consumers, None, cluster, SimulatedContainers::consumers).await
     }
 

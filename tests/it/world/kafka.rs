@@ -9,15 +9,13 @@ use std::{
 
 use async_trait::async_trait;
 use kafka_optimizer::{
-    kafka::{
-        self, BrokerConfig, ClientQuota, ConfigChange, Edge, ElectionFault, GroupDescription,
-        GroupListing, GroupMembers, GroupOffsets, Kafka, KafkaError, LogDir, MinInsync, Partition,
-        PartitionFault, Quorum, QuotaChange, RequestCount, Topic, TopicOffsets, TopicPartitions,
-        Topology, WriteMode,
-    },
+    kafka::{Kafka, KafkaError},
     model::{
-        BrokerId, GroupName, GroupState, GroupType, QuotaEntity, QuotaKey, TopicName,
-        TopicPartition,
+        self, BrokerConfig, BrokerId, ClientQuota, ConfigChange, ElectionFailure, GroupDescription,
+        GroupListing, GroupMembers, GroupName, GroupOffsets, GroupState, GroupType, LogDir,
+        MinInsync, OffsetSpec, Partition, Quorum, QuotaChange, QuotaEntity, QuotaKey, ReadFailure,
+        RequestCount, Topic, TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology,
+        WriteMode,
     },
 };
 
@@ -280,7 +278,7 @@ impl SimulatedKafka {
         let state = self.state();
         let gone = &state.metadata.gone;
         let live = state.brokers.values().filter(|it| it.down_until <= now);
-        let brokers = live.filter(|it| !gone.contains(&it.id)).map(|it| kafka::Broker {
+        let brokers = live.filter(|it| !gone.contains(&it.id)).map(|it| model::Broker {
             id: it.id,
             host: format!("kafka-{}", it.id),
             port: 9092,
@@ -600,7 +598,7 @@ impl Kafka for SimulatedKafka {
     async fn elect_preferred_leaders(
         &self,
         partitions: &[TopicPartitions],
-    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFault>)>, KafkaError> {
+    ) -> Result<Vec<(TopicPartition, Result<(), ElectionFailure>)>, KafkaError> {
         self.order(CallKind::Elect, ControllerRequest::Elect(partitions.to_vec())).await
     }
 
@@ -611,7 +609,7 @@ impl Kafka for SimulatedKafka {
     async fn offsets(
         &self,
         _: BrokerId,
-        _: Edge,
+        _: OffsetSpec,
         _: &[TopicPartitions],
     ) -> Result<Vec<TopicOffsets>, KafkaError> {
         unreachable!("remediation reads no offsets")
@@ -647,7 +645,7 @@ impl Kafka for SimulatedKafka {
             let state = it.state();
             let described = groups.iter().map(|group| GroupDescription {
                 group: group.clone(),
-                members: state.metadata.groups.get(group).cloned().ok_or(PartitionFault::Unknown),
+                members: state.metadata.groups.get(group).cloned().ok_or(ReadFailure::Unknown),
             });
             described.collect()
         };

@@ -12,14 +12,14 @@ use kafka_protocol::{
 };
 
 use crate::{
-    kafka::{
-        Api, BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, MinInsync, WriteMode,
-        wire::{
-            api_call::{ApiCall, ResponseError, check_code, dedup_by_key, str_bytes},
-            error_codes::{self, ErrorCode},
-        },
+    kafka::wire::{
+        api_call::{ApiCall, ResponseError, check_code, dedup_by_key, str_bytes},
+        error_codes::{self, ErrorCode},
     },
-    model::{BrokerId, TopicName},
+    model::{
+        Api, BrokerConfig, BrokerId, ConfigChange, ConfigEntry, ConfigSource, MinInsync, TopicName,
+        WriteMode,
+    },
 };
 
 /// `ConfigResource.Type`.

@@ -10,11 +10,10 @@ use kafka_protocol::messages::{
 };
 
 use crate::{
-    kafka::{
-        Api, Quorum, QuorumReplica, QuorumRole,
-        wire::api_call::{ApiCall, ResponseError, check_code, str_bytes, timeout_ms},
+    kafka::wire::api_call::{ApiCall, ResponseError, check_code, str_bytes, timeout_ms},
+    model::{
+        Api, BrokerId, Quorum, QuorumReplica, QuorumRole, TopicName, TopicPartition, WallTime,
     },
-    model::{BrokerId, TopicName, TopicPartition, WallTime},
 };
 
 /// The metadata log of the controllers has one partition.

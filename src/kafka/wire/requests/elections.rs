@@ -7,14 +7,11 @@ use kafka_protocol::messages::{
 };
 
 use crate::{
-    kafka::{
-        Api, ElectionFault, TopicPartitions,
-        wire::{
-            api_call::{ApiCall, ResponseError, check_code, str_bytes, timeout_ms},
-            error_codes,
-        },
+    kafka::wire::{
+        api_call::{ApiCall, ResponseError, check_code, str_bytes, timeout_ms},
+        error_codes,
     },
-    model::TopicPartition,
+    model::{Api, ElectionFailure, TopicPartition, TopicPartitions},
 };
 
 /// `ElectionType.PREFERRED`: elects only in-sync replicas, so no record is lost.
@@ -30,7 +27,7 @@ pub(crate) struct ElectPreferredLeaders<'a> {
 impl ApiCall for ElectPreferredLeaders<'_> {
     const API: Api = Api::ElectLeaders;
     type Request = ElectLeadersRequest;
-    type Output = Vec<(TopicPartition, Result<(), ElectionFault>)>;
+    type Output = Vec<(TopicPartition, Result<(), ElectionFailure>)>;
 
     fn request(&self, _version: i16) -> ElectLeadersRequest {
         let of_topic = |it: &TopicPartitions| {

@@ -7,14 +7,14 @@ use kafka_protocol::messages::{
 };
 
 use crate::{
-    kafka::{
-        Api, GroupListing, GroupOffsets, PartitionFault, TopicOffsets,
-        wire::{
-            api_call::{ApiCall, ResponseError, check_code, str_bytes},
-            error_codes,
-        },
+    kafka::wire::{
+        api_call::{ApiCall, ResponseError, check_code, str_bytes},
+        error_codes,
     },
-    model::{GroupName, GroupState, GroupType, TopicName},
+    model::{
+        Api, GroupListing, GroupName, GroupOffsets, GroupState, GroupType, ReadFailure, TopicName,
+        TopicOffsets,
+    },
 };
 
 /// Groups of one coordinator in one of these states. No states means all.
@@ -141,7 +141,7 @@ fn topic_offsets(
 }
 
 /// `None` if the group never committed: Kafka encodes that as offset -1.
-fn committed_offset(code: i16, offset: i64) -> Option<Result<i64, PartitionFault>> {
+fn committed_offset(code: i16, offset: i64) -> Option<Result<i64, ReadFailure>> {
     match error_codes::partition_fault(code) {
         Some(fault) => Some(Err(fault)),
         None => (offset >= 0).then_some(Ok(offset)),
@@ -174,6 +174,6 @@ mod tests {
     fn a_partition_without_a_commit_is_not_offset_0() {
         assert_eq!(committed_offset(0, -1), None);
         assert_eq!(committed_offset(0, 7), Some(Ok(7)));
-        assert_eq!(committed_offset(29, -1), Some(Err(PartitionFault::Unauthorized)));
+        assert_eq!(committed_offset(29, -1), Some(Err(ReadFailure::Unauthorized)));
     }
 }

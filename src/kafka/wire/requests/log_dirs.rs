@@ -6,14 +6,11 @@ use kafka_protocol::messages::{
 };
 
 use crate::{
-    kafka::{
-        Api, LogDir, TopicLogSize,
-        wire::{
-            api_call::{ApiCall, ResponseError, check_code, dedup_by_key},
-            error_codes::ParseResponseErrorCode,
-        },
+    kafka::wire::{
+        api_call::{ApiCall, ResponseError, check_code, dedup_by_key},
+        error_codes::ParseResponseErrorCode,
     },
-    model::TopicName,
+    model::{Api, LogDir, TopicLogSize, TopicName},
 };
 
 /// All log directories of one broker, with all topics.

@@ -18,14 +18,11 @@ use super::{
     groups::{id, state},
 };
 use crate::{
-    kafka::{
-        Api, GroupDescription, GroupMembers,
-        wire::{
-            api_call::{ApiCall, ResponseError},
-            error_codes,
-        },
+    kafka::wire::{
+        api_call::{ApiCall, ResponseError},
+        error_codes,
     },
-    model::{GroupName, TopicName},
+    model::{Api, GroupDescription, GroupMembers, GroupName, TopicName},
 };
 
 pub(crate) struct DescribeClassicGroups<'a>(pub(crate) &'a [GroupName]);

@@ -7,14 +7,11 @@ use kafka_protocol::messages::{
 };
 
 use crate::{
-    kafka::{
-        Api, Edge, PartitionFault, TopicOffsets, TopicPartitions,
-        wire::{
-            api_call::{ApiCall, ResponseError, str_bytes},
-            error_codes,
-        },
+    kafka::wire::{
+        api_call::{ApiCall, ResponseError, str_bytes},
+        error_codes,
     },
-    model::TopicName,
+    model::{Api, OffsetSpec, ReadFailure, TopicName, TopicOffsets, TopicPartitions},
 };
 
 const EARLIEST_TIMESTAMP: i64 = -2;
@@ -29,7 +26,7 @@ const READ_UNCOMMITTED: i8 = 0;
 
 /// Offsets of partitions that one broker leads.
 pub(crate) struct ListOffsets<'a> {
-    pub(crate) edge: Edge,
+    pub(crate) edge: OffsetSpec,
     pub(crate) partitions: &'a [TopicPartitions],
 }
 
@@ -40,8 +37,8 @@ impl ApiCall for ListOffsets<'_> {
 
     fn request(&self, _version: i16) -> ListOffsetsRequest {
         let timestamp = match self.edge {
-            Edge::First => EARLIEST_TIMESTAMP,
-            Edge::Last => LATEST_TIMESTAMP,
+            OffsetSpec::Earliest => EARLIEST_TIMESTAMP,
+            OffsetSpec::Latest => LATEST_TIMESTAMP,
         };
         let partition = |index: &i32| {
             ListOffsetsPartition::default().with_partition_index(*index).with_timestamp(timestamp)
@@ -71,11 +68,11 @@ impl ApiCall for ListOffsets<'_> {
     }
 }
 
-fn offset(partition: &ListOffsetsPartitionResponse) -> Result<i64, PartitionFault> {
+fn offset(partition: &ListOffsetsPartitionResponse) -> Result<i64, ReadFailure> {
     match error_codes::partition_fault(partition.error_code) {
         Some(fault) => Err(fault),
         // -1 means "no such offset", but every log has both: report a fault, never 0.
-        None if partition.offset < 0 => Err(PartitionFault::Other),
+        None if partition.offset < 0 => Err(ReadFailure::Other),
         None => Ok(partition.offset),
     }
 }

@@ -11,11 +11,8 @@ use kafka_protocol::{
 };
 
 use crate::{
-    kafka::{
-        Api, ClientQuota, QuotaChange, WriteMode,
-        wire::api_call::{ApiCall, ResponseError, check_code, dedup_by_key, str_bytes},
-    },
-    model::{QuotaEntity, QuotaKey},
+    kafka::wire::api_call::{ApiCall, ResponseError, check_code, dedup_by_key, str_bytes},
+    model::{Api, ClientQuota, QuotaChange, QuotaEntity, QuotaKey, WriteMode},
 };
 
 /// `ClientQuotaEntity` types.

@@ -13,11 +13,8 @@ use kafka_protocol::{
 
 use super::{groups::id, members::MemberCollector};
 use crate::{
-    kafka::{
-        Api, GroupDescription,
-        wire::api_call::{ApiCall, ResponseError},
-    },
-    model::GroupName,
+    kafka::wire::api_call::{ApiCall, ResponseError},
+    model::{Api, GroupDescription, GroupName},
 };
 
 pub(crate) struct DescribeStreamsGroups<'a>(pub(crate) &'a [GroupName]);

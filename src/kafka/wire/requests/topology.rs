@@ -6,15 +6,12 @@ use kafka_protocol::messages::{
 };
 
 use crate::{
-    kafka::{
-        Api, Broker, Partition, Topic, Topology,
-        wire::{
-            api_call::{ApiCall, ResponseError, check_code},
-            error_codes::ParseResponseErrorCode,
-            options::BROKERS_MAX,
-        },
+    kafka::wire::{
+        api_call::{ApiCall, ResponseError, check_code},
+        error_codes::ParseResponseErrorCode,
+        options::BROKERS_MAX,
     },
-    model::{BrokerId, TopicName},
+    model::{Api, Broker, BrokerId, Partition, Topic, TopicName, Topology},
 };
 
 /// Brokers, and all topics with their partitions.
