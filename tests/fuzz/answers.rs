@@ -1,4 +1,4 @@
-//! What a hostile broker answers to each request that this program sends.
+//! Hostile responses to each request that this program sends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,8 @@ use crate::{
     fake_broker::{BrokerFault, ClusterSize, FakeBroker, FakeCluster, FakeGroup, Mutation},
 };
 
-/// A call that ends by its deadline has hung: the broker always answers or hangs up.
+/// A call that ends at its deadline has hung, because the broker always answers or closes the
+/// connection.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A request, and the call that sends it.
@@ -67,7 +68,7 @@ enum FuzzedCall {
     Elect,
 }
 
-/// A cluster of one broker, and whom it lies to.
+/// A hostile cluster of one broker, and its client.
 struct ClientUnderTest {
     cluster: FakeCluster,
     broker: FakeBroker,
@@ -143,7 +144,7 @@ impl ClientUnderTest {
         }
     }
 
-    /// One lie. Returns the bytes on the wire.
+    /// One hostile response. Returns its bytes.
     async fn hear(&mut self, api: ApiKey, call: FuzzedCall, seed: u64) -> usize {
         if api == ApiKey::ApiVersions {
             self.forget();
@@ -161,12 +162,12 @@ impl ClientUnderTest {
             drop(error.to_string());
         }
 
-        // What is learnt from a lie may be the address of a stranger, or pauses after failures.
+        // A hostile response may have changed broker addresses or started a backoff.
         if [ApiKey::ApiVersions, ApiKey::Metadata].contains(&api) {
             self.forget();
         }
 
-        // The broker's memory of its requests is no cost of the next answer.
+        // The broker's request log must not count for the next response.
         drop(self.cluster.take_seen());
         self.broker.traffic() - before
     }
@@ -187,7 +188,7 @@ fn wire_to(broker: &FakeBroker) -> Wire {
 }
 
 fn runtime() -> Runtime {
-    // One thread, so that all that is allocated is counted.
+    // One thread, so that every allocation is counted.
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
@@ -209,7 +210,7 @@ fn no_broker_response_causes_a_panic_a_hang_or_much_memory() {
         runtime.block_on(victim.hear(api, call, chance.random()))
     });
 
-    // And nothing that was heard has done lasting harm.
+    // The client must still work afterwards.
     for victim in victims {
         for (api, call) in CALLS {
             runtime.block_on(victim.call(*call)).unwrap_or_else(|it| panic!("{api:?}: {it}"));

@@ -1,4 +1,4 @@
-//! Many inputs, each drawn by the seed and its own number alone, each within a bound of memory.
+//! A campaign of inputs. Each depends only on the seed and its number, and has a bound on memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -7,13 +7,13 @@ use rand::rngs::StdRng;
 
 use crate::fake_broker::chance;
 
-/// How often a long campaign says where it is: a process that is out of memory cannot.
+/// Interval of progress output: a process that runs out of memory cannot report its input.
 const REPORT_EVERY: u64 = 10_000;
 
-/// What an input may take at most, at any one time.
+/// Bound on the memory of one input at any time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bound {
-    /// For each byte of it.
+    /// Per byte of input.
     pub(crate) per_byte: u64,
     pub(crate) beside: u64,
 }
@@ -28,7 +28,7 @@ impl Bound {
 pub(crate) struct Campaign {
     pub(crate) target: &'static str,
     pub(crate) usual: u64,
-    /// A long campaign divides its inputs by this: not all of them are equally cheap.
+    /// A long campaign divides its number of inputs by this, because some are expensive.
     pub(crate) weight: u64,
     pub(crate) bound: Bound,
 }
@@ -39,7 +39,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 impl Campaign {
-    /// Gives `input` its chance, so many times. It returns how many bytes it made of it.
+    /// Runs `input` with its random numbers, once per input. It returns its number of bytes.
     pub(crate) fn run(&self, mut input: impl FnMut(&mut StdRng) -> usize) {
         let seed = number("SEED").unwrap_or(1);
         let count = number("INPUTS").map_or(self.usual, |it| it.div_ceil(self.weight));
@@ -66,7 +66,7 @@ impl Campaign {
         );
     }
 
-    /// The most memory that one input held, and its bytes.
+    /// Peak memory of one input, and its bytes.
     fn one(
         &self,
         seed: u64,

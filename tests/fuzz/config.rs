@@ -1,4 +1,4 @@
-//! Configurations that somebody has slipped over.
+//! Mutated configurations.
 
 use std::{io, path::Path};
 
@@ -16,7 +16,7 @@ const FILES: &[&str] = &[
     "clusters: [{bootstrap_servers: [kafka-1:9092]}]",
 ];
 
-/// Pieces of the language, and what is written where something else belongs.
+/// Tokens to insert, valid and misplaced.
 const WORDS: &[&str] = &[
     "[",
     "]",
@@ -94,7 +94,7 @@ fn no_configuration_causes_a_panic_a_hang_or_much_memory() {
         mutate_text(chance, &mut file, WORDS);
         let text = String::from_utf8_lossy(&file);
 
-        // A person reads what is wrong with it.
+        // The error must have a message.
         if let Err(error) = parse(&text, &token) {
             assert!(!error.to_string().is_empty());
         }

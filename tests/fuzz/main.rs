@@ -1,9 +1,8 @@
-//! Hostile input by seed: answers of brokers, notifications, configurations. Nothing may panic,
-//! hang, or take memory out of proportion.
+//! Seeded hostile input: broker responses, notifications, configurations. Nothing may panic, hang,
+//! or use memory out of proportion.
 //!
-//! A test binary of its own, because its allocator counts. A few thousand inputs run among the
-//! other tests; `make fuzz` runs many. `SEED` chooses them, `INPUTS` says how many, and `INPUT`
-//! runs one again.
+//! A separate test binary, because its allocator counts. `cargo test` runs a few thousand inputs,
+//! `make fuzz` many. `SEED` selects the inputs, `INPUTS` their number, and `INPUT` replays one.
 #![cfg(test)]
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,4 @@
-//! From hostile answers to the page: whatever brokers say, a round ends, and what it exports can be
-//! read.
+//! From hostile responses to the exposition: every round ends, and its exposition can be parsed.
 
 use std::collections::BTreeSet;
 
@@ -29,11 +28,11 @@ const APIS: &[ApiKey] = &[
     ApiKey::ListPartitionReassignments,
 ];
 
-/// Tags, throttle time, how many brokers, and 20 bytes for each. They stay: an address that is
-/// made up may be somebody's.
+/// Tags, throttle time, number of brokers, and 20 bytes for each. They stay unchanged, because a
+/// mutated address may belong to someone.
 const METADATA_KEPT: usize = 6 + 20 * 2;
 
-/// A cluster that is there for all rounds of a campaign.
+/// The cluster of all rounds of a campaign.
 struct HostileCluster {
     cluster: FakeCluster,
     brokers: Vec<FakeBroker>,
@@ -53,7 +52,7 @@ impl HostileCluster {
         }
     }
 
-    /// Two rounds of a new collector, and a page of each. Returns the bytes on the wire.
+    /// Two rounds of a new collector, and the exposition of each. Returns the bytes received.
     async fn rounds(self, chance: &mut StdRng) -> (Self, usize) {
         let before = self.traffic();
         self.lie(chance);
@@ -83,7 +82,7 @@ fn page(rounds: &RoundRunner) -> String {
     String::from_utf8(pieces.concat()).unwrap()
 }
 
-/// Each series once, with a number; nothing that is counted from 0 is below it.
+/// Checks that each series is unique and has a number, and that no counter is negative.
 #[track_caller]
 fn check_page(page: &str) {
     let mut seen = BTreeSet::new();
@@ -101,7 +100,7 @@ fn check_page(page: &str) {
 
 #[test]
 fn no_broker_response_corrupts_the_exposition() {
-    // One thread, so that all that is allocated is counted.
+    // One thread, so that every allocation is counted.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let mut liars = runtime.block_on(async {
         let RoundRunner { cluster, brokers, .. } = RoundRunner::new(SIZE).await;

@@ -1,4 +1,4 @@
-//! Bodies that come to the webhook and to the API, from whoever can reach them.
+//! Hostile request bodies for the webhook and the API.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use crate::{
 
 const TOKEN: &str = "0123456789abcdef";
 
-/// A path, and what belongs there.
+/// A path, and a valid body for it.
 const BODIES: &[(&str, &str)] = &[
     (
         "/api/v1/alerts",
@@ -48,7 +48,7 @@ const BODIES: &[(&str, &str)] = &[
     ("/api/v1/pause", "{}"),
 ];
 
-/// Pieces of the language, and what is written where something else belongs.
+/// Tokens to insert, valid and misplaced.
 const WORDS: &[&str] = &[
     "{",
     "}",
@@ -175,7 +175,7 @@ fn no_request_body_causes_a_panic_a_hang_or_much_memory() {
         mutate_text(chance, &mut body, WORDS);
         let size = body.len();
 
-        // A long body is read on another thread, where nothing is counted: so here as well.
+        // A long body is parsed on another thread, which is not counted, so it is parsed here too.
         drop(Notification::parse(&body));
         let request = Request::post(path)
             .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))

@@ -1,4 +1,4 @@
-//! The command line: what a person reads, what a program reads, and the exit codes.
+//! The command line: text output, JSON output and exit codes.
 
 use kafka_optimizer::{
     cli::{self, Exit, Terminal},
@@ -14,7 +14,7 @@ use crate::{
     web_files::{WebConfigFiles, hash},
 };
 
-/// What a command wrote, and how it ended.
+/// Output and exit code of a command.
 struct CommandOutput {
     exit: Exit,
     out: String,
@@ -37,7 +37,7 @@ fn offline(args: &[&str]) -> CommandOutput {
     ran(&args, "", false)
 }
 
-/// A server with the pipeline of the webhook's tests, and its token in a file.
+/// A server with a recording pipeline, and its token in a file.
 struct ApiServer {
     front: HttpHarness,
     url: String,
@@ -422,7 +422,7 @@ fn serve_handles_signals_and_locks_its_state_directory() {
     let config = dir.path().join("config.yaml");
     let state = dir.path().join("state");
 
-    // Nothing listens there: the process starts all the same.
+    // Nothing listens there; the process starts nevertheless.
     let text = format!(
         "clusters: [{{bootstrap_servers: ['127.0.0.1:1']}}]\nremediation: {{state_dir: {}}}\n",
         state.display()

@@ -1,4 +1,4 @@
-//! The configuration file: what it means, and what a person reads when it is wrong.
+//! The configuration file: what it means, and the messages for an invalid one.
 
 use std::{io, path::Path, sync::LazyLock, time::Duration};
 
@@ -20,7 +20,7 @@ fn pair() -> (String, String) {
     (made.cert.pem(), made.signing_key.serialize_pem())
 }
 
-/// A file holds what its name ends in: a certificate, its key, or else [`TOKEN`] and a line's end.
+/// Writes a file: a certificate, its key, or else [`TOKEN`] with a newline, by the end of its name.
 #[expect(clippy::unnecessary_wraps, reason = "a `SecretReader` may fail")]
 fn good_token(path: &Path) -> io::Result<SecretFile> {
     let text = match path.extension().and_then(|it| it.to_str()) {
@@ -40,7 +40,7 @@ fn meant(text: &str) -> Config {
     read(text).unwrap_or_else(|error| panic!("{error}")).config
 }
 
-/// The paths of all problems, and the text that a person reads.
+/// The paths of all problems, and the message.
 #[track_caller]
 fn problems(text: &str) -> (Vec<String>, String) {
     match read(text) {
@@ -65,7 +65,7 @@ fn check_syntax(text: &str, line: usize, wanted: &[&str]) {
     }
 }
 
-/// A file with one playbook, whose lines `extra` follow those that are required.
+/// A file with one playbook: the required lines, then `extra`.
 fn with_playbook(extra: &str) -> String {
     let extra = extra.replace('\n', "\n      ");
     format!(
@@ -443,12 +443,12 @@ fn a_configuration_file_is_loaded_with_its_token() {
     assert!(missing.contains("none.yaml"), "{missing}");
 }
 
-/// A file whose cluster is secured so.
+/// A file whose cluster has this `security` section.
 fn with_security(security: &str) -> String {
     format!("clusters: [{{bootstrap_servers: [a:1], security: {security}}}]")
 }
 
-/// What is warned of, by path.
+/// The warnings, by path.
 #[track_caller]
 fn warnings(text: &str) -> Vec<String> {
     let loaded = read(text).unwrap_or_else(|error| panic!("{error}"));
@@ -532,7 +532,7 @@ fn plain_text_passwords_and_unused_settings_are_warned_about() {
     assert_eq!(warnings(&with_security(&both)), [at("token_file")]);
 }
 
-/// The problems of a file whose cluster has everything, when its files hold this.
+/// The problems of a complete `security` section whose files have this content.
 #[track_caller]
 fn check_files(content: &dyn Fn(&str) -> io::Result<String>, wanted: &[(&str, &str)]) {
     let text = with_security(
@@ -638,7 +638,7 @@ fn no_error_message_shows_a_secret() {
     assert!(!format!("{loaded:?}").contains("secret-word"));
 }
 
-/// A file with one playbook of the optimizer `written`, whose lines `extra` follow.
+/// A file with one playbook: the optimizer `written`, then the lines `extra`.
 fn with_optimizer(written: &str, extra: &str) -> String {
     with_playbook(extra)
         .replace("tune_brokers: {level: moderate}", written)

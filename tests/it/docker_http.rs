@@ -1,5 +1,5 @@
-//! The Docker adapter against an engine that answers what it is told to: which calls it makes, and
-//! what it makes of the answers.
+//! The Docker adapter against a scripted engine: the requests it sends, and how it reads the
+//! responses.
 
 use std::{
     collections::BTreeMap,
@@ -24,10 +24,10 @@ use kafka_optimizer::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Longer than any answer here takes.
+/// Longer than any response takes here.
 const PATIENT: Duration = Duration::from_secs(20);
 
-/// What it answers to a method and a path; a status of 0 is no answer.
+/// Status and body by method and path; status 0 closes the connection.
 type EngineAnswers = BTreeMap<String, (u16, Value)>;
 
 struct FakeEngine {
@@ -35,7 +35,7 @@ struct FakeEngine {
     seen: Mutex<Vec<String>>,
 }
 
-/// An engine on a socket of its own.
+/// An engine on its own socket.
 struct EngineHarness {
     fake: Arc<FakeEngine>,
     dir: TempDir,
@@ -45,7 +45,7 @@ async fn handle(State(fake): State<Arc<FakeEngine>>, request: Request) -> Respon
     let uri = request.uri();
     let path = uri.path_and_query().unwrap().as_str();
 
-    // With a version in front, or without.
+    // With or without an API version in front.
     let path = match path.strip_prefix("/v1.").and_then(|it| it.split_once('/')) {
         Some((_, rest)) => format!("/{rest}"),
         None => path.to_owned(),
@@ -125,7 +125,7 @@ impl EngineHarness {
         harness
     }
 
-    /// The same, where the name of the clone is taken.
+    /// The same, with a container that has the name of the clone.
     fn with(container: Value) -> Self {
         let harness = Self::new();
         harness.answers("GET /containers/shop-2/json", 200, container);
@@ -157,7 +157,7 @@ impl EngineHarness {
         self.engine(PATIENT).clone_state(&clone_name()).await.unwrap()
     }
 
-    /// The calls, without what an engine is asked first.
+    /// The requests, without the version negotiation.
     fn calls(&self) -> Vec<String> {
         let seen = self.fake.seen.lock().unwrap();
         assert_eq!(seen[..2], ["GET /version", "GET /info"]);
@@ -218,7 +218,7 @@ async fn an_existing_clone_is_not_created_again() {
     harness.start().await.unwrap();
     harness.changed_nothing();
 
-    // Made, and interrupted before its second network and its start.
+    // Created, then interrupted before its second network and its start.
     let harness = EngineHarness::with(clone("created"));
     harness.start().await.unwrap();
     let changes: Vec<String> =
@@ -226,7 +226,7 @@ async fn an_existing_clone_is_not_created_again() {
 
     assert_eq!(changes, ["POST /networks/bb02/connect", "POST /containers/3f0a/start"]);
 
-    // Gone already, before or in the middle.
+    // Removed already, before or during the call.
     EngineHarness::new().remove().await.unwrap();
     let harness = EngineHarness::with(clone("running"));
     harness.answers("POST /containers/3f0a/stop", 404, json!({"message": "no such container"}));
@@ -345,7 +345,7 @@ async fn consumers_are_listed_by_name_without_those_removed_meanwhile() {
     assert_eq!(said, [("shop-1", None, true), ("shop-2", Some(12), true)]);
     assert_eq!(found[0].objections, Vec::<String>::new());
 
-    // Unlike one that cannot be read: who is missing is not known to be gone.
+    // Unlike a container that cannot be inspected, which may still exist.
     harness.answers("GET /containers/77aa/json", 500, json!({"message": "in its own words"}));
     harness.engine(PATIENT).consumers("main").await.unwrap_err();
 }

@@ -1,4 +1,4 @@
-//! Documents and example files, held against what they describe.
+//! Documents and example files, compared with what they describe.
 
 use std::{
     collections::BTreeSet,

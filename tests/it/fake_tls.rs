@@ -1,4 +1,4 @@
-//! Certificates, and a broker's side of TLS that checks ours.
+//! Certificates, and the broker's side of TLS.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -18,7 +18,6 @@ use tokio_rustls::TlsAcceptor;
 /// A certificate authority of one test.
 pub(crate) struct CertificateAuthority(CertifiedIssuer<'static, KeyPair>);
 
-/// When a certificate is good.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Validity {
     Now,
@@ -26,7 +25,7 @@ pub(crate) enum Validity {
     Later,
 }
 
-/// Whether a broker wants a certificate of who connects.
+/// Whether a broker requires a client certificate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ClientCertificates {
     Anybody,
@@ -95,7 +94,7 @@ impl CertificateAuthority {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    /// A client's certificate and key, as files in `dir`; those that were there are replaced.
+    /// Writes a client certificate and its key to `dir`, and replaces existing files.
     pub(crate) fn client(&self, dir: &Path) -> IdentityFiles {
         let leaf = self.leaf("client", Validity::Now);
         let (cert_file, key_file) = (dir.join("client.pem"), dir.join("client.key"));

@@ -1,4 +1,4 @@
-//! A router with everything around it in the test's hands, with and without a socket.
+//! The HTTP router with a recording pipeline, with and without a socket.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use crate::pipeline::RecordingPipeline;
 
 pub(crate) const TOKEN: &str = "0123456789abcdef";
 
-/// A router with everything around it in the test's hands.
+/// The HTTP router, and everything that it reads.
 pub(crate) struct HttpHarness {
     pub(crate) router: Router,
     pub(crate) web: Web,
@@ -35,7 +35,7 @@ pub(crate) struct HttpHarness {
     pub(crate) ready: watch::Sender<bool>,
 }
 
-/// One sample: `kafka_up` is 0.
+/// Its only sample: `kafka_up` is 0.
 fn page_of_an_unknown_cluster() -> Page {
     make(&[Arc::new(Snapshot::unknown(ClusterName::new("main")))]).0
 }
@@ -44,7 +44,7 @@ pub(crate) fn front(token: Option<&str>) -> HttpHarness {
     front_of(token, Web::plain(), &[])
 }
 
-/// With a web configuration, and the names of certificates that stand for the token.
+/// With a web configuration, and the SANs of client certificates with write access.
 pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> HttpHarness {
     let pipe = Arc::<RecordingPipeline>::default();
     let build = BuildInfo { version: "0.1.0", revision: "test", rustc: "test" };
@@ -79,7 +79,7 @@ impl HttpHarness {
         (response.status(), response)
     }
 
-    /// How often the webhook was answered with `code`.
+    /// Number of webhook responses with `code`.
     pub(crate) fn answered(&self, code: u16) -> u64 {
         let page = self.telemetry.encode().unwrap();
         let series = format!("kafka_optimizer_webhook_requests_total{{code=\"{code}\"}} ");
@@ -93,7 +93,7 @@ impl HttpHarness {
         (status, text(response).await)
     }
 
-    /// As Alertmanager or the command line would.
+    /// As Alertmanager or the command line does.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, Value) {
         let request = good(path).body(body.into()).unwrap();
         let (status, response) = self.send(request).await;

@@ -1,4 +1,4 @@
-//! What the program promises, seen from outside. Needs no cluster, no engine, no root.
+//! Tests of the public behaviour. They need no cluster, no container engine and no root.
 #![cfg(test)]
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The Prometheus adapter against a server that answers what it is told to.
+//! The Prometheus adapter against a scripted server.
 
 use std::{
     sync::{Arc, Mutex},
@@ -20,7 +20,7 @@ use kafka_optimizer::{
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What came in: path and query, authorization, body.
+/// Path and query, authorization, and body of a request.
 type ReceivedQuery = Arc<Mutex<Vec<(String, Option<String>, String)>>>;
 
 struct PrometheusServer {
@@ -28,7 +28,7 @@ struct PrometheusServer {
     seen: ReceivedQuery,
 }
 
-/// Starts a server that gives every request the same answer; returns its `host:port`.
+/// Starts a server that gives every request the same response; returns its `host:port`.
 async fn serve(answer: fn() -> Response) -> (String, ReceivedQuery) {
     let seen = ReceivedQuery::default();
     let state = Arc::new(PrometheusServer { answer, seen: Arc::clone(&seen) });

@@ -1,5 +1,5 @@
-//! How many requests a round costs the brokers: a function of their number, and of nothing else.
-//! Counted by the brokers themselves, over real sockets.
+//! The number of requests of a round depends only on the number of brokers. Fake brokers count them
+//! on real sockets.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ const BROKERS: i32 = 3;
 /// Slow sections are read every fourth round.
 const CADENCE: usize = 4;
 const REQUESTS_PER_BROKER_MAX: usize = 8;
-/// Metadata, quorum, reassignments and topic configuration: asked of any one broker.
+/// Metadata, quorum, reassignments and topic configuration: sent to one broker.
 const OF_ANY_BROKER: usize = 4;
 
-/// Requests since the last call, by kind. Those that open connections are left out.
+/// Requests since the last call, by API, without those that open connections.
 fn requests(cluster: &FakeCluster) -> BTreeMap<&'static str, usize> {
     let mut count = BTreeMap::new();
     for seen in cluster.take_seen() {
@@ -45,7 +45,7 @@ fn name(api: ApiKey) -> &'static str {
     }
 }
 
-/// The requests of each of two cadences of rounds, the first round left out.
+/// The requests of two cadences of rounds, without the first round.
 async fn rounds_of(size: ClusterSize) -> Vec<BTreeMap<&'static str, usize>> {
     let mut rounds = RoundRunner::new(size).await;
     rounds.ended().await;

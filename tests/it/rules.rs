@@ -1,4 +1,4 @@
-//! What Prometheus and Grafana are given, held against what the program and the brokers export.
+//! Rules, dashboards and playbooks, compared with what the program and the brokers export.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +18,7 @@ use promql_parser::{
 };
 use serde_json::Value;
 
-/// Series that Prometheus, Alertmanager and node-exporter make themselves.
+/// Series of Prometheus, Alertmanager and node-exporter.
 const OF_OTHERS: &[&str] = &[
     "ALERTS",
     "up",
@@ -104,7 +104,7 @@ fn known() -> BTreeSet<String> {
     known
 }
 
-/// Every query of the dashboard, with something in place of Grafana's variables.
+/// Every query of the dashboard, with values for Grafana's variables.
 fn dashboard_queries() -> Vec<String> {
     fn walk(value: &Value, found: &mut Vec<String>) {
         match value {
@@ -237,7 +237,7 @@ fn the_playbooks_of_the_lab_cover_exactly_the_alerts_with_an_optimizer() {
         .collect();
     let mut want = asking();
 
-    // Whom to slow down is the operator's to say: that playbook is there as an example.
+    // The operator chooses the clients to throttle, so this playbook is only an example.
     assert!(want.remove(&("KafkaProducerFlood".to_owned(), "shed-load".to_owned())));
     assert_eq!(answered, want);
 }

@@ -1,4 +1,4 @@
-//! From brokers to the page: what is known is there, and what is not known is not.
+//! From brokers to the exposition: known values are exported, and unknown ones are absent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,7 +48,7 @@ impl CollectorHarness {
         Self { kafka, telemetry, latest, tasks }
     }
 
-    /// The snapshot of the next round.
+    /// Waits for the snapshot of the next round.
     async fn next(&mut self) -> Arc<Snapshot> {
         self.latest.changed().await.unwrap();
         self.latest.borrow_and_update().clone().unwrap()
@@ -102,7 +102,7 @@ async fn the_exposition_equals_the_golden_file() {
         it.commits.insert("billing".into(), vec![commits("orders", &[(0, 89), (1, 50)])]);
     });
 
-    // The engine takes a second, which delays no round: the second one has what it said.
+    // The engine takes a second, which delays no round: its response is in the second one.
     assert!(harness.next().await.containers.is_none());
 
     harness.kafka.change(|it| *it = world());
@@ -182,8 +182,8 @@ async fn a_frozen_broker_makes_only_its_own_values_absent_and_delays_nothing() {
     check_absent(&page, &format!("{offset},partition=\"0\"}}"));
     check_has(&page, &format!("{offset},partition=\"1\"}}"), "50");
 
-    // Its group is not known, so it is not there; the other coordinator's is, without an unknown
-    // sum.
+    // Its group is unknown, so it is absent; the group of the other coordinator is exported,
+    // without an unknown sum.
     check_absent(
         &page,
         "kafka_consumergroup_members{kafka_cluster=\"main\",consumergroup=\"billing\"",
@@ -362,7 +362,7 @@ async fn slow_sections_are_read_every_fourth_round_and_new_topics_at_once() {
     let asked = harness.kafka.asked();
     assert_eq!((count(&asked, "start_offsets"), count(&asked, "log_dirs")), (0, 0));
 
-    // `lone` has no configuration in the script, so it is asked for again and again.
+    // `lone` has no configuration in the script, so every round requests it again.
     harness.kafka.change(|it| {
         it.topology.topics.push(topic("young", 9, vec![partition(0, Some(2), &[2], &[2])]));
         it.min_insync.insert("young".into(), Ok(1));
@@ -564,7 +564,8 @@ async fn the_series_budget_omits_whole_families_and_counts_the_series() {
         check_has(&page, "kafka_up{kafka_cluster=\"main\"}", "1");
         assert_eq!(count.dropped == 0, budget == shown, "{budget}: {count:?}");
 
-        // What tells of a whole cluster or broker is always there; the rest is whole or absent.
+        // Series of a whole cluster or broker are always exported; other families are complete or
+        // absent.
         let leaders = page.matches("\nkafka_topic_partition_replicas{").count();
         assert!([0, 5].contains(&leaders), "{budget}: {leaders}");
     }
@@ -589,7 +590,7 @@ async fn time_lag_grows_while_a_group_is_idle_and_ends_when_it_catches_up() {
     let mut harness = CollectorHarness::new(world(), None);
     let page = harness.page().await;
 
-    // Its commit was there before this process: the record is at least as old as that.
+    // Its commit is older than this process, so the record is at least that old.
     let bound =
         of_billing("lag_seconds", ",topic=\"orders\",partition=\"0\",method=\"lower_bound\"");
     check_has(&page, &bound, "0");
@@ -685,7 +686,7 @@ async fn lag_of_a_fenced_leader_is_absent_for_one_round() {
     check_absent(&page, &lag);
     check_absent(&page, &of_billing("lag_sum", ",topic=\"orders\""));
 
-    // The other one is that of `payments`.
+    // The other series is that of `payments`.
     harness.check_own(
         "readings_unknown{kafka_cluster=\"main\",collector=\"offsets\",reason=\"not_leader\"}",
         "2.0",

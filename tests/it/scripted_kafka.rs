@@ -1,4 +1,4 @@
-//! A Kafka cluster that answers from a script, and a clock that only moves when a test waits.
+//! A scripted Kafka cluster, and a clock that advances only while a test waits.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,14 +24,14 @@ use kafka_optimizer::{
 
 /// The deadline of a request to a frozen broker.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(4);
-/// When every test begins: 2025-01-01.
+/// Start of every test: 2025-01-01.
 pub(crate) const BEGIN: WallTime = WallTime(1_735_689_600_000);
 
 pub(crate) fn id(raw: i32) -> BrokerId {
     BrokerId::from_wire(raw).expect("an id")
 }
 
-/// tokio's clock, which `start_paused` holds still.
+/// tokio's clock, paused by `start_paused`.
 pub(crate) struct PausedClock(tokio::time::Instant);
 
 impl PausedClock {
@@ -59,13 +59,12 @@ impl Clock for PausedClock {
 pub(crate) enum BrokerBehavior {
     #[default]
     Well,
-    /// Each request ends by its deadline.
     Frozen,
-    /// No request ever ends: a deadline that does not work.
+    /// No request ever ends, not even at its deadline.
     Hung,
 }
 
-/// What the cluster is like now. Tests change it between rounds.
+/// The state of the cluster. Tests change it between rounds.
 #[derive(Default)]
 pub(crate) struct ClusterScript {
     pub(crate) down: bool,
@@ -76,7 +75,7 @@ pub(crate) struct ClusterScript {
     pub(crate) listings: BTreeMap<BrokerId, Vec<GroupListing>>,
     pub(crate) members: BTreeMap<String, Result<GroupMembers, ReadFailure>>,
     pub(crate) commits: BTreeMap<String, Vec<TopicOffsets>>,
-    /// Groups whose commits are answered with an error.
+    /// Groups whose offset fetch fails.
     pub(crate) commit_faults: BTreeMap<String, ReadFailure>,
     pub(crate) dirs: BTreeMap<BrokerId, Vec<LogDir>>,
     pub(crate) configs: BTreeMap<BrokerId, Vec<ConfigEntry>>,
@@ -86,7 +85,6 @@ pub(crate) struct ClusterScript {
     pub(crate) quotas: Vec<ClientQuota>,
 }
 
-/// The cluster. Writes down what it was asked.
 #[derive(Default)]
 pub(crate) struct ScriptedKafka {
     script: Mutex<ClusterScript>,
@@ -102,7 +100,7 @@ impl ScriptedKafka {
         how(&mut self.script.lock().unwrap());
     }
 
-    /// What was asked since the last time this was called.
+    /// The requests since the last call.
     pub(crate) fn asked(&self) -> Vec<(&'static str, Option<BrokerId>)> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
@@ -299,7 +297,7 @@ impl Kafka for ScriptedKafka {
     }
 }
 
-/// An engine that takes a second to answer, as engines do.
+/// A Docker engine that takes a second to answer, as real ones do.
 pub(crate) struct ScriptedDocker(pub(crate) Vec<ContainerUsage>);
 
 #[async_trait]
@@ -341,13 +339,13 @@ pub(crate) fn topic(name: &str, topic_id: u128, partitions: Vec<Partition>) -> T
     Topic { name: TopicName::new(name), id: topic_id, internal, partitions }
 }
 
-/// Commits in partitions of one topic.
+/// Committed offsets of partitions of one topic.
 pub(crate) fn commits(topic: &str, offsets: &[(i32, i64)]) -> TopicOffsets {
     let partitions = offsets.iter().map(|(at, offset)| (*at, Ok(*offset))).collect();
     TopicOffsets { topic: TopicName::new(topic), partitions }
 }
 
-/// Members that hold so many partitions of these topics.
+/// Members with this number of partitions of these topics.
 pub(crate) fn members(state: GroupState, count: u32, held: &[(&str, u32)]) -> GroupMembers {
     let assigned = held.iter().map(|(topic, held)| (TopicName::new(*topic), *held)).collect();
     GroupMembers {
@@ -369,7 +367,7 @@ pub(crate) fn listing(group: &str, state: GroupState) -> GroupListing {
     }
 }
 
-/// A key with its value in force, the one in the file, and the dynamic one if there is one.
+/// A key with its effective value, its static one, and its dynamic one if there is one.
 pub(crate) fn entry(
     key: &str,
     effective: &str,
@@ -386,7 +384,7 @@ pub(crate) fn entry(
     ConfigEntry { key: key.into(), effective: Some(effective.into()), source, read_only, synonyms }
 }
 
-/// Three brokers, four topics, two groups: every metric has a sample, and every odd case one.
+/// Three brokers, four topics, two groups: every metric and every special case has a sample.
 pub(crate) fn world() -> ClusterScript {
     let ids = BTreeSet::from([1, 2, 3]);
     let broker = |raw: &i32| Broker {
@@ -405,7 +403,7 @@ pub(crate) fn world() -> ClusterScript {
     };
     let config = |raw: &i32| {
         let threads = if *raw == 1 {
-            // The restart trap: 32 is stored, the static 8 is in force.
+            // A value lost at a restart: 32 is stored, the static 8 is effective.
             entry("num.io.threads", "8", "8", Some("32"))
         } else {
             entry("num.io.threads", "16", "8", Some("16"))
@@ -462,7 +460,7 @@ pub(crate) fn world() -> ClusterScript {
     }
 }
 
-/// A controller and two brokers that follow it, one of them late.
+/// A controller and two brokers, one of which lags behind.
 fn quorum() -> Quorum {
     let replica = |raw, role, log_end, seen: i64| QuorumReplica {
         id: id(raw),

@@ -1,4 +1,4 @@
-//! What proves who we are: files that change, brokers that refuse, and brokers that lie.
+//! Authentication: credential files that change, and brokers that refuse or lie.
 
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,10 +18,10 @@ use tempfile::TempDir;
 use crate::fake_broker::{BrokerFault, FakeBroker, FakeCluster, FakeSasl, SaslTrick};
 
 const PASSWORD: &str = "pencil";
-/// Files are looked at every five seconds.
+/// Files are checked every five seconds.
 const NOTICED: Duration = Duration::from_secs(8);
 
-/// A password file, and the wire that reads it.
+/// A password file, and the adapter that uses it.
 struct SecuredClient {
     dir: TempDir,
     wire: Wire,
@@ -56,7 +56,7 @@ impl SecuredClient {
         error.to_string()
     }
 
-    /// Asks until `done` is content with the outcome.
+    /// Sends requests until `done` accepts the result.
     async fn until(&self, done: impl Fn(Result<(), KafkaError>) -> bool) {
         let clock = SystemClock::new();
         while !done(self.wire.topology().await.map(|_| ())) {

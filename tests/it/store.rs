@@ -1,4 +1,4 @@
-//! What the store promises by itself: episodes, claims, the journal, and what the past forbids.
+//! The store: episodes, claims, the journal, cooldown and limits.
 
 use std::time::Duration;
 
@@ -139,7 +139,7 @@ async fn i5_the_same_effect_on_the_same_target_is_merged_into_the_run_that_waits
     let other = store.add_run(new_run(2, START), claim(3)).await.unwrap().unwrap();
     assert_eq!(other.1, Newness::New);
 
-    // Its claim is kept: the episode does not start a run of its own when this one is over.
+    // Its claim is kept: the episode does not start its own run after this one.
     assert_eq!(store.last_attempt(2, "threads".to_owned()).await.unwrap().unwrap().0, 1);
 }
 
@@ -274,7 +274,7 @@ async fn an_episode_without_a_notification_for_a_day_is_closed() {
     assert_eq!(store.open_episodes(&main_cluster(), later).await.unwrap().len(), 0);
 }
 
-/// The tables of version 1, with a run that is kept, one that waits, and what someone else changed.
+/// The tables of version 1, with a kept run, a waiting run, and a value changed by someone else.
 const VERSION_1: &str = include_str!("golden/store_1.sql");
 
 #[tokio::test]
@@ -283,7 +283,7 @@ async fn a_file_of_version_1_is_migrated_completely() {
     let file = folder.path().join("state.db");
     rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_1).unwrap();
 
-    // Twice: the second time there is nothing left to do.
+    // Opened twice: the second time there is nothing to migrate.
     for _ in 0..2 {
         let store = Store::open(&file).unwrap();
         let runs = store.runs(10).await.unwrap();
@@ -308,7 +308,7 @@ async fn a_file_of_version_1_is_migrated_completely() {
     let at = rusqlite::Connection::open(&file).unwrap();
     assert!(at.execute("DELETE FROM journal", []).is_err());
 
-    // The next run has a number of its own, although a later one was forgotten.
+    // The next run gets a new number, although a later run was deleted.
     let next: i64 = at
         .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'runs'", [], |row| row.get(0))
         .unwrap();

@@ -1,4 +1,4 @@
-//! Which brokers are trusted, and what is said of those that are not.
+//! Which brokers are trusted, and the error for those that are not.
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -47,13 +47,13 @@ fn trusting(ca: &CertificateAuthority, dir: &TempDir) -> TlsFiles {
     TlsFiles { ca_file: Some(file), ..TlsFiles::default() }
 }
 
-/// What a person reads, with its cause.
+/// The error message, with its causes.
 fn words(error: &KafkaError) -> String {
     let cause = std::error::Error::source(error).map(|it| format!(": {it}"));
     format!("{error}{}", cause.unwrap_or_default())
 }
 
-/// A broker with this certificate must not be trusted, and not be spoken to.
+/// A broker with this certificate must be refused, and must not receive a request.
 async fn check(acceptor: TlsAcceptor, tls: TlsFiles, wanted: &[&str]) {
     let broker = broker_with(Some(acceptor)).await;
     let error = wire_to(&broker, Some(tls)).topology().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The web configuration over real sockets: who gets in, who does not, and what changes on disk.
+//! The web configuration over real sockets: who has access, and changes of the files on disk.
 
 use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -59,7 +59,7 @@ impl WebConfigFiles {
         TlsConnector::from(Arc::new(config))
     }
 
-    /// What a client with that certificate is answered; empty when it is not let in.
+    /// The response to a client with this certificate; empty if its handshake fails.
     async fn ask(
         &self,
         server: &WebServer,
@@ -76,7 +76,7 @@ impl WebConfigFiles {
         }
     }
 
-    /// The certificate that the server shows.
+    /// The certificate of the server.
     async fn shown(&self, server: &WebServer) -> CertificateDer<'static> {
         let connector = self.connector(None, &[&TLS13]);
         let stream = TcpStream::connect(server.address).await.unwrap();
@@ -109,7 +109,7 @@ fn get(path: &str) -> String {
     request(&format!("GET {path}"), "")
 }
 
-/// As the command line pauses, with `Authorization` as given.
+/// The request of `pause`, with this `Authorization` header.
 fn pause(authorization: &str) -> String {
     let headers = format!("Content-Type: application/json\r\nContent-Length: 0\r\n{authorization}");
     request("POST /api/v1/pause", &headers)
@@ -125,7 +125,7 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str
     let mut answer = Vec::new();
     let work = async {
         if stream.write_all(request.as_bytes()).await.is_ok() {
-            // A refusal ends the connection in whatever way; what came before it counts.
+            // A refusal may reset the connection; what was read before counts.
             let _ended = stream.read_to_end(&mut answer).await;
         }
     };
@@ -193,7 +193,7 @@ async fn a_file_that_became_invalid_changes_nothing_and_the_landing_page_shows_w
         assert!(page.contains(why), "{why} in {page}");
     }
 
-    // The file that was missing is looked for as well.
+    // A missing file is read once it exists.
     let server_certificate = fs::read_to_string(files.path("server.crt")).unwrap();
     files.write("none.crt", &server_certificate);
 
@@ -212,7 +212,7 @@ async fn clients_need_a_certificate_of_the_ca() {
     let foreign = WebAuthority::new().pair("prometheus");
     assert_eq!(files.ask(&server, Some(&foreign), &get("/metrics")).await, "");
 
-    // Another authority is in force for the next handshake.
+    // A new CA applies to the next handshake.
     let other = WebAuthority::new();
     files.write("clients.crt", &other.pem);
 
@@ -271,7 +271,7 @@ async fn i9_only_a_verified_certificate_with_a_configured_san_has_write_access()
     let alertmanager = files.clients.pair("alertmanager");
     check_status(&files.ask(&server, Some(&alertmanager), &pause("")).await, 200);
 
-    // A form of another site could be sent with the certificate of the person's browser.
+    // A browser would send a form of another site with the user's client certificate.
     let form = pause("").replace("application/json", "text/plain");
     check_status(&files.ask(&server, Some(&alertmanager), &form).await, 415);
 }
@@ -308,7 +308,7 @@ async fn i9_basic_auth_users_have_read_access_only() {
     check_status(&answer, 401);
     assert!(answer.to_lowercase().contains("\r\nwww-authenticate: bearer "), "{answer}");
 
-    // Who may change the cluster may read about it.
+    // Write access includes read access.
     let token = format!("Authorization: Bearer {TOKEN}\r\n");
     check_status(&plain(&server, &request("GET /metrics", &token)).await, 200);
     check_status(&plain(&server, &pause(&token)).await, 200);
@@ -357,7 +357,7 @@ async fn a_handshake_that_never_ends_releases_its_permit() {
     let server = files.serve_with(TLS, limits, &[]).await;
     let mut silent = TcpStream::connect(server.address).await.unwrap();
 
-    // The start of a record, and no more.
+    // Only the start of a TLS record.
     silent.write_all(&[0x16, 3, 1]).await.unwrap();
     let request = get("/-/healthy");
     let asking = files.ask(&server, None, &request);

@@ -1,5 +1,5 @@
-//! The HTTP side without a socket: the webhook's promises, who may speak, and what bad input gets.
-//! The last tests open a socket, to see connections end.
+//! The webhook and the API without a socket: access, valid and invalid input. The last tests open a
+//! socket, to check how connections end.
 
 use std::{io::Read, sync::atomic::Ordering, time::Duration};
 
@@ -381,7 +381,7 @@ async fn a_wrong_path_or_method_gets_an_answer_with_a_request_id() {
     assert_eq!(front.get("/api/v1/alerts").await.0, StatusCode::METHOD_NOT_ALLOWED);
 }
 
-/// Everything the server sends until it closes the connection.
+/// Reads until the server closes the connection.
 async fn all_of(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut text)).await;

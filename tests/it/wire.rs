@@ -1,4 +1,4 @@
-//! The Kafka adapter against fake brokers: negotiation, deadlines, faults, and what answers mean.
+//! The Kafka adapter against fake brokers: negotiation, deadlines, faults and responses.
 
 use std::{sync::Arc, time::Duration};
 
@@ -64,7 +64,7 @@ fn group(kind: &'static str) -> FakeGroup {
     FakeGroup { coordinator: 1, kind, members: 2, commits, error: 0 }
 }
 
-/// How long `call` took, and what it came to.
+/// Duration and result of `call`.
 async fn timed<T>(call: impl Future<Output = T>) -> (Duration, T) {
     let clock = SystemClock::new();
     let done = call.await;
@@ -84,7 +84,7 @@ fn entity(user: Option<&str>, client_id: Option<&str>) -> QuotaEntity {
     QuotaEntity { user: owned(user), client_id: owned(client_id) }
 }
 
-/// Sets or removes what a greedy client may write.
+/// Sets or removes the producer quota of the client `greedy`.
 async fn bound(wire: &Wire, value: Option<f64>, mode: WriteMode) -> Result<(), KafkaError> {
     let entity = entity(None, Some("greedy"));
     let change = QuotaChange { entity, key: QuotaKey::ProducerByteRate, value };
@@ -143,7 +143,7 @@ async fn requests_share_a_connection_without_waiting_for_each_other() {
     let wire = wire_to(&[&broker]);
     wire.topology().await.unwrap();
 
-    // Nothing is answered before all three are there.
+    // The broker answers only once it has read all three.
     broker.fail(ApiKey::ListGroups, BrokerFault::Together(3));
     broker.fail(ApiKey::DescribeLogDirs, BrokerFault::Together(3));
     let answers =
@@ -176,7 +176,7 @@ async fn a_call_ends_at_its_deadline_and_its_connection_is_replaced() {
 async fn a_request_behind_a_late_one_keeps_its_own_deadline() {
     let broker = FakeCluster::default().start(1).await;
 
-    // Three moments, a quarter of it apart each: room for a busy machine.
+    // Three points in time, a quarter of the deadline apart: enough for a busy machine.
     let deadline = DEADLINE * 3;
     let wire = wire_with(&[&broker], deadline, Tasks::default());
     wire.topology().await.unwrap();
@@ -288,7 +288,7 @@ async fn connection_attempts_to_a_broker_back_off() {
     })
     .await;
 
-    // 80 ms is the shortest pause there is.
+    // 80 ms is the shortest backoff.
     let attempts = 1 + took.as_millis() / 80;
     let connections = broker.connections();
 
@@ -810,7 +810,7 @@ async fn a_change_through_any_broker_is_retried_only_if_it_was_never_sent() {
 
         assert!(error.outcome_is_unknown(), "{fault:?}: {error}");
 
-        // The broker that failed comes last from then on.
+        // The failed broker is tried last from then on.
         let wire = wire_to(&[&broker, &other]);
         let error = wire.elect_preferred_leaders(&[]).await.unwrap_err();
 

@@ -1,8 +1,8 @@
-//! What the live tests do to a cluster themselves: topics, records, commits, members of groups.
+//! Changes of the cluster by the live tests: topics, records, commits, group members.
 //!
-//! The product's seam can do none of it, and Kafka's own tools take seconds each. A request here is
-//! one connection, one frame and one answer, in a version that Kafka 3.9 and 4.x share and that
-//! names topics.
+//! The product cannot do any of it, and Kafka's tools take seconds each. A request here is one
+//! connection, one frame and one response, in a version that Kafka 3.9 and 4.x support and that has
+//! topic names.
 
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
@@ -47,10 +47,11 @@ use tokio::{
 use super::{stack::eventually, streams};
 
 const DEADLINE: Duration = Duration::from_secs(5);
-/// A request and its repetitions: leaders and coordinators of something new take a moment.
+/// Deadline of a request with its retries: leaders and coordinators of new topics and groups take a
+/// moment.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What groups commit to; the leader of a group's partition coordinates it.
+/// The offsets topic; the leader of a group's partition is its coordinator.
 const OFFSETS: &str = "__consumer_offsets";
 
 const GROUP: i8 = 0;
@@ -59,11 +60,11 @@ const GROUP_ID_NOT_FOUND: i16 = 69;
 const ALL_REPLICAS: i16 = -1;
 const PREFERRED: i8 = 0;
 const NO_GENERATION: i32 = -1;
-/// Of a member that joins, and of one that leaves.
+/// Epochs of a member that joins, and of one that leaves.
 const JOINS: i32 = 0;
 const LEAVES: i32 = -1;
 
-/// Groups that no client for Rust can join.
+/// Group protocols without a Rust client.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum GroupProtocol {
     /// KIP-932
@@ -96,8 +97,8 @@ impl AdminClient {
         self.wire.topology().await.unwrap()
     }
 
-    /// Creates a topic; one list of replicas for each partition, the leader first. Returns when
-    /// every partition is led by its first replica. One that a failed run left behind goes first.
+    /// Creates a topic with a list of replicas for each partition, the leader first. Returns once
+    /// every partition is led by its first replica. Deletes a topic left by a failed run first.
     pub(super) async fn create(&self, topic: &str, replicas: &[&[i32]]) {
         let _there_or_not = self.anywhere(5, &deletion(topic)).await;
         let assignment = |(index, brokers): (i32, &&[i32])| {
@@ -126,8 +127,7 @@ impl AdminClient {
         .await;
     }
 
-    /// Deletes a topic. Returns when no broker names it any more, since the next test may ask one
-    /// broker about what another one has forgotten.
+    /// Deletes a topic. Returns once no broker has it in its metadata.
     pub(super) async fn delete(&self, topic: &str) {
         settled(&format!("delete {topic}"), async || {
             Ok(self.anywhere(5, &deletion(topic)).await?.responses[0].error_code)
@@ -135,7 +135,7 @@ impl AdminClient {
         .await;
         eventually(&format!("{topic} is gone"), PATIENCE, async || {
             for address in &self.bootstrap {
-                // A broker that is down names nothing.
+                // A broker that is down has no metadata.
                 let Ok(answer) = ask(address, 9, &metadata(topic)).await else { continue };
                 (answer.topics[0].error_code == UNKNOWN_TOPIC_OR_PARTITION).then_some(())?;
             }
@@ -209,7 +209,7 @@ impl AdminClient {
         .await;
     }
 
-    /// Deletes a group and its commits, if it is there.
+    /// Deletes a group and its commits, if it exists.
     pub(super) async fn forget(&self, group: &str) {
         let request = DeleteGroupsRequest::default().with_groups_names(vec![group_id(group)]);
         settled(&format!("forget {group}"), async || {
@@ -226,8 +226,8 @@ impl AdminClient {
         let (mut there, mut elsewhere) = (Vec::new(), Vec::new());
 
         for n in 0.. {
-            // A broker that was restarted leads nothing, so it coordinates nothing, for minutes;
-            // and it is not elected before it has caught up.
+            // A restarted broker leads nothing, and so coordinates nothing, for minutes; it is not
+            // elected before it has caught up.
             if n % 100 == 0 {
                 self.elect().await;
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -251,8 +251,8 @@ impl AdminClient {
         GroupNames { there, elsewhere }
     }
 
-    /// Has every broker be preferred for some partitions of the offsets topic: Kafka may have
-    /// placed all of them alike.
+    /// Makes every broker preferred for some partitions of the offsets topic: Kafka may have placed
+    /// all replicas in the same order.
     async fn spread_coordinators(&self) {
         eventually("the offsets topic is there", PATIENCE, async || {
             self.find_coordinator("corner").await.ok()
@@ -291,7 +291,7 @@ impl AdminClient {
             .await;
     }
 
-    /// Joins a group that reads `topic`; the member stays for its session's time-out.
+    /// Joins a group that reads `topic`; the member stays until its session times out.
     pub(super) async fn join(
         &self,
         protocol: GroupProtocol,
@@ -342,7 +342,7 @@ impl AdminClient {
         .await;
     }
 
-    /// Creates or deletes a rule that forbids everybody to describe a topic or a group.
+    /// Creates or deletes an ACL that denies DESCRIBE on a topic or a group to everyone.
     pub(super) async fn forbid(&self, what: AclResource, name: &str) {
         let creation = AclCreation::default()
             .with_resource_type(what.code())
@@ -375,7 +375,7 @@ impl AdminClient {
         .await;
     }
 
-    /// The answer of the first broker that gives one.
+    /// The response of the first broker that answers.
     async fn anywhere<R: Request>(&self, version: i16, request: &R) -> io::Result<R::Response> {
         let mut last = None;
         for address in &self.bootstrap {
@@ -427,7 +427,7 @@ impl GroupNames {
     }
 }
 
-/// What a rule is about.
+/// The resource of an ACL.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum AclResource {
     Topic,
@@ -446,7 +446,7 @@ impl AclResource {
 const LITERAL: i8 = 3;
 const DESCRIBE: i8 = 8;
 const DENY: i8 = 2;
-/// Without SASL everybody is called so.
+/// The principal of every client without SASL.
 const EVERYBODY: &str = "User:ANONYMOUS";
 
 fn address(topology: &Topology, broker: BrokerId) -> io::Result<String> {
@@ -472,8 +472,8 @@ fn group_id(name: &str) -> messages::GroupId {
     messages::GroupId(StrBytes::from(name.to_owned()))
 }
 
-/// The codec makes one batch of records whose sequence numbers follow each other, and the batch has
-/// that of its first: none.
+/// The codec puts records with consecutive sequence numbers into one batch, whose own sequence
+/// number is that of the first record: none.
 fn record(index: i32) -> Record {
     Record {
         transactional: false,
@@ -492,7 +492,7 @@ fn record(index: i32) -> Record {
     }
 }
 
-/// Repeats `attempt` until it answers with error 0.
+/// Repeats `attempt` until it returns error code 0.
 async fn settled<F>(what: &str, mut attempt: impl FnMut() -> F)
 where
     F: Future<Output = io::Result<i16>>,
@@ -528,7 +528,7 @@ async fn ask<R: Request>(address: &str, version: i16, request: &R) -> io::Result
     Ok(R::Response::decode(&mut answer, version).unwrap())
 }
 
-/// Sends a frame without its length, and returns the answer without its length.
+/// Sends a frame without its length, and returns the response without its length.
 async fn exchange(address: &str, frame: &[u8]) -> io::Result<Bytes> {
     let exchanged = async {
         let mut stream = TcpStream::connect(address).await?;

@@ -1,8 +1,8 @@
-//! Where exporters of lag go wrong, on a real cluster: each test says what it saw, and it has to be
-//! what `docs/corner-cases.md` promises.
+//! Situations in which exporters of lag are wrong, on a real cluster: each result must be that of
+//! `docs/corner-cases.md`.
 //!
-//! These run after the other live tests: for a minute after a broker came back the optimizer leaves
-//! the cluster alone.
+//! They run after the other live tests, because the optimizer holds for a minute after a broker has
+//! come back.
 
 use std::{
     collections::BTreeSet,
@@ -33,17 +33,17 @@ const UNCOMMITTED: &str = "kafka_consumergroup_uncommitted_partitions";
 const BROKER: i32 = 3;
 const SERVICE: &str = "kafka-3";
 
-/// For what happens within a round or two.
+/// Limit for changes within a round or two.
 const SOON: Duration = Duration::from_secs(20);
-/// For a broker that starts, and for replicas that catch up.
+/// Limit for a broker to start, and for replicas to catch up.
 const RETURN: Duration = Duration::from_mins(1);
 
-/// A page that takes longer is slow. If pages waited for a broker that does not answer, most of
-/// them would be: each round of a second waits for it for two thirds. One by itself is this
-/// machine's.
+/// A page that takes longer is slow. If pages waited for a broker that does not answer, most would
+/// be slow, because each round of one second waits for it for two thirds of a second. A single slow
+/// page is due to the machine.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// Long enough to be fenced (9 s) and be seen as gone.
+/// Long enough to be fenced (9 s) and to disappear from the metadata.
 const FREEZE: Duration = Duration::from_secs(13);
 
 fn hand() -> AdminClient {
@@ -69,7 +69,7 @@ async fn clear(admin: &AdminClient, topic: &str, groups: impl IntoIterator<Item 
     }
 }
 
-/// Looks at page after page until `during` ends.
+/// Checks page after page until `during` ends.
 async fn watched<T>(
     exporter: &ExporterProcess,
     mut look: impl FnMut(&ScrapedPage),
@@ -91,7 +91,7 @@ fn compose(args: &[&str]) {
     assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Something done to [`SERVICE`], undone at the latest when the test ends.
+/// A fault of [`SERVICE`], which is undone when it is dropped.
 struct ServiceFault {
     undo: Option<&'static str>,
 }
@@ -208,7 +208,7 @@ async fn a_deleted_topic_is_gone_at_the_next_snapshot() {
         })
         .await;
 
-    // The round before the deletion, and one that was under way.
+    // The round before the deletion, and one in progress.
     let ours = if stale.len() <= 2 { "dropped at the next snapshot" } else { "stale" };
     seen(Corner::TopicDeleted, ours, &format!("{:.1} s", deleted.elapsed().as_secs_f64()));
     admin.forget(&group).await;
@@ -234,7 +234,8 @@ async fn a_topic_deleted_and_created_again_has_no_lag_until_a_new_commit() {
             exporter.next_round().await;
         };
 
-        // The lag of the topic that was may be there until the next snapshot; none of the new one.
+        // The lag of the deleted topic may be exported until the next snapshot, that of the new one
+        // must not.
         let look = |page: &ScrapedPage| {
             pages += 1;
             assert!(lag(page).is_none_or(|it| eq(it, 5.0)), "{:?}", lag(page));
@@ -260,8 +261,7 @@ fn eq(one: f64, other: f64) -> bool {
     (one - other).abs() < 0.5
 }
 
-/// Three partitions of one replica each: nothing of a broker's share is anywhere else. Each has 16
-/// records, of which each group has 6 to read.
+/// Three partitions with one replica each. Each has 16 records, and a lag of 6 for each group.
 const ENDS: f64 = 16.0;
 const LAGS: f64 = 6.0;
 const PARTITIONS: [(&str, i32); 3] = [("0", 1), ("1", 2), ("2", BROKER)];
@@ -276,26 +276,26 @@ async fn thirds(admin: &AdminClient, topic: &str, groups: &GroupNames) {
     }
 }
 
-/// Whose a value is: to be had while the broker is away, or not.
+/// Whether a value is available while the broker is down.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Share {
     Healthy,
     Lost,
 }
 
-/// What pages showed while a broker was away.
+/// What pages showed while a broker was down.
 struct PageWatch<'a> {
     topic: &'a str,
     groups: &'a GroupNames,
     pages: u32,
     slow: u32,
     slowest: Duration,
-    /// How often a value of a healthy broker was missing, and which.
+    /// Missing values of healthy brokers.
     missing: BTreeSet<String>,
     wrong: BTreeSet<String>,
     /// The reasons counted while the broker's own partition had no value.
     reasons: BTreeSet<&'static str>,
-    /// Since when each group that the broker coordinates has been away, and the longest time.
+    /// Since when a group of the broker is missing, and for how long at most.
     away: Option<Instant>,
     away_max: Duration,
 }
@@ -361,7 +361,7 @@ impl<'a> PageWatch<'a> {
         }
     }
 
-    /// Whether everything is there and right.
+    /// Whether every value is present and right.
     fn is_whole(&self, page: &ScrapedPage) -> bool {
         let lags = PARTITIONS.iter().all(|(partition, _)| {
             let lag = |it: &String| page.value(LAG, &of(it, self.topic, partition)).is_some();
@@ -389,7 +389,7 @@ async fn a_frozen_broker_makes_only_its_own_values_absent() {
     watched(&exporter, |it| watch.check_page(it), frozen).await;
     let resumed = now();
 
-    // From the first page on that has its partition's leader again, everything has to be there.
+    // Every value must be there from the first page with the leader of its partition.
     let whole = exporter
         .until("it leads again", RETURN, |it| {
             watch.check_page(it);
@@ -471,7 +471,7 @@ async fn a_stopped_broker_makes_its_single_replica_absent_and_its_groups_change_
     clear(&admin, topic, groups.all()).await;
 }
 
-/// Waits until every replica is in sync again, and gives the leaders back.
+/// Waits until every replica is in sync again, and elects the preferred leaders.
 async fn recovered(admin: &AdminClient, exporter: &ExporterProcess) {
     exporter
         .until("every replica is in sync", RETURN, |it| {
@@ -490,7 +490,7 @@ async fn unauthorized_topics_and_groups_are_absent_and_counted() {
     let (admin, topic) = (AdminClient::new(&bootstrap), "corner-forbidden");
     let [reader, hidden] = ["corner-reader", "corner-hidden"].map(str::to_owned);
 
-    // Of a run that failed.
+    // Left by a failed run.
     admin.allow(AclResource::Topic, topic).await;
     admin.allow(AclResource::Group, &hidden).await;
     admin.create(topic, &[&[1]]).await;

@@ -1,8 +1,8 @@
 //! The Docker adapter against a real engine with a real cluster.
 //!
-//! Wants containers labelled as brokers 1 to 3 of the cluster that `KAFKA_OPTIMIZER_LIVE_CLUSTER`
-//! names, on the local engine. What is cloned here is labelled as a cluster of its own, and sleeps
-//! in the image that `KAFKA_OPTIMIZER_LIVE_IMAGE` names.
+//! Needs containers labelled as brokers 1 to 3 of the cluster `KAFKA_OPTIMIZER_LIVE_CLUSTER` on the
+//! local engine. The cloned containers have the label of another cluster, and sleep in the image
+//! `KAFKA_OPTIMIZER_LIVE_IMAGE`.
 
 use std::{process::Command, sync::Arc, time::Duration};
 
@@ -70,8 +70,8 @@ fn docker(args: &[&str]) -> String {
     out.trim().to_owned()
 }
 
-/// A cluster's label and a Compose project of this test alone; whatever bears its name goes with
-/// it.
+/// A cluster label and a Compose project for one test; everything with its name is removed at the
+/// end.
 struct TestProject {
     name: String,
     engine: Engine,
@@ -91,7 +91,7 @@ impl TestProject {
         CloneName { name: self.named("clone"), run, cluster: self.name.clone() }
     }
 
-    /// Runs a consumer that may be cloned; `more` goes before the image.
+    /// Runs a consumer that may be cloned; `more` are arguments before the image.
     fn run_template(&self, more: &[&str], command: &[&str]) {
         let name = self.named("template");
         let labels = [
@@ -111,7 +111,7 @@ impl TestProject {
         docker(&args);
     }
 
-    /// The one consumer that is no clone.
+    /// The one consumer that is not a clone.
     async fn template(&self) -> ConsumerContainer {
         let mut found = self.engine.consumers(&self.name).await.unwrap();
         found.retain(|it| it.run.is_none());
@@ -148,7 +148,7 @@ fn volume(of: &Value) -> String {
     mounts.find(|it| it["Type"] == "volume").unwrap()["Name"].as_str().unwrap().to_owned()
 }
 
-/// What the clone shares with its template, and what it may not.
+/// What the clone has in common with its template, and what it must not have.
 fn compare(template: &Value, clone: &Value) {
     assert_eq!(clone["Image"], template["Image"]);
 
@@ -182,7 +182,7 @@ fn compare(template: &Value, clone: &Value) {
 
         let short = &template["Id"].as_str().unwrap()[..12];
 
-        // Engines before API 1.44 give each container one of its own; later ones may say null.
+        // Engines before API 1.44 give each container its own value; later ones may return null.
         let aliases = ours[&network]["Aliases"].as_array().cloned().unwrap_or_default();
         assert!(!aliases.contains(&json!(short)), "{aliases:?}");
         assert_eq!(aliases.contains(&json!("shared")), network.ends_with("front"), "{aliases:?}");
@@ -283,7 +283,7 @@ async fn i37_a_clone_that_does_not_stay_up_is_detected_and_removed() {
 
     assert!(template.running, "{template:?}");
 
-    // Whoever starts from now on ends at once.
+    // A container started from now on exits at once.
     std::fs::write(dir.path().join("down"), "").unwrap();
     let clone = place.clone_name(12);
     place.engine.start_clone(&template.id, &clone).await.unwrap();

@@ -1,4 +1,4 @@
-//! An exporter of the tests' own: the program itself, with rounds of a second, and its page.
+//! An exporter process of the tests, with rounds of one second, and its exposition.
 
 use std::{
     collections::BTreeSet,
@@ -50,7 +50,7 @@ impl ExporterProcess {
             .spawn()
             .unwrap();
 
-        // Whoever comes first installs it; the second time it is there.
+        // Only the first call installs it.
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
         let exporter = Self { child, address, client, _dir: dir };
@@ -64,7 +64,7 @@ impl ExporterProcess {
         exporter
     }
 
-    /// The page as it is now, if the process answers.
+    /// The current page, if the process answers.
     pub(super) async fn try_page(&self) -> Option<ScrapedPage> {
         let begun = now();
         let answer = self.client.get(format!("http://{}/metrics", self.address)).send().await;
@@ -79,7 +79,7 @@ impl ExporterProcess {
         page
     }
 
-    /// The first page of which `find` finds something.
+    /// The first page for which `find` returns a value.
     pub(super) async fn until<T>(
         &self,
         what: &str,
@@ -103,11 +103,11 @@ impl ExporterProcess {
         }
     }
 
-    /// The page of a round that began after this was called.
+    /// The page of a round that starts after this call.
     pub(super) async fn next_round(&self) -> ScrapedPage {
         let mut rounds = self.page().await.round();
 
-        // The first one may have begun before.
+        // The first one may have started before.
         for _ in 0..2 {
             rounds = eventually("next round", Duration::from_secs(20), async || {
                 let round = self.page().await.round();
@@ -116,7 +116,7 @@ impl ExporterProcess {
             .await;
         }
 
-        // Its own metrics are there at once, the cluster's when the page is made.
+        // Its own metrics are current, those of the cluster are from the last round.
         tokio::time::sleep(Duration::from_millis(200)).await;
         self.page().await
     }
@@ -128,8 +128,7 @@ pub(super) struct ScrapedPage {
 }
 
 impl ScrapedPage {
-    /// The value of the one series with this name and these labels; `kafka_cluster` goes without
-    /// saying.
+    /// The value of the only series with this name and these labels; `kafka_cluster` is implied.
     pub(super) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut found = self.values(name, labels);
         let first = found.next();

@@ -1,4 +1,4 @@
-//! Bad input, on a live stack: a clear answer, nothing lost, nothing done.
+//! Invalid input on a live stack: a clear response, nothing lost, nothing changed.
 
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ async fn i4_the_same_post_fifty_times_at_once_is_one_run() {
     })
     .await;
 
-    // Time enough for a second one.
+    // Enough time for a second run.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let after = of_broker().await;
 

@@ -85,7 +85,7 @@ async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
         let page = exporter.next_round().await;
         println!("    {group_type}: {:?}", state(&page, group));
 
-        // A member that sends one heartbeat is never done with what it was given.
+        // A member with a single heartbeat never acknowledges its assignment.
         let states = ["stable", "assigning", "reconciling", "not_ready"];
         assert!(state(&page, group).is_some_and(|it| states.contains(&it)), "{}", page.text);
 

@@ -1,5 +1,4 @@
-//! Checks against a real cluster, which `make test` starts. `cargo test` leaves them out: each is
-//! ignored, and says so.
+//! Tests against a real cluster, which `make test` starts. `cargo test` lists them as ignored.
 #![cfg(test)]
 #![allow(
     clippy::unwrap_used,

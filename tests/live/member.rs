@@ -16,11 +16,11 @@ pub(super) enum MemberProtocol {
     Consumer,
 }
 
-/// A member that has its partitions. It leaves when it is dropped.
+/// A member with its partitions. It leaves the group when it is dropped.
 pub(super) struct GroupMember(Option<BaseConsumer>);
 
 impl GroupMember {
-    /// Joins and waits for an assignment. Records are fetched and thrown away.
+    /// Joins and waits for an assignment. Fetched records are dropped.
     pub(super) async fn join(
         bootstrap: &str,
         protocol: MemberProtocol,

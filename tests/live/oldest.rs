@@ -1,5 +1,5 @@
-//! The oldest Kafka that is supported, 3.9, on one combined node: every call of the seam, a round
-//! with every section, and the restart trap.
+//! Kafka 3.9, the oldest supported version, on one combined node: every call, a round with every
+//! section, and a value lost at a restart.
 
 use std::{process::Command, sync::Arc, time::Duration};
 
@@ -57,7 +57,7 @@ async fn alter(wire: &Wire, value: Option<&str>, mode: WriteMode) -> Result<(), 
     wire.alter_broker_config(only(), &[change], mode).await
 }
 
-/// Writes a value and waits until the broker runs it: a success comes before it is applied.
+/// Writes a value and waits until it is effective: the response comes before it is applied.
 async fn set(wire: &Wire, value: &str) {
     alter(wire, Some(value), WriteMode::Write).await.unwrap();
     eventually(&format!("{KEY} is {value}"), SOON, async || {
@@ -144,7 +144,8 @@ async fn kafka_3_9_describes_classic_groups_and_none_that_is_gone() {
     assert_eq!((members.state, members.count), (GroupState::Stable, 1));
     assert_eq!(members.assigned, Some([(TopicName::new(topic), 1)].into()));
 
-    // This version calls a group that is gone dead, which no count of members may be made of.
+    // This version reports a deleted group as dead, which must not be counted as a group without
+    // members.
     let gone = described[1].members.as_ref();
     assert!(gone.is_err() || gone.is_ok_and(|it| it.state == GroupState::Dead), "{gone:?}");
 
@@ -153,7 +154,7 @@ async fn kafka_3_9_describes_classic_groups_and_none_that_is_gone() {
     admin.forget(group).await;
 }
 
-/// What a round reads, with a family that only it fills.
+/// A section of a round, with a metric family that only it fills.
 const SECTIONS: &[(&str, &str)] = &[
     ("topology", "kafka_topic_partitions"),
     ("offsets", "kafka_topic_partition_current_offset"),
@@ -185,7 +186,7 @@ async fn a_round_on_kafka_3_9_reads_every_section_and_fails_nowhere() {
         })
         .await;
 
-    // Four rounds: the slow sections have had their second turn.
+    // Four rounds, so that slow sections were read twice.
     exporter.next_round().await;
     let page = exporter.next_round().await;
 
@@ -209,7 +210,7 @@ fn check_whole(page: &ScrapedPage) {
         assert!(page.values(family, &[]).next().is_some(), "{family}\n{}", page.text);
     }
 
-    // What this version lacks is not asked for again and again.
+    // Unsupported requests are not repeated.
     for counter in
         ["kafka_optimizer_readings_unknown", "kafka_optimizer_kafka_request_errors_total"]
     {

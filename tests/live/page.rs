@@ -35,7 +35,7 @@ async fn the_live_page_passes_promtool() {
     println!("    {} bytes, {} lines", page.len(), page.lines().count());
 }
 
-/// Panels that have no data on a stack that is well, and why.
+/// Panels without data on a healthy stack, and why.
 const QUIET: &[&str] = &[
     // Nothing is in flight, nothing went wrong.
     "ALERTS",
@@ -80,7 +80,7 @@ fn collect(panels: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// What Grafana puts in for its variables when "All" is chosen.
+/// Grafana's value of its variables for "All".
 fn with_variables(expression: &str) -> String {
     let mut query = expression
         .replace("$__rate_interval", "30s")

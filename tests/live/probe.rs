@@ -58,8 +58,8 @@ async fn every_broker_is_probed_through_a_partition_that_it_leads() {
     assert!(groups.is_empty(), "it joins no group: {groups:?}");
 }
 
-/// A broker that stands still until this goes out of scope, or for as long as the cluster does not
-/// mind: a broker that misses its heartbeats for 9 s is no broker any more.
+/// A broker that is paused until this is dropped, or for at most as long as the cluster tolerates:
+/// it is fenced after 9 s without heartbeats.
 struct PausedBroker<'a>(&'a Stack, &'static str);
 
 impl<'a> PausedBroker<'a> {
@@ -75,7 +75,7 @@ impl Drop for PausedBroker<'_> {
     }
 }
 
-/// A process of our own on the host, ended with the test.
+/// A process on the host that ends with the test.
 struct ProbeProcess(Child);
 
 impl Drop for ProbeProcess {
@@ -87,8 +87,8 @@ impl Drop for ProbeProcess {
 
 const TOPIC: &str = "live-probe";
 
-/// Probes with one replica, so that a follower that stands still holds up no other leader, and a
-/// time-out that is shorter than the cluster's patience.
+/// Probes a topic with one replica, so that a paused follower delays no other leader, with a
+/// timeout shorter than the session timeout of brokers.
 fn serve(stack: &Stack, dir: &std::path::Path, listen: &str) -> ProbeProcess {
     let servers: Vec<String> = stack.bootstrap.split(',').map(|it| format!("'{it}'")).collect();
     let config = dir.join("kafka-optimizer.yml");

@@ -1,8 +1,7 @@
-//! Every way into a secured broker, and every way to be kept out, against a real one.
+//! Every way to authenticate to a real secured broker, and every way to fail.
 //!
-//! Wants the broker of `lab/run.sh live-security up`: the user `monitor` with the rights that
-//! SECURITY.md lists, `stranger` with none, the topics `secured` and `sealed`, and the certificates
-//! that it was made with.
+//! Needs the broker of `lab/run.sh live-security up`: the user `monitor` with the ACLs of
+//! SECURITY.md, `stranger` without ACLs, the topics `secured` and `sealed`, and its certificates.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +31,7 @@ use super::stack::{eventually, variable};
 use crate::serving::ServeProcess;
 
 const PASSWORD: &str = "pencil";
-/// Longer than it takes to see that a file has changed.
+/// Longer than the detection of a changed file takes.
 const NOTICED: Duration = Duration::from_secs(12);
 
 fn listener(name: &str) -> String {
@@ -66,7 +65,7 @@ fn as_owner_of(cert_file: PathBuf, key_file: PathBuf) -> Security {
     Security { tls: Some(TlsFiles { identity, ..trusting("ca.pem") }), sasl: None }
 }
 
-/// Files of one test that change while it runs.
+/// Credential files that a test changes.
 struct CredentialFiles(TempDir);
 
 impl CredentialFiles {
@@ -83,7 +82,7 @@ impl CredentialFiles {
         self.path(name)
     }
 
-    /// Takes another file's content, as a rotation does: in place of the old one, at once.
+    /// Replaces the file atomically by another one, as a rotation does.
     fn rotate(&self, name: &str, from: &Path) {
         fs::copy(from, self.path("new")).unwrap();
         fs::rename(self.path("new"), self.path(name)).unwrap();
@@ -100,7 +99,7 @@ impl CredentialFiles {
     }
 }
 
-/// A token that nobody signed, as the lab's broker takes it.
+/// An unsigned token, which the broker of the lab accepts.
 fn token(subject: &str, lifetime: Duration) -> String {
     let now = SystemClock::new().wall().0 / 1_000;
     let end = now + i64::try_from(lifetime.as_secs()).unwrap();
@@ -114,13 +113,13 @@ fn sent(wire: &Wire, api: Api) -> u64 {
     wire.request_counts().iter().find(|it| it.api == api).unwrap().sent
 }
 
-/// The words that a person reads, with their causes.
+/// The error message, with its causes.
 fn words(error: &KafkaError) -> String {
     let cause = std::error::Error::source(error).map(|it| format!(": {it}"));
     format!("{error}{}", cause.unwrap_or_default())
 }
 
-/// Asks once; it must be kept out, for this reason, in these words.
+/// Connects once; it must be refused for this reason, with this message.
 #[track_caller]
 fn check_kept_out(error: &KafkaError, fault: ReadFailure, wanted: &[&str]) {
     let words = words(error);
@@ -218,7 +217,7 @@ async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
     assert_eq!(elected[0].1, Err(ElectionFailure::NotNeeded), "it leads already");
 }
 
-/// Such a topic hides no other's: without it nobody would be told of what is under its minimum.
+/// Such a topic hides no other; otherwise partitions under min ISR would go unnoticed.
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_topic_whose_configuration_is_denied_is_unauthorized_by_itself() {
@@ -245,7 +244,7 @@ async fn rehearse_quota(wire: &Wire) -> Result<(), KafkaError> {
     wire.alter_client_quota(&change, WriteMode::ValidateOnly).await
 }
 
-/// The counterpart: this cluster does ask what a user may do.
+/// Proves that this cluster checks ACLs at all.
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_user_without_acls_connects_and_sees_nothing() {
@@ -275,7 +274,7 @@ async fn a_user_without_acls_connects_and_sees_nothing() {
 async fn a_wrong_password_is_tried_once_and_a_corrected_one_at_once() {
     type Way = fn(PasswordFile) -> Sasl;
 
-    // The messages that one attempt sends.
+    // The requests of one attempt.
     for (mechanism, messages) in
         [(Sasl::Plain as Way, 1), (Sasl::ScramSha256 as Way, 2), (Sasl::ScramSha512 as Way, 2)]
     {
@@ -350,7 +349,7 @@ async fn a_rotated_certificate_is_used_without_a_restart() {
     eventually("let in with another certificate", NOTICED, async || wire.topology().await.ok())
         .await;
 
-    // The same once more: an open connection makes room for one that is made with the new files.
+    // Again: an open connection is replaced by one with the new files.
     let before = sent(&wire, Api::ApiVersions);
     files.rotate("ours.pem", &certificate("client.pem"));
     eventually("a new connection", NOTICED, async || {
@@ -359,7 +358,7 @@ async fn a_rotated_certificate_is_used_without_a_restart() {
     })
     .await;
 
-    // What cannot be used changes nothing.
+    // Invalid files change nothing.
     files.rotate("ours.key", &certificate("stranger.key"));
     let before = sent(&wire, Api::ApiVersions);
     let begun = SystemClock::new();
@@ -421,7 +420,7 @@ async fn connecting_to_the_wrong_listener_is_explained() {
     kept_out(&listener("TOKENS"), to_tokens, ReadFailure::Authentication, &wanted).await;
 }
 
-/// The broker ends a session of PLAIN on this listener after 3 s (KIP-368).
+/// The broker expires PLAIN sessions on this listener after 3 s (KIP-368).
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_connection_is_replaced_before_its_session_expires() {
@@ -439,7 +438,8 @@ async fn a_connection_is_replaced_before_its_session_expires() {
     assert!((3..=4).contains(&connections), "{connections}");
 }
 
-/// From the file to the page: what an operator sees of a wrong password, and of the right one.
+/// From the password file to the metrics: what an operator sees of a wrong password and of the
+/// right one.
 #[tokio::test]
 #[ignore = "needs the live stack: run `make test`"]
 async fn a_wrong_password_is_counted_and_the_right_one_resumes() {
@@ -462,7 +462,7 @@ remediation: {{state_dir: '{}'}}
     let serving = ServeProcess::start(&files.put("config.yaml", &config));
     let labels = |reason: &str| format!(r#"collector="topology",reason="{reason}"}} 1"#);
 
-    // Why is there as soon as it is known, the cluster's own series with the page of the round.
+    // The reason is exported at once, the series of the cluster with the next round.
     let page = eventually("the page says why", NOTICED, async || {
         let down = r#"kafka_up{kafka_cluster="main"} 0"#;
         let whole = |it: &String| it.contains(&labels("authentication")) && it.contains(down);

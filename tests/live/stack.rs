@@ -1,4 +1,4 @@
-//! The running stack, as the test script describes it in the environment.
+//! The running stack, as described by environment variables of `make test`.
 
 use std::{
     process::{Command, Output},
@@ -29,7 +29,7 @@ impl Stack {
     pub(super) fn new() -> Self {
         let token = std::fs::read_to_string(variable("TOKEN_FILE")).unwrap();
 
-        // Whoever comes first installs it; the second time it is there.
+        // Only the first call installs it.
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
         Self {
             prometheus: variable("PROMETHEUS"),
@@ -94,7 +94,7 @@ impl Stack {
         Command::new(&self.compose).args(args).output().unwrap()
     }
 
-    /// The same; it must succeed. Returns what it printed.
+    /// The same; it must succeed. Returns its output.
     pub(super) fn compose_ok(&self, args: &[&str]) -> String {
         let done = self.compose(args);
         let (out, err) =
@@ -117,12 +117,12 @@ impl Stack {
     }
 }
 
-/// Set by the first test that needs load; the load ends with the stack.
+/// Set by the first test that needs load. The load runs until the stack is stopped.
 static LOADED: OnceLock<()> = OnceLock::new();
 
 impl Stack {
-    /// Twenty requests a second on each broker and a group that reads them, for as long as a
-    /// baseline and a rate need.
+    /// Starts twenty requests per second on each broker and a group that reads them, and waits as
+    /// long as a baseline needs.
     pub(super) async fn light_load(&self) {
         if LOADED.set(()).is_err() {
             return;
@@ -192,12 +192,12 @@ impl Stack {
         })
         .await;
 
-        // A baseline looks back 30 s and wants six samples 3 s apart.
+        // A baseline covers 30 s and needs six samples, 3 s apart.
         tokio::time::sleep(Duration::from_secs(30)).await;
     }
 }
 
-/// Asks until there is an answer, at most `limit`.
+/// Repeats `ask` until it returns a value, for at most `limit`.
 #[expect(clippy::disallowed_methods, reason = "a live test waits for real things")]
 pub(super) async fn eventually<T>(
     what: &str,

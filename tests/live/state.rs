@@ -1,4 +1,4 @@
-//! The store and the start, on a live stack.
+//! Store failures and the start, on a live stack.
 
 use std::{
     process::{Child, Command, Stdio},
@@ -28,7 +28,7 @@ async fn i2_a_notification_that_cannot_be_stored_is_delivered_again_by_alertmana
         store.query_row(query, [pattern], |row| row.get(0)).unwrap()
     };
 
-    // Another writer holds the store for longer than the optimizer waits for it.
+    // Another writer locks the store for longer than the optimizer waits.
     store.execute_batch("BEGIN IMMEDIATE").unwrap();
     let labels: &[(&str, &str)] = &[("alertname", "Refused"), ("kafka_cluster", "main")];
 
@@ -54,7 +54,7 @@ async fn i2_a_notification_that_cannot_be_stored_is_delivered_again_by_alertmana
     .await;
 }
 
-/// A process of our own on the host, ended with the test.
+/// A process on the host that ends with the test.
 struct HostProcess(Child);
 
 impl Drop for HostProcess {

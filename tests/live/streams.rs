@@ -24,7 +24,7 @@ pub(super) fn heartbeat(group: &str, member: &str, epoch: i32, topic: &str) -> V
     frame.put_u8(0); // no rack
     frame.put_i32(60_000); // time to rebalance in
 
-    // Who joins says what the application reads and which tasks it has; who leaves does not.
+    // A member that joins sends its topology and tasks; one that leaves does not.
     if epoch == 0 {
         frame.put_i8(PRESENT);
         topology(&mut frame, topic);
@@ -56,8 +56,8 @@ fn topology(frame: &mut BytesMut, topic: &str) {
     no_tags(frame);
 }
 
-/// Of an answer without its length: after the correlation id, the tags of the header and the
-/// throttle time.
+/// The error code of a response without its length: after the correlation id, the tags of the
+/// header and the throttle time.
 pub(super) fn error_code(answer: &Bytes) -> i16 {
     i16::from_be_bytes([answer[9], answer[10]])
 }

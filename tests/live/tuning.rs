@@ -1,5 +1,5 @@
-//! The loop on real brokers: an alert of the test's own rule, every broker from 8 to 16, a kill in
-//! the middle, and exactly the prior values back.
+//! The whole loop on real brokers: an alert of a test rule, every broker from 8 to 16 threads, a
+//! kill during the run, and the exact prior values afterwards.
 
 use std::time::Duration;
 
@@ -27,9 +27,8 @@ fn seconds(run: &Value, field: &str) -> f64 {
     time.as_duration().as_secs_f64()
 }
 
-/// The aim is one second, which `make effect` measures on a machine of its own (776 ms here).
-/// Beside a second cluster on the same two cores the brokers alone take as long: 1.6 s. More than
-/// this is not noise.
+/// The goal is one second, measured by `make effect` on an idle machine (776 ms). Beside a second
+/// cluster on the same two cores, the brokers alone take 1.6 s. More than this is not noise.
 const EFFECT_MAX: f64 = 3.0;
 
 const KEYS: [&str; 2] = ["num.io.threads", "num.network.threads"];
@@ -74,7 +73,7 @@ fn pools() -> impl Iterator<Item = (&'static str, &'static str)> {
     ["1", "2", "3"].into_iter().flat_map(|broker| KEYS.map(|key| (broker, key)))
 }
 
-/// Makes the alert fire, and waits for its run to be in force.
+/// Makes the alert fire, and waits until the change of its run is effective.
 async fn under_way(stack: &Stack) -> Value {
     stack.kafka_tool(
         "kafka-topics.sh",

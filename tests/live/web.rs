@@ -1,4 +1,4 @@
-//! The web configuration, held against promtool, which has the schema's own reader.
+//! The web configuration, compared with promtool, which uses the reference parser.
 
 use std::process::Command;
 

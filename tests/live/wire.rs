@@ -1,7 +1,7 @@
 //! Every call of the Kafka adapter, against real brokers.
 //!
-//! Wants a cluster of three or more brokers with ids 1 to 3, `num.io.threads=8` in their files, at
-//! `KAFKA_OPTIMIZER_LIVE_BOOTSTRAP` (`host:port,host:port`).
+//! Needs a cluster of three or more brokers with ids 1 to 3 and `num.io.threads=8` in their files,
+//! at `KAFKA_OPTIMIZER_LIVE_BOOTSTRAP` (`host:port,host:port`).
 
 use std::{
     sync::Arc,
@@ -57,7 +57,7 @@ fn led_by(topology: &Topology, leader: BrokerId) -> Vec<TopicPartitions> {
     led.filter(|it| !it.partitions.is_empty()).collect()
 }
 
-/// Polls broker 3 until its effective value is `want`: a success comes before it is applied.
+/// Polls broker 3 until its effective value is `want`: the response comes before it is applied.
 async fn wait_for(wire: &Wire, want: &str) {
     for _ in 0..100 {
         let config = wire.broker_config(broker(3), &[KEY]).await.unwrap();
@@ -74,10 +74,10 @@ async fn alter(wire: &Wire, value: Option<&str>, mode: WriteMode) -> Result<(), 
     wire.alter_broker_config(broker(3), &[change], mode).await
 }
 
-/// Longer than it takes until every broker sees a quota or a leader.
+/// Longer than every broker needs to see a quota or a leader.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Waits until the one broker that is asked sees this quota, or none: a success comes before that.
+/// Waits until the broker sees this quota, or none: the response comes before that.
 async fn wait_for_quota(wire: &Wire, of: &QuotaChange) {
     eventually(&format!("{} of {} is {:?}", of.key, of.entity, of.value), SOON, async || {
         let quotas = wire.client_quotas().await.unwrap();
@@ -91,7 +91,7 @@ async fn wait_for_quota(wire: &Wire, of: &QuotaChange) {
     .await;
 }
 
-/// For a client of that name; nobody else is touched.
+/// The quota of a client with this name.
 pub(super) async fn a_quota_comes_and_goes(wire: &Wire, client_id: &str) {
     for user in [None, Some("kafka-optimizer-nobody".to_owned())] {
         let client_id = Some(client_id.to_owned());
@@ -102,7 +102,7 @@ pub(super) async fn a_quota_comes_and_goes(wire: &Wire, client_id: &str) {
             value,
         };
 
-        // A failed run may have left it behind. What is not there can be removed.
+        // A failed run may have left it. Removing a missing quota succeeds.
         wire.alter_client_quota(&to(None), WriteMode::Write).await.unwrap();
         wait_for_quota(wire, &to(None)).await;
 
@@ -113,7 +113,7 @@ pub(super) async fn a_quota_comes_and_goes(wire: &Wire, client_id: &str) {
             assert!(!refused.outcome_is_unknown(), "{refused}");
         }
 
-        // Longer than a quota that had been set would take to be seen.
+        // Longer than a quota would take to become visible.
         tokio::time::sleep(Duration::from_secs(1)).await;
         wait_for_quota(wire, &to(None)).await;
 
@@ -124,7 +124,7 @@ pub(super) async fn a_quota_comes_and_goes(wire: &Wire, client_id: &str) {
     }
 }
 
-/// On a topic of that name, which is made and deleted.
+/// On a topic with this name, which is created and deleted.
 pub(super) async fn a_preferred_leader_need_not_be_elected(
     wire: &Wire,
     admin: &AdminClient,

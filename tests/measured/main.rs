@@ -1,4 +1,4 @@
-//! What the program costs: `make scale`, `make soak` and `make storm`. Each takes minutes and a quiet
+//! Measurements: `make scale`, `make soak` and `make storm`. Each takes minutes and needs an idle
 //! machine, and is ignored by `cargo test`.
 #![cfg(test)]
 #![allow(

@@ -1,5 +1,5 @@
-//! What the measuring targets share: a scrape as Prometheus does it, what the system says of a
-//! process, and results that are written whole or not at all.
+//! Shared by the measurements: a scrape as Prometheus does it, statistics of a process from /proc,
+//! and result files that are replaced atomically.
 
 use std::{fs, io::Read, net::SocketAddr, path::Path, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::{
 /// Linux counts CPU time in hundredths of a second, on every architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// A page as it came.
+/// The compressed body of a scrape.
 pub(crate) struct CompressedPage {
     gzip: Vec<u8>,
 }
@@ -26,7 +26,7 @@ impl CompressedPage {
     }
 }
 
-/// One compressed scrape on a connection of its own. Nothing when the answer is not a page.
+/// One compressed scrape on a new connection. `None` if the response is not a page.
 pub(crate) async fn scrape(address: SocketAddr) -> Option<CompressedPage> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let request = "GET /metrics HTTP/1.1\r\nHost: tests\r\nAccept-Encoding: gzip\r\n\
@@ -40,7 +40,7 @@ pub(crate) async fn scrape(address: SocketAddr) -> Option<CompressedPage> {
     answer.starts_with(b"HTTP/1.1 200").then_some(CompressedPage { gzip })
 }
 
-/// What the system says of a process; `self` is this one.
+/// Statistics of a process from /proc; `self` is this process.
 pub(crate) struct ProcessStats(String);
 
 impl ProcessStats {
@@ -68,7 +68,6 @@ impl ProcessStats {
         self.status_bytes("VmRSS")
     }
 
-    /// Most resident memory so far.
     pub(crate) fn resident_bytes_peak(&self) -> u64 {
         self.status_bytes("VmHWM")
     }
@@ -81,14 +80,14 @@ impl ProcessStats {
     pub(crate) fn cpu_seconds(&self) -> f64 {
         let stat = self.read("stat");
 
-        // The name stands in brackets and may hold anything.
+        // The name is in brackets and may contain anything.
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
         (ticks(11) + ticks(12)) / TICKS_PER_SECOND
     }
 }
 
-/// Replaces the result file, if one is wanted. A reader sees the old one or the new one.
+/// Replaces the result file atomically, if `path` is set.
 pub(crate) fn write_result(path: Option<&Path>, result: &impl Serialize) {
     let Some(path) = path else { return };
     let mut text = serde_json::to_string_pretty(result).unwrap();

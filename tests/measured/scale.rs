@@ -1,7 +1,7 @@
-//! `make scale`: what one round and one scrape cost the real program at three sizes of cluster.
+//! `make scale`: the cost of a round and a scrape of the real program at three sizes of cluster.
 //!
-//! The program runs as a process of its own and reads fake brokers over real sockets, so nothing
-//! of theirs is counted. Not a test among others: it wants a release build and a quiet machine.
+//! The program runs in its own process and reads fake brokers over real sockets, so the cost of the
+//! brokers is not counted. Needs a release build and an idle machine.
 
 use std::{
     fmt,
@@ -23,7 +23,7 @@ const BROKERS: i32 = 3;
 const PARTITIONS: i32 = 20;
 /// A topic of 20 partitions for each group, which reads all of it.
 const GROUPS: [i32; 3] = [1_000, 3_000, 10_000];
-/// Between rounds. Long enough for the slowest round and its scrape.
+/// Longer than the slowest round and its scrape.
 const INTERVAL: Duration = Duration::from_secs(6);
 /// Slow sections are read every fourth round: two of each are in the mean.
 const CYCLES: u32 = 8;
@@ -35,7 +35,7 @@ const RESIDENT_BYTES_MAX: u64 = 512 << 20;
 /// and colder caches may cost a little, and a square would be 10.
 const GROWTH_MAX: f64 = 1.5;
 
-/// Above the lines of the result as they are shown.
+/// Header of the printed result.
 const HEADER: &str =
     "partitions   groups lag series   CPU s/cycle      RSS MB   page MB  requests  us/lag series";
 
@@ -125,7 +125,7 @@ impl MeasuredExporter {
     }
 }
 
-/// Rounds of the program, as the brokers see them.
+/// Rounds of the program, as seen by the brokers.
 struct WatchedRounds<'a> {
     cluster: &'a FakeCluster,
     requests: usize,
@@ -140,7 +140,7 @@ impl WatchedRounds<'_> {
         self.rounds += seen.iter().filter(begins).count();
     }
 
-    /// Waits for the beginning of the next round, then until it is surely over, then scrapes.
+    /// Waits for the start of the next round, then until it has surely ended, then scrapes.
     async fn cycle(&mut self, exporter: &MeasuredExporter) -> CompressedPage {
         let before = self.rounds;
         while self.rounds == before {
@@ -168,7 +168,7 @@ async fn measure(groups: i32) -> ScaleRow {
     let exporter = MeasuredExporter::start(&brokers);
     let mut watched = WatchedRounds { cluster: &cluster, requests: 0, rounds: 0 };
 
-    // Until everything is on the page: the brokers make their answers in the first rounds.
+    // Until everything is on the page: the brokers build their responses in the first rounds.
     let mut page = String::new();
     while lag_series(&page) < planned.partitions.unwrap() {
         assert!(watched.rounds < WARM_UP_ROUNDS_MAX, "{} series only", lag_series(&page));
@@ -215,7 +215,7 @@ fn result_file() -> Option<PathBuf> {
     std::env::var_os("KAFKA_OPTIMIZER_SCALE_RESULT").map(PathBuf::from)
 }
 
-/// What misses its target, in words.
+/// The missed targets, as sentences.
 fn misses(rows: &[ScaleRow]) -> Vec<String> {
     let mut missed = Vec::new();
     for row in rows {

@@ -1,8 +1,7 @@
-//! `make storm`: 10,000 alerts a minute for five minutes, from two Alertmanagers that both deliver
-//! everything: none is lost, memory stays, and the webhook answers quickly.
+//! `make storm`: 10,000 alerts a minute for five minutes, delivered by two Alertmanagers: none is
+//! lost, memory stays bounded, and the webhook answers quickly.
 //!
-//! The program runs as a process of its own, and its Kafka does not answer, so that every run
-//! waits. Not a test among others: it takes five minutes.
+//! The program runs in its own process. Its Kafka does not answer, so that every run waits.
 
 use std::{
     fs,
@@ -126,7 +125,7 @@ fn alert(status: &str, number: usize) -> Value {
         "generatorURL": "", "fingerprint": format!("{number:016x}")})
 }
 
-/// A group in which some alerts fire, and some of a minute ago are resolved.
+/// A group with firing alerts, and resolved ones from a minute ago.
 fn notification(sent: usize) -> Vec<u8> {
     let firing = (sent..sent + GROUP).map(|it| alert("firing", it));
     let resolved = (sent..sent + GROUP).filter_map(|it| it.checked_sub(PER_MINUTE));
@@ -139,12 +138,12 @@ fn notification(sent: usize) -> Vec<u8> {
 }
 
 fn client() -> Client {
-    // No connection here is secured; the client wants to know all the same.
+    // No connection here uses TLS, but the client needs a provider.
     let _there_already = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// What one Alertmanager delivers: everything, again until it is taken.
+/// Delivers everything as one Alertmanager does, with retries until it is accepted.
 async fn deliver(url: String, count: usize, late: Duration) -> Histogram<u64> {
     let client = client();
     let mut waits = Histogram::<u64>::new(3).unwrap();

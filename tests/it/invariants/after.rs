@@ -1,4 +1,5 @@
-//! Among and after the steps: drift, evidence, guards, verdicts, exact undo, rest (I10, I12–I26).
+//! During and after the steps: drift, evidence, guards, verdicts, exact undo, cooldown (I10,
+//! I12–I26).
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::world::{
     resolved, simulate,
 };
 
-/// A new episode of the alert.
+/// Delivers the alert as a new episode.
 async fn again(world: &mut World) {
     world.remediation.take(notification(vec![resolved("Slow", Some("1"))])).await.unwrap();
     world.remediation.take(notification(vec![firing("Slow", Some("1"))])).await.unwrap();
@@ -26,7 +27,8 @@ fn i10_runs_of_a_cluster_are_executed_one_at_a_time() {
         let mut world = World::starved(setup).await;
         let before = world.key_states();
 
-        // Below 40 % of the brokers may be named: two alerts at once need more than three of them.
+        // At most 40 % of the brokers may be named by alerts, so two alerts need more than three
+        // brokers.
         world.prometheus.fail(|it, _| it.starts_with("count").then_some(QueryFault::Empty));
         world.alert("Slow", Some("1")).await;
         world.alert("Slow", Some("2")).await;
@@ -79,7 +81,7 @@ fn i12_a_value_changed_between_steps_stops_the_run() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
 
-        // Slow enough to come between two steps.
+        // Slow enough for a change between two steps.
         let slow = CallFault::Slow(Duration::from_secs(2));
         world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
         world.alert("Slow", Some("1")).await;
@@ -373,7 +375,7 @@ fn i25_the_cooldown_doubles_after_a_rollback() {
             world.until_over().await;
             let ended = world.run(1).await.run.times.ended.unwrap();
 
-            // The broker is back at one thread, as if restarted with another file.
+            // The broker has one thread again, as if restarted with another file.
             again(&mut world).await;
             world.pass(Duration::from_mins(1)).await;
 

@@ -1,4 +1,4 @@
-//! `rollout: canary`: one broker first, and the others only when it was worth it (I16).
+//! `rollout: canary`: one broker first, and the others only if it improved (I16).
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn canary(playbook: &mut Playbook) {
     it.rollout = Rollout::Canary;
 }
 
-/// A world in which the cluster is slow, and broker 1 goes first.
+/// A world with a slow cluster, in which broker 1 is the canary.
 async fn before(effect: Effect) -> World {
     let mut setup = Setup::new(1, effect);
     let (objective, load) = {

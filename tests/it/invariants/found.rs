@@ -1,4 +1,4 @@
-//! What the world has found: each test is named after what the pipeline did, or must not do again.
+//! Bugs found by the simulated world: each test is named after what the pipeline did.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::world::{
     firing, id, notification, resolved, simulate,
 };
 
-/// Another process, after the one that ends when `reached`.
+/// Starts a second process after the first one, which ends when `reached`.
 async fn crash_when(world: &mut World, reached: impl Fn(&World) -> bool) {
     let life = world.live(Duration::from_mins(10), reached).await;
     assert_eq!(life, WorkerEnd::Reached, "{}", world.story().await);
@@ -36,7 +36,7 @@ fn i23_an_undo_interrupted_by_a_crash_was_taken_for_drift() {
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
 
-        // The prior entry is stored again, and not in force when the process ends.
+        // The prior entry is stored again, but not effective when the process ends.
         world.kafka.fail(|it| {
             (it.kind == CallKind::Write && it.nth == 6).then_some(CallFault::NeverApplied)
         });
@@ -141,7 +141,7 @@ fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
         let before = world.key_states();
         world.alert("AllSlow", None).await;
 
-        // Broker 3 answers the guard and then nothing more.
+        // Broker 3 answers the guard, then stops answering.
         world.kafka.fail(|it| {
             let gone =
                 it.broker == Some(id(3)) && it.kind == CallKind::Describe && 0 < it.nth_of_broker;

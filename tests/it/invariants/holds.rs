@@ -1,5 +1,4 @@
-//! Whatever speaks against a run: nothing is written, and the reason is stored, with the value that
-//! decided, and counted.
+//! Holds: nothing is written, and the reason is stored with the deciding value, and counted.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,10 +11,10 @@ use kafka_optimizer::{
 use super::slow;
 use crate::world::{CallFault, CallKind, Crash, Effect, QueryFault, Setup, World, id, simulate};
 
-/// Changes what a world starts with, and what it finds.
+/// Changes the setup of a world, and the world itself.
 type Arrange = (fn(&mut Setup), fn(&mut World));
 
-/// Nothing is written in 40 seconds, and the run says why.
+/// Checks that nothing is written in 40 seconds, and that the run has this hold.
 #[track_caller]
 fn check(want: HoldReason, words: &str, (setup_with, arrange): Arrange) {
     simulate(async {
@@ -181,7 +180,8 @@ fn i13_a_baseline_of_fewer_than_six_samples_holds() {
         HoldReason::EvidenceMissing,
         "0 samples in the window, fewer than 6",
         (as_usual, |world| {
-            // The window is asked for without `timestamp`, and after the alert's confirmation.
+            // The query for the window has no `timestamp`, and follows the confirmation of the
+            // alert.
             let window = |it: &str| it.starts_with("kafka:produce_time");
             world.prometheus.fail(move |it, _| window(it).then_some(QueryFault::NotANumber));
         }),

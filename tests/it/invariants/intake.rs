@@ -55,7 +55,7 @@ fn i22_no_change_is_sent_when_the_journal_cannot_be_written() {
 
         world.mend_store();
 
-        // Broken again in the middle of the steps.
+        // It fails again between the steps.
         let writes = |it: &World| 2 <= it.kafka.calls(CallKind::Write).len();
         world.live(Duration::from_mins(1), writes).await;
         world.break_store("journal");
@@ -73,7 +73,7 @@ fn i22_no_change_is_sent_when_the_journal_cannot_be_written() {
 #[test]
 fn i3_ten_thousand_alerts_are_stored_in_one_transaction_in_under_a_second() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    // The quickest of three: what else runs on a busy machine is not what is measured.
+    // The fastest of three, because other work on the machine must not count.
     let took = (0..3).map(|_| runtime.block_on(store_ten_thousand())).min().unwrap();
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
@@ -249,7 +249,7 @@ fn i6_an_alert_resolved_between_steps_interrupts_nothing() {
         let before = world.key_states();
         world.alert("Slow", Some("1")).await;
 
-        // Slow enough for a look between two steps.
+        // Slow enough for a check between two steps.
         let slow = crate::world::CallFault::Slow(Duration::from_secs(2));
         world.kafka.fail(move |it| (it.kind == CallKind::Write).then_some(slow));
         world.start(Crash::Never);
@@ -331,7 +331,7 @@ fn i4_i25_a_flapping_alert_acts_only_as_often_as_the_cooldown_allows() {
             world.fire("Slow", Some("1"));
 
             for _ in 0..30 {
-                // Two Alertmanagers, each with its own idea of the order.
+                // Two Alertmanagers, each with its own order.
                 for alert in [firing("Slow", Some("1")), firing("Slow", Some("1"))] {
                     world.remediation.take(notification(vec![alert])).await.unwrap();
                 }

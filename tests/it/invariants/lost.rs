@@ -1,4 +1,5 @@
-//! `above_static: reapply`, and `reapply`: what a restart undid is walked up again (I12, I18).
+//! `above_static: reapply`, and the optimizer `reapply`: a value lost at a restart is set again in
+//! steps (I12, I18).
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use kafka_optimizer::{
 
 use crate::world::{CallKind, Crash, Effect, Setup, World, firing, id, simulate};
 
-/// A world in which a kept change stands above twice what a broker starts with: 8 to 32.
+/// A world with a kept change above twice the static value: 8 to 32.
 async fn kept_above() -> World {
     let mut setup = Setup::new(1, Effect::Help);
     let Optimizer::TuneBrokers(it) = &mut setup.playbook().optimizer else { panic!() };
@@ -31,7 +32,7 @@ async fn kept_above() -> World {
     world
 }
 
-/// Until run 2 is stored and over.
+/// Lets time pass until run 2 is stored and has ended.
 async fn until_second(world: &mut World) {
     world.live(Duration::from_mins(1), |it| it.all_runs() == 2).await;
     world.until_over().await;
@@ -83,7 +84,7 @@ fn i22_i23_a_crash_while_reapplying_leaves_the_value_or_no_entry_of_ours() {
                 return;
             }
 
-            // Taken away, or lost as the restart left it.
+            // Removed, or lost as after the restart.
             assert_eq!(run.state, RunState::RolledBack, "{}", world.story().await);
 
             let found = &world.key_states()[&(id(1), IO_THREADS.to_owned())];

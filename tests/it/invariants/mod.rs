@@ -1,4 +1,4 @@
-//! The invariants of remediation, each by its number, against the simulated world.
+//! The safety rules of remediation, by number, in the simulated world.
 
 mod after;
 mod canary;
@@ -17,7 +17,7 @@ use kafka_optimizer::model::RunState;
 
 use crate::world::{Crash, Effect, Setup, World, simulate};
 
-/// A world in which broker 1 is starved and its alert stored, one hold or one run away from action.
+/// A world in which broker 1 has too few threads and its alert is stored.
 async fn slow(setup: Setup) -> World {
     let mut world = World::starved(setup).await;
     world.alert("Slow", Some("1")).await;
@@ -26,7 +26,7 @@ async fn slow(setup: Setup) -> World {
     world
 }
 
-/// The same, when run 1 stands there.
+/// The same, with run 1 in this state.
 async fn slow_until(setup: Setup, state: RunState) -> World {
     let mut world = slow(setup).await;
     world.live(Duration::from_mins(10), |it| it.is_in_state(state)).await;

@@ -1,4 +1,4 @@
-//! The operator's hand: pause, stop, orders, and the record of it all (I31, I32).
+//! Operator commands: pause, stop, orders, and their journal (I31, I32).
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn order(extent: Extent) -> Order {
     }
 }
 
-/// A world whose writes take two seconds, among the steps of run 1.
+/// A world between two steps of run 1, whose writes take two seconds.
 async fn among_the_steps(setup: Setup) -> World {
     let mut world = World::starved(setup).await;
     let slow = CallFault::Slow(Duration::from_secs(2));
@@ -76,7 +76,7 @@ fn i31_a_pause_finishes_the_current_step_and_rolls_back() {
         assert_eq!(run.state, RunState::RolledBack);
         assert_eq!(run.rollback_reason, Some(RollbackReason::Interrupted));
 
-        // What followed went back: the undo is allowed while paused (I23).
+        // The run was rolled back: an undo is allowed while paused (I23).
         let changes = world.kafka.calls(CallKind::Write).into_iter().skip(sent);
         let changes: Vec<_> = changes.map(|it| it.change.unwrap()).collect();
         let io = changes.iter().rfind(|it| it.key == "num.io.threads").unwrap();

@@ -1,5 +1,5 @@
-//! The optimizers of leaders, quotas and consumers: whatever goes wrong, each run ends whole, and
-//! what it did is there or exactly undone.
+//! The optimizers of leaders, quotas and consumers: whatever fails, the change of each run is
+//! complete or exactly undone.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +18,6 @@ use crate::world::{
     draw, firing, greedy, id, lies, simulate, storms, with,
 };
 
-/// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChangeKind {
     Leaders,
@@ -29,7 +28,7 @@ pub(super) enum ChangeKind {
 const ALL: [ChangeKind; 3] = [ChangeKind::Leaders, ChangeKind::Shed, ChangeKind::Scale];
 const GROUP: &str = "a group of ours";
 
-/// Quotas and clones: what a run of these changes, and has to bring back.
+/// The quotas and clones that a run changes and has to restore.
 pub(super) type TargetState = (Vec<(String, f64)>, BTreeMap<String, SimulatedClone>);
 
 pub(super) fn standing(world: &World) -> TargetState {
@@ -38,7 +37,7 @@ pub(super) fn standing(world: &World) -> TargetState {
     (quotas.collect(), world.docker.state().clones.clone())
 }
 
-/// A group that falls behind, with two containers.
+/// A group with growing lag and two containers.
 fn behind(world: &mut World) {
     world.docker.run_consumer("worker-1", GROUP);
     world.docker.run_consumer("worker-2", GROUP);
@@ -54,7 +53,7 @@ fn behind(world: &mut World) {
     world.tweak = Box::new(|it| show(it, 30_000));
 }
 
-/// Four partitions, each so far behind.
+/// Four partitions, each with this lag.
 pub(super) fn show(snapshot: &mut Snapshot, lag: u64) {
     let at = snapshot.at;
     let time = Some(LagTime { age: Duration::from_secs(9), method: LagMethod::Interpolated });
@@ -84,7 +83,7 @@ pub(super) fn show(snapshot: &mut Snapshot, lag: u64) {
     snapshot.groups = Some(Section::new(vec![group], at));
 }
 
-/// A world in which the work's alert is stored.
+/// A world with the alert for this change stored.
 pub(super) async fn before(work: ChangeKind, seed: u64, effect: Effect) -> World {
     let mut world = World::healthy(Setup::new(seed, effect)).await;
     let alert = match work {
@@ -100,7 +99,7 @@ pub(super) async fn before(work: ChangeKind, seed: u64, effect: Effect) -> World
     world
 }
 
-/// What stands when the work is done.
+/// The state after a successful run.
 fn done(work: ChangeKind, before: &TargetState) -> TargetState {
     let mut after = before.clone();
     match work {
@@ -121,7 +120,8 @@ fn done(work: ChangeKind, before: &TargetState) -> TargetState {
     after
 }
 
-/// Lives to the end of every run, through one process after another. Returns how many crashed.
+/// Lets time pass until every run has ended, with a new process after each crash. Returns the
+/// number of crashes.
 pub(super) async fn live_through(world: &mut World, crashes: &[Crash]) -> usize {
     for (crashed, &crash) in crashes.iter().chain([&Crash::Never]).enumerate() {
         world.start(crash);
@@ -137,7 +137,7 @@ pub(super) async fn live_through(world: &mut World, crashes: &[Crash]) -> usize 
     unreachable!("the last process does not crash")
 }
 
-/// Run 1. A clock that was set forward may have ended its measure just now: then after that.
+/// Run 1. If a clock jump has just expired its temporary change, the run after that.
 async fn expired(world: &mut World) -> RunRow {
     for _ in 0..1_800 {
         let run = world.run(1).await.run;
@@ -149,7 +149,8 @@ async fn expired(world: &mut World) -> RunRow {
     panic!("{}", world.story().await)
 }
 
-/// Two minutes later, in which what was late may still come: done, or exactly as before.
+/// Checks after two minutes, in which delayed requests arrive, that the change is complete or
+/// exactly undone.
 async fn verify(world: &mut World, work: ChangeKind, before: &TargetState) {
     world.pass(Duration::from_mins(2)).await;
     let run = expired(world).await;
@@ -215,7 +216,7 @@ fn i30_elected_leaders_stay_after_a_rollback() {
     });
 }
 
-/// One call of a kind goes wrong, for each of them in turn.
+/// Repeats the run, and each time another call of this kind fails.
 fn each_kafka_call_fails(work: ChangeKind, effect: Effect, kind: CallKind, fault: CallFault) {
     for nth in 0.. {
         let calls = simulate(async {
@@ -389,7 +390,7 @@ fn i8_an_alert_that_names_no_group_starts_nothing() {
     });
 }
 
-/// One call in twelve goes wrong.
+/// One call in twelve fails.
 fn trouble(seed: u64, place: &[u64]) -> Option<CallFault> {
     let drawn = draw(seed, place);
     if !drawn.is_multiple_of(12) {
@@ -431,7 +432,7 @@ async fn storm(seed: u64) {
     let crashes: Vec<Crash> = (0..drawn(2) % 4).map(crash).collect();
     live_through(&mut world, &crashes).await;
 
-    // A crash that was to come later would come among what is looked at now.
+    // A later crash would fall into what is checked now.
     world.start(Crash::Never);
     verify(&mut world, work, &standing).await;
 }

@@ -1,5 +1,5 @@
-//! Every step fails, every answer is lost, the process ends at every await: each run ends kept or
-//! exactly undone, never half done (I20–I23).
+//! Every step fails, every response is lost, the process crashes at every await: each run ends kept
+//! or exactly undone, never half done (I20–I23).
 
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use crate::world::{
     between, draw, lies, notification, simulate, storms,
 };
 
-/// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PlanSize {
     /// Broker 1 alone: I/O threads 1 → 2 → 4 → 8 → 16, network threads 8 → 16.
@@ -21,7 +20,7 @@ enum PlanSize {
 
 const PLANS: [PlanSize; 2] = [PlanSize::One, PlanSize::Three];
 
-/// A world in which the plan's alert is stored, and how its brokers stand.
+/// A world with the plan's alert stored, and the state of its keys before the run.
 async fn before(plan: PlanSize, seed: u64, effect: Effect) -> (World, KeyStates) {
     let setup = Setup::new(seed, effect);
     let world = match plan {
@@ -38,8 +37,8 @@ async fn before(plan: PlanSize, seed: u64, effect: Effect) -> (World, KeyStates)
     (world, key_states)
 }
 
-/// Lives to the end of every run, through one process after another. Returns how many of them
-/// crashed.
+/// Lets time pass until every run has ended, with a new process after each crash. Returns the
+/// number of crashes.
 async fn live_through(world: &mut World, crashes: &[Crash]) -> usize {
     for (crashed, &crash) in crashes.iter().chain([&Crash::Never]).enumerate() {
         world.start(crash);
@@ -55,7 +54,7 @@ async fn live_through(world: &mut World, crashes: &[Crash]) -> usize {
     unreachable!("the last process does not crash")
 }
 
-/// One call of a kind goes wrong, for each of them in turn.
+/// Repeats the run, and each time another call of this kind fails.
 #[track_caller]
 fn each_call_fails(plan: PlanSize, effect: Effect, kind: CallKind, fault: CallFault) {
     let mut nth = 0;
@@ -144,7 +143,7 @@ fn i21_after_a_lost_response_the_value_is_read_back_and_kept() {
     }
 }
 
-/// Crashes after each line of the journal, in turn; `again` says when the next process ends.
+/// Repeats the run with a crash after each journal line; `again` adds later crashes.
 fn each_line_is_the_last(plan: PlanSize, effect: Effect, again: impl Fn(u64) -> Vec<Crash>) {
     for line in 1.. {
         let crashed = simulate(async {
@@ -180,7 +179,7 @@ fn i22_two_crashes_in_a_row_leave_no_half_done_change() {
     }
 }
 
-/// How many moments a run has when nothing goes wrong: until it is in force, until it is judged, to
+/// Number of crash points of a run without faults: until it is effective, until its verdict, and to
 /// its end.
 fn moments(plan: PlanSize, effect: Effect) -> [u64; 3] {
     simulate(async {
@@ -203,7 +202,7 @@ fn each_moment_is_the_last(plan: PlanSize, effect: Effect) {
     let [in_force, judged, end] = moments(plan, effect);
     let undone_from = judged.saturating_sub(60);
 
-    // Watching changes nothing: every twenty-ninth moment of it stands for the others.
+    // Observing changes nothing, so every twenty-ninth crash point is enough.
     let watched = (in_force..undone_from).step_by(29);
     for moment in (1..in_force).chain(watched).chain(undone_from..=end) {
         simulate(async {
@@ -275,7 +274,7 @@ fn i23_a_kept_change_with_two_undo_requests_is_undone_once() {
     }
 }
 
-/// One call in twelve goes wrong.
+/// One call in twelve fails.
 fn trouble(seed: u64, call: &KafkaCall) -> Option<CallFault> {
     let broker = call.broker.map_or(0, |it| u64::from(it.to_wire().unsigned_abs()) + 1);
     let place = [7, call.kind as u64, broker, u64::try_from(call.nth_of_broker).unwrap()];

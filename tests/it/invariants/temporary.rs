@@ -1,5 +1,5 @@
-//! Measures end, by themselves and after a crash too, and never within another run's measurement
-//! (I27, I40); approvals are waited for, for a time (I33); a critical alert does not wait.
+//! Temporary changes expire, even after a crash, and never during the measurement of another run
+//! (I27, I40); approvals expire (I33); a critical alert does not wait.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use kafka_optimizer::{
 use super::others::{ChangeKind, before, live_through, standing};
 use crate::world::{Crash, Effect, Setup, World, firing, notification, resolved, simulate, with};
 
-/// A world in which a measure is in force.
+/// A world with a temporary change in effect.
 async fn in_force(work: ChangeKind, effect: Effect) -> World {
     let mut world = before(work, 1, effect).await;
     live_through(&mut world, &[]).await;
@@ -143,7 +143,7 @@ fn i40_a_critical_alert_ends_an_observing_run() {
     });
 }
 
-/// Run 1 is observed to its end, though a critical alert arrives meanwhile.
+/// Run 1 is observed to its end although a critical alert arrives.
 async fn is_left_alone(setup: Setup, arrives: impl AsyncFnOnce(&World, Alert)) {
     let mut world = World::healthy(setup).await;
     world.alert("AllSlow", None).await;
@@ -158,7 +158,7 @@ async fn is_left_alone(setup: Setup, arrives: impl AsyncFnOnce(&World, Alert)) {
 
 #[test]
 fn i34_i40_an_unconfirmed_critical_alert_ends_no_run() {
-    // Anyone may write to Alertmanager.
+    // Anyone may be able to write to Alertmanager.
     simulate(is_left_alone(Setup::new(1, Effect::Help), async |world, alert| {
         world.remediation.take(notification(vec![alert])).await.unwrap();
     }));

@@ -95,7 +95,6 @@ impl Checks {
         self.wants_steps.store(false, Ordering::SeqCst);
     }
 
-    /// The violations so far.
     pub(crate) fn problems(&self) -> Vec<String> {
         locked(&self.problems).clone()
     }

@@ -86,7 +86,6 @@ fn elected(partition: Option<&Partition>) -> Result<(), ElectionFailure> {
     }
 }
 
-/// An event in flight.
 #[derive(Debug)]
 enum ControllerEvent {
     /// A request is processed. Brokers see its result after `seen`, or never.

@@ -69,7 +69,6 @@ enum ContainerChange {
     Remove,
 }
 
-/// A change in flight.
 struct SentChange {
     at: Duration,
     call: usize,
@@ -212,7 +211,6 @@ impl SimulatedDocker {
         Self { state: Mutex::new(state), clock, crash_points, checks }
     }
 
-    /// The state now.
     pub(crate) fn state(&self) -> MutexGuard<'_, SimulatedContainers> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.pump(self.clock.elapsed());

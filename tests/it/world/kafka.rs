@@ -28,7 +28,6 @@ use super::{
     crash_points::CrashPoints,
 };
 
-/// Deadline of the adapter.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 pub(crate) fn id(raw: i32) -> BrokerId {
@@ -83,7 +82,6 @@ pub(crate) enum CallFault {
     LoseAnswer,
     /// The request takes effect, and the connection is reset.
     Break,
-    /// The connection is refused.
     Unreachable,
     /// The response takes this long, within the deadline.
     Slow(Duration),
@@ -227,7 +225,6 @@ impl SimulatedKafka {
         Self { state: Mutex::new(state), clock, crash_points, checks }
     }
 
-    /// The state now.
     pub(crate) fn state(&self) -> MutexGuard<'_, ClusterState> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.pump(self.clock.elapsed());

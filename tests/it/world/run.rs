@@ -45,7 +45,6 @@ pub(crate) fn simulate<T>(future: impl Future<Output = T>) -> T {
 /// How a period of the worker's life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WorkerEnd {
-    /// The condition was reached.
     Reached,
     TimeUp,
     Over(ProcessEnd),
@@ -62,7 +61,6 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) setup: Setup,
-    /// Changes the next snapshots.
     pub(crate) tweak: Box<dyn Fn(&mut Snapshot)>,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     worker: Option<Pin<Box<SimulatedProcess>>>,
@@ -180,7 +178,6 @@ impl World {
         self.checks.query(|at| at.execute_batch(&text));
     }
 
-    /// Inserts succeed again.
     pub(crate) fn mend_store(&self) {
         self.checks.query(|at| at.execute_batch("DROP TRIGGER broken"));
     }

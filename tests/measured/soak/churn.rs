@@ -1,4 +1,4 @@
-//! A cluster that never rests: topics, groups and brokers come and go, by seed.
+//! Seeded changes of a cluster: topics, groups and brokers come and go.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -14,10 +14,10 @@ pub(super) const SIZE: ClusterSize =
 
 const TOPICS: (usize, usize) = (120, 180);
 const GROUPS: (usize, usize) = (60, 100);
-/// The broker that is there at times only.
+/// The broker that joins and leaves.
 const GUEST: i32 = 4;
 
-/// What has happened, and the chance of what will.
+/// Counts of the changes so far, and the seed of the next ones.
 pub(super) struct Churn {
     chance: StdRng,
     named: u32,
@@ -44,7 +44,7 @@ impl Churn {
         Self { chance, named: 0, topics_gone: 0, groups_gone: 0, restarts: 0, visits: 0 }
     }
 
-    /// What happens before a round.
+    /// Changes the cluster before a round.
     pub(super) async fn round(&mut self, rounds: &mut RoundRunner) {
         {
             let mut contents = rounds.cluster.contents();
@@ -61,7 +61,7 @@ impl Churn {
         }
     }
 
-    /// Ends what a quiet cluster does not have: errors, moves, the guest.
+    /// Ends errors and moves, and removes the guest.
     pub(super) async fn calm_down(&mut self, rounds: &mut RoundRunner) {
         self.farewell(rounds).await;
         let mut contents = rounds.cluster.contents();
@@ -112,7 +112,7 @@ impl Churn {
         FakePartition { leader, isr: replicas.clone(), replicas, first: 0, last: 10, error: 0 }
     }
 
-    /// New groups read topics that are there; those that go leave their commits behind.
+    /// New groups read existing topics; removed groups keep their commits.
     fn groups(&mut self, contents: &mut ClusterContents) {
         let (least, most) = GROUPS;
         for _ in 0..self.chance.random_range(0..3) {
@@ -151,7 +151,7 @@ impl Churn {
         }
     }
 
-    /// Records come in, leaders and coordinators move, some answers are errors.
+    /// Appends records, moves leaders and coordinators, and makes some responses errors.
     fn progress(&mut self, contents: &mut ClusterContents) {
         let moved = self.broker();
         for partition in contents.topics.values_mut().flatten() {
@@ -178,7 +178,7 @@ impl Churn {
         contents.moving = some.map(|it| (it, 0)).into_iter().collect();
     }
 
-    /// A broker ends and comes back, where it was or somewhere else.
+    /// Restarts a broker at its old address or at a new one.
     async fn restart(&mut self, rounds: &mut RoundRunner) {
         let at = self.chance.random_range(0..rounds.brokers.len());
         let id = i32::try_from(at).unwrap() + 1;
@@ -192,7 +192,7 @@ impl Churn {
         self.restarts += 1;
     }
 
-    /// The guest comes, or leaves.
+    /// Adds or removes the guest.
     async fn visit(&mut self, rounds: &mut RoundRunner) {
         if usize::try_from(GUEST).unwrap() <= rounds.brokers.len() {
             self.farewell(rounds).await;
@@ -211,7 +211,7 @@ impl Churn {
     }
 }
 
-/// The series on `page` of a topic, a group or a broker that is not there any more.
+/// The series on `page` of topics, groups and brokers that no longer exist.
 pub(super) fn strangers<'a>(rounds: &RoundRunner, page: &'a str) -> Vec<&'a str> {
     let contents = rounds.cluster.contents();
     let brokers: BTreeSet<String> = contents.brokers().keys().map(ToString::to_string).collect();

@@ -1,8 +1,8 @@
-//! `make soak`: a day of rounds in minutes, with topics and groups coming and going and brokers
-//! restarting, to see whether anything stays behind: memory, descriptors, series.
+//! `make soak`: a day of rounds in minutes, while topics, groups and brokers come and go. Finds
+//! leaks of memory, descriptors and series.
 //!
-//! Collector, page and web server run in this process over real sockets; only the pause between
-//! rounds is left out. The fake brokers are in here too: what they keep would show as well.
+//! Collector, exposition and web server run in this process over real sockets, without the pause
+//! between rounds. The fake brokers run here too, so their memory counts as well.
 
 mod churn;
 
@@ -33,7 +33,7 @@ use churn::{Churn, SIZE, strangers};
 const ROUNDS: u32 = 5_760;
 const WARM_UP_ROUNDS: u32 = 500;
 const SAMPLE_EVERY: u32 = 10;
-/// A broker that left is remembered for an hour, which is 240 rounds; slow sections for 12.
+/// A removed broker is remembered for an hour, which is 240 rounds; slow sections for 12.
 const SETTLE_ROUNDS: u32 = 260;
 
 const SLOPE_MAX: f64 = 1.0;
@@ -48,7 +48,7 @@ struct SoakResult {
     series_leaked: Option<usize>,
 }
 
-/// The program's parts that outlive a round.
+/// The parts of the program that outlive a round.
 struct SoakHarness {
     rounds: RoundRunner,
     pages: watch::Receiver<Arc<Page>>,
@@ -90,10 +90,10 @@ impl SoakHarness {
         page.text()
     }
 
-    /// Rounds without a change, until what may be remembered for a while is forgotten. The page
-    /// then.
+    /// Runs rounds without changes until everything remembered for a while is dropped. Returns the
+    /// page then.
     async fn settle(&mut self) -> String {
-        // A broker that was down is tried again a moment later, by the real clock.
+        // A broker that was down is retried after a backoff of real time.
         pause(500).await;
         let mut page = String::new();
 
@@ -124,7 +124,7 @@ fn state(pages: watch::Receiver<Arc<Page>>, telemetry: Arc<Telemetry>, web: Web)
     }
 }
 
-/// The slope of the line with the least squares, for each 1,000 rounds.
+/// Slope by least squares, per 1,000 rounds.
 fn slope_per_1000(points: &[(f64, f64)]) -> f64 {
     let count = f64::from(u32::try_from(points.len()).unwrap());
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;

@@ -4,7 +4,6 @@ use std::sync::{Mutex, MutexGuard};
 
 use kafka_protocol::messages::ApiKey;
 
-/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct SeenRequest {
     /// The broker, and its number of starts, that received it.
