@@ -72,7 +72,7 @@ impl BrokerClient {
     }
 
     fn record_outcome<C: ApiCall, T>(&self, outcome: &Result<T, KafkaError>) {
-        let fault = outcome.as_ref().err().map(KafkaError::fault);
+        let fault = outcome.as_ref().err().map(KafkaError::failure);
         if let Some(fault) = fault {
             self.context.counters.record_failed(C::API, fault);
         }

@@ -11,8 +11,7 @@ pub(super) struct RequestCounters(Vec<ApiCounters>);
 struct ApiCounters {
     api: Api,
     sent: AtomicU64,
-    /// In the order of `ReadFailure::ALL`.
-    failed: Vec<AtomicU64>,
+    failed: Vec<(ReadFailure, AtomicU64)>,
 }
 
 impl RequestCounters {
@@ -20,7 +19,7 @@ impl RequestCounters {
         let counters = |api: &Api| ApiCounters {
             api: *api,
             sent: AtomicU64::new(0),
-            failed: ReadFailure::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            failed: ReadFailure::OF_REQUEST.iter().map(|it| (*it, AtomicU64::new(0))).collect(),
         };
         Self(Api::ALL.iter().map(counters).collect())
     }
@@ -31,10 +30,9 @@ impl RequestCounters {
         }
     }
 
-    pub(super) fn record_failed(&self, api: Api, fault: ReadFailure) {
+    pub(super) fn record_failed(&self, api: Api, failure: ReadFailure) {
         for counters in self.0.iter().filter(|it| it.api == api) {
-            let by_fault = ReadFailure::ALL.iter().zip(&counters.failed);
-            for (_, count) in by_fault.filter(|(it, _)| **it == fault) {
+            for (_, count) in counters.failed.iter().filter(|(it, _)| *it == failure) {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -45,7 +43,7 @@ impl RequestCounters {
         let count = |it: &ApiCounters| RequestCount {
             api: it.api,
             sent: load(&it.sent),
-            failed: it.failed.iter().map(load).collect(),
+            failed: it.failed.iter().map(|(failure, count)| (*failure, load(count))).collect(),
         };
         self.0.iter().map(count).collect()
     }
