@@ -105,7 +105,7 @@ impl Telemetry {
         let probes = Probes::new(&mut registry);
         let views = Arc::new(Mutex::new(Views::new(build, clusters)));
         registry.register_collector(Box::new(view::ViewsCollector(Arc::clone(&views))));
-        registry.register_collector(Box::new(process::Process));
+        registry.register_collector(Box::new(process::ProcessCollector));
         Self { registry, counters, probes, views }
     }
 

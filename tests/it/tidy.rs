@@ -105,6 +105,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rsasl", &["src/kafka/wire"]),
     ("rustls_native_certs", &["src/security"]),
     ("rdkafka", &["src/load", "src/probe"]),
+    ("procfs", &["src/telemetry"]),
     ("bollard", &["src/docker"]),
     ("reqwest", &["src/prometheus", "src/cli"]),
     ("bcrypt", &["src/config/web", "src/http/web"]),

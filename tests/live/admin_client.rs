@@ -488,7 +488,7 @@ fn record(index: i32) -> Record {
         timestamp: 1_735_689_600_000 + i64::from(index),
         key: None,
         value: Some(Bytes::from_static(b"x")),
-        headers: indexmap::IndexMap::new(),
+        headers: kafka_protocol::indexmap::IndexMap::new(),
     }
 }
 

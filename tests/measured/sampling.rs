@@ -4,14 +4,12 @@
 use std::{fs, io::Read, net::SocketAddr, path::Path, time::Duration};
 
 use flate2::read::MultiGzDecoder;
+use procfs::process::Process;
 use serde::Serialize;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-
-/// Linux counts CPU time in hundredths of a second, on every architecture.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The compressed body of a scrape.
 pub(crate) struct CompressedPage {
@@ -40,50 +38,35 @@ pub(crate) async fn scrape(address: SocketAddr) -> Option<CompressedPage> {
     answer.starts_with(b"HTTP/1.1 200").then_some(CompressedPage { gzip })
 }
 
-/// Statistics of a process from /proc; `self` is this process.
-pub(crate) struct ProcessStats(String);
+/// Statistics of a process from /proc.
+pub(crate) struct ProcessStats(Process);
 
 impl ProcessStats {
     pub(crate) fn this() -> Self {
-        Self("self".to_owned())
+        Self(Process::myself().unwrap())
     }
 
     pub(crate) fn of(id: u32) -> Self {
-        Self(id.to_string())
-    }
-
-    fn read(&self, file: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{file}", self.0)).unwrap()
-    }
-
-    fn status_bytes(&self, key: &str) -> u64 {
-        let status = self.read("status");
-        let line = status.lines().find_map(|it| it.strip_prefix(key)?.strip_prefix(':'));
-        let kilobytes = line.and_then(|it| it.trim().strip_suffix(" kB")).unwrap();
-
-        kilobytes.trim().parse::<u64>().unwrap() << 10
+        Self(Process::new(id.try_into().unwrap()).unwrap())
     }
 
     pub(crate) fn resident_bytes(&self) -> u64 {
-        self.status_bytes("VmRSS")
+        self.0.status().unwrap().vmrss.unwrap() << 10
     }
 
     pub(crate) fn resident_bytes_peak(&self) -> u64 {
-        self.status_bytes("VmHWM")
+        self.0.status().unwrap().vmhwm.unwrap() << 10
     }
 
+    /// Not with procfs: its count includes `.` and `..` on kernels before 6.2.
     pub(crate) fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.0)).unwrap().count()
+        fs::read_dir(format!("/proc/{}/fd", self.0.pid)).unwrap().count()
     }
 
     /// CPU time in user and system mode, of all threads.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        let stat = self.read("stat");
-
-        // The name is in brackets and may contain anything.
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
-        (ticks(11) + ticks(12)) / TICKS_PER_SECOND
+        let stat = self.0.stat().unwrap();
+        float(stat.utime + stat.stime) / float(procfs::ticks_per_second())
     }
 }
 
