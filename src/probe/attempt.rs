@@ -6,12 +6,12 @@ use rdkafka::error::KafkaError;
 
 use super::{
     client::{Delivery, ProbeClients, RecordId},
-    fault,
+    failure,
 };
 use crate::{
     clock::SharedClock,
     model::{BrokerId, MonotonicTime},
-    telemetry::{ProbeFault, ProbeResult},
+    telemetry::{ProbeFailure, ProbeResult},
 };
 
 /// librdkafka fails a record up to a second after its timeout. We give up after this additional
@@ -45,8 +45,8 @@ impl Attempt {
         let round_trip = self.round_trip(&mut result).await;
 
         match round_trip {
-            Ok(()) => self.clients.clear_faults(self.broker),
-            Err(fault) => result.fault = Some(self.specific_fault(fault, &result)),
+            Ok(()) => self.clients.clear_failures(self.broker),
+            Err(failure) => result.failure = Some(self.specific_failure(failure, &result)),
         }
 
         // If the record was acknowledged but not read, assign the partition again next time. A
@@ -57,19 +57,19 @@ impl Attempt {
     }
 
     /// Fills in `result` as far as the record gets.
-    async fn round_trip(&self, result: &mut ProbeResult) -> Result<(), ProbeFault> {
+    async fn round_trip(&self, result: &mut ProbeResult) -> Result<(), ProbeFailure> {
         let record = random_record(self.record_bytes);
         let mut pending = self.clients.expect_record(record_id(&record));
         let started = self.clock.monotonic();
 
-        let delivered = self.clients.produce(self.partition, &record).map_err(to_fault)?;
+        let delivered = self.clients.produce(self.partition, &record).map_err(to_failure)?;
         let delivery = tokio::select! {
             delivery = delivered => delivery.unwrap_or(Delivery::canceled(started)),
             () = self.clock.sleep(self.timeout + DELIVERY_GRACE) => {
-                return Err(ProbeFault::Timeout);
+                return Err(ProbeFailure::Timeout);
             }
         };
-        let offset = delivery.offset.map_err(to_fault)?;
+        let offset = delivery.offset.map_err(to_failure)?;
         result.produced = Some(elapsed(started, delivery.at));
 
         if !self.assigned {
@@ -79,8 +79,8 @@ impl Attempt {
         let remaining = self.timeout.saturating_sub(elapsed(started, self.clock.monotonic()));
         let consumed_at = tokio::select! {
             biased;
-            consumed_at = pending.consumed() => consumed_at.ok_or(ProbeFault::Other)?,
-            () = self.clock.sleep(remaining) => return Err(ProbeFault::Timeout),
+            consumed_at = pending.consumed() => consumed_at.ok_or(ProbeFailure::Other)?,
+            () = self.clock.sleep(remaining) => return Err(ProbeFailure::Timeout),
         };
 
         // The first record also waits for the assignment, so it is not a measurement.
@@ -92,29 +92,30 @@ impl Attempt {
 
     /// Assigns the partition to the consumer. Short: it waits for a thread of librdkafka, not for a
     /// broker.
-    async fn assign(&self, offset: i64) -> Result<(), ProbeFault> {
+    async fn assign(&self, offset: i64) -> Result<(), ProbeFailure> {
         let (clients, partition) = (Arc::clone(&self.clients), self.partition);
         match tokio::task::spawn_blocking(move || clients.assign(partition, offset)).await {
-            Ok(assigned) => assigned.map_err(to_fault),
+            Ok(assigned) => assigned.map_err(to_failure),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
 
     /// Replaces a timeout by the cause, if librdkafka has reported one for the consumer or for the
     /// broker's connections.
-    fn specific_fault(&self, fault: ProbeFault, result: &ProbeResult) -> ProbeFault {
-        if fault != ProbeFault::Timeout {
-            return fault;
+    fn specific_failure(&self, failure: ProbeFailure, result: &ProbeResult) -> ProbeFailure {
+        if failure != ProbeFailure::Timeout {
+            return failure;
         }
 
-        let consumer_fault = self.clients.consumer_fault().filter(|_| result.produced.is_some());
-        consumer_fault.or_else(|| self.clients.broker_fault(self.broker)).unwrap_or(fault)
+        let consumer_failure =
+            self.clients.consumer_failure().filter(|_| result.produced.is_some());
+        consumer_failure.or_else(|| self.clients.broker_failure(self.broker)).unwrap_or(failure)
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
-fn to_fault(error: KafkaError) -> ProbeFault {
-    fault::from_error(&error)
+fn to_failure(error: KafkaError) -> ProbeFailure {
+    failure::from_error(&error)
 }
 
 fn elapsed(start: MonotonicTime, end: MonotonicTime) -> Duration {

@@ -25,13 +25,13 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ProbeOptions, fault,
+    ProbeOptions, failure,
     topic::{ProbeMetadata, ProbePartition},
 };
 use crate::{
     clock::SharedClock,
     model::{BrokerId, MonotonicTime},
-    telemetry::ProbeFault,
+    telemetry::ProbeFailure,
 };
 
 /// Appears in the brokers' request logs and quotas.
@@ -78,9 +78,9 @@ pub(super) struct ProbeState {
     pending: Mutex<BTreeMap<RecordId, oneshot::Sender<MonotonicTime>>>,
     /// The last error of each broker's connections. librdkafka reports an error only once, so it is
     /// kept until a record comes back.
-    broker_faults: Mutex<BTreeMap<BrokerId, ProbeFault>>,
+    broker_failures: Mutex<BTreeMap<BrokerId, ProbeFailure>>,
     /// The last authorization error of the consumer.
-    consumer_fault: Mutex<Option<ProbeFault>>,
+    consumer_failure: Mutex<Option<ProbeFailure>>,
 }
 
 impl ProbeClients {
@@ -89,8 +89,8 @@ impl ProbeClients {
         let state = Arc::new(ProbeState {
             clock: SharedClock::clone(clock),
             pending: Mutex::default(),
-            broker_faults: Mutex::default(),
-            consumer_fault: Mutex::default(),
+            broker_failures: Mutex::default(),
+            consumer_failure: Mutex::default(),
         });
         let context = || ProbeContext { state: Arc::clone(&state) };
 
@@ -170,19 +170,19 @@ impl ProbeClients {
     }
 
     /// The last error of the broker's connections since a record came back.
-    pub(super) fn broker_fault(&self, broker: BrokerId) -> Option<ProbeFault> {
-        lock(&self.state.broker_faults).get(&broker).copied()
+    pub(super) fn broker_failure(&self, broker: BrokerId) -> Option<ProbeFailure> {
+        lock(&self.state.broker_failures).get(&broker).copied()
     }
 
     /// The last authorization error of the consumer since a record came back.
-    pub(super) fn consumer_fault(&self) -> Option<ProbeFault> {
-        *lock(&self.state.consumer_fault)
+    pub(super) fn consumer_failure(&self) -> Option<ProbeFailure> {
+        *lock(&self.state.consumer_failure)
     }
 
     /// A record came back through `broker`: earlier errors are obsolete.
-    pub(super) fn clear_faults(&self, broker: BrokerId) {
-        lock(&self.state.broker_faults).remove(&broker);
-        *lock(&self.state.consumer_fault) = None;
+    pub(super) fn clear_failures(&self, broker: BrokerId) {
+        lock(&self.state.broker_failures).remove(&broker);
+        *lock(&self.state.consumer_failure) = None;
     }
 }
 
@@ -219,9 +219,9 @@ impl ProbeState {
     fn record_consumer_error(&self, error: &KafkaError) {
         // The consumer joins no group, so it needs no access to one.
         let group = Some(RDKafkaErrorCode::GroupAuthorizationFailed);
-        let fault = fault::from_error(error);
-        if error.rdkafka_error_code() != group && fault == ProbeFault::Authorization {
-            *lock(&self.consumer_fault) = Some(fault);
+        let failure = failure::from_error(error);
+        if error.rdkafka_error_code() != group && failure == ProbeFailure::Authorization {
+            *lock(&self.consumer_failure) = Some(failure);
         }
     }
 }
@@ -240,8 +240,8 @@ impl ClientContext for ProbeContext {
     fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
 
     fn error(&self, error: KafkaError, text: &str) {
-        if let Some((broker, fault)) = fault::from_connection_error(&error, text) {
-            lock(&self.state.broker_faults).insert(broker, fault);
+        if let Some((broker, failure)) = failure::from_connection_error(&error, text) {
+            lock(&self.state.broker_failures).insert(broker, failure);
         }
     }
 }
@@ -266,11 +266,11 @@ fn probe_metadata(metadata: &Metadata, topic: &str) -> ProbeMetadata {
     let mut probe = ProbeMetadata { brokers: brokers.collect(), ..ProbeMetadata::default() };
     let Some(topic) = metadata.topics().iter().find(|it| it.name() == topic) else { return probe };
 
-    // A missing topic is created, and a new one has no leaders yet: neither is a fault.
+    // A missing topic is created, and a new one has no leaders yet: neither is a failure.
     let expected =
         [RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::LeaderNotAvailable];
     let code = topic.error().map(RDKafkaErrorCode::from);
-    probe.fault = code.filter(|it| !expected.contains(it)).map(fault::from_code);
+    probe.failure = code.filter(|it| !expected.contains(it)).map(failure::from_code);
 
     for it in topic.partitions() {
         let replicas = it.replicas().iter().filter_map(|it| BrokerId::from_wire(*it)).collect();

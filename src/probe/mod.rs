@@ -13,7 +13,7 @@
 
 mod attempt;
 mod client;
-mod fault;
+mod failure;
 mod refresh;
 mod topic;
 
@@ -41,7 +41,7 @@ use crate::{
     clock::SharedClock,
     config::{ClusterConfig, ProbeConfig},
     model::{BrokerId, ClusterName, MonotonicTime},
-    telemetry::{ProbeFault, ProbeResult, Telemetry},
+    telemetry::{ProbeFailure, ProbeResult, Telemetry},
 };
 
 /// Back-off between attempts to create the clients or the topic.
@@ -163,7 +163,7 @@ struct ProbeLoop<'a> {
     /// Whether the last refresh was successful.
     reachable: bool,
     /// Why some brokers have no partition.
-    fault: Option<ProbeFault>,
+    failure: Option<ProbeFailure>,
     /// When creating the topic or partitions was last attempted.
     setup_attempted_at: Option<MonotonicTime>,
     /// When the set of brokers last changed.
@@ -187,7 +187,7 @@ impl<'a> ProbeLoop<'a> {
             in_flight: BTreeSet::new(),
             metadata: ProbeMetadata::default(),
             reachable: true,
-            fault: None,
+            failure: None,
             setup_attempted_at: None,
             brokers_changed_at: MonotonicTime::default(),
             last_seen: BTreeMap::new(),
@@ -227,10 +227,10 @@ impl<'a> ProbeLoop<'a> {
             if self.in_flight.contains(&broker) {
                 continue;
             }
-            match (self.metadata.led_by(broker), self.fault) {
+            match (self.metadata.led_by(broker), self.failure) {
                 (Some(partition), _) => self.start_attempt(broker, partition),
-                (None, Some(fault)) => {
-                    let result = ProbeResult { fault: Some(fault), ..ProbeResult::default() };
+                (None, Some(failure)) => {
+                    let result = ProbeResult { failure: Some(failure), ..ProbeResult::default() };
                     self.probe.telemetry.probed(&self.probe.options.cluster, broker, result);
                 }
                 // It leads no partition at the moment, so clients send it no records either.
@@ -250,7 +250,7 @@ impl<'a> ProbeLoop<'a> {
             previous: self.metadata.clone(),
             brokers_stable_for: self.since(self.brokers_changed_at),
             topic_setup: if backing_off {
-                TopicSetup::BackingOff(self.fault)
+                TopicSetup::BackingOff(self.failure)
             } else {
                 TopicSetup::Allowed
             },
@@ -287,7 +287,7 @@ impl<'a> ProbeLoop<'a> {
             // The previous metadata stays in use: each attempt shows whether its broker answers.
             Err(error) => {
                 if was_reachable {
-                    let reason = fault::from_error(&error).label();
+                    let reason = failure::from_error(&error).label();
                     warn!(%cluster, reason, %error, "Probe cannot fetch metadata.");
                 }
             }
@@ -305,7 +305,7 @@ impl<'a> ProbeLoop<'a> {
     }
 
     fn apply(&mut self, outcome: RefreshOutcome) {
-        let RefreshOutcome { metadata, fault, setup_attempted } = outcome;
+        let RefreshOutcome { metadata, failure, setup_attempted } = outcome;
         let now = self.probe.clock.monotonic();
 
         self.last_seen.extend(metadata.brokers.iter().map(|it| (*it, now)));
@@ -314,7 +314,7 @@ impl<'a> ProbeLoop<'a> {
         self.probe.telemetry.probe_brokers(&self.probe.options.cluster, &known);
 
         self.assigned.retain(|it| metadata.partitions.contains_key(it));
-        self.fault = fault;
+        self.failure = failure;
         if metadata.brokers != self.metadata.brokers {
             self.brokers_changed_at = now;
         }
@@ -332,7 +332,7 @@ impl<'a> ProbeLoop<'a> {
             self.assigned.remove(&outcome.partition);
         }
 
-        if outcome.result.fault.is_some() {
+        if outcome.result.failure.is_some() {
             return self.count(&outcome);
         }
 
@@ -363,8 +363,8 @@ impl<'a> ProbeLoop<'a> {
                 self.count(&outcome);
             } else {
                 // The record came back through another broker, late because the leader moved.
-                let fault = Some(ProbeFault::NotLeader);
-                let result = ProbeResult { fault, ..ProbeResult::default() };
+                let failure = Some(ProbeFailure::NotLeader);
+                let result = ProbeResult { failure, ..ProbeResult::default() };
                 self.count(&AttemptOutcome { result, ..outcome });
             }
         }

@@ -16,10 +16,10 @@ use tracing::{info, warn};
 use super::{
     ProbeOptions,
     client::{self, ProbeClients},
-    fault,
+    failure,
     topic::{self, ProbeMetadata, TopicPlan},
 };
-use crate::telemetry::ProbeFault;
+use crate::telemetry::ProbeFailure;
 
 /// With fewer brokers than the default replication factor, how long the set of brokers must be
 /// unchanged before the topic is created with fewer replicas. A cluster that starts on a busy
@@ -44,13 +44,13 @@ pub(super) struct MetadataRefresh {
 pub(super) enum TopicSetup {
     Allowed,
     /// The last attempt was a short time ago, with this result.
-    BackingOff(Option<ProbeFault>),
+    BackingOff(Option<ProbeFailure>),
 }
 
 pub(super) struct RefreshOutcome {
     pub(super) metadata: ProbeMetadata,
     /// Why some brokers have no partition.
-    pub(super) fault: Option<ProbeFault>,
+    pub(super) failure: Option<ProbeFailure>,
     /// Whether creating the topic or partitions was attempted.
     pub(super) setup_attempted: bool,
 }
@@ -71,11 +71,11 @@ impl MetadataRefresh {
         let stable = metadata.brokers == self.previous.brokers
             && (!few_replicas || self.brokers_stable_for >= FEW_BROKERS_STABLE_FOR);
 
-        let (fault, setup_attempted) = match (&plan, self.topic_setup) {
-            (TopicPlan::Nothing, _) => (metadata.fault, false),
-            (TopicPlan::TooFewBrokers, _) => (Some(ProbeFault::Topic), false),
-            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::BackingOff(fault)) => {
-                (fault, false)
+        let (failure, setup_attempted) = match (&plan, self.topic_setup) {
+            (TopicPlan::Nothing, _) => (metadata.failure, false),
+            (TopicPlan::TooFewBrokers, _) => (Some(ProbeFailure::Topic), false),
+            (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::BackingOff(failure)) => {
+                (failure, false)
             }
             (TopicPlan::Create(_) | TopicPlan::Extend { .. }, TopicSetup::Allowed) if !stable => {
                 (None, false)
@@ -84,10 +84,10 @@ impl MetadataRefresh {
                 (self.set_up_topic(&plan, runtime), true)
             }
         };
-        Ok(RefreshOutcome { metadata, fault, setup_attempted })
+        Ok(RefreshOutcome { metadata, failure, setup_attempted })
     }
 
-    fn set_up_topic(&self, plan: &TopicPlan, runtime: &Handle) -> Option<ProbeFault> {
+    fn set_up_topic(&self, plan: &TopicPlan, runtime: &Handle) -> Option<ProbeFailure> {
         let (cluster, topic) = (&self.options.cluster, &self.options.config.topic);
         match self.execute(plan, runtime) {
             Ok(()) => {
@@ -96,7 +96,7 @@ impl MetadataRefresh {
             }
             Err(error) => {
                 warn!(%cluster, %topic, ?plan, %error, "Cannot set up the probe topic.");
-                Some(fault::from_error(&error))
+                Some(failure::from_error(&error))
             }
         }
     }

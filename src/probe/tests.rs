@@ -77,12 +77,12 @@ impl ProbeHarness {
         self.value("attempts_total", id, "").unwrap_or(0)
     }
 
-    fn failures(&self, id: i32, fault: ProbeFault) -> u64 {
-        self.value("failures_total", id, &format!(",reason=\"{fault}\"")).unwrap_or(0)
+    fn failures(&self, id: i32, failure: ProbeFailure) -> u64 {
+        self.value("failures_total", id, &format!(",reason=\"{failure}\"")).unwrap_or(0)
     }
 
     fn all_failures(&self, id: i32) -> u64 {
-        ProbeFault::ALL.iter().map(|it| self.failures(id, *it)).sum()
+        ProbeFailure::ALL.iter().map(|it| self.failures(id, *it)).sum()
     }
 
     fn round_trips(&self, id: i32) -> u64 {
@@ -119,9 +119,9 @@ async fn a_record_goes_through_each_broker_and_back() {
         assert!(harness.attempts(id) > 0);
         // The first record of a partition also waits for the assignment, so it is not measured.
         assert!(harness.round_trips(id) < harness.value("produce_seconds_count", id, "").unwrap());
-        for fault in ProbeFault::ALL {
-            let series = harness.value("failures_total", id, &format!(",reason=\"{fault}\""));
-            assert_eq!(series, Some(0), "{fault} of broker {id}");
+        for failure in ProbeFailure::ALL {
+            let series = harness.value("failures_total", id, &format!(",reason=\"{failure}\""));
+            assert_eq!(series, Some(0), "{failure} of broker {id}");
         }
     }
     assert_eq!(harness.tasks.drain(Duration::from_secs(10)).await, Drained::Cleanly);
@@ -133,13 +133,13 @@ async fn a_frozen_broker_times_out_alone_and_recovers() {
     harness.round_trips_more(&[1, 2, 3], 1).await;
 
     harness.brokers.broker_round_trip_time(2, Duration::from_secs(5)).unwrap();
-    harness.until("a timeout", |it| it.failures(2, ProbeFault::Timeout) >= 2).await;
+    harness.until("a timeout", |it| it.failures(2, ProbeFailure::Timeout) >= 2).await;
     // In two timeouts the others have ten rounds.
     harness.round_trips_more(&[1, 3], 3).await;
     for id in [1, 3] {
         assert!(harness.all_failures(id) < 1, "broker {id}");
     }
-    assert_eq!(harness.all_failures(2), harness.failures(2, ProbeFault::Timeout));
+    assert_eq!(harness.all_failures(2), harness.failures(2, ProbeFailure::Timeout));
     harness.brokers.broker_round_trip_time(2, Duration::ZERO).unwrap();
     harness.round_trips_more(&[2], 2).await;
 }
@@ -150,7 +150,7 @@ async fn a_broker_that_is_down_is_counted_as_connection() {
     harness.round_trips_more(&[1, 2, 3], 1).await;
 
     harness.brokers.broker_down(3).unwrap();
-    harness.until("a failure", |it| it.failures(3, ProbeFault::Connection) >= 1).await;
+    harness.until("a failure", |it| it.failures(3, ProbeFailure::Connection) >= 1).await;
     harness.round_trips_more(&[1, 2], 3).await;
     assert!(harness.all_failures(1) + harness.all_failures(2) < 1);
     harness.brokers.broker_up(3).unwrap();
@@ -167,12 +167,13 @@ async fn a_refused_record_is_counted_by_its_reason() {
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
     ];
     harness.brokers.request_errors(RDKafkaApiKey::Produce, &refusals);
-    let sum =
-        |harness: &ProbeHarness, fault| (1..=3).map(|id| harness.failures(id, fault)).sum::<u64>();
-    let reasons = [ProbeFault::NotEnoughReplicas, ProbeFault::Authorization];
-    harness.until("both refusals", |it| reasons.iter().all(|fault| sum(it, *fault) >= 1)).await;
+    let sum = |harness: &ProbeHarness, failure| {
+        (1..=3).map(|id| harness.failures(id, failure)).sum::<u64>()
+    };
+    let reasons = [ProbeFailure::NotEnoughReplicas, ProbeFailure::Authorization];
+    harness.until("both refusals", |it| reasons.iter().all(|failure| sum(it, *failure) >= 1)).await;
     harness.round_trips_more(&[1, 2, 3], 2).await;
-    let [replicas, authorization] = reasons.map(|fault| sum(&harness, fault));
+    let [replicas, authorization] = reasons.map(|failure| sum(&harness, failure));
     assert_eq!(replicas, 1);
     // librdkafka fails all queued records of the topic, so those of other brokers fail as well.
     assert!((1..=3).contains(&authorization), "{authorization}");
@@ -192,7 +193,7 @@ async fn a_broker_that_leads_no_partition_is_not_probed() {
     harness.brokers.partition_leader(TOPIC, 0, Some(1)).unwrap();
     harness.round_trips_more(&[1], 2).await;
     // A record in flight while the leader moved may time out instead.
-    let expected = [ProbeFault::NotLeader, ProbeFault::Timeout];
+    let expected = [ProbeFailure::NotLeader, ProbeFailure::Timeout];
     for id in 1..=3 {
         let of_moving: u64 = expected.iter().map(|it| harness.failures(id, *it)).sum();
         assert_eq!(harness.all_failures(id), of_moving, "{id}");
@@ -227,12 +228,12 @@ async fn a_record_that_came_back_through_another_broker_is_counted_as_not_leader
         let metadata = ProbeMetadata {
             brokers: [1, 2, 3].map(broker).into(),
             partitions: BTreeMap::from([(0, partition)]),
-            fault: None,
+            failure: None,
         };
-        Ok(RefreshOutcome { metadata, fault: None, setup_attempted: false })
+        Ok(RefreshOutcome { metadata, failure: None, setup_attempted: false })
     };
     let took = Some(Duration::from_secs(1));
-    let result = ProbeResult { produced: took, round_trip: took, fault: None };
+    let result = ProbeResult { produced: took, round_trip: took, failure: None };
     let came_back = AttemptOutcome { broker: broker(1), partition: 0, result, assigned: true };
     let (attempts, round_trips) = (harness.attempts(1), harness.round_trips(1));
 
@@ -246,5 +247,5 @@ async fn a_record_that_came_back_through_another_broker_is_counted_as_not_leader
     probe_loop.on_attempt(came_back);
     probe_loop.on_refreshed(led_by(2));
     assert_eq!((harness.attempts(1), harness.round_trips(1)), (attempts + 2, round_trips + 1));
-    assert_eq!(harness.failures(1, ProbeFault::NotLeader), 1);
+    assert_eq!(harness.failures(1, ProbeFailure::NotLeader), 1);
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{model::BrokerId, telemetry::ProbeFault};
+use crate::{model::BrokerId, telemetry::ProbeFailure};
 
 /// A record survives the loss of two brokers.
 const REPLICATION_FACTOR_DEFAULT: u32 = 3;
@@ -32,7 +32,7 @@ pub(super) struct ProbeMetadata {
     /// The topic's partitions by index. Empty if the topic does not exist.
     pub(super) partitions: BTreeMap<i32, ProbePartition>,
     /// Why the topic cannot be used, if the cluster reports an error.
-    pub(super) fault: Option<ProbeFault>,
+    pub(super) failure: Option<ProbeFailure>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl ProbeMetadata {
     }
 
     pub(super) fn plan(&self, replication_factor: Option<u32>) -> TopicPlan {
-        if self.fault.is_some() || self.brokers.is_empty() {
+        if self.failure.is_some() || self.brokers.is_empty() {
             return TopicPlan::Nothing;
         }
 
@@ -141,7 +141,7 @@ mod tests {
         ProbeMetadata {
             brokers: brokers.iter().map(|it| broker(*it)).collect(),
             partitions: (0..).zip(partitions.iter().map(partition)).collect(),
-            fault: None,
+            failure: None,
         }
     }
 
@@ -185,7 +185,7 @@ mod tests {
         check(&[], &[], None, &TopicPlan::Nothing);
         check(&[1, 4], &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]], None, &TopicPlan::TooFewBrokers);
         let refused =
-            ProbeMetadata { fault: Some(ProbeFault::Authorization), ..metadata(&[1], &[]) };
+            ProbeMetadata { failure: Some(ProbeFailure::Authorization), ..metadata(&[1], &[]) };
         assert_eq!(refused.plan(None), TopicPlan::Nothing);
     }
 

@@ -30,7 +30,7 @@ use tracing::{debug, error, info, warn};
 
 pub use collected::{CollectorDone, CollectorName, RoundDone};
 pub use log::{LogError, LogFormat, chain, init};
-pub use probe::{ProbeFault, ProbeResult};
+pub use probe::{ProbeFailure, ProbeResult};
 pub use spec::{Kind, Spec};
 pub use status::{ClusterStatus, CollectorStatus};
 pub use view::{Cooldown, Quarantine, RemediationView, RunInfo};
@@ -225,12 +225,12 @@ impl Telemetry {
             return;
         };
         // As with a collector: what goes on is not news.
-        match (before, probed.fault) {
-            (before, Some(fault)) if before != Some(fault) => {
-                warn!(%cluster, %broker, reason = fault.label(), "Probe failed.");
+        match (before, probed.failure) {
+            (before, Some(failure)) if before != Some(failure) => {
+                warn!(%cluster, %broker, reason = failure.label(), "Probe failed.");
             }
             (Some(_), None) => info!(%cluster, %broker, "Probe works again."),
-            (_, fault) => debug!(%cluster, %broker, ?fault, "Probe done."),
+            (_, failure) => debug!(%cluster, %broker, ?failure, "Probe done."),
         }
     }
 

@@ -37,7 +37,7 @@ const SECONDS: &[f64] =
 
 closed_list! {
     /// Why a record of the probe did not come back.
-    pub enum ProbeFault {
+    pub enum ProbeFailure {
         /// Not acknowledged, or not read back, in time.
         Timeout = "timeout",
         /// No connection could be made, or it broke.
@@ -64,21 +64,21 @@ pub struct ProbeResult {
     /// From sending to arrival, where that was measured.
     pub round_trip: Option<Duration>,
     /// Why it did not come back; `None` when it did.
-    pub fault: Option<ProbeFault>,
+    pub failure: Option<ProbeFailure>,
 }
 
 /// How the attempt before ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PreviousAttempt(pub(super) Option<ProbeFault>);
+pub(super) struct PreviousAttempt(pub(super) Option<ProbeFailure>);
 
-/// The families, and the brokers that are in them with the fault of the latest attempt.
+/// The families, and the brokers that are in them with the failure of the latest attempt.
 #[derive(Debug)]
 pub(super) struct Probes {
     attempts: CounterFamily,
     failures: CounterFamily,
     produce: HistogramFamily,
     round_trip: HistogramFamily,
-    known: Mutex<BTreeMap<(ClusterName, BrokerId), Option<ProbeFault>>>,
+    known: Mutex<BTreeMap<(ClusterName, BrokerId), Option<ProbeFailure>>>,
 }
 
 impl Probes {
@@ -122,8 +122,8 @@ impl Probes {
         let latest = known.get_mut(&(cluster.clone(), broker))?;
         let labels = broker_of(cluster, broker);
         add(&self.attempts, &labels, 1);
-        if let Some(fault) = probed.fault {
-            add(&self.failures, &failure_of(cluster, broker, fault), 1);
+        if let Some(failure) = probed.failure {
+            add(&self.failures, &failure_of(cluster, broker, failure), 1);
         }
         for (times, took) in
             [(&self.produce, probed.produced), (&self.round_trip, probed.round_trip)]
@@ -132,14 +132,14 @@ impl Probes {
                 times.get_or_create(&labels).observe(took.as_secs_f64());
             }
         }
-        Some(PreviousAttempt(std::mem::replace(latest, probed.fault)))
+        Some(PreviousAttempt(std::mem::replace(latest, probed.failure)))
     }
 
     fn create(&self, cluster: &ClusterName, broker: BrokerId) {
         let labels = broker_of(cluster, broker);
         touch(&self.attempts, &labels);
-        for fault in ProbeFault::ALL {
-            touch(&self.failures, &failure_of(cluster, broker, *fault));
+        for failure in ProbeFailure::ALL {
+            touch(&self.failures, &failure_of(cluster, broker, *failure));
         }
         for times in [&self.produce, &self.round_trip] {
             let _created = times.get_or_create(&labels);
@@ -149,8 +149,8 @@ impl Probes {
     fn forget(&self, cluster: &ClusterName, broker: BrokerId) {
         let labels = broker_of(cluster, broker);
         self.attempts.remove(&labels);
-        for fault in ProbeFault::ALL {
-            self.failures.remove(&failure_of(cluster, broker, *fault));
+        for failure in ProbeFailure::ALL {
+            self.failures.remove(&failure_of(cluster, broker, *failure));
         }
         for times in [&self.produce, &self.round_trip] {
             times.remove(&labels);
@@ -162,8 +162,8 @@ fn broker_of(cluster: &ClusterName, broker: BrokerId) -> LabelPairs {
     vec![of(cluster), ("broker_id", broker.to_string())]
 }
 
-fn failure_of(cluster: &ClusterName, broker: BrokerId, fault: ProbeFault) -> LabelPairs {
+fn failure_of(cluster: &ClusterName, broker: BrokerId, failure: ProbeFailure) -> LabelPairs {
     let mut labels = broker_of(cluster, broker);
-    labels.push(("reason", fault.to_string()));
+    labels.push(("reason", failure.to_string()));
     labels
 }

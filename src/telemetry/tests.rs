@@ -246,8 +246,8 @@ fn a_brokers_probe_is_there_at_0_and_goes_with_the_broker() {
     let series = |name: &str, more: &str| {
         format!("kafka_probe_{name}{{kafka_cluster=\"main\",broker_id=\"2\"{more}}}")
     };
-    for fault in ProbeFault::ALL {
-        let series = series("failures_total", &format!(",reason=\"{fault}\""));
+    for failure in ProbeFailure::ALL {
+        let series = series("failures_total", &format!(",reason=\"{failure}\""));
         check(&telemetry, &series, Some(0.0));
     }
     for name in ["attempts_total", "produce_seconds_count", "round_trip_seconds_count"] {
@@ -255,7 +255,7 @@ fn a_brokers_probe_is_there_at_0_and_goes_with_the_broker() {
     }
     let probed = ProbeResult {
         produced: Some(Duration::from_millis(7)),
-        fault: Some(ProbeFault::Timeout),
+        failure: Some(ProbeFailure::Timeout),
         ..ProbeResult::default()
     };
     telemetry.probed(&main_cluster(), broker(2), probed);

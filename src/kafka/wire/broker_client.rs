@@ -72,12 +72,12 @@ impl BrokerClient {
     }
 
     fn record_outcome<C: ApiCall, T>(&self, outcome: &Result<T, KafkaError>) {
-        let fault = outcome.as_ref().err().map(KafkaError::failure);
-        if let Some(fault) = fault {
-            self.context.counters.record_failed(C::API, fault);
+        let failure = outcome.as_ref().err().map(KafkaError::failure);
+        if let Some(failure) = failure {
+            self.context.counters.record_failed(C::API, failure);
         }
 
-        match fault {
+        match failure {
             // The refusing broker was marked when it refused. Others only share its back-off.
             Some(ReadFailure::Authentication) => {}
             None | Some(ReadFailure::Refused) => self.suspect.store(false, Ordering::Relaxed),

@@ -91,7 +91,7 @@ impl Connection {
         connection.versions = versions
             .map_err(|error| diagnostics::api_versions_failed(error, tls))
             .inspect_err(|error| {
-                context.counters.record_failed(Api::ApiVersions, error.fault());
+                context.counters.record_failed(Api::ApiVersions, error.failure());
             })?;
         Ok(connection)
     }

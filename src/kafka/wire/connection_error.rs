@@ -34,7 +34,7 @@ impl ConnectionError {
         }
     }
 
-    pub(super) const fn fault(&self) -> ReadFailure {
+    pub(super) const fn failure(&self) -> ReadFailure {
         match self {
             Self::Broken(..) | Self::AuthUnconfirmed(..) => ReadFailure::Connection,
             Self::Malformed(_) => ReadFailure::Protocol,

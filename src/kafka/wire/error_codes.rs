@@ -1,15 +1,15 @@
-//! Maps Kafka's error codes (`org.apache.kafka.common.protocol.Errors`) to the faults of the seam.
+//! Maps Kafka's error codes (`org.apache.kafka.common.protocol.Errors`) to the failures of the model.
 
 pub(super) use kafka_protocol::error::{ParseResponseErrorCode, ResponseError as ErrorCode};
 
 use crate::model::{ElectionFailure, ReadFailure};
 
-/// The fault of one partition, group or topic; `None` for code 0.
-pub(super) fn partition_fault(code: i16) -> Option<ReadFailure> {
+/// The failure of one partition, group or topic; `None` for code 0.
+pub(super) fn read_failure(code: i16) -> Option<ReadFailure> {
     use ErrorCode as E;
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
-    let fault = match code.err()? {
+    let failure = match code.err()? {
         E::NotLeaderOrFollower | E::FencedLeaderEpoch | E::UnknownLeaderEpoch => {
             ReadFailure::NotLeader
         }
@@ -31,15 +31,15 @@ pub(super) fn partition_fault(code: i16) -> Option<ReadFailure> {
         }
         _ => ReadFailure::Other,
     };
-    Some(fault)
+    Some(failure)
 }
 
 /// Why a preferred replica was not elected; `None` for code 0.
-pub(super) fn election_fault(code: i16) -> Option<ElectionFailure> {
+pub(super) fn election_failure(code: i16) -> Option<ElectionFailure> {
     use ErrorCode as E;
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
-    let fault = match code.err()? {
+    let failure = match code.err()? {
         E::ElectionNotNeeded => ElectionFailure::NotNeeded,
         E::PreferredLeaderNotAvailable | E::EligibleLeadersNotAvailable => {
             ElectionFailure::NotAvailable
@@ -50,7 +50,7 @@ pub(super) fn election_fault(code: i16) -> Option<ElectionFailure> {
         }
         _ => ElectionFailure::Other,
     };
-    Some(fault)
+    Some(failure)
 }
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ mod tests {
 
     /// The numbers are from `Errors.java`.
     #[test]
-    fn codes_map_to_partition_faults() {
+    fn codes_map_to_read_failures() {
         for (codes, want) in [
             (vec![6, 74, 75], ReadFailure::NotLeader),
             (vec![5, 7, 9, 56, 78, 88], ReadFailure::Unavailable),
@@ -69,14 +69,14 @@ mod tests {
             (vec![-1, 42, 10_000], ReadFailure::Other),
         ] {
             for code in codes {
-                assert_eq!(partition_fault(code), Some(want), "{code}");
+                assert_eq!(read_failure(code), Some(want), "{code}");
             }
         }
-        assert_eq!(partition_fault(0), None);
+        assert_eq!(read_failure(0), None);
     }
 
     #[test]
-    fn codes_map_to_election_faults() {
+    fn codes_map_to_election_failures() {
         for (codes, want) in [
             (vec![84], ElectionFailure::NotNeeded),
             (vec![80, 83], ElectionFailure::NotAvailable),
@@ -85,9 +85,9 @@ mod tests {
             (vec![-1, 41, 10_000], ElectionFailure::Other),
         ] {
             for code in codes {
-                assert_eq!(election_fault(code), Some(want), "{code}");
+                assert_eq!(election_failure(code), Some(want), "{code}");
             }
         }
-        assert_eq!(election_fault(0), None);
+        assert_eq!(election_failure(0), None);
     }
 }

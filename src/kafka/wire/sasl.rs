@@ -83,10 +83,10 @@ pub(super) async fn authenticate(
     let counters = &context.counters;
 
     let handshake = sasl_handshake(connection, context, login.sasl.mechanism()).await;
-    handshake.inspect_err(|it| counters.record_failed(Api::SaslHandshake, it.fault()))?;
+    handshake.inspect_err(|it| counters.record_failed(Api::SaslHandshake, it.failure()))?;
 
     let exchange = sasl_exchange(connection, context, login).await;
-    exchange.inspect_err(|it| counters.record_failed(Api::SaslAuthenticate, it.fault()))
+    exchange.inspect_err(|it| counters.record_failed(Api::SaslAuthenticate, it.failure()))
 }
 
 async fn sasl_handshake(

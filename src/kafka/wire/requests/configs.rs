@@ -138,8 +138,8 @@ impl ApiCall for AlterBrokerConfig<'_> {
 }
 
 fn min_insync(result: &DescribeConfigsResult) -> Result<MinInsync, ResponseError> {
-    if let Some(fault) = error_codes::partition_fault(result.error_code) {
-        return Ok(Err(fault));
+    if let Some(failure) = error_codes::read_failure(result.error_code) {
+        return Ok(Err(failure));
     }
 
     let value = result.configs.first().and_then(|it| it.value.as_ref()?.parse().ok());

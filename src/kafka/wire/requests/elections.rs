@@ -59,7 +59,7 @@ impl ApiCall for ElectPreferredLeaders<'_> {
                     let problem = format!("{topic}-{partition} is missing from the response");
                     return Err(ResponseError::Malformed(problem));
                 };
-                let outcome = error_codes::election_fault(*code).map_or(Ok(()), Err);
+                let outcome = error_codes::election_failure(*code).map_or(Ok(()), Err);
                 outcomes.push((TopicPartition { topic: topic.clone(), partition }, outcome));
             }
         }

@@ -106,10 +106,10 @@ fn group_offsets(group: &OffsetFetchResponseGroup) -> GroupOffsets {
         topics.collect()
     };
 
-    let fault = error_codes::partition_fault(group.error_code);
+    let failure = error_codes::read_failure(group.error_code);
     GroupOffsets {
         group: GroupName::new(group.group_id.as_str()),
-        offsets: fault.map_or_else(|| Ok(offsets()), Err),
+        offsets: failure.map_or_else(|| Ok(offsets()), Err),
     }
 }
 
@@ -125,8 +125,8 @@ fn single_group_offsets(group: &GroupName, response: &OffsetFetchResponse) -> Gr
         topics.collect()
     };
 
-    let fault = error_codes::partition_fault(response.error_code);
-    GroupOffsets { group: group.clone(), offsets: fault.map_or_else(|| Ok(offsets()), Err) }
+    let failure = error_codes::read_failure(response.error_code);
+    GroupOffsets { group: group.clone(), offsets: failure.map_or_else(|| Ok(offsets()), Err) }
 }
 
 /// The committed offsets of one topic, from (partition, error code, offset). `None` if there are
@@ -142,8 +142,8 @@ fn topic_offsets(
 
 /// `None` if the group never committed: Kafka encodes that as offset -1.
 fn committed_offset(code: i16, offset: i64) -> Option<Result<i64, ReadFailure>> {
-    match error_codes::partition_fault(code) {
-        Some(fault) => Some(Err(fault)),
+    match error_codes::read_failure(code) {
+        Some(failure) => Some(Err(failure)),
         None => (offset >= 0).then_some(Ok(offset)),
     }
 }

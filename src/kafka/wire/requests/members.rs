@@ -197,7 +197,7 @@ impl MemberCollector {
 
         GroupDescription {
             group: GroupName::new(group),
-            members: error_codes::partition_fault(code).map_or(Ok(members), Err),
+            members: error_codes::read_failure(code).map_or(Ok(members), Err),
         }
     }
 }

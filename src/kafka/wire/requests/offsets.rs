@@ -69,9 +69,9 @@ impl ApiCall for ListOffsets<'_> {
 }
 
 fn offset(partition: &ListOffsetsPartitionResponse) -> Result<i64, ReadFailure> {
-    match error_codes::partition_fault(partition.error_code) {
-        Some(fault) => Err(fault),
-        // -1 means "no such offset", but every log has both: report a fault, never 0.
+    match error_codes::read_failure(partition.error_code) {
+        Some(failure) => Err(failure),
+        // -1 means "no such offset", but every log has both: report a failure, never 0.
         None if partition.offset < 0 => Err(ReadFailure::Other),
         None => Ok(partition.offset),
     }

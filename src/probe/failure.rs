@@ -1,13 +1,13 @@
-//! Maps librdkafka's errors to the faults that the probe counts.
+//! Maps librdkafka's errors to the failures that the probe counts.
 
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode as Code};
 
-use crate::{model::BrokerId, telemetry::ProbeFault};
+use crate::{model::BrokerId, telemetry::ProbeFailure};
 
-/// Codes that are not listed are [`ProbeFault::Other`].
-const FAULTS: &[(ProbeFault, &[Code])] = &[
+/// Codes that are not listed are [`ProbeFailure::Other`].
+const FAILURES: &[(ProbeFailure, &[Code])] = &[
     (
-        ProbeFault::Timeout,
+        ProbeFailure::Timeout,
         &[
             Code::MessageTimedOut,
             Code::OperationTimedOut,
@@ -17,7 +17,7 @@ const FAULTS: &[(ProbeFault, &[Code])] = &[
         ],
     ),
     (
-        ProbeFault::Connection,
+        ProbeFailure::Connection,
         &[
             Code::BrokerTransportFailure,
             Code::Resolve,
@@ -27,7 +27,7 @@ const FAULTS: &[(ProbeFault, &[Code])] = &[
         ],
     ),
     (
-        ProbeFault::NotLeader,
+        ProbeFailure::NotLeader,
         &[
             Code::NotLeaderForPartition,
             Code::LeaderNotAvailable,
@@ -36,11 +36,11 @@ const FAULTS: &[(ProbeFault, &[Code])] = &[
         ],
     ),
     (
-        ProbeFault::NotEnoughReplicas,
+        ProbeFailure::NotEnoughReplicas,
         &[Code::NotEnoughReplicas, Code::NotEnoughReplicasAfterAppend, Code::ISRInsufficient],
     ),
     (
-        ProbeFault::Authentication,
+        ProbeFailure::Authentication,
         &[
             Code::Authentication,
             Code::SaslAuthenticationFailed,
@@ -50,11 +50,11 @@ const FAULTS: &[(ProbeFault, &[Code])] = &[
         ],
     ),
     (
-        ProbeFault::Authorization,
+        ProbeFailure::Authorization,
         &[Code::TopicAuthorizationFailed, Code::ClusterAuthorizationFailed],
     ),
     (
-        ProbeFault::Topic,
+        ProbeFailure::Topic,
         &[
             Code::UnknownTopic,
             Code::UnknownPartition,
@@ -70,34 +70,34 @@ const FAULTS: &[(ProbeFault, &[Code])] = &[
     ),
 ];
 
-pub(super) fn from_error(error: &KafkaError) -> ProbeFault {
+pub(super) fn from_error(error: &KafkaError) -> ProbeFailure {
     let code = if let KafkaError::AdminOp(code) = error {
         // `rdkafka_error_code` leaves these out.
         Some(*code)
     } else {
         error.rdkafka_error_code()
     };
-    code.map_or(ProbeFault::Other, from_code)
+    code.map_or(ProbeFailure::Other, from_code)
 }
 
-pub(super) fn from_code(code: Code) -> ProbeFault {
-    let found = FAULTS.iter().find(|(_, codes)| codes.contains(&code));
-    found.map_or(ProbeFault::Other, |(fault, _)| *fault)
+pub(super) fn from_code(code: Code) -> ProbeFailure {
+    let found = FAILURES.iter().find(|(_, codes)| codes.contains(&code));
+    found.map_or(ProbeFailure::Other, |(failure, _)| *failure)
 }
 
-/// The broker and fault of a client-level error, if it is about one broker's connection. librdkafka
+/// The broker and failure of a client-level error, if it is about one broker's connection. librdkafka
 /// starts its text with the connection's name: `sasl_ssl://kafka-2:9092/2: Connect to … failed: …`.
 pub(super) fn from_connection_error(
     error: &KafkaError,
     text: &str,
-) -> Option<(BrokerId, ProbeFault)> {
+) -> Option<(BrokerId, ProbeFailure)> {
     let (connection, message) = text.split_once(": ")?;
     let broker = BrokerId::parse(connection.rsplit_once('/')?.1)?;
 
     // librdkafka reports a frozen broker with the same code as a broker that is down.
     let timed_out = message.contains("timed out");
-    let fault = if timed_out { ProbeFault::Timeout } else { from_error(error) };
-    Some((broker, fault))
+    let failure = if timed_out { ProbeFailure::Timeout } else { from_error(error) };
+    Some((broker, failure))
 }
 
 #[cfg(test)]
@@ -109,25 +109,25 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_has_a_code_and_no_code_has_two_faults() {
+    fn each_failure_has_a_code_and_no_code_has_two_failures() {
         let mut seen = Vec::new();
-        for (_, codes) in FAULTS {
+        for (_, codes) in FAILURES {
             for code in *codes {
                 assert!(!seen.contains(code), "{code:?} is listed twice");
                 seen.push(*code);
             }
         }
 
-        for fault in ProbeFault::ALL.iter().filter(|it| **it != ProbeFault::Other) {
-            assert!(FAULTS.iter().any(|it| it.0 == *fault), "{fault}");
+        for failure in ProbeFailure::ALL.iter().filter(|it| **it != ProbeFailure::Other) {
+            assert!(FAILURES.iter().any(|it| it.0 == *failure), "{failure}");
         }
 
         assert_eq!(
             from_error(&KafkaError::MessageProduction(Code::NotEnoughReplicas)).label(),
             "not_enough_replicas"
         );
-        assert_eq!(from_error(&KafkaError::Canceled), ProbeFault::Other);
-        assert_eq!(from_code(Code::ThrottlingQuotaExceeded), ProbeFault::Other);
+        assert_eq!(from_error(&KafkaError::Canceled), ProbeFailure::Other);
+        assert_eq!(from_code(Code::ThrottlingQuotaExceeded), ProbeFailure::Other);
     }
 
     #[test]
@@ -136,17 +136,17 @@ mod tests {
         for (text, want) in [
             (
                 "127.0.0.1:19093/2: Connect to ipv4#127.0.0.1:19093 failed: Connection refused",
-                Some((2, ProbeFault::Connection)),
+                Some((2, ProbeFailure::Connection)),
             ),
             (
                 "sasl_ssl://[::1]:9093/7: 1 request(s) timed out: disconnect",
-                Some((7, ProbeFault::Timeout)),
+                Some((7, ProbeFailure::Timeout)),
             ),
             ("kafka-1:9092/bootstrap: Connect to ipv4#10.0.0.1:9092 failed", None),
             ("GroupCoordinator: kafka-1:9092: Disconnected", None),
             ("3/3 brokers are down", None),
         ] {
-            let want = want.map(|(id, fault)| (broker(id), fault));
+            let want = want.map(|(id, failure)| (broker(id), failure));
             assert_eq!(from_connection_error(&transport, text), want, "{text}");
         }
     }
