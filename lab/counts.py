@@ -17,7 +17,8 @@ bool_enums          Enums of exactly two variants without fields that stand for 
                     is Yes, No, On, Off, True, False, Not or Maybe; or one is the other with Not,
                     Un, No or Without before it; or the pair is in OPPOSITES; or there is an
                     `impl From<bool>` for it. Two kinds of a thing (Text or Json) are no bool.
-old_words.AREA      Old words of the rename list: see WORDS and the lists below it. The area is the first folder; the documents at the root are `docs`.
+old_words.AREA      Old words of the rename list: see WORDS and the lists below it. The area is
+                    the first folder; the documents at the root are `docs`.
 short_doc_comments  Blocks of `///` or `//!` of four words or fewer.
 type_names_twice.*  Names of structs, enums, traits and type aliases that are defined more than
                     once: in src, in tests, and in both together.
@@ -63,11 +64,19 @@ ALLOWED = (
     "tests/it/golden/*",
 )
 
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
 # Words anywhere in a text, also as a part of an identifier: `lift` is found in `lift_when` and in
 # `LiftWhen`.
-WORDS = frozenset(
-    "remedy remedies deed deeds driven lift lifts lifted lifting newness urgency tally tallies "
-    "speaker nonsense unheard firsts lasts mood optimize resting".split()
+WORDS = words(
+    """
+    remedy remedies deed deeds driven lift lifts lifted lifting newness urgency tally tallies
+    speaker nonsense unheard firsts lasts mood optimize resting
+    """
 )
 # Words that are old only in a phrase: "measure" is also what an exporter does.
 PHRASES = re.compile(
@@ -77,31 +86,54 @@ PHRASES = re.compile(
     re.IGNORECASE,
 )
 # Types, by the name of their definition. `Known` as a variant of `Reading` is right.
-TYPES = frozenset(
-    "Remedy DeedError Standing Driven Held Fine Measure Measured Extent Urgency Newness Told "
-    "Looked Memory Known Heard Beside Stands Did Before Tally Tallies Kept Moment Question Asked "
-    "Pool Firsts Lasts Edge Ends Ending Nonsense Unheard NotSecured Lane Peer Objection Bounded "
-    "Pause Proof Speaker Refused Refusal Door Site Live Print Seen Turn Brief Wall Uptime Page "
-    "FakeKafka Pipe Hand Mood Bench OfTopic Answered".split()
+TYPES = words(
+    """
+    Remedy DeedError Standing Driven Held Fine Measure Measured Extent Urgency Newness Told
+    Looked Memory Known Heard Beside Stands Did Before Tally Tallies Kept Moment Question Asked
+    Pool Firsts Lasts Edge Ends Ending Nonsense Unheard NotSecured Lane Peer Objection Bounded
+    Pause Proof Speaker Refused Refusal Door Site Live Print Seen Turn Brief Wall Uptime Page
+    FakeKafka Pipe Hand Mood Bench OfTopic Answered
+    """
 )
 # Of these also each use in Rust code: the name has no other meaning there.
-UNMISTAKABLE = frozenset(
-    "DeedError Standing Driven Extent Told Looked Heard Beside Stands Asked Firsts Lasts "
-    "NotSecured Lane Objection Wall Uptime FakeKafka OfTopic".split()
+UNMISTAKABLE = words(
+    """
+    DeedError Standing Driven Extent Told Looked Heard Beside Stands Asked Firsts Lasts
+    NotSecured Lane Objection Wall Uptime FakeKafka OfTopic
+    """
 )
 # Functions, by the name of their definition.
-FUNCTIONS = frozenset(
-    "look learn prove explain told move_to back spring include are_nobody had_turn lacks".split()
+FUNCTIONS = words(
+    """
+    look learn prove explain told move_to back spring include are_nobody had_turn lacks
+    """
 )
 # Words that no name of a function, type, module or constant may have as a part.
-NAME_PARTS = frozenset("deed moves look told heard beside stands spring door mood".split())
+NAME_PARTS = words(
+    """
+    deed moves look told heard beside stands spring door mood
+    """
+)
 # Modules of src, by file or folder.
-MODULES = frozenset(
-    "remedy deed drive moves held gate past facts trap measure measures speaker words explain "
-    "refused tally kept optimize".split()
+MODULES = words(
+    """
+    remedy deed drive moves held gate past facts trap measure measures speaker words explain
+    refused tally kept optimize
+    """
 )
 
-BOOL_VARIANTS = frozenset("Yes No On Off True False Not Maybe".split())
+BOOL_VARIANTS = frozenset(
+    {
+        "Yes",
+        "No",
+        "On",
+        "Off",
+        "True",
+        "False",
+        "Not",
+        "Maybe",
+    }
+)
 NEGATIONS = ("Not", "Un", "No", "Without")
 OPPOSITES = frozenset(
     {
@@ -273,9 +305,9 @@ def bool_enums(code: str) -> Iterator[tuple[int, str]]:
     for match in ENUM.finditer(code):
         body = re.sub(r"#\[[^\]]*\]", "", match[2])
         variants = [it.strip() for it in body.split(",") if it.strip()]
-        if all(re.fullmatch(r"\w+", it) for it in variants):
-            if stands_for_bool(match[1], variants, from_bool):
-                yield match.start(), f"enum {match[1]} {{ {', '.join(variants)} }}"
+        is_plain = all(re.fullmatch(r"\w+", it) for it in variants)
+        if is_plain and stands_for_bool(match[1], variants, from_bool):
+            yield match.start(), f"enum {match[1]} {{ {', '.join(variants)} }}"
 
 
 def doc_blocks(text: str) -> Iterator[tuple[int, str]]:
@@ -320,37 +352,47 @@ def parts(identifier: str) -> list[str]:
 
 def old_words(path: str, text: str) -> Iterator[Place]:
     """Each old word of the rename list in a file."""
-    if any(PurePosixPath(path).match(pattern) for pattern in ALLOWED):
-        return
     pure = PurePosixPath(path)
-    if pure.parts[0] == "src":
-        for part in (*pure.parts[1:-1], pure.stem):
-            if part in MODULES:
-                yield Place(path, 1, f"module {part}")
-    for number, line in enumerate(text.split("\n"), start=1):
-        for identifier in IDENTIFIER.findall(line):
-            for part in parts(identifier):
-                if part in WORDS:
-                    yield Place(path, number, f"{part} in `{identifier}`")
-        for match in PHRASES.finditer(line):
-            yield Place(path, number, match[0])
-    if not path.endswith(".rs"):
+    if any(pure.match(pattern) for pattern in ALLOWED):
         return
-    code = blanked(text)
+    if pure.parts[0] == "src":
+        for part in MODULES.intersection((*pure.parts[1:-1], pure.stem)):
+            yield Place(path, 1, f"module {part}")
+    for number, line in enumerate(text.split("\n"), start=1):
+        for word in words_of(line):
+            yield Place(path, number, word)
+    if path.endswith(".rs"):
+        code = blanked(text)
+        for at, name in old_names(code):
+            yield Place(path, line_of(code, at), name)
+
+
+def words_of(line: str) -> Iterator[str]:
+    """Each old word and phrase in a line of text."""
+    for identifier in IDENTIFIER.findall(line):
+        for part in parts(identifier):
+            if part in WORDS:
+                yield f"{part} in `{identifier}`"
+    for match in PHRASES.finditer(line):
+        yield match[0]
+
+
+def old_names(code: str) -> Iterator[tuple[int, str]]:
+    """The index of each old name in a blanked Rust text."""
     for match in TYPE.finditer(code):
         name = match[1] or match[2]
         if name in TYPES - UNMISTAKABLE:
-            yield Place(path, line_of(code, match.start()), f"type {name}")
+            yield match.start(), f"type {name}"
     for match in IDENTIFIER.finditer(code):
         if match[0] in UNMISTAKABLE and not WORDS.intersection(parts(match[0])):
-            yield Place(path, line_of(code, match.start()), f"type {match[0]}")
+            yield match.start(), f"type {match[0]}"
     for match in FUNCTION.finditer(code):
         if match[1] in FUNCTIONS:
-            yield Place(path, line_of(code, match.start()), f"fn {match[1]}")
+            yield match.start(), f"fn {match[1]}"
     for match in NAME.finditer(code):
         for part in parts(match[1]):
             if part in NAME_PARTS - WORDS and match[1] not in FUNCTIONS:
-                yield Place(path, line_of(code, match.start()), f"{part} in `{match[1]}`")
+                yield match.start(), f"{part} in `{match[1]}`"
 
 
 def area_of(path: str) -> str | None:
@@ -378,7 +420,7 @@ def count(files: dict[str, str]) -> Counts:
     tuples: list[Place] = []
     bools: list[Place] = []
     shorts: list[Place] = []
-    words: dict[str, list[Place]] = {area: [] for area in AREAS}
+    old: dict[str, list[Place]] = {area: [] for area in AREAS}
     types: dict[str, list[tuple[str, Place]]] = {"src": [], "tests": []}
     blanks = {"src": [0, 0], "tests": [0, 0]}
     lines = dict.fromkeys(("src", "tests", "lab"), 0)
@@ -387,7 +429,7 @@ def count(files: dict[str, str]) -> Counts:
         area = area_of(path)
         if area is None:
             continue
-        words[area].extend(old_words(path, text))
+        old[area].extend(old_words(path, text))
         if area in lines and path.endswith(CODE):
             lines[area] += text.count("\n")
         if area not in types or not path.endswith(".rs"):
@@ -409,7 +451,7 @@ def count(files: dict[str, str]) -> Counts:
     counts.add("tuple_parameters", tuples)
     counts.add("bool_enums", bools)
     for area in AREAS:
-        counts.add(f"old_words.{area}", words[area])
+        counts.add(f"old_words.{area}", old[area])
     counts.add("short_doc_comments", shorts)
     counts.add("type_names_twice.src", names_twice(types["src"]))
     counts.add("type_names_twice.tests", names_twice(types["tests"]))

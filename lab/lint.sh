@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the lab's Python: ruff (lints and format), mypy, and the package's unit tests, which need no engine.
+# Checks the lab's Python: ruff (lints and format), mypy, and the unit tests, which need no engine.
 # usage: lab/lint.sh [fix]      ruff and mypy are installed once, under target/lab-cache, at the versions of lint-requirements.txt
 . "$(dirname "$0")/common.sh"
 
@@ -30,17 +30,19 @@ tools_folder() {
 need_commands python3:python3
 python=$(tools_folder)/bin/python
 cd "$LAB"
+SOURCES=(kafka_lab counts.py test_counts.py)
 export PYTHONDONTWRITEBYTECODE=1
 case ${1:-} in
 fix)
-  "$python" -m ruff check --quiet --cache-dir "$CACHE/ruff" --fix kafka_lab
-  "$python" -m ruff format --quiet --cache-dir "$CACHE/ruff" kafka_lab
+  "$python" -m ruff check --quiet --cache-dir "$CACHE/ruff" --fix "${SOURCES[@]}"
+  "$python" -m ruff format --quiet --cache-dir "$CACHE/ruff" "${SOURCES[@]}"
   ;;
 "") ;;
 *) die "usage: lab/lint.sh [fix]" ;;
 esac
-"$python" -m ruff format --quiet --check --cache-dir "$CACHE/ruff" kafka_lab ||
+"$python" -m ruff format --quiet --check --cache-dir "$CACHE/ruff" "${SOURCES[@]}" ||
   die "not formatted: lab/lint.sh fix"
-"$python" -m ruff check --quiet --cache-dir "$CACHE/ruff" kafka_lab
+"$python" -m ruff check --quiet --cache-dir "$CACHE/ruff" "${SOURCES[@]}"
 "$python" -m mypy --cache-dir "$CACHE/mypy" --no-error-summary
 python3 -m unittest discover --quiet --start-directory kafka_lab/tests --top-level-directory .
+python3 -m unittest --quiet test_counts

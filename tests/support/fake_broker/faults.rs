@@ -33,7 +33,7 @@ pub(crate) enum BrokerFault {
     Boast(usize),
     /// Truncates the body after this many bytes, with a correct length.
     Cut(usize),
-    /// Answers UNSUPPORTED_VERSION in version 0, as Kafka does for ApiVersions.
+    /// Answers `UNSUPPORTED_VERSION` in version 0, as Kafka does for `ApiVersions`.
     Unsupported,
     /// Mutates the response at random.
     Mutated(Mutation),
