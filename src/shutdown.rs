@@ -12,7 +12,6 @@ pub struct Tasks {
     stop: CancellationToken,
 }
 
-/// How a shutdown ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
     Cleanly,

@@ -1,4 +1,4 @@
-//! What can go wrong between this program and a broker.
+//! Errors of requests to a broker, and whether such a request may have taken effect.
 
 use std::time::Duration;
 
@@ -7,75 +7,56 @@ use crate::model::{BrokerId, ReadFailure};
 /// Kafka's `Errors.REQUEST_TIMED_OUT`.
 const REQUEST_TIMED_OUT: i16 = 7;
 
-/// What went wrong between us and the Kafka cluster.
+/// Why a request failed. `peer` is the `host:port` that it went to.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KafkaError {
-    /// No connection to the broker.
+    /// There is no connection to the broker. Nothing was sent.
     #[error("connect to {peer}")]
     Unreachable {
-        /// `host:port`, or the bootstrap list.
+        /// The bootstrap servers, if no broker is known yet.
         peer: String,
         #[source]
         source: std::io::Error,
     },
-    /// No encrypted connection to a broker that proves who it is. Nothing was sent.
+    /// The TLS handshake failed, or its files cannot be used. Nothing was sent.
     #[error("secure the connection to {peer}: {problem}")]
     Tls {
-        /// `host:port`.
         peer: String,
-        /// What is wrong, and where to look.
+        /// Names the setting to check.
         problem: String,
     },
-    /// The broker does not accept who we say we are, or we have nothing to show. Nothing was sent.
+    /// The broker refused our credentials, or we have none. The request was not sent.
     #[error("authenticate to {peer}: {problem}")]
     Authentication {
-        /// `host:port`.
         peer: String,
-        /// What is wrong, and where to look; without the secret.
+        /// Names the setting to check. Never contains the secret.
         problem: String,
     },
-    /// The connection broke while the request was under way. It may have taken effect.
-    #[error("{request} to {peer}: the connection broke")]
+    /// The connection was lost before the response. The request may have taken effect.
+    #[error("{request} to {peer}: connection lost")]
     Broken {
         request: &'static str,
-        /// `host:port`.
         peer: String,
         #[source]
         source: std::io::Error,
     },
-    /// The broker did not answer in time. The request may have taken effect.
+    /// The broker did not answer before the deadline. The request may have taken effect.
     #[error("{request} to {peer}: no answer within {deadline:?}")]
-    NoAnswer {
-        request: &'static str,
-        /// `host:port`.
-        peer: String,
-        deadline: Duration,
-    },
-    /// The broker answered with an error: nothing was changed, unless it says that time ran out.
+    NoAnswer { request: &'static str, peer: String, deadline: Duration },
+    /// The broker answered with an error code. Nothing was changed, unless it is
+    /// `REQUEST_TIMED_OUT`.
     #[error("{request} to {peer}: error {code}{}", message.as_deref().map(|it| format!(": {it}")).unwrap_or_default())]
-    Refused {
-        request: &'static str,
-        /// `host:port`.
-        peer: String,
-        code: i16,
-        message: Option<String>,
-    },
-    /// The answer was not what the protocol says, or no common version exists.
+    Refused { request: &'static str, peer: String, code: i16, message: Option<String> },
+    /// The response violates the protocol, or there is no version that both sides support.
     #[error("{request} to {peer}: {problem}")]
-    Protocol {
-        request: &'static str,
-        /// `host:port`.
-        peer: String,
-        problem: String,
-    },
-    /// The broker is not in the cluster's metadata.
+    Protocol { request: &'static str, peer: String, problem: String },
     #[error("broker {0} is not in the cluster's metadata")]
     UnknownBroker(BrokerId),
 }
 
 impl KafkaError {
-    /// The failure as a metric label.
+    /// The failure to count, as a metric label.
     pub const fn failure(&self) -> ReadFailure {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } | Self::UnknownBroker(_) => {
@@ -89,8 +70,8 @@ impl KafkaError {
         }
     }
 
-    /// Whether a mutating request that ended so may have taken effect all the same. A broker that
-    /// passed it on to the controller, and had no answer in time, says so in a refusal.
+    /// Whether a write that failed with this error may have taken effect. `REQUEST_TIMED_OUT` counts:
+    /// a broker sends it when it has forwarded the request and the controller has not answered.
     pub const fn outcome_is_unknown(&self) -> bool {
         match self {
             Self::Broken { .. }
@@ -111,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn i21_a_controller_that_did_not_answer_the_broker_in_time_may_have_done_it() {
+    fn i21_request_timed_out_may_have_taken_effect() {
         let refused = |code| KafkaError::Refused {
             request: "AlterClientQuotas",
             peer: "kafka-1:9092".to_owned(),

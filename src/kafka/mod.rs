@@ -1,10 +1,10 @@
-//! The seam to a Kafka cluster, in this program's words.
+//! The seam to a Kafka cluster.
 //!
-//! [`wire`] implements it over the Kafka protocol; so does the simulated world of the tests. No
-//! type of the codec crosses this line. Nothing here retries: a stage that calls decides.
+//! [`wire`] implements it over the Kafka protocol; so does the simulated world of the tests. It uses
+//! the types of [`crate::model`], never those of the codec. Nothing here retries: the caller decides.
 //!
-//! Invariant: three methods can change a cluster, [`Kafka::alter_broker_config`],
-//! [`Kafka::alter_client_quota`] and [`Kafka::elect_preferred_leaders`]; no other does.
+//! Invariant: only three methods can change a cluster: [`Kafka::alter_broker_config`],
+//! [`Kafka::alter_client_quota`] and [`Kafka::elect_preferred_leaders`].
 
 mod error;
 pub mod wire;
@@ -22,34 +22,33 @@ use crate::model::{
     Topology, WriteMode,
 };
 
-/// What this program needs of one Kafka cluster.
+/// The requests that this program needs from one Kafka cluster.
 ///
-/// Each call has its own deadline inside the implementation and ends with
-/// [`KafkaError::NoAnswer`] when it passes. Calls that take a broker go to that broker and to no
-/// other.
+/// Implementations limit the duration of each call: it fails with [`KafkaError::NoAnswer`] at its
+/// deadline. A call with a `broker` argument goes to that broker only.
 #[async_trait]
 pub trait Kafka: Send + Sync + 'static {
     /// Brokers, controller and partitions, in one request to any broker that answers.
     async fn topology(&self) -> Result<Topology, KafkaError>;
 
-    /// First or last offsets of partitions that `broker` leads, in one request.
+    /// Log start or end offsets of partitions that `broker` leads, in one request.
     async fn offsets(
         &self,
         broker: BrokerId,
-        edge: OffsetSpec,
+        spec: OffsetSpec,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<TopicOffsets>, KafkaError>;
 
     /// Groups that `broker` coordinates and that are in one of `states`, in one request. No states
-    /// means all of them.
+    /// means all groups.
     async fn groups(
         &self,
         broker: BrokerId,
         states: &[GroupState],
     ) -> Result<Vec<GroupListing>, KafkaError>;
 
-    /// State and members of groups of one type that `broker` coordinates, in one request. Of
-    /// [`GroupType::Unknown`] nobody can be asked: the answer is empty.
+    /// State and members of groups of one type that `broker` coordinates, in one request. Empty for
+    /// [`GroupType::Unknown`], for which there is no request.
     async fn describe_groups(
         &self,
         broker: BrokerId,
@@ -64,34 +63,34 @@ pub trait Kafka: Send + Sync + 'static {
         groups: &[GroupName],
     ) -> Result<Vec<GroupOffsets>, KafkaError>;
 
-    /// Log directories of `broker`, and what each topic takes in them.
+    /// Log directories of `broker`, with the size of each topic in them.
     async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError>;
 
-    /// Configuration of `broker` for `keys`, asked of that broker, with synonyms. No keys means all
-    /// of them.
+    /// Configuration of `broker` for `keys`, with synonyms, as that broker reports it. No keys means
+    /// all keys.
     async fn broker_config(
         &self,
         broker: BrokerId,
         keys: &[&str],
     ) -> Result<BrokerConfig, KafkaError>;
 
-    /// Effective `min.insync.replicas` of topics, each by itself, in one request to any broker. A
-    /// topic that vanished meanwhile is left out.
+    /// Effective `min.insync.replicas` of each topic, in one request to any broker. Leaves out topics
+    /// that have been deleted meanwhile.
     async fn min_insync_replicas(
         &self,
         topics: &[TopicName],
     ) -> Result<Vec<(TopicName, MinInsync)>, KafkaError>;
 
-    /// The controller quorum, asked of any broker, which forwards it to the controller.
+    /// The controller quorum. Any broker forwards the request to the controller.
     async fn quorum(&self) -> Result<Quorum, KafkaError>;
 
-    /// Partitions with a reassignment in flight.
+    /// Partitions that are being reassigned.
     async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError>;
 
-    /// Sends one incremental change of dynamic configuration to the named broker. With
+    /// Changes the dynamic configuration of one broker incrementally. With
     /// [`WriteMode::ValidateOnly`] the broker runs the same checks and changes nothing.
     ///
-    /// A success says that the broker accepted the change, not that it has applied it.
+    /// Success means that the broker has accepted the change, not that it has applied it.
     async fn alter_broker_config(
         &self,
         broker: BrokerId,
@@ -99,31 +98,31 @@ pub trait Kafka: Send + Sync + 'static {
         mode: WriteMode,
     ) -> Result<(), KafkaError>;
 
-    /// The client quotas of users and client ids, in one request to any broker. Quotas of defaults
-    /// and of addresses, and other keys, are left out.
+    /// The client quotas of named users and client ids, in one request to any broker. Leaves out
+    /// default and IP entities, and other keys.
     async fn client_quotas(&self) -> Result<Vec<ClientQuota>, KafkaError>;
 
-    /// Sets or removes one quota; a broker forwards it to the controller. With
-    /// [`WriteMode::ValidateOnly`] it is checked and nothing changes.
+    /// Sets or removes one quota. Any broker forwards the request to the controller. With
+    /// [`WriteMode::ValidateOnly`] the change is only checked.
     ///
-    /// A success says that the controller accepted the change, not that every broker has seen it.
+    /// Success means that the controller has accepted the change, not that every broker has applied
+    /// it.
     async fn alter_client_quota(
         &self,
         change: &QuotaChange,
         mode: WriteMode,
     ) -> Result<(), KafkaError>;
 
-    /// Asks the controller to make the preferred replicas of these partitions their leaders, in one
-    /// request (never an unclean election). What happened to each, in the order of `partitions`.
+    /// Elects the preferred replicas of these partitions as leaders, in one request to the controller.
+    /// Never an unclean election. Returns the result of each partition, in the order of
+    /// `partitions`.
     async fn elect_preferred_leaders(
         &self,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<(TopicPartition, Result<(), ElectionFailure>)>, KafkaError>;
 
-    /// Requests sent so far, by API, and how they failed. In the order of
-    /// [`Api::ALL`](crate::model::Api::ALL).
+    /// Requests sent and failed so far, in the order of [`Api::ALL`](crate::model::Api::ALL).
     fn request_counts(&self) -> Vec<RequestCount>;
 }
 
-/// A cluster that stages share.
 pub type SharedKafka = Arc<dyn Kafka>;

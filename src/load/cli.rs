@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 
-/// Kinds of load.
 #[derive(Clone, Debug, Subcommand)]
 pub enum LoadCommand {
     /// Write records at a fixed rate and print the latency that clients see.
@@ -23,7 +22,7 @@ pub struct ProduceArgs {
     #[arg(long = "kafka.server", value_name = "HOST:PORT", required = true)]
     pub kafka_server: Vec<String>,
 
-    /// Topic to write to.
+    /// Topic to write to. It is not created.
     #[arg(long)]
     pub topic: String,
 
@@ -43,7 +42,7 @@ pub struct ProduceArgs {
     #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub record_bytes: u32,
 
-    /// Acknowledgements to wait for.
+    /// Which acknowledgements a producer waits for.
     #[arg(long, default_value = "1")]
     pub acks: Acks,
 
@@ -52,7 +51,7 @@ pub struct ProduceArgs {
     #[arg(long)]
     pub pinned: bool,
 
-    /// Duration of the load.
+    /// How long the load runs.
     #[arg(long = "for", value_name = "DURATION", default_value = "60s", value_parser = positive)]
     pub duration: Duration,
 
@@ -60,22 +59,21 @@ pub struct ProduceArgs {
     #[arg(long, default_value = "kafka-optimizer-load")]
     pub client_id: String,
 
-    /// Interval between reports.
+    /// Time between two reports.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive)]
     pub report_every: Duration,
 
-    /// Format of the reports.
+    /// Format of the printed reports.
     #[arg(long = "output", value_enum, default_value_t = ReportFormat::Text)]
     pub output: ReportFormat,
 }
 
-/// The producer setting `acks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Acks {
-    /// Do not wait.
+    /// Do not wait for any replica.
     #[value(name = "0")]
     None,
-    /// Wait for the leader.
+    /// Wait for the leader only.
     #[value(name = "1")]
     Leader,
     /// Wait for all in-sync replicas.
@@ -94,10 +92,9 @@ impl Acks {
     }
 }
 
-/// Format of the reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
-    /// Aligned columns.
+    /// Aligned columns, for people.
     Text,
     /// One JSON object per line: `{"report": …}` while running, `{"summary": …}` at the end.
     Json,

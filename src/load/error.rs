@@ -8,8 +8,7 @@ use rdkafka::error::KafkaError;
 pub enum LoadError {
     /// librdkafka rejected a setting, or could not start its threads.
     #[error("create a producer for {servers}")]
-    LoadClient {
-        /// The bootstrap servers.
+    Client {
         servers: String,
         #[source]
         source: KafkaError,

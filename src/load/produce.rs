@@ -39,8 +39,7 @@ pub async fn produce(
 ) -> Result<LoadSummary, LoadError> {
     let mut stats = LoadStats::new().map_err(LoadError::Histogram)?;
     let config = client_config(&args);
-    let create_failed =
-        |source| LoadError::LoadClient { servers: args.kafka_server.join(","), source };
+    let create_failed = |source| LoadError::Client { servers: args.kafka_server.join(","), source };
 
     let client = client::create(&config).map_err(create_failed)?;
     let Some(partitions) = topic::wait_for_partitions(&args, client, &clock, &stop, out).await?
@@ -137,7 +136,7 @@ struct LoadProducer {
     clock: SharedClock,
     schedule: SendSchedule,
     topic: String,
-    /// Never empty.
+    /// Written to in turn; never empty.
     partitions: Vec<i32>,
     record: Vec<u8>,
 }

@@ -18,7 +18,6 @@ pub(super) enum RecordOutcome {
     /// The producer's first record. Counted, but its latency is not: it includes connecting.
     First,
     Acked(Duration),
-    /// With the reason.
     Failed(String),
 }
 

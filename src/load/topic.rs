@@ -12,9 +12,9 @@ use crate::clock::SharedClock;
 const METADATA_INTERVAL: Duration = Duration::from_secs(2);
 
 enum TopicStatus {
-    /// The number of partitions.
+    /// With this number of partitions.
     Exists(usize),
-    /// With the reason.
+    /// Missing, or no broker answers; with the reason.
     Unavailable(String),
 }
 

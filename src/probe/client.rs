@@ -71,7 +71,7 @@ pub(super) struct ProbeClients {
     assigned: Mutex<BTreeSet<i32>>,
 }
 
-/// Shared with librdkafka's callbacks.
+/// State that the clients share with librdkafka's callbacks.
 pub(super) struct ProbeState {
     clock: SharedClock,
     /// Records that an attempt waits for; at most one per broker.
@@ -110,7 +110,7 @@ impl ProbeClients {
         }
     }
 
-    /// Reads records until `stop`.
+    /// Reads records until `stop`, and notifies the attempts that wait for them.
     pub(super) fn poll_consumer(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             match self.consumer.poll(POLL_TIMEOUT) {

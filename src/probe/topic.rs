@@ -27,7 +27,6 @@ pub(super) fn configs(replicas: usize) -> Vec<(&'static str, &'static str)> {
 /// The part of the cluster's metadata that the probe uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ProbeMetadata {
-    /// The live brokers.
     pub(super) brokers: BTreeSet<BrokerId>,
     /// The topic's partitions by index. Empty if the topic does not exist.
     pub(super) partitions: BTreeMap<i32, ProbePartition>,

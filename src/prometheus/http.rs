@@ -18,7 +18,7 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 #[derive(Clone, Debug)]
 pub struct HttpPrometheus {
     client: Client,
-    /// May contain credentials.
+    /// May contain credentials, so it must not be shown.
     base_url: Url,
     /// The URL without credentials, for messages.
     shown_url: String,

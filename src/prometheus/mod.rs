@@ -24,7 +24,7 @@ pub struct Sample {
 /// One series of an instant query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstantSeries {
-    /// Empty for a scalar.
+    /// Empty for the result of a scalar query.
     pub labels: Labels,
     pub sample: Sample,
 }
@@ -33,7 +33,7 @@ pub struct InstantSeries {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RangeSeries {
     pub labels: Labels,
-    /// Oldest first.
+    /// Sorted by time, oldest first.
     pub samples: Vec<Sample>,
 }
 

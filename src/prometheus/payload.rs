@@ -17,7 +17,7 @@ pub(super) enum ApiResponse {
         data: Data,
     },
     Error {
-        /// `bad_data`, `execution`, `timeout`, …
+        /// Such as `bad_data`, `execution` or `timeout`.
         #[serde(rename = "errorType")]
         error_type: String,
         error: String,
@@ -47,7 +47,7 @@ pub(super) struct MatrixSeries {
     values: Option<Vec<RawSample>>,
 }
 
-/// Encoded as `[seconds, "number"]`.
+/// Encoded as `[seconds since 1970, "number"]`.
 #[derive(Debug, Deserialize)]
 pub(super) struct RawSample(f64, String);
 

@@ -55,7 +55,7 @@ closed_list! {
         Plain = "PLAIN",
         /// Both sides prove that they know the password (RFC 7677).
         ScramSha256 = "SCRAM-SHA-256",
-        /// As `SCRAM-SHA-256`, with SHA-512.
+        /// As `SCRAM-SHA-256`, with the longer hash.
         ScramSha512 = "SCRAM-SHA-512",
         /// Sends a token from an identity provider (RFC 7628, KIP-255).
         OAuthBearer = "OAUTHBEARER",

@@ -31,7 +31,6 @@ use crate::{
 
 #[derive(Debug)]
 pub(super) struct BrokerClient {
-    /// `host:port`.
     address: String,
     context: Arc<AdapterContext>,
     /// Locked while a connection is opened, so that concurrent callers open only one.

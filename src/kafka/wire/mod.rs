@@ -113,10 +113,10 @@ impl Kafka for Wire {
     async fn offsets(
         &self,
         broker: BrokerId,
-        edge: OffsetSpec,
+        spec: OffsetSpec,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<TopicOffsets>, KafkaError> {
-        self.cluster.call(broker, &requests::ListOffsets { edge, partitions }).await
+        self.cluster.call(broker, &requests::ListOffsets { spec, partitions }).await
     }
 
     async fn groups(

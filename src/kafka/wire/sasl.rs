@@ -48,7 +48,7 @@ pub(super) struct SaslLogin<'a> {
 }
 
 impl<'a> SaslLogin<'a> {
-    /// `None` without SASL.
+    /// `None` if SASL is not configured.
     pub(super) fn new(security: &'a Security, loaded: &'a LoadedSecurity) -> Option<Self> {
         Some(Self { sasl: security.sasl.as_ref()?, secret: loaded.secret.as_ref()? })
     }

@@ -1,4 +1,4 @@
-//! `DescribeConfigs` and `IncrementalAlterConfigs`.
+//! `DescribeConfigs` and `IncrementalAlterConfigs`, for brokers and for `min.insync.replicas`.
 
 use kafka_protocol::{
     messages::{
@@ -22,11 +22,11 @@ use crate::{
     },
 };
 
-/// `ConfigResource.Type`.
+/// Values of the Java client's `ConfigResource.Type`.
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
-/// `AlterConfigOp.OpType`.
+/// Values of the Java client's `AlterConfigOp.OpType`.
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 
@@ -38,7 +38,7 @@ pub(crate) struct DescribeBrokerConfig<'a> {
     pub(crate) keys: &'a [&'a str],
 }
 
-/// Effective `min.insync.replicas` of topics.
+/// The effective `min.insync.replicas` of topics, asked of any broker.
 pub(crate) struct DescribeMinInsync<'a>(pub(crate) &'a [TopicName]);
 
 /// Changes to one broker's dynamic configuration. The broker applies all of them or none.

@@ -23,7 +23,7 @@ const METADATA_PARTITION: i32 = 0;
 pub(crate) struct DescribeQuorum;
 
 pub(crate) struct ListReassignments {
-    /// Limits the controller's work.
+    /// How long the controller may take before it answers with an error.
     pub(crate) timeout: Duration,
 }
 

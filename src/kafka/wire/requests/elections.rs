@@ -20,7 +20,7 @@ const PREFERRED: i8 = 0;
 /// Makes the preferred replicas of partitions their leaders.
 pub(crate) struct ElectPreferredLeaders<'a> {
     pub(crate) partitions: &'a [TopicPartitions],
-    /// Limits the controller's work.
+    /// How long the controller may take before it answers with an error.
     pub(crate) timeout: Duration,
 }
 

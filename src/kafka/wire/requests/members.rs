@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) struct DescribeClassicGroups<'a>(pub(crate) &'a [GroupName]);
 
-/// KIP-848 groups.
+/// Groups of the new consumer protocol (KIP-848).
 pub(crate) struct DescribeConsumerGroups<'a>(pub(crate) &'a [GroupName]);
 
 pub(crate) struct DescribeShareGroups<'a>(pub(crate) &'a [GroupName]);

@@ -26,7 +26,7 @@ const READ_UNCOMMITTED: i8 = 0;
 
 /// Offsets of partitions that one broker leads.
 pub(crate) struct ListOffsets<'a> {
-    pub(crate) edge: OffsetSpec,
+    pub(crate) spec: OffsetSpec,
     pub(crate) partitions: &'a [TopicPartitions],
 }
 
@@ -36,7 +36,7 @@ impl ApiCall for ListOffsets<'_> {
     type Output = Vec<TopicOffsets>;
 
     fn request(&self, _version: i16) -> ListOffsetsRequest {
-        let timestamp = match self.edge {
+        let timestamp = match self.spec {
             OffsetSpec::Earliest => EARLIEST_TIMESTAMP,
             OffsetSpec::Latest => LATEST_TIMESTAMP,
         };

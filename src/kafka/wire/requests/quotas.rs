@@ -1,4 +1,4 @@
-//! `DescribeClientQuotas` and `AlterClientQuotas`.
+//! `DescribeClientQuotas` and `AlterClientQuotas`, for named users and client ids.
 
 use kafka_protocol::{
     messages::{
@@ -15,7 +15,7 @@ use crate::{
     model::{Api, ClientQuota, QuotaChange, QuotaEntity, QuotaKey, WriteMode},
 };
 
-/// `ClientQuotaEntity` types.
+/// Entity types of the Java client's `ClientQuotaEntity`.
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
 

@@ -251,7 +251,6 @@ fn is_present<B: ByteBuf>(buf: &mut B) -> Result<bool> {
     Ok(buf.try_get_i8()? >= 0)
 }
 
-/// Skips the tagged fields.
 fn tags<B: ByteBuf>(buf: &mut B) -> Result<()> {
     for _ in 0..varint(buf)? {
         let _tag = varint(buf)?;

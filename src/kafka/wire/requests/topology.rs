@@ -1,4 +1,4 @@
-//! `Metadata`: brokers, topics, partitions.
+//! `Metadata`: brokers, controller, topics and their partitions.
 
 use kafka_protocol::messages::{
     self, MetadataRequest, MetadataResponse,
@@ -17,7 +17,7 @@ use crate::{
 /// Brokers, and all topics with their partitions.
 pub(crate) struct ClusterMetadata;
 
-/// Brokers only.
+/// Brokers only, without topics.
 pub(crate) struct BrokerMetadata;
 
 impl ApiCall for ClusterMetadata {
