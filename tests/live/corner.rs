@@ -278,9 +278,9 @@ async fn thirds(admin: &AdminClient, topic: &str, groups: &GroupNames) {
 
 /// Whether a value is available while the broker is down.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Share {
-    Healthy,
-    Lost,
+enum Owner {
+    HealthyBroker,
+    StoppedBroker,
 }
 
 /// What pages showed while a broker was down.
@@ -323,9 +323,9 @@ impl<'a> PageWatch<'a> {
 
         for (partition, broker) in PARTITIONS {
             let end = page.value(END, &at(self.topic, partition));
-            let share = if broker == BROKER { Share::Lost } else { Share::Healthy };
+            let owner = if broker == BROKER { Owner::StoppedBroker } else { Owner::HealthyBroker };
 
-            self.check(&format!("end {partition}"), end, ENDS, share);
+            self.check(&format!("end {partition}"), end, ENDS, owner);
 
             if broker == BROKER && end.is_none() {
                 let counted = ["timeout", "busy", "leaderless", "connection", "not_leader"];
@@ -335,8 +335,8 @@ impl<'a> PageWatch<'a> {
             let groups = self.groups;
             for group in groups.all() {
                 let lag = page.value(LAG, &of(group, self.topic, partition));
-                let share = if groups.there.contains(group) { Share::Lost } else { share };
-                self.check(&format!("lag {group} {partition}"), lag, LAGS, share);
+                let owner = if groups.there.contains(group) { Owner::StoppedBroker } else { owner };
+                self.check(&format!("lag {group} {partition}"), lag, LAGS, owner);
             }
         }
 
@@ -349,12 +349,12 @@ impl<'a> PageWatch<'a> {
         }
     }
 
-    fn check(&mut self, what: &str, value: Option<f64>, want: f64, share: Share) {
+    fn check(&mut self, what: &str, value: Option<f64>, want: f64, owner: Owner) {
         match value {
             Some(value) if !eq(value, want) => {
                 self.wrong.insert(format!("{what}: {value}"));
             }
-            None if share == Share::Healthy => {
+            None if owner == Owner::HealthyBroker => {
                 self.missing.insert(what.to_owned());
             }
             Some(_) | None => {}

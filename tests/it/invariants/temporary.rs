@@ -33,16 +33,16 @@ fn i27_a_temporary_change_is_undone_exactly_when_it_expires() {
             assert!(world.is_in_state(RunState::Kept));
 
             let run = world.run(1).await.run;
-            let (effective, lift) = (run.times.effective.unwrap(), run.times.expires.unwrap());
+            let (effective, expires) = (run.times.effective.unwrap(), run.times.expires.unwrap());
 
-            assert_eq!(lift.since(effective), Duration::from_mins(10));
+            assert_eq!(expires.since(effective), Duration::from_mins(10));
 
             world.live(Duration::from_mins(9), |it| it.is_in_state(RunState::Expired)).await;
             world.pass(Duration::from_mins(3)).await;
             let run = world.run(1).await.run;
 
             assert_eq!(run.state, RunState::Expired, "{}", world.story().await);
-            assert!(lift <= run.times.ended.unwrap());
+            assert!(expires <= run.times.ended.unwrap());
             assert_eq!((run.verdict, run.rollback_reason), (Some(Verdict::Improved), None));
             assert_eq!(standing(&world), standing_before);
         });

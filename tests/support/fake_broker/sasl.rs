@@ -59,11 +59,11 @@ struct ScramStart {
 /// What to do with a request during authentication.
 pub(super) enum SaslStep {
     /// It is processed like any other.
-    Free,
+    Normal,
     /// It belongs to the authentication; this is the response.
-    Asked(Vec<u8>),
+    Authentication(Vec<u8>),
     /// The client is not authenticated: like Kafka, the broker closes the connection.
-    Shut,
+    Close,
 }
 
 impl FakeSaslSession {
@@ -74,17 +74,17 @@ impl FakeSaslSession {
         header: &RequestHeader,
         body: &Bytes,
     ) -> SaslStep {
-        let Some(sasl) = sasl else { return SaslStep::Free };
+        let Some(sasl) = sasl else { return SaslStep::Normal };
         let on = DecodedRequest { header, body: body.clone() };
 
         match ApiKey::try_from(header.request_api_key).unwrap() {
-            ApiKey::SaslHandshake => SaslStep::Asked(on.answer(|it| Self::handshake(&it))),
+            ApiKey::SaslHandshake => SaslStep::Authentication(on.answer(|it| Self::handshake(&it))),
             ApiKey::SaslAuthenticate => {
-                SaslStep::Asked(on.answer(|it| self.authenticate(sasl, &it)))
+                SaslStep::Authentication(on.answer(|it| self.authenticate(sasl, &it)))
             }
-            ApiKey::ApiVersions => SaslStep::Free,
-            _ if self.open => SaslStep::Free,
-            _ => SaslStep::Shut,
+            ApiKey::ApiVersions => SaslStep::Normal,
+            _ if self.open => SaslStep::Normal,
+            _ => SaslStep::Close,
         }
     }
 

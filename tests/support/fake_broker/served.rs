@@ -112,9 +112,9 @@ impl Served {
             let header = decode_request_header_from_buffer(&mut frame).unwrap();
             let sasl = self.script.lock().unwrap().sasl.clone();
             let answer = match door.pass(sasl.as_ref(), &header, &frame) {
-                SaslStep::Free => self.answer(&header, frame),
-                SaslStep::Shut => return,
-                SaslStep::Asked(answer) => {
+                SaslStep::Normal => self.answer(&header, frame),
+                SaslStep::Close => return,
+                SaslStep::Authentication(answer) => {
                     self.note(&header, None);
                     answer
                 }
