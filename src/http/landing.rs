@@ -1,14 +1,12 @@
-//! The landing page: how things stand, for a person who was woken by an alert.
+//! The landing page: the state of all clusters at a glance, for a person woken by an alert.
 //!
-//! One page of plain HTML that loads nothing, runs nothing, fits a phone and is fetched again by
-//! itself. It is made from plain values; every text in it is escaped ([`Text`]).
+//! One page of plain HTML that loads nothing, runs no script, fits a phone and refreshes itself.
+//! `maud` escapes every text in it.
 
-use std::{
-    fmt::{self, Write},
-    time::Duration,
-};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::state::ServerInfo;
 use crate::{
@@ -16,11 +14,11 @@ use crate::{
     telemetry::{ClusterStatus, CollectorStatus, RemediationView, RunInfo, SeriesCount},
 };
 
-/// What the browser may do with the page: show it.
+/// `Content-Security-Policy`: the browser may only display the page.
 pub(super) const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
-/// A snapshot that is older than this many rounds is not what the cluster looks like now.
+/// A snapshot older than this many collection intervals is reported as stale.
 const ROUNDS_MAX: u32 = 3;
 const RUNS_SHOWN_MAX: usize = 5;
 
@@ -32,111 +30,107 @@ pub(super) struct Landing<'a> {
     pub(super) now: WallTime,
     /// Whether a person paused remediation.
     pub(super) paused: bool,
-    /// Why the web configuration as it is now on disk is not in force.
+    /// Why the web configuration on disk was rejected; `None` if it is in effect.
     pub(super) web_fault: Option<String>,
     pub(super) clusters: Vec<ClusterStatus>,
 }
 
-/// Text that is written so that it stays text.
-struct Text<'a>(&'a str);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for it in self.0.chars() {
-            match it {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                _ => f.write_char(it)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How something stands; the word is also the class that colours it.
+/// How bad a statement on the page is; the worst is shown first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Tone {
+enum Severity {
     Good,
-    Odd,
+    Warning,
     Bad,
 }
 
-impl Tone {
+impl Severity {
+    /// The CSS class.
     const fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
-            Self::Odd => "odd",
+            Self::Warning => "warning",
             Self::Bad => "bad",
         }
     }
 }
 
+/// A line of the summary at the top of the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Statement {
+    severity: Severity,
+    text: String,
+}
+
+impl Statement {
+    fn new(severity: Severity, text: impl Into<String>) -> Self {
+        Self { severity, text: text.into() }
+    }
+}
+
 impl Landing<'_> {
     pub(super) fn page(&self) -> String {
-        let mut page = String::with_capacity(8 << 10);
-        // Writing to a String cannot fail.
-        let _infallible = self.write(&mut page);
-        page
+        let summary = self.summary();
+        let worst = summary.first().map_or(Severity::Good, |it| it.severity);
+        // Visible among other browser tabs.
+        let mark = if worst == Severity::Good { "" } else { "! " };
+
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta http-equiv="refresh" content="15";
+                    title { (mark) "kafka-optimizer" }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    header {
+                        h1 { "kafka-optimizer" }
+                        span.dim {
+                            (self.about.version) " · mode " (self.about.mode) " · " (timestamp(self.now))
+                        }
+                    }
+                    div class={ "verdict " (worst.class()) } {
+                        @for it in &summary { p class=(it.severity.class()) { (it.text) } }
+                    }
+                    (self.links())
+                    @for cluster in &self.clusters { (self.cluster(cluster)) }
+                }
+            }
+        };
+        page.into_string()
     }
 
-    fn write(&self, page: &mut String) -> fmt::Result {
-        let findings = self.verdict();
-        let worst = findings.first().map_or(Tone::Good, |it| it.0);
-        // Seen from among other tabs.
-        let mark = if worst == Tone::Good { "" } else { "! " };
-        write!(
-            page,
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta http-equiv=\"refresh\" content=\"15\">\n\
-             <title>{mark}kafka-optimizer</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
-        )?;
-        writeln!(
-            page,
-            "<header><h1>kafka-optimizer</h1><span class=\"dim\">{} · mode {} · {}</span></header>",
-            Text(self.about.version),
-            self.about.mode,
-            moment(self.now),
-        )?;
-        writeln!(page, "<div class=\"verdict {}\">", worst.class())?;
-        for (tone, finding) in findings {
-            writeln!(page, "<p class=\"{}\">{}</p>", tone.class(), Text(&finding))?;
-        }
-        writeln!(page, "</div>")?;
-        self.write_links(page)?;
+    /// Everything that is wrong, the worst first; one good line if nothing is.
+    fn summary(&self) -> Vec<Statement> {
+        let mut found = Vec::new();
         for cluster in &self.clusters {
-            self.write_cluster(page, cluster)?;
+            for problem in self.problems_of(cluster) {
+                let text = format!("{}: {}", cluster.cluster, problem.text);
+                found.push(Statement { text, ..problem });
+            }
         }
-        writeln!(page, "</body>\n</html>")
-    }
 
-    /// The worst first, in words; one good line when nothing is wrong.
-    fn verdict(&self) -> Vec<(Tone, String)> {
-        let mut found: Vec<(Tone, String)> = Vec::new();
-        for cluster in &self.clusters {
-            let name = &cluster.cluster;
-            let named = |(tone, finding)| (tone, format!("{name}: {finding}"));
-            found.extend(self.of_cluster(cluster).into_iter().map(named));
-        }
         if self.paused {
-            found.push((Tone::Odd, "Remediation is paused: no run starts.".to_owned()));
+            found.push(Statement::new(Severity::Warning, "Remediation is paused: no run starts."));
         }
         if let Some(fault) = &self.web_fault {
-            let finding = "The web configuration was refused, the one before is in force";
-            found.push((Tone::Odd, format!("{finding}: {fault}")));
+            let text = format!(
+                "The web configuration was rejected, the previous one stays in effect: {fault}"
+            );
+            found.push(Statement::new(Severity::Warning, text));
         }
-        found.sort_by_key(|it| std::cmp::Reverse(it.0));
+
+        found.sort_by_key(|it| std::cmp::Reverse(it.severity));
         if found.is_empty() {
-            let good = "Every cluster is up, and every collector works.";
-            found.push((Tone::Good, good.to_owned()));
+            let text = "Every cluster is up, and every collector works.";
+            found.push(Statement::new(Severity::Good, text));
         }
         found
     }
 
-    fn of_cluster(&self, cluster: &ClusterStatus) -> Vec<(Tone, String)> {
+    fn problems_of(&self, cluster: &ClusterStatus) -> Vec<Statement> {
         let mut found = Vec::new();
         let failing: Vec<&str> = cluster
             .collectors
@@ -145,157 +139,187 @@ impl Landing<'_> {
             .map(|it| it.collector.label())
             .collect();
         match cluster.up() {
-            Some(false) => found.push((Tone::Bad, "no broker tells its metadata".to_owned())),
-            None => found.push((Tone::Odd, "the first round has not ended yet".to_owned())),
+            Some(false) => {
+                let text = "no broker answered the metadata request";
+                found.push(Statement::new(Severity::Bad, text));
+            }
+            None => {
+                let text = "the first collection round has not finished yet";
+                found.push(Statement::new(Severity::Warning, text));
+            }
             Some(true) if !failing.is_empty() => {
-                found.push((Tone::Odd, format!("not everything was read: {}", failing.join(", "))));
+                let text = format!("some collectors fail: {}", failing.join(", "));
+                found.push(Statement::new(Severity::Warning, text));
             }
             Some(true) => (),
         }
-        if let Some(age) = self.too_old(cluster) {
-            let finding = format!("what is shown was read {} ago", length(age));
-            found.push((Tone::Bad, finding));
+
+        if let Some(age) = self.staleness(cluster) {
+            let text = format!("the data shown is {} old", duration(age));
+            found.push(Statement::new(Severity::Bad, text));
         }
-        if let Some(SeriesCount { dropped: left_out @ 1.., .. }) = cluster.series {
-            let finding = format!("{left_out} series are left out: its budget is spent");
-            found.push((Tone::Odd, finding));
+        if let Some(SeriesCount { dropped: dropped @ 1.., .. }) = cluster.series {
+            let text = format!("{dropped} series are omitted: the limit series_max is reached");
+            found.push(Statement::new(Severity::Warning, text));
         }
+
         let Some(remediation) = &cluster.remediation else { return found };
-        if 0 < remediation.stuck {
-            let finding =
-                format!("{} waiting for a person", counted(remediation.stuck, "stuck run"));
-            found.push((Tone::Bad, finding));
+        if remediation.stuck > 0 {
+            let text = format!("{} waiting for a person", counted(remediation.stuck, "stuck run"));
+            found.push(Statement::new(Severity::Bad, text));
         }
         if !remediation.quarantined.is_empty() {
-            let many = u64::try_from(remediation.quarantined.len()).unwrap_or(u64::MAX);
-            found.push((Tone::Odd, counted(many, "quarantine")));
+            let count = u64::try_from(remediation.quarantined.len()).unwrap_or(u64::MAX);
+            found.push(Statement::new(Severity::Warning, counted(count, "quarantine")));
         }
         found
     }
 
-    fn too_old(&self, cluster: &ClusterStatus) -> Option<Duration> {
+    /// The age of the snapshot, if it is too old.
+    fn staleness(&self, cluster: &ClusterStatus) -> Option<Duration> {
         let about = self.about.clusters.iter().find(|it| it.name == cluster.cluster)?;
         let age = self.now.since(cluster.snapshot?);
-        (about.collect_interval.saturating_mul(ROUNDS_MAX) < age).then_some(age)
+        (age > about.collect_interval.saturating_mul(ROUNDS_MAX)).then_some(age)
     }
 
-    fn write_links(&self, page: &mut String) -> fmt::Result {
-        writeln!(page, "<nav>")?;
-        for (path, name) in [
+    fn links(&self) -> Markup {
+        let links = [
             (self.about.telemetry_path.as_str(), "Metrics"),
             ("/api/v1/runs", "Runs"),
             ("/-/healthy", "Alive?"),
             ("/-/ready", "Ready?"),
-        ] {
-            writeln!(page, "<a href=\"{}\">{name}</a>", Text(path))?;
-        }
-        writeln!(page, "</nav>")
+        ];
+        html! { nav { @for (path, name) in links { a href=(path) { (name) } } } }
     }
 
-    fn write_cluster(&self, page: &mut String, cluster: &ClusterStatus) -> fmt::Result {
-        let (tone, word) = match cluster.up() {
-            Some(true) => (Tone::Good, "up"),
-            Some(false) => (Tone::Bad, "down"),
-            None => (Tone::Odd, "not read yet"),
+    fn cluster(&self, cluster: &ClusterStatus) -> Markup {
+        let (severity, state) = match cluster.up() {
+            Some(true) => (Severity::Good, "up"),
+            Some(false) => (Severity::Bad, "down"),
+            None => (Severity::Warning, "not read yet"),
         };
-        writeln!(
-            page,
-            "<section>\n<div class=\"head\"><h2>{}</h2><strong class=\"{}\">{word}</strong>\
-             <span class=\"dim\">{} · {} series</span></div>",
-            Text(cluster.cluster.as_str()),
-            tone.class(),
-            cluster.snapshot.map_or_else(
-                || "never read".to_owned(),
-                |it| format!("read {}", self.since(Some(it))),
-            ),
-            cluster.series.map_or_else(|| "no".to_owned(), |it| it.shown.to_string()),
-        )?;
-        self.write_collectors(page, &cluster.collectors)?;
-        if let Some(remediation) = &cluster.remediation {
-            self.write_remediation(page, remediation)?;
+        let series = cluster.series.map_or_else(|| "no".to_owned(), |it| it.shown.to_string());
+
+        html! {
+            section {
+                div.head {
+                    h2 { (cluster.cluster) }
+                    strong class=(severity.class()) { (state) }
+                    span.dim {
+                        @if let Some(at) = cluster.snapshot {
+                            "read " (self.since(Some(at)))
+                        } @else {
+                            "never read"
+                        }
+                        " · " (series) " series"
+                    }
+                }
+                (self.collectors(&cluster.collectors))
+                @if let Some(remediation) = &cluster.remediation {
+                    (self.remediation(remediation))
+                }
+            }
         }
-        writeln!(page, "</section>")
     }
 
-    fn write_collectors(&self, page: &mut String, all: &[CollectorStatus]) -> fmt::Result {
-        if all.is_empty() {
-            return writeln!(page, "<p class=\"dim\">No collector has reported yet.</p>");
+    fn collectors(&self, collectors: &[CollectorStatus]) -> Markup {
+        if collectors.is_empty() {
+            return html! { p.dim { "No collector has reported yet." } };
         }
-        writeln!(
-            page,
-            "<table>\n<thead><tr><th>collector</th><th>state</th><th>last success</th>\
-             <th>took</th><th>what is missing</th></tr></thead>\n<tbody>"
-        )?;
-        for it in all {
-            let (tone, word) =
-                if it.failure.is_none() { (Tone::Good, "works") } else { (Tone::Bad, "fails") };
-            write!(
-                page,
-                "<tr><td class=\"name\">{}</td><td class=\"{}\">{word}</td>\
-                 <td data-of=\"last success\">{}</td><td data-of=\"took\">{}</td>",
-                words(it.collector.label()),
-                tone.class(),
-                self.since(it.last_success),
-                length(it.took),
-            )?;
-            writeln!(page, "<td class=\"why\">{}</td></tr>", Text(&missing(it)))?;
+
+        html! {
+            table {
+                thead {
+                    tr {
+                        th { "collector" }
+                        th { "state" }
+                        th { "last success" }
+                        th { "took" }
+                        th { "what is missing" }
+                    }
+                }
+                tbody { @for it in collectors { (self.collector(it)) } }
+            }
         }
-        writeln!(page, "</tbody>\n</table>")
     }
 
-    fn write_remediation(&self, page: &mut String, remediation: &RemediationView) -> fmt::Result {
+    fn collector(&self, status: &CollectorStatus) -> Markup {
+        let (severity, state) = if status.failure.is_none() {
+            (Severity::Good, "works")
+        } else {
+            (Severity::Bad, "fails")
+        };
+
+        html! {
+            tr {
+                td.name { (words(status.collector.label())) }
+                td class=(severity.class()) { (state) }
+                td data-of="last success" { (self.since(status.last_success)) }
+                td data-of="took" { (duration(status.took)) }
+                td.why { (missing(status)) }
+            }
+        }
+    }
+
+    fn remediation(&self, remediation: &RemediationView) -> Markup {
         if remediation.mode == Mode::Observe && remediation.runs.is_empty() {
-            return Ok(());
+            return html! {};
         }
-        let now = match remediation.active {
-            Some(state) => format!("a run is {}", words(state.label())),
-            None => "no run is active".to_owned(),
-        };
-        writeln!(page, "<h3>Runs</h3>\n<p>{}.</p>", Text(&capital(&now)))?;
+
         let mut runs: Vec<&RunInfo> = remediation.runs.iter().collect();
         runs.sort_by_key(|it| std::cmp::Reverse(it.run));
         runs.truncate(RUNS_SHOWN_MAX);
-        for run in runs {
-            let verdict = run.verdict.map_or_else(String::new, |it| format!(" · {it}"));
-            writeln!(
-                page,
-                "<p><a href=\"/api/v1/runs/{0}\">{0}</a> {1} on {2} · {3}{verdict} \
-                 <span class=\"dim\">· {4}</span></p>",
-                run.run,
-                run.optimizer,
-                Text(&run.target),
-                words(run.outcome.label()),
-                self.since(Some(run.started)),
-            )?;
+
+        html! {
+            h3 { "Runs" }
+            p {
+                @if let Some(state) = remediation.active {
+                    "A run is " (words(state.label())) "."
+                } @else {
+                    "No run is active."
+                }
+            }
+            @for run in runs { (self.run(run)) }
         }
-        Ok(())
     }
 
-    /// How long ago, with the time itself for whoever points at it.
-    fn since(&self, at: Option<WallTime>) -> String {
-        let Some(at) = at else { return "never".to_owned() };
-        format!("<span title=\"{}\">{} ago</span>", moment(at), length(self.now.since(at)))
+    fn run(&self, run: &RunInfo) -> Markup {
+        html! {
+            p {
+                a href={ "/api/v1/runs/" (run.run) } { (run.run) }
+                " " (run.optimizer) " on " (run.target) " · " (words(run.outcome.label()))
+                @if let Some(verdict) = run.verdict { " · " (verdict) }
+                " "
+                span.dim { "· " (self.since(Some(run.started))) }
+            }
+        }
+    }
+
+    /// How long ago; the tooltip has the timestamp.
+    fn since(&self, at: Option<WallTime>) -> Markup {
+        let Some(at) = at else { return html! { "never" } };
+        html! { span title=(timestamp(at)) { (duration(self.now.since(at))) " ago" } }
     }
 }
 
-/// What failed comes first: it names the broker.
-fn missing(it: &CollectorStatus) -> String {
-    let unknown: Vec<String> = it
+/// The failure first, because it names the broker; then the unknown values by reason.
+fn missing(status: &CollectorStatus) -> String {
+    let unknown: Vec<String> = status
         .unknown
         .iter()
         .map(|(reason, count)| format!("{count} {}", words(reason.label())))
         .collect();
     let unknown = (!unknown.is_empty()).then(|| format!("unknown: {}", unknown.join(", ")));
-    it.failure.iter().cloned().chain(unknown).collect::<Vec<_>>().join("; ")
+    status.failure.iter().cloned().chain(unknown).collect::<Vec<_>>().join("; ")
 }
 
-fn moment(at: WallTime) -> String {
+fn timestamp(at: WallTime) -> String {
     let at = Timestamp::from_millisecond(at.0).unwrap_or_default();
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// One unit is enough to decide what to do.
-fn length(it: Duration) -> String {
+/// In a single unit, the largest that fits.
+fn duration(it: Duration) -> String {
     let (seconds, millis) = (it.as_secs(), it.as_millis());
     match seconds {
         0 => format!("{millis} ms"),
@@ -310,13 +334,9 @@ fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// `log_dirs` as `log dirs`.
 fn words(label: &str) -> String {
     label.replace('_', " ")
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |it| it.to_uppercase().chain(chars).collect())
 }
 
 #[cfg(test)]
@@ -370,11 +390,11 @@ mod tests {
     }
 
     #[test]
-    fn when_all_is_well_it_says_so_once() {
+    fn a_healthy_cluster_has_one_good_statement() {
         let about = about();
         let page = landing(&about, vec![cluster()]).page();
         for wanted in [
-            "<div class=\"verdict good\">\n<p class=\"good\">Every cluster is up, and every collector works.</p>",
+            "<div class=\"verdict good\"><p class=\"good\">Every cluster is up, and every collector works.</p>",
             "mode act · 2026-01-02 03:04:05 UTC",
             "<h2>main</h2><strong class=\"good\">up</strong>",
             "9 s ago</span> · 1234 series",
@@ -388,27 +408,30 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_comes_first_and_names_the_cluster() {
+    fn the_worst_statement_comes_first_and_names_the_cluster() {
         let about = about();
         let mut down = cluster();
         down.collectors[0] = collector(CollectorName::Topology, Some("connect to kafka-1:9092"));
         down.snapshot = Some(NOW.before(Duration::from_mins(5)));
         let mut landing = landing(&about, vec![down]);
         landing.web_fault = Some("line 3".to_owned());
-        let findings = landing.verdict();
+        let summary = landing.summary();
         let want = [
-            (Tone::Bad, "main: no broker tells its metadata"),
-            (Tone::Bad, "main: what is shown was read 5 min ago"),
-            (Tone::Odd, "The web configuration was refused, the one before is in force: line 3"),
+            Statement::new(Severity::Bad, "main: no broker answered the metadata request"),
+            Statement::new(Severity::Bad, "main: the data shown is 5 min old"),
+            Statement::new(
+                Severity::Warning,
+                "The web configuration was rejected, the previous one stays in effect: line 3",
+            ),
         ];
-        assert_eq!(findings, want.map(|it| (it.0, it.1.to_owned())));
+        assert_eq!(summary, want);
         let page = landing.page();
         assert!(page.contains("<title>! kafka-optimizer</title>"));
         assert!(page.contains("<td class=\"why\">connect to kafka-1:9092</td>"), "{page}");
     }
 
     #[test]
-    fn what_could_not_be_read_is_counted_by_reason() {
+    fn unknown_values_are_counted_by_reason() {
         let about = about();
         let mut one = cluster();
         one.collectors[1].unknown = vec![(ReadFailure::Timeout, 2), (ReadFailure::NotLeader, 1)];
@@ -416,8 +439,9 @@ mod tests {
         assert!(page.contains("<td class=\"why\">unknown: 2 timeout, 1 not leader</td>"), "{page}");
         let mut crowded = cluster();
         crowded.series = Some(SeriesCount { shown: 10, dropped: 2 });
-        let finding = "main: 2 series are left out: its budget is spent".to_owned();
-        assert_eq!(landing(&about, vec![crowded]).verdict(), [(Tone::Odd, finding)]);
+        let text = "main: 2 series are omitted: the limit series_max is reached";
+        let want = [Statement::new(Severity::Warning, text)];
+        assert_eq!(landing(&about, vec![crowded]).summary(), want);
         let first =
             ClusterStatus { collectors: Vec::new(), snapshot: None, series: None, ..cluster() };
         let page = landing(&about, vec![first]).page();
@@ -425,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_the_newest_and_stuck_ones_are_bad() {
+    fn the_newest_runs_are_listed_and_a_stuck_run_is_bad() {
         let about = about();
         let run = |id| RunInfo {
             run: RunId(id),
@@ -442,8 +466,8 @@ mod tests {
             ..RemediationView::idle(Mode::Act)
         });
         let landing = landing(&about, vec![one]);
-        let stuck = "main: 1 stuck run waiting for a person".to_owned();
-        assert_eq!(landing.verdict(), [(Tone::Bad, stuck)]);
+        let stuck = Statement::new(Severity::Bad, "main: 1 stuck run waiting for a person");
+        assert_eq!(landing.summary(), [stuck]);
         let page = landing.page();
         assert!(
             page.contains(
@@ -455,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_becomes_markup() {
+    fn every_text_is_escaped() {
         let nasty = "<script>alert('\"&')</script>";
         let about = ServerInfo { telemetry_path: format!("/{nasty}"), ..about() };
         let mut one = cluster();
@@ -464,7 +488,7 @@ mod tests {
         let mut landing = landing(&about, vec![one]);
         landing.web_fault = Some(nasty.to_owned());
         let page = landing.page();
-        assert!(!page.contains("<script") && !page.contains("alert('"), "{page}");
-        assert_eq!(page.matches("&lt;script&gt;alert(&#39;&quot;&amp;&#39;)").count(), 5, "{page}");
+        assert!(!page.contains("<script"), "{page}");
+        assert_eq!(page.matches("&lt;script&gt;alert('&quot;&amp;')").count(), 5, "{page}");
     }
 }

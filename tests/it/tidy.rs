@@ -111,6 +111,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("bcrypt", &["src/config/web", "src/http/web"]),
     ("tokio_rustls", &["src/http", "src/kafka/wire"]),
     ("x509_parser", &["src/http/web"]),
+    ("maud", &["src/http"]),
+    ("strsim", &["src/config"]),
     ("serde_yaml", &["src/config"]),
     ("rusqlite", &["src/store"]),
 ];

@@ -169,7 +169,7 @@ async fn a_certificate_replaced_on_disk_is_shown_at_the_next_handshake() {
     let new = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
 
     assert_eq!(files.shown(&server).await, new);
-    assert!(!plain_page(&files, &server).await.contains("was refused"));
+    assert!(!plain_page(&files, &server).await.contains("was rejected"));
 }
 
 async fn plain_page(files: &WebConfigFiles, server: &WebServer) -> String {
@@ -189,7 +189,7 @@ async fn a_file_that_became_invalid_changes_nothing_and_the_landing_page_shows_w
         files.write("web.yml", text);
         let page = plain_page(&files, &server).await;
 
-        assert!(page.contains("The web configuration was refused"), "{text}: {page}");
+        assert!(page.contains("The web configuration was rejected"), "{text}: {page}");
         assert!(page.contains(why), "{why} in {page}");
     }
 
@@ -197,7 +197,7 @@ async fn a_file_that_became_invalid_changes_nothing_and_the_landing_page_shows_w
     let server_certificate = fs::read_to_string(files.path("server.crt")).unwrap();
     files.write("none.crt", &server_certificate);
 
-    assert!(!plain_page(&files, &server).await.contains("was refused"));
+    assert!(!plain_page(&files, &server).await.contains("was rejected"));
 }
 
 #[tokio::test]
