@@ -1,4 +1,4 @@
-//! `serve`: builds adapters and stages, binds listeners, starts everything, and ends it in order.
+//! `serve`: builds adapters and stages, binds listeners, starts all tasks, and stops them in order.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -34,12 +34,12 @@ use crate::{
     shutdown::{Drained, Tasks},
     snapshot::Latest,
     store::{Store, StoreError},
-    telemetry::{BuildInfo, Reload, Telemetry},
+    telemetry::{BuildInfo, Telemetry},
 };
 
-/// A step in hand is read back for a few seconds at most, and answers are short.
+/// Time for the current step to be read back, and for responses to be sent.
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
-/// One-shot statistics of a container take about a second.
+/// The Docker engine needs about a second for the statistics of a container.
 const DOCKER_TIMEOUT: Duration = Duration::from_secs(10);
 const LOCK_FILE: &str = "lock";
 const STORE_FILE: &str = "state.db";
@@ -56,63 +56,55 @@ const BUILD: BuildInfo = BuildInfo {
     },
 };
 
-/// What `serve` is told.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     pub config: Config,
-    /// `[HOST]:PORT`, at least one.
+    /// Each `[HOST]:PORT`; not empty.
     pub listen: Vec<String>,
-    /// The path of the metrics.
+    /// Path under which metrics are exposed.
     pub telemetry_path: String,
-    /// How connections are secured, and who may read.
+    /// TLS, users, headers and the rate limit.
     pub web: Web,
 }
 
-/// Why the process does not start, or ends.
+/// Why the process does not start, or ends with a failure.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppError {
-    /// An address cannot be listened on.
-    #[error("listen on {address}")]
+    #[error("cannot listen on {address}")]
     Listen {
         address: String,
         #[source]
         source: io::Error,
     },
-    /// The state directory cannot be used.
-    #[error("use the state directory {}", path.display())]
+    #[error("cannot use the state directory {}", path.display())]
     StateDir {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    /// Another process has the state.
-    #[error("another process holds {}", path.display())]
+    #[error("another process holds the lock {}", path.display())]
     StateLocked { path: PathBuf },
-    /// The store cannot be opened.
-    #[error("open {}", path.display())]
+    #[error("cannot open the state store {}", path.display())]
     Store {
         path: PathBuf,
         #[source]
         source: StoreError,
     },
-    /// The configuration has no cluster.
     #[error(transparent)]
     NoCluster(#[from] NoCluster),
-    /// No client for a Prometheus can be made.
-    #[error("prepare the queries to Prometheus")]
+    #[error("cannot create the Prometheus client")]
     Prometheus(#[from] PrometheusError),
-    /// Certificates are to stand for the token, and nobody verifies them (I9).
-    #[error("remediation.client_sans names certificates of clients, and no client is verified")]
+    /// I9: `client_sans` replaces the token, so certificates must be verified.
+    #[error("remediation.client_sans is set, but client certificates are not verified")]
     ClientsNotVerified,
-    #[error("receive signals")]
+    #[error("cannot install signal handlers")]
     Signals(#[source] io::Error),
-    /// A part of the process ended by itself.
-    #[error("a task that lives as long as the process has ended")]
+    #[error("a task ended that must run as long as the process")]
     TaskEnded,
-    /// What was in hand did not end in time, or a second signal came.
-    #[error("stopped before everything in hand had ended")]
-    Hurried,
+    /// Some work did not finish in time, or a second signal arrived.
+    #[error("shutdown timed out with work still in progress")]
+    ShutdownTimedOut,
 }
 
 impl AppError {
@@ -120,30 +112,32 @@ impl AppError {
         match self {
             Self::Listen { .. } => "choose another address with --web.listen-address",
             Self::StateDir { .. } | Self::Store { .. } => {
-                "make it writable for this user, or name another with remediation.state_dir"
+                "make it writable for this user, or choose another with remediation.state_dir"
             }
             Self::StateLocked { .. } => {
-                "stop the other process, or give this one a remediation.state_dir of its own"
+                "stop the other process, or give this one its own remediation.state_dir"
             }
-            Self::NoCluster(_) => "name one in the configuration's `clusters`",
-            Self::Prometheus(_) => "look at the cluster's `prometheus.url`",
+            Self::NoCluster(_) => "add one to `clusters` in the configuration",
+            Self::Prometheus(_) => "check the cluster's prometheus.url",
             Self::ClientsNotVerified => {
-                "set client_auth_type: RequireAndVerifyClientCert in the file of --web.config.file"
+                "set client_auth_type: RequireAndVerifyClientCert in the web configuration file"
             }
-            Self::Signals(_) => "look at the limits of this user",
-            Self::TaskEnded => "the log says which and why; start the process again",
-            Self::Hurried => "the journal knows what was open; the next start settles it",
+            Self::Signals(_) => "check this user's limits",
+            Self::TaskEnded => "the log says which task and why; restart the process",
+            Self::ShutdownTimedOut => {
+                "the journal has the open steps; the next start recovers them"
+            }
         }
     }
 }
 
-/// Serves until a signal says stop.
+/// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
 ///
 /// See [`AppError`].
 pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
-    // First what can fail: nothing has been started when it does.
+    // Everything that can fail comes before the first task is started.
     let signals = Signals::new().map_err(AppError::Signals)?;
     let listeners = listen(&options.listen).await?;
     let (Config { clusters, remediation }, web) = (options.config, options.web);
@@ -156,9 +150,9 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
     let names: Vec<ClusterName> = clusters.iter().map(|it| it.name.clone()).collect();
     let playbooks: Vec<String> = remediation.playbooks.iter().map(|it| it.name.clone()).collect();
     let telemetry = Arc::new(Telemetry::new(BUILD, &playbooks, &names));
-    telemetry.config_reloaded(Reload::Applied(clock.wall()));
+    telemetry.config_loaded(clock.wall());
 
-    let common = ClusterBuilder {
+    let shared = ClusterBuilder {
         pause: PauseFile::in_dir(&remediation.state_dir),
         remediation: Arc::new(remediation),
         clock,
@@ -166,8 +160,9 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
         telemetry: Arc::clone(&telemetry),
         tasks: tasks.clone(),
     };
+
     let contexts =
-        clusters.into_iter().map(|it| common.cluster(it)).collect::<Result<Vec<Context>, _>>()?;
+        clusters.into_iter().map(|it| shared.build(it)).collect::<Result<Vec<Context>, _>>()?;
     let latest: Vec<Latest> = contexts.iter().map(|it| it.latest.clone()).collect();
     let exposer = Exposer::new(latest.clone(), Arc::clone(&telemetry));
     let pages = exposer.pages();
@@ -176,26 +171,27 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
     let remediation = Remediator::new(contexts)?;
     remediation.start(&tasks);
 
-    let (tried, ready) = watch::channel(false);
-    tasks.start("first rounds", |stop| first_rounds(latest, tried, stop));
+    let (set_ready, ready) = watch::channel(false);
+    tasks.start("first rounds", |stop| watch_first_rounds(latest, set_ready, stop));
     let router = http::router(http::State {
         pipeline: Arc::new(remediation.clone()),
         pages,
         telemetry,
         ready,
-        token: common.remediation.token.clone(),
-        client_sans: common.remediation.client_sans.clone(),
+        token: shared.remediation.token.clone(),
+        client_sans: shared.remediation.client_sans.clone(),
         web: web.clone(),
-        clock: SharedClock::clone(&common.clock),
+        clock: SharedClock::clone(&shared.clock),
         about: ServerInfo {
             version: BUILD.version,
-            mode: common.remediation.mode,
+            mode: shared.remediation.mode,
             clusters: about_clusters,
             telemetry_path: options.telemetry_path,
         },
     });
+
     http::serve(listeners, &router, &web, Limits::default(), &tasks);
-    info!(version = BUILD.version, mode = %common.remediation.mode, "Serving.");
+    info!(version = BUILD.version, mode = %shared.remediation.mode, "Serving.");
     signals.until_stop(&remediation, &tasks).await
 }
 
@@ -203,9 +199,11 @@ fn check_web(web: &Web, remediation: &RemediationConfig) -> Result<(), AppError>
     if !remediation.client_sans.is_empty() && !web.verifies_clients() {
         return Err(AppError::ClientsNotVerified);
     }
-    if web.takes_passwords_in_clear() {
-        warn!("Passwords travel in clear text: the web configuration has users and no TLS.");
+
+    if web.has_users_without_tls() {
+        warn!("Passwords are sent in clear text: the web configuration has users but no TLS.");
     }
+
     Ok(())
 }
 
@@ -214,10 +212,11 @@ fn about(clusters: &[ClusterConfig]) -> Vec<ClusterInfo> {
         name: it.name.clone(),
         collect_interval: it.collect_interval,
     };
+
     clusters.iter().map(one).collect()
 }
 
-/// What the pipelines of all clusters share.
+/// What all clusters share.
 struct ClusterBuilder {
     remediation: Arc<RemediationConfig>,
     clock: SharedClock,
@@ -228,19 +227,21 @@ struct ClusterBuilder {
 }
 
 impl ClusterBuilder {
-    /// Builds the adapters and the pipeline's context of one cluster, and starts its collector.
-    fn cluster(&self, config: ClusterConfig) -> Result<Context, AppError> {
+    /// Builds the adapters and the pipeline's context of one cluster; starts its collector and probe.
+    fn build(&self, config: ClusterConfig) -> Result<Context, AppError> {
         let options = WireOptions {
             bootstrap: config.bootstrap_servers.clone(),
             request_timeout: config.request_timeout,
             client_id: "kafka-optimizer".to_owned(),
             security: config.security.clone(),
         };
+
         let kafka: SharedKafka =
             Arc::new(Wire::new(options, SharedClock::clone(&self.clock), self.tasks.clone()));
         let prometheus = config.prometheus.as_ref().map(|it| {
             HttpPrometheus::new(&it.url, it.timeout).map(|it| Arc::new(it) as SharedPrometheus)
         });
+
         let docker = config.docker.as_ref().map(|it| self.engine(it));
         let collector = Collector::new(
             &config,
@@ -249,6 +250,7 @@ impl ClusterBuilder {
             SharedClock::clone(&self.clock),
             Arc::clone(&self.telemetry),
         );
+
         let latest = collector.latest();
         self.tasks.start("collect", |stop| collector.run(stop));
         if let Some(probe) = config.probe.clone() {
@@ -257,6 +259,7 @@ impl ClusterBuilder {
             let probe = Probe::new(&config, probe, clock, telemetry);
             self.tasks.start("probe", |stop| probe.run(stop));
         }
+
         Ok(Context {
             cluster: Arc::new(config),
             remediation: Arc::clone(&self.remediation),
@@ -278,16 +281,21 @@ impl ClusterBuilder {
     }
 }
 
-/// Says that the process is ready when every cluster's first round has ended, well or not.
-async fn first_rounds(latest: Vec<Latest>, tried: watch::Sender<bool>, stop: CancellationToken) {
+/// Sets `ready` when every cluster's first round has ended, successfully or not.
+async fn watch_first_rounds(
+    latest: Vec<Latest>,
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
     for mut cluster in latest {
         let first = cluster.wait_for(Option::is_some);
         if !matches!(stop.run_until_cancelled(first).await, Some(Ok(_))) {
             return;
         }
     }
-    tried.send_replace(true);
-    // A task that ends ends the process.
+
+    ready.send_replace(true);
+    // This task must not end: that would end the process.
     stop.cancelled().await;
 }
 
@@ -295,34 +303,36 @@ async fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, AppError> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
         let bound = match address.strip_prefix(':') {
-            // All addresses of the machine; where there is no IPv6, those of IPv4.
+            // All addresses; without IPv6, all IPv4 addresses.
             Some(port) => match TcpListener::bind(format!("[::]:{port}")).await {
                 Ok(bound) => Ok(bound),
                 Err(_no_v6) => TcpListener::bind(format!("0.0.0.0:{port}")).await,
             },
             None => TcpListener::bind(address.as_str()).await,
         };
+
         let listening = bound.and_then(|it| Ok((it.local_addr()?, it)));
-        let (at, listener) =
+        let (bound_address, listener) =
             listening.map_err(|source| AppError::Listen { address: address.clone(), source })?;
-        info!(address = %at, "Listening.");
+        info!(address = %bound_address, "Listening.");
         listeners.push(listener);
     }
+
     Ok(listeners)
 }
 
-/// Held while the process lives: one process per state directory (I10).
+/// The lock of the state directory, held until the process ends: one process per directory (I10).
 #[derive(Debug)]
 pub struct StateLock {
     _file: File,
 }
 
 impl StateLock {
-    /// Takes the lock of `dir`, which must exist.
+    /// Locks `dir`, which must exist.
     ///
     /// # Errors
     ///
-    /// When another process holds it, or its file cannot be made.
+    /// If another process holds the lock, or the lock file cannot be created.
     pub fn take(dir: &Path) -> Result<Self, AppError> {
         let path = dir.join(LOCK_FILE);
         let unusable = |source| AppError::StateDir { path: dir.to_owned(), source };
@@ -332,6 +342,7 @@ impl StateLock {
             .write(true)
             .open(&path)
             .map_err(unusable)?;
+
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(AppError::StateLocked { path }),
@@ -340,14 +351,13 @@ impl StateLock {
     }
 }
 
-/// The store, and the lock that keeps it ours.
+/// Opens the store and takes the lock of its directory.
 fn open_state(remediation: &RemediationConfig) -> Result<(Store, Option<StateLock>), AppError> {
     match open_dir(&remediation.state_dir) {
         Ok((store, lock)) => Ok((store, Some(lock))),
-        // Nothing is kept there and nothing can be: no alert is answered and no order is taken. So
-        // an exporter runs without a directory of its own.
+        // A process that only exports metrics has no state to keep, so it needs no directory.
         Err(error @ AppError::StateDir { .. }) if only_exports(remediation) => {
-            info!(reason = %error, "No state is kept.");
+            info!(reason = %error, "Running without a state directory: only metrics are exported.");
             let path = PathBuf::from("memory");
             let store = Store::in_memory().map_err(|source| AppError::Store { path, source })?;
             Ok((store, None))
@@ -367,13 +377,14 @@ fn only_exports(remediation: &RemediationConfig) -> bool {
 fn open_dir(dir: &Path) -> Result<(Store, StateLock), AppError> {
     fs::create_dir_all(dir)
         .map_err(|source| AppError::StateDir { path: dir.to_owned(), source })?;
+
     let lock = StateLock::take(dir)?;
     let path = dir.join(STORE_FILE);
     let store = Store::open(&path).map_err(|source| AppError::Store { path, source })?;
     Ok((store, lock))
 }
 
-/// The signals that the process answers.
+/// Handlers of SIGTERM, SIGINT, SIGUSR1 (pause) and SIGUSR2 (resume).
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -393,31 +404,33 @@ impl Signals {
 
     async fn until_stop(mut self, remediation: &Remediator, tasks: &Tasks) -> Result<(), AppError> {
         let stopping = tasks.stopping();
-        let asked = loop {
+        let result = loop {
             tokio::select! {
                 () = stopping.cancelled() => break Err(AppError::TaskEnded),
                 _ = self.terminate.recv() => break Ok(()),
                 _ = self.interrupt.recv() => break Ok(()),
-                _ = self.pause.recv() => note("Remediation is paused.", remediation.pause()),
-                _ = self.resume.recv() => note("Remediation is resumed.", remediation.resume()),
+                _ = self.pause.recv() => log_result("Remediation paused.", remediation.pause()),
+                _ = self.resume.recv() => log_result("Remediation resumed.", remediation.resume()),
             }
         };
+
         info!("Stopping.");
         let drained = tokio::select! {
             drained = tasks.drain(DRAIN_GRACE) => drained,
             _ = self.terminate.recv() => Drained::GraceExpired,
             _ = self.interrupt.recv() => Drained::GraceExpired,
         };
+
         match drained {
-            Drained::Cleanly => asked,
-            Drained::GraceExpired => asked.and(Err(AppError::Hurried)),
+            Drained::Cleanly => result,
+            Drained::GraceExpired => result.and(Err(AppError::ShutdownTimedOut)),
         }
     }
 }
 
-fn note(done: &'static str, result: io::Result<()>) {
+fn log_result(done: &'static str, result: io::Result<()>) {
     match result {
         Ok(()) => info!("{done}"),
-        Err(error) => error!(%error, "The pause file cannot be changed."),
+        Err(error) => error!(%error, "Cannot change the pause file."),
     }
 }

@@ -1,7 +1,7 @@
-//! kafka-optimizer: measure, alert, act, and prove that it helped or take it back.
+//! kafka-optimizer measures a Kafka cluster, acts on its alerts, and keeps a change only if it helped.
 //!
-//! The modules in reading order. A folder is a stage of a flow or a seam to the outside world;
-//! ARCHITECTURE.md draws the flows, and `tests/it/tidy.rs` checks who may name whom.
+//! Modules are in reading order. A folder is a stage of a flow or a seam to the outside world;
+//! ARCHITECTURE.md draws the flows, and `tests/it/tidy.rs` checks which module may use which.
 
 pub mod model;
 

@@ -18,5 +18,6 @@ fn main() -> ExitCode {
         input: &mut input.lock(),
         interactive,
     };
+
     ExitCode::from(cli::run(std::env::args_os(), &mut terminal).code())
 }

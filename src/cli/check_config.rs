@@ -77,6 +77,7 @@ impl CheckConfigArgs {
                 for warning in &loaded.warnings {
                     writeln!(terminal.err, "warning: {warning}")?;
                 }
+
                 let config = &loaded.config;
                 let names: Vec<&str> = config.clusters.iter().map(|it| it.name.as_str()).collect();
                 writeln!(
@@ -86,6 +87,7 @@ impl CheckConfigArgs {
                     config.remediation.mode,
                     config.remediation.playbooks.len(),
                 )?;
+
                 Ok(())
             }
             Err(error) => Err(failure(&file.to_string(), error)),
@@ -108,6 +110,7 @@ fn report(loaded: &Result<Loaded, ConfigError>) -> ConfigReport {
             (vec![problem(with_cause(error), None, None)], Vec::new())
         }
     };
+
     ConfigReport { valid: loaded.is_ok(), problems, warnings }
 }
 
@@ -125,6 +128,7 @@ pub(super) fn failure(file: &str, error: &ConfigError) -> Failure {
                 1 => "1 problem".to_owned(),
                 many => format!("{many} problems"),
             };
+
             let what = format!("{file} has {count}:{}", lines.concat());
             Failure::usage(what, advice)
         }

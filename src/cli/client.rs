@@ -87,6 +87,7 @@ impl ServerArgs {
         {
             return Err(wrong());
         }
+
         let connections = self.connections(uri.scheme_str() == Some("https"))?;
         Ok(ApiClient { url: url.to_owned(), authorization: self.authorization()?, connections })
     }
@@ -97,6 +98,7 @@ impl ServerArgs {
             let text = read_text(path, "token", advice)?;
             return Ok(Authorization::Token(Secret::new(text.trim().to_owned())));
         }
+
         let Some(path) = &self.user_file else { return Ok(Authorization::None) };
         let advice = "write NAME:PASSWORD of a user of the server's web configuration into it";
         let text = read_text(path, "user", advice)?;
@@ -104,6 +106,7 @@ impl ServerArgs {
             let what = format!("the user file {} contains no `:`", path.display());
             return Err(Failure::usage(what, advice));
         };
+
         Ok(Authorization::User(Secret::new(name.to_owned()), Secret::new(password.to_owned())))
     }
 
@@ -115,11 +118,13 @@ impl ServerArgs {
             .timeout(RESPONSE_TIMEOUT)
             .redirect(Policy::none())
             .no_proxy();
+
         builder = match (tls, &self.ca_file) {
             (false, _) => builder.tls_certs_only(std::iter::empty()),
             (true, None) => builder,
             (true, Some(path)) => builder.tls_certs_only(ca_certificates(path)?),
         };
+
         if let (Some(certificate), Some(key)) = (&self.cert_file, &self.key_file) {
             let advice = "pass a PEM file";
             let mut pem = read_bytes(key, "key", advice)?;
@@ -127,8 +132,10 @@ impl ServerArgs {
             pem.extend(read_bytes(certificate, "certificate", advice)?);
             let identity = Identity::from_pem(&pem)
                 .map_err(|error| Failure::usage(chain(&error), "pass both files in PEM"))?;
+
             builder = builder.identity(identity);
         }
+
         builder
             .build()
             .map_err(|error| Failure::usage(chain(&error), "check the files that were passed"))
@@ -141,11 +148,14 @@ fn ca_certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {
         let what = format!("cannot use the CA file {}: {problem}", path.display());
         Failure::usage(what, advice)
     };
+
     let found = Certificate::from_pem_bundle(&read_bytes(path, "CA", advice)?)
         .map_err(|error| unusable(&chain(&error)))?;
+
     if found.is_empty() {
         return Err(unusable("it contains no certificate"));
     }
+
     Ok(found)
 }
 
@@ -185,6 +195,7 @@ impl ApiClient {
             .connections
             .request(method, format!("{}{path}", self.url))
             .header(header::CONTENT_TYPE, "application/json");
+
         match &self.authorization {
             Authorization::None => request,
             Authorization::User(name, password) => {
@@ -201,6 +212,7 @@ impl ApiClient {
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| self.unexpected(&error));
         }
+
         let Ok(error) = serde_json::from_slice(&body) else { return Err(self.unexpected(&status)) };
         Err(failure_of(status, error))
     }
@@ -213,8 +225,10 @@ impl ApiClient {
             if RESPONSE_BYTES_MAX < body.len().saturating_add(chunk.len()) {
                 return Err(self.unexpected(&format!("more than {RESPONSE_BYTES_MAX} bytes")));
             }
+
             body.extend_from_slice(&chunk);
         }
+
         Ok(body)
     }
 
@@ -227,6 +241,7 @@ impl ApiClient {
                 "start a server, or pass its URL with --server and its CA certificate with --ca-file",
             );
         }
+
         if connect {
             return Failure::new(
                 format!("no server answers at {}: {why}", self.url),
@@ -234,10 +249,12 @@ impl ApiClient {
                  --server",
             );
         }
+
         if timeout {
             let what = format!("{} did not answer within {RESPONSE_TIMEOUT:?}", self.url);
             return Failure::new(what, "check the server's log; the order may have been stored");
         }
+
         self.unexpected(&why)
     }
 

@@ -64,6 +64,7 @@ impl DecisionCommand {
             Self::Rollback(_) => "rollback",
             Self::Acknowledge(_) => "acknowledge",
         };
+
         let (Self::Approve(args) | Self::Rollback(args) | Self::Acknowledge(args)) = &self;
         let DecisionArgs { run: id, yes, server } = args;
         let client = server.client()?;
@@ -76,6 +77,7 @@ impl DecisionCommand {
                 format!("This lets new runs start although run {id} is stuck.")
             }
         };
+
         terminal.confirm(yes.yes, &question)?;
 
         let path = format!("/api/v1/runs/{id}/{verb}");
@@ -91,9 +93,11 @@ impl DecisionCommand {
                     }
                     Self::Acknowledge(_) => format!("Run {id} is acknowledged."),
                 };
+
                 writeln!(terminal.out, "{done}")?;
             }
         }
+
         Ok(Exit::Done)
     }
 }

@@ -29,11 +29,11 @@ use crate::load::LoadCommand;
 
 const AFTER_HELP: &str = "\
 Examples:
-  kafka-optimizer --kafka.server kafka-1:9092                 export metrics on :9308, change nothing
+  kafka-optimizer --kafka.server kafka-1:9092                 export metrics on :9308
   kafka-optimizer serve --config.file config.yaml             export metrics, answer alerts
   kafka-optimizer check-config config.yaml                    report every problem in a file
   kafka-optimizer tune-brokers --level moderate --rehearse    plan, and let the brokers validate it
-  kafka-optimizer runs                                        what was changed, and whether it helped
+  kafka-optimizer runs                                        what was changed, and the verdict
   kafka-optimizer rollback 7                                  undo run 7 exactly
 
 Exit codes:

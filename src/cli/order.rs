@@ -270,6 +270,7 @@ impl OrderCommand {
                 writeln!(terminal.out, "Run {id} created. `kafka-optimizer runs {id}` shows it.")?;
             }
         }
+
         Ok(Exit::Done)
     }
 }

@@ -48,6 +48,7 @@ impl PauseCommand {
                 "Remediation is no longer paused.",
             ),
         };
+
         let client = args.server.client()?;
         terminal.confirm(args.yes.yes, question)?;
 
@@ -56,6 +57,7 @@ impl PauseCommand {
             Output::Json => terminal.json(&answer)?,
             Output::Text => writeln!(terminal.out, "{done}")?,
         }
+
         Ok(Exit::Done)
     }
 }

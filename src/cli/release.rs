@@ -35,6 +35,7 @@ impl ReleaseArgs {
             Some(name) => format!("cluster {name}"),
             None => "all clusters".to_owned(),
         };
+
         let question = format!("This lets runs start again on quarantined targets of {clusters}.");
         terminal.confirm(self.yes.yes, &question)?;
 
@@ -51,6 +52,7 @@ impl ReleaseArgs {
                 }
             }
         }
+
         Ok(Exit::Done)
     }
 }

@@ -43,6 +43,7 @@ impl RunsArgs {
                 Output::Json => terminal.json(&run)?,
                 Output::Text => show::run(&run, terminal.out)?,
             }
+
             return Ok(Exit::Done);
         }
 
@@ -58,6 +59,7 @@ impl RunsArgs {
             }
             Output::Text => show::runs(&runs, terminal.out)?,
         }
+
         Ok(Exit::Done)
     }
 }

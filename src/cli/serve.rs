@@ -80,20 +80,24 @@ impl ServeArgs {
         for warning in warnings {
             writeln!(terminal.err, "warning: {warning}")?;
         }
+
         let format = match self.log_format {
             LogFormatArg::Text => LogFormat::Text,
             LogFormatArg::Json => LogFormat::Json,
         };
+
         telemetry::init(&self.log_level, format).map_err(|error| {
             let advice = "--log.level takes error, warn, info, debug, trace, or module=level,…";
             Failure::usage(error.to_string(), advice)
         })?;
+
         let options = ServeOptions {
             config,
             listen: self.listen_address,
             telemetry_path: self.telemetry_path,
             web,
         };
+
         match app::serve(options).await {
             Ok(()) => Ok(Exit::Done),
             Err(error @ AppError::ClientsNotVerified) => {
@@ -116,6 +120,7 @@ impl ServeArgs {
             return config::load(file)
                 .map_err(|error| check_config::failure(&file.display().to_string(), &error));
         }
+
         if self.kafka_server.is_empty() {
             return Err(Failure::usage(
                 "no Kafka cluster is configured",
@@ -123,6 +128,7 @@ impl ServeArgs {
                  --config.file FILE",
             ));
         }
+
         config::of_servers(&self.kafka_server)
             .map_err(|error| check_config::failure("--kafka.server", &error))
     }
@@ -139,5 +145,6 @@ fn telemetry_path(text: &str) -> Result<String, String> {
                 .to_owned(),
         );
     }
+
     Ok(text.to_owned())
 }

@@ -29,6 +29,7 @@ pub(super) fn status(run: &RunPayload) -> String {
         .into_iter()
         .flatten()
         .find(|it| it.as_str() != by_verdict);
+
     let reason = reason.map(|it| format!(" ({it})")).unwrap_or_default();
 
     let note = run.note.as_ref().filter(|_| note_explains_state(run));
@@ -61,6 +62,7 @@ pub(super) fn runs(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
         ];
         table.add_row(cells.map(|it| plain(&it)));
     }
+
     writeln!(out, "{}", rendered(table))
 }
 
@@ -78,6 +80,7 @@ pub(super) fn temporary_changes(runs: &RunsPayload, out: &mut dyn Write) -> io::
         ];
         table.add_row(cells.map(|it| plain(&it)));
     }
+
     writeln!(out, "{}", rendered(table))
 }
 
@@ -102,6 +105,7 @@ pub(super) fn run(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<
     if let Some(next) = next_step(run) {
         writeln!(out, "\n{next}")?;
     }
+
     Ok(())
 }
 
@@ -121,6 +125,7 @@ fn times(run: &RunPayload, out: &mut dyn Write) -> io::Result<()> {
             rows.add_row([name.to_owned(), clock_time(at), since(&run.created_at, at)]);
         }
     }
+
     writeln!(out, "\nTimes\n{}", rendered(rows))
 }
 
@@ -128,6 +133,7 @@ fn plan(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
     if detail.steps.is_empty() {
         return writeln!(out, "\nPlan\n  none yet");
     }
+
     let mut rows =
         table(&["  WAVE", "SUBJECT", "KEY", "FROM", "STORED BEFORE", "TO", "STATE", "AT"]);
     for step in &detail.steps {
@@ -143,11 +149,13 @@ fn plan(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
         ];
         rows.add_row(cells.map(|it| plain(&it)));
     }
+
     writeln!(out, "\nPlan\n{}", rendered(rows))?;
 
     if let Some(remarks) = detail.run.note.as_ref().filter(|_| !note_explains_state(&detail.run)) {
         writeln!(out, "  {}", plain(remarks))?;
     }
+
     Ok(())
 }
 
@@ -158,6 +166,7 @@ fn verdict(run: &RunPayload, measured: &ObjectivePayload, out: &mut dyn Write) -
         Some(mad) => format!("{} ± {}", number(measured.baseline_median), significant(mad)),
         None => number(measured.baseline_median),
     };
+
     let mut rows = table(&[]);
     rows.add_row(["  objective", &plain(&measured.query)]);
     rows.add_row(["  before", &before]);
@@ -166,9 +175,11 @@ fn verdict(run: &RunPayload, measured: &ObjectivePayload, out: &mut dyn Write) -
         let direction = if effect < 0.0 { "worse" } else { "better" };
         rows.add_row(["  effect", &format!("{:.1} % {direction}", effect.abs() * 100.0)]);
     }
+
     if let Some(change) = measured.load_change {
         rows.add_row(["  load", &format!("{:+.1} %", change * 100.0)]);
     }
+
     writeln!(out, "\nVerdict: {}\n{}", plain(verdict), rendered(rows))
 }
 
@@ -176,11 +187,13 @@ fn journal(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
     if detail.journal.is_empty() {
         return Ok(());
     }
+
     let mut rows = table(&[]);
     for line in &detail.journal {
         let at = since(&detail.run.created_at, &line.at);
         rows.add_row([format!("  {at}"), plain(&line.entry), plain(&line.text)]);
     }
+
     writeln!(out, "\nTimeline\n{}", rendered(rows))
 }
 
@@ -226,6 +239,7 @@ fn table(header: &[&str]) -> Table {
     if !header.is_empty() {
         table.set_header(header);
     }
+
     table
 }
 
@@ -233,6 +247,7 @@ fn rendered(mut table: Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
+
     table.trim_fmt()
 }
 
@@ -253,9 +268,11 @@ fn since(created: &str, at: &str) -> String {
     let (Ok(created), Ok(at)) = (created.parse::<Timestamp>(), at.parse::<Timestamp>()) else {
         return plain(at);
     };
+
     let Ok(milliseconds) = created.until(at).and_then(|it| it.total(Unit::Millisecond)) else {
         return String::new();
     };
+
     let sign = if milliseconds < 0.0 { '-' } else { '+' };
     let seconds = milliseconds.abs() / 1000.0;
     let minutes = (seconds / 60.0).floor();
@@ -279,9 +296,11 @@ fn significant(value: f64) -> String {
         } else {
             1
         };
+
         let text = format!("{value:.digits$}");
         return text.trim_end_matches('0').trim_end_matches('.').to_owned();
     }
+
     format!("{value:.3e}")
 }
 
@@ -315,6 +334,7 @@ mod tests {
             note: Some("broker 2 stays as it is".to_owned()),
             ..RunPayload::default()
         };
+
         let held = run("held", Some("cooldown"), None);
         assert_eq!(status(&held), "held (cooldown): broker 2 stays as it is");
         let kept = run("kept", None, Some("improved"));
@@ -325,8 +345,10 @@ mod tests {
             let steps = vec![StepPayload::default()];
             plan(&RunDetailPayload { run, steps, ..RunDetailPayload::default() }, &mut out)
                 .unwrap();
+
             String::from_utf8(out).unwrap()
         };
+
         assert!(page(kept).ends_with("\n  broker 2 stays as it is\n"));
         assert!(!page(held).contains("broker 2"));
     }

@@ -36,6 +36,7 @@ impl TemporaryChangesArgs {
             }
             Output::Text => show::temporary_changes(&runs, terminal.out)?,
         }
+
         Ok(Exit::Done)
     }
 }

@@ -1,28 +1,26 @@
-//! Which names are collected: regular expressions that match the whole name, as in Prometheus.
+//! Filters of topic and group names: regular expressions, fully anchored as in Prometheus.
 
 use regex::RegexSet;
 
-/// Which names are collected. Without any expression, all.
+/// Selects names by regular expressions. The default selects all.
 #[derive(Clone, Debug, Default)]
 pub struct NameFilter {
-    /// Empty means everything.
+    /// Empty includes every name.
     include: RegexSet,
     exclude: RegexSet,
 }
 
 impl NameFilter {
-    /// A name is collected when one of `include` matches it, or there is none, and none of
-    /// `exclude` does.
+    /// Selects the names that match one of `include` (or all, if it is empty) and none of `exclude`.
     ///
     /// # Errors
     ///
-    /// When one is no regular expression, or too large a one.
+    /// If an expression is invalid, or the compiled set is too large.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, regex::Error> {
         let whole = |it: &[String]| RegexSet::new(it.iter().map(|it| format!("^(?:{it})$")));
         Ok(Self { include: whole(include)?, exclude: whole(exclude)? })
     }
 
-    /// Whether `name` is collected.
     pub fn admits(&self, name: &str) -> bool {
         (self.include.is_empty() || self.include.is_match(name)) && !self.exclude.is_match(name)
     }
@@ -39,7 +37,6 @@ impl PartialEq for NameFilter {
 mod tests {
     use super::*;
 
-    /// Which of these names are collected.
     #[track_caller]
     fn check(include: &[&str], exclude: &[&str], want: &[&str]) {
         let owned = |it: &[&str]| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();

@@ -1,6 +1,6 @@
-//! From a file, or from bootstrap servers alone, to a checked [`Config`].
+//! Loads a checked [`Config`] from a file, or from bootstrap servers alone.
 //!
-//! The only place that reads YAML. Nothing here keeps state: reading twice gives the same answer.
+//! The only code that parses YAML. Stateless.
 
 use std::{
     fmt, fs, io,
@@ -15,50 +15,49 @@ use super::{
     raw::{RawCluster, RawConfig},
 };
 
-/// A file with a token, or with one of the things that secure a connection, as found.
+/// Content of a file with a token, password, key or certificate.
 #[derive(Clone, Debug)]
 pub struct SecretFile {
     pub text: String,
-    /// Whether every user of the machine can read it.
+    /// Whether the file's mode lets every user read it.
     pub world_readable: bool,
 }
 
-/// Reads such a file. A seam, so that tests need no file.
+/// Reads a [`SecretFile`]. Tests pass a function that needs no file.
 pub type SecretReader<'a> = &'a dyn Fn(&Path) -> io::Result<SecretFile>;
 
-/// A configuration, and what is legal in it but not wise.
+/// A valid configuration, and warnings about what is legal but unwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     pub config: Config,
     pub warnings: Vec<Problem>,
 }
 
-/// Why there is no configuration.
+/// Why a configuration is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("read the configuration {}", path.display())]
+    #[error("cannot read the configuration file {}", path.display())]
     Read {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    /// Not YAML, or a key that is not known, or a value of another type.
+    /// Not YAML, an unknown or duplicate key, or a value of the wrong type.
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
-    /// Readable, but it does not make sense: all that is wrong, at once.
+    /// Well-formed, but with invalid values: all of them.
     #[error("{}", listed(.0))]
     Problems(Vec<Problem>),
 }
 
-/// Where the file stops being a configuration.
+/// A syntax error, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct SyntaxError {
-    /// From 1; absent when the parser cannot say.
+    /// From 1; `None` if the parser does not know it.
     pub line: Option<usize>,
-    /// From 1.
+    /// From 1; `None` if the parser does not know it.
     pub column: Option<usize>,
-    /// What is wrong, with the key's name.
+    /// What is wrong, with the name of the key.
     pub message: String,
 }
 
@@ -67,6 +66,7 @@ impl fmt::Display for SyntaxError {
         if let (Some(line), Some(column)) = (self.line, self.column) {
             write!(f, "line {line}, column {column}: ")?;
         }
+
         f.write_str(&self.message)
     }
 }
@@ -84,6 +84,7 @@ fn listed(problems: &[Problem]) -> String {
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     let text = fs::read_to_string(path)
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+
     parse(&text, &read_token)
 }
 
@@ -96,11 +97,11 @@ pub fn parse(text: &str, tokens: SecretReader<'_>) -> Result<Loaded, ConfigError
     check::check(from_yaml(text)?, tokens).map_err(ConfigError::Problems)
 }
 
-/// The configuration of a process that was only told where Kafka is: it collects, and that is all.
+/// The configuration of a process that was given only bootstrap servers: it only exports metrics.
 ///
 /// # Errors
 ///
-/// When a server is not `host:port`.
+/// If a server is not `host:port`.
 pub fn of_servers(servers: &[String]) -> Result<Loaded, ConfigError> {
     let cluster = RawCluster { bootstrap_servers: Some(servers.to_vec()), ..RawCluster::default() };
     let raw = RawConfig { clusters: Some(vec![cluster]), remediation: None };
@@ -113,14 +114,14 @@ fn read_token(path: &Path) -> io::Result<SecretFile> {
     Ok(SecretFile { text: fs::read_to_string(path)?, world_readable: mode & 0o004 != 0 })
 }
 
-/// The one place that knows the YAML library. An empty file is an empty configuration, which
-/// `check` then refuses with what is missing.
+/// The only use of the YAML library. An empty file is an empty configuration; `check` then reports
+/// what is missing.
 pub(super) fn from_yaml<T: DeserializeOwned + Default>(text: &str) -> Result<T, SyntaxError> {
     let parsed: Result<Option<T>, _> = serde_yaml::from_str(text);
     parsed.map(Option::unwrap_or_default).map_err(|error| {
         let location = error.location();
         let message = error.to_string();
-        // The place is said once, before the message, where editors look for it.
+        // The position goes before the message, where editors look for it.
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |it| it.0);
         SyntaxError {
             line: location.as_ref().map(serde_yaml::Location::line),
@@ -130,19 +131,20 @@ pub(super) fn from_yaml<T: DeserializeOwned + Default>(text: &str) -> Result<T, 
     })
 }
 
-/// Rewrites serde's "unknown field" so that a person sees the key that was meant first.
+/// Rewrites serde's "unknown field" error so that it suggests the key that was probably meant.
 fn with_suggestion(message: &str) -> String {
-    let Some((place, rest)) = message.split_once("unknown field `") else {
+    let Some((prefix, rest)) = message.split_once("unknown field `") else {
         return message.to_owned();
     };
+
     let Some((written, rest)) = rest.split_once('`') else { return message.to_owned() };
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     let all = known.join(", ");
     match nearest(written, &known) {
         Some(meant) => {
-            format!("{place}unknown key `{written}`; did you mean `{meant}`? Known here: {all}")
+            format!("{prefix}unknown key `{written}`; did you mean `{meant}`? Known keys: {all}")
         }
-        None => format!("{place}unknown key `{written}`; known here: {all}"),
+        None => format!("{prefix}unknown key `{written}`; known keys: {all}"),
     }
 }
 
@@ -163,6 +165,7 @@ mod tests {
             nearest("colect_interval", &["name", "collect_interval"]),
             Some("collect_interval")
         );
+
         assert_eq!(nearest("nmae", &["name", "match"]), None);
         assert_eq!(nearest("names", &["name", "match"]), Some("name"));
         assert_eq!(nearest("kafka", &["clusters", "remediation"]), None);

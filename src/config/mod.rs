@@ -1,6 +1,6 @@
-//! The configuration: as written (`raw`), checked (`check`), as meant ([`Config`]).
+//! The configuration file: parsed into `raw`, checked by `check`, used as [`Config`].
 //!
-//! Holding a [`Config`] proves that it was checked.
+//! A [`Config`] has always been checked.
 
 mod check;
 #[cfg(test)]
@@ -23,10 +23,10 @@ use crate::{
     security::Security,
 };
 
-/// One thing wrong with the file, addressed by its path.
+/// A problem in the file, or a warning about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where in the file: `remediation.playbooks[0].objective.query`.
+    /// Path of the value, such as `remediation.playbooks[0].objective.query`.
     pub path: String,
     pub advice: String,
 }
@@ -39,42 +39,43 @@ impl fmt::Display for Problem {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// At least one; names are unique.
+    /// At least one; their names are unique.
     pub clusters: Vec<ClusterConfig>,
     pub remediation: RemediationConfig,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClusterConfig {
-    /// Its name: the value of the label `kafka_cluster`.
+    /// Value of the label `kafka_cluster`.
     pub name: ClusterName,
-    /// At least one `host:port`.
+    /// Not empty; each `host:port`.
     pub bootstrap_servers: Vec<String>,
-    /// Start of one collection round to the start of the next.
+    /// From the start of one collection round to the start of the next.
     pub collect_interval: Duration,
-    /// Deadline of one request to one broker; less than `collect_interval`.
+    /// Timeout of one request to one broker; less than `collect_interval`.
     pub request_timeout: Duration,
-    /// The Docker engine that runs the brokers, if any.
+    /// The Docker engine that runs the brokers.
     pub docker: Option<DockerConfig>,
-    /// The Prometheus that scrapes this process and the brokers; needed to remediate.
+    /// The Prometheus that scrapes this process and the brokers. Always present if there are playbooks
+    /// or the mode is `act`.
     pub prometheus: Option<PrometheusConfig>,
-    /// The end-to-end probe, which writes records to a topic of its own; none without the key.
+    /// The end-to-end probe, which writes records to its own topic; off by default.
     pub probe: Option<ProbeConfig>,
-    /// The operator that owns the brokers' configuration (`strimzi`, …): then this program advises
-    /// only.
+    /// The operator that manages the brokers' configuration (`strimzi`, …). If set, no broker
+    /// configuration is changed.
     pub managed_by: Option<String>,
     pub topics: NameFilter,
     pub groups: NameFilter,
-    /// In which states groups are collected; empty for all.
+    /// Only groups in these states are collected; empty means all.
     pub group_states: Vec<GroupState>,
-    /// What is put on the page.
+    /// Level of detail of the exported metrics.
     pub export: Export,
-    /// How connections to its brokers are secured.
+    /// TLS and SASL of connections to the brokers.
     pub security: Security,
 }
 
 impl ClusterConfig {
-    /// A cluster of which only this is said: it is collected, whole, and nothing more.
+    /// A cluster with defaults only: it is collected, and never changed.
     pub fn new(name: ClusterName, bootstrap_servers: Vec<String>) -> Self {
         Self {
             name,
@@ -102,41 +103,40 @@ pub struct DockerConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrometheusConfig {
     pub url: String,
-    /// Its `scrape_interval` for the brokers; also its `evaluation_interval`.
+    /// Prometheus's `scrape_interval` for the brokers, which is also its `evaluation_interval`.
     pub scrape_interval: Duration,
     pub timeout: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeConfig {
-    /// The topic it writes to; created when it is missing.
+    /// Created if it does not exist.
     pub topic: TopicName,
-    /// Start of one record to the start of the next, by broker.
+    /// From one record to the next, per broker.
     pub interval: Duration,
-    /// When a record that has not come back is given up.
+    /// A record that has not been consumed by then counts as failed.
     pub timeout: Duration,
-    /// Replicas of the topic; the smaller of 3 and the number of brokers when left out.
+    /// `None`: the smaller of 3 and the number of brokers.
     pub replication_factor: Option<u32>,
-    /// Bytes of a record's value.
+    /// Size of a record's value in bytes.
     pub record_bytes: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RemediationConfig {
-    /// How far this process may go.
     pub mode: Mode,
-    /// The token that whoever changes state must present.
+    /// Token that requests must present to change state.
     pub token: Option<Secret>,
-    /// Names of client certificates that stand for the token. Not empty, or there is a token, in
-    /// mode `act`.
+    /// Names of client certificates that are accepted instead of the token. In mode `act` there is a
+    /// token, or this is not empty.
     pub client_sans: Vec<String>,
-    /// Holds the store, its lock and the pause file.
+    /// Directory of the store, its lock and the pause file.
     pub state_dir: PathBuf,
-    /// Runs that wrote anything, in an hour, by cluster.
+    /// Maximum runs per hour and cluster that write anything.
     pub runs_per_hour_max: u32,
-    /// Runs that wrote anything, in a day, by cluster.
+    /// Maximum runs per day and cluster that write anything.
     pub runs_per_day_max: u32,
-    /// How long an undo of network threads waits between two halvings.
+    /// Pause between two halvings when network threads are reduced.
     pub shrink_pause: Duration,
     pub playbooks: Vec<Playbook>,
 }

@@ -1,6 +1,5 @@
-//! Who may speak (I9). A handler that changes state takes a [`WriteAccess`], and there is none without
-//! the token or a client certificate that is named in the configuration, on loopback too: a browser
-//! on the same machine can post there.
+//! Authorization of requests that change state (I9). They need the token, or a client certificate
+//! named in the configuration; on loopback too, because a browser on the same machine can post there.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::{Inner, error::ApiError, web::VerifiedClient};
 use crate::config::Secret;
 
-/// Proof that the request came from who may change state and that no browser form sent it.
+/// Extractor: proof that the client may change state, and that the request is not a browser form.
 #[derive(Debug)]
 pub(super) struct WriteAccess(());
 
@@ -22,38 +21,42 @@ impl FromRequestParts<Arc<Inner>> for WriteAccess {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, inner: &Arc<Inner>) -> Result<Self, ApiError> {
-        let peer = parts.extensions.get::<VerifiedClient>();
-        if !peer.is_some_and(|it| it.is_one_of(&inner.state.client_sans)) {
-            presents_token(&parts.headers, inner.state.token.as_ref())?;
+        let client = parts.extensions.get::<VerifiedClient>();
+        if !client.is_some_and(|it| it.has_any_san(&inner.state.client_sans)) {
+            require_token(&parts.headers, inner.state.token.as_ref())?;
         }
-        // Forms cannot send this type, and scripts of other origins must ask first.
+
+        // A form cannot send this content type, and a script of another origin needs a preflight.
         if !is_json(&parts.headers) {
             let advice = "send `Content-Type: application/json`";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, advice));
         }
+
         Ok(Self(()))
     }
 }
 
-fn presents_token(headers: &HeaderMap, token: Option<&Secret>) -> Result<(), ApiError> {
+fn require_token(headers: &HeaderMap, token: Option<&Secret>) -> Result<(), ApiError> {
     let Some(token) = token else {
-        let advice = "no token is configured: set remediation.token_file, and send its content as \
+        let advice = "no token is configured: set remediation.token_file, and send the token as \
                       `Authorization: Bearer …`";
         return Err(ApiError::new(StatusCode::FORBIDDEN, advice));
     };
+
     if bearer(headers).is_none() {
         let advice = "send the token as `Authorization: Bearer …`";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, advice));
     }
-    if !carry(headers, token) {
-        let advice = "the token is not the one of remediation.token_file";
+
+    if !has_token(headers, token) {
+        let advice = "the token is not the one in remediation.token_file";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, advice));
     }
+
     Ok(())
 }
 
-/// Whether the headers carry the token.
-pub(super) fn carry(headers: &HeaderMap, token: &Secret) -> bool {
+pub(super) fn has_token(headers: &HeaderMap, token: &Secret) -> bool {
     bearer(headers).is_some_and(|it| same(it, token.reveal().as_bytes()))
 }
 
@@ -63,7 +66,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// In constant time, for tokens of any two lengths: digests have one length.
+/// Compares digests, so that the time depends on neither content nor length.
 fn same(presented: &[u8], token: &[u8]) -> bool {
     Sha256::digest(presented).ct_eq(&Sha256::digest(token)).into()
 }

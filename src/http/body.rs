@@ -1,4 +1,5 @@
-//! Reads bodies within limits: of one body, of all bodies at once, and of time.
+//! Reads request bodies within limits: of the size of one body, of the memory of all bodies in
+//! flight, and of time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,23 +16,22 @@ use super::error::ApiError;
 
 /// 10,000 alerts of a large cluster are 6 MiB (I3).
 pub(super) const BODY_BYTES_MAX: usize = 16 << 20;
-/// Of a body that is too large this much is thrown away, so that its sender reads the answer
-/// instead of a broken connection, which Alertmanager would retry.
+/// A body that is too large is read and dropped up to this size, so that its sender reads the
+/// response instead of a broken connection, which Alertmanager would retry.
 const DISCARD_BYTES_MAX: usize = 64 << 20;
-/// What all bodies in hand may take together: small ones hardly count, and eight of the largest
-/// fit.
+/// Memory of all bodies in flight, in KiB: eight bodies of the maximum size.
 const BUDGET_KIB: usize = 128 << 10;
-/// A small body is counted as this much.
+/// Minimum that a body counts as, in KiB.
 const BODY_KIB_MIN: usize = 64;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a body waits for others to be done. Then 503: the sender tries again.
+/// How long a request waits for memory. Then it gets 503, and the sender retries.
 const BUDGET_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// The memory that bodies may take.
+/// Semaphore over the memory of all bodies in flight, one permit per KiB.
 #[derive(Clone, Debug)]
 pub(super) struct BodyBudget(Arc<Semaphore>);
 
-/// A body. Its memory is counted until this is dropped.
+/// A request body. Its memory counts until this is dropped.
 #[derive(Debug)]
 pub(super) struct ReceivedBody {
     pub(super) bytes: Bytes,
@@ -44,8 +44,9 @@ impl BodyBudget {
     }
 
     pub(super) async fn read(&self, request: Request) -> Result<ReceivedBody, ApiError> {
-        let announced = announced(request.headers());
-        let permit = self.reserve(announced.unwrap_or(BODY_BYTES_MAX)).await?;
+        let length = content_length(request.headers());
+        let permit = self.reserve(length.unwrap_or(BODY_BYTES_MAX)).await?;
+
         let stream = request.into_body().into_data_stream();
         match tokio::time::timeout(READ_TIMEOUT, collect(stream)).await {
             Ok(read) => Ok(ReceivedBody { bytes: read?, _permit: permit }),
@@ -63,12 +64,13 @@ impl BodyBudget {
         if let Ok(Ok(permit)) = tokio::time::timeout(BUDGET_WAIT_MAX, reserving).await {
             return Ok(permit);
         }
-        let advice = "too many large requests at once; try again";
+
+        let advice = "too many large requests are in flight; try again";
         Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, advice))
     }
 }
 
-fn announced(headers: &HeaderMap) -> Option<usize> {
+fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -77,30 +79,38 @@ async fn collect(mut stream: BodyDataStream) -> Result<Bytes, ApiError> {
     let mut total = 0_usize;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| {
-            ApiError::because(StatusCode::BAD_REQUEST, "the body broke off", &error)
+            ApiError::with_cause(
+                StatusCode::BAD_REQUEST,
+                "the connection ended before the body did",
+                &error,
+            )
         })?;
+
         total = total.saturating_add(chunk.len());
-        if DISCARD_BYTES_MAX < total {
+        if total > DISCARD_BYTES_MAX {
             break;
         }
+
         if total <= BODY_BYTES_MAX {
             body.extend_from_slice(&chunk);
         } else {
             body = BytesMut::new();
         }
     }
-    if BODY_BYTES_MAX < total {
+
+    if total > BODY_BYTES_MAX {
         let advice = format!("the body is larger than {} MiB", BODY_BYTES_MAX >> 20);
         return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, advice));
     }
+
     Ok(body.freeze())
 }
 
-/// Reads JSON. An empty body stands for `{}`.
+/// Parses a JSON body. An empty body counts as `{}`.
 pub(super) fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let text: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
     serde_json::from_slice(text).map_err(|error| {
-        ApiError::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
+        ApiError::new(StatusCode::BAD_REQUEST, format!("the body is not valid: {error}"))
     })
 }
 
@@ -111,7 +121,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_in_small_chunks_is_one_body() {
+    async fn a_chunked_body_is_read_whole() {
         let chunks = futures_util::stream::iter(["{\"a\"", ":1}"].map(Ok::<_, std::io::Error>));
         let request = Request::new(Body::from_stream(chunks));
         let held = BodyBudget::new().read(request).await.unwrap();
@@ -119,12 +129,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_held_is_given_back() {
+    async fn a_dropped_body_returns_its_permits() {
         let bodies = BodyBudget::new();
         for _ in 0..20 {
             let held = bodies.read(Request::new(Body::from("{}"))).await.unwrap();
             drop(held);
         }
+
         assert_eq!(bodies.0.available_permits(), BUDGET_KIB);
     }
 }

@@ -1,5 +1,5 @@
-//! An answer that is not what was asked for. It has two texts, one for the sender and one for the
-//! log, joined by a request id: the sender learns nothing of the machine, the operator everything.
+//! Error responses. An error has two texts that share a request id: one for the client, which
+//! reveals nothing about the machine, and one for the log with all details.
 
 use std::{
     error::Error,
@@ -26,30 +26,31 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
-    sender: String,
-    /// What only the log says.
+    /// What the client reads.
+    message: String,
+    /// What only the log says, if that is more.
     log: Option<String>,
 }
 
 impl ApiError {
-    pub(super) fn new(status: StatusCode, sender: impl Into<String>) -> Self {
-        Self { status, sender: sender.into(), log: None }
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), log: None }
     }
 
-    /// `error`, with its causes, is for the log alone.
-    pub(super) fn because(
+    /// `error` and its causes are only logged.
+    pub(super) fn with_cause(
         status: StatusCode,
-        sender: impl Into<String>,
+        message: impl Into<String>,
         error: &(dyn Error + 'static),
     ) -> Self {
-        Self { status, sender: sender.into(), log: Some(chain(error)) }
+        Self { status, message: message.into(), log: Some(chain(error)) }
     }
 }
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        let sender = "the state cannot be read or written; try again";
-        Self::because(StatusCode::SERVICE_UNAVAILABLE, sender, &error)
+        let message = "the state store cannot be read or written; try again";
+        Self::with_cause(StatusCode::SERVICE_UNAVAILABLE, message, &error)
     }
 }
 
@@ -64,19 +65,21 @@ impl From<OrderError> for ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// The body is written by [`finish`], which knows the request's id.
+    /// [`finish`] adds the body, because it knows the request's id.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"kafka-optimizer\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
+
         response.extensions_mut().insert(self);
         response
     }
 }
 
-/// Numbers requests. Two processes do not share numbers, so that a proxy's log can be searched.
+/// Request ids, `<random number of the process>-<count>`: unique in the log of a proxy before several
+/// processes.
 #[derive(Clone, Debug)]
 pub(super) struct RequestIds {
     process: u32,
@@ -93,7 +96,8 @@ impl RequestIds {
     }
 }
 
-/// Gives each answer its id, each refusal its body, and the log its line: here and nowhere else.
+/// Adds the request id to each response, writes the body of each error, and logs it. The only place
+/// that does.
 pub(super) async fn finish(
     extract::State(ids): extract::State<RequestIds>,
     request: Request,
@@ -101,27 +105,31 @@ pub(super) async fn finish(
 ) -> Response {
     let id = ids.next();
     let method = request.method().clone();
-    // Not the path as it was sent, which anyone may write.
+    // The route, not the path: the path is under the client's control.
     let route = request.extensions().get::<MatchedPath>().cloned();
+
     let mut response = next.run(request).await;
-    if let Some(refused) = response.extensions_mut().remove::<ApiError>() {
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let route = route.as_ref().map_or("", MatchedPath::as_str);
-        let status = refused.status.as_u16();
-        let reason = refused.log.as_ref().unwrap_or(&refused.sender);
-        if refused.status.is_server_error() {
+        let status = error.status.as_u16();
+        let reason = error.log.as_ref().unwrap_or(&error.message);
+        if error.status.is_server_error() {
             warn!(request = id, %method, route, status, reason, "Request failed.");
         } else {
-            info!(request = id, %method, route, status, reason, "Request refused.");
+            info!(request = id, %method, route, status, reason, "Request rejected.");
         }
-        let body = Json(ErrorPayload { error: refused.sender, request_id: id.clone() });
+
+        let body = Json(ErrorPayload { error: error.message, request_id: id.clone() });
         let (mut parts, _empty) = response.into_parts();
         parts.headers.remove(header::CONTENT_LENGTH);
         let (json, body) = body.into_response().into_parts();
         parts.headers.extend(json.headers);
         response = Response::from_parts(parts, body);
     }
+
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+
     response
 }

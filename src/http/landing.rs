@@ -99,6 +99,7 @@ impl Landing<'_> {
                 }
             }
         };
+
         page.into_string()
     }
 
@@ -115,10 +116,12 @@ impl Landing<'_> {
         if self.paused {
             found.push(Statement::new(Severity::Warning, "Remediation is paused: no run starts."));
         }
+
         if let Some(fault) = &self.web_fault {
             let text = format!(
                 "The web configuration was rejected, the previous one stays in effect: {fault}"
             );
+
             found.push(Statement::new(Severity::Warning, text));
         }
 
@@ -127,6 +130,7 @@ impl Landing<'_> {
             let text = "Every cluster is up, and every collector works.";
             found.push(Statement::new(Severity::Good, text));
         }
+
         found
     }
 
@@ -138,6 +142,7 @@ impl Landing<'_> {
             .filter(|it| it.failure.is_some())
             .map(|it| it.collector.label())
             .collect();
+
         match cluster.up() {
             Some(false) => {
                 let text = "no broker answered the metadata request";
@@ -158,6 +163,7 @@ impl Landing<'_> {
             let text = format!("the data shown is {} old", duration(age));
             found.push(Statement::new(Severity::Bad, text));
         }
+
         if let Some(SeriesCount { dropped: dropped @ 1.., .. }) = cluster.series {
             let text = format!("{dropped} series are omitted: the limit series_max is reached");
             found.push(Statement::new(Severity::Warning, text));
@@ -168,10 +174,12 @@ impl Landing<'_> {
             let text = format!("{} waiting for a person", counted(remediation.stuck, "stuck run"));
             found.push(Statement::new(Severity::Bad, text));
         }
+
         if !remediation.quarantined.is_empty() {
             let count = u64::try_from(remediation.quarantined.len()).unwrap_or(u64::MAX);
             found.push(Statement::new(Severity::Warning, counted(count, "quarantine")));
         }
+
         found
     }
 
@@ -198,6 +206,7 @@ impl Landing<'_> {
             Some(false) => (Severity::Bad, "down"),
             None => (Severity::Warning, "not read yet"),
         };
+
         let series = cluster.series.map_or_else(|| "no".to_owned(), |it| it.shown.to_string());
 
         html! {
@@ -309,6 +318,7 @@ fn missing(status: &CollectorStatus) -> String {
         .iter()
         .map(|(reason, count)| format!("{count} {}", words(reason.label())))
         .collect();
+
     let unknown = (!unknown.is_empty()).then(|| format!("unknown: {}", unknown.join(", ")));
     status.failure.iter().cloned().chain(unknown).collect::<Vec<_>>().join("; ")
 }
@@ -404,6 +414,7 @@ mod tests {
         ] {
             assert!(page.contains(wanted), "{wanted} in\n{page}");
         }
+
         assert!(!page.contains("verdict bad") && !page.contains("<script"), "{page}");
     }
 
@@ -459,12 +470,14 @@ mod tests {
             outcome: RunState::Kept,
             started: NOW.before(Duration::from_hours(3)),
         };
+
         let mut one = cluster();
         one.remediation = Some(RemediationView {
             runs: (1..=7).map(run).collect(),
             stuck: 1,
             ..RemediationView::idle(Mode::Act)
         });
+
         let landing = landing(&about, vec![one]);
         let stuck = Statement::new(Severity::Bad, "main: 1 stuck run waiting for a person");
         assert_eq!(landing.summary(), [stuck]);
@@ -475,6 +488,7 @@ mod tests {
             ),
             "{page}"
         );
+
         assert!(!page.contains("runs/2\""), "{page}");
     }
 

@@ -1,8 +1,8 @@
-//! The HTTP side: metrics, health, the webhook, the API of runs.
+//! The HTTP server: metrics, health checks, Alertmanager's webhook, the API, the landing page.
 //!
-//! Sees channels, watches and plain data ([`State`]); starts nothing and decides nothing about
-//! clusters. Reading is open to everyone, or to the users of the web configuration (`web`);
-//! whatever changes state asks for the token or for a client certificate (`auth`).
+//! Handlers use channels, watches and plain data ([`State`]) only. Reading is open to everyone, or
+//! to the users of the web configuration (`web`); whatever changes state requires the token or a
+//! client certificate (`auth`).
 
 mod auth;
 mod body;
@@ -45,7 +45,7 @@ pub fn router(state: State) -> Router {
         .route(&telemetry_path, get(pages::metrics))
         .route("/-/healthy", get(pages::healthy))
         .route("/-/ready", get(pages::ready))
-        .route(webhook::PATH, post(webhook::take))
+        .route(webhook::PATH, post(webhook::receive))
         .route("/api/v1/runs", get(runs::list).post(runs::start))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/rollback", post(runs::roll_back))
@@ -64,9 +64,9 @@ pub fn router(state: State) -> Router {
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+    ApiError::new(StatusCode::NOT_FOUND, format!("no such path: {}", uri.path()))
 }
 
 async fn no_such_method() -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path is not used with that method")
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not support that method")
 }

@@ -1,4 +1,4 @@
-//! What is read: the metrics, whether the process is alive and ready, and where everything is.
+//! Handlers of the pages: metrics, health checks and the landing page.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use super::{
 };
 use crate::expose::Format;
 
-/// The clusters' page as it lies ready, and the own metrics as they are now.
+/// The cluster metrics as encoded after the latest round, followed by this process's own metrics,
+/// encoded now.
 pub(super) async fn metrics(
     State(inner): State<Arc<Inner>>,
     headers: HeaderMap,
@@ -26,10 +27,12 @@ pub(super) async fn metrics(
         Format::Text => inner.state.telemetry.encode(),
         Format::OpenMetrics => inner.state.telemetry.encode_open_metrics(),
     };
+
     let own = own.map_err(|error| {
-        let sender = "the metrics of this process cannot be written";
-        ApiError::because(StatusCode::INTERNAL_SERVER_ERROR, sender, &error)
+        let message = "this process's own metrics could not be encoded";
+        ApiError::with_cause(StatusCode::INTERNAL_SERVER_ERROR, message, &error)
     })?;
+
     let page = Arc::clone(&inner.state.pages.borrow());
     let kind = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, VARIES_BY)];
     Ok(if accepts_gzip(&headers) {
@@ -43,8 +46,8 @@ pub(super) async fn metrics(
 
 const VARIES_BY: &str = "Accept, Accept-Encoding";
 
-/// `OpenMetrics` for whoever names it and wants nothing else more; the text format for everyone
-/// else, a browser or curl among them.
+/// `OpenMetrics` if the client names it and prefers nothing else; otherwise the text format, also
+/// for browsers and curl.
 fn format_for(headers: &HeaderMap) -> Format {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|it| it.to_str().ok());
     let (mut open, mut text) = (0.0_f32, 0.0_f32);
@@ -58,10 +61,11 @@ fn format_for(headers: &HeaderMap) -> Format {
             text = text.max(quality);
         }
     }
-    if 0.0 < open && text <= open { Format::OpenMetrics } else { Format::Text }
+
+    if open > 0.0 && open >= text { Format::OpenMetrics } else { Format::Text }
 }
 
-/// Whether the client takes gzip: named, or by `*`, and not at `q=0`.
+/// Whether the client accepts gzip, by name or by `*`, and not with `q=0`.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|it| it.to_str().ok());
     let mut any = false;
@@ -69,8 +73,10 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
         if coding.eq_ignore_ascii_case("gzip") {
             return wanted;
         }
+
         any |= coding == "*" && wanted;
     }
+
     any
 }
 
@@ -78,7 +84,7 @@ fn coding(text: &str) -> (&str, bool) {
     let mut parts = text.split(';').map(str::trim);
     let coding = parts.next().unwrap_or_default();
     let quality = parts.find_map(|it| it.strip_prefix("q=")).map(str::parse::<f32>);
-    (coding, quality.is_none_or(|it| it.is_ok_and(|it| 0.0 < it)))
+    (coding, quality.is_none_or(|it| it.is_ok_and(|it| it > 0.0)))
 }
 
 pub(super) async fn healthy() -> &'static str {
@@ -89,7 +95,7 @@ pub(super) async fn ready(State(inner): State<Arc<Inner>>) -> Result<&'static st
     if *inner.state.ready.borrow() {
         Ok("kafka-optimizer is ready.\n")
     } else {
-        let advice = "not ready: the first collection round has not been tried yet";
+        let advice = "not ready: the first collection round has not finished yet";
         Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, advice))
     }
 }
@@ -103,6 +109,7 @@ pub(super) async fn landing(State(inner): State<Arc<Inner>>) -> Response {
         web_fault: state.web.fault(),
         clusters: state.telemetry.status(),
     };
+
     let headers =
         [(header::CONTENT_SECURITY_POLICY, landing::POLICY), (header::CACHE_CONTROL, "no-store")];
     (headers, Html(page.page())).into_response()
@@ -115,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_what_the_client_takes() {
+    fn gzip_is_used_if_the_client_accepts_it() {
         for (value, gzip) in [
             ("gzip", true),
             ("deflate, gzip;q=0.5", true),
@@ -130,11 +137,12 @@ mod tests {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
             assert_eq!(accepts_gzip(&headers), gzip, "{value:?}");
         }
+
         assert!(!accepts_gzip(&HeaderMap::new()));
     }
 
     #[test]
-    fn the_format_is_the_one_the_client_wants_most() {
+    fn the_format_is_the_one_the_client_prefers() {
         for (value, want) in [
             ("", Format::Text),
             ("*/*", Format::Text),

@@ -1,7 +1,8 @@
-//! The JSON of the API, written by the handlers and read by the command line.
+//! JSON bodies of the API, written by the handlers and read by the command line.
 //!
-//! Part of the contract: fields are added, never renamed. Times are RFC 3339 in UTC, in
-//! milliseconds.
+//! A public contract: fields are added, never renamed or removed. Timestamps are RFC 3339 in UTC
+//! with milliseconds, such as `2026-01-02T03:04:05.006Z`. Words such as states and verdicts are the
+//! labels of the closed lists in `model`.
 
 use std::collections::BTreeMap;
 
@@ -13,111 +14,112 @@ use crate::{
     store::{JournalLine, Measurement, RunDetail, RunRow, StepRow},
 };
 
-/// Every answer that is not what was asked for.
+/// Body of every response with a status of 400 or above.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorPayload {
-    /// What is wrong, and what to do.
+    /// What failed, and what to do.
     pub error: String,
-    /// Finds the line in the log.
+    /// Also in the header `x-request-id` and in the server's log.
     pub request_id: String,
 }
 
-/// What became of a notification.
+/// Response to `POST /api/v1/alerts`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceivedPayload {
-    /// How many alerts had which outcome.
+    /// Number of alerts by outcome (`new`, `repeated`, `unmatched`, …).
     pub alerts: BTreeMap<String, u64>,
-    /// How many alerts Alertmanager had cut off.
+    /// Number of alerts that Alertmanager omitted from the notification.
     pub truncated: u64,
 }
 
-/// `GET /api/v1/runs` and `GET /api/v1/temporary-changes`.
+/// Response to `GET /api/v1/runs` (newest first) and `GET /api/v1/temporary-changes` (oldest first).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunsPayload {
-    /// Newest first.
     pub runs: Vec<RunPayload>,
 }
 
-/// One run. The words are those of the closed lists in `model`.
+/// One run, without its steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunPayload {
     pub id: i64,
-    /// Where it stands.
+    /// `held`, `acting`, `kept`, …
     pub state: String,
     pub cluster: String,
-    /// The playbook; `manual` for a person's run without one.
+    /// Name of the playbook; `manual` for a run that a person started without one.
     pub playbook: String,
+    /// `tune_brokers`, `scale_consumers`, …
     pub optimizer: String,
-    /// How far it goes, where its optimizer has levels.
+    /// Only for `tune_brokers`: `conservative`, `moderate` or `aggressive`.
     pub level: Option<String>,
-    /// What it is about: `cluster`, `broker 1` or `group orders`.
+    /// `cluster`, `broker 1` or `group orders`.
     pub target: String,
-    /// `alert` or `person`.
+    /// Who started it: `alert` or `person`.
     pub trigger: String,
-    /// The alert's name, or the person's command.
+    /// Name of the alert, or the command that the person gave.
     pub cause: String,
-    /// The attempt of its episode, from 1.
+    /// Number of the attempt within the episode, from 1.
     pub attempt: u32,
-    /// The comparison's outcome.
+    /// `improved`, `neutral`, `regressed` or `inconclusive`; null until the run has been judged.
     pub verdict: Option<String>,
-    /// Why it does not start, while held.
+    /// Why it does not start; null unless the state is `held`.
     pub hold: Option<String>,
-    /// The hold, the plan's warning, or the end, in words.
+    /// Explains the hold or the end, or lists what the plan omits, as text for people.
     pub note: Option<String>,
+    /// Null unless the run is or was rolled back.
     pub rollback_reason: Option<String>,
-    /// Whether a person has seen that it is stuck.
+    /// Whether a person has acknowledged that it is stuck.
     pub acknowledged: bool,
-    /// The alert or the order was durable.
+    /// When the alert or the order was stored.
     pub created_at: String,
-    /// The first write was about to be sent.
+    /// Just before the first write was sent.
     pub written_at: Option<String>,
-    /// A person was asked to approve it.
+    /// When approval was requested.
     pub asked_at: Option<String>,
     pub approved_at: Option<String>,
-    /// The last step was read back as in force.
+    /// When the last step was read back as effective.
     pub effective_at: Option<String>,
-    /// A measure: it is taken back then, at the latest.
+    /// Only for temporary changes: when the run is rolled back at the latest.
     pub expires_at: Option<String>,
     pub ended_at: Option<String>,
 }
 
-/// `GET /api/v1/runs/ID`.
+/// Response to `GET /api/v1/runs/ID`, and to the requests that decide about a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunDetailPayload {
-    /// The run, in the same object.
+    /// Its fields are in the same JSON object as `steps`.
     #[serde(flatten)]
     pub run: RunPayload,
-    /// Its plan, in order.
+    /// Steps of the plan, in order.
     pub steps: Vec<StepPayload>,
     pub objective: ObjectivePayload,
-    /// Its journal, oldest first.
+    /// Entries of the journal, oldest first.
     pub journal: Vec<JournalPayload>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepPayload {
-    /// Its place, from 0.
+    /// Position in the plan, from 0.
     pub index: u32,
-    /// Steps of one wave are taken at the same time.
+    /// Steps with the same wave are applied at the same time.
     pub wave: u32,
     /// What it changes: `broker 1`.
     pub subject: String,
     /// The broker, where that is one.
     pub broker: Option<i32>,
     pub key: String,
-    /// The effective value it starts from.
+    /// The effective value before the step.
     pub from: String,
-    /// The value that was stored before it, or none.
+    /// The value that was stored before the step; null if none was.
     pub from_stored: Option<String>,
-    /// The value it stores; none takes the stored value away.
+    /// The value that the step stores; null if it removes the stored value.
     pub to: Option<String>,
-    /// Where it stands.
+    /// `planned`, `applied`, `undone`, …
     pub state: String,
-    /// Since when.
+    /// When the step entered this state.
     pub at: String,
 }
 
-/// What was measured before and after.
+/// The objective, measured before and after the change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ObjectivePayload {
     pub query: String,
@@ -125,72 +127,73 @@ pub struct ObjectivePayload {
     /// Median absolute deviation of the baseline.
     pub baseline_mad: Option<f64>,
     pub observed_median: Option<f64>,
-    /// Relative change, positive when better.
+    /// Relative improvement: 0.6 is 60 % better, -0.1 is 10 % worse.
     pub effect: Option<f64>,
-    /// Relative change of the load, positive when it rose.
+    /// Relative change of the load: 0.1 is 10 % more.
     pub load_change: Option<f64>,
 }
 
-/// One line of the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalPayload {
-    /// When.
     pub at: String,
     pub entry: String,
     pub text: String,
 }
 
-/// `POST /api/v1/runs`. Strict: a misspelt `rehearse` must not become a run that acts.
+/// Body of `POST /api/v1/runs`. Unknown fields are rejected: a misspelt `rehearse` must not start a
+/// run that changes something.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderPayload {
-    /// May be left out when there is one cluster.
+    /// May be left out if only one cluster is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// Which optimizer; `tune_brokers` when left out.
+    /// `tune_brokers` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<String>,
-    /// All brokers when left out.
+    /// Id of the broker; all brokers if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<i32>,
-    /// The group, for `scale_consumers`.
+    /// Name of the consumer group; required by `scale_consumers`, otherwise not allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumergroup: Option<String>,
-    /// How far, for `tune_brokers`.
+    /// Required by `tune_brokers`, otherwise not allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
+    /// Dry run: plan, let the brokers validate the plan, change nothing.
     #[serde(default)]
     pub rehearse: bool,
 }
 
+/// Response to `POST /api/v1/runs`: the id of the run that was created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderedPayload {
     pub id: i64,
 }
 
-/// `POST /api/v1/quarantine/release`.
+/// Body of `POST /api/v1/quarantine/release`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleasePayload {
-    /// All clusters when left out.
+    /// Name of the cluster; all clusters if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleasedPayload {
-    /// What was released, in words.
+    /// What was released, as text for people.
     pub released: Vec<String>,
 }
 
-/// The answer to `POST /api/v1/pause` and `/resume`.
+/// Response to `POST /api/v1/pause` and `POST /api/v1/resume`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PausedPayload {
-    /// Whether remediation is paused now.
+    /// The state after the request.
     pub paused: bool,
 }
 
-/// A request that says all in its path.
+/// Body of a request without parameters: empty, or `{}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NothingPayload {}
@@ -271,7 +274,7 @@ impl From<&JournalLine> for JournalPayload {
     }
 }
 
-/// A time outside what the calendar can say is a corrupt row; it is shown as the epoch.
+/// A time out of range can only come from a corrupt row; it is written as the epoch.
 fn rfc3339(at: WallTime) -> String {
     format!("{:.3}", Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH))
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/…`: what a person can see and order. Whatever changes state takes a [`WriteAccess`].
+//! Handlers of `/api/v1/…`. Each one that changes state takes a [`WriteAccess`].
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::{
 };
 
 const LIMIT_DEFAULT: u32 = 50;
-/// A month at the default caps, for several clusters.
+/// A month of runs at the default limits, for several clusters.
 const LIMIT_MAX: u32 = 1000;
 
 #[derive(Debug, Deserialize)]
@@ -40,14 +40,16 @@ pub(super) async fn list(
     State(inner): State<Arc<Inner>>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<RunsPayload>, ApiError> {
-    let advice = format!("the only parameter is limit, 1 to {LIMIT_MAX}");
+    let advice = format!("the only query parameter is limit, from 1 to {LIMIT_MAX}");
     let Ok(Query(ListQuery { limit })) = query else {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, advice));
     };
+
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, advice));
     }
+
     let runs = inner.state.pipeline.runs(limit).await?;
     Ok(Json(RunsPayload { runs: runs.iter().map(RunPayload::from).collect() }))
 }
@@ -83,6 +85,7 @@ fn order(payload: OrderPayload) -> Result<Order, ApiError> {
             bad(format!("optimizer `{label}` is not one of {}", kinds.join(", ")))
         })?,
     };
+
     let level = level(optimizer, payload.level.as_deref()).map_err(bad)?;
     let target = target(optimizer, payload.broker, payload.consumergroup).map_err(bad)?;
     let extent = if payload.rehearse { Extent::RehearseOnly } else { Extent::AsConfigured };
@@ -93,14 +96,14 @@ fn level(optimizer: OptimizerKind, written: Option<&str>) -> Result<Option<Level
     let levels: Vec<&str> = Level::ALL.iter().map(|it| it.label()).collect();
     match (optimizer, written) {
         (OptimizerKind::TuneBrokers, None) => {
-            Err(format!("level is missing: one of {}", levels.join(", ")))
+            Err(format!("level is required: one of {}", levels.join(", ")))
         }
         (OptimizerKind::TuneBrokers, Some(label)) => match Level::from_label(label) {
             Some(level) => Ok(Some(level)),
             None => Err(format!("level `{label}` is not one of {}", levels.join(", "))),
         },
         (_, None) => Ok(None),
-        (_, Some(_)) => Err(format!("{optimizer} has no levels: leave out level")),
+        (_, Some(_)) => Err(format!("{optimizer} has no levels: omit level")),
     }
 }
 
@@ -111,12 +114,12 @@ fn target(
 ) -> Result<Target, String> {
     match (optimizer.is_about_a_group(), broker, group) {
         (true, None, Some(group)) if !group.is_empty() => Ok(Target::Group(GroupName::new(group))),
-        (true, ..) => Err(format!("{optimizer} wants a consumergroup, and no broker")),
-        (false, _, Some(_)) => Err(format!("{optimizer} wants no consumergroup")),
+        (true, ..) => Err(format!("{optimizer} requires a consumergroup and accepts no broker")),
+        (false, _, Some(_)) => Err(format!("{optimizer} accepts no consumergroup")),
         (false, None, None) => Ok(Target::Cluster),
         (false, Some(raw), None) => BrokerId::from_wire(raw)
             .map(Target::Broker)
-            .ok_or_else(|| format!("{raw} is not the id of a broker")),
+            .ok_or_else(|| format!("{raw} is not a valid broker id")),
     }
 }
 
@@ -179,7 +182,7 @@ pub(super) async fn pause(
     request: Request,
 ) -> Result<Json<PausedPayload>, ApiError> {
     let NothingPayload {} = inner.read(request).await?;
-    inner.state.pipeline.pause().map_err(|error| pause_file(&error))?;
+    inner.state.pipeline.pause().map_err(|error| pause_file_error(&error))?;
     Ok(Json(PausedPayload { paused: true }))
 }
 
@@ -189,7 +192,7 @@ pub(super) async fn resume(
     request: Request,
 ) -> Result<Json<PausedPayload>, ApiError> {
     let NothingPayload {} = inner.read(request).await?;
-    inner.state.pipeline.resume().map_err(|error| pause_file(&error))?;
+    inner.state.pipeline.resume().map_err(|error| pause_file_error(&error))?;
     Ok(Json(PausedPayload { paused: false }))
 }
 
@@ -200,9 +203,9 @@ impl Inner {
     }
 }
 
-fn pause_file(error: &std::io::Error) -> ApiError {
-    let sender = "the pause file cannot be written; try again";
-    ApiError::because(StatusCode::SERVICE_UNAVAILABLE, sender, error)
+fn pause_file_error(error: &std::io::Error) -> ApiError {
+    let message = "the pause file cannot be written or removed; try again";
+    ApiError::with_cause(StatusCode::SERVICE_UNAVAILABLE, message, error)
 }
 
 fn run_id(text: &str) -> Result<RunId, ApiError> {

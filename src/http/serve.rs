@@ -1,8 +1,7 @@
-//! Serves the router on listeners that are bound already.
+//! Serves the router on bound listeners.
 //!
-//! Every connection has an end: a handshake must be over in time, a head must arrive in time, a
-//! body must (`body`), and none lives longer than [`Limits::connection_age_max`], so that slow
-//! senders and slow readers cannot take all connections.
+//! Every connection is limited in time: its TLS handshake, each request head, each body (`body`), and
+//! its age ([`Limits::connection_age_max`]). So slow clients cannot occupy all connections.
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
@@ -28,17 +27,17 @@ use crate::shutdown::Tasks;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once, over all listeners. The next ones wait unaccepted.
+    /// Maximum open connections over all listeners. Further ones are not accepted until one closes.
     pub connections_max: usize,
     /// From the start of a connection to the end of its TLS handshake.
     pub handshake_timeout: Duration,
-    /// From the start of a connection, or the end of an answer, to the end of the next head. Longer
-    /// than a usual scrape interval, so that scrapers keep their connections.
+    /// From the start of a connection, or the end of a response, to the end of the next request head.
+    /// Longer than a usual scrape interval, so that scrapers can keep their connections.
     pub head_timeout: Duration,
-    /// Then the connection ends after the answer in hand.
+    /// A connection of this age is closed after the current response.
     pub connection_age_max: Duration,
-    /// For the answer in hand, after that.
-    pub last_answer_timeout: Duration,
+    /// Time for that last response.
+    pub last_response_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -48,16 +47,16 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(40),
             connection_age_max: Duration::from_mins(10),
-            last_answer_timeout: Duration::from_mins(1),
+            last_response_timeout: Duration::from_mins(1),
         }
     }
 }
 
-/// How long accepting rests after a failure such as "too many open files".
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// Delay before the next accept after an error such as "too many open files".
+const ACCEPT_BACKOFF: Duration = Duration::from_secs(1);
 
-/// Starts a task per listener. They end, after the answers in hand, when `tasks` is asked to stop.
-/// `web` is that of the router's state.
+/// Starts a task per listener. When `tasks` is asked to stop, open connections finish their current
+/// response. `web` must be the one in the router's state.
 pub fn serve(
     listeners: Vec<TcpListener>,
     router: &Router,
@@ -74,11 +73,12 @@ pub fn serve(
             permits: Arc::clone(&permits),
             tasks: tasks.clone(),
         };
+
         tasks.start("listener", |stop| acceptor.run(listener, stop));
     }
 }
 
-/// One listener's side of the server.
+/// Accepts the connections of one listener.
 struct Acceptor {
     router: Router,
     web: Web,
@@ -94,10 +94,11 @@ impl Acceptor {
                 Ok((stream, permit)) => {
                     let connection = HttpConnection {
                         router: self.router.clone(),
-                        peer: None,
+                        client: None,
                         limits: self.limits,
                         stop: stop.clone(),
                     };
+
                     let web = self.web.clone();
                     self.tasks.start_short("connection", async move {
                         connection.start(stream, &web).await;
@@ -105,8 +106,8 @@ impl Acceptor {
                     });
                 }
                 Err(error) => {
-                    warn!(%error, "Connection could not be accepted.");
-                    if stop.run_until_cancelled(sleep(ACCEPT_PAUSE)).await.is_none() {
+                    warn!(%error, "Failed to accept a connection.");
+                    if stop.run_until_cancelled(sleep(ACCEPT_BACKOFF)).await.is_none() {
                         return;
                     }
                 }
@@ -124,25 +125,25 @@ impl Acceptor {
     }
 }
 
-/// What one connection is served with.
 struct HttpConnection {
     router: Router,
-    /// Who is at the other end, if a certificate proved it.
-    peer: Option<VerifiedClient>,
+    /// `None` without a verified client certificate.
+    client: Option<VerifiedClient>,
     limits: Limits,
     stop: CancellationToken,
 }
 
 impl HttpConnection {
     async fn start(mut self, stream: TcpStream, web: &Web) {
-        // Answers are small or written at once: waiting for more to send would only delay them.
+        // Responses are small or written at once: Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "Connection is gone.");
+            debug!(%error, "Connection closed.");
             return;
         }
+
         let Some(tls) = web.current().await.tls.clone() else { return self.serve(stream).await };
         if let Some(stream) = self.handshake(stream, &tls).await {
-            self.peer = tls.peer(stream.get_ref().1);
+            self.client = tls.verified_client(stream.get_ref().1);
             self.serve(stream).await;
         }
     }
@@ -153,17 +154,19 @@ impl HttpConnection {
         match self.stop.run_until_cancelled(accepting).await? {
             Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => debug!(%error, "TLS handshake failed."),
-            Err(_elapsed) => debug!("Connection was cut off: its TLS handshake took too long."),
+            Err(_elapsed) => debug!("Connection closed: its TLS handshake timed out."),
         }
+
         None
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let Self { router, peer, limits, stop } = self;
+        let Self { router, client, limits, stop } = self;
         let service = router.map_request(move |mut request: Request<Incoming>| {
-            if let Some(peer) = peer.clone() {
-                request.extensions_mut().insert(peer);
+            if let Some(client) = client.clone() {
+                request.extensions_mut().insert(client);
             }
+
             request
         });
         let serving = http1::Builder::new()
@@ -180,13 +183,13 @@ impl HttpConnection {
             Ok(ended)
         } else {
             serving.as_mut().graceful_shutdown();
-            timeout(limits.last_answer_timeout, serving).await
+            timeout(limits.last_response_timeout, serving).await
         };
         match ended {
             Ok(Ok(())) => (),
             Ok(Err(error)) => debug!(%error, "Connection ended early."),
             Err(_elapsed) => {
-                debug!("Connection was cut off: its last answer was not read in time.");
+                debug!("Connection closed: its last response was not read in time.");
             }
         }
     }

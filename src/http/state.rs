@@ -1,4 +1,4 @@
-//! What the router is given: channels, watches, plain data. It knows no adapter and no store.
+//! The state of the router: channels, watches and plain data; no adapter and no store.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,26 +17,22 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// Everything a handler may use.
 #[derive(Clone)]
 pub struct State {
-    /// Takes alerts and orders.
     pub pipeline: Arc<dyn Pipeline>,
-    /// The latest page of the clusters' metrics.
+    /// The latest encoded cluster metrics.
     pub pages: watch::Receiver<Arc<Page>>,
-    /// The metrics of this process; counts what the webhook was answered.
+    /// This process's own metrics.
     pub telemetry: Arc<Telemetry>,
-    /// Whether the first round has been tried; the store is open before anyone listens.
+    /// Whether the first collection round of every cluster has ended.
     pub ready: watch::Receiver<bool>,
-    /// What whoever changes state must present, if not a certificate of `client_sans`.
+    /// Required of requests that change state, unless the client certificate has one of `client_sans`.
     pub token: Option<Secret>,
-    /// Names of verified client certificates that stand for the token.
+    /// Subject alternative names of client certificates that are accepted instead of the token.
     pub client_sans: Vec<String>,
-    /// How connections are secured, and who may read.
+    /// TLS, users, headers and the rate limit.
     pub web: Web,
-    /// For ages, and for the rate of requests.
     pub clock: SharedClock,
-    /// What the landing page says.
     pub about: ServerInfo,
 }
 
@@ -46,19 +42,16 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// What does not change while the process lives.
+/// Constants of this process, for the landing page.
 #[derive(Clone, Debug)]
 pub struct ServerInfo {
     pub version: &'static str,
-    /// How far it may go.
     pub mode: Mode,
-    /// The clusters it looks after.
     pub clusters: Vec<ClusterInfo>,
-    /// Where the metrics are: `/metrics`, unless told otherwise.
+    /// Path of the metrics, by default `/metrics`.
     pub telemetry_path: String,
 }
 
-/// A cluster that it looks after.
 #[derive(Clone, Debug)]
 pub struct ClusterInfo {
     pub name: ClusterName,
@@ -66,40 +59,21 @@ pub struct ClusterInfo {
     pub collect_interval: Duration,
 }
 
-/// The pipeline as seen from outside. [`Remediator`] is the one of the product.
+/// The remediation pipeline as the handlers use it. Implemented by [`Remediator`], whose methods say
+/// what each one does.
 #[async_trait]
 pub trait Pipeline: Send + Sync + 'static {
-    /// See [`Remediator::take`].
     async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError>;
-    /// See [`Remediator::runs`].
     async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError>;
-    /// See [`Remediator::run`].
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError>;
-    /// See [`Remediator::order`].
     async fn order(&self, order: Order) -> Result<RunId, OrderError>;
-    /// See [`Remediator::measures`].
     async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError>;
-    /// See [`Remediator::approve`].
     async fn approve(&self, id: RunId) -> Result<(), OrderError>;
-    /// See [`Remediator::roll_back`].
     async fn roll_back(&self, id: RunId) -> Result<(), OrderError>;
-    /// See [`Remediator::acknowledge`].
     async fn acknowledge(&self, id: RunId) -> Result<(), OrderError>;
-    /// See [`Remediator::release`].
     async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError>;
-    /// See [`Remediator::pause`].
-    ///
-    /// # Errors
-    ///
-    /// When the pause file cannot be written.
     fn pause(&self) -> std::io::Result<()>;
-    /// See [`Remediator::resume`].
-    ///
-    /// # Errors
-    ///
-    /// When the pause file cannot be removed.
     fn resume(&self) -> std::io::Result<()>;
-    /// See [`Remediator::paused`].
     fn paused(&self) -> bool;
 }
 

@@ -1,8 +1,7 @@
 //! `POST /api/v1/alerts`: Alertmanager's webhook.
 //!
-//! Invariant (I2): 200 says that every alert of the notification is durable. What cannot be stored
-//! is answered with 503, which Alertmanager tries again. Invariant (I3): no run happens inside the
-//! request.
+//! I2: 200 means that every alert of the notification is durable. If the store fails the response
+//! is 503, and Alertmanager retries. I3: no run happens inside the request.
 
 use std::sync::Arc;
 
@@ -20,10 +19,11 @@ use super::{Inner, auth::WriteAccess, error::ApiError, payload::ReceivedPayload}
 use crate::alert::{NotANotification, Notification};
 
 pub(super) const PATH: &str = "/api/v1/alerts";
-/// Reading this much JSON takes less than a millisecond, which is less than another thread costs.
+/// Parsing this much JSON takes less than a millisecond; a larger body is parsed on a blocking
+/// thread.
 const PARSE_INLINE_BYTES_MAX: usize = 64 << 10;
 
-pub(super) async fn take(
+pub(super) async fn receive(
     State(inner): State<Arc<Inner>>,
     _access: WriteAccess,
     request: Request,
@@ -41,26 +41,29 @@ async fn parse(body: Bytes) -> Result<Notification, ApiError> {
         Notification::parse(&body)
     } else {
         spawn_blocking(move || Notification::parse(&body)).await.map_err(|error| {
-            let sender = "the process is stopping; try again";
-            ApiError::because(StatusCode::SERVICE_UNAVAILABLE, sender, &error)
+            let message = "the process is stopping; try again";
+            ApiError::with_cause(StatusCode::SERVICE_UNAVAILABLE, message, &error)
         })?
     };
+
     parsed.map_err(|error: NotANotification| {
         ApiError::new(StatusCode::BAD_REQUEST, error.to_string())
     })
 }
 
-/// Every answer of the webhook is counted, refusals too, whoever refuses.
+/// Counts every response of the webhook, including those of other layers.
 pub(super) async fn count(
     State(inner): State<Arc<Inner>>,
     request: Request,
     next: Next,
 ) -> Response {
     let path = request.extensions().get::<MatchedPath>();
-    let ours = path.is_some_and(|it| it.as_str() == PATH) && request.method() == Method::POST;
+    let is_webhook = path.is_some_and(|it| it.as_str() == PATH) && request.method() == Method::POST;
     let response = next.run(request).await;
-    if ours {
-        inner.state.telemetry.webhook_answered(response.status().as_u16());
+
+    if is_webhook {
+        inner.state.telemetry.webhook_responded(response.status().as_u16());
     }
+
     response
 }

@@ -1,19 +1,19 @@
-//! What a round of collection reports about itself.
+//! What the collectors report about their rounds.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::model::{ReadFailure, WallTime, closed_list};
 
 closed_list! {
-    /// The parts of a collection round.
+    /// The collectors; each does a part of a collection round.
     pub enum CollectorName {
         Topology = "topology",
-        /// `min.insync.replicas` of topics.
+        /// The topic config `min.insync.replicas`.
         MinInsync = "min_insync",
         Quorum = "quorum",
         Reassignments = "reassignments",
         Offsets = "offsets",
-        /// Groups, their state and members.
+        /// Groups with their state and members.
         Groups = "groups",
         Committed = "committed",
         Lag = "lag",
@@ -23,23 +23,23 @@ closed_list! {
     }
 }
 
-/// How a collector's part of a round ended.
+/// Result of one collector in one round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorDone {
     pub collector: CollectorName,
-    /// The first request that failed, in words; `None` when all were answered.
+    /// Error of the first request that failed; `None` if all succeeded.
     pub failure: Option<String>,
     pub took: Duration,
-    /// When it ended.
+    /// End of the collector's round.
     pub at: WallTime,
-    /// Values that could not be read. Those at 0 may be left out.
+    /// Number of values that could not be read, by reason. Zeros may be omitted.
     pub unknown: BTreeMap<ReadFailure, u64>,
 }
 
-/// A round of collection, as it ended.
+/// A finished collection round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoundDone {
     pub took: Duration,
-    /// Requests sent to the cluster meanwhile.
+    /// Requests sent to the cluster during the round.
     pub requests: u64,
 }

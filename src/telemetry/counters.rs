@@ -1,4 +1,4 @@
-//! The metrics that events count.
+//! Counters and histograms that events update.
 
 use std::time::Duration;
 
@@ -17,18 +17,17 @@ pub(super) type LabelPairs = Vec<(&'static str, String)>;
 pub(super) type CounterFamily = Family<LabelPairs, Counter>;
 pub(super) type HistogramFamily = Family<LabelPairs, Histogram, fn() -> Histogram>;
 
-/// The codes that the webhook answers with. Another code's series appears when it is first
-/// answered.
+/// Status codes of the webhook whose series exist from the start. Others appear when first used.
 const WEBHOOK_CODES: &[u16] = &[200, 400, 401, 413, 415, 503];
-/// The playbook of a person's order, beside those of the configuration.
+/// Label `playbook` of runs that a person starts without a playbook.
 const MANUAL: &str = "manual";
 
-/// The latency that the product promises (under 1 s) lies in the middle.
+/// Bucket bounds, densest around the target of 1 s.
 const EFFECT_SECONDS: &[f64] =
     &[0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0];
-/// A broker applies a change 4 ms (idle) to 2.3 s (at load) after it accepted it.
+/// A broker applies a config change 4 ms (idle) to 2.3 s (under load) after it has accepted it.
 const STEP_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
-/// A durable write takes 0.24 ms in the median.
+/// The median durable write takes 0.24 ms.
 const STORE_SECONDS: &[f64] =
     &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
 
@@ -62,41 +61,47 @@ impl Counters {
             step: timed(registry, &own::STEP_DURATION, || histogram(STEP_SECONDS)),
             store: histogram(STORE_SECONDS),
         };
+
         register(registry, &own::TRUNCATED_ALERTS, counters.truncated.clone());
         register(registry, &own::STORE_WRITE, counters.store.clone());
         counters.create_all();
         for cluster in clusters {
-            counters.create_of(cluster, playbooks);
+            counters.create_for(cluster, playbooks);
         }
+
         counters
     }
 
-    /// An absent series is not 0 to a rule: `increase` misses the first event.
+    /// Creates series at 0: otherwise `increase` would miss the first event.
     fn create_all(&self) {
         for code in WEBHOOK_CODES {
             touch(&self.webhook, &webhook(*code));
         }
+
         for outcome in AlertOutcome::ALL {
             touch(&self.alerts, &alerts(*outcome));
         }
     }
 
-    fn create_of(&self, cluster: &ClusterName, playbooks: &[String]) {
+    fn create_for(&self, cluster: &ClusterName, playbooks: &[String]) {
         for playbook in playbooks.iter().map(String::as_str).chain([MANUAL]) {
             for reason in HoldReason::ALL {
                 touch(&self.holds, &holds(cluster, playbook, *reason));
             }
         }
+
         for optimizer in OptimizerKind::ALL {
             for state in RunState::ALL.iter().filter(|it| it.is_end()) {
                 touch(&self.runs, &runs(cluster, *optimizer, *state));
             }
+
             for verdict in Verdict::ALL {
                 touch(&self.verdicts, &verdicts(cluster, *optimizer, *verdict));
             }
         }
+
         for times in [&self.alert_to_effect, &self.step] {
-            let _created = times.get_or_create(&vec![of(cluster)]);
+            let _created = times.get_or_create(&vec![cluster_label(cluster)]);
         }
     }
 
@@ -131,20 +136,28 @@ fn alerts(outcome: AlertOutcome) -> LabelPairs {
     vec![("outcome", outcome.to_string())]
 }
 
-pub(super) fn of(cluster: &ClusterName) -> (&'static str, String) {
+pub(super) fn cluster_label(cluster: &ClusterName) -> (&'static str, String) {
     ("kafka_cluster", cluster.to_string())
 }
 
 fn holds(cluster: &ClusterName, playbook: &str, reason: HoldReason) -> LabelPairs {
-    vec![of(cluster), ("playbook", playbook.to_owned()), ("reason", reason.to_string())]
+    vec![cluster_label(cluster), ("playbook", playbook.to_owned()), ("reason", reason.to_string())]
 }
 
 fn runs(cluster: &ClusterName, optimizer: OptimizerKind, state: RunState) -> LabelPairs {
-    vec![of(cluster), ("optimizer", optimizer.to_string()), ("outcome", state.to_string())]
+    vec![
+        cluster_label(cluster),
+        ("optimizer", optimizer.to_string()),
+        ("outcome", state.to_string()),
+    ]
 }
 
 fn verdicts(cluster: &ClusterName, optimizer: OptimizerKind, verdict: Verdict) -> LabelPairs {
-    vec![of(cluster), ("optimizer", optimizer.to_string()), ("verdict", verdict.to_string())]
+    vec![
+        cluster_label(cluster),
+        ("optimizer", optimizer.to_string()),
+        ("verdict", verdict.to_string()),
+    ]
 }
 
 pub(super) fn touch(family: &CounterFamily, labels: &LabelPairs) {
@@ -156,7 +169,7 @@ pub(super) fn add(family: &CounterFamily, labels: &LabelPairs, count: u64) {
 }
 
 fn observe(times: &HistogramFamily, cluster: &ClusterName, took: Duration) {
-    times.get_or_create(&vec![of(cluster)]).observe(took.as_secs_f64());
+    times.get_or_create(&vec![cluster_label(cluster)]).observe(took.as_secs_f64());
 }
 
 pub(super) fn family(registry: &mut Registry, spec: &Spec) -> CounterFamily {
@@ -179,7 +192,7 @@ pub(super) fn histogram(buckets: &[f64]) -> Histogram {
     Histogram::new(buckets.iter().copied())
 }
 
-/// The library appends `_total` to a counter's name, so it is given the name without.
+/// Registers without the suffix `_total`, which the library appends to counters.
 fn register(
     registry: &mut Registry,
     spec: &Spec,

@@ -1,4 +1,4 @@
-//! Sets up the log.
+//! Set-up of the log, and formatting of error chains.
 
 use std::error::Error;
 
@@ -7,30 +7,29 @@ use tracing_subscriber::EnvFilter;
 use crate::model::closed_list;
 
 closed_list! {
-    /// How log lines are written.
+    /// Formats of log lines.
     pub enum LogFormat {
         Text = "text",
-        /// One JSON object a line.
+        /// One JSON object per line.
         Json = "json",
     }
 }
 
-/// The log could not be set up.
+/// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// Not a level, nor a list of `module=level`.
-    #[error("`{0}` is not a log level")]
+    /// Neither a level nor a list of `module=level`.
+    #[error("`{0}` is not a valid log filter")]
     Level(String),
-    /// Another part of the process has set one up.
-    #[error("a log is set up already")]
-    Twice,
+    #[error("logging is already set up")]
+    AlreadySet,
 }
 
-/// Docker's client logs what it sends and gets, and in that are the variables of containers, which
-/// hold secrets.
+/// At debug level the Docker client logs whole responses, with the environment of containers, which
+/// contains secrets.
 const SILENCED: &str = "bollard=info";
 
-/// Writes log lines of `level` (`info`, or `module=level,…`) and above to the standard error.
+/// Logs to standard error. `level` is a minimum level such as `info`, or a filter `module=level,…`.
 ///
 /// # Errors
 ///
@@ -42,14 +41,15 @@ pub fn init(level: &str, format: LogFormat) -> Result<(), LogError> {
         LogFormat::Text => lines.with_ansi(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
-    set.map_err(|_| LogError::Twice)
+
+    set.map_err(|_| LogError::AlreadySet)
 }
 
 fn filter(level: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::try_new(format!("{level},{SILENCED}")).map_err(|_| LogError::Level(level.to_owned()))
 }
 
-/// `outer: middle: innermost`, for the log line at the place that gives up.
+/// Formats an error with its sources: `outer: middle: innermost`.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -58,6 +58,7 @@ pub fn chain(error: &dyn Error) -> String {
         text.push_str(&inner.to_string());
         cause = inner.source();
     }
+
     text
 }
 
@@ -66,13 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn at_no_level_does_dockers_client_print_what_it_gets() {
+    fn no_filter_makes_the_docker_client_log_responses() {
         for level in ["info", "debug", "trace", "bollard=trace", "kafka_optimizer=debug,bollard"] {
             let filter = filter(level).unwrap().to_string();
             let of_client: Vec<&str> =
                 filter.split(',').filter(|it| it.starts_with("bollard")).collect();
             assert_eq!(of_client, [SILENCED], "{level}: {filter}");
         }
+
         filter("loud=very").unwrap_err();
     }
 }

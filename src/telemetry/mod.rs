@@ -1,11 +1,10 @@
-//! What this process says about itself: log lines and its own metrics.
+//! The log and this process's own metrics.
 //!
-//! One event is one log line and one metric, from one place ([`Telemetry`]'s methods), so that
-//! neither can be forgotten. Values that replace each other (a round's result, the state of
-//! remediation) are kept as views and written out at the scrape: what is gone from a view is gone
-//! from the page.
+//! An event is logged and counted by one method of [`Telemetry`], so that neither is forgotten. Values
+//! that replace each other (the result of a round, the state of remediation) are kept in views and
+//! encoded at each scrape, so a series disappears with its value.
 //!
-//! Invariant: every series of a closed list exists, at 0, from the first scrape.
+//! Invariant: every series whose labels are a closed list exists from the first scrape, starting at 0.
 
 mod collected;
 mod counters;
@@ -46,49 +45,38 @@ use crate::{
     playbook::OptimizerKind,
 };
 
-/// What was built, for `kafka_optimizer_build_info`.
+/// Labels of `kafka_optimizer_build_info`.
 #[derive(Clone, Copy, Debug)]
 pub struct BuildInfo {
     pub version: &'static str,
-    /// Commit it was built from.
+    /// The commit that was built.
     pub revision: &'static str,
-    /// Compiler it was built with.
+    /// Version of the Rust compiler.
     pub rustc: &'static str,
 }
 
-/// How a (re)load of the configuration ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reload {
-    /// It is in force since then.
-    Applied(WallTime),
-    /// The file was refused; the configuration before it stays in force.
-    Refused,
-}
-
-/// The own metrics could not be written out.
+/// This process's own metrics could not be encoded.
 #[derive(Debug, thiserror::Error)]
-#[error("write the own metrics")]
+#[error("cannot encode this process's own metrics")]
 pub struct EncodeError(#[from] fmt::Error);
 
-/// Series of one cluster on the page.
+/// Number of series of one cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SeriesCount {
     pub shown: u64,
-    /// At most so many more, which the cluster's budget left out.
+    /// Upper bound on the series omitted by `series_max`.
     pub dropped: u64,
 }
 
-/// The page of cluster metrics, as it was made.
+/// Sizes of the encoded cluster metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageMade {
     pub series: Vec<(ClusterName, SeriesCount)>,
-    /// Bytes as they are.
     pub identity_bytes: u64,
-    /// Bytes compressed.
     pub gzip_bytes: u64,
 }
 
-/// The own metrics and the log. Shared by all stages.
+/// The log and this process's own metrics; shared by all stages.
 #[derive(Debug)]
 pub struct Telemetry {
     registry: Registry,
@@ -98,7 +86,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Creates every series that has a closed list of labels.
+    /// Creates every series whose labels are known from the start.
     pub fn new(build: BuildInfo, playbooks: &[String], clusters: &[ClusterName]) -> Self {
         let mut registry = Registry::default();
         let counters = Counters::new(&mut registry, playbooks, clusters);
@@ -109,7 +97,7 @@ impl Telemetry {
         Self { registry, counters, probes, views }
     }
 
-    /// The own metrics in text format 0.0.4.
+    /// This process's own metrics in the text format 0.0.4.
     ///
     /// # Errors
     ///
@@ -118,7 +106,7 @@ impl Telemetry {
         self.encode_open_metrics().map(|open| text::from_open_metrics(&open))
     }
 
-    /// The own metrics as `OpenMetrics`, without the line that ends a page.
+    /// This process's own metrics as `OpenMetrics`, without the final `# EOF`.
     ///
     /// # Errors
     ///
@@ -129,27 +117,27 @@ impl Telemetry {
         Ok(open)
     }
 
-    /// What the collectors of each cluster last reported.
+    /// The latest report of each cluster's collectors and pipeline.
     pub fn status(&self) -> Vec<ClusterStatus> {
         self.with_views(|views| views.status())
     }
 
-    /// The webhook or the API was answered.
-    pub fn webhook_answered(&self, code: u16) {
+    /// `POST /api/v1/alerts` was answered with this status code.
+    pub fn webhook_responded(&self, code: u16) {
         self.emit(Event::WebhookAnswered(code));
     }
 
-    /// That many alerts of a notification came to `outcome`.
+    /// `count` alerts of a notification had this outcome.
     pub fn alerts_taken(&self, outcome: AlertOutcome, count: u64) {
         self.emit(Event::AlertsTaken(outcome, count));
     }
 
-    /// Alertmanager cut alerts off a notification.
+    /// Alertmanager omitted `count` alerts from a notification.
     pub fn truncated_alerts(&self, count: u64) {
         self.emit(Event::TruncatedAlerts(count));
     }
 
-    /// A run that could start was held. Call it when the reason is new, not at each look.
+    /// A run that could start was held. Call it only when the reason changes, not at each check.
     pub fn held(&self, cluster: &ClusterName, playbook: &str, reason: HoldReason) {
         self.emit(Event::Held(cluster, playbook, reason));
     }
@@ -163,107 +151,105 @@ impl Telemetry {
         self.emit(Event::VerdictGiven(cluster, optimizer, verdict));
     }
 
-    /// From the alert being durable to the last value being in force.
+    /// Time from the alert being stored to the last value being effective.
     pub fn alert_to_effect(&self, cluster: &ClusterName, took: Duration) {
         self.emit(Event::AlertToEffect(cluster, took));
     }
 
-    /// From a step's request to its value being read back.
+    /// Time from a step's request to its value being read back.
     pub fn step_done(&self, cluster: &ClusterName, took: Duration) {
         self.emit(Event::StepDone(cluster, took));
     }
 
-    /// One transaction of the store.
+    /// The store committed a transaction.
     pub fn store_written(&self, took: Duration) {
         self.emit(Event::StoreWritten(took));
     }
 
-    /// The configuration was loaded, at the start too, or refused.
-    pub fn config_reloaded(&self, reload: Reload) {
-        match reload {
-            Reload::Applied(at) => info!(at = at.0, "Configuration loaded."),
-            Reload::Refused => error!("Configuration refused, the one before stays in force."),
-        }
-        self.with_views(|views| views.config_reloaded(reload));
+    /// The configuration was loaded. It is not reloaded while the process runs.
+    pub fn config_loaded(&self, at: WallTime) {
+        info!("Configuration loaded.");
+        self.with_views(|views| views.config_loaded(at));
     }
 
     /// One collector finished its part of a round.
     pub fn collector_done(&self, cluster: &ClusterName, done: CollectorDone) {
         let collector = done.collector.label();
         let failure = done.failure.clone();
-        let before = self.with_views(|views| views.collector_done(cluster, done));
-        // A cluster that is down for an hour is one line, not one line a round.
-        match (before, failure) {
+        let previous = self.with_views(|views| views.collector_done(cluster, done));
+
+        // Only changes are logged above debug level: one line for a cluster that is down for an hour.
+        match (previous, failure) {
             (Some(true) | None, Some(failure)) => {
                 warn!(%cluster, collector, failure, "Collector failed.");
             }
-            (Some(false), None) => info!(%cluster, collector, "Collector works again."),
-            (_, failure) => debug!(%cluster, collector, ?failure, "Collector done."),
+            (Some(false), None) => info!(%cluster, collector, "Collector recovered."),
+            (_, failure) => debug!(%cluster, collector, ?failure, "Collector finished."),
         }
     }
 
-    /// A snapshot of the cluster is out.
+    /// A snapshot of the cluster was published.
     pub fn snapshot_made(&self, cluster: &ClusterName, at: WallTime, commits_ahead: u64) {
-        debug!(%cluster, at = at.0, commits_ahead, "Snapshot made.");
+        debug!(%cluster, at = at.0, commits_ahead, "Snapshot published.");
         self.with_views(|views| views.snapshot_made(cluster, at, commits_ahead));
     }
 
-    /// A round of collection has ended.
+    /// A collection round has ended.
     pub fn round_done(&self, cluster: &ClusterName, done: RoundDone) {
-        debug!(%cluster, took = ?done.took, requests = done.requests, "Round done.");
+        debug!(%cluster, took = ?done.took, requests = done.requests, "Collection round finished.");
         self.with_views(|views| views.round_done(cluster, done));
     }
 
-    /// The brokers that the probe knows. Replaces what was said before.
+    /// Replaces the set of brokers that the probe knows.
     pub fn probe_brokers(&self, cluster: &ClusterName, brokers: &BTreeSet<BrokerId>) {
         self.probes.brokers(cluster, brokers);
     }
 
-    /// A record of the probe came back from `broker`, or did not.
+    /// An attempt of the probe on `broker` has ended.
     pub fn probed(&self, cluster: &ClusterName, broker: BrokerId, probed: ProbeResult) {
-        let Some(PreviousAttempt(before)) = self.probes.count(cluster, broker, probed) else {
+        let Some(PreviousAttempt(previous)) = self.probes.count(cluster, broker, probed) else {
             return;
         };
-        // As with a collector: what goes on is not news.
-        match (before, probed.failure) {
-            (before, Some(failure)) if before != Some(failure) => {
+        // As for collectors, only changes are logged above debug level.
+        match (previous, probed.failure) {
+            (previous, Some(failure)) if previous != Some(failure) => {
                 warn!(%cluster, %broker, reason = failure.label(), "Probe failed.");
             }
-            (Some(_), None) => info!(%cluster, %broker, "Probe works again."),
-            (_, failure) => debug!(%cluster, %broker, ?failure, "Probe done."),
+            (Some(_), None) => info!(%cluster, %broker, "Probe recovered."),
+            (_, failure) => debug!(%cluster, %broker, ?failure, "Probe finished."),
         }
     }
 
-    /// Requests to the cluster so far. Replaces what was said before.
+    /// Replaces the counts of requests to the cluster.
     pub fn requests_counted(&self, cluster: &ClusterName, requests: Vec<RequestCount>) {
         self.with_views(|views| views.requests_counted(cluster, requests));
     }
 
-    /// The page of cluster metrics was made.
+    /// The cluster metrics were encoded.
     pub fn page_made(&self, page: PageMade) {
-        debug!(identity = page.identity_bytes, gzip = page.gzip_bytes, "Page made.");
+        debug!(identity = page.identity_bytes, gzip = page.gzip_bytes, "Cluster metrics encoded.");
         self.with_views(|views| views.page_made(page));
     }
 
-    /// The state of remediation on one cluster. Replaces what was said before.
+    /// Replaces the state of remediation on a cluster.
     pub fn remediation_changed(&self, cluster: &ClusterName, view: RemediationView) {
-        debug!(%cluster, active = ?view.active, paused = view.paused, "Remediation changed.");
+        debug!(%cluster, active = ?view.active, paused = view.paused, "Remediation state changed.");
         self.with_views(|views| views.remediation_changed(cluster, view));
     }
 
-    /// The one place where an event becomes its log line and its metric.
+    /// Logs and counts an event.
     fn emit(&self, event: Event<'_>) {
         event.log();
         self.counters.count(&event);
     }
 
     fn with_views<T>(&self, what: impl FnOnce(&mut Views) -> T) -> T {
-        // Views hold plain values: a panic of another holder leaves nothing half done.
+        // Poisoning is harmless: views are replaced as a whole.
         what(&mut self.views.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// What can happen that is worth a line and a count.
+/// Events that are both logged and counted.
 #[derive(Clone, Copy, Debug)]
 enum Event<'a> {
     WebhookAnswered(u16),
@@ -280,29 +266,31 @@ enum Event<'a> {
 impl Event<'_> {
     fn log(&self) {
         match *self {
-            Self::WebhookAnswered(code) if code < 400 => debug!(code, "Webhook answered."),
-            Self::WebhookAnswered(code) => warn!(code, "Webhook refused."),
+            Self::WebhookAnswered(code) if code < 400 => debug!(code, "Webhook request accepted."),
+            Self::WebhookAnswered(code) => warn!(code, "Webhook request rejected."),
             Self::AlertsTaken(outcome, count) => {
-                debug!(outcome = outcome.label(), count, "Alerts taken.");
+                debug!(outcome = outcome.label(), count, "Alerts received.");
             }
-            Self::TruncatedAlerts(count) => warn!(count, "Alertmanager cut alerts off."),
+            Self::TruncatedAlerts(count) => {
+                warn!(count, "Alertmanager truncated the notification.")
+            }
             Self::Held(cluster, playbook, reason) => {
                 info!(%cluster, playbook, reason = reason.label(), "Run held.");
             }
             Self::RunEnded(cluster, optimizer, RunState::Stuck) => {
-                error!(%cluster, %optimizer, "Run is stuck and waits for a person.");
+                error!(%cluster, %optimizer, "Run is stuck: a step could not be undone; a person must fix it and acknowledge the run.");
             }
             Self::RunEnded(cluster, optimizer, state) => {
                 info!(%cluster, %optimizer, %state, "Run ended.");
             }
             Self::VerdictGiven(cluster, optimizer, verdict) => {
-                info!(%cluster, %optimizer, %verdict, "Verdict given.");
+                info!(%cluster, %optimizer, %verdict, "Run judged.");
             }
             Self::AlertToEffect(cluster, took) => {
-                info!(%cluster, ?took, "Alert has taken effect.");
+                info!(%cluster, ?took, "Change is in effect.");
             }
-            Self::StepDone(cluster, took) => debug!(%cluster, ?took, "Step done."),
-            Self::StoreWritten(took) => debug!(?took, "Store written."),
+            Self::StepDone(cluster, took) => debug!(%cluster, ?took, "Step applied."),
+            Self::StoreWritten(took) => debug!(?took, "Store transaction committed."),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What the end-to-end probe measured: the only metrics of clusters that are filled by events.
+//! Metrics of the end-to-end probe: the only cluster metrics that are updated by events.
 //!
-//! A broker's series exist, at 0, from the moment it is known, and go when it is forgotten.
+//! The series of a broker exist from the moment it is known, starting at 0, and are removed with it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,8 @@ use prometheus_client::registry::Registry;
 
 use super::{
     counters::{
-        CounterFamily, HistogramFamily, LabelPairs, add, family, histogram, of, timed, touch,
+        CounterFamily, HistogramFamily, LabelPairs, add, cluster_label, family, histogram, timed,
+        touch,
     },
     spec::{Kind, Spec, specs},
 };
@@ -31,43 +32,43 @@ specs! {
         "From sending a record of the probe to its arrival at the consumer", "brokers";
 }
 
-/// A healthy broker answers in single milliseconds; a probe gives up after seconds.
+/// A healthy broker responds within a few milliseconds; an attempt times out after seconds.
 const SECONDS: &[f64] =
     &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 closed_list! {
-    /// Why a record of the probe did not come back.
+    /// Why a record of the probe was not consumed.
     pub enum ProbeFailure {
-        /// Not acknowledged, or not read back, in time.
+        /// Not acknowledged or not consumed within the timeout.
         Timeout = "timeout",
-        /// No connection could be made, or it broke.
+        /// The connection could not be opened, or it broke.
         Connection = "connection",
-        /// The broker does not lead the partition any more.
+        /// The broker is no longer the leader of the partition.
         NotLeader = "not_leader",
-        /// Fewer replicas in sync than `min.insync.replicas`.
+        /// Fewer in-sync replicas than `min.insync.replicas`.
         NotEnoughReplicas = "not_enough_replicas",
-        /// The broker does not know who we are.
+        /// The broker rejects our credentials.
         Authentication = "authentication",
-        /// We may not create, write or read the topic.
+        /// We have no permission to create, write or read the topic.
         Authorization = "authorization",
-        /// The topic is not there, cannot be created, or is not as it must be.
+        /// The topic is missing, cannot be created, or has the wrong configuration.
         Topic = "topic",
         Other = "other",
     }
 }
 
-/// What became of one record of the probe.
+/// Result of one attempt of the probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProbeResult {
-    /// From sending to acknowledgement, where that was measured.
+    /// From sending to acknowledgement; `None` if not acknowledged.
     pub produced: Option<Duration>,
-    /// From sending to arrival, where that was measured.
+    /// From sending to consumption; `None` if not consumed.
     pub round_trip: Option<Duration>,
-    /// Why it did not come back; `None` when it did.
+    /// `None` if the attempt succeeded.
     pub failure: Option<ProbeFailure>,
 }
 
-/// How the attempt before ended.
+/// Result of the previous attempt; `None` inside means success.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PreviousAttempt(pub(super) Option<ProbeFailure>);
 
@@ -92,7 +93,7 @@ impl Probes {
         }
     }
 
-    /// Makes the brokers of `cluster` those of `now`: creates what is new, forgets what is gone.
+    /// Replaces the known brokers of `cluster`: creates the series of new ones, removes those of old ones.
     pub(super) fn brokers(&self, cluster: &ClusterName, now: &BTreeSet<BrokerId>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|(of, broker), _| {
@@ -100,8 +101,10 @@ impl Probes {
             if !stays {
                 self.forget(cluster, *broker);
             }
+
             stays
         });
+
         for broker in now {
             known.entry((cluster.clone(), *broker)).or_insert_with(|| {
                 self.create(cluster, *broker);
@@ -110,8 +113,8 @@ impl Probes {
         }
     }
 
-    /// Counts one attempt. Returns nothing for a broker that is not known, whose series would stay
-    /// for ever.
+    /// Counts one attempt. Returns `None`, and counts nothing, for an unknown broker: its series would
+    /// never be removed.
     pub(super) fn count(
         &self,
         cluster: &ClusterName,
@@ -125,6 +128,7 @@ impl Probes {
         if let Some(failure) = probed.failure {
             add(&self.failures, &failure_of(cluster, broker, failure), 1);
         }
+
         for (times, took) in
             [(&self.produce, probed.produced), (&self.round_trip, probed.round_trip)]
         {
@@ -141,6 +145,7 @@ impl Probes {
         for failure in ProbeFailure::ALL {
             touch(&self.failures, &failure_of(cluster, broker, *failure));
         }
+
         for times in [&self.produce, &self.round_trip] {
             let _created = times.get_or_create(&labels);
         }
@@ -152,6 +157,7 @@ impl Probes {
         for failure in ProbeFailure::ALL {
             self.failures.remove(&failure_of(cluster, broker, *failure));
         }
+
         for times in [&self.produce, &self.round_trip] {
             times.remove(&labels);
         }
@@ -159,7 +165,7 @@ impl Probes {
 }
 
 fn broker_of(cluster: &ClusterName, broker: BrokerId) -> LabelPairs {
-    vec![of(cluster), ("broker_id", broker.to_string())]
+    vec![cluster_label(cluster), ("broker_id", broker.to_string())]
 }
 
 fn failure_of(cluster: &ClusterName, broker: BrokerId, failure: ProbeFailure) -> LabelPairs {

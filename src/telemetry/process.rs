@@ -39,6 +39,7 @@ impl Collector for ProcessCollector {
         for (spec, value) in values {
             gauges(&mut encoder, spec, value.map(|it| (Vec::new(), it)))?;
         }
+
         Ok(())
     }
 }

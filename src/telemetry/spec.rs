@@ -1,35 +1,34 @@
-//! How a metric is described, once.
+//! Declaration of a metric: name, type, help, labels.
 
 use crate::model::closed_list;
 
 closed_list! {
-    /// A metric's type in the text format.
+    /// Type of a metric in the text format.
     pub enum Kind {
-        /// Only rises, until the process or the thing it counts starts again.
+        /// Monotonic, except for resets.
         Counter = "counter",
         Gauge = "gauge",
-        /// Buckets, a sum and a count.
         Histogram = "histogram",
-        /// No type: a name that the format reserves for another type, kept for its users.
+        /// For a name whose suffix the format reserves for another type; kept for compatibility.
         Untyped = "untyped",
     }
 }
 
-/// One exported metric. A metric's name is spelt in its `Spec` and nowhere else.
+/// One exported metric. The name of a metric appears in the code only in its `Spec`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// As it stands on the page (a counter with its `_total`).
+    /// As exported, with the suffix `_total` of counters.
     pub name: &'static str,
     pub kind: Kind,
-    /// Exactly as it stands on the page.
+    /// Help text, exactly as exported.
     pub help: &'static str,
-    /// In the order of the page.
+    /// Label names in the exported order.
     pub labels: &'static [&'static str],
-    /// What bounds the number of its series, in words.
+    /// What bounds the number of series, for the documentation.
     pub bound: &'static str,
 }
 
-/// Metrics by their constants, and `ALL` of them.
+/// Declares a constant per metric, and `ALL` of them.
 macro_rules! specs {
     ($($constant:ident: $kind:ident $name:literal [$($label:literal),*]
         $help:literal, $bound:literal;)+) => {

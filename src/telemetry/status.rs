@@ -1,4 +1,4 @@
-//! What the collectors last reported, as plain values for the landing page.
+//! The collectors' latest reports, for the landing page.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use crate::model::{ClusterName, ReadFailure, WallTime};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterStatus {
     pub cluster: ClusterName,
-    /// When its metadata was last read, if ever.
+    /// When the cluster's metadata was last read.
     pub snapshot: Option<WallTime>,
-    /// Its series on the page, once there is a page.
+    /// Number of series; `None` until metrics were encoded.
     pub series: Option<SeriesCount>,
-    /// The collectors that have reported, in their order.
+    /// Collectors that have reported, in the order of [`CollectorName`].
     pub collectors: Vec<CollectorStatus>,
-    /// Remediation, once it has been reported.
+    /// `None` until the pipeline has reported.
     pub remediation: Option<RemediationView>,
 }
 
@@ -29,11 +29,11 @@ impl ClusterStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorStatus {
     pub collector: CollectorName,
-    /// Why its latest round failed; `None` when all requests were answered.
+    /// Why its latest round failed; `None` if all requests succeeded.
     pub failure: Option<String>,
     pub took: Duration,
-    /// When a round of it last succeeded, if ever.
+    /// When a round last succeeded.
     pub last_success: Option<WallTime>,
-    /// Values that could not be read, by reason; none at 0.
+    /// Number of values that could not be read, by reason; without zeros.
     pub unknown: Vec<(ReadFailure, u64)>,
 }

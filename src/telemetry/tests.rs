@@ -36,6 +36,7 @@ fn busy_telemetry() -> Telemetry {
         at: WallTime(5_000),
         unknown: BTreeMap::from([(ReadFailure::Timeout, 3)]),
     };
+
     telemetry.collector_done(&main_cluster(), done.clone());
     let topology = CollectorDone { collector: CollectorName::Topology, failure: None, ..done };
     telemetry.collector_done(&main_cluster(), topology);
@@ -46,7 +47,7 @@ fn busy_telemetry() -> Telemetry {
     let series = vec![(main_cluster(), SeriesCount { shown: 11, dropped: 0 })];
     telemetry.round_done(&main_cluster(), RoundDone { took: Duration::from_secs(1), requests: 15 });
     telemetry.page_made(PageMade { series, identity_bytes: 100, gzip_bytes: 10 });
-    telemetry.config_reloaded(Reload::Applied(WallTime(1_000)));
+    telemetry.config_loaded(WallTime(1_000));
     telemetry.remediation_changed(&main_cluster(), view(60));
     telemetry
 }
@@ -60,6 +61,7 @@ fn view(runs: i64) -> RemediationView {
         outcome: RunState::Acting,
         started: WallTime(3_000),
     };
+
     RemediationView {
         active: Some(RunState::Acting),
         runs: (1..=runs).map(run).collect(),
@@ -75,7 +77,7 @@ fn view(runs: i64) -> RemediationView {
 }
 
 #[test]
-fn closed_lists_are_there_at_0_from_the_start() {
+fn series_of_closed_lists_start_at_0() {
     let telemetry = telemetry();
     for series in [
         "kafka_optimizer_webhook_requests_total{code=\"503\"}",
@@ -99,7 +101,7 @@ fn an_event_is_counted() {
     telemetry.alerts_taken(AlertOutcome::New, 3);
     telemetry.run_ended(&main_cluster(), OptimizerKind::TuneBrokers, RunState::Kept);
     telemetry.verdict_given(&main_cluster(), OptimizerKind::TuneBrokers, Verdict::Improved);
-    telemetry.webhook_answered(418);
+    telemetry.webhook_responded(418);
     telemetry.truncated_alerts(4);
     telemetry.alert_to_effect(&main_cluster(), Duration::from_millis(400));
     let holds = "kafka_optimizer_holds_total{kafka_cluster=\"main\",playbook=\"broker-threads\",reason=\"cooldown\"}";
@@ -114,6 +116,7 @@ fn an_event_is_counted() {
         "kafka_optimizer_alert_to_effect_seconds_bucket{le=\"0.3\",kafka_cluster=\"main\"}",
         Some(0.0),
     );
+
     check(
         &telemetry,
         "kafka_optimizer_alert_to_effect_seconds_bucket{le=\"0.5\",kafka_cluster=\"main\"}",
@@ -122,7 +125,7 @@ fn an_event_is_counted() {
 }
 
 #[test]
-fn a_view_replaces_the_one_before() {
+fn a_view_replaces_the_previous_one() {
     let telemetry = busy_telemetry();
     let active = "kafka_optimizer_run_active{kafka_cluster=\"main\"}";
     let acting = "kafka_optimizer_run_state{kafka_cluster=\"main\",state=\"acting\"}";
@@ -160,6 +163,7 @@ fn a_failed_round_keeps_the_time_of_the_last_success() {
             "kafka_optimizer_collector_{name}{{kafka_cluster=\"main\",collector=\"{collector}\"}}"
         )
     };
+
     check(&telemetry, &of("success", "offsets"), Some(0.0));
     check(&telemetry, &of("duration_seconds", "offsets"), Some(0.25));
     check(&telemetry, &of("last_success_timestamp_seconds", "offsets"), None);
@@ -171,20 +175,10 @@ fn a_failed_round_keeps_the_time_of_the_last_success() {
     );
 }
 
+/// Mistakes in using the library (a double suffix, an empty family, a full stop after the help, a name
+/// registered twice, the spelling of a unit, a line break in a help text) show as a difference.
 #[test]
-fn a_refused_configuration_keeps_the_time_of_the_last_accepted_one() {
-    let telemetry = busy_telemetry();
-    telemetry.config_reloaded(Reload::Refused);
-    check(&telemetry, "kafka_optimizer_config_last_reload_successful", Some(0.0));
-    let since = "kafka_optimizer_config_last_reload_success_timestamp_seconds";
-    check(&telemetry, since, Some(1.0));
-}
-
-/// The library's traps (a suffix twice, an empty family, a stop after the help, one name registered
-/// twice, a unit's spelling, a line break in a help text) all show as a difference from the
-/// catalogue.
-#[test]
-fn the_page_describes_each_metric_once_and_as_the_catalogue_does() {
+fn each_metric_is_described_once_as_in_the_catalogue() {
     let page = busy_telemetry().encode().unwrap();
     let comments: Vec<&str> = page.lines().filter(|it| it.starts_with('#')).collect();
     let mut want = BTreeSet::new();
@@ -192,14 +186,15 @@ fn the_page_describes_each_metric_once_and_as_the_catalogue_does() {
         want.insert(format!("# HELP {} {}", spec.name, spec.help));
         want.insert(format!("# TYPE {} {}", spec.name, spec.kind));
     }
+
     let seen: BTreeSet<String> = comments.iter().map(|it| (*it).to_owned()).collect();
     assert_eq!(seen, want);
     assert_eq!(comments.len(), want.len(), "one is there twice");
 }
 
-/// What this process is like differs from run to run; what is on its page does not.
+/// Values of `process_…` differ from run to run, so they are replaced by 1.
 #[test]
-fn the_page_is_the_golden_one() {
+fn the_own_metrics_match_the_golden_file() {
     let telemetry = busy_telemetry();
     telemetry.remediation_changed(&main_cluster(), view(1));
     let page = telemetry.encode().unwrap();
@@ -207,17 +202,19 @@ fn the_page_is_the_golden_one() {
         Some((name, _)) if name.starts_with("process_") => format!("{name} 1\n"),
         _ => format!("{line}\n"),
     });
+
     let page: String = lines.collect();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/golden/own_metrics.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &page).unwrap();
     }
+
     let golden = std::fs::read_to_string(path).unwrap_or_default();
     assert_eq!(page, golden, "run it again with UPDATE_GOLDEN=1 if this is meant");
 }
 
 #[test]
-fn no_series_is_there_twice_and_each_has_its_labels_in_order() {
+fn every_series_is_unique_and_has_its_labels_in_order() {
     let page = busy_telemetry().encode().unwrap();
     let mut seen = BTreeSet::new();
     for line in page.lines().filter(|it| !it.starts_with('#')) {
@@ -227,6 +224,7 @@ fn no_series_is_there_twice_and_each_has_its_labels_in_order() {
         let family = ["_bucket", "_sum", "_count"]
             .iter()
             .find_map(|it| own::ALL.iter().find(|spec| name.strip_suffix(it) == Some(spec.name)));
+
         let spec = family.or_else(|| own::ALL.iter().find(|spec| spec.name == name));
         let spec = spec.unwrap_or_else(|| panic!("{name} is not in the catalogue"));
         let names: Vec<&str> =
@@ -238,7 +236,7 @@ fn no_series_is_there_twice_and_each_has_its_labels_in_order() {
 }
 
 #[test]
-fn a_brokers_probe_is_there_at_0_and_goes_with_the_broker() {
+fn the_probe_series_of_a_broker_start_at_0_and_end_with_the_broker() {
     let telemetry = telemetry();
     assert!(!telemetry.encode().unwrap().contains("kafka_probe_"), "off: not on the page");
     let broker = |id| BrokerId::from_wire(id).unwrap();
@@ -250,14 +248,17 @@ fn a_brokers_probe_is_there_at_0_and_goes_with_the_broker() {
         let series = series("failures_total", &format!(",reason=\"{failure}\""));
         check(&telemetry, &series, Some(0.0));
     }
+
     for name in ["attempts_total", "produce_seconds_count", "round_trip_seconds_count"] {
         check(&telemetry, &series(name, ""), Some(0.0));
     }
+
     let probed = ProbeResult {
         produced: Some(Duration::from_millis(7)),
         failure: Some(ProbeFailure::Timeout),
         ..ProbeResult::default()
     };
+
     telemetry.probed(&main_cluster(), broker(2), probed);
     check(&telemetry, &series("attempts_total", ""), Some(1.0));
     check(&telemetry, &series("failures_total", ",reason=\"timeout\""), Some(1.0));
@@ -272,7 +273,7 @@ fn a_brokers_probe_is_there_at_0_and_goes_with_the_broker() {
 }
 
 #[test]
-fn the_probe_is_described_as_the_catalogue_does() {
+fn the_probe_metrics_are_described_as_in_the_catalogue() {
     let telemetry = telemetry();
     let broker = BrokerId::from_wire(1).unwrap();
     telemetry.probe_brokers(&main_cluster(), &[broker].into());
@@ -285,6 +286,7 @@ fn the_probe_is_described_as_the_catalogue_does() {
             assert_eq!(page.matches(&line).count(), 1, "{line}");
         }
     }
+
     let described = page.lines().filter(|it| it.starts_with("# HELP kafka_probe_")).count();
     assert_eq!(described, probe::ALL.len());
 }

@@ -1,8 +1,7 @@
-//! OpenMetrics, as the library writes it, to the text format 0.0.4.
+//! Converts the library's OpenMetrics output to the text format 0.0.4.
 
-/// Names a counter's HELP and TYPE as its samples are named, and leaves the end marker out. The
-/// full stop that the library puts after every help text goes too: help is exactly what the
-/// catalogue says. Samples are sorted, so that two pages of the same values are the same text.
+/// Adds `_total` to the HELP and TYPE of counters, and removes the end marker and the full stop that
+/// the library appends to help texts. Sorts samples, so that equal values give equal text.
 pub(super) fn from_open_metrics(open: &str) -> String {
     let mut text = String::with_capacity(open.len() + 256);
     let mut samples: Vec<&str> = Vec::new();
@@ -11,7 +10,7 @@ pub(super) fn from_open_metrics(open: &str) -> String {
     while let Some(line) = lines.next() {
         if let Some((name, help)) = comment(line, "# HELP ") {
             flush(&mut text, &mut samples, kind);
-            // The TYPE of a metric is on the line below its HELP.
+            // The TYPE line follows the HELP line.
             kind = lines.peek().and_then(|it| comment(it, "# TYPE ")).map_or("", |it| it.1);
             let help = help.strip_suffix('.').unwrap_or(help);
             push(&mut text, &["# HELP ", name, counter_suffix(kind), " ", help]);
@@ -21,6 +20,7 @@ pub(super) fn from_open_metrics(open: &str) -> String {
             samples.push(line);
         }
     }
+
     flush(&mut text, &mut samples, kind);
     text
 }
@@ -34,19 +34,20 @@ fn counter_suffix(kind: &str) -> &'static str {
 }
 
 fn flush(text: &mut String, samples: &mut Vec<&str>, kind: &str) {
-    // Buckets are in the order of their bounds already, which is not that of their text.
+    // Buckets are already in the order of their bounds; sorting by text would change it.
     if kind == "histogram" {
         samples.sort_by_key(|it| histogram_labels(it));
     } else {
         samples.sort_unstable();
     }
+
     for sample in samples.drain(..) {
         push(text, &[sample]);
     }
 }
 
-/// The labels of a histogram's sample without its bucket, which the library writes first: what
-/// tells one histogram of a family from another.
+/// The labels of a histogram sample without `le`, which the library writes first. They identify the
+/// histogram within its family.
 fn histogram_labels(sample: &str) -> &str {
     let labels = sample.split_once('{').map_or("", |(_, rest)| rest);
     let labels = labels.rsplit_once('}').map_or(labels, |(labels, _)| labels);

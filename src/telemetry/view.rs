@@ -1,4 +1,4 @@
-//! Values that replace each other, and how they are written out.
+//! Gauges that are encoded from the latest reported values.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use prometheus_client::{
 };
 
 use super::{
-    BuildInfo, ClusterStatus, CollectorStatus, PageMade, Reload, SeriesCount,
+    BuildInfo, ClusterStatus, CollectorStatus, PageMade, SeriesCount,
     collected::{CollectorDone, CollectorName, RoundDone},
     own,
     spec::Spec,
@@ -27,15 +27,13 @@ use crate::{
 /// The state of remediation on one cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemediationView {
-    /// How far this process may go.
     pub mode: Mode,
-    /// Whether a person paused it.
     pub paused: bool,
-    /// The state of the run that may be changing the cluster.
+    /// State of the run that may be changing the cluster.
     pub active: Option<RunState>,
-    /// The last runs; 50 are shown.
+    /// The latest runs; at most 50 are exported.
     pub runs: Vec<RunInfo>,
-    /// Stuck runs that no person has acknowledged.
+    /// Number of stuck runs that no person has acknowledged.
     pub stuck: u64,
     pub quarantined: Vec<Quarantine>,
     pub cooldowns: Vec<Cooldown>,
@@ -55,28 +53,25 @@ impl RemediationView {
     }
 }
 
-/// One run, for the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunInfo {
     pub run: RunId,
     pub optimizer: OptimizerKind,
     pub target: String,
-    /// The comparison's outcome, once there is one.
+    /// `None` until the run has been judged.
     pub verdict: Option<Verdict>,
-    /// Where it stands.
     pub outcome: RunState,
-    /// When it started.
     pub started: WallTime,
 }
 
-/// A playbook and target that wait for a person.
+/// A quarantined pair of playbook and target.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Quarantine {
     pub playbook: String,
     pub target: String,
 }
 
-/// A playbook and target at rest.
+/// A pair of playbook and target that is cooling down.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cooldown {
     pub playbook: String,
@@ -84,14 +79,13 @@ pub struct Cooldown {
     pub end: WallTime,
 }
 
-/// Runs in the history of a cluster.
+/// Maximum exported runs per cluster.
 const RUNS_SHOWN_MAX: usize = 50;
 
 #[derive(Debug, Default)]
 struct CollectorView {
     /// `None` before its first round.
     succeeded: Option<bool>,
-    /// Why its latest round failed.
     failure: Option<String>,
     took: Duration,
     last_success: Option<WallTime>,
@@ -100,14 +94,14 @@ struct CollectorView {
 
 impl CollectorView {
     /// `None` before its first round.
-    fn status((collector, view): (&CollectorName, &Self)) -> Option<CollectorStatus> {
-        view.succeeded?;
+    fn status(&self, collector: CollectorName) -> Option<CollectorStatus> {
+        self.succeeded?;
         Some(CollectorStatus {
-            collector: *collector,
-            failure: view.failure.clone(),
-            took: view.took,
-            last_success: view.last_success,
-            unknown: view.unknown.iter().map(|it| (*it.0, *it.1)).filter(|it| it.1 != 0).collect(),
+            collector,
+            failure: self.failure.clone(),
+            took: self.took,
+            last_success: self.last_success,
+            unknown: self.unknown.iter().map(|it| (*it.0, *it.1)).filter(|it| it.1 != 0).collect(),
         })
     }
 }
@@ -123,12 +117,11 @@ struct ClusterView {
     remediation: Option<RemediationView>,
 }
 
-/// All views. Sorted, so that two pages of the same values are the same text.
+/// The latest reported values. Sorted, so that equal values give equal text.
 #[derive(Debug)]
 pub(super) struct Views {
     build: BuildInfo,
-    reload: Option<Reload>,
-    reload_success: Option<WallTime>,
+    config_loaded: Option<WallTime>,
     page: Option<PageMade>,
     clusters: BTreeMap<ClusterName, ClusterView>,
 }
@@ -136,35 +129,33 @@ pub(super) struct Views {
 impl Views {
     pub(super) fn new(build: BuildInfo, clusters: &[ClusterName]) -> Self {
         let clusters = clusters.iter().map(|it| (it.clone(), ClusterView::default())).collect();
-        Self { build, reload: None, reload_success: None, page: None, clusters }
+        Self { build, config_loaded: None, page: None, clusters }
     }
 
     fn of(&mut self, cluster: &ClusterName) -> &mut ClusterView {
         self.clusters.entry(cluster.clone()).or_default()
     }
 
-    pub(super) fn config_reloaded(&mut self, reload: Reload) {
-        self.reload = Some(reload);
-        if let Reload::Applied(at) = reload {
-            self.reload_success = Some(at);
-        }
+    pub(super) fn config_loaded(&mut self, at: WallTime) {
+        self.config_loaded = Some(at);
     }
 
-    /// Returns whether its round before succeeded.
+    /// Returns whether the collector's previous round succeeded.
     pub(super) fn collector_done(
         &mut self,
         cluster: &ClusterName,
         done: CollectorDone,
     ) -> Option<bool> {
         let view = self.of(cluster).collectors.entry(done.collector).or_default();
-        let before = view.succeeded.replace(done.failure.is_none());
+        let previous = view.succeeded.replace(done.failure.is_none());
         view.took = done.took;
         view.unknown = done.unknown;
         if done.failure.is_none() {
             view.last_success = Some(done.at);
         }
+
         view.failure = done.failure;
-        before
+        previous
     }
 
     pub(super) fn snapshot_made(
@@ -190,6 +181,7 @@ impl Views {
         for (cluster, series) in &page.series {
             self.of(cluster).series = Some(*series);
         }
+
         self.page = Some(page);
     }
 
@@ -202,9 +194,10 @@ impl Views {
             cluster: name.clone(),
             snapshot: view.snapshot,
             series: view.series,
-            collectors: view.collectors.iter().filter_map(CollectorView::status).collect(),
+            collectors: view.collectors.iter().filter_map(|(name, it)| it.status(*name)).collect(),
             remediation: view.remediation.clone(),
         };
+
         self.clusters.iter().map(one).collect()
     }
 
@@ -220,14 +213,15 @@ impl Views {
         let build = self.build;
         let parts = [build.version, build.revision, build.rustc];
         gauges(encoder, &own::BUILD_INFO, [(texts(&parts), 1.0)])?;
-        let loaded = self.reload.map(|it| (Vec::new(), f64::from(it != Reload::Refused)));
+        let loaded = self.config_loaded.map(|_| (Vec::new(), 1.0));
         gauges(encoder, &own::CONFIG_SUCCESSFUL, loaded)?;
-        let since = self.reload_success.map(|it| (Vec::new(), it.seconds()));
+        let since = self.config_loaded.map(|it| (Vec::new(), it.seconds()));
         gauges(encoder, &own::CONFIG_SUCCESS_TIMESTAMP, since)?;
         let sizes = self.page.iter().flat_map(|page| {
             [("identity", page.identity_bytes), ("gzip", page.gzip_bytes)]
                 .map(|(encoding, bytes)| (texts(&[encoding]), count(bytes)))
         });
+
         gauges(encoder, &own::PAGE_BYTES, sizes)
     }
 
@@ -237,18 +231,22 @@ impl Views {
                 view.collectors.iter().map(move |(name, it)| (cluster.as_str(), name.label(), it))
             })
         };
+
         let done = |it: &CollectorView| it.succeeded.is_some();
         let success = each().filter(|it| done(it.2)).map(|(cluster, name, it)| {
             (texts(&[cluster, name]), f64::from(it.succeeded == Some(true)))
         });
+
         gauges(encoder, &own::COLLECTOR_SUCCESS, success)?;
         let took = each()
             .filter(|it| done(it.2))
             .map(|(cluster, name, it)| (texts(&[cluster, name]), it.took.as_secs_f64()));
+
         gauges(encoder, &own::COLLECTOR_DURATION, took)?;
         let last = each().filter_map(|(cluster, name, it)| {
             Some((texts(&[cluster, name]), it.last_success?.seconds()))
         });
+
         gauges(encoder, &own::COLLECTOR_LAST_SUCCESS, last)?;
         let unknown = self.clusters.iter().flat_map(|(cluster, view)| {
             CollectorName::ALL.iter().flat_map(move |name| {
@@ -259,6 +257,7 @@ impl Views {
                 })
             })
         });
+
         gauges(encoder, &own::READINGS_UNKNOWN, unknown)?;
         let snapshots = self.by_cluster(|it| it.snapshot.map(WallTime::seconds));
         gauges(encoder, &own::SNAPSHOT_TIMESTAMP, snapshots)?;
@@ -287,6 +286,7 @@ impl Views {
                 (texts(&[cluster, it.api.label(), reason.label()]), *value)
             })
         });
+
         counters(encoder, &own::KAFKA_REQUEST_ERRORS, failed)
     }
 
@@ -295,6 +295,7 @@ impl Views {
         let modes = mode.into_iter().flat_map(|mode| {
             Mode::ALL.iter().map(move |it| (texts(&[it.label()]), f64::from(*it == mode)))
         });
+
         gauges(encoder, &own::MODE, modes)?;
         gauges(encoder, &own::PAUSED, self.by_remediation(|it| f64::from(it.paused)))?;
         gauges(
@@ -302,19 +303,21 @@ impl Views {
             &own::RUN_ACTIVE,
             self.by_remediation(|it| f64::from(it.active.is_some())),
         )?;
+
         gauges(encoder, &own::STUCK, self.by_remediation(|it| count(it.stuck)))?;
         let states = self.remediations().flat_map(|(cluster, it)| {
             RunState::ALL.iter().map(move |state| {
                 (texts(&[cluster, state.label()]), f64::from(it.active == Some(*state)))
             })
         });
+
         gauges(encoder, &own::RUN_STATE, states)
     }
 
     fn encode_history(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let runs = self.remediations().flat_map(|(cluster, it)| {
             newest(&it.runs).into_iter().map(move |run| {
-                // An empty label is no label to Prometheus: a run without a verdict says so.
+                // Prometheus drops labels with an empty value, so a run without a verdict has `none`.
                 let verdict = run.verdict.map_or("none", Verdict::label);
                 let id = run.run.to_string();
                 let optimizer = run.optimizer.label();
@@ -323,16 +326,19 @@ impl Views {
                 (labels, run.started.seconds())
             })
         });
+
         gauges(encoder, &own::RUN_INFO, runs)?;
         let quarantined = self.remediations().flat_map(|(cluster, it)| {
             let each = it.quarantined.iter();
             each.map(move |it| (texts(&[cluster, &it.playbook, &it.target]), 1.0))
         });
+
         gauges(encoder, &own::QUARANTINED, quarantined)?;
         let cooldowns = self.remediations().flat_map(|(cluster, it)| {
             let each = it.cooldowns.iter();
             each.map(move |it| (texts(&[cluster, &it.playbook, &it.target]), it.end.seconds()))
         });
+
         gauges(encoder, &own::COOLDOWN_END, cooldowns)
     }
 
@@ -357,7 +363,7 @@ impl Views {
     }
 }
 
-/// The views as the library asks for them.
+/// Adapter to the library's trait.
 #[derive(Debug)]
 pub(super) struct ViewsCollector(pub(super) Arc<Mutex<Views>>);
 
@@ -367,14 +373,14 @@ impl Collector for ViewsCollector {
     }
 }
 
-/// Label values in the order of the spec's labels, and the value.
+/// Label values, in the order of the spec's labels, and the value of a sample.
 type GaugeSample = (Vec<String>, f64);
 
 fn texts(values: &[&str]) -> Vec<String> {
     values.iter().map(|it| (*it).to_owned()).collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+#[expect(clippy::cast_precision_loss, reason = "Prometheus samples are floats")]
 pub(super) fn count(value: u64) -> f64 {
     value as f64
 }
@@ -386,7 +392,7 @@ fn newest(runs: &[RunInfo]) -> Vec<&RunInfo> {
     runs
 }
 
-/// Writes one family of gauges; nothing at all when there is no row.
+/// Encodes a family of gauges; omits HELP and TYPE too if there are no samples.
 pub(super) fn gauges(
     encoder: &mut DescriptorEncoder<'_>,
     spec: &Spec,
@@ -415,15 +421,18 @@ fn family(
     if rows.peek().is_none() {
         return Ok(());
     }
+
     let name = spec.name.strip_suffix("_total").unwrap_or(spec.name);
     let mut family = encoder.encode_descriptor(name, spec.help, None, kind)?;
     for (values, metric) in rows {
         if values.is_empty() {
-            // The library would write empty braces. Without labels there is one row.
+            // Avoids the empty braces that the library would write. Without labels there is one sample.
             return metric.encode(family);
         }
+
         let labels: Vec<(&str, String)> = spec.labels.iter().copied().zip(values).collect();
         metric.encode(family.encode_family(&labels)?)?;
     }
+
     Ok(())
 }

@@ -258,9 +258,9 @@ fn every_problem_is_reported_at_once_with_its_path() {
     assert_eq!(message.lines().count(), paths.len());
 
     for wanted in [
-        "`restart` is not in this version; there is cap, reapply",
+        "`restart` is not supported in this version; use one of cap, reapply",
         "`slowly` is not one of together, canary",
-        "`emergency` is not in this version; there is conservative, moderate, aggressive",
+        "`emergency` is not supported in this version; use one of conservative, moderate, aggressive",
         "`5` has no unit; write 5s",
         "`20` is not a percentage; write 20%",
         "`less` is not one of lower, higher",
@@ -655,15 +655,21 @@ fn i39_clients_and_rates_of_a_quota_are_checked() {
     ));
 
     for (written, wanted) in [
-        ("{producer_byte_rate: 1MiB, usual: 2MiB}", "name a client_id, a user, or both"),
-        ("{client_id: a, usual: 2MiB}", "give producer_byte_rate or consumer_byte_rate"),
+        ("{producer_byte_rate: 1MiB, usual: 2MiB}", "must have a client_id, a user, or both"),
+        (
+            "{client_id: a, usual: 2MiB}",
+            "must have either producer_byte_rate or consumer_byte_rate",
+        ),
         ("{client_id: a, producer_byte_rate: 1023KiB, usual: 2MiB}", "1MiB to 1TiB"),
         ("{client_id: a, producer_byte_rate: 5, usual: 2MiB}", "1MiB to 1TiB"),
         ("{client_id: a, producer_byte_rate: 2MiB, usual: 2MiB}", "must be more than"),
-        ("{client_id: a, producer_byte_rate: 2MiB}", "say what it moves without a quota"),
+        ("{client_id: a, producer_byte_rate: 2MiB}", "the rate without a quota"),
         ("{client_id: app-StreamThread-1, producer_byte_rate: 1MiB, usual: 2MiB}", "like streams"),
         ("{client_id: connector-sink-0, consumer_byte_rate: 1MiB, usual: 2MiB}", "like connect"),
-        ("{client_id: kafka-optimizer, producer_byte_rate: 1MiB, usual: 2MiB}", "would go blind"),
+        (
+            "{client_id: kafka-optimizer, producer_byte_rate: 1MiB, usual: 2MiB}",
+            "must not be throttled",
+        ),
         ("{client_id: a, producer_byte_rate: 1MiB, usual: 2MiB, even_if: [x]}", "is not one of"),
     ] {
         let (paths, message) = problems(&client(written));
@@ -676,7 +682,7 @@ fn i39_clients_and_rates_of_a_quota_are_checked() {
     let twice = "{client_id: a, producer_byte_rate: 1MiB, usual: 2MiB}";
     let (_, message) = problems(&client(&format!("{twice}, {twice}")));
 
-    assert!(message.contains("client a is slowed down above already"), "{message}");
+    assert!(message.contains("client a is already in this list"), "{message}");
 }
 
 #[test]
@@ -697,7 +703,7 @@ fn i27_only_temporary_changes_have_an_expiry() {
 
     let (paths, message) = problems(&with_optimizer("elect_leaders: {}", "expire_when: a"));
     assert_eq!(paths, ["remediation.playbooks[0].expire_when"]);
-    assert!(message.contains("what elect_leaders does stays"), "{message}");
+    assert!(message.contains("elect_leaders makes permanent ones"), "{message}");
 }
 
 #[test]
@@ -712,10 +718,10 @@ fn scaling_consumers_needs_an_engine_and_an_objective_of_the_group() {
     let (_, message) =
         problems(&docker(with_optimizer(scale, "guards: ['c{broker_id=\"$broker_id\"}']")));
 
-    assert!(message.contains("an expression speaks of $broker_id"), "{message}");
+    assert!(message.contains("an expression uses $broker_id"), "{message}");
 
     let (_, message) = problems(&docker(with_optimizer("scale_consumers: {}", "")));
-    assert!(message.contains("how many containers a group may have at most"), "{message}");
+    assert!(message.contains("the maximum number of containers"), "{message}");
 }
 
 #[test]
@@ -727,5 +733,5 @@ fn i18_a_level_above_static_needs_a_playbook_that_reapplies_it() {
     assert_eq!(paths, ["remediation.playbooks[0].optimizer.tune_brokers.above_static"]);
 
     let (_, message) = problems(&with_optimizer("reapply: {}, elect_leaders: {}", ""));
-    assert!(message.contains("name one of tune_brokers, reapply"), "{message}");
+    assert!(message.contains("exactly one of tune_brokers, reapply"), "{message}");
 }

@@ -183,7 +183,7 @@ async fn a_file_that_became_invalid_changes_nothing_and_the_landing_page_shows_w
 
     for (text, why) in [
         ("tls_server_config: {cert_fil: a}", "did you mean `cert_file`?"),
-        ("", "TLS cannot come or go"),
+        ("", "TLS cannot be switched on or off"),
         ("tls_server_config: {cert_file: none.crt, key_file: server.key}", "none.crt"),
     ] {
         files.write("web.yml", text);

@@ -55,7 +55,7 @@ async fn i2_a_notification_that_cannot_be_stored_gets_503_without_details() {
     let (status, answer) = front.post("/api/v1/alerts", ALERT).await;
 
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(answer["error"], "the state cannot be read or written; try again");
+    assert_eq!(answer["error"], "the state store cannot be read or written; try again");
     assert!(answer["request_id"].as_str().unwrap().contains('-'));
     assert_eq!(front.answered(503), 1);
 

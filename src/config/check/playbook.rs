@@ -1,37 +1,37 @@
-//! Checks `remediation.playbooks`.
+//! Checks `remediation.playbooks`: names, expressions, windows and optimizers.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     super::raw::{RawMatch, RawObjective, RawPlaybook, Scalar},
     CheckReport,
-    key_path::{Choices, KeyPath},
+    key_path::KeyPath,
     optimizer,
 };
 use crate::playbook::{
-    AboveStatic, Better, COOLDOWN_MAX, Match, Objective, Optimizer, OptimizerKind, Playbook,
-    SAMPLES_MIN, Template, TemporaryChange, Windows,
+    AboveStatic, COOLDOWN_MAX, Match, Objective, Optimizer, OptimizerKind, Playbook, SAMPLES_MIN,
+    Template, TemporaryChange, Windows,
 };
 
-/// The usual range of a recording rule.
+/// The usual range of recording rules.
 const WINDOW_DEFAULT: Duration = Duration::from_mins(5);
 const BASELINE_DEFAULT: Duration = Duration::from_mins(5);
-/// The window plus two scrapes, rounded up.
+/// The default window plus two scrapes, rounded up.
 const SETTLE_DEFAULT: Duration = Duration::from_mins(6);
 const OBSERVE_DEFAULT: Duration = Duration::from_mins(5);
 const COOLDOWN_DEFAULT: Duration = Duration::from_hours(1);
 const ATTEMPTS_DEFAULT: u32 = 1;
 const ATTEMPTS_MAX: u32 = 10;
-/// Less than this is noise on any cluster that does work.
+/// Smaller differences are noise on a busy cluster.
 const AT_LEAST_DEFAULT: f64 = 0.2;
-/// I27: how long a measure stays.
-const SHED_LIMIT_DEFAULT: Duration = Duration::from_mins(30);
-const CLONES_LIMIT_DEFAULT: Duration = Duration::from_hours(2);
-const TIME_LIMIT_MAX: Duration = Duration::from_hours(24);
-/// What the runs of persons are listed under.
+/// I27: how long a temporary change stays in effect.
+const SHED_EXPIRE_AFTER_DEFAULT: Duration = Duration::from_mins(30);
+const CLONES_EXPIRE_AFTER_DEFAULT: Duration = Duration::from_hours(2);
+const EXPIRE_AFTER_MAX: Duration = Duration::from_hours(24);
+/// Runs that a person starts without a playbook are listed under this name.
 const RESERVED_NAME: &str = "manual";
 
-/// Checks all of them. `scrape` is the distance of two samples.
+/// `scrape` is the scrape interval, the distance between two samples.
 pub(super) fn playbooks(
     raw: Vec<RawPlaybook>,
     scrape: Duration,
@@ -39,34 +39,39 @@ pub(super) fn playbooks(
 ) -> Vec<Playbook> {
     let mut names = BTreeSet::new();
     let mut playbooks = Vec::with_capacity(raw.len());
+    let path = KeyPath::root("remediation").key("playbooks");
     for (index, one) in raw.into_iter().enumerate() {
-        let at = format!("remediation.playbooks[{index}]");
+        let path = path.index(index);
         if let Some(name) = &one.name
             && !names.insert(name.clone())
         {
             report.problem(
-                format!("{at}.name"),
-                format!("`{name}` is the name of an earlier playbook"),
+                path.key("name"),
+                format!("`{name}` is already the name of another playbook"),
             );
         }
-        playbooks.extend(playbook(one, scrape, &KeyPath(at), report));
+
+        playbooks.extend(playbook(one, scrape, &path, report));
     }
-    reapplied(&playbooks, report);
+
+    check_reapply(&playbooks, report);
     playbooks
 }
 
-/// A value that does not survive a restart needs someone who brings it back.
-fn reapplied(playbooks: &[Playbook], report: &mut CheckReport) {
+/// `above_static: reapply` writes values that do not survive a restart, so a playbook must reapply
+/// them.
+fn check_reapply(playbooks: &[Playbook], report: &mut CheckReport) {
     if playbooks.iter().any(|it| it.optimizer == Optimizer::Reapply) {
         return;
     }
+
     for (index, playbook) in playbooks.iter().enumerate() {
         if let Optimizer::TuneBrokers(it) = &playbook.optimizer
             && it.above_static == AboveStatic::Reapply
         {
             report.problem(
                 format!("remediation.playbooks[{index}].optimizer.tune_brokers.above_static"),
-                "`reapply` needs a playbook with the optimizer `reapply: {}`",
+                "`reapply` requires a playbook with the optimizer `reapply: {}`",
             );
         }
     }
@@ -75,31 +80,34 @@ fn reapplied(playbooks: &[Playbook], report: &mut CheckReport) {
 fn playbook(
     raw: RawPlaybook,
     scrape: Duration,
-    at: &KeyPath,
+    path: &KeyPath,
     report: &mut CheckReport,
 ) -> Option<Playbook> {
-    let windows = windows(&raw, scrape, at, report);
+    let windows = windows(&raw, scrape, path, report);
     let kind = raw.optimizer.as_ref().and_then(optimizer::kind);
-    let temporary = temporary(&raw, kind, at, report);
+    let temporary = temporary(&raw, kind, path, report);
     let name = raw.name.unwrap_or_default();
-    report.name(&at.key("name"), &name);
+    report.name(&path.key("name"), &name);
     if name == RESERVED_NAME {
-        report
-            .problem(at.key("name"), "`manual` is the name under which a person's runs are listed");
+        report.problem(path.key("name"), "`manual` is reserved for runs that a person starts");
     }
+
     let attempts_max = raw.max_attempts.unwrap_or(ATTEMPTS_DEFAULT);
     if !(1..=ATTEMPTS_MAX).contains(&attempts_max) {
-        report.problem(at.key("max_attempts"), format!("must be 1 to {ATTEMPTS_MAX}"));
+        report.problem(path.key("max_attempts"), format!("must be 1 to {ATTEMPTS_MAX}"));
     }
-    let matches = matches(raw.matches, at, report);
-    let when = raw.when.and_then(|text| template(&text, at.key("when"), report));
-    let optimizer = optimizer::check(raw.optimizer, at, report);
-    let objective = objective(raw.objective, at, report);
-    let load = required(raw.load, at.key("load"), "the load that the objective depends on", report);
+
+    let matches = matches(raw.matches, path, report);
+    let when = raw.when.and_then(|text| template(&text, path.key("when"), report));
+    let optimizer = optimizer::check(raw.optimizer, path, report);
+    let objective = objective(raw.objective, path, report);
+    let load =
+        required(raw.load, path.key("load"), "for the load that the objective depends on", report);
     let mut guards = Vec::new();
     for (index, text) in raw.guards.unwrap_or_default().iter().enumerate() {
-        guards.extend(template(text, at.key(&format!("guards[{index}]")), report));
+        guards.extend(template(text, path.key("guards").index(index), report));
     }
+
     let playbook = Playbook {
         name,
         matches,
@@ -114,26 +122,29 @@ fn playbook(
         approve: raw.approve.unwrap_or(false),
         temporary,
     };
+
     let (wrong, right) = if playbook.optimizer.kind().is_about_a_group() {
         ("broker_id", "consumergroup")
     } else {
         ("consumergroup", "broker_id")
     };
+
     if playbook.needs(wrong) {
         let advice = format!(
-            "an expression speaks of ${wrong}, which {} has no value for; it has ${right}",
+            "an expression uses ${wrong}, which {} does not set; use ${right}",
             playbook.optimizer.kind()
         );
-        report.problem(at.0.clone(), advice);
+        report.problem(path, advice);
     }
+
     Some(playbook)
 }
 
-/// I27: what does not stay has an end.
+/// I27: a temporary change expires.
 fn temporary(
     raw: &RawPlaybook,
     kind: Option<OptimizerKind>,
-    at: &KeyPath,
+    path: &KeyPath,
     report: &mut CheckReport,
 ) -> Option<TemporaryChange> {
     let kind = kind?;
@@ -143,72 +154,91 @@ fn temporary(
             ("expire_when", raw.expire_when.is_some()),
         ];
         for (key, _) in written.into_iter().filter(|it| it.1) {
-            report.problem(at.key(key), format!("what {kind} does stays: leave it out"));
+            report.problem(
+                path.key(key),
+                format!("is only for temporary changes; {kind} makes permanent ones: omit it"),
+            );
         }
+
         return None;
     }
-    let default =
-        if kind == OptimizerKind::ShedLoad { SHED_LIMIT_DEFAULT } else { CLONES_LIMIT_DEFAULT };
-    let expire_after = report.duration(&at.key("expire_after"), raw.expire_after.as_ref(), default);
-    if expire_after.is_zero() || TIME_LIMIT_MAX < expire_after {
-        report.problem(at.key("expire_after"), "must be more than 0s and at most 24h");
+
+    let default = if kind == OptimizerKind::ShedLoad {
+        SHED_EXPIRE_AFTER_DEFAULT
+    } else {
+        CLONES_EXPIRE_AFTER_DEFAULT
+    };
+
+    let expire_after =
+        report.duration(&path.key("expire_after"), raw.expire_after.as_ref(), default);
+    if expire_after.is_zero() || expire_after > EXPIRE_AFTER_MAX {
+        report.problem(path.key("expire_after"), "must be more than 0s and at most 24h");
     }
+
     let expire_when =
-        raw.expire_when.as_ref().and_then(|it| template(it, at.key("expire_when"), report));
+        raw.expire_when.as_ref().and_then(|it| template(it, path.key("expire_when"), report));
     Some(TemporaryChange { expire_after, expire_when })
 }
 
-/// I34: a playbook answers an alert by its name, not by whichever alert carries a label.
-fn matches(raw: Option<RawMatch>, at: &KeyPath, report: &mut CheckReport) -> Match {
+/// I34: a playbook must match the name of the alert, not just any alert with some label.
+fn matches(raw: Option<RawMatch>, path: &KeyPath, report: &mut CheckReport) -> Match {
     let labels = raw.unwrap_or_default().0;
     if !labels.contains_key("alertname") {
-        report.problem(at.key("match"), "must hold `alertname`, as {alertname: KafkaSlow}");
+        report
+            .problem(path.key("match"), "must contain `alertname`, such as {alertname: KafkaSlow}");
     }
+
     for (name, value) in &labels {
         let legal = |it: u8| it.is_ascii_alphanumeric() || it == b'_';
         let starts_with_digit = name.bytes().next().is_none_or(|it| it.is_ascii_digit());
         if starts_with_digit || !name.bytes().all(legal) {
-            report.problem(at.key("match"), format!("`{name}` is not the name of a label"));
+            report.problem(path.key("match"), format!("`{name}` is not a valid label name"));
         }
+
         if value.is_empty() {
-            let advice = "is empty, which no alert's label can be: name the value";
-            report.problem(at.key(&format!("match.{name}")), advice);
+            let advice = "must not be empty: Prometheus drops labels with an empty value";
+            report.problem(path.key("match").key(name), advice);
         }
     }
+
     Match { labels }
 }
 
 fn objective(
     raw: Option<RawObjective>,
-    at: &KeyPath,
+    path: &KeyPath,
     report: &mut CheckReport,
 ) -> Option<Objective> {
     let Some(raw) = raw else {
-        let advice = "say what a run is for, as {query: '…', better: lower}";
-        report.problem(at.key("objective"), advice);
+        let advice = "is required, such as {query: '…', better: lower}";
+        report.problem(path.key("objective"), advice);
         return None;
     };
-    let at = KeyPath(at.key("objective"));
-    let query = required(raw.query, at.key("query"), "what shall get better", report);
+
+    let path = path.key("objective");
+    let query = required(raw.query, path.key("query"), "for what should improve", report);
     let better = match raw.better {
         None => {
-            report.problem(at.key("better"), "choose `lower` or `higher`");
+            report.problem(path.key("better"), "is required: `lower` or `higher`");
             None
         }
-        Some(written) => Choices { known: Better::ALL, label: Better::label, later: &[] }.pick(
-            &written,
-            at.key("better"),
-            report,
-        ),
+        Some(written) => report.choice(path.key("better"), &written),
     };
-    let at_least = percentage(raw.at_least.as_ref(), at.key("at_least"), report);
+
+    let at_least = percentage(raw.at_least.as_ref(), path.key("at_least"), report);
     Some(Objective { query: query?, better: better?, at_least })
 }
 
-fn windows(raw: &RawPlaybook, scrape: Duration, at: &KeyPath, report: &mut CheckReport) -> Windows {
+fn windows(
+    raw: &RawPlaybook,
+    scrape: Duration,
+    path: &KeyPath,
+    report: &mut CheckReport,
+) -> Windows {
     let mut read = |key: &str, written: &Option<Scalar>, default| {
-        report.duration(&at.key(key), written.as_ref(), default)
+        report.duration(&path.key(key), written.as_ref(), default)
     };
+
     let windows = Windows {
         window: read("window", &raw.window, WINDOW_DEFAULT),
         baseline: read("baseline", &raw.baseline, BASELINE_DEFAULT),
@@ -216,7 +246,8 @@ fn windows(raw: &RawPlaybook, scrape: Duration, at: &KeyPath, report: &mut Check
         observe: read("observe", &raw.observe, OBSERVE_DEFAULT),
         cooldown: read("cooldown", &raw.cooldown, COOLDOWN_DEFAULT),
     };
-    // Until then the objective still averages over samples from before the write.
+
+    // Earlier, the objective still averages over samples from before the change.
     let settle_min = windows.window.saturating_add(scrape.saturating_mul(2));
     if windows.settle < settle_min {
         let advice = format!(
@@ -225,8 +256,9 @@ fn windows(raw: &RawPlaybook, scrape: Duration, at: &KeyPath, report: &mut Check
             humantime::format_duration(windows.window),
             humantime::format_duration(scrape),
         );
-        report.problem(at.key("settle"), advice);
+        report.problem(path.key("settle"), advice);
     }
+
     let span_min = scrape.saturating_mul(SAMPLES_MIN.into());
     for (key, span) in [("baseline", windows.baseline), ("observe", windows.observe)] {
         if span < span_min {
@@ -235,16 +267,18 @@ fn windows(raw: &RawPlaybook, scrape: Duration, at: &KeyPath, report: &mut Check
                 humantime::format_duration(span_min),
                 humantime::format_duration(scrape),
             );
-            report.problem(at.key(key), advice);
+            report.problem(path.key(key), advice);
         }
     }
-    if COOLDOWN_MAX < windows.cooldown {
-        report.problem(at.key("cooldown"), "must be at most 24h");
+
+    if windows.cooldown > COOLDOWN_MAX {
+        report.problem(path.key("cooldown"), "must be at most 24h");
     }
+
     windows
 }
 
-fn percentage(raw: Option<&Scalar>, path: String, report: &mut CheckReport) -> f64 {
+fn percentage(raw: Option<&Scalar>, path: KeyPath, report: &mut CheckReport) -> f64 {
     let Some(Scalar(text)) = raw else { return AT_LEAST_DEFAULT };
     let share = text.strip_suffix('%').and_then(|it| it.trim().parse::<f64>().ok());
     match share {
@@ -262,18 +296,19 @@ fn percentage(raw: Option<&Scalar>, path: String, report: &mut CheckReport) -> f
 
 fn required(
     text: Option<String>,
-    path: String,
+    path: KeyPath,
     what: &str,
     report: &mut CheckReport,
 ) -> Option<Template> {
     if let Some(text) = text {
         return template(&text, path, report);
     }
-    report.problem(path, format!("give a PromQL expression of {what}"));
+
+    report.problem(path, format!("is required: a PromQL expression {what}"));
     None
 }
 
-fn template(text: &str, path: String, report: &mut CheckReport) -> Option<Template> {
+fn template(text: &str, path: KeyPath, report: &mut CheckReport) -> Option<Template> {
     match Template::new(text) {
         Ok(template) => Some(template),
         Err(error) => {

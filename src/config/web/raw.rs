@@ -1,7 +1,6 @@
-//! The web configuration as written: every key optional.
+//! The web configuration as parsed: every key optional.
 //!
-//! A word that is not known, or that this program cannot keep, is refused where it is read, so that
-//! the message has its line.
+//! Unknown or unsupported values are rejected while parsing, so that the message has their line.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData, path::PathBuf, time::Duration};
 
@@ -11,8 +10,8 @@ use serde::{
 };
 
 use super::{Cipher, ClientAuth, Curve, PasswordHash, TlsVersion};
+use crate::model::ClosedList;
 
-/// The whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWeb {
@@ -22,7 +21,6 @@ pub(super) struct RawWeb {
     pub(super) rate_limit: Option<RawRate>,
 }
 
-/// `tls_server_config`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTlsServer {
@@ -41,16 +39,14 @@ pub(super) struct RawTlsServer {
     pub(super) curve_preferences: Option<Vec<Word<Curve>>>,
 }
 
-/// `http_server_config`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHttp {
-    #[expect(dead_code, reason = "HTTP/1.1 is spoken, which every client of the other speaks too")]
+    #[expect(dead_code, reason = "accepted for compatibility; the server only speaks HTTP/1.1")]
     pub(super) http2: Option<bool>,
     pub(super) headers: Option<RawHeaders>,
 }
 
-/// `rate_limit`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRate {
@@ -58,16 +54,16 @@ pub(super) struct RawRate {
     pub(super) burst: Option<u32>,
 }
 
-/// A value that is written as one word.
+/// A value that is parsed from one string.
 pub(super) trait FromWord: Sized {
-    /// What a reader expects there.
+    /// For serde's message: what the file must contain here.
     const EXPECTED: &'static str;
 
-    /// The value, or what is wrong with the word.
+    /// Parses `word`; the error says what is wrong with it.
     fn from_word(word: &str) -> Result<Self, String>;
 }
 
-/// A [`FromWord`] value in the file.
+/// Deserializes a [`FromWord`] value.
 #[derive(Clone, Debug)]
 pub(super) struct Word<T>(pub(super) T);
 
@@ -91,21 +87,22 @@ impl<'de, T: FromWord> Deserialize<'de> for Word<T> {
     }
 }
 
-fn choice<T: Copy>(word: &str, all: &[T], label: fn(T) -> &'static str) -> Result<T, String> {
-    all.iter().copied().find(|it| label(*it) == word).ok_or_else(|| {
-        let all: Vec<&str> = all.iter().map(|it| label(*it)).collect();
-        format!("`{word}` is not one of {}", all.join(", "))
+fn choice<T: ClosedList>(word: &str) -> Result<T, String> {
+    T::from_label(word).ok_or_else(|| {
+        let labels: Vec<&str> = T::ALL.iter().map(|it| it.label()).collect();
+        format!("`{word}` is not one of {}", labels.join(", "))
     })
 }
 
 impl FromWord for TlsVersion {
-    const EXPECTED: &'static str = "a version, as TLS12";
+    const EXPECTED: &'static str = "a TLS version, such as TLS12";
 
     fn from_word(word: &str) -> Result<Self, String> {
         if ["TLS10", "TLS11"].contains(&word) {
-            return Err(format!("`{word}` is broken and not offered here; TLS12 is the least"));
+            return Err(format!("`{word}` is insecure and not supported; the minimum is TLS12"));
         }
-        choice(word, Self::ALL, Self::label)
+
+        choice(word)
     }
 }
 
@@ -113,48 +110,48 @@ impl FromWord for Cipher {
     const EXPECTED: &'static str = "a cipher suite";
 
     fn from_word(word: &str) -> Result<Self, String> {
-        choice(word, Self::ALL, Self::label).map_err(|error| {
-            format!("{error}: others have no forward secrecy or no authenticated encryption")
+        choice(word).map_err(|error| {
+            format!("{error}: other suites lack forward secrecy or authenticated encryption")
         })
     }
 }
 
 impl FromWord for Curve {
-    const EXPECTED: &'static str = "a curve, as X25519";
+    const EXPECTED: &'static str = "a curve, such as X25519";
 
     fn from_word(word: &str) -> Result<Self, String> {
-        choice(word, Self::ALL, Self::label)
+        choice(word)
     }
 }
 
 impl FromWord for ClientAuth {
-    const EXPECTED: &'static str = "a policy, as RequireAndVerifyClientCert";
+    const EXPECTED: &'static str = "a client auth type, such as RequireAndVerifyClientCert";
 
     fn from_word(word: &str) -> Result<Self, String> {
         match word {
             "" => Ok(Self::None),
-            // The toolkit's older word.
+            // The exporter toolkit's older name.
             "RequireClientCert" => Ok(Self::RequireAny),
-            _ => choice(word, Self::ALL, Self::label),
+            _ => choice(word),
         }
     }
 }
 
 impl FromWord for PasswordHash {
-    const EXPECTED: &'static str = "a password as `htpasswd -nBC 10 USER` hashes it";
+    const EXPECTED: &'static str = "a password hash as printed by `htpasswd -nBC 10 USER`";
 
-    // The word is a secret: no message repeats it.
+    // The hash is a secret: no message contains it.
     fn from_word(word: &str) -> Result<Self, String> {
-        Self::new(word).map_err(|error| format!("no password hash of bcrypt: {error}"))
+        Self::new(word).map_err(|error| format!("not a bcrypt hash: {error}"))
     }
 }
 
-/// Between two requests; `None` is without a limit.
+/// Time between two requests; `None` means no limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Interval(pub(super) Option<Duration>);
 
 impl FromWord for Interval {
-    const EXPECTED: &'static str = "a duration, as 100ms";
+    const EXPECTED: &'static str = "a duration, such as 100ms";
 
     fn from_word(word: &str) -> Result<Self, String> {
         match humantime::parse_duration(word) {
@@ -165,7 +162,7 @@ impl FromWord for Interval {
     }
 }
 
-/// `basic_auth_users`: name to hash.
+/// Password hashes by user name.
 #[derive(Debug, Default)]
 pub(super) struct RawUsers(pub(super) BTreeMap<String, PasswordHash>);
 
@@ -190,8 +187,10 @@ impl<'de> Deserialize<'de> for RawUsers {
                             "duplicate entry with key `{name}`"
                         )));
                     }
+
                     users.insert(name, hash);
                 }
+
                 Ok(RawUsers(users))
             }
         }
@@ -200,7 +199,7 @@ impl<'de> Deserialize<'de> for RawUsers {
     }
 }
 
-/// The headers that the toolkit lets be set, and the values of those that have a list.
+/// The headers that the exporter toolkit allows, and their allowed values if it restricts them.
 const HEADERS: &[(&str, &[&str])] = &[
     ("Content-Security-Policy", &[]),
     ("Strict-Transport-Security", &[]),
@@ -209,14 +208,18 @@ const HEADERS: &[(&str, &[&str])] = &[
     ("X-XSS-Protection", &[]),
 ];
 
-/// The name of a header, as the toolkit spells it, with its values.
+/// Name of a header and its allowed values.
 struct Header(&'static str, &'static [&'static str]);
 
 impl FromWord for Header {
     const EXPECTED: &'static str = "the name of a header";
 
     fn from_word(word: &str) -> Result<Self, String> {
-        choice(word, HEADERS, |it| it.0).map(|it| Self(it.0, it.1))
+        let header = HEADERS.iter().find(|it| it.0 == word);
+        header.map(|it| Self(it.0, it.1)).ok_or_else(|| {
+            let names: Vec<&str> = HEADERS.iter().map(|it| it.0).collect();
+            format!("`{word}` is not one of {}", names.join(", "))
+        })
     }
 }
 
@@ -239,14 +242,16 @@ impl Visitor<'_> for Header {
         if !self.1.is_empty() && !self.1.contains(&value) {
             return Err(E::custom(format!("`{value}` is not one of {}", self.1.join(", "))));
         }
+
         if !value.bytes().all(|it| it == b' ' || it.is_ascii_graphic()) {
             return Err(E::custom("a header's value is one line of printable ASCII"));
         }
+
         Ok((self.0, value.to_owned()))
     }
 }
 
-/// `http_server_config.headers`.
+/// Header values by header name.
 #[derive(Debug, Default)]
 pub(super) struct RawHeaders(pub(super) BTreeMap<&'static str, String>);
 
@@ -271,6 +276,7 @@ impl<'de> Deserialize<'de> for RawHeaders {
                         )));
                     }
                 }
+
                 Ok(RawHeaders(headers))
             }
         }

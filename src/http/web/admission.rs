@@ -1,8 +1,8 @@
-//! The first to see a request: the rate, the users, and the headers of the answer.
+//! Middleware before all handlers: rate limit, users, and response headers.
 //!
-//! Where there are users, everything asks for one. The token of whoever changes state passes too,
-//! because a request has one `Authorization` header, and who may change the cluster may read about
-//! it. The reverse does not hold: a user reads, and changes nothing (docs/adr/0013).
+//! If users are configured, every request needs one. The token is accepted instead, because a request
+//! has only one `Authorization` header, and a client that may change the cluster may also read. A
+//! user can only read (docs/adr/0013).
 
 use std::sync::Arc;
 
@@ -26,35 +26,41 @@ pub(in crate::http) async fn admission(
         Ok(()) => next.run(request).await,
         Err(response) => response,
     };
+
     response.headers_mut().extend(active.headers.clone());
     response
 }
 
 async fn check(inner: &Inner, active: &ActiveConfig, headers: &HeaderMap) -> Result<(), Response> {
     if let Some(bucket) = &active.bucket
-        && !bucket.take(inner.state.clock.monotonic())
+        && !bucket.try_take(inner.state.clock.monotonic())
     {
-        let advice = "more requests than rate_limit of the web configuration allows; try again";
+        let advice = "the rate_limit of the web configuration is exceeded; try again";
         return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, advice).into_response());
     }
+
     let token = inner.state.token.as_ref();
-    if active.users.is_empty() || token.is_some_and(|it| auth::carry(headers, it)) {
+    if active.users.is_empty() || token.is_some_and(|it| auth::has_token(headers, it)) {
         return Ok(());
     }
-    let Some(login) = BasicCredentials::of(headers) else { return Err(unknown()) };
+
+    let Some(credentials) = BasicCredentials::from_headers(headers) else {
+        return Err(unauthorized());
+    };
+
     let Web(shared) = &inner.state.web;
-    match active.users.verify(login, &shared.checks).await {
+    match active.users.verify(credentials, &shared.checks).await {
         Ok(true) => Ok(()),
-        Ok(false) => Err(unknown()),
+        Ok(false) => Err(unauthorized()),
         Err(_busy) => {
-            let advice = "too many passwords wait to be checked; try again";
+            let advice = "too many passwords are waiting to be checked; try again";
             Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, advice).into_response())
         }
     }
 }
 
-fn unknown() -> Response {
-    let advice = "send the name and the password of a user of the web configuration";
+fn unauthorized() -> Response {
+    let advice = "send the name and password of a user of the web configuration";
     let mut response = ApiError::new(StatusCode::UNAUTHORIZED, advice).into_response();
     let challenge = HeaderValue::from_static("Basic realm=\"kafka-optimizer\", charset=\"UTF-8\"");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

@@ -1,4 +1,4 @@
-//! Certificates of clients: who is let in, and by which names they go.
+//! Verification of client certificates, and their subject alternative names.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -14,23 +14,22 @@ use rustls::{
 };
 use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 
-/// The names in the certificate of a connection's client, which was held against the authority.
+/// The subject alternative names of a client certificate that a CA has signed.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct VerifiedClient(Arc<[String]>);
 
 impl VerifiedClient {
-    /// Of a certificate that was verified.
+    /// `certificate` must have been verified.
     pub(super) fn of(certificate: &CertificateDer<'_>) -> Self {
         Self(names(certificate).into())
     }
 
-    /// Whether it goes by one of `names`.
-    pub(in crate::http) fn is_one_of(&self, names: &[String]) -> bool {
+    pub(in crate::http) fn has_any_san(&self, names: &[String]) -> bool {
         self.0.iter().any(|it| names.contains(it))
     }
 }
 
-/// The alternative names of the subject, as Go writes them: hosts, mail addresses, IPs, URIs.
+/// Subject alternative names formatted as in Go: DNS names, mail addresses, IPs, URIs.
 fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok((_, parsed)) = parse_x509_certificate(certificate) else { return Vec::new() };
     let Ok(Some(extension)) = parsed.subject_alternative_name() else { return Vec::new() };
@@ -55,11 +54,10 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-/// Takes what `inner` takes, if it carries one of the names (`client_allowed_sans`).
+/// `client_allowed_sans`: accepts what `inner` accepts, if it also has one of the names.
 #[derive(Debug)]
 pub(super) struct SanVerifier {
     pub(super) inner: Arc<dyn ClientCertVerifier>,
-    /// At least one.
     pub(super) names: Vec<String>,
 }
 
@@ -86,7 +84,8 @@ impl ClientCertVerifier for SanVerifier {
         if names(end_entity).iter().any(|it| self.names.contains(it)) {
             return Ok(verified);
         }
-        let why = "the client's certificate carries none of client_allowed_sans";
+
+        let why = "the client certificate has none of the names in client_allowed_sans";
         Err(Error::Other(OtherError(Arc::new(std::io::Error::other(why)))))
     }
 
@@ -113,24 +112,16 @@ impl ClientCertVerifier for SanVerifier {
     }
 }
 
-/// Whether a client may come without a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Optional,
-    /// It may not.
-    Always,
-}
-
-/// Takes any certificate whose key the client has. It says nothing about who that is.
+/// Accepts any certificate whose private key the client has; proves no identity.
 #[derive(Debug)]
 pub(super) struct AnyClientVerifier {
-    pub(super) wanted: Wanted,
+    pub(super) mandatory: bool,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ClientCertVerifier for AnyClientVerifier {
     fn client_auth_mandatory(&self) -> bool {
-        self.wanted == Wanted::Always
+        self.mandatory
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -176,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_as_go_writes_them() {
+    fn subject_alternative_names_are_formatted_as_in_go() {
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![
             SanType::DnsName("prometheus.example".try_into().unwrap()),
@@ -195,9 +186,10 @@ mod tests {
         ];
         assert_eq!(names(made.der()), want);
         assert!(
-            VerifiedClient::of(made.der()).is_one_of(&["x".to_owned(), "a@example".to_owned()])
+            VerifiedClient::of(made.der()).has_any_san(&["x".to_owned(), "a@example".to_owned()])
         );
-        assert!(!VerifiedClient::of(made.der()).is_one_of(&["example".to_owned()]));
+
+        assert!(!VerifiedClient::of(made.der()).has_any_san(&["example".to_owned()]));
         assert!(names(&CertificateDer::from(vec![1, 2, 3])).is_empty());
     }
 }

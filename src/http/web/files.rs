@@ -1,4 +1,4 @@
-//! Files as they were read, so that a change is seen whatever the clock of the disk says.
+//! Detects changed files by their content, because modification times can be wrong.
 
 use std::{
     fs::File,
@@ -8,12 +8,12 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-/// A bundle of all public authorities is a quarter of it.
+/// A bundle of all public CAs has a quarter of this.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 type Sha256Digest = [u8; 32];
 
-/// Reads files, and remembers what was there.
+/// Reads files and remembers the digest of each.
 #[derive(Debug, Default)]
 pub(super) struct HashingReader(Vec<(PathBuf, Sha256Digest)>);
 
@@ -33,9 +33,10 @@ impl HashingReader {
 }
 
 impl FileDigests {
-    /// Whether all of it is still there. What could not be read is still not there.
+    /// Whether no file has changed. A file that could not be read must fail again with the same kind of
+    /// error.
     pub(super) fn still_match(&self) -> bool {
-        self.0.iter().all(|(path, print_then)| digest(&read(path)) == *print_then)
+        self.0.iter().all(|(path, earlier)| digest(&read(path)) == *earlier)
     }
 }
 
@@ -45,13 +46,13 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     if u64::try_from(content.len()).is_ok_and(|it| it <= FILE_BYTES_MAX) {
         Ok(content)
     } else {
-        Err(io::Error::other("larger than 1 MiB"))
+        Err(io::Error::other("the file is larger than 1 MiB"))
     }
 }
 
-/// Not the content: it may be a key.
-fn digest(read: &io::Result<Vec<u8>>) -> Sha256Digest {
-    match read {
+/// A digest, not the content: it may be a private key.
+fn digest(result: &io::Result<Vec<u8>>) -> Sha256Digest {
+    match result {
         Ok(content) => Sha256::new().chain_update("read").chain_update(content).finalize().into(),
         Err(error) => Sha256::digest(format!("failed {:?}", error.kind())).into(),
     }

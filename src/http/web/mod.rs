@@ -1,8 +1,8 @@
-//! The web configuration in force (`--web.config.file`): TLS, users, headers, the rate of requests.
+//! The web configuration (`--web.config.file`): TLS, users, headers and the rate limit.
 //!
-//! Its files are looked at again at each handshake and each request. What has changed is built
-//! whole, then takes the place of what was there; what cannot be used is logged once and changes
-//! nothing, so that a certificate that is half written, or a slip in an editor, ends no service.
+//! Its files are checked for changes at each handshake and each request. A changed configuration
+//! replaces the active one only if it is valid; an invalid one is logged once. So a half-written
+//! certificate or a typo does not interrupt service.
 
 mod admission;
 mod client_certs;
@@ -38,51 +38,52 @@ use crate::{
     telemetry::chain,
 };
 
-/// Passwords that are checked at once: each takes a core for some 80 ms.
+/// Maximum concurrent password checks: each takes about 80 ms of a core.
 const CHECKS_MAX: usize = 1;
-/// A disk that does not answer delays nobody longer; what is in force stays in force.
+/// Maximum delay of a request by a slow disk; the active configuration stays in effect.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a web configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebError {
-    /// The file is not as it should be.
+    /// The file is not a valid web configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A file that it names cannot be read.
+    /// A file named in the configuration cannot be read.
     #[error("{key}: read {}", path.display())]
     Read {
-        /// The key that names it.
+        /// The key that names the file.
         key: &'static str,
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    /// What a key names is not what it should be.
+    /// The value of a key cannot be used.
     #[error("{key}: {problem}")]
     ServerTls {
         key: &'static str,
-        /// What is wrong; never what stands there.
+        /// What is wrong; never contains the value, which may be secret.
         problem: String,
     },
-    /// Clients would not find the server that they knew.
-    #[error("tls_server_config: TLS cannot come or go while the process runs; restart it")]
+    /// TLS was switched on or off.
+    #[error("tls_server_config: TLS cannot be switched on or off at run time; restart the process")]
     TlsToggled,
 }
 
-/// The web configuration, kept up to date. Clones share it.
+/// The web configuration, reloaded when its files change. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Web(Arc<SharedWeb>);
 
 #[derive(Debug)]
 struct SharedWeb {
-    /// `None` without a file.
+    /// `None` without `--web.config.file`.
     path: Option<PathBuf>,
     active: watch::Sender<Arc<ActiveConfig>>,
-    /// What was read; held by the one who looks, while others go on with what is in force.
+    /// Digests of the files of the last attempt. Locked during a reload; meanwhile other requests use
+    /// the active configuration.
     digests: Arc<AsyncMutex<FileDigests>>,
-    /// Why the files as they are now are not in force.
+    /// Why the current files were rejected.
     fault: Mutex<Option<String>>,
     checks: Arc<Semaphore>,
 }
@@ -100,7 +101,7 @@ impl Web {
         Self::new(None, ActiveConfig::default(), FileDigests::default())
     }
 
-    /// What the file at `path` says.
+    /// Reads the file at `path` and the files that it names.
     ///
     /// # Errors
     ///
@@ -121,23 +122,23 @@ impl Web {
         }))
     }
 
-    /// Whether certificates of clients are held against an authority.
+    /// Whether client certificates are verified against a CA.
     pub fn verifies_clients(&self) -> bool {
         self.0.active.borrow().tls.as_ref().is_some_and(ServerTls::verifies_clients)
     }
 
-    /// Whether whoever listens on the way learns the users' passwords.
-    pub fn takes_passwords_in_clear(&self) -> bool {
+    /// Whether passwords are sent in clear text: there are users, but no TLS.
+    pub fn has_users_without_tls(&self) -> bool {
         let active = self.0.active.borrow();
         active.tls.is_none() && !active.users.is_empty()
     }
 
-    /// Why the files as they are now are not in force.
+    /// Why the current files were rejected; `None` if they are in effect.
     pub(super) fn fault(&self) -> Option<String> {
         self.0.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is in force, after a look at the files.
+    /// The active configuration, after a reload if the files have changed.
     pub(super) async fn current(&self) -> Arc<ActiveConfig> {
         if let Some(path) = self.0.path.clone()
             && let Ok(mut digests) = Arc::clone(&self.0.digests).try_lock_owned()
@@ -145,9 +146,10 @@ impl Web {
             let web = self.clone();
             let reload = spawn_blocking(move || web.reload_if_changed(&path, &mut digests));
             if tokio::time::timeout(RELOAD_TIMEOUT, reload).await.is_err() {
-                warn!("The files of the web configuration are slow to read.");
+                warn!(timeout = ?RELOAD_TIMEOUT, "Reading the web configuration timed out.");
             }
         }
+
         Arc::clone(&self.0.active.borrow())
     }
 
@@ -155,10 +157,11 @@ impl Web {
         if digests.still_match() {
             return;
         }
+
         let mut reader = HashingReader::default();
-        let made = load(path, &mut reader);
+        let loaded = load(path, &mut reader);
         *digests = reader.digests();
-        let fault = match made {
+        let fault = match loaded {
             Ok(active) if active.tls.is_some() != self.0.active.borrow().tls.is_some() => {
                 Some(WebError::TlsToggled)
             }
@@ -169,10 +172,12 @@ impl Web {
             }
             Err(error) => Some(error),
         };
+
         let fault = fault.map(|it| chain(&it));
         if let Some(reason) = &fault {
-            error!(reason, "Web configuration refused, the one before stays in force.");
+            error!(reason, "Web configuration rejected, the previous one stays in effect.");
         }
+
         *self.0.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 }
@@ -189,8 +194,10 @@ fn load(path: &Path, reader: &mut HashingReader) -> Result<ActiveConfig, WebErro
             key: "http_server_config.headers",
             problem: error.to_string(),
         })?;
+
         headers.insert(name, value);
     }
+
     Ok(ActiveConfig {
         tls: config.tls.map(|it| ServerTls::new(&it, reader)).transpose()?,
         headers,

@@ -1,4 +1,4 @@
-//! `tls_server_config`, as rustls takes it.
+//! Builds rustls's server configuration from `tls_server_config`.
 
 use std::sync::Arc;
 
@@ -15,17 +15,17 @@ use rustls::{
 
 use super::{
     VerifiedClient, WebError,
-    client_certs::{AnyClientVerifier, SanVerifier, Wanted},
+    client_certs::{AnyClientVerifier, SanVerifier},
     files::HashingReader,
 };
 use crate::{
-    config::web::{Cipher, ClientAuth, Curve, Pem, SuiteOrder, TlsConfig, TlsVersion},
+    config::web::{Cipher, ClientAuth, Curve, Pem, TlsConfig, TlsVersion},
     security::pem,
 };
 
 const CERTIFICATE: &str = "tls_server_config.cert_file";
 const KEY: &str = "tls_server_config.key_file";
-const AUTHORITY: &str = "tls_server_config.client_ca_file";
+const CLIENT_CA: &str = "tls_server_config.client_ca_file";
 
 #[derive(Clone, Debug)]
 pub(in crate::http) struct ServerTls {
@@ -38,6 +38,7 @@ impl ServerTls {
         let chain = certificates(CERTIFICATE, &config.certificate, reader)?;
         let key = pem::key(&read(KEY, &config.key, reader)?)
             .map_err(|problem| unusable(KEY, &problem))?;
+
         let provider = Arc::new(provider(config));
         let versions: Vec<&SupportedProtocolVersion> =
             config.versions.iter().map(|it| version_of(*it)).collect();
@@ -45,24 +46,28 @@ impl ServerTls {
         let builder = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)
             .map_err(|error| unusable("tls_server_config", &error))?;
+
         let builder = match verifier {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
+
         let mut made =
             builder.with_single_cert(chain, key).map_err(|error| unusable(KEY, &error))?;
-        made.ignore_client_order = config.order == SuiteOrder::Server;
+        made.ignore_client_order = config.prefer_server_cipher_suites;
         made.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { config: Arc::new(made), clients: config.clients })
     }
 
-    /// Whether certificates of clients are held against an authority.
     pub(super) fn verifies_clients(&self) -> bool {
         self.clients.verifies()
     }
 
-    /// Who is at the other end, if that was verified.
-    pub(in crate::http) fn peer(&self, connection: &ServerConnection) -> Option<VerifiedClient> {
+    /// The client's identity; `None` without a verified certificate.
+    pub(in crate::http) fn verified_client(
+        &self,
+        connection: &ServerConnection,
+    ) -> Option<VerifiedClient> {
         let certificate = connection.peer_certificates()?.first()?;
         self.clients.verifies().then(|| VerifiedClient::of(certificate))
     }
@@ -95,58 +100,60 @@ fn verifier(
     reader: &mut HashingReader,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, WebError> {
     let algorithms = provider.signature_verification_algorithms;
-    let anyone = |wanted| -> Arc<dyn ClientCertVerifier> {
-        Arc::new(AnyClientVerifier { wanted, algorithms })
+    let any_client = |mandatory| -> Arc<dyn ClientCertVerifier> {
+        Arc::new(AnyClientVerifier { mandatory, algorithms })
     };
-    let inner = match (config.clients, &config.client_authority) {
+
+    let inner = match (config.clients, &config.client_ca) {
         (ClientAuth::None, _) => return Ok(None),
-        (ClientAuth::Request, _) => anyone(Wanted::Optional),
-        (ClientAuth::RequireAny, _) => anyone(Wanted::Always),
+        (ClientAuth::Request, _) => any_client(false),
+        (ClientAuth::RequireAny, _) => any_client(true),
         (ClientAuth::VerifyIfGiven, Some(authority)) => {
-            of_authority(authority, Wanted::Optional, provider, reader)?
+            ca_verifier(authority, false, provider, reader)?
         }
         (ClientAuth::RequireAndVerify, Some(authority)) => {
-            of_authority(authority, Wanted::Always, provider, reader)?
+            ca_verifier(authority, true, provider, reader)?
         }
         (ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify, None) => {
-            return Err(unusable(AUTHORITY, &"no authority is named"));
+            return Err(unusable(CLIENT_CA, &"no client CA is configured"));
         }
     };
+
     if config.client_sans.is_empty() {
         return Ok(Some(inner));
     }
+
     Ok(Some(Arc::new(SanVerifier { inner, names: config.client_sans.clone() })))
 }
 
-fn of_authority(
+fn ca_verifier(
     authority: &Pem,
-    wanted: Wanted,
+    mandatory: bool,
     provider: &Arc<CryptoProvider>,
     reader: &mut HashingReader,
 ) -> Result<Arc<dyn ClientCertVerifier>, WebError> {
     let mut roots = RootCertStore::empty();
-    let (taken, _odd) =
-        roots.add_parsable_certificates(certificates(AUTHORITY, authority, reader)?);
-    if taken == 0 {
-        return Err(unusable(AUTHORITY, &"no certificate in it is that of an authority"));
+    let (added, _ignored) =
+        roots.add_parsable_certificates(certificates(CLIENT_CA, authority, reader)?);
+    if added == 0 {
+        return Err(unusable(CLIENT_CA, &"it contains no usable CA certificate"));
     }
+
     let builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    let builder = match wanted {
-        Wanted::Optional => builder.allow_unauthenticated(),
-        Wanted::Always => builder,
-    };
-    builder.build().map_err(|error| unusable(AUTHORITY, &error))
+    let builder = if mandatory { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|error| unusable(CLIENT_CA, &error))
 }
 
 fn provider(config: &TlsConfig) -> CryptoProvider {
     let mut provider = ring::default_provider();
     if !config.ciphers.is_empty() {
-        // As in Go: what is listed chooses among the suites of TLS 1.2.
+        // As in Go: `cipher_suites` only selects suites of TLS 1.2.
         provider.cipher_suites.retain(|it| it.tls13().is_some());
         let listed = config.ciphers.iter().filter(|it| it.version() == TlsVersion::Tls12);
         provider.cipher_suites.extend(listed.map(|it| suite_of(*it)));
     }
+
     if !config.curves.is_empty() {
         provider.kx_groups = config
             .curves
@@ -158,6 +165,7 @@ fn provider(config: &TlsConfig) -> CryptoProvider {
             })
             .collect();
     }
+
     provider
 }
 
