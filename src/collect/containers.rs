@@ -1,45 +1,88 @@
-//! What the brokers' containers use. An engine takes about a second to say, so it is asked beside
-//! the rounds, which take whatever is there.
+//! What the brokers' containers use: one request to the Docker engine per interval. An engine takes
+//! about a second to answer, so this runs beside the rounds, which publish the latest answer.
+//!
+//! Publishes `containers`.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use super::kept::{Kept, Moment};
+use super::{
+    Collect, Plan,
+    cached::{Cached, Timestamps},
+};
 use crate::{
     clock::SharedClock,
     docker::SharedDocker,
     model::{ClusterName, ContainerUsage, ReadFailure},
+    snapshot::{Section, Snapshot},
     telemetry::{CollectorDone, CollectorName, Telemetry},
 };
 
 /// Ten times what an engine takes.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What was last read, for the rounds.
-pub(super) type LastUse = watch::Receiver<Option<Kept<Vec<ContainerUsage>>>>;
+type CachedUsage = Option<Cached<Section<Vec<ContainerUsage>>>>;
 
-pub(super) struct Containers {
-    pub(super) docker: SharedDocker,
-    pub(super) cluster: ClusterName,
-    pub(super) clock: SharedClock,
-    pub(super) telemetry: Arc<Telemetry>,
-    pub(super) interval: Duration,
-    pub(super) found: watch::Sender<Option<Kept<Vec<ContainerUsage>>>>,
+/// The latest answer, for the rounds.
+#[derive(Debug)]
+pub(super) struct LatestUsage {
+    cadence: Duration,
+    usage: watch::Receiver<CachedUsage>,
 }
 
-impl Containers {
-    /// Never ends by itself.
+impl Collect for LatestUsage {
+    fn plan(&mut self, _plan: &mut Plan<'_>) {
+        // `ContainersCollector` asks by itself.
+    }
+
+    fn publish(&self, now: Timestamps, snapshot: &mut Snapshot) {
+        let usage = self.usage.borrow();
+        snapshot.containers = usage.as_ref().and_then(|it| it.fresh(now, self.cadence));
+    }
+}
+
+pub(super) struct ContainersCollector {
+    docker: SharedDocker,
+    cluster: ClusterName,
+    clock: SharedClock,
+    telemetry: Arc<Telemetry>,
+    interval: Duration,
+    usage: watch::Sender<CachedUsage>,
+}
+
+/// What reads the containers, if there is an engine, and what the rounds publish of it.
+pub(super) fn channel(
+    docker: Option<SharedDocker>,
+    cluster: ClusterName,
+    interval: Duration,
+    clock: SharedClock,
+    telemetry: Arc<Telemetry>,
+) -> (Option<ContainersCollector>, LatestUsage) {
+    let (sender, receiver) = watch::channel(None);
+    let collector = docker.map(|docker| ContainersCollector {
+        docker,
+        cluster,
+        clock,
+        telemetry,
+        interval,
+        usage: sender,
+    });
+    (collector, LatestUsage { cadence: interval, usage: receiver })
+}
+
+impl ContainersCollector {
+    /// Runs until it is dropped.
     pub(super) async fn run(self) {
         loop {
-            let began = Moment::now(&self.clock);
+            let began = Timestamps::now(&self.clock);
             self.round(began).await;
-            let took = Moment::now(&self.clock).since(began.uptime);
+            let took = Timestamps::now(&self.clock).since(began.monotonic);
             self.clock.sleep(self.interval.saturating_sub(took)).await;
         }
     }
 
-    async fn round(&self, began: Moment) {
+    async fn round(&self, began: Timestamps) {
         let read = tokio::select! {
             read = self.docker.broker_usage(self.cluster.as_str()) => {
                 read.map_err(|error| (ReadFailure::Refused, error.to_string()))
@@ -48,20 +91,21 @@ impl Containers {
                 Err((ReadFailure::Timeout, format!("no answer within {DEADLINE:?}")))
             }
         };
-        let ended = Moment::now(&self.clock);
+
+        let ended = Timestamps::now(&self.clock);
         let (failure, unknown) = match read {
             Ok(mut found) => {
                 found.sort_by_key(|it| it.broker);
-                // Two containers that both say they are one broker would be two samples of one
-                // series.
+                // Two containers with the label of one broker would be two samples of one series.
                 found.dedup_by_key(|it| it.broker);
-                self.found.send_replace(Some(Kept::new(found, ended)));
+                self.usage.send_replace(Some(Cached::section(found, ended)));
                 (None, BTreeMap::new())
             }
-            Err((reason, text)) => (Some(text), BTreeMap::from([(reason, 1)])),
+            Err((failure, message)) => (Some(message), BTreeMap::from([(failure, 1)])),
         };
+
         let collector = CollectorName::Containers;
-        let took = ended.since(began.uptime);
+        let took = ended.since(began.monotonic);
         let done = CollectorDone { collector, failure, took, at: ended.wall, unknown };
         self.telemetry.collector_done(&self.cluster, done);
     }

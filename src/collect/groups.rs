@@ -1,14 +1,21 @@
-//! Groups: listed by each broker, described and read at the broker that listed them.
+//! Groups: each broker lists those that it coordinates, each round; their members and commits are
+//! then requested from the broker that listed them.
+//!
+//! Publishes `groups`, with their lag. Runs three collectors: groups, committed and lag.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
 
 use super::{
+    Collect, Plan, Round,
+    cached::{Cached, Timestamps},
     history::History,
-    kept::Moment,
+    in_flight::{Request, RequestKey},
     lag::{self, LagCount, Logs},
-    pool::Question,
-    progress::{Progress, Stands},
-    tally::Tallies,
+    progress::{GroupSample, ProgressTracker},
+    report::RoundReport,
 };
 use crate::{
     config::NameFilter,
@@ -16,71 +23,195 @@ use crate::{
         BrokerId, GroupDescription, GroupListing, GroupMembers, GroupName, GroupOffsets,
         GroupState, GroupType, LagSeconds, ReadFailure, TopicName, TopicOffsets, Topology,
     },
-    snapshot::{Group, Offsets},
+    snapshot::{Group, Offsets, Section, Snapshot},
     telemetry::CollectorName,
 };
 
+const fn members_key(coordinator: BrokerId, group_type: GroupType) -> RequestKey {
+    RequestKey::for_part(CollectorName::Groups, group_type.label(), coordinator)
+}
+
+const fn commits_key(coordinator: BrokerId) -> RequestKey {
+    RequestKey::for_part(CollectorName::Committed, "commits", coordinator)
+}
+
+/// Which groups are collected, and how.
+#[derive(Debug)]
+pub(super) struct GroupSelection {
+    pub(super) filter: NameFilter,
+    /// No states means all of them.
+    pub(super) states: Vec<GroupState>,
+    pub(super) lag_seconds: LagSeconds,
+}
+
+#[derive(Debug)]
+pub(super) struct GroupsCollector {
+    cadence: Duration,
+    selection: GroupSelection,
+    history: History,
+    progress: ProgressTracker,
+    groups: Option<Cached<Section<Vec<Group>>>>,
+}
+
+impl GroupsCollector {
+    pub(super) fn new(cadence: Duration, selection: GroupSelection) -> Self {
+        Self {
+            cadence,
+            selection,
+            history: History::default(),
+            progress: ProgressTracker::default(),
+            groups: None,
+        }
+    }
+
+    /// Puts the answers of the round together. Returns how many commits are ahead of their log end.
+    pub(super) fn assemble(
+        &mut self,
+        topology: &Topology,
+        offsets: &Offsets,
+        round: &mut Round,
+        began: Timestamps,
+        now: Timestamps,
+    ) -> u64 {
+        let answers = std::mem::take(&mut round.groups);
+        let lag_seconds = self.selection.lag_seconds;
+        if lag_seconds == LagSeconds::Followed {
+            let without_room = answers.follow(topology, &mut self.history, now);
+            round.report.count_unknown(CollectorName::Lag, ReadFailure::Budget, without_room);
+            round.end_offsets.record(&mut self.history);
+            self.history.retain(topology, now.monotonic);
+        }
+
+        let inputs = GroupInputs { topology, offsets, history: &self.history, lag_seconds, now };
+        let (groups, count) = answers.assemble(&inputs, &mut self.progress, &mut round.report);
+        round.report.count_unknown(CollectorName::Lag, ReadFailure::Incomplete, count.unknown);
+        self.groups = Some(Cached::section(groups, began));
+        count.ahead
+    }
+}
+
+impl Collect for GroupsCollector {
+    fn plan(&mut self, plan: &mut Plan<'_>) {
+        plan.report.ran(CollectorName::Committed);
+        plan.report.ran(CollectorName::Lag);
+        for broker in plan.brokers() {
+            let states = self.selection.states.clone();
+            plan.send(Request::new(
+                RequestKey::to_broker(CollectorName::Groups, broker),
+                move |kafka| async move { kafka.groups(broker, &states).await },
+                move |state, round, listings, _| {
+                    if let Some(round) = round {
+                        let filter = &state.groups.selection.filter;
+                        let details = round.groups.list(broker, listings, filter);
+                        round.follow_ups.extend(details.requests(broker));
+                    }
+                },
+            ));
+        }
+    }
+
+    fn publish(&self, now: Timestamps, snapshot: &mut Snapshot) {
+        snapshot.groups = self.groups.as_ref().and_then(|it| it.fresh(now, self.cadence));
+    }
+}
+
 /// What this round has read of groups.
 #[derive(Debug, Default)]
-pub(super) struct Groups {
+pub(super) struct GroupAnswers {
     listed: BTreeMap<GroupName, (BrokerId, GroupListing)>,
     described: HashMap<GroupName, Result<GroupMembers, ReadFailure>>,
     committed: HashMap<GroupName, Result<Vec<TopicOffsets>, ReadFailure>>,
 }
 
-/// Groups to ask a broker about.
+/// The groups whose members and commits are requested from the broker that listed them.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct ToAsk {
-    pub(super) members: BTreeMap<GroupType, Vec<GroupName>>,
-    pub(super) commits: Vec<GroupName>,
+struct GroupDetails {
+    members: BTreeMap<GroupType, Vec<GroupName>>,
+    commits: Vec<GroupName>,
 }
 
-/// What groups are put together with.
-pub(super) struct Beside<'a> {
-    pub(super) topology: &'a Topology,
-    pub(super) ends: &'a Offsets,
-    pub(super) history: &'a History,
-    pub(super) lag_seconds: LagSeconds,
-    pub(super) now: Moment,
+impl GroupDetails {
+    fn requests(self, coordinator: BrokerId) -> Vec<Request> {
+        let mut requests = Vec::new();
+        let Self { members, commits } = self;
+
+        if !commits.is_empty() {
+            requests.push(Request::new(
+                commits_key(coordinator),
+                move |kafka| async move { kafka.committed(coordinator, &commits).await },
+                |_, round, committed, _| {
+                    if let Some(round) = round {
+                        round.groups.store_commits(committed);
+                    }
+                },
+            ));
+        }
+        for (group_type, groups) in members {
+            requests.push(Request::new(
+                members_key(coordinator, group_type),
+                move |kafka| async move {
+                    kafka.describe_groups(coordinator, group_type, &groups).await
+                },
+                |_, round, descriptions, _| {
+                    if let Some(round) = round {
+                        round.groups.store_members(descriptions);
+                    }
+                },
+            ));
+        }
+
+        requests
+    }
 }
 
-impl Groups {
-    /// Takes the groups that `broker` lists. A group moves between coordinators, and for a moment
-    /// two brokers list it: the first answer of the round counts, so that it is never two series.
-    pub(super) fn list(
+/// What groups are put together from, beside their own answers.
+struct GroupInputs<'a> {
+    topology: &'a Topology,
+    offsets: &'a Offsets,
+    history: &'a History,
+    lag_seconds: LagSeconds,
+    now: Timestamps,
+}
+
+impl GroupAnswers {
+    /// Takes the groups that `broker` lists. While a group moves to another coordinator, two
+    /// brokers list it for a moment: the first answer of the round counts, so that it is never two
+    /// series.
+    fn list(
         &mut self,
         broker: BrokerId,
         listings: Vec<GroupListing>,
         filter: &NameFilter,
-    ) -> ToAsk {
-        let mut ask = ToAsk::default();
+    ) -> GroupDetails {
+        let mut details = GroupDetails::default();
         for listing in listings {
             let group = &listing.group;
             if self.listed.contains_key(group) || !filter.admits(group.as_str()) {
                 continue;
             }
-            // An empty group has no members to be asked about; of an unknown type nobody can ask.
+            // An empty group has no members. No request describes a group of an unknown type.
             if listing.state != GroupState::Empty && listing.group_type != GroupType::Unknown {
-                ask.members.entry(listing.group_type).or_default().push(group.clone());
+                details.members.entry(listing.group_type).or_default().push(group.clone());
             }
             if commits_offsets(&listing) {
-                ask.commits.push(group.clone());
+                details.commits.push(group.clone());
             }
             self.listed.insert(group.clone(), (broker, listing));
         }
-        ask
+
+        details
     }
 
-    pub(super) fn describe(&mut self, descriptions: Vec<GroupDescription>) {
+    fn store_members(&mut self, descriptions: Vec<GroupDescription>) {
         self.described.extend(descriptions.into_iter().map(|it| (it.group, it.members)));
     }
 
-    pub(super) fn commit(&mut self, offsets: Vec<GroupOffsets>) {
+    fn store_commits(&mut self, offsets: Vec<GroupOffsets>) {
         self.committed.extend(offsets.into_iter().map(|it| (it.group, it.offsets)));
     }
 
-    /// Has the history follow what is read. Returns how many partitions it has no room for.
-    pub(super) fn follow(&self, topology: &Topology, history: &mut History, now: Moment) -> u64 {
+    /// Tells the history which partitions groups read. Returns how many it has no room for.
+    fn follow(&self, topology: &Topology, history: &mut History, now: Timestamps) -> u64 {
         let commits = self.committed.values().filter_map(|it| it.as_ref().ok()).flatten();
         let read = lag::read_partitions(commits);
         let mut without_room = 0_u64;
@@ -89,36 +220,37 @@ impl Groups {
             // Partitions are numbered from 0; what a client makes up takes no room.
             let most = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
             let partitions = partitions.iter().copied().filter(|it| *it < most);
-            let refused = history.follow(&topic.name, topic.id, partitions, now.uptime);
+            let refused = history.follow(&topic.name, topic.id, partitions, now.monotonic);
             without_room = without_room.saturating_add(refused);
         }
         without_room
     }
 
     /// Puts the groups together, with their lag.
-    pub(super) fn assemble(
+    fn assemble(
         mut self,
-        beside: &Beside<'_>,
-        progress: &mut Progress,
-        tallies: &mut Tallies,
+        inputs: &GroupInputs<'_>,
+        progress: &mut ProgressTracker,
+        report: &mut RoundReport,
     ) -> (Vec<Group>, LagCount) {
-        let unreadable: HashSet<TopicName> = beside.topology.unreadable.iter().cloned().collect();
+        let unreadable: HashSet<TopicName> = inputs.topology.unreadable.iter().cloned().collect();
         let logs = Logs {
-            ends: beside.ends,
+            ends: inputs.offsets,
             unreadable: &unreadable,
-            history: (beside.lag_seconds == LagSeconds::Followed).then_some(beside.history),
-            now: beside.now.uptime,
+            history: (inputs.lag_seconds == LagSeconds::Followed).then_some(inputs.history),
+            now: inputs.now.monotonic,
         };
         let mut count = LagCount::default();
         let mut groups = Vec::with_capacity(self.listed.len());
         for (name, (coordinator, listing)) in std::mem::take(&mut self.listed) {
-            let members = self.members(&name, coordinator, &listing, tallies);
-            let commits = self.commits(&name, coordinator, &listing, tallies);
+            let members = self.members(&name, coordinator, &listing, report);
+            let commits = self.commits(&name, coordinator, &listing, report);
             // The description is younger than the listing.
             let state = members.as_ref().map_or(listing.state, |it| it.state);
-            let (of_members, of_commits) = (members.as_ref(), commits.as_deref());
-            let stands = Stands { state, members: of_members, commits: of_commits };
-            let did = progress.look(&name, stands, beside.now);
+            let sample =
+                GroupSample { state, members: members.as_ref(), commits: commits.as_deref() };
+            let change = progress.update(&name, sample, inputs.now);
+
             groups.push(Group {
                 topics: lag::by_topic(commits.unwrap_or_default(), logs, &mut count),
                 name,
@@ -127,12 +259,12 @@ impl Groups {
                 group_type: listing.group_type,
                 state,
                 members: members.as_ref().map(|it| it.count),
-                unassigned: members.map_or_else(Vec::new, |it| unassigned(&it, beside.ends)),
-                rebalances: did.rebalances,
-                progressed: did.progressed,
+                unassigned: members.map_or_else(Vec::new, |it| unassigned(&it, inputs.offsets)),
+                rebalances: change.rebalances,
+                progressed: change.progressed,
             });
         }
-        progress.forget(beside.now);
+        progress.forget(inputs.now);
         (groups, count)
     }
 
@@ -141,12 +273,11 @@ impl Groups {
         name: &GroupName,
         coordinator: BrokerId,
         listing: &GroupListing,
-        tallies: &mut Tallies,
+        report: &mut RoundReport,
     ) -> Option<GroupMembers> {
         if listing.state == GroupState::Empty {
-            let state = listing.state;
             return Some(GroupMembers {
-                state,
+                state: listing.state,
                 count: 0,
                 fingerprint: 0,
                 static_members: 0,
@@ -157,9 +288,9 @@ impl Groups {
         match self.described.remove(name) {
             Some(Ok(members)) => Some(members),
             other => {
-                let question = Question::Members(coordinator, listing.group_type);
-                let reason = reason(other.and_then(Result::err), || tallies.fault(question));
-                tallies.unknown(CollectorName::Groups, reason, 1);
+                let key = members_key(coordinator, listing.group_type);
+                let failure = why_unknown(other.and_then(Result::err), || report.failure(key));
+                report.count_unknown(CollectorName::Groups, failure, 1);
                 None
             }
         }
@@ -170,7 +301,7 @@ impl Groups {
         name: &GroupName,
         coordinator: BrokerId,
         listing: &GroupListing,
-        tallies: &mut Tallies,
+        report: &mut RoundReport,
     ) -> Option<Vec<TopicOffsets>> {
         if !commits_offsets(listing) {
             return None;
@@ -178,15 +309,14 @@ impl Groups {
         match self.committed.remove(name) {
             Some(Ok(commits)) => {
                 let offsets = commits.iter().flat_map(|it| &it.partitions);
-                for fault in offsets.filter_map(|(_, offset)| offset.err()) {
-                    tallies.unknown(CollectorName::Committed, fault, 1);
-                }
+                let failures = offsets.filter_map(|(_, offset)| offset.err());
+                report.count_missing(CollectorName::Committed, failures);
                 Some(commits)
             }
             other => {
-                let question = Question::Commits(coordinator);
-                let reason = reason(other.and_then(Result::err), || tallies.fault(question));
-                tallies.unknown(CollectorName::Committed, reason, 1);
+                let key = commits_key(coordinator);
+                let failure = why_unknown(other.and_then(Result::err), || report.failure(key));
+                report.count_unknown(CollectorName::Committed, failure, 1);
                 None
             }
         }
@@ -200,12 +330,12 @@ fn commits_offsets(listing: &GroupListing) -> bool {
 
 /// How many partitions of the topics it subscribes to no member holds. While partitions are being
 /// handed out nobody can say.
-fn unassigned(members: &GroupMembers, ends: &Offsets) -> Vec<(TopicName, u64)> {
+fn unassigned(members: &GroupMembers, offsets: &Offsets) -> Vec<(TopicName, u64)> {
     if members.state != GroupState::Stable {
         return Vec::new();
     }
     let topics = members.assigned.iter().flatten().filter_map(|(topic, held)| {
-        let (topic, partitions) = ends.get_key_value(topic)?;
+        let (topic, partitions) = offsets.get_key_value(topic)?;
         let held = usize::try_from(*held).unwrap_or(usize::MAX);
         let left = u64::try_from(partitions.len().saturating_sub(held)).unwrap_or(u64::MAX);
         Some((topic.clone(), left))
@@ -213,7 +343,7 @@ fn unassigned(members: &GroupMembers, ends: &Offsets) -> Vec<(TopicName, u64)> {
     topics.collect()
 }
 
-fn reason(
+fn why_unknown(
     own: Option<ReadFailure>,
     of_request: impl FnOnce() -> Option<ReadFailure>,
 ) -> ReadFailure {
@@ -232,21 +362,21 @@ mod tests {
 
     /// What is asked of the broker that lists these, first among brokers.
     fn asked(listings: Vec<GroupListing>) -> (Vec<(GroupType, usize)>, usize) {
-        let mut groups = Groups::default();
+        let mut groups = GroupAnswers::default();
         let broker = BrokerId::from_wire(1).unwrap();
-        let ask = groups.list(broker, listings, &NameFilter::default());
-        let members = ask.members.iter().map(|(kind, groups)| (*kind, groups.len()));
-        (members.collect(), ask.commits.len())
+        let details = groups.list(broker, listings, &NameFilter::default());
+        let members = details.members.iter().map(|(kind, groups)| (*kind, groups.len()));
+        (members.collect(), details.commits.len())
     }
 
     #[test]
     fn a_group_that_two_brokers_list_is_asked_about_once() {
         let (one, two) = (BrokerId::from_wire(1).unwrap(), BrokerId::from_wire(2).unwrap());
-        let mut groups = Groups::default();
+        let mut groups = GroupAnswers::default();
         let listed = || vec![listing("g", GroupType::Classic, GroupState::Stable)];
         let all = NameFilter::default();
         assert_eq!(groups.list(one, listed(), &all).commits.len(), 1);
-        assert_eq!(groups.list(two, listed(), &all), ToAsk::default());
+        assert_eq!(groups.list(two, listed(), &all), GroupDetails::default());
         assert_eq!(groups.listed[&GroupName::new("g")].0, one);
     }
 
@@ -264,12 +394,12 @@ mod tests {
 
     #[test]
     fn a_group_that_the_filter_refuses_is_not_asked_about() {
-        let mut groups = Groups::default();
+        let mut groups = GroupAnswers::default();
         let filter = NameFilter::new(&[], &["console-.*".to_owned()]).unwrap();
         let listed =
             ["console-1", "billing"].map(|it| listing(it, GroupType::Classic, GroupState::Empty));
-        let ask = groups.list(BrokerId::from_wire(1).unwrap(), listed.to_vec(), &filter);
-        assert_eq!(ask.commits, [GroupName::new("billing")]);
+        let details = groups.list(BrokerId::from_wire(1).unwrap(), listed.to_vec(), &filter);
+        assert_eq!(details.commits, [GroupName::new("billing")]);
     }
 
     #[track_caller]

@@ -54,8 +54,16 @@ fn tenths(at: MonotonicTime) -> u32 {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Track(Vec<Point>);
 
+/// The end offset of a partition at one time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndOffset {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) at: MonotonicTime,
+}
+
 #[derive(Debug)]
-struct OfTopic {
+struct TopicTracks {
     /// A topic deleted and created again is another topic.
     id: u128,
     read: MonotonicTime,
@@ -66,7 +74,7 @@ struct OfTopic {
 /// The readings of one cluster.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    topics: HashMap<TopicName, OfTopic>,
+    topics: HashMap<TopicName, TopicTracks>,
     followed: usize,
     points: usize,
 }
@@ -85,7 +93,7 @@ impl History {
         partitions: impl Iterator<Item = i32>,
         now: MonotonicTime,
     ) -> u64 {
-        let fresh = || OfTopic { id, read: now, partitions: Vec::new() };
+        let fresh = || TopicTracks { id, read: now, partitions: Vec::new() };
         let of = match self.topics.entry(topic.clone()) {
             Entry::Occupied(known) if known.get().id == id => known.into_mut(),
             Entry::Occupied(mut other) => {
@@ -128,17 +136,17 @@ impl History {
         });
     }
 
-    /// Takes a reading of the end of a partition, if it is followed.
-    pub(super) fn observe(&mut self, topic: &TopicName, readings: &[(i32, i64, MonotonicTime)]) {
+    /// Records end offsets of the partitions that are followed.
+    pub(super) fn record(&mut self, topic: &TopicName, readings: &[EndOffset]) {
         let room = POINTS_MAX / self.followed.max(1);
         let most = room.clamp(POINTS_OF_PARTITION_MIN, POINTS_OF_PARTITION_MAX);
         let Some(of) = self.topics.get_mut(topic) else { return };
-        for (partition, end, at) in readings {
-            let index = usize::try_from(*partition).ok();
+        for reading in readings {
+            let index = usize::try_from(reading.partition).ok();
             let track = index.and_then(|it| of.partitions.get_mut(it)?.as_mut());
-            if let (Some(track), Ok(end)) = (track, u64::try_from(*end)) {
+            if let (Some(track), Ok(end)) = (track, u64::try_from(reading.offset)) {
                 self.points -= track.0.len();
-                track.push(Point::new(tenths(*at), end), most);
+                track.push(Point::new(tenths(reading.at), end), most);
                 self.points += track.0.len();
             }
         }
@@ -150,7 +158,7 @@ impl History {
     }
 }
 
-fn forget(of: &OfTopic, followed: &mut usize, points: &mut usize) {
+fn forget(of: &TopicTracks, followed: &mut usize, points: &mut usize) {
     for track in of.partitions.iter().flatten() {
         *followed -= 1;
         *points -= track.0.len();
@@ -242,6 +250,10 @@ mod tests {
         MonotonicTime(Duration::from_secs(seconds))
     }
 
+    fn end(partition: i32, offset: i64, at: MonotonicTime) -> EndOffset {
+        EndOffset { partition, offset, at }
+    }
+
     fn topic(id: u128) -> Topic {
         Topic { name: TopicName::new("t"), id, internal: false, partitions: Vec::new() }
     }
@@ -251,8 +263,8 @@ mod tests {
         let mut history = History::default();
         let name = TopicName::new("t");
         assert_eq!(history.follow(&name, 1, [0].into_iter(), at(0)), 0);
-        for (second, end) in readings {
-            history.observe(&name, &[(0, *end, at(*second))]);
+        for (second, offset) in readings {
+            history.record(&name, &[end(0, *offset, at(*second))]);
         }
         history
     }
@@ -295,7 +307,7 @@ mod tests {
     #[test]
     fn a_log_that_was_cut_has_no_history_beyond_the_cut() {
         let mut history = with(&[(0, 0), (10, 100), (20, 200)]);
-        history.observe(&TopicName::new("t"), &[(0, 150, at(30))]);
+        history.record(&TopicName::new("t"), &[end(0, 150, at(30))]);
         check(&history, 149, 40, Some((10, LagMethod::Interpolated)));
         check(&history, 50, 40, Some((35, LagMethod::Interpolated)));
         check(&history, 150, 40, None);
@@ -309,7 +321,7 @@ mod tests {
         check(&history, 50, 20, None);
         assert_eq!((history.followed, history.points), (1, 0));
         let topology = Topology { topics: vec![topic(2)], ..Topology::default() };
-        history.observe(&name, &[(0, 5, at(20))]);
+        history.record(&name, &[end(0, 5, at(20))]);
         history.retain(&topology, at(20 + 600));
         assert_eq!((history.followed, history.points), (1, 1));
         history.retain(&topology, at(20 + 601));
@@ -373,10 +385,11 @@ mod tests {
             history.follow(name, 1, 0..20, at(0));
         }
         for round in 0..60_u32 {
-            let readings: Vec<_> =
-                (0..20).map(|it| (it, i64::from(round) * 7, at(u64::from(round) * 15))).collect();
+            let readings: Vec<_> = (0..20)
+                .map(|it| end(it, i64::from(round) * 7, at(u64::from(round) * 15)))
+                .collect();
             for name in &names {
-                history.observe(name, &readings);
+                history.record(name, &readings);
             }
         }
         assert!(history.points <= POINTS_MAX, "{}", history.points);

@@ -190,6 +190,7 @@ fn find(ends: &[(i32, OffsetRange)], partition: i32) -> Option<OffsetRange> {
 mod tests {
     use std::time::Duration;
 
+    use super::super::history::EndOffset;
     use super::*;
     use crate::model::{LagMethod, ReadFailure};
 
@@ -302,8 +303,9 @@ mod tests {
         let at = |seconds| MonotonicTime(Duration::from_secs(seconds));
         let mut history = History::default();
         history.follow(&name, 1, [0, 1].into_iter(), at(0));
-        for (second, end) in [(0, 0), (100, 100)] {
-            history.observe(&name, &[(0, end, at(second)), (1, end, at(second))]);
+        for (second, offset) in [(0, 0), (100, 100)] {
+            let read = |partition| EndOffset { partition, offset, at: at(second) };
+            history.record(&name, &[read(0), read(1)]);
         }
         let age = |first: Option<i64>, offsets: &[(i32, i64)]| {
             let offsets: Vec<_> = offsets.iter().map(|(at, it)| (*at, Ok(*it))).collect();

@@ -1,60 +1,55 @@
-//! How often the leader of each partition was seen to change. Nobody else counts it under `KRaft`.
+//! How often the leader of each partition was seen to change. `KRaft` brokers do not count it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
+use super::cached::ByTopic;
 use crate::{
-    model::{BrokerId, Topic, TopicName, Topology},
+    model::{BrokerId, Topic, Topology},
     snapshot::LeaderChanges,
 };
 
 /// Counts changes from round to round.
 #[derive(Debug, Default)]
-pub(super) struct Leaders {
-    topics: HashMap<TopicName, OfTopic>,
+pub(super) struct LeaderChangeCounter {
+    topics: ByTopic<TopicLeaders>,
 }
 
+/// Both lists follow the order of the topology's partitions.
 #[derive(Debug, Default)]
-struct OfTopic {
-    /// A topic deleted and created again is another topic.
-    id: u128,
-    /// By place in the topology; the last leader there was.
+struct TopicLeaders {
+    /// The last leader that each partition had.
     leaders: Vec<Option<BrokerId>>,
-    /// As in the snapshot, which shares it until one changes.
+    /// Shared with the snapshot until a leader changes.
     changes: Arc<Vec<u64>>,
 }
 
-impl Leaders {
-    /// Takes note of who leads now. A partition without a leader keeps the one it had: getting the
-    /// same one back is no change.
-    pub(super) fn look(&mut self, topology: &Topology) {
-        let mut before = std::mem::take(&mut self.topics);
-        self.topics = HashMap::with_capacity(topology.topics.len());
+impl LeaderChangeCounter {
+    /// A partition without a leader keeps its last one: getting the same leader back is no change.
+    pub(super) fn update(&mut self, topology: &Topology) {
+        self.topics.retain(topology, |_| true);
         for topic in &topology.topics {
-            let known = before.remove(&topic.name).filter(|it| it.id == topic.id);
-            let mut of = known.unwrap_or_else(|| OfTopic { id: topic.id, ..OfTopic::default() });
-            of.look(topic);
-            self.topics.insert(topic.name.clone(), of);
+            self.topics.entry(&topic.name, topic.id).update(topic);
         }
     }
 
     pub(super) fn changes(&self) -> LeaderChanges {
-        let of = |(topic, of): (&TopicName, &OfTopic)| (topic.clone(), Arc::clone(&of.changes));
-        self.topics.iter().map(of).collect()
+        self.topics.iter().map(|(topic, it)| (topic.clone(), Arc::clone(&it.changes))).collect()
     }
 }
 
-impl OfTopic {
-    fn look(&mut self, topic: &Topic) {
+impl TopicLeaders {
+    fn update(&mut self, topic: &Topic) {
         // Partitions are only ever added.
         self.leaders.resize(topic.partitions.len(), None);
         if self.changes.len() != topic.partitions.len() {
             Arc::make_mut(&mut self.changes).resize(topic.partitions.len(), 0);
         }
-        for (at, partition) in topic.partitions.iter().enumerate() {
+
+        for (index, partition) in topic.partitions.iter().enumerate() {
             let Some(leader) = partition.leader else { continue };
-            let before = self.leaders[at].replace(leader);
-            if before.is_some_and(|it| it != leader) {
-                let changes = &mut Arc::make_mut(&mut self.changes)[at];
+            let previous = self.leaders[index].replace(leader);
+            if previous.is_some_and(|it| it != leader) {
+                let changes = &mut Arc::make_mut(&mut self.changes)[index];
                 *changes = changes.saturating_add(1);
             }
         }
@@ -64,7 +59,7 @@ impl OfTopic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Partition;
+    use crate::model::{Partition, TopicName};
 
     fn led_by(id: u128, leaders: &[Option<i32>]) -> Topology {
         let partition = |(index, leader): (i32, &Option<i32>)| Partition {
@@ -80,9 +75,9 @@ mod tests {
 
     #[track_caller]
     fn check(rounds: &[Topology], want: &[u64]) {
-        let mut leaders = Leaders::default();
+        let mut leaders = LeaderChangeCounter::default();
         for topology in rounds {
-            leaders.look(topology);
+            leaders.update(topology);
         }
         assert_eq!(**leaders.changes().get(&TopicName::new("t")).unwrap(), want);
     }

@@ -1,37 +1,54 @@
-//! Log directories, and other sections that each broker answers for itself.
+//! Log directories and what each topic takes in them: one request to each broker, every fourth
+//! round.
+//!
+//! Publishes `log_dirs`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use super::kept::{Kept, Moment};
+use super::{
+    Collect, Plan,
+    cached::{ByBroker, Timestamps},
+    in_flight::{Request, RequestKey},
+};
 use crate::{
-    model::{BrokerId, Topology},
-    snapshot::Section,
+    model::{LogDir, Topology},
+    snapshot::Snapshot,
+    telemetry::CollectorName,
 };
 
-/// One section per broker.
 #[derive(Debug)]
-pub(super) struct PerBroker<T> {
-    kept: BTreeMap<BrokerId, Kept<T>>,
+pub(super) struct LogDirsCollector {
+    cadence: Duration,
+    log_dirs: ByBroker<Vec<LogDir>>,
 }
 
-impl<T> Default for PerBroker<T> {
-    fn default() -> Self {
-        Self { kept: BTreeMap::new() }
+impl LogDirsCollector {
+    pub(super) fn new(cadence: Duration) -> Self {
+        Self { cadence, log_dirs: ByBroker::default() }
     }
 }
 
-impl<T> PerBroker<T> {
-    pub(super) fn take(&mut self, broker: BrokerId, value: T, at: Moment) {
-        self.kept.insert(broker, Kept::new(value, at));
+impl Collect for LogDirsCollector {
+    fn retain(&mut self, topology: &Topology, _now: Timestamps) {
+        self.log_dirs.retain(topology);
     }
 
-    /// Drops what belongs to brokers that are gone.
-    pub(super) fn forget(&mut self, topology: &Topology) {
-        self.kept.retain(|broker, _| topology.brokers.iter().any(|it| it.id == *broker));
+    fn plan(&mut self, plan: &mut Plan<'_>) {
+        for broker in plan.brokers() {
+            let key = RequestKey::to_broker(CollectorName::LogDirs, broker);
+            if !plan.is_due(key) {
+                continue;
+            }
+
+            plan.send(Request::new(
+                key,
+                move |kafka| async move { kafka.log_dirs(broker).await },
+                move |state, _, dirs, at| state.log_dirs.log_dirs.insert(broker, dirs, at),
+            ));
+        }
     }
 
-    pub(super) fn shown(&self, now: Moment, cadence: Duration) -> BTreeMap<BrokerId, Section<T>> {
-        let shown = self.kept.iter();
-        shown.filter_map(|(broker, it)| Some((*broker, it.shown(now, cadence)?))).collect()
+    fn publish(&self, now: Timestamps, snapshot: &mut Snapshot) {
+        snapshot.log_dirs = self.log_dirs.fresh(now, self.cadence);
     }
 }

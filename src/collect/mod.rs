@@ -1,25 +1,30 @@
-//! One cluster, read in rounds. A round fills one immutable snapshot; any number of readers share
-//! it.
+//! Reads one cluster in rounds. Each round ends with one immutable snapshot that any number of
+//! readers share.
 //!
-//! The number of requests in a round grows with brokers, not with topics or groups. Brokers are
-//! asked at the same time, each question on its own deadline; what is not answered has no value in
-//! the snapshot and a counted reason. Nothing here retries: the next round does.
+//! The number of requests in a round grows with brokers, not with topics or groups. Requests run
+//! concurrently, each with its own deadline; what is not answered has no value in the snapshot and
+//! a counted failure. Nothing here retries: the next round does.
 //!
-//! Invariant: collectors take no orders and change nothing in the cluster.
+//! One file per collector says what it requests, on which cadence, and which part of the snapshot
+//! it publishes. To add one, write its file, add its [`CollectorName`] and its field in [`State`].
+//!
+//! Invariant: collectors change nothing in the cluster.
 
+mod cached;
 pub mod configs;
 mod containers;
 mod groups;
 mod history;
-mod kept;
+mod in_flight;
 mod lag;
 mod leaders;
 mod log_dirs;
 mod min_insync;
 mod offsets;
-mod pool;
 mod progress;
-mod tally;
+mod quorum;
+mod reassignments;
+mod report;
 mod topology;
 
 use std::{collections::BTreeMap, fmt, future::pending, sync::Arc, time::Duration};
@@ -27,43 +32,49 @@ use std::{collections::BTreeMap, fmt, future::pending, sync::Arc, time::Duration
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use containers::{Containers, LastUse};
-use kept::{Kept, Moment};
-use log_dirs::PerBroker;
-use pool::{Answer, Answered, Asked, Pool, Question, Request};
-use tally::Tallies;
+use cached::Timestamps;
+use configs::ConfigsCollector;
+use containers::{ContainersCollector, LatestUsage};
+use groups::{GroupSelection, GroupsCollector};
+use in_flight::{Completed, InFlight, Request, RequestKey, Sent};
+use log_dirs::LogDirsCollector;
+use min_insync::MinInsyncCollector;
+use offsets::OffsetsCollector;
+use quorum::QuorumCollector;
+use reassignments::ReassignmentsCollector;
+use report::RoundReport;
+use topology::TopologyCollector;
 
 use crate::{
     clock::SharedClock,
-    config::{ClusterConfig, NameFilter},
+    config::ClusterConfig,
     docker::SharedDocker,
     kafka::SharedKafka,
-    model::{
-        BrokerConfig, BrokerId, ClusterName, Export, GroupState, LagSeconds, LogDir, Quorum,
-        ReadFailure, TopicPartition, Topology, WallTime,
-    },
-    snapshot::{Group, Latest, Offsets, Snapshot},
+    model::{BrokerId, ClusterName, Export, ReadFailure, Topology},
+    snapshot::{Latest, Snapshot},
     telemetry::{CollectorName, RoundDone, Telemetry, chain},
 };
 
-/// Log directories, first offsets and topic configuration change slowly: every fourth round.
+/// What changes slowly (log directories, start offsets, topic configuration) is read in every
+/// fourth round.
 const SLOW_ROUNDS: u32 = 4;
 
 pub struct Collector {
     cluster: ClusterName,
     interval: Duration,
-    /// How long a round waits for its answers.
+    /// How long a round waits for answers.
     patience: Duration,
-    selection: Selection,
+    export: Export,
     kafka: SharedKafka,
     clock: SharedClock,
     telemetry: Arc<Telemetry>,
-    pool: Pool,
+    in_flight: InFlight,
     latest: watch::Sender<Option<Arc<Snapshot>>>,
     /// Taken by `run`.
-    containers: Option<Containers>,
-    last_use: LastUse,
-    known: Known,
+    containers: Option<ContainersCollector>,
+    state: State,
+    /// The round in which each request was last answered.
+    answered: BTreeMap<RequestKey, u64>,
     round: u64,
 }
 
@@ -74,41 +85,117 @@ impl fmt::Debug for Collector {
     }
 }
 
-/// What of the cluster is collected and shown.
-struct Selection {
-    topics: NameFilter,
-    groups: NameFilter,
-    group_states: Vec<GroupState>,
-    export: Export,
+/// A collector: what it requests in a round, and what it publishes.
+trait Collect {
+    /// Drops what belongs to brokers and topics that are gone, and what is too old.
+    fn retain(&mut self, _topology: &Topology, _now: Timestamps) {}
+
+    /// Adds the requests of this round.
+    fn plan(&mut self, plan: &mut Plan<'_>);
+
+    /// Fills in its part of the snapshot.
+    fn publish(&self, now: Timestamps, snapshot: &mut Snapshot);
 }
 
-#[derive(Default)]
-struct Known {
-    /// Whether the latest round read the topology.
-    up: bool,
-    topology: Option<Kept<Topology>>,
-    topology_at: WallTime,
-    members: topology::Members,
-    min_insync: min_insync::MinInsync,
-    quorum: Option<Kept<Quorum>>,
-    reassignments: Option<Kept<Vec<TopicPartition>>>,
-    firsts: offsets::Firsts,
-    offsets: Option<Kept<Offsets>>,
-    groups: Option<Kept<Vec<Group>>>,
-    log_dirs: PerBroker<Vec<LogDir>>,
-    configs: PerBroker<BrokerConfig>,
-    reporting: BTreeMap<BrokerId, WallTime>,
-    leaders: leaders::Leaders,
-    history: history::History,
-    progress: progress::Progress,
-    /// In which round a slow question was last answered.
-    answered: BTreeMap<Question, u64>,
+/// The requests of one round.
+struct Plan<'a> {
+    topology: &'a Topology,
+    round: u64,
+    answered: &'a BTreeMap<RequestKey, u64>,
+    report: &'a mut RoundReport,
+    requests: Vec<Request>,
 }
 
-struct Heard {
-    tallies: Tallies,
-    lasts: offsets::Lasts,
-    groups: groups::Groups,
+impl Plan<'_> {
+    fn brokers(&self) -> Vec<BrokerId> {
+        self.topology.brokers.iter().map(|it| it.id).collect()
+    }
+
+    /// Whether a request on the slow cadence is due. One that failed stays due, so that one bad
+    /// moment does not cost a slow section.
+    fn is_due(&self, key: RequestKey) -> bool {
+        let last = self.answered.get(&key);
+        last.is_none_or(|it| self.round.saturating_sub(*it) >= u64::from(SLOW_ROUNDS))
+    }
+
+    fn send(&mut self, request: Request) {
+        self.requests.push(request);
+    }
+}
+
+/// What outlives a round, by collector.
+struct State {
+    topology: TopologyCollector,
+    quorum: QuorumCollector,
+    reassignments: ReassignmentsCollector,
+    configs: ConfigsCollector,
+    offsets: OffsetsCollector,
+    groups: GroupsCollector,
+    log_dirs: LogDirsCollector,
+    min_insync: MinInsyncCollector,
+    containers: LatestUsage,
+}
+
+impl State {
+    fn new(config: &ClusterConfig, containers: LatestUsage) -> Self {
+        let (each_round, slow) = (config.collect_interval, config.collect_interval * SLOW_ROUNDS);
+        let groups = GroupSelection {
+            filter: config.groups.clone(),
+            states: config.group_states.clone(),
+            lag_seconds: config.export.lag_seconds,
+        };
+        Self {
+            topology: TopologyCollector::new(each_round, config.topics.clone()),
+            quorum: QuorumCollector::new(each_round),
+            reassignments: ReassignmentsCollector::new(each_round),
+            configs: ConfigsCollector::new(each_round),
+            offsets: OffsetsCollector::new(each_round, slow),
+            groups: GroupsCollector::new(each_round, groups),
+            log_dirs: LogDirsCollector::new(slow),
+            min_insync: MinInsyncCollector::new(slow),
+            containers,
+        }
+    }
+
+    /// All but the topology, in the order of their requests. A broker answers in order, and
+    /// remediation waits for the configuration, so that comes before the large answers.
+    fn collectors(&mut self) -> [&mut dyn Collect; 8] {
+        [
+            &mut self.quorum,
+            &mut self.reassignments,
+            &mut self.configs,
+            &mut self.offsets,
+            &mut self.groups,
+            &mut self.log_dirs,
+            &mut self.min_insync,
+            &mut self.containers,
+        ]
+    }
+
+    /// Puts together what depends on several answers. Returns how many commits are ahead of their
+    /// log end.
+    fn assemble(
+        &mut self,
+        topology: &Topology,
+        round: &mut Round,
+        began: Timestamps,
+        now: Timestamps,
+    ) -> u64 {
+        let unreadable = u64::try_from(topology.unreadable.len()).unwrap_or(u64::MAX);
+        round.report.count_unknown(CollectorName::Topology, ReadFailure::Other, unreadable);
+
+        let offsets = self.offsets.assemble(topology, round, began);
+        self.groups.assemble(topology, &offsets, round, began, now)
+    }
+}
+
+/// What belongs to one round.
+struct Round {
+    report: RoundReport,
+    end_offsets: offsets::EndOffsets,
+    groups: groups::GroupAnswers,
+    /// Requests that an answer of this round calls for.
+    follow_ups: Vec<Request>,
 }
 
 impl Collector {
@@ -120,37 +207,29 @@ impl Collector {
         clock: SharedClock,
         telemetry: Arc<Telemetry>,
     ) -> Self {
-        let interval = config.collect_interval;
-        let (found, last_use) = watch::channel(None);
-        let containers = docker.map(|docker| Containers {
+        let (containers, latest_usage) = containers::channel(
             docker,
-            cluster: config.name.clone(),
-            clock: SharedClock::clone(&clock),
-            telemetry: Arc::clone(&telemetry),
-            interval,
-            found,
-        });
+            config.name.clone(),
+            config.collect_interval,
+            SharedClock::clone(&clock),
+            Arc::clone(&telemetry),
+        );
         let collector = Self {
             cluster: config.name.clone(),
-            interval,
+            interval: config.collect_interval,
             patience: patience(config),
-            selection: Selection {
-                topics: config.topics.clone(),
-                groups: config.groups.clone(),
-                group_states: config.group_states.clone(),
-                export: config.export,
-            },
-            pool: Pool::new(SharedKafka::clone(&kafka), SharedClock::clone(&clock)),
+            export: config.export,
+            in_flight: InFlight::new(SharedKafka::clone(&kafka), SharedClock::clone(&clock)),
             kafka,
             clock,
             telemetry,
             latest: watch::channel(None).0,
             containers,
-            last_use,
-            known: Known::default(),
+            state: State::new(config, latest_usage),
+            answered: BTreeMap::new(),
             round: 0,
         };
-        collector.count_requests();
+        collector.publish_request_counts();
         collector
     }
 
@@ -162,312 +241,193 @@ impl Collector {
     /// Reads round after round until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let containers = self.containers.take();
-        let beside = async move {
+        let containers = async move {
             match containers {
                 Some(containers) => containers.run().await,
                 None => pending().await,
             }
         };
-        // Everything here only reads: it may be dropped anywhere.
+
+        // Everything here only reads, so it may be dropped at any point.
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.rounds() => {}
-            () = beside => {}
+            () = containers => {}
         }
     }
 
     async fn rounds(&mut self) {
         loop {
-            let began = Moment::now(&self.clock);
+            let began = Timestamps::now(&self.clock);
             self.round(began).await;
             self.round = self.round.saturating_add(1);
-            let took = Moment::now(&self.clock).since(began.uptime);
-            self.rest(self.interval.saturating_sub(took)).await;
+
+            let took = Timestamps::now(&self.clock).since(began.monotonic);
+            self.wait(self.interval.saturating_sub(took)).await;
         }
     }
 
-    /// Waits for the next round; takes what still comes in.
-    async fn rest(&mut self, pause: Duration) {
+    /// Waits for the next round, and stores late answers meanwhile.
+    async fn wait(&mut self, pause: Duration) {
         let clock = SharedClock::clone(&self.clock);
         let mut alarm = clock.sleep(pause);
         loop {
             tokio::select! {
                 biased;
-                Some(answered) = self.pool.next() => self.hear_late(answered),
+                Some(completed) = self.in_flight.next() => self.store_late(completed),
                 () = &mut alarm => return,
             }
         }
     }
 
-    async fn round(&mut self, began: Moment) {
+    async fn round(&mut self, began: Timestamps) {
         let requests_before = self.requests_sent();
-        let read = self.kafka.topology().await;
-        let now = Moment::now(&self.clock);
-        let mut tallies = Tallies::new(began);
-        tallies.had_turn(CollectorName::Topology);
-        tallies.ended(CollectorName::Topology, now);
-        self.known.up = read.is_ok();
-        let ahead = match read {
+        let answer = self.kafka.topology().await;
+        let now = Timestamps::now(&self.clock);
+        let mut report = RoundReport::new(began);
+        report.ran(CollectorName::Topology);
+        report.ended(CollectorName::Topology, now);
+
+        let commits_ahead = match answer {
             Ok(topology) => {
-                let topology = self.selection.of(topology);
-                self.known.look(topology, now, self.interval * SLOW_ROUNDS);
-                self.ask_and_hear(&mut tallies).await
+                let topology = self.state.topology.store(topology, now);
+                for collector in self.state.collectors() {
+                    collector.retain(&topology, now);
+                }
+                self.collect(&topology, &mut report).await
             }
             Err(error) => {
-                let reason = error.failure();
-                tallies.collector_failed(CollectorName::Topology, reason, chain(&error));
+                self.state.topology.failed();
+                let message = chain(&error);
+                report.collector_failed(CollectorName::Topology, error.failure(), message);
                 0
             }
         };
-        let now = Moment::now(&self.clock);
-        tallies.report(&self.cluster, &self.telemetry, now);
-        self.telemetry.snapshot_made(&self.cluster, self.known.topology_at, ahead);
+
+        let now = Timestamps::now(&self.clock);
+        report.publish(&self.cluster, &self.telemetry, now);
+        let read = self.state.topology.read();
+        self.telemetry.snapshot_made(&self.cluster, read, commits_ahead);
         let requests = self.requests_sent().saturating_sub(requests_before);
-        let took = now.since(began.uptime);
+        let took = now.since(began.monotonic);
         self.telemetry.round_done(&self.cluster, RoundDone { took, requests });
-        self.count_requests();
-        self.latest.send_replace(Some(Arc::new(self.snapshot(now))));
+        self.publish_request_counts();
+        self.publish_snapshot(now);
     }
 
-    /// Returns how many commits lay ahead of their log's end.
-    async fn ask_and_hear(&mut self, tallies: &mut Tallies) -> u64 {
-        let began = Moment::now(&self.clock);
-        let mut heard = Heard {
-            tallies: std::mem::replace(tallies, Tallies::new(began)),
-            lasts: offsets::Lasts::default(),
-            groups: groups::Groups::default(),
+    /// Returns how many commits are ahead of their log end.
+    async fn collect(&mut self, topology: &Topology, report: &mut RoundReport) -> u64 {
+        let began = Timestamps::now(&self.clock);
+        let mut round = Round {
+            report: std::mem::replace(report, RoundReport::new(began)),
+            end_offsets: offsets::EndOffsets::default(),
+            groups: groups::GroupAnswers::default(),
+            follow_ups: Vec::new(),
         };
-        self.ask_all(&mut heard);
-        self.hear_all(&mut heard).await;
-        let ahead = self.assemble(&mut heard, began);
-        *tallies = heard.tallies;
-        ahead
+
+        self.send_requests(topology, &mut round);
+        self.receive_answers(&mut round).await;
+        let now = Timestamps::now(&self.clock);
+        let commits_ahead = self.state.assemble(topology, &mut round, began, now);
+
+        *report = round.report;
+        commits_ahead
     }
 
-    fn ask_all(&mut self, heard: &mut Heard) {
-        let Some(topology) = self.known.topology.clone() else { return };
-        let topology = topology.value();
-        self.ask(heard, Request::Quorum);
-        self.ask(heard, Request::Reassignments);
-        for (broker, led) in offsets::by_leader(topology) {
-            // The configuration goes first: a broker answers in order, and remediation waits
-            // for this one.
-            self.ask(heard, Request::Config(broker));
-            let firsts = if self.is_due(Question::Firsts(broker)) {
-                led.clone()
-            } else {
-                self.known.firsts.missing(&led)
-            };
-            if !led.is_empty() {
-                self.ask(heard, Request::Lasts(broker, led));
-            }
-            if !firsts.is_empty() {
-                self.ask(heard, Request::Firsts(broker, firsts));
-            }
-            self.ask(heard, Request::Groups(broker, self.selection.group_states.clone()));
-            if self.is_due(Question::LogDirs(broker)) {
-                self.ask(heard, Request::LogDirs(broker));
-            }
-        }
-        let topics = if self.is_due(Question::MinInsync) {
-            topology.topics.iter().map(|it| it.name.clone()).collect()
-        } else {
-            self.known.min_insync.missing(topology)
+    fn send_requests(&mut self, topology: &Topology, round: &mut Round) {
+        let mut plan = Plan {
+            topology,
+            round: self.round,
+            answered: &self.answered,
+            report: &mut round.report,
+            requests: Vec::new(),
         };
-        if !topics.is_empty() {
-            self.ask(heard, Request::MinInsync(topics));
+        for collector in self.state.collectors() {
+            collector.plan(&mut plan);
         }
-        for always in [CollectorName::Offsets, CollectorName::Committed, CollectorName::Lag] {
-            heard.tallies.had_turn(always);
+
+        for request in plan.requests {
+            self.send(round, request);
         }
     }
 
-    /// A slow question that failed stays due, so a slow section is not lost for one bad moment.
-    fn is_due(&self, question: Question) -> bool {
-        let before = self.known.answered.get(&question);
-        before.is_none_or(|it| u64::from(SLOW_ROUNDS) <= self.round.saturating_sub(*it))
-    }
-
-    fn ask(&mut self, heard: &mut Heard, request: Request) {
-        let question = request.question();
-        match self.pool.ask(self.round, request) {
-            Asked::Sent => heard.tallies.sent(question),
-            Asked::Busy => {
-                let why = "an earlier request still owes its answer";
-                heard.tallies.failed(question, ReadFailure::Busy, why);
+    fn send(&mut self, round: &mut Round, request: Request) {
+        let key = request.key;
+        match self.in_flight.send(self.round, request) {
+            Sent::Sent => round.report.sent(key),
+            Sent::Busy => {
+                let message = "an earlier request is still unanswered";
+                round.report.failed(key, ReadFailure::Busy, message);
             }
         }
     }
 
-    async fn hear_all(&mut self, heard: &mut Heard) {
+    async fn receive_answers(&mut self, round: &mut Round) {
         let clock = SharedClock::clone(&self.clock);
         let mut alarm = clock.sleep(self.patience);
-        while heard.tallies.is_owed() {
+        while round.report.is_waiting() {
             tokio::select! {
                 biased;
-                Some(answered) = self.pool.next() => self.hear(heard, answered),
+                Some(completed) = self.in_flight.next() => self.receive(round, completed),
                 () = &mut alarm => break,
             }
         }
-        heard.tallies.close(Moment::now(&self.clock));
+
+        round.report.close(Timestamps::now(&self.clock));
     }
 
-    fn hear(&mut self, heard: &mut Heard, answered: Answered) {
-        if answered.round != self.round {
-            self.hear_late(answered);
+    fn receive(&mut self, round: &mut Round, completed: Completed) {
+        if completed.round != self.round {
+            self.store_late(completed);
             return;
         }
-        let Answered { question, answer, at, .. } = answered;
-        heard.tallies.answered(question, at);
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                let reason = error.failure();
-                heard.tallies.failed(question, reason, &chain(&error));
-                return;
-            }
-        };
-        self.known.answered.insert(question, self.round);
-        heard.tallies.lacks(&answer);
-        match self.known.keep(question, answer, at) {
-            Some(Answer::Lasts(ends)) => heard.lasts.take(ends, at),
-            Some(Answer::Members(described)) => heard.groups.describe(described),
-            Some(Answer::Commits(committed)) => heard.groups.commit(committed),
-            Some(Answer::Groups(listed)) => {
-                let Question::Groups(broker) = question else { return };
-                let ask = heard.groups.list(broker, listed, &self.selection.groups);
-                if !ask.commits.is_empty() {
-                    self.ask(heard, Request::Commits(broker, ask.commits));
-                }
-                for (group_type, groups) in ask.members {
-                    self.ask(heard, Request::Members(broker, group_type, groups));
+
+        let Completed { key, answer, at, .. } = completed;
+        round.report.answered(key, at);
+        match answer {
+            Ok(store) => {
+                self.answered.insert(key, self.round);
+                store(&mut self.state, Some(round), at);
+                for request in std::mem::take(&mut round.follow_ups) {
+                    self.send(round, request);
                 }
             }
-            // `keep` keeps the others.
-            Some(_) | None => {}
+            Err(error) => round.report.failed(key, error.failure(), &chain(&error)),
         }
     }
 
-    /// An answer to a round that is over. What has its own age is still worth keeping.
-    fn hear_late(&mut self, answered: Answered) {
-        let Answered { round, question, answer, at } = answered;
-        if let Ok(answer) = answer {
-            self.known.answered.insert(question, round);
-            let _too_late = self.known.keep(question, answer, at);
+    /// Stores an answer to an earlier round, if it outlives the round.
+    fn store_late(&mut self, completed: Completed) {
+        let Completed { round, key, answer, at } = completed;
+        if let Ok(store) = answer {
+            self.answered.insert(key, round);
+            store(&mut self.state, None, at);
         }
     }
 
-    fn assemble(&mut self, heard: &mut Heard, began: Moment) -> u64 {
-        let Some(topology) = self.known.topology.clone() else { return 0 };
-        let topology = topology.value();
-        let now = Moment::now(&self.clock);
-        let Heard { tallies, lasts, groups } = heard;
-        let unread = u64::try_from(topology.unreadable.len()).unwrap_or(u64::MAX);
-        tallies.unknown(CollectorName::Topology, ReadFailure::Other, unread);
-        lasts.sort();
-        let ends = offsets::assemble(topology, lasts, &self.known.firsts, tallies);
-        let lag_seconds = self.selection.export.lag_seconds;
-        if lag_seconds == LagSeconds::Followed {
-            let history = &mut self.known.history;
-            let without_room = groups.follow(topology, history, now);
-            tallies.unknown(CollectorName::Lag, ReadFailure::Budget, without_room);
-            lasts.observe(history);
-            history.retain(topology, now.uptime);
+    fn publish_snapshot(&mut self, now: Timestamps) {
+        let mut snapshot = Snapshot::unknown(self.cluster.clone());
+        snapshot.export = self.export;
+        self.state.topology.publish(now, &mut snapshot);
+        for collector in self.state.collectors() {
+            collector.publish(now, &mut snapshot);
         }
-        let history = &self.known.history;
-        let beside = groups::Beside { topology, ends: &ends, history, lag_seconds, now };
-        let groups = std::mem::take(groups);
-        let (groups, count) = groups.assemble(&beside, &mut self.known.progress, tallies);
-        tallies.unknown(CollectorName::Lag, ReadFailure::Incomplete, count.unknown);
-        self.known.offsets = Some(Kept::new(ends, began));
-        self.known.groups = Some(Kept::new(groups, began));
-        count.ahead
-    }
 
-    fn snapshot(&self, now: Moment) -> Snapshot {
-        let (known, often) = (&self.known, self.interval);
-        let slow = often * SLOW_ROUNDS;
-        Snapshot {
-            cluster: self.cluster.clone(),
-            at: known.topology_at,
-            up: known.up,
-            topology: known.topology.as_ref().and_then(|it| it.shown(now, often)),
-            min_insync_replicas: known.min_insync.shown(now, slow),
-            quorum: known.quorum.as_ref().and_then(|it| it.shown(now, often)),
-            reassignments: known.reassignments.as_ref().and_then(|it| it.shown(now, often)),
-            offsets: known.offsets.as_ref().and_then(|it| it.shown(now, often)),
-            groups: known.groups.as_ref().and_then(|it| it.shown(now, often)),
-            log_dirs: known.log_dirs.shown(now, slow),
-            configs: known.configs.shown(now, often),
-            containers: self.last_use.borrow().as_ref().and_then(|it| it.shown(now, often)),
-            membership: known.members.membership(),
-            reporting: known.reporting.clone(),
-            leader_changes: known.leaders.changes(),
-            export: self.selection.export,
-        }
+        self.latest.send_replace(Some(Arc::new(snapshot)));
     }
 
     fn requests_sent(&self) -> u64 {
         self.kafka.request_counts().iter().map(|it| it.sent).sum()
     }
 
-    fn count_requests(&self) {
+    fn publish_request_counts(&self) {
         self.telemetry.requests_counted(&self.cluster, self.kafka.request_counts());
     }
 }
 
-impl Selection {
-    /// The topology without the topics that are not collected.
-    fn of(&self, mut topology: Topology) -> Topology {
-        topology.topics.retain(|it| self.topics.admits(it.name.as_str()));
-        topology.unreadable.retain(|it| self.topics.admits(it.as_str()));
-        topology
-    }
-}
-
-impl Known {
-    /// Takes a topology, and drops what belongs to brokers and topics that are gone.
-    fn look(&mut self, topology: Topology, now: Moment, slow: Duration) {
-        self.members.look(&topology, now.wall);
-        self.leaders.look(&topology);
-        self.min_insync.forget(&topology, now, slow);
-        self.firsts.forget(&topology, now, slow);
-        self.log_dirs.forget(&topology);
-        self.configs.forget(&topology);
-        self.reporting.retain(|broker, _| topology.brokers.iter().any(|it| it.id == *broker));
-        self.topology = Some(Kept::new(topology, now));
-        self.topology_at = now.wall;
-    }
-
-    /// Keeps what has its own age; gives back what belongs to one round.
-    fn keep(&mut self, question: Question, answer: Answer, at: Moment) -> Option<Answer> {
-        let topology = self.topology.as_ref()?.value();
-        match (question, answer) {
-            (_, Answer::MinInsync(values)) => self.min_insync.take(topology, values, at),
-            (_, Answer::Firsts(ends)) => self.firsts.take(topology, ends, at),
-            (_, Answer::Quorum(quorum)) => {
-                self.members.look_at_quorum(&quorum, at.wall);
-                self.quorum = Some(Kept::new(quorum, at));
-            }
-            (_, Answer::Reassignments(moving)) => {
-                self.reassignments = Some(Kept::new(moving, at));
-            }
-            (Question::LogDirs(broker), Answer::LogDirs(dirs)) => {
-                self.log_dirs.take(broker, dirs, at);
-            }
-            (Question::Config(broker), Answer::Config(config)) => {
-                self.configs.take(broker, config, at);
-                self.reporting.insert(broker, at.wall);
-            }
-            (_, of_the_round) => return Some(of_the_round),
-        }
-        None
-    }
-}
-
-/// A request ends by its own deadline; commits and members are asked for after the list of groups,
-/// so a round may take two. It gives up before the next one is due, and a little after one deadline
-/// at the earliest, so that a request's own end is heard first.
+/// A request ends by its own deadline; commits and members are requested after the list of groups,
+/// so a round may take two deadlines. It gives up before the next round is due, but not before a
+/// little more than one deadline, so that a request's own error is reported.
 fn patience(config: &ClusterConfig) -> Duration {
     let once = config.request_timeout + config.request_timeout / 10;
     (config.request_timeout * 2).min(config.collect_interval).max(once)

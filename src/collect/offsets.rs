@@ -1,182 +1,281 @@
-//! First and last offsets: one request per leader, first ones on a slow cadence.
+//! Start and end offsets of logs: two requests to each leader. End offsets are read each round,
+//! start offsets every fourth round and at once for partitions that have none yet.
+//!
+//! Publishes `offsets`.
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
-use super::{history::History, kept::Moment, pool::Question, tally::Tallies};
+use super::{
+    Collect, Plan, Round,
+    cached::{ByTopic, Cached, Timestamps},
+    history::{EndOffset, History},
+    in_flight::{Request, RequestKey},
+    report::RoundReport,
+};
 use crate::{
     model::{
-        BrokerId, MonotonicTime, OffsetRange, Partition, ReadFailure, Topic, TopicName,
+        BrokerId, MonotonicTime, OffsetRange, OffsetSpec, Partition, ReadFailure, Topic, TopicName,
         TopicOffsets, TopicPartitions, Topology,
     },
-    snapshot::Offsets,
+    snapshot::{Offsets, Section, Snapshot},
     telemetry::CollectorName,
 };
 
+const fn key(spec: OffsetSpec, leader: BrokerId) -> RequestKey {
+    let part = match spec {
+        OffsetSpec::Earliest => "earliest",
+        OffsetSpec::Latest => "latest",
+    };
+    RequestKey::for_part(CollectorName::Offsets, part, leader)
+}
+
+#[derive(Debug)]
+pub(super) struct OffsetsCollector {
+    cadence: Duration,
+    start_offsets: StartOffsets,
+    offsets: Option<Cached<Section<Offsets>>>,
+}
+
+impl OffsetsCollector {
+    pub(super) fn new(cadence: Duration, start_cadence: Duration) -> Self {
+        let start_offsets = StartOffsets::new(start_cadence);
+        Self { cadence, start_offsets, offsets: None }
+    }
+
+    /// Puts the answers of the round together, and counts the partitions without an end offset.
+    pub(super) fn assemble(
+        &mut self,
+        topology: &Topology,
+        round: &mut Round,
+        began: Timestamps,
+    ) -> Arc<Offsets> {
+        round.end_offsets.sort();
+        let (ends, report) = (&round.end_offsets, &mut round.report);
+        let offsets = assemble(topology, ends, &self.start_offsets, report);
+        let offsets = self.offsets.insert(Cached::section(offsets, began));
+        Arc::clone(&offsets.value().value)
+    }
+}
+
+impl Collect for OffsetsCollector {
+    fn retain(&mut self, topology: &Topology, now: Timestamps) {
+        self.start_offsets.retain(topology, now);
+    }
+
+    fn plan(&mut self, plan: &mut Plan<'_>) {
+        plan.report.ran(CollectorName::Offsets);
+        for (leader, partitions) in by_leader(plan.topology) {
+            let start_key = key(OffsetSpec::Earliest, leader);
+            let without_start = if plan.is_due(start_key) {
+                partitions.clone()
+            } else {
+                self.start_offsets.missing(&partitions)
+            };
+
+            if !partitions.is_empty() {
+                plan.send(Request::new(
+                    key(OffsetSpec::Latest, leader),
+                    move |kafka| async move {
+                        kafka.offsets(leader, OffsetSpec::Latest, &partitions).await
+                    },
+                    |_, round, offsets, at| {
+                        if let Some(round) = round {
+                            round.end_offsets.store(offsets, at);
+                        }
+                    },
+                ));
+            }
+            if !without_start.is_empty() {
+                plan.send(Request::new(
+                    start_key,
+                    move |kafka| async move {
+                        kafka.offsets(leader, OffsetSpec::Earliest, &without_start).await
+                    },
+                    |state, _, offsets, at| {
+                        if let Some(topology) = state.topology.latest() {
+                            state.offsets.start_offsets.store(&topology, offsets, at);
+                        }
+                    },
+                ));
+            }
+        }
+    }
+
+    fn publish(&self, now: Timestamps, snapshot: &mut Snapshot) {
+        snapshot.offsets = self.offsets.as_ref().and_then(|it| it.fresh(now, self.cadence));
+    }
+}
+
 /// The partitions that each live broker leads.
-pub(super) fn by_leader(topology: &Topology) -> BTreeMap<BrokerId, Vec<TopicPartitions>> {
+fn by_leader(topology: &Topology) -> BTreeMap<BrokerId, Vec<TopicPartitions>> {
     let mut led: BTreeMap<BrokerId, Vec<TopicPartitions>> =
         topology.brokers.iter().map(|it| (it.id, Vec::new())).collect();
+
     for topic in &topology.topics {
         for partition in &topic.partitions {
             // A leader that is not among the live brokers cannot be asked.
-            let Some(of) = partition.leader.and_then(|it| led.get_mut(&it)) else { continue };
-            match of.last_mut() {
+            let Some(led) = partition.leader.and_then(|it| led.get_mut(&it)) else { continue };
+            match led.last_mut() {
                 Some(last) if last.topic == topic.name => last.partitions.push(partition.index),
-                _ => of.push(TopicPartitions {
+                _ => led.push(TopicPartitions {
                     topic: topic.name.clone(),
                     partitions: vec![partition.index],
                 }),
             }
         }
     }
+
     led
 }
 
-/// A partition's last offset, and when it was read.
-type Last = (i32, Result<i64, ReadFailure>, MonotonicTime);
-
-/// The last offsets that this round has read.
-#[derive(Debug, Default)]
-pub(super) struct Lasts {
-    read: HashMap<TopicName, Vec<Last>>,
+/// The end offset of a partition, or why there is none.
+#[derive(Clone, Copy, Debug)]
+struct EndOffsetRead {
+    partition: i32,
+    offset: Result<i64, ReadFailure>,
+    at: MonotonicTime,
 }
 
-impl Lasts {
-    pub(super) fn take(&mut self, answer: Vec<TopicOffsets>, at: Moment) {
+/// The end offsets that this round has read.
+#[derive(Debug, Default)]
+pub(super) struct EndOffsets {
+    topics: HashMap<TopicName, Vec<EndOffsetRead>>,
+}
+
+impl EndOffsets {
+    fn store(&mut self, answer: Vec<TopicOffsets>, at: Timestamps) {
         for TopicOffsets { topic, partitions } in answer {
             let read = partitions.into_iter().map(|(partition, offset)| {
-                // Kafka answers -1 where it has no offset to give.
+                // Kafka answers -1 where it has no offset.
                 let offset = match offset {
                     Ok(offset) if offset < 0 => Err(ReadFailure::Other),
-                    known => known,
+                    offset => offset,
                 };
-                (partition, offset, at.uptime)
+                EndOffsetRead { partition, offset, at: at.monotonic }
             });
-            self.read.entry(topic).or_default().extend(read);
+            self.topics.entry(topic).or_default().extend(read);
         }
     }
 
-    /// Every topic's answers come from several leaders; looking up wants them in order.
-    pub(super) fn sort(&mut self) {
-        for read in self.read.values_mut() {
-            read.sort_unstable_by_key(|it| it.0);
+    /// Orders each topic's partitions, which several leaders have answered for, so that they can be
+    /// looked up.
+    fn sort(&mut self) {
+        for read in self.topics.values_mut() {
+            read.sort_unstable_by_key(|it| it.partition);
         }
     }
 
-    /// Hands the log ends to the history.
-    pub(super) fn observe(&self, history: &mut History) {
-        for (topic, read) in &self.read {
-            let known = read.iter().filter_map(|(at, end, when)| Some((*at, (*end).ok()?, *when)));
-            history.observe(topic, &known.collect::<Vec<_>>());
+    pub(super) fn record(&self, history: &mut History) {
+        for (topic, read) in &self.topics {
+            let known = read.iter().filter_map(|it| {
+                let EndOffsetRead { partition, offset, at } = *it;
+                Some(EndOffset { partition, offset: offset.ok()?, at })
+            });
+            history.record(topic, &known.collect::<Vec<_>>());
         }
     }
 }
 
-/// First offsets, kept between the rounds that read them.
-#[derive(Debug, Default)]
-pub(super) struct Firsts {
-    known: HashMap<TopicName, OfTopic>,
-}
-
+/// Start offsets, kept between the rounds that read them.
 #[derive(Debug)]
-struct OfTopic {
-    /// A topic deleted and created again is another topic.
-    id: u128,
-    partitions: Vec<Option<(i64, MonotonicTime)>>,
+struct StartOffsets {
+    cadence: Duration,
+    /// By partition index.
+    topics: ByTopic<Vec<Option<Cached<i64>>>>,
 }
 
-impl Firsts {
-    pub(super) fn take(&mut self, topology: &Topology, answer: Vec<TopicOffsets>, at: Moment) {
+impl StartOffsets {
+    fn new(cadence: Duration) -> Self {
+        Self { cadence, topics: ByTopic::default() }
+    }
+
+    fn store(&mut self, topology: &Topology, answer: Vec<TopicOffsets>, at: Timestamps) {
         let topics: HashMap<&TopicName, &Topic> =
             topology.topics.iter().map(|it| (&it.name, it)).collect();
+
         for TopicOffsets { topic, partitions } in answer {
-            let Some(Topic { id, partitions: known, .. }) = topics.get(&topic) else { continue };
-            let fresh = || OfTopic { id: *id, partitions: Vec::new() };
-            let of = self.known.entry(topic).or_insert_with(fresh);
-            if of.id != *id {
-                *of = fresh();
-            }
+            let Some(known) = topics.get(&topic) else { continue };
+            let offsets = self.topics.entry(&topic, known.id);
             for (partition, offset) in partitions {
                 let (Ok(index), Ok(offset @ 0..)) = (usize::try_from(partition), offset) else {
                     continue;
                 };
-                // Partitions are numbered from 0; what a broker makes up takes no room.
-                if known.len() <= index {
+                // Partitions are numbered from 0: an index that the topology does not have takes no
+                // memory.
+                if index >= known.partitions.len() {
                     continue;
                 }
-                if of.partitions.len() <= index {
-                    of.partitions.resize(index + 1, None);
+                if index >= offsets.len() {
+                    offsets.resize(index + 1, None);
                 }
-                of.partitions[index] = Some((offset, at.uptime));
+                offsets[index] = Some(Cached::new(offset, at.monotonic));
             }
         }
     }
 
-    /// Drops what is past its life, and what belongs to a topic that is gone.
-    pub(super) fn forget(&mut self, topology: &Topology, now: Moment, cadence: Duration) {
-        let ids = ids(topology);
-        self.known.retain(|topic, of| {
-            for known in &mut of.partitions {
-                known.take_if(|(_, read)| !now.shows(*read, cadence));
+    /// Drops what is too old, and what belongs to a topic that is gone.
+    fn retain(&mut self, topology: &Topology, now: Timestamps) {
+        let cadence = self.cadence;
+        self.topics.retain(topology, |partitions| {
+            for offset in partitions {
+                offset.take_if(|it| !it.is_fresh(now, cadence));
             }
-            ids.get(topic) == Some(&of.id)
+            true
         });
     }
 
-    /// Those of `led` whose first offset is not known.
-    pub(super) fn missing(&self, led: &[TopicPartitions]) -> Vec<TopicPartitions> {
-        let missing = led.iter().filter_map(|TopicPartitions { topic, partitions }| {
-            let known = self.known.get(topic);
-            let unknown = |it: &&i32| known.and_then(|of| of.get(**it)).is_none();
-            let partitions: Vec<i32> = partitions.iter().filter(unknown).copied().collect();
+    /// The partitions without a start offset.
+    fn missing(&self, partitions: &[TopicPartitions]) -> Vec<TopicPartitions> {
+        let missing = partitions.iter().filter_map(|TopicPartitions { topic, partitions }| {
+            let known = self.topics.get(topic);
+            let is_unknown =
+                |it: &&i32| known.and_then(|known| start_offset(known, **it)).is_none();
+            let partitions: Vec<i32> = partitions.iter().filter(is_unknown).copied().collect();
             (!partitions.is_empty()).then(|| TopicPartitions { topic: topic.clone(), partitions })
         });
         missing.collect()
     }
 }
 
-impl OfTopic {
-    fn get(&self, partition: i32) -> Option<i64> {
-        let known = self.partitions.get(usize::try_from(partition).ok()?)?;
-        known.map(|(offset, _)| offset)
-    }
+fn start_offset(offsets: &[Option<Cached<i64>>], partition: i32) -> Option<i64> {
+    let offset = offsets.get(usize::try_from(partition).ok()?)?;
+    offset.as_ref().map(|it| *it.value())
 }
 
-fn ids(topology: &Topology) -> HashMap<&TopicName, u128> {
-    topology.topics.iter().map(|it| (&it.name, it.id)).collect()
-}
-
-/// Puts the ends of all logs together, and counts the partitions whose end is not known. `lasts`
-/// are in order.
-pub(super) fn assemble(
+/// `end_offsets` are sorted.
+fn assemble(
     topology: &Topology,
-    lasts: &Lasts,
-    firsts: &Firsts,
-    tallies: &mut Tallies,
+    end_offsets: &EndOffsets,
+    start_offsets: &StartOffsets,
+    report: &mut RoundReport,
 ) -> Offsets {
     let mut offsets = Offsets::with_capacity(topology.topics.len());
     for topic in &topology.topics {
-        let read = lasts.read.get(&topic.name).map_or(&[][..], Vec::as_slice);
-        let known = firsts.known.get(&topic.name);
-        let ends = topic.partitions.iter().map(|partition| {
-            let found = read.binary_search_by_key(&partition.index, |it| it.0);
-            let last = found.ok().and_then(|at| read.get(at)).map(|it| it.1);
-            let last = last.unwrap_or_else(|| Err(why_unread(partition, tallies)));
-            if let Err(reason) = last {
-                tallies.unknown(CollectorName::Offsets, reason, 1);
+        let ends = end_offsets.topics.get(&topic.name).map_or(&[][..], Vec::as_slice);
+        let starts = start_offsets.topics.get(&topic.name);
+
+        let ranges = topic.partitions.iter().map(|partition| {
+            let found = ends.binary_search_by_key(&partition.index, |it| it.partition);
+            let end = found.ok().and_then(|at| ends.get(at)).map(|it| it.offset);
+            let end = end.unwrap_or_else(|| Err(why_missing(partition, report)));
+            if let Err(failure) = end {
+                report.count_unknown(CollectorName::Offsets, failure, 1);
             }
-            let first = known.and_then(|it| it.get(partition.index));
-            (partition.index, OffsetRange { start: first, end: last.ok() })
+
+            let start = starts.and_then(|it| start_offset(it, partition.index));
+            (partition.index, OffsetRange { start, end: end.ok() })
         });
-        offsets.insert(topic.name.clone(), ends.collect());
+        offsets.insert(topic.name.clone(), ranges.collect());
     }
+
     offsets
 }
 
-fn why_unread(partition: &Partition, tallies: &Tallies) -> ReadFailure {
+fn why_missing(partition: &Partition, report: &RoundReport) -> ReadFailure {
     let Some(leader) = partition.leader else { return ReadFailure::Leaderless };
-    tallies.fault(Question::Lasts(leader)).unwrap_or(ReadFailure::Incomplete)
+    report.failure(key(OffsetSpec::Latest, leader)).unwrap_or(ReadFailure::Incomplete)
 }

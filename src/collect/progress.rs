@@ -1,12 +1,12 @@
-//! What groups did since the rounds before: whether they moved on, and how often they handed out
-//! their partitions anew.
+//! Compares each group with earlier rounds: when its commits last advanced, and how often it
+//! rebalanced.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
     time::Duration,
 };
 
-use super::kept::Moment;
+use super::cached::Timestamps;
 use crate::model::{GroupMembers, GroupName, GroupState, MonotonicTime, TopicOffsets, WallTime};
 
 /// A group that was not seen for this long is forgotten. Longer than a broker is away, so that the
@@ -15,7 +15,7 @@ const MEMORY: Duration = Duration::from_mins(10);
 
 /// What is known of one group from earlier rounds.
 #[derive(Clone, Copy, Debug)]
-struct Before {
+struct Previous {
     seen: MonotonicTime,
     /// Partitions with a commit, and the sum of their offsets.
     commits: Option<(usize, i64)>,
@@ -25,30 +25,35 @@ struct Before {
     rebalances: u64,
 }
 
-/// How a group stands now. What could not be read is `None`.
+/// A group as this round has read it. `None` where it could not be read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stands<'a> {
+pub(super) struct GroupSample<'a> {
     pub(super) state: GroupState,
     pub(super) members: Option<&'a GroupMembers>,
     pub(super) commits: Option<&'a [TopicOffsets]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Did {
+pub(super) struct GroupProgress {
     /// When a commit was last seen to move on; `None` when none has been since this process began.
     pub(super) progressed: Option<WallTime>,
     pub(super) rebalances: u64,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Progress {
-    groups: HashMap<GroupName, Before>,
+pub(super) struct ProgressTracker {
+    groups: HashMap<GroupName, Previous>,
 }
 
-impl Progress {
-    /// Takes note of how a group stands now.
-    pub(super) fn look(&mut self, group: &GroupName, stands: Stands<'_>, now: Moment) -> Did {
-        let Stands { state, members, commits } = stands;
+impl ProgressTracker {
+    /// Compares a group with its previous sample.
+    pub(super) fn update(
+        &mut self,
+        group: &GroupName,
+        sample: GroupSample<'_>,
+        now: Timestamps,
+    ) -> GroupProgress {
+        let GroupSample { state, members, commits } = sample;
         let commits = commits.and_then(summed);
         let fingerprint = members.map(|it| it.fingerprint);
         let before = match self.groups.entry(group.clone()) {
@@ -57,8 +62,8 @@ impl Progress {
                 before.compare(state, fingerprint, commits, now);
                 before
             }
-            Entry::Vacant(none) => none.insert(Before {
-                seen: now.uptime,
+            Entry::Vacant(none) => none.insert(Previous {
+                seen: now.monotonic,
                 commits,
                 progressed: None,
                 state,
@@ -66,22 +71,22 @@ impl Progress {
                 rebalances: 0,
             }),
         };
-        Did { progressed: before.progressed, rebalances: before.rebalances }
+        GroupProgress { progressed: before.progressed, rebalances: before.rebalances }
     }
 
     /// Drops groups that have not been seen for long.
-    pub(super) fn forget(&mut self, now: Moment) {
+    pub(super) fn forget(&mut self, now: Timestamps) {
         self.groups.retain(|_, it| now.since(it.seen) <= MEMORY);
     }
 }
 
-impl Before {
+impl Previous {
     fn compare(
         &mut self,
         state: GroupState,
         fingerprint: Option<u64>,
         commits: Option<(usize, i64)>,
-        now: Moment,
+        now: Timestamps,
     ) {
         // One that begins, or one that fell between two rounds: others hold other partitions now.
         let begins = state.is_rebalancing() && !self.state.is_rebalancing();
@@ -100,7 +105,7 @@ impl Before {
         }
         self.fingerprint = fingerprint.or(self.fingerprint);
         self.state = state;
-        self.seen = now.uptime;
+        self.seen = now.monotonic;
     }
 }
 
@@ -118,12 +123,12 @@ mod tests {
     use crate::model::TopicName;
 
     const NAME: &str = "g";
-    const NOTHING_KNOWN: Stands<'_> =
-        Stands { state: GroupState::Empty, members: None, commits: None };
+    const NOTHING_KNOWN: GroupSample<'_> =
+        GroupSample { state: GroupState::Empty, members: None, commits: None };
 
-    fn moment(seconds: u64) -> Moment {
-        let uptime = MonotonicTime(Duration::from_secs(seconds));
-        Moment { wall: WallTime(0).after(uptime.0), uptime }
+    fn at(seconds: u64) -> Timestamps {
+        let monotonic = MonotonicTime(Duration::from_secs(seconds));
+        Timestamps { wall: WallTime(0).after(monotonic.0), monotonic }
     }
 
     fn members(state: GroupState, fingerprint: u64) -> GroupMembers {
@@ -139,12 +144,12 @@ mod tests {
 
     #[track_caller]
     fn check_rebalances(rounds: &[(GroupState, u64)], want: u64) {
-        let mut progress = Progress::default();
+        let mut progress = ProgressTracker::default();
         let mut seen = 0;
         for (second, (state, fingerprint)) in (0..).zip(rounds) {
             let members = members(*state, *fingerprint);
-            let stands = Stands { state: *state, members: Some(&members), commits: None };
-            seen = progress.look(&GroupName::new(NAME), stands, moment(second)).rebalances;
+            let sample = GroupSample { state: *state, members: Some(&members), commits: None };
+            seen = progress.update(&GroupName::new(NAME), sample, at(second)).rebalances;
         }
         assert_eq!(seen, want, "{rounds:?}");
     }
@@ -173,28 +178,28 @@ mod tests {
     #[test]
     fn only_a_commit_that_moves_on_is_progress() {
         use crate::model::ReadFailure::Other;
-        let mut progress = Progress::default();
-        let mut look = |second, offsets: &[_]| {
+        let mut progress = ProgressTracker::default();
+        let mut update = |second, offsets: &[_]| {
             let commits = commits(offsets);
-            let stands = Stands { commits: Some(&commits), ..NOTHING_KNOWN };
-            progress.look(&GroupName::new(NAME), stands, moment(second)).progressed
+            let sample = GroupSample { commits: Some(&commits), ..NOTHING_KNOWN };
+            progress.update(&GroupName::new(NAME), sample, at(second)).progressed
         };
-        assert_eq!(look(0, &[Ok(5), Ok(5)]), None);
-        assert_eq!(look(10, &[Ok(5), Ok(5)]), None);
-        assert_eq!(look(20, &[Ok(6), Ok(5)]), Some(WallTime(20_000)));
-        assert_eq!(look(30, &[Ok(9), Err(Other)]), Some(WallTime(20_000)), "a hole");
-        assert_eq!(look(40, &[Ok(2), Ok(2)]), Some(WallTime(20_000)), "set back");
-        assert_eq!(look(50, &[Ok(2), Ok(2), Ok(9)]), Some(WallTime(20_000)), "a new partition");
-        assert_eq!(look(60, &[Ok(2), Ok(3), Ok(9)]), Some(WallTime(60_000)));
+        assert_eq!(update(0, &[Ok(5), Ok(5)]), None);
+        assert_eq!(update(10, &[Ok(5), Ok(5)]), None);
+        assert_eq!(update(20, &[Ok(6), Ok(5)]), Some(WallTime(20_000)));
+        assert_eq!(update(30, &[Ok(9), Err(Other)]), Some(WallTime(20_000)), "a hole");
+        assert_eq!(update(40, &[Ok(2), Ok(2)]), Some(WallTime(20_000)), "set back");
+        assert_eq!(update(50, &[Ok(2), Ok(2), Ok(9)]), Some(WallTime(20_000)), "a new partition");
+        assert_eq!(update(60, &[Ok(2), Ok(3), Ok(9)]), Some(WallTime(60_000)));
     }
 
     #[test]
     fn a_group_that_is_gone_is_forgotten() {
-        let mut progress = Progress::default();
-        progress.look(&GroupName::new(NAME), NOTHING_KNOWN, moment(0));
-        progress.forget(moment(600));
+        let mut progress = ProgressTracker::default();
+        progress.update(&GroupName::new(NAME), NOTHING_KNOWN, at(0));
+        progress.forget(at(600));
         assert_eq!(progress.groups.len(), 1);
-        progress.forget(moment(601));
+        progress.forget(at(601));
         assert!(progress.groups.is_empty());
     }
 }
