@@ -99,6 +99,7 @@ mod tests {
             code,
             message: None,
         };
+
         assert!(refused(REQUEST_TIMED_OUT).outcome_is_unknown());
         assert!(!refused(42).outcome_is_unknown());
     }

@@ -66,6 +66,7 @@ pub async fn produce(
         };
         tasks.spawn(producer.run(outcomes.clone(), stop.clone()));
     }
+
     drop(outcomes);
 
     let reporter = Reporter { args: &args, clock: &clock, start, stats: &mut stats };
@@ -77,6 +78,7 @@ pub async fn produce(
             std::panic::resume_unwind(panic.into_panic());
         }
     }
+
     finish(stats, elapsed, &args, out)
 }
 
@@ -98,6 +100,7 @@ fn client_config(args: &ProduceArgs) -> ClientConfig {
         // Reconnect soon after a broker is back, not after up to 10 s, the default.
         .set("reconnect.backoff.max.ms", "1000")
         .set("statistics.interval.ms", "0");
+
     config
 }
 
@@ -109,6 +112,7 @@ fn partitions_for(index: u16, partitions: u16, args: &ProduceArgs) -> Vec<i32> {
 
     // Each producer starts at another partition, so that they do not all write to one leader.
     let shifted = |it: u16| (u32::from(index) + u32::from(it)) % u32::from(partitions);
+
     (0..partitions).filter_map(|it| i32::try_from(shifted(it)).ok()).collect()
 }
 
@@ -213,6 +217,7 @@ impl Reporter<'_> {
             print(&line, out)?;
             reported = elapsed;
         }
+
         Ok(self.elapsed())
     }
 
@@ -257,6 +262,7 @@ mod tests {
     #[test]
     fn a_pinned_producer_writes_to_one_partition_others_to_all_in_turn() {
         let pinned = args("a:9092");
+
         assert_eq!(partitions_for(26, 24, &pinned), [2]);
         let unpinned = ProduceArgs { pinned: false, ..pinned };
         assert_eq!(partitions_for(1, 3, &unpinned), [1, 2, 0]);
@@ -273,6 +279,7 @@ mod tests {
         let args = args(&cluster.bootstrap_servers());
         let summary = produce(args, clock(), CancellationToken::new(), &mut out).await.unwrap();
         let text = String::from_utf8(out).unwrap();
+
         assert_eq!(summary.figures.errors, 0, "{summary}");
         assert!((50..=110).contains(&summary.figures.acked), "{summary}");
         assert!(summary.figures.p50_ms.is_some(), "{summary}");
@@ -293,6 +300,7 @@ mod tests {
         };
         let load = produce(args(&cluster.bootstrap_servers()), clock(), stop, &mut out);
         let (summary, ()) = tokio::join!(load, soon);
+
         assert_eq!(summary.unwrap().figures.acked, 0);
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with("waiting for topic orders: it does not exist yet\n"), "{text}");
@@ -305,6 +313,7 @@ mod tests {
         let args = ProduceArgs { partitions: Some(5), ..args(&cluster.bootstrap_servers()) };
         let end = produce(args, clock(), CancellationToken::new(), &mut Vec::new()).await;
         let problem = end.unwrap_err().to_string();
+
         assert_eq!(problem, "topic orders has 4 partitions, but --partitions is 5");
     }
 
@@ -327,6 +336,7 @@ mod tests {
         let mut out = Vec::new();
         let load = produce(args, SharedClock::clone(&clock), stop, &mut out);
         let (summary, ()) = tokio::join!(load, soon);
+
         assert!(summary.unwrap().figures.acked <= 4);
         let took = clock.monotonic().0.saturating_sub(began.0);
         assert!(took < Duration::from_secs(4), "{took:?}");

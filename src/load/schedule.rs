@@ -30,6 +30,7 @@ impl SendSchedule {
 
         let after_first = self.period.as_nanos().saturating_mul(periods);
         let after_first = Duration::from_nanos(u64::try_from(after_first).unwrap_or(u64::MAX));
+
         MonotonicTime(self.first.0.saturating_add(after_first))
     }
 }
@@ -53,6 +54,7 @@ mod tests {
         let millis = Duration::from_micros(2_500);
         let want: Vec<MonotonicTime> =
             (0..4).map(|it| MonotonicTime(START.0 + millis * it)).collect();
+
         assert_eq!(firsts, want);
         assert_eq!(second_of_0, at(10), "one producer sends every 10 ms");
     }

@@ -199,6 +199,7 @@ impl fmt::Display for LoadSummary {
             "{acked} records acknowledged in {elapsed_s:.0} s ({acked_per_second:.1}/s), \
              {errors} errors; p50 {p50} ms, p99 {p99} ms, max {max} ms"
         )?;
+
         self.last_error.as_ref().map_or(Ok(()), |it| write!(f, "; last error: {it}"))
     }
 }
@@ -219,6 +220,7 @@ mod tests {
         stats.add(RecordOutcome::First);
         stats.add(RecordOutcome::Failed("timed out".to_owned()));
         let figures = stats.report(SECOND, SECOND);
+
         assert_eq!((figures.acked, figures.errors), (1, 1));
         assert_eq!((figures.p50_ms, figures.p99_ms, figures.max_ms), (None, None, None));
         assert_eq!(
@@ -235,6 +237,7 @@ mod tests {
         let first = stats.report(SECOND, SECOND);
         stats.add(acked(1_000));
         let second = stats.report(2 * SECOND, 3 * SECOND);
+
         assert!((first.max_ms.unwrap() - 10.0).abs() < 0.1, "{first:?}");
         assert!((second.p50_ms.unwrap() - 1_000.0).abs() < 1.0, "{second:?}");
         assert!((second.acked_per_second - 0.5).abs() < 1e-9, "{second:?}");
@@ -257,6 +260,7 @@ mod tests {
         stats.add(RecordOutcome::Failed("second".to_owned()));
         let summary = stats.summary(SECOND);
         let text = summary_line(&summary, ReportFormat::Text).unwrap();
+
         assert!(text.ends_with("last error: second"), "{text}");
         let json = summary_line(&summary, ReportFormat::Json).unwrap();
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -30,6 +30,7 @@ pub(super) async fn wait_for_partitions(
 ) -> Result<Option<u16>, LoadError> {
     let client = Arc::new(client);
     let mut last_reason = String::new();
+
     loop {
         let status = tokio::select! {
             () = stop.cancelled() => return Ok(None),
@@ -80,5 +81,6 @@ fn check_partitions(args: &ProduceArgs, actual: usize) -> Result<u16, LoadError>
     if requested > actual {
         return Err(LoadError::TooFewPartitions { topic: args.topic.clone(), actual, requested });
     }
+
     Ok(requested)
 }

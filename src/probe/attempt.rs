@@ -53,6 +53,7 @@ impl Attempt {
         // record without an acknowledgement shows nothing about the consumer.
         let acknowledged = result.produced.is_some();
         let assigned = round_trip.is_ok() || (self.assigned && !acknowledged);
+
         AttemptOutcome { broker: self.broker, partition: self.partition, result, assigned }
     }
 
@@ -87,6 +88,7 @@ impl Attempt {
         if self.assigned {
             result.round_trip = Some(elapsed(started, consumed_at));
         }
+
         Ok(())
     }
 
@@ -109,6 +111,7 @@ impl Attempt {
 
         let consumer_failure =
             self.clients.consumer_failure().filter(|_| result.produced.is_some());
+
         consumer_failure.or_else(|| self.clients.broker_failure(self.broker)).unwrap_or(failure)
     }
 }

@@ -143,8 +143,10 @@ impl ProbeClients {
         if assigned.remove(&partition) {
             self.consumer.incremental_unassign(&list)?;
         }
+
         self.consumer.incremental_assign(&list)?;
         assigned.insert(partition);
+
         Ok(())
     }
 
@@ -159,6 +161,7 @@ impl ProbeClients {
             .partition(partition)
             .payload(record);
         self.producer.send(record).map_err(|(error, _record)| error)?;
+
         Ok(delivered)
     }
 
@@ -220,6 +223,7 @@ impl ProbeState {
         // The consumer joins no group, so it needs no access to one.
         let group = Some(RDKafkaErrorCode::GroupAuthorizationFailed);
         let failure = failure::from_error(error);
+
         if error.rdkafka_error_code() != group && failure == ProbeFailure::Authorization {
             *lock(&self.consumer_failure) = Some(failure);
         }
@@ -277,6 +281,7 @@ fn probe_metadata(metadata: &Metadata, topic: &str) -> ProbeMetadata {
         let partition = ProbePartition { leader: BrokerId::from_wire(it.leader()), replicas };
         probe.partitions.insert(it.id(), partition);
     }
+
     probe
 }
 
@@ -296,6 +301,7 @@ pub(super) fn client_config(options: &ProbeOptions) -> ClientConfig {
         .set("reconnect.backoff.max.ms", "1000")
         .set("log.connection.close", "false")
         .set("statistics.interval.ms", "0");
+
     config
 }
 
@@ -314,6 +320,7 @@ fn producer_config(options: &ProbeOptions) -> ClientConfig {
         .set("request.timeout.ms", &timeout)
         .set("socket.timeout.ms", &timeout)
         .set("queue.buffering.max.kbytes", "10240");
+
     config
 }
 
@@ -331,5 +338,6 @@ fn consumer_config(options: &ProbeOptions) -> ClientConfig {
         .set("fetch.error.backoff.ms", "100")
         .set("queued.max.messages.kbytes", "1024")
         .set("fetch.message.max.bytes", "1048576");
+
     config
 }

@@ -97,6 +97,7 @@ pub(super) fn from_connection_error(
     // librdkafka reports a frozen broker with the same code as a broker that is down.
     let timed_out = message.contains("timed out");
     let failure = if timed_out { ProbeFailure::Timeout } else { from_error(error) };
+
     Some((broker, failure))
 }
 

@@ -110,6 +110,7 @@ impl Probe {
 
         // The threads hold the last references to the clients, and close them.
         stop_threads.cancel();
+
         while let Some(thread) = threads.join_next().await {
             propagate_panic(thread);
         }
@@ -125,6 +126,7 @@ impl Probe {
             }
             stop.run_until_cancelled(self.clock.sleep(RETRY_AFTER)).await?;
         }
+
         None
     }
 }
@@ -223,6 +225,7 @@ impl<'a> ProbeLoop<'a> {
         }
 
         let brokers: Vec<BrokerId> = self.metadata.brokers.iter().copied().collect();
+
         for broker in brokers {
             if self.in_flight.contains(&broker) {
                 continue;
@@ -318,9 +321,11 @@ impl<'a> ProbeLoop<'a> {
         if metadata.brokers != self.metadata.brokers {
             self.brokers_changed_at = now;
         }
+
         if setup_attempted {
             self.setup_attempted_at = Some(now);
         }
+
         self.metadata = metadata;
     }
 
@@ -341,7 +346,9 @@ impl<'a> ProbeLoop<'a> {
         if self.unconfirmed.len() == UNCONFIRMED_MAX {
             self.unconfirmed.pop_front();
         }
+
         self.unconfirmed.push_back((self.refreshes.saturating_add(1), outcome));
+
         if self.refreshing {
             self.refresh_again = true;
         } else {

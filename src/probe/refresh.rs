@@ -84,6 +84,7 @@ impl MetadataRefresh {
                 (self.set_up_topic(&plan, runtime), true)
             }
         };
+
         Ok(RefreshOutcome { metadata, failure, setup_attempted })
     }
 
@@ -135,6 +136,7 @@ impl MetadataRefresh {
                 Err((_, code)) => return Err(KafkaError::AdminOp(code)),
             }
         }
+
         Ok(())
     }
 }

@@ -55,6 +55,7 @@ impl ProbeHarness {
         for partition in 0..3 {
             brokers.partition_leader(TOPIC, partition, Some(partition + 1)).unwrap();
         }
+
         let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
         let name = ClusterName::new("main");
         let telemetry = Arc::new(Telemetry::new(build, &[], std::slice::from_ref(&name)));
@@ -62,6 +63,7 @@ impl ProbeHarness {
         let probe = probe(brokers.bootstrap_servers(), &clock, &telemetry);
         let tasks = Tasks::default();
         tasks.start("probe", |stop| probe.run(stop));
+
         Self { brokers, telemetry, clock, tasks }
     }
 
@@ -124,6 +126,7 @@ async fn a_record_goes_through_each_broker_and_back() {
             assert_eq!(series, Some(0), "{failure} of broker {id}");
         }
     }
+
     assert_eq!(harness.tasks.drain(Duration::from_secs(10)).await, Drained::Cleanly);
 }
 
@@ -139,6 +142,7 @@ async fn a_frozen_broker_times_out_alone_and_recovers() {
     for id in [1, 3] {
         assert!(harness.all_failures(id) < 1, "broker {id}");
     }
+
     assert_eq!(harness.all_failures(2), harness.failures(2, ProbeFailure::Timeout));
     harness.brokers.broker_round_trip_time(2, Duration::ZERO).unwrap();
     harness.round_trips_more(&[2], 2).await;
@@ -152,6 +156,7 @@ async fn a_broker_that_is_down_is_counted_as_connection() {
     harness.brokers.broker_down(3).unwrap();
     harness.until("a failure", |it| it.failures(3, ProbeFailure::Connection) >= 1).await;
     harness.round_trips_more(&[1, 2], 3).await;
+
     assert!(harness.all_failures(1) + harness.all_failures(2) < 1);
     harness.brokers.broker_up(3).unwrap();
     harness.round_trips_more(&[3], 2).await;
@@ -174,6 +179,7 @@ async fn a_refused_record_is_counted_by_its_reason() {
     harness.until("both refusals", |it| reasons.iter().all(|failure| sum(it, *failure) >= 1)).await;
     harness.round_trips_more(&[1, 2, 3], 2).await;
     let [replicas, authorization] = reasons.map(|failure| sum(&harness, failure));
+
     assert_eq!(replicas, 1);
     // librdkafka fails all queued records of the topic, so those of other brokers fail as well.
     assert!((1..=3).contains(&authorization), "{authorization}");
@@ -189,6 +195,7 @@ async fn a_broker_that_leads_no_partition_is_not_probed() {
     harness.round_trips_more(&[2, 3], 10).await;
     let before = harness.attempts(1);
     harness.round_trips_more(&[2, 3], 5).await;
+
     assert_eq!(harness.attempts(1), before, "not probed");
     harness.brokers.partition_leader(TOPIC, 0, Some(1)).unwrap();
     harness.round_trips_more(&[1], 2).await;
@@ -208,7 +215,9 @@ async fn a_frozen_broker_does_not_delay_shutdown() {
     for id in 1..=3 {
         harness.brokers.broker_round_trip_time(id, Duration::from_mins(1)).unwrap();
     }
+
     harness.clock.sleep(INTERVAL * 2).await;
+
     assert_eq!(harness.tasks.drain(Duration::from_secs(15)).await, Drained::Cleanly);
 }
 
@@ -241,6 +250,7 @@ async fn a_record_that_came_back_through_another_broker_is_counted_as_not_leader
     probe_loop.start_refresh();
     probe_loop.on_attempt(came_back);
     probe_loop.on_refreshed(led_by(1));
+
     assert_eq!(harness.attempts(1), attempts, "not yet");
     probe_loop.on_refreshed(led_by(1));
     assert_eq!((harness.attempts(1), harness.round_trips(1)), (attempts + 1, round_trips + 1));

@@ -15,6 +15,7 @@ const REPLICATION_FACTOR_DEFAULT: u32 = 3;
 pub(super) fn configs(replicas: usize) -> Vec<(&'static str, &'static str)> {
     // Set explicitly, so that the durability of `acks=all` does not depend on the cluster's default.
     let min_insync_replicas = if replicas >= 3 { "2" } else { "1" };
+
     vec![
         ("cleanup.policy", "delete"),
         ("retention.ms", "600000"),
@@ -95,6 +96,7 @@ impl ProbeMetadata {
         if without_partition.is_empty() {
             return TopicPlan::Nothing;
         }
+
         if brokers.len() < replicas {
             return TopicPlan::TooFewBrokers;
         }
@@ -105,6 +107,7 @@ impl ProbeMetadata {
             |index: usize| brokers.iter().cycle().skip(index).take(replicas).map(|it| it.to_wire());
         let added =
             without_partition.into_iter().map(|index| replicas_from(index).collect()).collect();
+
         match self.partitions.len() {
             0 => TopicPlan::Create(added),
             existing => TopicPlan::Extend { existing, added },
@@ -125,6 +128,7 @@ mod tests {
         let few = |brokers: &[i32], partitions: &[&[i32]]| {
             metadata(brokers, partitions).plan(None).is_below_default_replication()
         };
+
         assert!(few(&[1], &[]) && few(&[1, 2], &[]));
         assert!(!few(&[1, 2, 3], &[]));
         // An existing topic keeps its replication factor.
@@ -171,6 +175,7 @@ mod tests {
     fn a_moved_leader_changes_no_plan() {
         let mut moved = metadata(&[1, 2], &[&[1, 2], &[2, 1]]);
         moved.partitions.get_mut(&0).unwrap().leader = Some(broker(2));
+
         assert_eq!(moved.plan(None), TopicPlan::Nothing);
         assert_eq!(moved.led_by(broker(1)), None, "not probed");
         assert_eq!(moved.led_by(broker(2)), Some(1), "the one whose preferred leader it is");

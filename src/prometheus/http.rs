@@ -47,6 +47,7 @@ impl HttpPrometheus {
         let shown_url = without_credentials(&base_url);
         let client =
             client(&base_url, timeout).map_err(|error| unavailable(&shown_url, reason(error)))?;
+
         Ok(Self { client, base_url, shown_url, timeout })
     }
 
@@ -96,6 +97,7 @@ impl HttpPrometheus {
             }
             body.extend_from_slice(&chunk);
         }
+
         Ok(body)
     }
 
@@ -126,6 +128,7 @@ impl Prometheus for HttpPrometheus {
             ("step", seconds(range.step)),
         ];
         let data = self.query("query_range", query, &parameters).await?;
+
         self.valid(RawSample::range(data))
     }
 }
@@ -142,6 +145,7 @@ fn client(base_url: &Url, timeout: Duration) -> Result<Client, reqwest::Error> {
     } else {
         builder.tls_certs_only(std::iter::empty())
     };
+
     builder.build()
 }
 
@@ -164,6 +168,7 @@ fn reason(error: reqwest::Error) -> String {
         let _infallible = write!(text, ": {error}");
         source = error.source();
     }
+
     text
 }
 

@@ -87,6 +87,7 @@ impl RawSample {
         let at = WallTime(i64::try_from(rounded).map_err(|it| InvalidResponse(it.to_string()))?);
         let value =
             number.parse().map_err(|_| InvalidResponse(format!("`{number}` is not a number")))?;
+
         Ok(Sample { at, value })
     }
 }
@@ -131,6 +132,7 @@ mod tests {
             assert_eq!(series[0].sample, Sample { at: WallTime(1_435), value: want });
         }
         let series = instant(r#"{"resultType":"scalar","result":[1,"NaN"]}"#).unwrap();
+
         assert!(series[0].sample.value.is_nan());
     }
 

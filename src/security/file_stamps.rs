@@ -32,6 +32,7 @@ impl FileStamps {
             changed: (it.ctime(), it.ctime_nsec()),
         };
         let files = security.files();
+
         Self(files.iter().map(|(_, path)| fs::metadata(path).ok().map(stamp)).collect())
     }
 }

@@ -105,6 +105,7 @@ pub fn system_roots() -> Result<RootCertStore, String> {
     if added == 0 {
         return Err("this system has no trusted CAs; set ca_file".to_owned());
     }
+
     Ok(roots)
 }
 
@@ -145,6 +146,7 @@ impl Loader<'_> {
             None => None,
             Some(name) => Some(name?),
         };
+
         Some(ClientTls { config: Arc::new(config), server_name })
     }
 
@@ -161,6 +163,7 @@ impl Loader<'_> {
             }
             format!("{}: {error}", files.key_file.display())
         });
+
         self.check(SecuritySetting::KeyFile, identity)
     }
 
@@ -208,9 +211,11 @@ fn parse_password(content: &[u8]) -> Result<Secret, String> {
     if text.is_empty() {
         return Err("is empty".to_owned());
     }
+
     if text.contains(['\0', '\n']) {
         return Err("contains more than one line".to_owned());
     }
+
     Ok(Secret::new(text.to_owned()))
 }
 

@@ -95,6 +95,7 @@ impl Security {
         }
 
         files.extend(self.sasl.as_ref().map(Sasl::secret_file));
+
         files
     }
 }

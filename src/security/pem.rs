@@ -21,6 +21,7 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> 
     if certificates.is_empty() {
         return Err("contains no certificate: -----BEGIN CERTIFICATE----- is missing".to_owned());
     }
+
     Ok(certificates)
 }
 
@@ -36,6 +37,7 @@ pub fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
             .add(certificate)
             .map_err(|error| format!("certificate {number} cannot be used as a CA: {error}"))?;
     }
+
     Ok(roots)
 }
 

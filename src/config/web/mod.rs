@@ -177,20 +177,6 @@ pub struct WebConfig {
     pub rate_limit: Option<RateLimit>,
 }
 
-impl WebConfig {
-    /// The files named in the configuration.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let pems = self
-            .tls
-            .iter()
-            .flat_map(|it| [Some(&it.certificate), Some(&it.key), it.client_ca.as_ref()]);
-        pems.flatten().filter_map(|it| match it {
-            Pem::File(path) => Some(path.as_path()),
-            Pem::Inline(_) => None,
-        })
-    }
-}
-
 /// Parses and checks `text`. Relative paths in it are relative to `dir`.
 ///
 /// # Errors
@@ -420,7 +406,6 @@ rate_limit: {{interval: 100ms, burst: 20}}
         assert_eq!(tls.ciphers, [Cipher::RsaAes256]);
         assert!(!tls.prefer_server_cipher_suites);
         assert_eq!(tls.curves, [Curve::P384, Curve::X25519]);
-        assert_eq!(config.files().count(), 3);
         assert_eq!(config.headers["X-Frame-Options"], "deny");
         assert_eq!(config.users["prometheus"].cost(), 4);
         let rate = RateLimit { interval: Duration::from_millis(100), burst: 20 };

@@ -44,6 +44,7 @@ pub(super) fn check_code(code: i16, message: Option<&StrBytes>) -> Result<(), Re
 
     // Some responses carry an empty message instead of none.
     let message = message.filter(|it| !it.is_empty()).map(ToString::to_string);
+
     Err(ResponseError::Refused { code, message })
 }
 

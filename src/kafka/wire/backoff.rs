@@ -59,6 +59,7 @@ impl Backoff {
 
         let retry_at = MonotonicTime(now.0.saturating_add(delay));
         self.last = Some(FailedAttempt { error, earlier, retry_at, generation });
+
         delay
     }
 }
@@ -118,6 +119,7 @@ mod tests {
     fn a_back_off_lasts_until_its_end_or_until_the_credentials_change() {
         let mut backoff = Backoff::default();
         let now = MonotonicTime(Duration::from_secs(100));
+
         assert!(backoff.active(now, 1).is_none());
 
         let delay = backoff.record_failure(now, 1, refused());

@@ -113,6 +113,7 @@ impl BrokerClient {
         connection.mark_answered();
         let response = frame::decode::<C::Request>(frame, version)
             .map_err(|problem| self.protocol_error::<C>(problem))?;
+
         self.parse(call, response)
     }
 
@@ -153,6 +154,7 @@ impl BrokerClient {
         if let ConnectionError::Malformed(problem) = error {
             return self.protocol_error::<C>(problem);
         }
+
         // Even if TLS failed: the broker may have received the request.
         KafkaError::Broken {
             request: C::API.label(),
@@ -199,6 +201,7 @@ impl BrokerClient {
         if let Some(connection) = slot.connection.take_if(|it| !it.is_usable(now, generation)) {
             debug!(peer = self.address, ?connection, "Replacing Kafka connection.");
         }
+
         if let Some(connection) = &slot.connection {
             return Ok(Arc::clone(connection));
         }
@@ -209,6 +212,7 @@ impl BrokerClient {
         }
 
         let credentials = self.until(deadline, store.latest(now)).await?;
+
         match self.open(&credentials, deadline).await {
             Ok(connection) => {
                 store.record_accepted(credentials.generation);
@@ -236,6 +240,7 @@ impl BrokerClient {
         let mut connection = self.until(deadline, opening).await?;
 
         let authentication = self.authenticate(&connection, credentials);
+
         match self.until(deadline, authentication).await {
             Ok(expires_at) => {
                 connection.set_expiry(expires_at);
@@ -264,6 +269,7 @@ impl BrokerClient {
         let lifetime = sasl::authenticate(connection, context, &login).await?;
         let usable_for = lifetime.map(|it| it.mul_f64(SESSION_LIFETIME_FRACTION));
         let now = context.clock.monotonic();
+
         Ok(usable_for.map(|it| MonotonicTime(now.0.saturating_add(it))))
     }
 

@@ -50,6 +50,7 @@ impl ClusterClient {
         for bootstrap in &self.context.options.bootstrap {
             client(bootstrap.clone());
         }
+
         let by_id = brokers.iter().map(|it| (it.id, client(address(it)))).collect();
         clients.by_id = by_id;
     }
@@ -71,6 +72,7 @@ impl ClusterClient {
 
         let brokers = self.call_any(&BrokerMetadata).await?;
         self.update_brokers(&brokers);
+
         self.known_broker(broker).ok_or(KafkaError::UnknownBroker(broker))
     }
 
@@ -107,6 +109,7 @@ impl ClusterClient {
                 break;
             }
         }
+
         Err(last_error.unwrap_or_else(|| self.no_bootstrap_server()))
     }
 
@@ -134,6 +137,7 @@ impl ClusterClient {
         }
 
         candidates.sort_by_key(|it| it.is_suspect());
+
         candidates
     }
 

@@ -93,6 +93,7 @@ impl Connection {
             .inspect_err(|error| {
                 context.counters.record_failed(Api::ApiVersions, error.failure());
             })?;
+
         Ok(connection)
     }
 
@@ -146,6 +147,7 @@ impl Connection {
             let code = code_name(response.error_code);
             return Err(ConnectionError::Malformed(format!("ApiVersions: {code}")));
         }
+
         Ok(SupportedVersions::from_response(&response))
     }
 
@@ -218,6 +220,7 @@ impl PendingRequests {
 
         state.in_flight.push_back((correlation_id, response));
         send();
+
         Ok(())
     }
 
@@ -238,6 +241,7 @@ impl PendingRequests {
 
         // The receiver is gone when the caller's deadline has passed: drop the late response.
         drop(response.send(frame));
+
         Ok(())
     }
 
@@ -261,6 +265,7 @@ impl PendingRequests {
                 || ConnectionError::Broken(io::ErrorKind::NotConnected, "stopping".to_owned());
             state.close_reason.get_or_insert_with(stopping);
         }
+
         idle
     }
 }

@@ -79,6 +79,7 @@ impl CredentialStore {
         if !cache.checked_at.is_some_and(recent) {
             self.reload_if_changed(&mut cache, now).await;
         }
+
         cache.get()
     }
 
@@ -108,6 +109,7 @@ impl CredentialStore {
 
         // The task is lost only when the process ends; then nobody waits for its result.
         let Ok(reloaded) = reload.await else { return };
+
         if let Some((stamps, loaded)) = reloaded {
             cache.stamps = Some(stamps);
             self.store(cache, loaded);

@@ -61,6 +61,7 @@ pub(super) fn api_versions_failed(
     }
 
     let text = format!("{error}; a TLS listener closes like this: check security.tls");
+
     ConnectionError::Broken(error.kind(), text)
 }
 
@@ -72,6 +73,7 @@ pub(super) fn first_request_failed(error: ConnectionError) -> ConnectionError {
 
     let error = error.into_io();
     let text = format!("{error}; a SASL listener closes like this: check security.sasl");
+
     ConnectionError::Broken(error.kind(), text)
 }
 

@@ -31,6 +31,7 @@ pub(super) fn read_failure(code: i16) -> Option<ReadFailure> {
         }
         _ => ReadFailure::Other,
     };
+
     Some(failure)
 }
 
@@ -50,6 +51,7 @@ pub(super) fn election_failure(code: i16) -> Option<ElectionFailure> {
         }
         _ => ElectionFailure::Other,
     };
+
     Some(failure)
 }
 
@@ -72,6 +74,7 @@ mod tests {
                 assert_eq!(read_failure(code), Some(want), "{code}");
             }
         }
+
         assert_eq!(read_failure(0), None);
     }
 
@@ -88,6 +91,7 @@ mod tests {
                 assert_eq!(election_failure(code), Some(want), "{code}");
             }
         }
+
         assert_eq!(election_failure(0), None);
     }
 }

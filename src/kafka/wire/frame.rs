@@ -54,6 +54,7 @@ pub(super) fn encode<R: Request>(
     let length = i32::try_from(frame.len().saturating_sub(PREFIX_BYTES))
         .map_err(|_| format!("request of {} bytes is too long", frame.len()))?;
     (&mut frame[..PREFIX_BYTES]).put_i32(length);
+
     Ok(frame.freeze())
 }
 
@@ -71,6 +72,7 @@ pub(super) fn decode<R: Request>(frame: Bytes, version: i16) -> Result<R::Respon
         let extra = frame.remaining();
         return Err(format!("{extra} bytes left after decoding version {version}"));
     }
+
     Ok(response)
 }
 
@@ -93,6 +95,7 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Bytes,
             return Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
     }
+
     Ok(frame.freeze())
 }
 

@@ -52,6 +52,7 @@ impl VarintDecoder {
             *self = Self::default();
             return Some(value);
         }
+
         (self.bytes == VARINT_BYTES_MAX).then_some(value)
     }
 }
@@ -71,6 +72,7 @@ impl LengthCheckedBuf {
         if length > LENGTH_MAX || requested > available {
             return Err(TryGetError { requested, available });
         }
+
         Ok(())
     }
 }
@@ -164,6 +166,7 @@ mod tests {
         };
 
         let mut at_maximum = response(0x40);
+
         assert_eq!([0; 3].map(|_| at_maximum.try_get_u8().is_ok()), [true; 3]);
         let mut above_maximum = response(0x41);
         assert_eq!([0; 3].map(|_| above_maximum.try_get_u8().is_ok()), [true, true, false]);

@@ -165,6 +165,7 @@ impl Kafka for Wire {
         for group in groups.chunks(1) {
             offsets.extend(client.call(&FetchCommitted(group)).await?);
         }
+
         Ok(offsets)
     }
 

@@ -45,6 +45,7 @@ impl RequestCounters {
             sent: load(&it.sent),
             failed: it.failed.iter().map(|(failure, count)| (*failure, load(count))).collect(),
         };
+
         self.0.iter().map(count).collect()
     }
 }

@@ -86,6 +86,7 @@ pub(super) async fn authenticate(
     handshake.inspect_err(|it| counters.record_failed(Api::SaslHandshake, it.failure()))?;
 
     let exchange = sasl_exchange(connection, context, login).await;
+
     exchange.inspect_err(|it| counters.record_failed(Api::SaslAuthenticate, it.failure()))
 }
 
@@ -116,6 +117,7 @@ async fn sasl_handshake(
         }
         Some(_) => format!("SaslHandshake for {mechanism}: {}", code_name(response.code)),
     };
+
     Err(ConnectionError::AuthRefused(problem))
 }
 
@@ -141,6 +143,7 @@ impl HandshakeResponse {
             mechanisms.push(String::from_utf8_lossy(name).into_owned());
             rest = after;
         }
+
         Some(Self { code: i16::from_be_bytes(*code), mechanisms })
     }
 }
@@ -178,6 +181,7 @@ async fn sasl_exchange(
     }
 
     let mechanism = login.sasl.mechanism();
+
     Err(ConnectionError::Malformed(format!(
         "{mechanism}: not finished after {SASL_EXCHANGES_MAX} SaslAuthenticate requests"
     )))
@@ -189,6 +193,7 @@ fn refused(login: &SaslLogin<'_>, response: &SaslAuthenticateResponse) -> Connec
         .map_or_else(|| code_name(response.error_code), |it| truncate_message(it.to_string()));
 
     let (login, advice) = (login.describe(), login.advice());
+
     ConnectionError::AuthRefused(format!("{login}: the broker says: {message}; {advice}"))
 }
 
@@ -245,6 +250,7 @@ impl SaslSession {
             State::Finished(MessageSent::Yes) => self.finished = true,
             State::Finished(MessageSent::No) => return Ok(None),
         }
+
         Ok(Some(answer.into_inner()))
     }
 }
@@ -264,6 +270,7 @@ fn session_failed(error: &SessionError) -> ConnectionError {
                     it may not be the broker that it claims to be";
         return ConnectionError::AuthRefused(text.to_owned());
     }
+
     // An error before the end is about the broker's message, or about what it asks for.
     ConnectionError::AuthRefused(format!("invalid SASL message from the broker: {error}"))
 }
@@ -289,6 +296,7 @@ impl SessionCallback for LoginCallback {
             .satisfy::<AuthId>(&self.username)?
             .satisfy::<Password>(self.secret.reveal().as_bytes())?
             .satisfy::<OAuthBearerToken>(self.secret.reveal())?;
+
         Ok(())
     }
 }
@@ -297,10 +305,12 @@ fn check_iterations(iterations: u32) -> Result<(), SessionError> {
     if (SCRAM_ITERATIONS_MIN..=SCRAM_ITERATIONS_MAX).contains(&iterations) {
         return Ok(());
     }
+
     let problem = format!(
         "it asks for {iterations} iterations of SCRAM, allowed are {SCRAM_ITERATIONS_MIN} to \
          {SCRAM_ITERATIONS_MAX}"
     );
+
     Err(SessionError::Boxed(problem.into()))
 }
 
@@ -336,6 +346,7 @@ mod tests {
         let first = "n,,\x01auth=Bearer a.b.c\x01\x01";
 
         let mut accepted = SaslSession::start(&login).unwrap();
+
         assert_eq!(text(accepted.step(None).unwrap()), first);
         assert_eq!(accepted.step(Some(b"")).unwrap(), None);
 
@@ -357,6 +368,7 @@ mod tests {
     #[test]
     fn scram_answers_only_valid_challenges() {
         let valid = "r=NONCEtheirs,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+
         assert!(text(scram_answer(valid).unwrap()).starts_with("c=biws,r="));
 
         for (challenge, want) in [
@@ -383,12 +395,14 @@ mod tests {
     fn a_truncated_handshake_response_is_rejected() {
         let complete = b"\0\x21\0\0\0\x02\0\x05PLAIN\0\x0dSCRAM-SHA-256";
         let response = HandshakeResponse::parse(complete).unwrap();
+
         assert_eq!(response.code, 33);
         assert_eq!(response.mechanisms, ["PLAIN", "SCRAM-SHA-256"]);
 
         for end in 0..complete.len() {
             assert_eq!(HandshakeResponse::parse(&complete[..end]), None, "{end}");
         }
+
         let billions = b"\0\0\xff\xff\xff\xff\0\x01a";
         assert_eq!(HandshakeResponse::parse(billions), None, "4 billion names");
     }

@@ -34,6 +34,7 @@ pub(super) async fn connect(
     };
 
     let connector = TlsConnector::from(tls.config.clone());
+
     match connector.connect(name, stream).await {
         Ok(stream) => Ok(Box::new(stream)),
         Err(error) => Err(handshake_failed(error)),

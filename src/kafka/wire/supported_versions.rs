@@ -33,6 +33,7 @@ impl SupportedVersions {
         let ranges: BTreeMap<_, _> = triples.chunks_exact(6).map(range).collect::<Option<_>>()?;
 
         let complete = u32::from_be_bytes(*count) == u32::try_from(triples.len() / 6).ok()?;
+
         (complete && int16(body)?.is_ok()).then_some(Self(ranges))
     }
 
@@ -83,6 +84,7 @@ mod tests {
     fn a_truncated_response_in_version_0_is_rejected() {
         let complete = [0, 0, 0, 0, 0, 1, 0, 3, 0, 0, 0, 12];
         let versions = SupportedVersions::parse_version_0(&complete).unwrap();
+
         assert_eq!(versions.negotiate::<MetadataRequest>(), Some(12));
 
         for end in 0..complete.len() {

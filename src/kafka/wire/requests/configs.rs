@@ -73,6 +73,7 @@ impl ApiCall for DescribeBrokerConfig<'_> {
 
         let entries = result.configs.iter().map(entry).collect();
         let entries = dedup_by_key(entries, |it: &ConfigEntry| it.key.clone());
+
         Ok(BrokerConfig { broker: self.broker, entries })
     }
 }
@@ -133,6 +134,7 @@ impl ApiCall for AlterBrokerConfig<'_> {
             let problem = format!("broker {name} is missing from the response");
             return Err(ResponseError::Malformed(problem));
         };
+
         check_code(result.error_code, result.error_message.as_ref())
     }
 }
@@ -145,6 +147,7 @@ fn min_insync(result: &DescribeConfigsResult) -> Result<MinInsync, ResponseError
     let value = result.configs.first().and_then(|it| it.value.as_ref()?.parse().ok());
     let missing =
         || format!("no value of {MIN_INSYNC_REPLICAS} for topic {}", result.resource_name);
+
     value.map(Ok).ok_or_else(|| ResponseError::Malformed(missing()))
 }
 
@@ -155,6 +158,7 @@ fn resource(kind: i8, name: &str) -> DescribeConfigsResource {
 fn entry(config: &DescribeConfigsResourceResult) -> ConfigEntry {
     let owned = |it: &Option<StrBytes>| it.as_ref().map(ToString::to_string);
     let synonyms = config.synonyms.iter().map(|it| (source(it.source), owned(&it.value)));
+
     ConfigEntry {
         key: config.name.to_string(),
         effective: owned(&config.value),

@@ -19,6 +19,7 @@ pub(super) fn subscribed(metadata: &[u8]) -> Option<Vec<(TopicName, usize)>> {
     for _ in 0..reader.count()? {
         topics.push((reader.topic()?, 0));
     }
+
     Some(topics)
 }
 
@@ -38,6 +39,7 @@ pub(super) fn assigned(assignment: &[u8]) -> Option<Vec<(TopicName, usize)>> {
         reader.skip(partitions.checked_mul(4)?)?;
         topics.push((topic, partitions));
     }
+
     Some(topics)
 }
 
@@ -125,6 +127,7 @@ mod tests {
         }
 
         let huge_count = [0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 1, b'a', 0x7f, 0xff, 0xff, 0xff];
+
         assert_eq!(assigned(&huge_count), None);
         assert_eq!(subscribed(&huge_count), None);
     }

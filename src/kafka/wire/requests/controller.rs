@@ -109,6 +109,7 @@ impl ApiCall for ListReassignments {
                 }),
             );
         }
+
         Ok(reassigning)
     }
 }

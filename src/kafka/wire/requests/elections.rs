@@ -37,6 +37,7 @@ impl ApiCall for ElectPreferredLeaders<'_> {
         };
         // An empty list means no partitions. `None` would mean all partitions of the cluster.
         let partitions = Some(self.partitions.iter().map(of_topic).collect());
+
         ElectLeadersRequest::default()
             .with_election_type(PREFERRED)
             .with_topic_partitions(partitions)
@@ -63,6 +64,7 @@ impl ApiCall for ElectPreferredLeaders<'_> {
                 outcomes.push((TopicPartition { topic: topic.clone(), partition }, outcome));
             }
         }
+
         Ok(outcomes)
     }
 }

@@ -58,6 +58,7 @@ impl ApiCall for FetchCommitted<'_> {
         }
 
         let group = |it| OffsetFetchRequestGroup::default().with_group_id(id(it)).with_topics(None);
+
         request.with_groups(self.0.iter().map(group).collect())
     }
 
@@ -107,6 +108,7 @@ fn group_offsets(group: &OffsetFetchResponseGroup) -> GroupOffsets {
     };
 
     let failure = error_codes::read_failure(group.error_code);
+
     GroupOffsets {
         group: GroupName::new(group.group_id.as_str()),
         offsets: failure.map_or_else(|| Ok(offsets()), Err),
@@ -126,6 +128,7 @@ fn single_group_offsets(group: &GroupName, response: &OffsetFetchResponse) -> Gr
     };
 
     let failure = error_codes::read_failure(response.error_code);
+
     GroupOffsets { group: group.clone(), offsets: failure.map_or_else(|| Ok(offsets()), Err) }
 }
 

@@ -63,6 +63,7 @@ impl ApiCall for DescribeClientQuotas {
 
         let mut quotas = dedup_by_key(quotas, |it| (it.entity.clone(), it.key));
         quotas.sort_by(|a, b| (&a.entity, a.key).cmp(&(&b.entity, b.key)));
+
         Ok(quotas)
     }
 }
@@ -106,6 +107,7 @@ impl ApiCall for AlterClientQuota<'_> {
             let problem = format!("{entity} is missing from the response");
             return Err(ResponseError::Malformed(problem));
         };
+
         check_code(entry.error_code, entry.error_message.as_ref())
     }
 }
@@ -145,6 +147,7 @@ mod tests {
         let value = describe_client_quotas_response::ValueData::default()
             .with_key(str_bytes("producer_byte_rate"))
             .with_value(value);
+
         describe_client_quotas_response::EntryData::default()
             .with_entity(vec![part])
             .with_values(vec![value])

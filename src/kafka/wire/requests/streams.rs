@@ -139,6 +139,7 @@ fn group<B: ByteBuf>(buf: &mut B) -> Result<StreamsGroup> {
     let members = array(buf, member)?;
     let _authorized_operations = buf.try_get_i32()?;
     tags(buf)?;
+
     Ok(StreamsGroup { error, id, state, members })
 }
 
@@ -152,6 +153,7 @@ fn topology<B: ByteBuf>(buf: &mut B) -> Result<()> {
         array(buf, topic_info)?;
         tags(buf)
     })?;
+
     tags(buf)
 }
 
@@ -187,6 +189,7 @@ fn member<B: ByteBuf>(buf: &mut B) -> Result<StreamsMember> {
     assignment(buf)?;
     let _is_classic = buf.try_get_i8()?;
     tags(buf)?;
+
     Ok(StreamsMember { id, epoch })
 }
 
@@ -205,6 +208,7 @@ fn assignment<B: ByteBuf>(buf: &mut B) -> Result<()> {
             tags(buf)
         })?;
     }
+
     tags(buf)
 }
 
@@ -215,6 +219,7 @@ fn array<B: ByteBuf, T>(buf: &mut B, element: impl Fn(&mut B) -> Result<T>) -> R
     for _ in 1..length_plus_one {
         array.push(element(buf)?);
     }
+
     Ok(array)
 }
 
@@ -230,6 +235,7 @@ fn nullable_string<B: ByteBuf>(buf: &mut B) -> Result<Option<StrBytes>> {
         length <= buf.remaining(),
         "a string of {length} bytes is longer than the response"
     );
+
     Ok(Some(StrBytes::try_from(buf.get_bytes(length))?))
 }
 
@@ -243,6 +249,7 @@ fn varint<B: ByteBuf>(buf: &mut B) -> Result<u32> {
             return Ok(value);
         }
     }
+
     anyhow::bail!("a varint of more than five bytes")
 }
 
@@ -261,6 +268,7 @@ fn tags<B: ByteBuf>(buf: &mut B) -> Result<()> {
         );
         buf.advance(size);
     }
+
     Ok(())
 }
 
@@ -323,10 +331,12 @@ mod tests {
             buf.put_u8(0);
             buf.put_slice(&[1, 1, 0]);
         }
+
         buf.put_i8(0);
         buf.put_slice(&[1, 0x05, 2, 0xaa, 0xbb]); // a tagged field from the future
         buf.put_i32(i32::MIN);
         buf.put_slice(&[0, 0]);
+
         bytes.freeze()
     }
 
@@ -334,6 +344,7 @@ mod tests {
     fn a_response_is_read_to_its_last_byte() {
         let mut buf = LengthCheckedBuf::new(response_bytes());
         let response = StreamsGroupDescribeResponse::decode(&mut buf, 0).unwrap();
+
         assert!(!buf.has_remaining());
 
         let described: Vec<_> = response.0.into_iter().map(StreamsGroup::describe).collect();

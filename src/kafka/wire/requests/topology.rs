@@ -52,6 +52,7 @@ impl ApiCall for ClusterMetadata {
         topology.topics.sort_by(|a, b| a.name.cmp(&b.name));
         topology.topics.dedup_by(|a, b| a.name == b.name);
         topology.unreadable.sort();
+
         Ok(topology)
     }
 }
@@ -81,6 +82,7 @@ fn brokers(listed: &[MetadataResponseBroker]) -> Result<Vec<Broker>, ResponseErr
     let mut brokers = listed.iter().map(broker).collect::<Result<Vec<_>, _>>()?;
     brokers.sort_by_key(|it| it.id);
     brokers.dedup_by_key(|it| it.id);
+
     Ok(brokers)
 }
 
@@ -92,6 +94,7 @@ fn broker(broker: &MetadataResponseBroker) -> Result<Broker, ResponseError> {
     };
 
     let rack = broker.rack.as_ref().map(ToString::to_string);
+
     Ok(Broker { id, host: broker.host.to_string(), port, rack })
 }
 
