@@ -14,7 +14,7 @@ use rdkafka::{
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// How long one poll lasts; so also how long stopping may take.
+/// How long one poll takes; so also how long stopping may take.
 const POLL_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) type LoadClient = BaseProducer<DeliveryContext>;

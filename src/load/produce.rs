@@ -266,9 +266,9 @@ mod tests {
         assert_eq!(partitions_for(26, 24, &pinned), [2]);
         let unpinned = ProduceArgs { pinned: false, ..pinned };
         assert_eq!(partitions_for(1, 3, &unpinned), [1, 2, 0]);
-        let firsts: BTreeSet<i32> =
+        let first_partitions: BTreeSet<i32> =
             (0..24).map(|it| partitions_for(it, 24, &unpinned)[0]).collect();
-        assert_eq!(firsts.len(), 24);
+        assert_eq!(first_partitions.len(), 24);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_producers_share_the_rate_evenly() {
-        let firsts: Vec<MonotonicTime> =
+        let first_times: Vec<MonotonicTime> =
             (0..4).map(|it| SendSchedule::new(START, it, 4, 400).next(START)).collect();
         let second_of_0 = SendSchedule::new(START, 0, 4, 400)
             .next(MonotonicTime(at(0).0 + Duration::from_nanos(1)));
@@ -55,7 +55,7 @@ mod tests {
         let want: Vec<MonotonicTime> =
             (0..4).map(|it| MonotonicTime(START.0 + millis * it)).collect();
 
-        assert_eq!(firsts, want);
+        assert_eq!(first_times, want);
         assert_eq!(second_of_0, at(10), "one producer sends every 10 ms");
     }
 

@@ -12,10 +12,10 @@ use async_trait::async_trait;
 use crate::model::WallTime;
 
 /// Labels of a series, including `__name__`.
-pub type Labels = BTreeMap<String, String>;
+pub type LabelSet = BTreeMap<String, String>;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sample {
+pub struct SamplePair {
     pub at: WallTime,
     /// May be NaN or infinite.
     pub value: f64,
@@ -25,16 +25,16 @@ pub struct Sample {
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstantSeries {
     /// Empty for the result of a scalar query.
-    pub labels: Labels,
-    pub sample: Sample,
+    pub labels: LabelSet,
+    pub sample: SamplePair,
 }
 
 /// One series of a range query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RangeSeries {
-    pub labels: Labels,
+    pub labels: LabelSet,
     /// Sorted by time, oldest first.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<SamplePair>,
 }
 
 /// The time range of a range query, both ends included, and the distance between samples.

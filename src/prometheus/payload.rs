@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{InstantSeries, Labels, RangeSeries, Sample};
+use super::{InstantSeries, LabelSet, RangeSeries, SamplePair};
 use crate::model::WallTime;
 
 #[derive(Debug)]
@@ -36,14 +36,14 @@ pub(super) enum Data {
 /// One series of an instant query. A native histogram has no `value`.
 #[derive(Debug, Deserialize)]
 pub(super) struct VectorSeries {
-    metric: Labels,
+    metric: LabelSet,
     value: Option<RawSample>,
 }
 
 /// One series of a range query. A native histogram has no `values`.
 #[derive(Debug, Deserialize)]
 pub(super) struct MatrixSeries {
-    metric: Labels,
+    metric: LabelSet,
     values: Option<Vec<RawSample>>,
 }
 
@@ -60,7 +60,7 @@ impl RawSample {
     pub(super) fn instant(data: Data) -> Result<Vec<InstantSeries>, InvalidResponse> {
         match data {
             Data::Scalar(value) => {
-                Ok(vec![InstantSeries { labels: Labels::new(), sample: value.sample()? }])
+                Ok(vec![InstantSeries { labels: LabelSet::new(), sample: value.sample()? }])
             }
             Data::Vector(series) => series.into_iter().map(VectorSeries::parse).collect(),
             Data::Matrix(_) => Err(InvalidResponse("expected a vector, got a matrix".to_owned())),
@@ -77,7 +77,7 @@ impl RawSample {
         }
     }
 
-    fn sample(&self) -> Result<Sample, InvalidResponse> {
+    fn sample(&self) -> Result<SamplePair, InvalidResponse> {
         let Self(seconds, number) = self;
         let at =
             Duration::try_from_secs_f64(*seconds).map_err(|it| InvalidResponse(it.to_string()))?;
@@ -88,7 +88,7 @@ impl RawSample {
         let value =
             number.parse().map_err(|_| InvalidResponse(format!("`{number}` is not a number")))?;
 
-        Ok(Sample { at, value })
+        Ok(SamplePair { at, value })
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         for (text, want) in [("1.5", 1.5), ("+Inf", f64::INFINITY), ("-Inf", f64::NEG_INFINITY)] {
             let result = format!(r#"{{"resultType":"scalar","result":[1.435,"{text}"]}}"#);
             let series = instant(&result).unwrap();
-            assert_eq!(series[0].sample, Sample { at: WallTime(1_435), value: want });
+            assert_eq!(series[0].sample, SamplePair { at: WallTime(1_435), value: want });
         }
         let series = instant(r#"{"resultType":"scalar","result":[1,"NaN"]}"#).unwrap();
 

@@ -14,7 +14,7 @@ use axum::{
 };
 use kafka_optimizer::{
     model::WallTime,
-    prometheus::{Prometheus, PrometheusError, QueryRange, Sample, http::HttpPrometheus},
+    prometheus::{Prometheus, PrometheusError, QueryRange, SamplePair, http::HttpPrometheus},
     shutdown::Tasks,
 };
 
@@ -72,7 +72,7 @@ async fn an_instant_query_is_posted_as_a_form_below_the_servers_path() {
     let series = prometheus.instant("up{a=\"b&c\"}").await.unwrap();
 
     assert_eq!(series[0].labels["broker_id"], "1");
-    assert_eq!(series[0].sample, Sample { at: WallTime(1_757_000_000_123), value: 0.5 });
+    assert_eq!(series[0].sample, SamplePair { at: WallTime(1_757_000_000_123), value: 0.5 });
 
     let (path, given, body) = seen.lock().unwrap()[0].clone();
     assert_eq!((path.as_str(), given), ("/prom/api/v1/query", None));
@@ -98,7 +98,7 @@ async fn a_range_query_has_a_span_in_seconds() {
     };
     let series = prometheus.range("up", range).await.unwrap();
 
-    assert_eq!(series[0].samples[0], Sample { at: WallTime(1_000), value: 1.0 });
+    assert_eq!(series[0].samples[0], SamplePair { at: WallTime(1_000), value: 1.0 });
     assert!(series[0].samples[1].value.is_nan());
 
     let (path, _, body) = seen.lock().unwrap()[0].clone();

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_back_off_lasts_until_its_end_or_until_the_credentials_change() {
+    fn a_back_off_applies_until_its_end_or_until_the_credentials_change() {
         let mut backoff = Backoff::default();
         let now = MonotonicTime(Duration::from_secs(100));
 

@@ -12,7 +12,7 @@ use kafka_optimizer::{
     clock::Clock,
     model::WallTime,
     prometheus::{
-        InstantSeries, Labels, Prometheus, PrometheusError, QueryRange, RangeSeries, Sample,
+        InstantSeries, LabelSet, Prometheus, PrometheusError, QueryRange, RangeSeries, SamplePair,
     },
 };
 use promql_parser::{
@@ -94,7 +94,7 @@ type QueryFaults = Box<dyn Fn(&str, Duration) -> Option<QueryFault> + Send>;
 pub(crate) struct MetricScript {
     pub(crate) effect: Effect,
     /// Labels of the firing alerts.
-    pub(crate) firing: Vec<Labels>,
+    pub(crate) firing: Vec<LabelSet>,
     /// Requests per second, by time.
     pub(crate) load: fn(Duration) -> f64,
     /// Value of the guard, by elapsed time.
@@ -106,7 +106,7 @@ pub(crate) struct MetricScript {
 
 #[derive(Clone, Debug)]
 struct ScriptedSample {
-    labels: Labels,
+    labels: LabelSet,
     value: f64,
     at: f64,
 }
@@ -218,7 +218,7 @@ impl SimulatedPrometheus {
         let scraped = Duration::from_secs(scrape);
         let at = self.clock.wall().before(self.clock.elapsed().saturating_sub(scraped)).seconds();
         let point = |broker: Option<i32>, value: f64| {
-            let mut labels = Labels::from([("kafka_cluster".to_owned(), "main".to_owned())]);
+            let mut labels = LabelSet::from([("kafka_cluster".to_owned(), "main".to_owned())]);
             labels.extend(broker.map(|it| ("broker_id".to_owned(), it.to_string())));
             ScriptedSample { labels, value, at }
         };
@@ -268,7 +268,7 @@ impl SimulatedPrometheus {
     }
 }
 
-fn fits(selector: &VectorSelector, labels: &Labels) -> bool {
+fn fits(selector: &VectorSelector, labels: &LabelSet) -> bool {
     selector.matchers.matchers.iter().all(|it| {
         let value = labels.get(&it.name).map_or("", String::as_str);
         let equal = it.op == MatchOp::Equal;
@@ -280,7 +280,7 @@ fn fits(selector: &VectorSelector, labels: &Labels) -> bool {
 }
 
 fn aggregate(op: &str, by: &[String], points: Vec<ScriptedSample>) -> Vec<ScriptedSample> {
-    let mut groups = BTreeMap::<Labels, Vec<ScriptedSample>>::new();
+    let mut groups = BTreeMap::<LabelSet, Vec<ScriptedSample>>::new();
     for point in points {
         let kept = point.labels.iter().filter(|(name, _)| by.contains(name));
         let labels = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -297,7 +297,7 @@ fn aggregate(op: &str, by: &[String], points: Vec<ScriptedSample>) -> Vec<Script
             other => panic!("the world cannot aggregate with {other}"),
         }
     };
-    let point = |(labels, points): (Labels, Vec<ScriptedSample>)| ScriptedSample {
+    let point = |(labels, points): (LabelSet, Vec<ScriptedSample>)| ScriptedSample {
         value: reduce(&points),
         at: points.first().map_or(0.0, |it| it.at),
         labels,
@@ -332,7 +332,7 @@ impl Prometheus for SimulatedPrometheus {
 
         let series = |it: ScriptedSample| InstantSeries {
             labels: it.labels,
-            sample: Sample { at: now, value: it.value },
+            sample: SamplePair { at: now, value: it.value },
         };
         Ok(points.into_iter().map(series).collect())
     }
@@ -344,7 +344,7 @@ impl Prometheus for SimulatedPrometheus {
     ) -> Result<Vec<RangeSeries>, PrometheusError> {
         let fault = self.asked(query).await?;
         let expr = parser::parse(query).unwrap_or_else(|it| panic!("{query}: {it}"));
-        let mut series = BTreeMap::<Labels, Vec<Sample>>::new();
+        let mut series = BTreeMap::<LabelSet, Vec<SamplePair>>::new();
         let mut at: WallTime = range.start;
         let to = match fault {
             Some(QueryFault::Late(age)) => range.end.before(age),
@@ -358,7 +358,7 @@ impl Prometheus for SimulatedPrometheus {
                     Some(QueryFault::Wrong(by)) => point.value.mul_add(by, 1.0),
                     _ => point.value,
                 };
-                series.entry(point.labels).or_default().push(Sample { at, value });
+                series.entry(point.labels).or_default().push(SamplePair { at, value });
             }
 
             at = at.after(range.step);
