@@ -30,7 +30,8 @@ pub struct Alert {
     pub labels: Labels,
     /// When it started to fire, according to Prometheus.
     pub starts_at: WallTime,
-    /// Alertmanager's hash of the labels in hexadecimal; computed here if it is missing or malformed.
+    /// Alertmanager's hash of the labels in hexadecimal; computed here if it is missing or
+    /// malformed.
     pub fingerprint: String,
 }
 
@@ -89,8 +90,8 @@ impl Notification {
     ///
     /// # Errors
     ///
-    /// If it is not JSON of the expected shape. Well-formed alerts that cannot be used are reported in
-    /// [`Notification::faults`] instead.
+    /// If it is not JSON of the expected shape. Well-formed alerts that cannot be used are reported
+    /// in [`Notification::faults`] instead.
     pub fn parse(body: &[u8]) -> Result<Self, NotANotification> {
         let payload: MessagePayload = serde_json::from_slice(body)?;
         let mut alerts = Vec::with_capacity(payload.alerts.len());
@@ -140,8 +141,8 @@ impl Alert {
         self.labels.get(name).map(String::as_str).filter(|it| !it.is_empty())
     }
 
-    /// Identity of the alert's episode: a hash of all labels except `severity`, so that a warning and a
-    /// critical alert about the same thing are one episode.
+    /// Identity of the alert's episode: a hash of all labels except `severity`, so that a warning
+    /// and a critical alert about the same thing are one episode.
     pub fn episode_key(&self) -> String {
         let mut labels = self.labels.clone();
         labels.remove("severity");

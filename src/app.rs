@@ -227,7 +227,8 @@ struct ClusterBuilder {
 }
 
 impl ClusterBuilder {
-    /// Builds the adapters and the pipeline's context of one cluster; starts its collector and probe.
+    /// Builds the adapters and the pipeline's context of one cluster; starts its collector and
+    /// probe.
     fn build(&self, config: ClusterConfig) -> Result<Context, AppError> {
         let options = WireOptions {
             bootstrap: config.bootstrap_servers.clone(),

@@ -1,4 +1,5 @@
-//! kafka-optimizer measures a Kafka cluster, acts on its alerts, and keeps a change only if it helped.
+//! kafka-optimizer measures a Kafka cluster, acts on its alerts, and keeps a change only if it
+//! helped.
 //!
 //! Modules are in reading order. A folder is a stage of a flow or a seam to the outside world;
 //! ARCHITECTURE.md draws the flows, and `tests/it/tidy.rs` checks which module may use which.

@@ -10,8 +10,8 @@ use crate::config::{self, ConfigError, Loaded, Problem};
 
 /// Check a configuration file, and report all its problems at once.
 ///
-/// Also reads the files that it names (token, certificates, passwords). Connects to no broker and no
-/// Prometheus. Exit code 0 if the file is valid, 2 if it is not.
+/// Also reads the files that it names (token, certificates, passwords). Connects to no broker and
+/// no Prometheus. Exit code 0 if the file is valid, 2 if it is not.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

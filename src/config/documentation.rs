@@ -1,10 +1,10 @@
-//! Generates the tables of keys in `docs/config.md` from the doc comments of `raw`; the prose around
-//! them is written by hand.
+//! Generates the tables of keys in `docs/config.md` from the doc comments of `raw`; the prose
+//! around them is written by hand.
 //!
-//! A key's doc comment says what the key means; its last paragraph, `Default: …`, becomes the column
-//! `default`. So every key is documented, and no removed key stays. In the document, `<!-- keys: PREFIX
-//! -->` and `<!-- end -->` enclose the table of the keys below PREFIX that have no longer matching
-//! prefix. Rows are in the order of `config/reference.yaml`, which has every key.
+//! A key's doc comment says what the key means; its last paragraph, `Default: …`, becomes the
+//! column `default`. So every key is documented, and no removed key stays. In the document, `<!--
+//! keys: PREFIX -->` and `<!-- end -->` enclose the table of the keys below PREFIX that have no
+//! longer matching prefix. Rows are in the order of `config/reference.yaml`, which has every key.
 
 use std::{collections::BTreeMap, fmt::Write};
 

@@ -11,7 +11,8 @@ pub struct NameFilter {
 }
 
 impl NameFilter {
-    /// Selects the names that match one of `include` (or all, if it is empty) and none of `exclude`.
+    /// Selects the names that match one of `include` (or all, if it is empty) and none of
+    /// `exclude`.
     ///
     /// # Errors
     ///

@@ -56,8 +56,8 @@ pub struct ClusterConfig {
     pub request_timeout: Duration,
     /// The Docker engine that runs the brokers.
     pub docker: Option<DockerConfig>,
-    /// The Prometheus that scrapes this process and the brokers. Always present if there are playbooks
-    /// or the mode is `act`.
+    /// The Prometheus that scrapes this process and the brokers. Always present if there are
+    /// playbooks or the mode is `act`.
     pub prometheus: Option<PrometheusConfig>,
     /// The end-to-end probe, which writes records to its own topic; off by default.
     pub probe: Option<ProbeConfig>,
@@ -127,8 +127,8 @@ pub struct RemediationConfig {
     pub mode: Mode,
     /// Token that requests must present to change state.
     pub token: Option<Secret>,
-    /// Names of client certificates that are accepted instead of the token. In mode `act` there is a
-    /// token, or this is not empty.
+    /// Names of client certificates that are accepted instead of the token. In mode `act` there is
+    /// a token, or this is not empty.
     pub client_sans: Vec<String>,
     /// Directory of the store, its lock and the pause file.
     pub state_dir: PathBuf,

@@ -1,10 +1,10 @@
 //! The file as parsed: every key optional, no value checked.
 //!
-//! Unknown and duplicate keys are rejected, also in the map `match`, of which the YAML library would
-//! silently keep the last. These types are private to `config`.
+//! Unknown and duplicate keys are rejected, also in the map `match`, of which the YAML library
+//! would silently keep the last. These types are private to `config`.
 //!
-//! The doc comment of a key becomes its row in `docs/config.md` (see `documentation`): first what it
-//! means, then a paragraph `Default: …`.
+//! The doc comment of a key becomes its row in `docs/config.md` (see `documentation`): first what
+//! it means, then a paragraph `Default: …`.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -25,8 +25,8 @@ pub(super) struct RawConfig {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCluster {
-    /// Name of the cluster, used as the label `kafka_cluster`. Up to 64 letters, digits, `-`, `_` or
-    /// `.`; unique.
+    /// Name of the cluster, used as the label `kafka_cluster`. Up to 64 letters, digits, `-`, `_`
+    /// or `.`; unique.
     ///
     /// Default: `main`, if there is only one cluster
     pub(super) name: Option<String>,
@@ -46,8 +46,8 @@ pub(super) struct RawCluster {
     pub(super) prometheus: Option<RawPrometheus>,
     #[serde(default, deserialize_with = "present_or_default")]
     pub(super) probe: Option<RawProbe>,
-    /// Operator that manages the brokers' configuration and would revert a change, such as `strimzi`.
-    /// If set, kafka-optimizer does not change broker configuration.
+    /// Operator that manages the brokers' configuration and would revert a change, such as
+    /// `strimzi`. If set, kafka-optimizer does not change broker configuration.
     ///
     /// Default: none
     pub(super) managed_by: Option<String>,
@@ -117,8 +117,8 @@ pub(super) struct RawSasl {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTopics {
-    /// Regular expressions, fully anchored. Only topics that match one of them are collected; an empty
-    /// list means all. The filter applies before offsets are fetched.
+    /// Regular expressions, fully anchored. Only topics that match one of them are collected; an
+    /// empty list means all. The filter applies before offsets are fetched.
     ///
     /// Default: `[]`
     pub(super) include: Option<Vec<String>>,
@@ -132,8 +132,8 @@ pub(super) struct RawTopics {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawGroups {
-    /// Regular expressions, fully anchored. Only groups that match one of them are collected; an empty
-    /// list means all. The filter applies before members and offsets are fetched.
+    /// Regular expressions, fully anchored. Only groups that match one of them are collected; an
+    /// empty list means all. The filter applies before members and offsets are fetched.
     ///
     /// Default: `[]`
     pub(super) include: Option<Vec<String>>,
@@ -141,9 +141,9 @@ pub(super) struct RawGroups {
     ///
     /// Default: `[]`
     pub(super) exclude: Option<Vec<String>>,
-    /// Only groups in one of these states are collected; the brokers filter them. An empty list means
-    /// all. Possible states: `stable`, `empty`, `preparing_rebalance`, `completing_rebalance`, `assigning`,
-    /// `reconciling`, `not_ready`, `dead`.
+    /// Only groups in one of these states are collected; the brokers filter them. An empty list
+    /// means all. Possible states: `stable`, `empty`, `preparing_rebalance`,
+    /// `completing_rebalance`, `assigning`, `reconciling`, `not_ready`, `dead`.
     ///
     /// Default: `[]`
     pub(super) states: Option<Vec<String>>,
@@ -153,8 +153,8 @@ pub(super) struct RawGroups {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawExport {
-    /// `partition`: one series per partition. `topic`: only sums per topic; the shipped rules and guards
-    /// about replication then have no data.
+    /// `partition`: one series per partition. `topic`: only sums per topic; the shipped rules and
+    /// guards about replication then have no data.
     ///
     /// Default: `partition`
     pub(super) topics: Option<String>,
@@ -166,8 +166,9 @@ pub(super) struct RawExport {
     ///
     /// Default: `true`
     pub(super) lag_seconds: Option<bool>,
-    /// Maximum number of exported series of the cluster. Above it, whole metric families are omitted,
-    /// first those per partition; `kafka_optimizer_series_dropped` counts the omitted series.
+    /// Maximum number of exported series of the cluster. Above it, whole metric families are
+    /// omitted, first those per partition; `kafka_optimizer_series_dropped` counts the omitted
+    /// series.
     ///
     /// Default: `5000000`
     pub(super) series_max: Option<u64>,
@@ -184,10 +185,11 @@ fn present_or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDocker {
-    /// Socket of the Docker engine that runs the brokers. Without `docker`, containers are not read;
-    /// `docker: {}` uses the default socket. Brokers are found by the labels `kafka-optimizer.role:
-    /// broker`, `kafka-optimizer.cluster` and `kafka-optimizer.broker-id`, consumers by
-    /// `kafka-optimizer.role: consumer`, `kafka-optimizer.cluster` and `kafka-optimizer.group`.
+    /// Socket of the Docker engine that runs the brokers. Without `docker`, containers are not
+    /// read; `docker: {}` uses the default socket. Brokers are found by the labels
+    /// `kafka-optimizer.role: broker`, `kafka-optimizer.cluster` and `kafka-optimizer.broker-id`,
+    /// consumers by `kafka-optimizer.role: consumer`, `kafka-optimizer.cluster` and
+    /// `kafka-optimizer.group`.
     ///
     /// Default: `/var/run/docker.sock`
     pub(super) socket: Option<PathBuf>,
@@ -197,8 +199,9 @@ pub(super) struct RawDocker {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPrometheus {
-    /// Base URL of the Prometheus that scrapes the brokers and kafka-optimizer. Required if there are
-    /// playbooks or the mode is `act`, because alerts are confirmed and effects are measured there.
+    /// Base URL of the Prometheus that scrapes the brokers and kafka-optimizer. Required if there
+    /// are playbooks or the mode is `act`, because alerts are confirmed and effects are measured
+    /// there.
     ///
     /// Default: required with `prometheus`
     pub(super) url: Option<String>,
@@ -216,13 +219,13 @@ pub(super) struct RawPrometheus {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawProbe {
-    /// Topic of the end-to-end probe (see below). Use no topic of your own: short retention deletes its
-    /// records. A cluster with `security` cannot be probed in this version.
+    /// Topic of the end-to-end probe (see below). Use no topic of your own: short retention deletes
+    /// its records. A cluster with `security` cannot be probed in this version.
     ///
     /// Default: `_kafka_optimizer_probe`
     pub(super) topic: Option<String>,
-    /// From one record to the next, per broker. At least `1s`. No record is sent while the previous one
-    /// is still in flight.
+    /// From one record to the next, per broker. At least `1s`. No record is sent while the previous
+    /// one is still in flight.
     ///
     /// Default: `5s`
     pub(super) interval: Option<Scalar>,
@@ -230,8 +233,9 @@ pub(super) struct RawProbe {
     ///
     /// Default: `10s`
     pub(super) timeout: Option<Scalar>,
-    /// Replication factor of the topic when it is created, `1` to `16`. If omitted on a cluster with
-    /// fewer than 3 brokers, the topic is created after the number of brokers was stable for two minutes.
+    /// Replication factor of the topic when it is created, `1` to `16`. If omitted on a cluster
+    /// with fewer than 3 brokers, the topic is created after the number of brokers was stable for
+    /// two minutes.
     ///
     /// Default: the smaller of 3 and the number of brokers
     pub(super) replication_factor: Option<u32>,
@@ -245,20 +249,20 @@ pub(super) struct RawProbe {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRemediation {
-    /// `observe`: only count the alerts that match. `rehearse`: plan, and let the brokers validate the
-    /// plan (a dry run). `act`: carry out plans.
+    /// `observe`: only count the alerts that match. `rehearse`: plan, and let the brokers validate
+    /// the plan (a dry run). `act`: carry out plans.
     ///
     /// Default: `rehearse`
     pub(super) mode: Option<String>,
-    /// File with the token that requests must send as `Authorization: Bearer …` to change state. One
-    /// word of at least 16 bytes; make one with `openssl rand -hex 32`. Surrounding whitespace is
-    /// ignored. Required in mode `act`, unless `client_sans` is set. Without either, the webhook and
-    /// every other request that changes state gets 403.
+    /// File with the token that requests must send as `Authorization: Bearer …` to change state.
+    /// One word of at least 16 bytes; make one with `openssl rand -hex 32`. Surrounding whitespace
+    /// is ignored. Required in mode `act`, unless `client_sans` is set. Without either, the webhook
+    /// and every other request that changes state gets 403.
     ///
     /// Default: none
     pub(super) token_file: Option<PathBuf>,
-    /// Subject alternative names of client certificates that may change state without the token: DNS
-    /// names, mail addresses, IPs or URIs, each exactly as in the certificate. Requires a web
+    /// Subject alternative names of client certificates that may change state without the token:
+    /// DNS names, mail addresses, IPs or URIs, each exactly as in the certificate. Requires a web
     /// configuration that verifies clients.
     ///
     /// Default: `[]`
@@ -275,8 +279,8 @@ pub(super) struct RawRemediation {
     ///
     /// Default: `12`
     pub(super) runs_per_day_max: Option<u32>,
-    /// Pause between two halvings when network threads are reduced: each halving closes the connections
-    /// of the removed threads.
+    /// Pause between two halvings when network threads are reduced: each halving closes the
+    /// connections of the removed threads.
     ///
     /// Default: `30s`
     pub(super) shrink_pause: Option<Scalar>,
@@ -308,8 +312,8 @@ pub(super) struct RawPlaybook {
     ///
     /// Default: required
     pub(super) load: Option<String>,
-    /// PromQL expressions of which higher values are worse. Two consecutive samples above the baseline's
-    /// maximum roll the change back at once.
+    /// PromQL expressions of which higher values are worse. Two consecutive samples above the
+    /// baseline's maximum roll the change back at once.
     ///
     /// Default: `[]`
     pub(super) guards: Option<Vec<String>>,
@@ -334,8 +338,8 @@ pub(super) struct RawPlaybook {
     ///
     /// Default: `1h`
     pub(super) cooldown: Option<Scalar>,
-    /// Maximum runs per episode of the alert, `1` to `10`. The next one starts after the cooldown, if
-    /// the alert still fires.
+    /// Maximum runs per episode of the alert, `1` to `10`. The next one starts after the cooldown,
+    /// if the alert still fires.
     ///
     /// Default: `1`
     pub(super) max_attempts: Option<u32>,
@@ -347,13 +351,13 @@ pub(super) struct RawPlaybook {
     ///
     /// Default: `false`
     pub(super) approve: Option<bool>,
-    /// Only for `shed_load` and `scale_consumers`: the change expires this long after it took effect.
-    /// At most `24h`.
+    /// Only for `shed_load` and `scale_consumers`: the change expires this long after it took
+    /// effect. At most `24h`.
     ///
     /// Default: `30m` for `shed_load`, `2h` for `scale_consumers`
     pub(super) expire_after: Option<Scalar>,
-    /// Only for `shed_load` and `scale_consumers`: PromQL expression; the change expires as soon as it
-    /// returns a series.
+    /// Only for `shed_load` and `scale_consumers`: PromQL expression; the change expires as soon as
+    /// it returns a series.
     ///
     /// Default: none
     pub(super) expire_when: Option<String>,
@@ -387,20 +391,21 @@ pub(super) struct RawNothing {}
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTuneBrokers {
-    /// `conservative` (12 network and 12 I/O threads), `moderate` (16 and 16) or `aggressive` (32 and
-    /// 32). Never lowers a value.
+    /// `conservative` (12 network and 12 I/O threads), `moderate` (16 and 16) or `aggressive` (32
+    /// and 32). Never lowers a value.
     ///
     /// Default: required
     pub(super) level: Option<String>,
     /// What to do above twice the value that the broker starts with, because a restart drops such
-    /// values. `cap`: stop at twice the value. `reapply`: continue, if all dynamic configs of the broker
-    /// are ours; requires a playbook with the optimizer `reapply`. `restart` is not supported in this
-    /// version.
+    /// values. `cap`: stop at twice the value. `reapply`: continue, if all dynamic configs of the
+    /// broker are ours; requires a playbook with the optimizer `reapply`. `restart` is not
+    /// supported in this version.
     ///
     /// Default: `cap`
     pub(super) above_static: Option<String>,
-    /// How a change is rolled out to several brokers. `together`: all at once, step by step. `canary`:
-    /// first one broker, which is `$broker_id` in all expressions; the others if its change is kept.
+    /// How a change is rolled out to several brokers. `together`: all at once, step by step.
+    /// `canary`: first one broker, which is `$broker_id` in all expressions; the others if its
+    /// change is kept.
     ///
     /// Default: `together`
     pub(super) rollout: Option<String>,
@@ -425,8 +430,8 @@ pub(super) struct RawShed {
     ///
     /// Default: required without `client_id`
     pub(super) user: Option<String>,
-    /// Rate to throttle to, in bytes per second and broker. At least `1MiB`: at lower rates, batches
-    /// exceed `delivery.timeout.ms` and are lost.
+    /// Rate to throttle to, in bytes per second and broker. At least `1MiB`: at lower rates,
+    /// batches exceed `delivery.timeout.ms` and are lost.
     ///
     /// Default: required without `consumer_byte_rate`
     pub(super) producer_byte_rate: Option<Scalar>,
@@ -434,13 +439,13 @@ pub(super) struct RawShed {
     ///
     /// Default: required without `producer_byte_rate`
     pub(super) consumer_byte_rate: Option<Scalar>,
-    /// Rate without a quota, in bytes per second and broker. The quota starts there and is halved at
-    /// each step.
+    /// Rate without a quota, in bytes per second and broker. The quota starts there and is halved
+    /// at each step.
     ///
     /// Default: required
     pub(super) usual: Option<Scalar>,
-    /// Kinds of client to throttle although a quota can harm them: `connect`, `mirrormaker`, `streams`,
-    /// `transactional`.
+    /// Kinds of client to throttle although a quota can harm them: `connect`, `mirrormaker`,
+    /// `streams`, `transactional`.
     ///
     /// Default: `[]`
     pub(super) even_if: Option<Vec<String>>,
@@ -455,7 +460,8 @@ pub(super) struct RawScaleConsumers {
     ///
     /// Default: `by_lag`
     pub(super) factor: Option<String>,
-    /// Maximum containers of the group, `2` to `100`. There are never more than partitions with lag.
+    /// Maximum containers of the group, `2` to `100`. There are never more than partitions with
+    /// lag.
     ///
     /// Default: required
     pub(super) containers_max: Option<u32>,

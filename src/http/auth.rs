@@ -1,5 +1,6 @@
 //! Authorization of requests that change state (I9). They need the token, or a client certificate
-//! named in the configuration; on loopback too, because a browser on the same machine can post there.
+//! named in the configuration; on loopback too, because a browser on the same machine can post
+//! there.
 
 use std::sync::Arc;
 

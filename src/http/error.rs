@@ -78,8 +78,8 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Request ids, `<random number of the process>-<count>`: unique in the log of a proxy before several
-/// processes.
+/// Request ids, `<random number of the process>-<count>`: unique in the log of a proxy before
+/// several processes.
 #[derive(Clone, Debug)]
 pub(super) struct RequestIds {
     process: u32,

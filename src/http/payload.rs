@@ -32,7 +32,8 @@ pub struct ReceivedPayload {
     pub truncated: u64,
 }
 
-/// Response to `GET /api/v1/runs` (newest first) and `GET /api/v1/temporary-changes` (oldest first).
+/// Response to `GET /api/v1/runs` (newest first) and `GET /api/v1/temporary-changes` (oldest
+/// first).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunsPayload {
     pub runs: Vec<RunPayload>,

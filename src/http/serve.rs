@@ -1,7 +1,7 @@
 //! Serves the router on bound listeners.
 //!
-//! Every connection is limited in time: its TLS handshake, each request head, each body (`body`), and
-//! its age ([`Limits::connection_age_max`]). So slow clients cannot occupy all connections.
+//! Every connection is limited in time: its TLS handshake, each request head, each body (`body`),
+//! and its age ([`Limits::connection_age_max`]). So slow clients cannot occupy all connections.
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
@@ -31,8 +31,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// From the start of a connection to the end of its TLS handshake.
     pub handshake_timeout: Duration,
-    /// From the start of a connection, or the end of a response, to the end of the next request head.
-    /// Longer than a usual scrape interval, so that scrapers can keep their connections.
+    /// From the start of a connection, or the end of a response, to the end of the next request
+    /// head. Longer than a usual scrape interval, so that scrapers can keep their connections.
     pub head_timeout: Duration,
     /// A connection of this age is closed after the current response.
     pub connection_age_max: Duration,

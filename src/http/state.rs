@@ -26,7 +26,8 @@ pub struct State {
     pub telemetry: Arc<Telemetry>,
     /// Whether the first collection round of every cluster has ended.
     pub ready: watch::Receiver<bool>,
-    /// Required of requests that change state, unless the client certificate has one of `client_sans`.
+    /// Required of requests that change state, unless the client certificate has one of
+    /// `client_sans`.
     pub token: Option<Secret>,
     /// Subject alternative names of client certificates that are accepted instead of the token.
     pub client_sans: Vec<String>,
@@ -59,8 +60,8 @@ pub struct ClusterInfo {
     pub collect_interval: Duration,
 }
 
-/// The remediation pipeline as the handlers use it. Implemented by [`Remediator`], whose methods say
-/// what each one does.
+/// The remediation pipeline as the handlers use it. Implemented by [`Remediator`], whose methods
+/// say what each one does.
 #[async_trait]
 pub trait Pipeline: Send + Sync + 'static {
     async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError>;

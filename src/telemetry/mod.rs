@@ -1,10 +1,11 @@
 //! The log and this process's own metrics.
 //!
-//! An event is logged and counted by one method of [`Telemetry`], so that neither is forgotten. Values
-//! that replace each other (the result of a round, the state of remediation) are kept in views and
-//! encoded at each scrape, so a series disappears with its value.
+//! An event is logged and counted by one method of [`Telemetry`], so that neither is forgotten.
+//! Values that replace each other (the result of a round, the state of remediation) are kept in
+//! views and encoded at each scrape, so a series disappears with its value.
 //!
-//! Invariant: every series whose labels are a closed list exists from the first scrape, starting at 0.
+//! Invariant: every series whose labels are a closed list exists from the first scrape, starting at
+//! 0.
 
 mod collected;
 mod counters;
@@ -178,7 +179,8 @@ impl Telemetry {
         let failure = done.failure.clone();
         let previous = self.with_views(|views| views.collector_done(cluster, done));
 
-        // Only changes are logged above debug level: one line for a cluster that is down for an hour.
+        // Only changes are logged above debug level: one line for a cluster that is down for an
+        // hour.
         match (previous, failure) {
             (Some(true) | None, Some(failure)) => {
                 warn!(%cluster, collector, failure, "Collector failed.");

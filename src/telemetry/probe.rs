@@ -1,6 +1,7 @@
 //! Metrics of the end-to-end probe: the only cluster metrics that are updated by events.
 //!
-//! The series of a broker exist from the moment it is known, starting at 0, and are removed with it.
+//! The series of a broker exist from the moment it is known, starting at 0, and are removed with
+//! it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -93,7 +94,8 @@ impl Probes {
         }
     }
 
-    /// Replaces the known brokers of `cluster`: creates the series of new ones, removes those of old ones.
+    /// Replaces the known brokers of `cluster`: creates the series of new ones, removes those of
+    /// old ones.
     pub(super) fn brokers(&self, cluster: &ClusterName, now: &BTreeSet<BrokerId>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|(of, broker), _| {
@@ -113,8 +115,8 @@ impl Probes {
         }
     }
 
-    /// Counts one attempt. Returns `None`, and counts nothing, for an unknown broker: its series would
-    /// never be removed.
+    /// Counts one attempt. Returns `None`, and counts nothing, for an unknown broker: its series
+    /// would never be removed.
     pub(super) fn count(
         &self,
         cluster: &ClusterName,

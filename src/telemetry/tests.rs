@@ -175,8 +175,9 @@ fn a_failed_round_keeps_the_time_of_the_last_success() {
     );
 }
 
-/// Mistakes in using the library (a double suffix, an empty family, a full stop after the help, a name
-/// registered twice, the spelling of a unit, a line break in a help text) show as a difference.
+/// Mistakes in using the library (a double suffix, an empty family, a full stop after the help, a
+/// name registered twice, the spelling of a unit, a line break in a help text) show as a
+/// difference.
 #[test]
 fn each_metric_is_described_once_as_in_the_catalogue() {
     let page = busy_telemetry().encode().unwrap();

@@ -1,7 +1,7 @@
 //! Converts the library's OpenMetrics output to the text format 0.0.4.
 
-/// Adds `_total` to the HELP and TYPE of counters, and removes the end marker and the full stop that
-/// the library appends to help texts. Sorts samples, so that equal values give equal text.
+/// Adds `_total` to the HELP and TYPE of counters, and removes the end marker and the full stop
+/// that the library appends to help texts. Sorts samples, so that equal values give equal text.
 pub(super) fn from_open_metrics(open: &str) -> String {
     let mut text = String::with_capacity(open.len() + 256);
     let mut samples: Vec<&str> = Vec::new();

@@ -317,7 +317,8 @@ impl Views {
     fn encode_history(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let runs = self.remediations().flat_map(|(cluster, it)| {
             newest(&it.runs).into_iter().map(move |run| {
-                // Prometheus drops labels with an empty value, so a run without a verdict has `none`.
+                // Prometheus drops labels with an empty value, so a run without a verdict has
+                // `none`.
                 let verdict = run.verdict.map_or("none", Verdict::label);
                 let id = run.run.to_string();
                 let optimizer = run.optimizer.label();
@@ -426,7 +427,8 @@ fn family(
     let mut family = encoder.encode_descriptor(name, spec.help, None, kind)?;
     for (values, metric) in rows {
         if values.is_empty() {
-            // Avoids the empty braces that the library would write. Without labels there is one sample.
+            // Avoids the empty braces that the library would write. Without labels there is one
+            // sample.
             return metric.encode(family);
         }
 

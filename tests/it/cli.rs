@@ -439,7 +439,10 @@ fn serve_handles_signals_and_locks_its_state_directory() {
     let error = String::from_utf8(second.stderr).unwrap();
     let lock = state.join("lock");
 
-    assert!(error.contains(&format!("another process holds {}", lock.display())), "{error}");
+    assert!(
+        error.contains(&format!("another process holds the lock {}", lock.display())),
+        "{error}"
+    );
     assert!(error.contains("remediation.state_dir"), "{error}");
 
     serving.signal("USR1");

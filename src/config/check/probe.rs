@@ -1,5 +1,5 @@
-//! Checks `probe` of a cluster. Because the probe creates a topic and writes records, it is off unless
-//! it is configured.
+//! Checks `probe` of a cluster. Because the probe creates a topic and writes records, it is off
+//! unless it is configured.
 
 use std::time::Duration;
 

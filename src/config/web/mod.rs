@@ -1,8 +1,8 @@
 //! The web configuration: TLS, users, headers and the rate limit, in the schema of Prometheus's
 //! exporter-toolkit, so that one file serves every exporter of a machine.
 //!
-//! `promtool check web-config` accepts every file that is accepted here. The reverse does not hold for
-//! old TLS versions, suites and curves, nor for settings that would silently have no effect;
+//! `promtool check web-config` accepts every file that is accepted here. The reverse does not hold
+//! for old TLS versions, suites and curves, nor for settings that would silently have no effect;
 //! `docs/web-config.md` lists them. Only parses text: `http` reads the certificates and reloads the
 //! file.
 

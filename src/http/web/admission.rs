@@ -1,8 +1,8 @@
 //! Middleware before all handlers: rate limit, users, and response headers.
 //!
-//! If users are configured, every request needs one. The token is accepted instead, because a request
-//! has only one `Authorization` header, and a client that may change the cluster may also read. A
-//! user can only read (docs/adr/0013).
+//! If users are configured, every request needs one. The token is accepted instead, because a
+//! request has only one `Authorization` header, and a client that may change the cluster may also
+//! read. A user can only read (docs/adr/0013).
 
 use std::sync::Arc;
 

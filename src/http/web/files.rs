@@ -33,8 +33,8 @@ impl HashingReader {
 }
 
 impl FileDigests {
-    /// Whether no file has changed. A file that could not be read must fail again with the same kind of
-    /// error.
+    /// Whether no file has changed. A file that could not be read must fail again with the same
+    /// kind of error.
     pub(super) fn still_match(&self) -> bool {
         self.0.iter().all(|(path, earlier)| digest(&read(path)) == *earlier)
     }

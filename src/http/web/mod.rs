@@ -80,8 +80,8 @@ struct SharedWeb {
     /// `None` without `--web.config.file`.
     path: Option<PathBuf>,
     active: watch::Sender<Arc<ActiveConfig>>,
-    /// Digests of the files of the last attempt. Locked during a reload; meanwhile other requests use
-    /// the active configuration.
+    /// Digests of the files of the last attempt. Locked during a reload; meanwhile other requests
+    /// use the active configuration.
     digests: Arc<AsyncMutex<FileDigests>>,
     /// Why the current files were rejected.
     fault: Mutex<Option<String>>,
