@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
-    model::{BrokerId, WallTime},
+    model::{BrokerId, ChangeText, WallTime},
     store::{JournalLine, Measurement, RunDetail, RunRow, StepRow},
 };
 
@@ -103,6 +104,8 @@ pub struct StepPayload {
     pub index: u32,
     /// Steps with the same wave are applied at the same time.
     pub wave: u32,
+    /// The change, with its fields: see `model::Change`.
+    pub change: Value,
     /// What it changes: `broker 1`.
     pub subject: String,
     /// The broker, where that is one.
@@ -241,15 +244,18 @@ impl From<&RunDetail> for RunDetailPayload {
 
 impl From<&StepRow> for StepPayload {
     fn from(step: &StepRow) -> Self {
+        let ChangeText { subject, key, from, from_stored, to } = step.change.text();
         Self {
             index: step.index,
             wave: step.wave,
-            subject: step.subject.to_string(),
-            broker: step.subject.broker().map(BrokerId::to_wire),
-            key: step.key.clone(),
-            from: step.from.clone(),
-            from_stored: step.from_stored.clone(),
-            to: step.to.clone(),
+            // Plain data, so that this cannot fail.
+            change: serde_json::to_value(&step.change).unwrap_or_default(),
+            subject,
+            broker: step.change.broker().map(BrokerId::to_wire),
+            key,
+            from,
+            from_stored,
+            to,
             state: step.state.to_string(),
             at: rfc3339(step.at),
         }

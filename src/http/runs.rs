@@ -23,7 +23,6 @@ use crate::{
     model::{BrokerId, ClusterName, GroupName, RunId, Target},
     playbook::{Level, OptimizerKind},
     remediation::Order,
-    store::Extent,
 };
 
 const LIMIT_DEFAULT: u32 = 50;
@@ -88,8 +87,8 @@ fn order(payload: OrderPayload) -> Result<Order, ApiError> {
 
     let level = level(optimizer, payload.level.as_deref()).map_err(bad)?;
     let target = target(optimizer, payload.broker, payload.consumergroup).map_err(bad)?;
-    let extent = if payload.rehearse { Extent::RehearseOnly } else { Extent::AsConfigured };
-    Ok(Order { cluster: payload.cluster.map(ClusterName::new), optimizer, target, level, extent })
+    let (cluster, dry_run) = (payload.cluster.map(ClusterName::new), payload.rehearse);
+    Ok(Order { cluster, optimizer, target, level, dry_run })
 }
 
 fn level(optimizer: OptimizerKind, written: Option<&str>) -> Result<Option<Level>, String> {

@@ -56,3 +56,25 @@ macro_rules! closed_list {
     };
 }
 pub(crate) use closed_list;
+
+/// The label of a closed list as its form in JSON, for `#[serde(with = …)]`.
+pub(super) mod as_label {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::ClosedList;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub(in super::super) fn serialize<T: ClosedList, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(value.label())
+    }
+
+    pub(in super::super) fn deserialize<'de, T: ClosedList, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        let label = String::deserialize(deserializer)?;
+        T::from_label(&label).ok_or_else(|| D::Error::custom(format!("unknown label `{label}`")))
+    }
+}

@@ -2,14 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 /// A broker as `node.id` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "i32", try_from = "i32")]
 pub struct BrokerId(i32);
 
 impl BrokerId {
     /// Kafka reports -1 for "no broker", which is an absence, not an id.
     pub fn from_wire(raw: i32) -> Option<Self> {
-        (0 <= raw).then_some(Self(raw))
+        (raw >= 0).then_some(Self(raw))
     }
 
     /// The id as the protocol spells it.
@@ -31,10 +34,29 @@ impl fmt::Display for BrokerId {
     }
 }
 
+impl From<BrokerId> for i32 {
+    fn from(id: BrokerId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<i32> for BrokerId {
+    type Error = NegativeId;
+
+    fn try_from(raw: i32) -> Result<Self, Self::Error> {
+        Self::from_wire(raw).ok_or(NegativeId)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a broker's id is not negative")]
+pub struct NegativeId;
+
 macro_rules! name {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(into = "String", from = "String")]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -52,6 +74,18 @@ macro_rules! name {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&self.0)
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(name: String) -> Self {
+                Self::new(name)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.as_str().to_owned()
             }
         }
     };

@@ -2,6 +2,7 @@
 //!
 //! Does no I/O, knows no wire format and no file format, and names no other module of this crate.
 
+mod change;
 mod closed_list;
 mod config;
 mod container;
@@ -21,6 +22,10 @@ mod target;
 mod time;
 mod topology;
 
+pub use change::{
+    BrokerConfigChange, BrokerConfigRemoval, Change, ChangeText, ClientQuotaChange, ConsumerClone,
+    LeaderChange, PreferredLeaderElection, RemovedKey, ResourceKey, Written,
+};
 pub use closed_list::ClosedList;
 pub(crate) use closed_list::closed_list;
 pub use config::{BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, MinInsync};
@@ -31,7 +36,7 @@ pub use failure::ReadFailure;
 pub use group::{
     GroupDescription, GroupListing, GroupMembers, GroupOffsets, GroupState, GroupType,
 };
-pub use id::{BrokerId, ClusterName, GroupName, RunId, TopicName, TopicPartition};
+pub use id::{BrokerId, ClusterName, GroupName, NegativeId, RunId, TopicName, TopicPartition};
 pub use lag::{LagMethod, LagTime};
 pub use log_dir::{LogDir, TopicLogSize};
 pub use offset::{OffsetRange, OffsetSpec, TopicOffsets, TopicPartitions};
@@ -42,6 +47,6 @@ pub use run::{
     AlertOutcome, HoldReason, Impossible, Mode, RollbackReason, RunEvent, RunState, Trigger,
     Verdict,
 };
-pub use target::{OnUndo, Subject, Target};
+pub use target::Target;
 pub use time::{MonotonicTime, WallTime};
 pub use topology::{Broker, Partition, Topic, Topology};

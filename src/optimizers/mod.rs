@@ -1,9 +1,9 @@
-//! Optimizers: pure functions from what is to a plan of what is to be.
+//! Optimizers: pure functions from the current state to a plan of changes.
 //!
-//! No I/O, no clock, no client. A plan is data; `remediation` rehearses, journals and carries it
-//! out.
+//! No I/O, no clock, no client. A plan is data; `remediation` rehearses it, writes it to the
+//! journal and executes it.
 //!
-//! Invariant: no plan holds a key outside its optimizer's allow-list (I17).
+//! Invariant: a plan changes no key outside its optimizer's allow-list (I17).
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 pub mod elect_leaders;
@@ -13,37 +13,34 @@ pub mod scale_consumers;
 pub mod shed_load;
 pub mod tune_brokers;
 
-use crate::model::{OnUndo, Subject};
+use crate::model::Change;
 
-/// One change of one key of one subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One change, and when it is made.
+#[derive(Clone, Debug, PartialEq)]
 pub struct PlannedStep {
-    /// 0, or 1 for what waits until a canary has been judged.
+    /// 0, or 1 for steps that wait for the verdict on a canary.
     pub stage: u32,
-    /// Steps of one wave are taken at the same time, each of another subject or key.
+    /// Steps of one wave run at the same time; no two of them change the same resource.
     pub wave: u32,
-    pub subject: Subject,
-    pub key: String,
-    /// The effective value it starts from.
-    pub from: String,
-    /// The value stored before it, or none.
-    pub from_stored: Option<String>,
-    /// The value it stores; none takes the stored value away.
-    pub to: Option<String>,
-    /// What becomes of it when the run is undone.
-    pub on_undo: OnUndo,
+    pub change: Change,
 }
 
-/// What is to be done, and what is worth saying about it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// In order.
     pub steps: Vec<PlannedStep>,
-    /// Where the plan stops short of the level, what it leaves to a restart, what its undo does.
+    /// Where the plan stops short of the level, what needs a restart, what an undo does.
     pub remarks: Vec<String>,
 }
 
-/// There is nothing to plan, and why.
+impl Plan {
+    /// Puts the steps in order: by wave, then by what they change.
+    fn sort(&mut self) {
+        self.steps.sort_by_cached_key(|it| (it.wave, it.change.resources()));
+    }
+}
+
+/// Why there is nothing to plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unplannable(pub String);

@@ -1,44 +1,48 @@
-//! `reapply`: walks up again what this program wrote and a broker lost at its restart.
+//! `reapply`: restores what this program wrote and a broker lost at its restart.
 //!
-//! A broker checks stored values against the sizes of its file when it starts (KAFKA-20890): one
-//! above twice of that, and none of its dynamic keys is in force any more. While it is so, the
-//! broker refuses every change; so all of ours that are not in force are taken away in one request,
-//! and then each goes up step by step.
+//! At its start a broker checks its stored dynamic values against the sizes in its properties file
+//! (KAFKA-20890): when one is above twice that size, none of its dynamic keys is effective. Until
+//! then the broker refuses every change. So all of our entries that are not effective are deleted
+//! in one request, and each is then raised again step by step.
 //!
-//! Invariant (I12, I18): only values that this program wrote, and that are stored still, are
+//! Invariant (I12, I18): only values that this program wrote, and that are still stored, are
 //! touched.
 
 use std::collections::BTreeMap;
 
 use super::{Plan, PlannedStep, Unplannable, ladder};
-use crate::model::{BrokerConfig, BrokerId, ConfigEntry, OnUndo, Subject};
+use crate::model::{
+    BrokerConfig, BrokerConfigChange, BrokerConfigRemoval, BrokerId, Change, ConfigEntry,
+    RemovedKey,
+};
 
-/// What is known of one broker.
+/// One broker, with what this program wrote there.
 #[derive(Clone, Debug)]
-pub struct BrokerFacts {
-    /// The keys that this program wrote, read from the broker.
+pub struct WrittenConfig {
+    /// The keys in `wrote`, read from the broker.
     pub config: BrokerConfig,
-    /// What it wrote there last.
+    /// What this program wrote last, by key.
     pub wrote: BTreeMap<String, String>,
 }
 
-/// Plans for every broker in `facts`, side by side.
+/// Plans for all brokers in `facts` at the same time.
 ///
 /// # Errors
 ///
-/// When everything that this program wrote is in force, or someone else has changed it.
-pub fn plan(facts: &[BrokerFacts]) -> Result<Plan, Unplannable> {
+/// When every value that this program wrote is effective, or was changed by someone else.
+pub fn plan(facts: &[WrittenConfig]) -> Result<Plan, Unplannable> {
     let mut plan = Plan::default();
     for broker in facts {
-        let (lost, foreign) = lost(broker)?;
+        let (lost, foreign) = lost_entries(broker)?;
         plan.remarks.extend(foreign);
         if !lost.is_empty() {
             plan.steps.extend(steps(broker.config.broker, &lost));
         }
     }
-    plan.steps.sort_by_cached_key(|it| (it.wave, it.subject.clone(), it.key.clone()));
+    plan.sort();
+
     if plan.steps.is_empty() {
-        let mut text = "everything that this program wrote is in force".to_owned();
+        let mut text = "every value that this program wrote is effective".to_owned();
         for remark in &plan.remarks {
             text.push_str("; ");
             text.push_str(remark);
@@ -48,13 +52,15 @@ pub fn plan(facts: &[BrokerFacts]) -> Result<Plan, Unplannable> {
     Ok(plan)
 }
 
-struct Lost<'a> {
+/// An entry of ours that is stored and not effective.
+struct LostEntry<'a> {
     key: &'a str,
     effective: u32,
     stored: u32,
 }
 
-fn lost(facts: &BrokerFacts) -> Result<(Vec<Lost<'_>>, Vec<String>), Unplannable> {
+/// The lost entries of one broker, and a remark for each entry of someone else.
+fn lost_entries(facts: &WrittenConfig) -> Result<(Vec<LostEntry<'_>>, Vec<String>), Unplannable> {
     let broker = facts.config.broker;
     let (mut lost, mut foreign) = (Vec::new(), Vec::new());
     for (key, wrote) in &facts.wrote {
@@ -63,44 +69,41 @@ fn lost(facts: &BrokerFacts) -> Result<(Vec<Lost<'_>>, Vec<String>), Unplannable
         else {
             continue;
         };
+
         if stored == wrote {
             let effective = number(broker, entry, entry.effective.as_deref())?;
-            lost.push(Lost { key, effective, stored: number(broker, entry, Some(stored))? });
+            lost.push(LostEntry { key, effective, stored: number(broker, entry, Some(stored))? });
         } else {
             foreign.push(format!(
-                "broker {broker}: {key}={stored} is not what this program wrote ({wrote}): left alone"
+                "broker {broker}: {key}={stored} is not what this program wrote ({wrote}): not \
+                 touched"
             ));
         }
     }
     Ok((lost, foreign))
 }
 
-fn steps(broker: BrokerId, lost: &[Lost<'_>]) -> Vec<PlannedStep> {
-    let all = |part: fn(&Lost<'_>) -> String| lost.iter().map(part).collect::<Vec<_>>().join(" ");
-    let mut steps = vec![PlannedStep {
-        stage: 0,
-        wave: 0,
-        subject: Subject::BrokerKeys(broker),
-        key: all(|it| it.key.to_owned()),
-        from: all(|it| it.effective.to_string()),
-        from_stored: Some(all(|it| it.stored.to_string())),
-        to: None,
-        // The broker would refuse to store again what it does not run.
-        on_undo: OnUndo::Leave,
-    }];
+fn steps(broker: BrokerId, lost: &[LostEntry<'_>]) -> Vec<PlannedStep> {
+    let removed = lost.iter().map(|it| RemovedKey {
+        key: it.key.to_owned(),
+        from: it.effective.to_string(),
+        from_stored: it.stored.to_string(),
+    });
+    let removal = BrokerConfigRemoval { broker, keys: removed.collect() };
+    let mut steps =
+        vec![PlannedStep { stage: 0, wave: 0, change: Change::RemoveBrokerConfig(removal) }];
+
     for it in lost {
         let (mut from, mut from_stored) = (it.effective, None);
         for (wave, to) in (1..).zip(ladder::up(it.effective, it.stored)) {
-            steps.push(PlannedStep {
-                stage: 0,
-                wave,
-                subject: Subject::Broker(broker),
+            let change = BrokerConfigChange {
+                broker,
                 key: it.key.to_owned(),
                 from: from.to_string(),
                 from_stored: from_stored.take(),
-                to: Some(to.to_string()),
-                on_undo: OnUndo::Restore,
-            });
+                to: to.to_string(),
+            };
+            steps.push(PlannedStep { stage: 0, wave, change: Change::BrokerConfig(change) });
             (from, from_stored) = (to, Some(to.to_string()));
         }
     }
@@ -132,22 +135,23 @@ mod tests {
         }
     }
 
-    fn facts(entries: Vec<ConfigEntry>, wrote: &[(&str, &str)]) -> BrokerFacts {
+    fn facts(entries: Vec<ConfigEntry>, wrote: &[(&str, &str)]) -> WrittenConfig {
         let broker = BrokerId::from_wire(1).unwrap();
         let wrote = wrote.iter().map(|(key, it)| ((*key).to_owned(), (*it).to_owned())).collect();
-        BrokerFacts { config: BrokerConfig { broker, entries }, wrote }
+        WrittenConfig { config: BrokerConfig { broker, entries }, wrote }
     }
 
     #[test]
-    fn i18_what_was_lost_is_taken_away_at_once_and_walked_up_again() {
+    fn i18_lost_entries_are_deleted_in_one_request_and_raised_again() {
         let lost =
             vec![entry("num.io.threads", "16", "4"), entry("num.network.threads", "12", "4")];
         let wrote = [("num.io.threads", "16"), ("num.network.threads", "12")];
         let plan = plan(&[facts(lost, &wrote)]).unwrap();
         let shown = |it: &PlannedStep| {
-            let stored = it.from_stored.as_deref().unwrap_or("-");
-            let to = it.to.as_deref().unwrap_or("-");
-            format!("{} {} {} {}({stored})>{to}", it.wave, it.subject, it.key, it.from)
+            let text = it.change.text();
+            let stored = text.from_stored.as_deref().unwrap_or("-");
+            let to = text.to.as_deref().unwrap_or("-");
+            format!("{} {} {} {}({stored})>{to}", it.wave, text.subject, text.key, text.from)
         };
         assert_eq!(
             plan.steps.iter().map(shown).collect::<Vec<_>>(),
@@ -162,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn i12_a_value_of_someone_else_is_left_alone() {
+    fn i12_a_value_of_someone_else_is_not_touched() {
         let foreign = vec![entry("num.io.threads", "32", "4")];
         let why = plan(&[facts(foreign, &[("num.io.threads", "16")])]).unwrap_err().to_string();
         assert!(why.contains("is not what this program wrote (16)"), "{why}");
     }
 
     #[test]
-    fn what_is_in_force_needs_nothing() {
+    fn nothing_is_planned_when_every_value_is_effective() {
         let fine = vec![entry("num.io.threads", "16", "16")];
         assert!(plan(&[facts(fine, &[("num.io.threads", "16")])]).is_err());
         assert!(plan(&[facts(Vec::new(), &[])]).is_err());

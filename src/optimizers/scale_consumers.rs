@@ -1,52 +1,47 @@
-//! `scale-consumers`: more consumer containers for a group that falls behind, as clones of those it
+//! `scale-consumers`: adds consumer containers to a group that falls behind, as clones of those it
 //! has.
 //!
 //! Invariant (I29): at most twice as many containers, never more than partitions with lag, never
-//! more than the playbook allows. Lag that nobody works on is not answered with consumers.
+//! more than the playbook allows.
 
 use super::{Plan, PlannedStep, Unplannable};
 use crate::{
-    model::{GroupName, OnUndo, RunId, Subject},
+    model::{Change, ConsumerClone, GroupName, RunId},
     playbook::{Factor, ScaleConsumers},
 };
 
-/// Above this lag, in records, there are twice as many containers.
+/// Above this lag, in records, the number of containers doubles.
 pub const LAG_DOUBLE: u64 = 100_000;
-/// Above this lag, half as many more.
+
+/// Above this lag, in records, the number of containers grows by half.
 pub const LAG_HALF_MORE: u64 = 50_000;
-/// What a clone's step sets.
-pub const RUNNING: &str = "running";
-/// What stands where no clone is.
-pub const ABSENT: &str = "absent";
 
 /// One consumer container of the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerFacts {
     pub id: String,
     pub name: String,
-    /// Whether it is a clone.
     pub is_clone: bool,
     pub running: bool,
-    /// Why no clone of it may be made.
+    /// Why it must not be cloned; empty if it may.
     pub objections: Vec<String>,
 }
 
-/// What is known of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupFacts {
     pub group: GroupName,
-    /// Records behind, over all of its partitions.
+    /// Records, over all partitions.
     pub lag: u64,
     pub partitions_with_lag: u32,
     pub members: u32,
     pub containers: Vec<ContainerFacts>,
 }
 
-/// Plans the clones, which start together: one rebalance.
+/// Plans the clones. They start at the same time, so that the group rebalances once.
 ///
 /// # Errors
 ///
-/// When more containers would not help, or none may be made.
+/// When more containers would not help, or no container may be cloned.
 pub fn plan(
     facts: &GroupFacts,
     parameters: ScaleConsumers,
@@ -55,10 +50,11 @@ pub fn plan(
     let running = facts.containers.iter().filter(|it| it.running).count();
     let running = u32::try_from(running).unwrap_or(u32::MAX);
     let template = template(facts)?;
+
     let wanted = match parameters.factor {
         Factor::Double => running.saturating_mul(2),
-        Factor::ByLag if LAG_DOUBLE < facts.lag => running.saturating_mul(2),
-        Factor::ByLag if LAG_HALF_MORE < facts.lag => running.saturating_mul(3).div_ceil(2),
+        Factor::ByLag if facts.lag > LAG_DOUBLE => running.saturating_mul(2),
+        Factor::ByLag if facts.lag > LAG_HALF_MORE => running.saturating_mul(3).div_ceil(2),
         Factor::ByLag => {
             return Err(Unplannable(format!(
                 "the group is {} records behind; it is scaled above {LAG_HALF_MORE}",
@@ -66,7 +62,8 @@ pub fn plan(
             )));
         }
     };
-    // A container may hold several members; each needs a partition of its own to be of use.
+
+    // A container may hold several members, and a member without a partition is idle.
     let each = facts.members.div_ceil(running.max(1)).max(1);
     let useful = facts.partitions_with_lag.checked_div(each).unwrap_or_default();
     let to = wanted.min(parameters.containers_max).min(useful);
@@ -77,15 +74,11 @@ pub fn plan(
             facts.partitions_with_lag, parameters.containers_max
         )));
     }
-    let steps = (1..=to.saturating_sub(running)).map(|number| PlannedStep {
-        stage: 0,
-        wave: 0,
-        subject: Subject::Container(format!("{}-clone-{run}-{number}", template.name)),
-        key: template.id.clone(),
-        from: ABSENT.to_owned(),
-        from_stored: None,
-        to: Some(RUNNING.to_owned()),
-        on_undo: OnUndo::Restore,
+
+    let steps = (1..=to.saturating_sub(running)).map(|number| {
+        let name = format!("{}-clone-{run}-{number}", template.name);
+        let clone = ConsumerClone { template: template.id.clone(), name };
+        PlannedStep { stage: 0, wave: 0, change: Change::ConsumerClone(clone) }
     });
     let mut remarks = vec![format!(
         "{running} container(s) become {to}: {} records behind on {} partition(s)",
@@ -97,21 +90,22 @@ pub fn plan(
     Ok(Plan { steps: steps.collect(), remarks })
 }
 
-/// The container that is cloned: the first by name that runs and may be.
+/// The container to clone: the first by name that is running and may be cloned.
 fn template(facts: &GroupFacts) -> Result<&ContainerFacts, Unplannable> {
-    let own = || facts.containers.iter().filter(|it| !it.is_clone && it.running);
-    if let Some(found) = own().find(|it| it.objections.is_empty()) {
+    let originals = || facts.containers.iter().filter(|it| !it.is_clone && it.running);
+    if let Some(found) = originals().find(|it| it.objections.is_empty()) {
         return Ok(found);
     }
+
     let group = &facts.group;
-    Err(Unplannable(match own().next() {
+    Err(Unplannable(match originals().next() {
         None => format!(
-            "no container that runs has the labels kafka-optimizer.role=consumer and \
+            "no running container has the labels kafka-optimizer.role=consumer and \
              kafka-optimizer.group={group}"
         ),
         Some(first) => {
             format!(
-                "{} of group {group} may not be cloned: {}",
+                "{} of group {group} must not be cloned: {}",
                 first.name,
                 first.objections.join("; ")
             )
@@ -152,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn i29_the_lag_says_how_many_and_partitions_and_the_playbook_how_many_at_most() {
+    fn i29_the_lag_decides_the_number_up_to_the_partitions_and_the_playbooks_maximum() {
         check(&facts(100_001, 12, 2), BY_LAG, Some(2));
         check(&facts(100_000, 12, 2), BY_LAG, Some(1));
         check(&facts(50_001, 12, 3), BY_LAG, Some(2));
@@ -167,20 +161,20 @@ mod tests {
     }
 
     #[test]
-    fn i29_members_in_one_container_share_its_part_of_the_partitions() {
+    fn i29_each_member_of_a_container_needs_a_partition() {
         let threads = GroupFacts { members: 6, ..facts(200_000, 12, 2) };
         check(&threads, BY_LAG, Some(2));
         check(&GroupFacts { partitions_with_lag: 9, ..threads }, BY_LAG, Some(1));
     }
 
     #[test]
-    fn clones_are_made_of_the_first_that_may_be_and_never_of_a_clone() {
+    fn the_first_container_that_may_be_cloned_is_and_never_a_clone() {
         let mut of = facts(200_000, 12, 3);
         let [first, second, _] = of.containers.as_mut_slice() else { panic!() };
         first.is_clone = true;
         second.objections = vec!["it writes to a volume".to_owned()];
         let planned = plan(&of, BY_LAG, RunId(7)).unwrap();
-        let names: Vec<String> = planned.steps.iter().map(|it| it.subject.to_string()).collect();
+        let names: Vec<String> = planned.steps.iter().map(|it| it.change.text().subject).collect();
         assert_eq!(
             names,
             [
@@ -191,7 +185,7 @@ mod tests {
         );
         of.containers.last_mut().unwrap().running = false;
         let why = plan(&of, BY_LAG, RunId(7)).unwrap_err().to_string();
-        assert!(why.contains("worker-2 of group orders may not be cloned: it writes"), "{why}");
+        assert!(why.contains("worker-2 of group orders must not be cloned: it writes"), "{why}");
         of.containers.clear();
         let why = plan(&of, BY_LAG, RunId(7)).unwrap_err().to_string();
         assert!(why.contains("kafka-optimizer.group=orders"), "{why}");

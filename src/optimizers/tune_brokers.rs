@@ -1,45 +1,44 @@
-//! `tune-brokers`: thread pools of brokers up to a level, step by step.
+//! `tune-brokers`: raises the thread pools of brokers to a level, step by step.
 //!
-//! Invariant: a value is never lowered (I38), never above twice what the broker starts with (I18:
-//! KAFKA-20890, above that the broker loses all of its dynamic keys at its next restart), and never
-//! above [`POOL_MAX`].
+//! Invariant: a value is never lowered (I38) and never above [`POOL_MAX`]. It is above twice the
+//! static value only if the playbook says so: with such a value a broker loses all of its dynamic
+//! keys at its next restart (I18, KAFKA-20890).
 
 use std::collections::BTreeMap;
 
 use super::{Plan, PlannedStep, Unplannable, ladder};
 use crate::{
-    model::{BrokerConfig, BrokerId, ConfigEntry, OnUndo, Subject},
+    model::{BrokerConfig, BrokerConfigChange, BrokerId, Change, ConfigEntry},
     playbook::{AboveStatic, Level, TuneBrokers},
 };
 
-/// I/O threads of a broker.
 pub const IO_THREADS: &str = "num.io.threads";
-/// Network threads of a broker, for each listener.
+/// Threads for each listener.
 pub const NETWORK_THREADS: &str = "num.network.threads";
-/// Socket send buffer; changes by restart only.
+/// Read only: a change takes a restart.
 pub const SEND_BUFFER: &str = "socket.send.buffer.bytes";
-/// Socket receive buffer; changes by restart only.
+/// Read only: a change takes a restart.
 pub const RECEIVE_BUFFER: &str = "socket.receive.buffer.bytes";
 
-/// The keys this optimizer may write, and no other (I17).
+/// The keys that this optimizer may write, and no other (I17).
 pub const WRITES: &[&str] = &[IO_THREADS, NETWORK_THREADS];
-/// The keys it has to read.
+/// The keys that this optimizer reads.
 pub const READS: &[&str] = &[IO_THREADS, NETWORK_THREADS, SEND_BUFFER, RECEIVE_BUFFER];
 
-/// Most threads in one pool.
+/// Maximum size of a thread pool.
 pub const POOL_MAX: u32 = 64;
-/// Most threads in one pool for each core of the broker, where the cores are known.
+/// Maximum size of a thread pool per core of the broker, where the number of cores is known.
 pub const POOL_PER_CORE_MAX: u32 = 8;
 
 /// What a level asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Goal {
     pub threads: u32,
-    /// Bytes of either socket buffer.
+    /// Bytes of each socket buffer.
     pub socket_buffer: u32,
 }
 
-/// The levels, as operators know them from the scripts this program replaces.
+/// The levels are those of the scripts that this program replaces.
 pub const fn goal(level: Level) -> Goal {
     match level {
         Level::Conservative => Goal { threads: 12, socket_buffer: 524_288 },
@@ -48,32 +47,31 @@ pub const fn goal(level: Level) -> Goal {
     }
 }
 
-/// What is known of one broker.
 #[derive(Clone, Debug)]
 pub struct BrokerFacts {
-    /// Its configuration, read from itself.
+    /// Read from the broker itself.
     pub config: BrokerConfig,
-    /// Cores it may use, where known.
+    /// Number of cores that the broker may use; `None` if unknown.
     pub cores: Option<u32>,
-    /// What this program wrote there.
+    /// What this program wrote last, by key.
     pub wrote: BTreeMap<String, String>,
 }
 
 impl BrokerFacts {
-    /// A dynamic key of the broker that this program did not write: it would fall with ours.
-    fn foreign(&self) -> Option<&ConfigEntry> {
-        let entries = self.config.entries.iter();
-        let mut own = entries.filter(|it| it.stored().is_some());
-        own.find(|it| self.wrote.get(&it.key).map(String::as_str) != it.stored())
+    /// A dynamic entry of the broker that this program did not write: a restart could lose it
+    /// together with ours.
+    fn foreign_entry(&self) -> Option<&ConfigEntry> {
+        let mut stored = self.config.entries.iter().filter(|it| it.stored().is_some());
+        stored.find(|it| self.wrote.get(&it.key).map(String::as_str) != it.stored())
     }
 }
 
-/// Plans for every broker in `facts`: pools and brokers side by side, the steps of one pool
-/// one after the other.
+/// Plans for all brokers in `facts`. Brokers and pools change at the same time, the steps of one
+/// pool one after the other.
 ///
 /// # Errors
 ///
-/// When no broker has anything to change, or a broker's entries are not in force.
+/// When there is nothing to change on any broker, or an entry of a broker is not effective.
 pub fn plan(
     facts: &[BrokerFacts],
     parameters: TuneBrokers,
@@ -82,43 +80,50 @@ pub fn plan(
     let mut plan = Plan::default();
     for broker in facts {
         for key in WRITES {
-            let steps = pool(broker, key, (parameters, &mut plan.remarks))?;
-            plan.steps.extend((0..).zip(steps).map(|(wave, step)| PlannedStep { wave, ..step }));
+            let steps = pool_steps(broker, key, parameters, &mut plan.remarks)?;
+            plan.steps.extend(steps);
         }
         plan.remarks.extend(restart_only(broker, goal(parameters.level)));
     }
     if let Some(canary) = canary.filter(|_| !plan.steps.is_empty()) {
         after_canary(&mut plan, canary)?;
     }
-    plan.steps.sort_by_cached_key(|it| (it.wave, it.subject.clone(), it.key.clone()));
+    plan.sort();
+
     if plan.steps.is_empty() {
         return Err(Unplannable(nothing_to_do(parameters.level, &plan.remarks)));
     }
-    if plan.steps.iter().any(|it| it.key == NETWORK_THREADS) {
+    if plan.steps.iter().any(|it| changes_network_threads(&it.change)) {
         plan.remarks.push(
-            "undoing network threads closes the connections of the processors that go: it takes one \
-             halving at a time, with the availability gate between"
+            "undoing network threads closes the connections of the removed processors: one halving \
+             at a time, with the availability check before each"
                 .to_owned(),
         );
     }
     Ok(plan)
 }
 
-/// Puts the steps of all brokers but the canary into the second stage, behind its last wave.
+/// Whether undoing the change removes network threads, which closes connections.
+pub fn changes_network_threads(change: &Change) -> bool {
+    matches!(change, Change::BrokerConfig(it) if it.key == NETWORK_THREADS)
+}
+
+/// Moves the steps of all brokers but the canary to the second stage, after its last wave.
 fn after_canary(plan: &mut Plan, canary: BrokerId) -> Result<(), Unplannable> {
-    let first = Subject::Broker(canary);
-    let waves = plan.steps.iter().filter(|it| it.subject == first).map(|it| it.wave);
-    let Some(last) = waves.max() else {
+    let is_canary = |it: &PlannedStep| it.change.broker() == Some(canary);
+    let last_wave = plan.steps.iter().filter(|it| is_canary(it)).map(|it| it.wave).max();
+    let Some(last_wave) = last_wave else {
         return Err(Unplannable(format!(
-            "broker {canary}, which would go first, has reached the level, so that it can show \
-             nothing: name one of the others"
+            "broker {canary} would go first, but has reached the level and can prove nothing: name \
+             one of the others"
         )));
     };
-    for step in plan.steps.iter_mut().filter(|it| it.subject != first) {
+
+    for step in plan.steps.iter_mut().filter(|it| !is_canary(it)) {
         step.stage = 1;
-        step.wave = step.wave.saturating_add(last).saturating_add(1);
+        step.wave = step.wave.saturating_add(last_wave).saturating_add(1);
     }
-    plan.remarks.push(format!("broker {canary} goes first, the others when it is judged"));
+    plan.remarks.push(format!("broker {canary} goes first, the others after its verdict"));
     Ok(())
 }
 
@@ -131,11 +136,12 @@ fn nothing_to_do(level: Level, remarks: &[String]) -> String {
     text
 }
 
-/// The steps of one pool of one broker.
-fn pool(
+/// The steps of one pool of one broker, one wave each.
+fn pool_steps(
     facts: &BrokerFacts,
     key: &'static str,
-    (parameters, remarks): (TuneBrokers, &mut Vec<String>),
+    parameters: TuneBrokers,
+    remarks: &mut Vec<String>,
 ) -> Result<Vec<PlannedStep>, Unplannable> {
     let broker = facts.config.broker;
     let entry = facts
@@ -145,104 +151,102 @@ fn pool(
     if entry.read_only {
         return Err(Unplannable(format!("broker {broker} says that {key} is read-only")));
     }
+
     let effective = number(broker, entry, entry.effective.as_deref())?;
     let stored = entry.stored().map(|it| number(broker, entry, Some(it))).transpose()?;
     if stored.is_some_and(|it| it != effective) {
         return Err(Unplannable(format!(
-            "broker {broker} has {key}={} stored but runs {effective}: while one entry is not in \
-             force the broker refuses every other; delete it or walk it up again first",
+            "broker {broker} has {key}={} stored but runs {effective}: while one entry is not \
+             effective the broker refuses every other; delete it, or run the optimizer `reapply`",
             stored.unwrap_or_default()
         )));
     }
-    let target = limit(facts, (key, entry), (parameters, remarks))?;
-    let mut from = effective;
-    let mut from_stored = stored;
-    Ok(ladder::up(effective, target)
-        .into_iter()
-        .map(|to| {
-            let step = PlannedStep {
-                stage: 0,
-                wave: 0,
-                subject: Subject::Broker(broker),
-                key: key.to_owned(),
-                from: from.to_string(),
-                from_stored: from_stored.map(|it| it.to_string()),
-                to: Some(to.to_string()),
-                on_undo: OnUndo::Restore,
-            };
-            (from, from_stored) = (to, Some(to));
-            step
-        })
-        .collect())
+
+    let target = target_size(facts, entry, parameters, remarks)?;
+    let (mut from, mut from_stored) = (effective, stored);
+    let mut steps = Vec::new();
+    for (wave, to) in (0..).zip(ladder::up(effective, target)) {
+        let change = BrokerConfigChange {
+            broker,
+            key: key.to_owned(),
+            from: from.to_string(),
+            from_stored: from_stored.map(|it| it.to_string()),
+            to: to.to_string(),
+        };
+        steps.push(PlannedStep { stage: 0, wave, change: Change::BrokerConfig(change) });
+        (from, from_stored) = (to, Some(to));
+    }
+    Ok(steps)
 }
 
-/// How far the level, twice the static value, and the pool's limit let a pool go.
-fn limit(
+/// The size that the level asks for, at most twice the static value and the pool's maximum.
+fn target_size(
     facts: &BrokerFacts,
-    (key, entry): (&str, &ConfigEntry),
-    (parameters, remarks): (TuneBrokers, &mut Vec<String>),
+    entry: &ConfigEntry,
+    parameters: TuneBrokers,
+    remarks: &mut Vec<String>,
 ) -> Result<u32, Unplannable> {
-    let broker = facts.config.broker;
+    let (broker, key) = (facts.config.broker, &entry.key);
     let wanted = goal(parameters.level).threads;
     let at_start = number(broker, entry, entry.at_start())?;
     let survives = match parameters.above_static {
         AboveStatic::Cap => at_start.saturating_mul(2),
-        AboveStatic::Reapply => beyond(facts, at_start, remarks),
+        AboveStatic::Reapply => above_static_max(facts, at_start, remarks),
     };
     let pool =
         facts.cores.map_or(POOL_MAX, |it| it.saturating_mul(POOL_PER_CORE_MAX).clamp(1, POOL_MAX));
+
     if survives < wanted {
         remarks.push(format!(
-            "broker {broker}: {key} stops at {survives}, not {wanted}: it starts with {at_start}, and \
-             above twice that it would lose all of its dynamic keys at its next restart"
+            "broker {broker}: {key} stops at {survives}, not {wanted}: the broker starts with \
+             {at_start}, and with more than twice that it would lose all of its dynamic keys at \
+             its next restart"
         ));
     }
     if pool < wanted {
         remarks.push(format!(
-            "broker {broker}: {key} stops at {pool}, not {wanted}: at most {POOL_PER_CORE_MAX} threads \
-             for each core"
+            "broker {broker}: {key} stops at {pool}, not {wanted}: at most {POOL_PER_CORE_MAX} \
+             threads per core"
         ));
     }
     Ok(wanted.min(survives).min(pool))
 }
 
-/// Above twice the static value every dynamic key of the broker is lost at its restart: those of
-/// others must not be among them.
-fn beyond(facts: &BrokerFacts, at_start: u32, remarks: &mut Vec<String>) -> u32 {
-    let broker = facts.config.broker;
-    if let Some(foreign) = facts.foreign() {
-        let key = &foreign.key;
-        remarks.push(format!(
-            "broker {broker}: {key} is set by someone else, and would fall with ours"
-        ));
-        return at_start.saturating_mul(2);
-    }
-    u32::MAX
+/// The maximum where values above twice the static one are allowed. With such a value a restart
+/// loses every dynamic key of the broker, so that none of them may be someone else's.
+fn above_static_max(facts: &BrokerFacts, at_start: u32, remarks: &mut Vec<String>) -> u32 {
+    let Some(foreign) = facts.foreign_entry() else { return u32::MAX };
+    let (broker, key) = (facts.config.broker, &foreign.key);
+    remarks.push(format!(
+        "broker {broker}: {key} is set by someone else, and a restart would lose it with ours"
+    ));
+    at_start.saturating_mul(2)
 }
 
 fn number(broker: BrokerId, entry: &ConfigEntry, value: Option<&str>) -> Result<u32, Unplannable> {
     let key = &entry.key;
     let value =
         value.ok_or_else(|| Unplannable(format!("broker {broker} reports no value for {key}")))?;
-    let parsed = value.parse().ok().filter(|it| 0 < *it);
+    let parsed = value.parse().ok().filter(|it| *it > 0);
     parsed.ok_or_else(|| {
         Unplannable(format!("broker {broker} reports {key}={value}, which is no number of threads"))
     })
 }
 
-/// What the level asks for beyond the thread pools: reported, not written.
+/// Remarks on what the level asks for and this optimizer does not write.
 fn restart_only(facts: &BrokerFacts, goal: Goal) -> Vec<String> {
     let current: BTreeMap<&str, i64> = [SEND_BUFFER, RECEIVE_BUFFER]
         .into_iter()
         .filter_map(|key| Some((key, facts.config.get(key)?.effective.as_ref()?.parse().ok()?)))
         .collect();
+
     let mut remarks = Vec::new();
     for (key, value) in current {
-        // -1 leaves the size to the operating system, which adapts it.
+        // -1: the operating system chooses the size.
         if value < i64::from(goal.socket_buffer) && value != -1 {
             remarks.push(format!(
-                "broker {}: {key} is {value}; the level asks for {}, which takes a restart and is left \
-                 to you",
+                "broker {}: {key} is {value}; the level asks for {}, which takes a restart: set it \
+                 yourself",
                 facts.config.broker, goal.socket_buffer
             ));
         }
@@ -254,11 +258,11 @@ fn restart_only(facts: &BrokerFacts, goal: Goal) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::{
-        model::ConfigSource,
+        model::{ChangeText, ConfigSource},
         playbook::{AboveStatic, Rollout},
     };
 
-    /// A pool as a broker reports it: what it starts with, and what is stored.
+    /// A thread pool as a broker reports it.
     fn entry(key: &str, at_start: u32, stored: Option<u32>, effective: u32) -> ConfigEntry {
         let mut synonyms = vec![(ConfigSource::Static, Some(at_start.to_string()))];
         if let Some(stored) = stored {
@@ -298,8 +302,8 @@ mod tests {
             .steps
             .iter()
             .map(|it| {
-                let (stored, to) = (it.from_stored.as_deref().unwrap_or("-"), it.to.as_ref());
-                let (wave, subject, key, from) = (it.wave, &it.subject, &it.key, &it.from);
+                let ChangeText { subject, key, from, from_stored, to } = it.change.text();
+                let (wave, stored) = (it.wave, from_stored.as_deref().unwrap_or("-"));
                 format!("{wave} {subject} {key} {from}({stored})>{}", to.unwrap())
             })
             .collect();
@@ -308,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_starved_broker_walks_up_rung_by_rung() {
+    fn a_pool_grows_by_doubling() {
         let starved =
             facts(1, entry(IO_THREADS, 8, Some(1), 1), entry(NETWORK_THREADS, 8, None, 8));
         check(
@@ -325,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn brokers_walk_side_by_side() {
+    fn brokers_change_at_the_same_time() {
         check(
             &[fresh(1), fresh(2)],
             Level::Conservative,
@@ -339,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn i18_a_plan_stops_at_twice_what_the_broker_starts_with_and_says_so() {
+    fn i18_a_plan_stops_at_twice_the_static_value_and_says_so() {
         let plan = check(
             &[fresh(1)],
             Level::Aggressive,
@@ -352,15 +356,16 @@ mod tests {
     fn i17_only_thread_pools_are_ever_written_and_buffers_are_reported() {
         for &level in Level::ALL {
             let plan = plan(&[fresh(1)], to(level), None).unwrap();
-            assert!(plan.steps.iter().all(|it| WRITES.contains(&it.key.as_str())));
-            let to = |it: &PlannedStep| it.to.as_ref().unwrap().parse::<u32>().unwrap();
+            let text = |it: &PlannedStep| it.change.text();
+            assert!(plan.steps.iter().all(|it| WRITES.contains(&text(it).key.as_str())));
+            let to = |it: &PlannedStep| text(it).to.unwrap().parse::<u32>().unwrap();
             assert!(plan.steps.iter().all(|it| to(it) <= POOL_MAX));
             assert!(plan.remarks.iter().any(|it| it.contains(SEND_BUFFER)), "{plan:?}");
         }
     }
 
     #[test]
-    fn i17_cores_bound_a_pool_where_they_are_known() {
+    fn i17_the_number_of_cores_limits_a_pool_where_it_is_known() {
         let small = BrokerFacts { cores: Some(1), ..fresh(1) };
         let reason = plan(&[small], to(Level::Moderate), None).unwrap_err();
         assert!(reason.0.contains("stops at 8, not 16"), "{reason}");
@@ -375,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn i18_an_entry_that_is_not_in_force_is_not_built_upon() {
+    fn i18_nothing_is_planned_while_an_entry_is_not_effective() {
         let trapped =
             facts(1, entry(IO_THREADS, 8, Some(32), 8), entry(NETWORK_THREADS, 8, None, 8));
         let reason = plan(&[trapped], to(Level::Moderate), None).unwrap_err();

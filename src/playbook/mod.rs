@@ -1,4 +1,4 @@
-//! A playbook: which alert it answers, with which optimizer, and how its effect is judged.
+//! A playbook: which alert it matches, which optimizer handles it, and how the effect is judged.
 //!
 //! Data, checked when the configuration is loaded. Pure: no I/O, no clock.
 
@@ -15,63 +15,63 @@ pub use template::{Template, TemplateError, Values, quoted};
 
 use crate::{alert::Labels, model::closed_list};
 
-/// Fewest samples on either side (I13, I24): medians of fewer mean nothing.
+/// Minimum number of samples in a baseline and in an observation (I13, I24): the median of fewer is
+/// meaningless.
 pub const SAMPLES_MIN: u16 = 6;
 
-/// A cooldown doubles after a rollback up to this (I25), so that none begins above it.
+/// A cooldown doubles after each rollback, up to this (I25). None is configured above it.
 pub const COOLDOWN_MAX: Duration = Duration::from_hours(24);
 
 closed_list! {
-    /// Which way the objective gets better.
+    /// Direction in which the objective improves.
     pub enum Better {
-        /// Less is better: times, lag.
+        /// As for latencies and lag.
         Lower = "lower",
         Higher = "higher",
     }
 }
 
-/// What a run is for.
+/// What a run improves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
     pub query: Template,
     pub better: Better,
-    /// Least relative improvement to keep a change, 0–1.
+    /// Minimum relative improvement to keep a change, 0–1.
     pub at_least: f64,
 }
 
-/// The times of a run.
+/// Lengths of the phases of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
-    /// Longest range of the recording rules behind the objective: how long an old sample stays in
-    /// it.
+    /// Longest range of the recording rules behind the objective: for so long a sample from before
+    /// the change affects it.
     pub window: Duration,
-    /// Length of the baseline before the write.
+    /// Before the first write.
     pub baseline: Duration,
-    /// Wait after the write until no old sample is left in the window.
+    /// After the last write, until the objective is free of samples from before it.
     pub settle: Duration,
     pub observe: Duration,
-    /// Rest after the end of a run, by playbook and target.
+    /// After the end of a run, by playbook and target.
     pub cooldown: Duration,
 }
 
-/// A change that does not stay: how long, and when it is no longer needed.
+/// When a change is undone by itself (I27).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemporaryChange {
-    /// It is lifted so long after it came into force (I27).
+    /// Time to live, from when the change is in effect.
     pub expire_after: Duration,
-    /// It is lifted as soon as this returns a series.
+    /// The change expires earlier, as soon as this returns a series.
     pub expire_when: Option<Template>,
 }
 
-/// Which alerts a playbook answers: every label must be equal. Always names an `alertname`.
+/// Which alerts a playbook handles: every label must be equal. Always names an `alertname`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Match {
+pub struct AlertMatcher {
     pub labels: BTreeMap<String, String>,
 }
 
-impl Match {
-    /// Whether an alert with these labels is answered.
-    pub fn answers(&self, alert: &Labels) -> bool {
+impl AlertMatcher {
+    pub fn matches(&self, alert: &Labels) -> bool {
         self.labels.iter().all(|(name, value)| alert.get(name) == Some(value))
     }
 }
@@ -79,37 +79,37 @@ impl Match {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Playbook {
     pub name: String,
-    pub matches: Match,
-    /// Must hold (return a series) on Prometheus, beside the alert itself.
+    pub matcher: AlertMatcher,
+    /// Must return a series in Prometheus, in addition to the alert.
     pub when: Option<Template>,
     pub optimizer: Optimizer,
     pub objective: Objective,
-    /// The load that the objective depends on; evaluates to one series.
+    /// The load that the objective depends on; must return one series.
     pub load: Template,
-    /// Higher is worse. Two samples in a row above the baseline's maximum undo the change.
+    /// Higher is worse. Two consecutive samples above the baseline's maximum undo the change.
     pub guards: Vec<Template>,
     pub windows: Windows,
-    /// Runs per episode.
+    /// Maximum number of runs per episode.
     pub attempts_max: u32,
-    /// Whether a neutral change is kept.
+    /// Whether a change with the verdict `neutral` is kept.
     pub keep_neutral: bool,
     /// Whether a person must approve each run.
     pub approve: bool,
-    /// For how long what it does stays; a change that stays for good has none.
+    /// `None` if its changes stay.
     pub temporary: Option<TemporaryChange>,
 }
 
 impl Playbook {
-    /// Whether one broker of several goes first.
+    /// Whether one broker is changed and judged before the others.
     pub fn has_canary(&self) -> bool {
         matches!(&self.optimizer, Optimizer::TuneBrokers(it) if it.rollout == Rollout::Canary)
     }
 
-    /// Whether one of its expressions speaks of `place`.
-    pub fn needs(&self, place: &str) -> bool {
+    /// Whether one of its expressions contains `$label`.
+    pub fn needs(&self, label: &str) -> bool {
         let judged = [&self.objective.query, &self.load].into_iter();
-        let lifted = self.temporary.iter().filter_map(|it| it.expire_when.as_ref());
-        let mut all = judged.chain(&self.guards).chain(&self.when).chain(lifted);
-        all.any(|it| it.needs().any(|name| name == place))
+        let expire_when = self.temporary.iter().filter_map(|it| it.expire_when.as_ref());
+        let mut all = judged.chain(&self.guards).chain(&self.when).chain(expire_when);
+        all.any(|it| it.needs().any(|name| name == label))
     }
 }

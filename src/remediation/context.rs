@@ -1,4 +1,4 @@
-//! What every stage of one cluster's pipeline holds.
+//! The configuration, seams and handles that every stage of a cluster's pipeline uses.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,24 +21,23 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// What every stage of one cluster's pipeline holds. Cheap to clone.
+/// The pipeline of one cluster. Cheap to clone.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "the seams have none")]
 pub struct Context {
     pub cluster: Arc<ClusterConfig>,
     pub remediation: Arc<RemediationConfig>,
     pub kafka: SharedKafka,
-    /// The Prometheus that knows it; none where none is configured.
+    /// `None` if the cluster has no `prometheus` configured.
     pub prometheus: Option<SharedPrometheus>,
-    /// The Docker engine that runs its containers; none where none is configured.
+    /// The engine that runs the cluster's containers; `None` if none is configured.
     pub docker: Option<SharedDocker>,
     pub clock: SharedClock,
     pub store: Store,
-    /// What this process says about itself.
     pub telemetry: Arc<Telemetry>,
     pub latest: Latest,
     pub pause: PauseFile,
-    /// Wakes the worker: something new is stored.
+    /// Wakes the worker when something new is stored.
     pub wake: Arc<Notify>,
 }
 
@@ -47,16 +46,14 @@ impl Context {
         self.clock.wall()
     }
 
-    /// The playbook of a run; none when the configuration has lost it.
+    /// The playbook of a run; `None` if it is no longer configured.
     pub(super) fn playbook(&self, run: &RunRow) -> Option<&Playbook> {
         self.remediation.playbooks.iter().find(|it| it.name == run.playbook)
     }
 
-    /// The Docker engine.
-    ///
     /// # Errors
     ///
-    /// [`DockerError::NotConfigured`] where the cluster has none.
+    /// [`DockerError::NotConfigured`] if the cluster has no engine.
     pub(super) fn engine(&self) -> Result<&SharedDocker, DockerError> {
         self.docker.as_ref().ok_or(DockerError::NotConfigured)
     }
@@ -66,8 +63,8 @@ impl Context {
         configured.unwrap_or(Duration::from_secs(15))
     }
 
-    /// Values for a template: from the configuration and live metadata, never from a label as it
-    /// came (I35). Where the target is the cluster, its canary is the broker.
+    /// Values for a template: from the configuration and live metadata, never directly from a label
+    /// (I35). If the target is the cluster, `$broker_id` is its canary.
     pub(super) fn values(&self, target: &Target, canary: Option<BrokerId>) -> Values {
         let mut values = Values::from([("kafka_cluster", self.cluster.name.to_string())]);
         match target {
@@ -79,36 +76,26 @@ impl Context {
     }
 }
 
-/// Remediation is paused while this file exists (I31): it survives a restart, and a person can make
-/// it with `touch` when nothing else answers.
+/// Remediation is paused while this file exists (I31). It survives a restart, and a person can
+/// create it with `touch` when the process does not respond.
 #[derive(Clone, Debug)]
 pub struct PauseFile(PathBuf);
 
 impl PauseFile {
-    /// The file in a state directory.
     pub fn in_dir(state_dir: &Path) -> Self {
         Self(state_dir.join("paused"))
     }
 
-    /// Whether it is there. A directory that cannot be read counts as paused.
+    /// Whether remediation is paused. It is if the directory cannot be read.
     pub fn is_set(&self) -> bool {
         self.0.try_exists().unwrap_or(true)
     }
 
-    /// Makes it.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be made.
     pub fn set(&self) -> std::io::Result<()> {
         std::fs::write(&self.0, "Remediation is paused while this file exists.\n")
     }
 
-    /// Removes it.
-    ///
-    /// # Errors
-    ///
-    /// When the file is there and cannot be removed.
+    /// Does nothing if the file does not exist.
     pub fn clear(&self) -> std::io::Result<()> {
         match std::fs::remove_file(&self.0) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),

@@ -1,15 +1,15 @@
-//! Carries steps out, one wave after the other, and reads each back.
+//! Executes steps and reads each back.
 //!
-//! Invariant (I22): the intent is durable before the request, the outcome after it.
-//! Invariant (I21): success is what the named broker says it runs, never what it answered to the
-//! write.
+//! Invariant (I22): the intent is stored before the request is sent, the outcome after it.
+//! Invariant (I21): a step succeeds when the named broker reports the new state, whatever it
+//! answered to the request.
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 use super::{
-    change::{self, ApplyError, Observed},
+    change::{self, ApplyError, Direction, Observed},
     context::Context,
 };
 use crate::{
@@ -18,101 +18,106 @@ use crate::{
     telemetry::chain,
 };
 
-/// How long a broker may take to apply what it accepted. Seen: 4–143 ms idle, 2.3 s at load 10.
-const APPLY_MAX: Duration = Duration::from_secs(30);
-/// The same when the answer to the write was lost: the request may still stand in the broker's
-/// queue.
-const APPLY_UNANSWERED_MAX: Duration = Duration::from_mins(1);
-/// How long a look before a step is tried.
-const LOOK_MAX: Duration = Duration::from_secs(30);
-/// First pause between two reads; doubles.
+/// How long a broker may take to make an accepted change effective. Measured: 4–143 ms idle, 2.3 s
+/// at load 10.
+pub(super) const EFFECTIVE_MAX: Duration = Duration::from_secs(30);
+
+/// The same when the answer was lost: the request may still be in the broker's queue.
+const EFFECTIVE_UNANSWERED_MAX: Duration = Duration::from_mins(1);
+
+/// How long the checks before a step are retried.
+const CHECKS_MAX: Duration = Duration::from_secs(30);
+
+/// First pause between two reads; it doubles up to [`PAUSE_MAX`].
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
-/// Longest pause between two reads.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// What a step came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum StepEnd {
+pub(super) enum StepOutcome {
+    /// The wanted state was read back.
     Done,
-    /// Not in force; may be stored.
+    /// It was not; the change may be stored.
     Failed(String),
-    /// Someone else changed the key.
+    /// Someone else changed the resource.
     Drifted(String),
 }
 
-pub(super) async fn perform(context: &Context, step: &StepRow) -> Result<StepEnd, StoreError> {
+/// Makes the change of a step, and stores how that went.
+pub(super) async fn perform(context: &Context, step: &StepRow) -> Result<StepOutcome, StoreError> {
     let started = context.clock.monotonic();
-    // The first step of each broker was rehearsed a moment ago; a later one could not be (I19).
-    if let Some(end) = refused_beforehand(context, step).await {
-        match &end {
-            StepEnd::Drifted(text) => {
+    if let Some(outcome) = check_before(context, step).await {
+        match &outcome {
+            StepOutcome::Drifted(text) => {
                 record(context, step, StepState::Drifted, text.clone()).await?;
             }
-            // It stays planned: nothing was sent, so that there is nothing to undo.
-            StepEnd::Failed(text) => {
+            // The step stays planned: nothing was sent, so there is nothing to undo.
+            StepOutcome::Failed(text) => {
                 let text = format!("step {}: not begun: {text}", step.index);
                 context.store.note(step.run, context.now(), "step", text).await?;
             }
-            StepEnd::Done => (),
+            StepOutcome::Done => (),
         }
-        return Ok(end);
+        return Ok(outcome);
     }
-    let intent =
-        format!("{} {} {} → {}", step.subject, step.key, step.from, said(step.to.as_ref()));
-    record(context, step, StepState::Began, intent).await?;
-    let answer = change::apply(context, step, (step.to.as_deref(), WriteMode::Write)).await;
-    let end = match &answer {
-        Err(error) if !error.outcome_is_unknown() => StepEnd::Failed(chain(error)),
-        Err(_) => read_back(context, step, APPLY_UNANSWERED_MAX, Observed::Desired).await,
-        Ok(()) => read_back(context, step, APPLY_MAX, Observed::Desired).await,
+
+    record(context, step, StepState::Began, step.change.text().to_string()).await?;
+    let answer = change::apply(context, step, Direction::Desired, WriteMode::Write).await;
+    let outcome = match &answer {
+        Err(error) if !error.outcome_is_unknown() => StepOutcome::Failed(chain(error)),
+        Err(_) => read_back(context, step, EFFECTIVE_UNANSWERED_MAX, Observed::Desired).await,
+        Ok(()) => read_back(context, step, EFFECTIVE_MAX, Observed::Desired).await,
     };
-    let took = took(context, started);
+
+    let took = elapsed(context, started);
     context.telemetry.step_done(&context.cluster.name, took);
-    let said = answer.err().map_or("accepted".to_owned(), |error| chain(&error));
-    match &end {
-        StepEnd::Done => {
+    let (state, text) = match &outcome {
+        StepOutcome::Done => {
+            let answer = answer.err().map_or("accepted".to_owned(), |error| chain(&error));
             let text =
-                format!("in force after {} ms; the broker's answer: {said}", took.as_millis());
-            record(context, step, StepState::Applied, text).await?;
+                format!("effective after {} ms; the broker's answer: {answer}", took.as_millis());
+            (StepState::Applied, text)
         }
-        StepEnd::Drifted(text) => record(context, step, StepState::Drifted, text.clone()).await?,
-        StepEnd::Failed(text) => record(context, step, StepState::Failed, text.clone()).await?,
-    }
-    Ok(end)
+        StepOutcome::Drifted(text) => (StepState::Drifted, text.clone()),
+        StepOutcome::Failed(text) => (StepState::Failed, text.clone()),
+    };
+    record(context, step, state, text).await?;
+    Ok(outcome)
 }
 
-/// A value, or the lack of one, for people.
-pub(super) fn said(value: Option<&String>) -> &str {
-    value.map_or("no entry of its own", String::as_str)
-}
-
-async fn refused_beforehand(context: &Context, step: &StepRow) -> Option<StepEnd> {
-    match patiently(context, || Box::pin(change::observe(context, step))).await {
+/// Checks that the prior state is there, and that the change would be accepted. Returns the outcome
+/// if it is not.
+async fn check_before(context: &Context, step: &StepRow) -> Option<StepOutcome> {
+    match with_retries(context, || Box::pin(change::observe(context, step))).await {
         Ok(Observed::Prior) => (),
-        Ok(Observed::Diverged(text)) => return Some(StepEnd::Drifted(text)),
+        Ok(Observed::Diverged(text)) => return Some(StepOutcome::Drifted(text)),
         Ok(found @ (Observed::Desired | Observed::NotEffective | Observed::PriorNotEffective)) => {
-            return Some(StepEnd::Drifted(format!("{found:?} before it was written by this run")));
+            let text = format!("{found:?} before this run wrote it");
+            return Some(StepOutcome::Drifted(text));
         }
-        Err(error) => return Some(StepEnd::Failed(chain(&error))),
+        Err(error) => return Some(StepOutcome::Failed(chain(&error))),
     }
+
+    // The guard has just validated the first step of each resource; a later one could not be
+    // validated before the step in front of it was effective (I19).
     if step.wave == 0 {
         return None;
     }
-    let change = (step.to.as_deref(), WriteMode::ValidateOnly);
-    let rehearsed = patiently(context, || Box::pin(change::apply(context, step, change))).await;
-    rehearsed.err().map(|error| StepEnd::Failed(chain(&error)))
+    let (direction, mode) = (Direction::Desired, WriteMode::ValidateOnly);
+    let validated =
+        with_retries(context, || Box::pin(change::apply(context, step, direction, mode))).await;
+    validated.err().map(|error| StepOutcome::Failed(chain(&error)))
 }
 
-/// Asks again for a while where nobody said no: what is asked here changes nothing, and a cluster
-/// that needs the step is one that answers late.
-async fn patiently<'a, T>(
+/// Retries a request that changes nothing, unless it is refused: a cluster that needs the step may
+/// answer late.
+async fn with_retries<'a, T>(
     context: &'a Context,
-    ask: impl Fn() -> BoxFuture<'a, Result<T, ApplyError>>,
+    request: impl Fn() -> BoxFuture<'a, Result<T, ApplyError>>,
 ) -> Result<T, ApplyError> {
     let started = context.clock.monotonic();
     loop {
-        match ask().await {
-            Err(error) if !error.is_refusal() && took(context, started) < LOOK_MAX => {
+        match request().await {
+            Err(error) if !error.is_refusal() && elapsed(context, started) < CHECKS_MAX => {
                 context.clock.sleep(PAUSE_MAX).await;
             }
             answer => return answer,
@@ -120,51 +125,50 @@ async fn patiently<'a, T>(
     }
 }
 
-/// Polls the broker until the key stands as `wanted`. The next step is validated against what is in
-/// force, so that sleeping a fixed time would be wrong on either side.
+/// Polls until `wanted` is observed, at most `limit`. The next step is validated against what is
+/// effective, so that a fixed pause would be too short or too long.
 pub(super) async fn read_back(
     context: &Context,
     step: &StepRow,
     limit: Duration,
     wanted: Observed,
-) -> StepEnd {
+) -> StepOutcome {
     let started = context.clock.monotonic();
     let mut pause = PAUSE_FIRST;
     loop {
         let found = change::observe(context, step).await;
         if found.as_ref().is_ok_and(|it| *it == wanted) {
-            return StepEnd::Done;
+            return StepOutcome::Done;
         }
-        if limit <= took(context, started) {
+        if elapsed(context, started) >= limit {
             let seen = match found {
-                Ok(Observed::Diverged(text)) => return StepEnd::Drifted(text),
-                Ok(standing) => format!("{standing:?}"),
+                Ok(Observed::Diverged(text)) => return StepOutcome::Drifted(text),
+                Ok(observed) => format!("{observed:?}"),
                 Err(error) => chain(&error),
             };
-            return StepEnd::Failed(format!(
-                "not in force within {} s; last seen: {seen}",
-                limit.as_secs()
+            let limit = limit.as_secs();
+            return StepOutcome::Failed(format!(
+                "not effective within {limit} s; last observed: {seen}"
             ));
         }
+
         context.clock.sleep(pause).await;
         pause = pause.saturating_mul(2).min(PAUSE_MAX);
     }
 }
 
 /// Time since `started`.
-pub(super) fn took(context: &Context, started: MonotonicTime) -> Duration {
+pub(super) fn elapsed(context: &Context, started: MonotonicTime) -> Duration {
     context.clock.monotonic().0.saturating_sub(started.0)
 }
 
-/// Writes a step's state and its line in the journal.
+/// Stores a step's state and its line in the journal.
 pub(super) async fn record(
     context: &Context,
     step: &StepRow,
     state: StepState,
     text: String,
 ) -> Result<(), StoreError> {
-    context
-        .store
-        .move_step(StepUpdate { run: step.run, index: step.index, state, text }, context.now())
-        .await
+    let update = StepUpdate { run: step.run, index: step.index, state, text };
+    context.store.move_step(update, context.now()).await
 }

@@ -1,4 +1,4 @@
-//! "Not now", with its reason.
+//! Why a run does not start now.
 
 use super::change::ApplyError;
 use crate::{
@@ -6,43 +6,25 @@ use crate::{
     telemetry::chain,
 };
 
-/// Why a run does not start now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hold {
-    /// The reason, from a closed list.
     pub(super) reason: HoldReason,
-    /// What was found, in words: the value that decided.
+    /// The value that decided, in words.
     pub(super) detail: String,
 }
 
 impl Hold {
-    /// Holds for `reason`.
     pub(super) fn new(reason: HoldReason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into() }
     }
 
-    /// Holds unless `fine`.
+    /// `Err` unless `condition` is met.
     pub(super) fn unless(
-        fine: impl Into<Fine>,
+        condition: bool,
         reason: HoldReason,
         detail: impl FnOnce() -> String,
     ) -> Result<(), Self> {
-        match fine.into() {
-            Fine::Yes => Ok(()),
-            Fine::No => Err(Self::new(reason, detail())),
-        }
-    }
-}
-
-/// The answer to one question of the guard.
-pub(super) enum Fine {
-    Yes,
-    No,
-}
-
-impl From<bool> for Fine {
-    fn from(fine: bool) -> Self {
-        if fine { Self::Yes } else { Self::No }
+        if condition { Ok(()) } else { Err(Self::new(reason, detail())) }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The remediation pipeline: intake → guard → plan → rehearse → execute → verify → keep or roll
 //! back.
 //!
-//! [`Remediator`] is the handle that `http` and `cli` hold; [`Remediator::start`] starts a worker for
-//! each cluster. The stages in the order a run meets them: `schedule`, `guard`, `reconcile` (`execute`,
-//! `watch`, `verdict`, `undo`).
+//! [`Remediator`] is the handle for `http`; [`Remediator::start`] starts a worker for each cluster.
+//! The stages in the order of a run: `schedule`, `guard`, `reconcile` (`execute`, `watch`,
+//! `verdict`, `undo`). `change` observes and applies what a step changes.
 //!
 //! Invariant: nothing here runs inside a request; a request stores and wakes a worker (I3).
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
@@ -38,28 +38,25 @@ use crate::{
     model::{AlertOutcome, ClusterName, RunId, RunState, Target, Trigger},
     playbook::{Level, OptimizerKind, Playbook},
     shutdown::Tasks,
-    store::{
-        Answered, Extent, NewRun, Routed, RunDetail, RunRow, Store, StoreError, TakenAlerts,
-        Urgency,
-    },
+    store::{AlertCounts, NewRun, Priority, RoutedAlert, RunDetail, RunRow, Store, StoreError},
     telemetry::Telemetry,
 };
 
 /// A person's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// The cluster; may be left out when there is one.
+    /// May be left out when one cluster is configured.
     pub cluster: Option<ClusterName>,
     pub optimizer: OptimizerKind,
     pub target: Target,
-    /// How far, for an optimizer with levels.
+    /// `None` for an optimizer without levels.
     pub level: Option<Level>,
     /// Whether to stop after the rehearsal.
-    pub extent: Extent,
+    pub dry_run: bool,
 }
 
 impl Order {
-    /// The command, as a person types it.
+    /// The command line as a person types it.
     fn command(&self) -> String {
         let command = match self.optimizer {
             OptimizerKind::TuneBrokers => "tune-brokers",
@@ -72,21 +69,20 @@ impl Order {
     }
 }
 
-/// Why an order was not taken.
+/// Why an order was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {
-    /// The store cannot be written; try again.
+    /// The store cannot be written. The order may be repeated.
     #[error("the state cannot be written")]
     Store(#[from] StoreError),
-    /// There is no such run, cluster or playbook.
+    /// There is no such run or cluster.
     #[error("{0}")]
     NotFound(String),
-    /// It cannot be done now, or not to this run.
+    /// The state of the run, or the configuration, does not allow it.
     #[error("{0}")]
     Conflict(String),
 }
 
-/// What all requests and workers share.
 struct Shared {
     remediation: Arc<RemediationConfig>,
     clock: SharedClock,
@@ -96,7 +92,7 @@ struct Shared {
     clusters: Vec<Context>,
 }
 
-/// The handle of the pipeline. Cheap to clone.
+/// Handle of the pipeline. Cheap to clone.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "the seams have none")]
 pub struct Remediator {
@@ -104,11 +100,7 @@ pub struct Remediator {
 }
 
 impl Remediator {
-    /// The pipeline over `clusters`, which share one store, one clock and one configuration.
-    ///
-    /// # Errors
-    ///
-    /// When there is no cluster.
+    /// The clusters share one store, one clock and one configuration.
     pub fn new(clusters: Vec<Context>) -> Result<Self, NoCluster> {
         let first = clusters.first().ok_or(NoCluster)?.clone();
         let shared = Shared {
@@ -129,22 +121,18 @@ impl Remediator {
         }
     }
 
-    /// The work of one cluster's worker until `stop`, for who runs it on a task of their own: the
-    /// simulated world, which drops it wherever a process could end. Ends at once when there is no
-    /// such cluster. Never run two of a cluster at a time (I10).
+    /// Runs one cluster's worker until `stop`, on the caller's task: the simulated world drops it
+    /// wherever a process could end. Returns at once if there is no such cluster. Never run two
+    /// workers of a cluster at the same time (I10).
     pub async fn work(&self, cluster: &ClusterName, stop: CancellationToken) {
-        let found = self.shared.clusters.iter().find(|it| it.cluster.name == *cluster);
-        if let Some(cluster) = found {
+        let context = self.shared.clusters.iter().find(|it| it.cluster.name == *cluster);
+        if let Some(cluster) = context {
             worker::run(cluster.clone(), stop).await;
         }
     }
 
-    /// Makes a notification durable: episodes opened, repeated, closed, in one transaction (I2).
-    ///
-    /// # Errors
-    ///
-    /// When it could not be stored. Then nothing of it was.
-    pub async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError> {
+    /// Stores a notification: opens, repeats and closes episodes in one transaction (I2).
+    pub async fn take(&self, notification: Notification) -> Result<AlertCounts, StoreError> {
         let shared = &self.shared;
         let mut invalid = u64::try_from(notification.faults.len()).unwrap_or(u64::MAX);
         let mut routed = Vec::with_capacity(notification.alerts.len());
@@ -154,32 +142,33 @@ impl Remediator {
                 None => invalid = invalid.saturating_add(1),
             }
         }
+
         let started = shared.clock.monotonic();
-        let mut taken = shared.store.take_alerts(routed, shared.clock.wall()).await?;
+        let mut counts = shared.store.take_alerts(routed, shared.clock.wall()).await?;
         shared.telemetry.store_written(shared.clock.monotonic().0.saturating_sub(started.0));
-        if 0 < invalid {
-            taken.insert(AlertOutcome::Invalid, invalid);
+
+        if invalid > 0 {
+            counts.insert(AlertOutcome::Invalid, invalid);
         }
-        for (&outcome, &count) in &taken {
+        for (&outcome, &count) in &counts {
             shared.telemetry.alerts_taken(outcome, count);
         }
-        if 0 < notification.truncated {
+        if notification.truncated > 0 {
             shared.telemetry.truncated_alerts(notification.truncated);
         }
         self.wake();
-        Ok(taken)
+        Ok(counts)
     }
 
-    /// The alert's cluster, and whether a playbook answers it. An alert of no known cluster is
-    /// nobody's.
-    fn route(&self, alert: Alert) -> Option<Routed> {
-        let named = alert.label("kafka_cluster")?;
-        let cluster = self.shared.clusters.iter().find(|it| it.cluster.name.as_str() == named)?;
+    /// Finds the alert's cluster, and whether a playbook matches it. `None` if no cluster of that
+    /// name is configured.
+    fn route(&self, alert: Alert) -> Option<RoutedAlert> {
+        let name = alert.label("kafka_cluster")?;
+        let context = self.shared.clusters.iter().find(|it| it.cluster.name.as_str() == name)?;
         let playbooks = &self.shared.remediation.playbooks;
-        let answered = playbooks.iter().any(|it| it.matches.answers(&alert.labels));
-        Some(Routed {
-            cluster: cluster.cluster.name.clone(),
-            answered: if answered { Answered::Yes } else { Answered::No },
+        Some(RoutedAlert {
+            cluster: context.cluster.name.clone(),
+            is_matched: playbooks.iter().any(|it| it.matcher.matches(&alert.labels)),
             alert,
         })
     }
@@ -191,30 +180,18 @@ impl Remediator {
     }
 
     /// The latest runs, newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
     pub async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
         self.shared.store.runs(limit).await
     }
 
-    /// One run with all that is known of it.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
+    /// One run with its steps, measurement and journal.
     pub async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
         self.shared.store.run(id).await
     }
 
     /// Stores a person's order as a run.
-    ///
-    /// # Errors
-    ///
-    /// See [`OrderError`].
     pub async fn order(&self, order: Order) -> Result<RunId, OrderError> {
-        let cluster = self.named(order.cluster.as_ref())?;
+        let cluster = self.find_cluster(order.cluster.as_ref())?;
         let playbook = self.playbook_for(&order)?;
         let new = NewRun {
             cluster: cluster.cluster.name.clone(),
@@ -224,10 +201,11 @@ impl Remediator {
             cause: order.command(),
             target: order.target,
             trigger: Trigger::Person,
-            extent: order.extent,
-            urgency: Urgency::Usual,
+            dry_run: order.dry_run,
+            priority: Priority::Normal,
             created: self.shared.clock.wall(),
         };
+
         let added = self.shared.store.add_run(new, None).await?;
         self.wake();
         added
@@ -235,29 +213,31 @@ impl Remediator {
             .ok_or_else(|| OrderError::Conflict("it is stored already".to_owned()))
     }
 
-    /// The playbook whose objective, guards and windows prove an order's effect.
+    /// The playbook whose objective, guards and windows judge the run.
     fn playbook_for(&self, order: &Order) -> Result<&Playbook, OrderError> {
         let kind = order.optimizer;
         let playbooks = self.shared.remediation.playbooks.iter();
         let mut fitting = playbooks.filter(|it| it.optimizer.kind() == kind).peekable();
         if fitting.peek().is_none() {
             return Err(OrderError::Conflict(format!(
-                "no playbook has `{kind}`: its objective is what proves the effect; configure one"
+                "no playbook has the optimizer `{kind}`: configure one, its objective judges the run"
             )));
         }
-        // A canary stands for the brokers of its cluster.
-        let judges = |it: &&Playbook| {
+
+        // With a canary, the expressions are about that broker.
+        let can_judge = |it: &&Playbook| {
             order.target.broker().is_some() || it.has_canary() || !it.needs("broker_id")
         };
-        fitting.find(judges).ok_or_else(|| {
+        fitting.find(can_judge).ok_or_else(|| {
             OrderError::Conflict(format!(
-                "every playbook with `{kind}` judges one broker: name one with `--broker`, or \
-                 configure a playbook without $broker_id"
+                "every playbook with the optimizer `{kind}` judges one broker: name one with \
+                 `--broker`, or configure a playbook without $broker_id"
             ))
         })
     }
 
-    fn named(&self, name: Option<&ClusterName>) -> Result<&Context, OrderError> {
+    /// The named cluster, or the only one.
+    fn find_cluster(&self, name: Option<&ClusterName>) -> Result<&Context, OrderError> {
         let clusters = &self.shared.clusters;
         match (name, clusters.as_slice()) {
             (Some(name), all) => all
@@ -272,13 +252,9 @@ impl Remediator {
         }
     }
 
-    /// Asks for a kept or active run to be undone.
-    ///
-    /// # Errors
-    ///
-    /// See [`OrderError`].
+    /// Requests the rollback of a kept or active run.
     pub async fn roll_back(&self, id: RunId) -> Result<(), OrderError> {
-        let run = self.existing(id).await?;
+        let run = self.find_run(id).await?;
         match run.state {
             RunState::Kept | RunState::Acting | RunState::Settling | RunState::Observing => {
                 self.shared.store.request_undo(id, self.shared.clock.wall()).await?;
@@ -295,19 +271,15 @@ impl Remediator {
             | RunState::RolledBack
             | RunState::Stuck
             | RunState::Cancelled => Err(OrderError::Conflict(format!(
-                "run {id} is {}: only a run that is kept or under way can be undone",
+                "run {id} is {}: only a kept or active run can be rolled back",
                 run.state
             ))),
         }
     }
 
-    /// Approves a run that waits for it. The guard is asked again before anything is written.
-    ///
-    /// # Errors
-    ///
-    /// See [`OrderError`].
+    /// Approves a run that waits for it. The guard checks it again before anything is written.
     pub async fn approve(&self, id: RunId) -> Result<(), OrderError> {
-        let run = self.existing(id).await?;
+        let run = self.find_run(id).await?;
         if run.state != RunState::AwaitingApproval {
             return Err(OrderError::Conflict(format!(
                 "run {id} is {}, not awaiting_approval",
@@ -319,22 +291,14 @@ impl Remediator {
         Ok(())
     }
 
-    /// The measures that are in force, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
+    /// The temporary changes that are in effect, oldest first.
     pub async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError> {
         self.shared.store.temporary_changes().await
     }
 
-    /// Says that a person has seen a stuck run, so that others may start again.
-    ///
-    /// # Errors
-    ///
-    /// See [`OrderError`].
+    /// Acknowledges a stuck run, so that others of its cluster may start again.
     pub async fn acknowledge(&self, id: RunId) -> Result<(), OrderError> {
-        let run = self.existing(id).await?;
+        let run = self.find_run(id).await?;
         if run.state != RunState::Stuck {
             return Err(OrderError::Conflict(format!("run {id} is {}, not stuck", run.state)));
         }
@@ -343,27 +307,24 @@ impl Remediator {
         Ok(())
     }
 
-    async fn existing(&self, id: RunId) -> Result<RunRow, OrderError> {
+    async fn find_run(&self, id: RunId) -> Result<RunRow, OrderError> {
         let run = self.shared.store.run(id).await?.map(|it| it.run);
         run.ok_or_else(|| OrderError::NotFound(format!("there is no run {id}")))
     }
 
-    /// Lifts the quarantines and the marks of externally changed keys of a cluster (or of all).
-    /// Returns what was released, in words.
-    ///
-    /// # Errors
-    ///
-    /// See [`OrderError`].
+    /// Releases the quarantines and the externally changed values of a cluster, or of all. Returns
+    /// what was released, in words.
     pub async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError> {
         let chosen = match &cluster {
-            Some(name) => std::slice::from_ref(self.named(Some(name))?),
+            Some(name) => std::slice::from_ref(self.find_cluster(Some(name))?),
             None => self.shared.clusters.as_slice(),
         };
+
         let mut released = Vec::new();
         for it in chosen {
             let name = &it.cluster.name;
-            for (subject, key) in self.shared.store.release(name, it.clock.wall()).await? {
-                released.push(format!("{name}: {key} of {subject}"));
+            for resource in self.shared.store.release(name, it.clock.wall()).await? {
+                released.push(format!("{name}: {resource}"));
             }
             released.push(format!("{name}: quarantines"));
         }
@@ -372,10 +333,6 @@ impl Remediator {
     }
 
     /// Stops new runs; survives a restart.
-    ///
-    /// # Errors
-    ///
-    /// When the pause file cannot be written.
     pub fn pause(&self) -> std::io::Result<()> {
         self.shared.pause.set()?;
         self.wake();
@@ -383,23 +340,17 @@ impl Remediator {
     }
 
     /// Lets runs start again.
-    ///
-    /// # Errors
-    ///
-    /// When the pause file cannot be removed.
     pub fn resume(&self) -> std::io::Result<()> {
         self.shared.pause.clear()?;
         self.wake();
         Ok(())
     }
 
-    /// Whether the pause file is there.
     pub fn paused(&self) -> bool {
         self.shared.pause.is_set()
     }
 }
 
-/// A pipeline without a cluster makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no cluster is configured")]
 pub struct NoCluster;

@@ -1,48 +1,41 @@
-//! Measures: kept runs whose change does not stay (I27). Each is taken back when its time is over,
-//! or when it is no longer needed; after a crash too, since the time is in the store.
+//! Temporary changes: kept runs that are undone later (I27), when their time to live ends or when
+//! they are no longer needed. Both hold after a crash too, because the time is in the store.
 
 use std::time::Duration;
 
-use super::{context::Context, evidence, transition};
+use super::{context::Context, evidence, transition::transition};
 use crate::{
     model::RunEvent,
     store::{RunRow, RunUpdate, StoreError},
 };
 
-/// How long a measure that is due may wait for another run's observation (I40).
-pub(super) const WAIT_MAX: Duration = Duration::from_mins(15);
+/// How long an expired change may wait for another run's observation (I40).
+const WAIT_MAX: Duration = Duration::from_mins(15);
 
-/// Whether a measure is still needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Needed {
-    Yes,
-    No,
-}
-
-/// Looks at a kept measure, and begins to take it back when it is time.
-pub(super) async fn look(context: &Context, run: &RunRow) -> Result<Needed, StoreError> {
-    let Some(why) = due(context, run).await else { return Ok(Needed::Yes) };
+/// Begins to undo a kept change when it is time. Returns whether it did.
+pub(super) async fn expire_if_due(context: &Context, run: &RunRow) -> Result<bool, StoreError> {
+    let Some(why) = due(context, run).await else { return Ok(false) };
     context.store.note(run.id, context.now(), "expire", why).await?;
-    transition::transition(context, run, RunEvent::Expire, RunUpdate::default()).await?;
-    Ok(Needed::No)
+    transition(context, run, RunEvent::Expire, RunUpdate::default()).await?;
+    Ok(true)
 }
 
-/// Why the measure ends now, if it does. A Prometheus that does not answer lifts nothing before the
-/// time is over.
+/// Why the change expires now. If Prometheus does not answer, it stays until its time ends.
 async fn due(context: &Context, run: &RunRow) -> Option<String> {
-    if run.times.expires? <= context.now() {
-        return Some("its time is over".to_owned());
+    if context.now() >= run.times.expires? {
+        return Some("its time to live has ended".to_owned());
     }
+
     let temporary = context.playbook(run)?.temporary.as_ref()?;
     let query = temporary.expire_when.as_ref()?.render(&context.values(&run.target, None));
     let series = evidence::prometheus(context).ok()?.instant(&query).await.ok()?;
-    (!series.is_empty()).then(|| format!("it is no longer needed: `{query}` holds"))
+    (!series.is_empty()).then(|| format!("it is no longer needed: `{query}` returns a series"))
 }
 
-/// A measure of the cluster that has waited too long for the run that is observed.
-pub(super) async fn overdue(context: &Context) -> Result<Option<RunRow>, StoreError> {
-    let temporary_changes = context.store.temporary_changes().await?;
-    let waited =
-        |it: &RunRow| it.times.expires.is_some_and(|it| it.after(WAIT_MAX) <= context.now());
-    Ok(temporary_changes.into_iter().find(|it| it.cluster == context.cluster.name && waited(it)))
+/// A temporary change of the cluster that has waited too long for the observed run.
+pub(super) async fn find_overdue(context: &Context) -> Result<Option<RunRow>, StoreError> {
+    let changes = context.store.temporary_changes().await?;
+    let is_overdue =
+        |it: &RunRow| it.times.expires.is_some_and(|it| context.now() >= it.after(WAIT_MAX));
+    Ok(changes.into_iter().find(|it| it.cluster == context.cluster.name && is_overdue(it)))
 }

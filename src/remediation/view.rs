@@ -1,4 +1,4 @@
-//! What `/metrics` shows of remediation, read from the store after each change.
+//! What `/metrics` shows of remediation, read from the store after each transition.
 
 use super::{context::Context, guard};
 use crate::{
@@ -7,10 +7,10 @@ use crate::{
     telemetry::{Cooldown, Quarantine, RemediationView, RunInfo},
 };
 
-/// Runs in the history panel.
+/// Number of runs in the history panel.
 const RUNS_SHOWN: u32 = 50;
 
-/// Reads the view and hands it to telemetry.
+/// Reads the current view and passes it to telemetry.
 pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
     let now = context.now();
     let name = &context.cluster.name;
@@ -22,20 +22,24 @@ pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
         runs: runs.iter().map(info).collect(),
         ..RemediationView::idle(context.remediation.mode)
     };
+
     for (playbook, target) in context.store.targets(name).await? {
-        let past = context.store.past(name, (playbook.clone(), target.clone()), now).await?;
-        view.stuck = u64::from(past.stuck);
+        let history = context.store.history(name, playbook.clone(), target.clone(), now).await?;
+        view.stuck = u64::from(history.stuck);
+
         let target = target.to_string();
-        if guard::QUARANTINE_AFTER <= past.rollbacks_in_a_row() {
-            view.quarantined
-                .push(Quarantine { playbook: playbook.clone(), target: target.clone() });
+        if history.rollbacks_in_a_row() >= guard::QUARANTINE_AFTER {
+            let quarantine = Quarantine { playbook: playbook.clone(), target: target.clone() };
+            view.quarantined.push(quarantine);
         }
+
         let configured = context.remediation.playbooks.iter().find(|it| it.name == playbook);
         let end = configured
-            .and_then(|it| past.cooldown_end(it.windows.cooldown, COOLDOWN_MAX))
-            .filter(|end| now < *end);
+            .and_then(|it| history.cooldown_end(it.windows.cooldown, COOLDOWN_MAX))
+            .filter(|end| *end > now);
         view.cooldowns.extend(end.map(|end| Cooldown { playbook, target, end }));
     }
+
     context.telemetry.remediation_changed(name, view);
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Watches a change that is in force: drift, guards, evidence, a person's order; then judges it.
+//! Watches a change that is in effect: drift, guards, evidence, a person's order; then judges it.
 //!
-//! Guards and the objective are read back from Prometheus by time, so that a restart of this
-//! process in the middle loses nothing.
+//! Guards and the objective are read from Prometheus as ranges of the past, so that a restart of
+//! this process during a window loses nothing.
 
 use std::time::Duration;
 
@@ -10,197 +10,221 @@ use tokio_util::sync::CancellationToken;
 use super::{
     change::{self, Observed},
     context::Context,
-    evidence::{self, Questions},
+    evidence::{self, Expressions},
     execute, guard, schedule, temporary, verdict,
 };
 use crate::{
-    model::{BrokerId, MonotonicTime, OnUndo, RollbackReason, Verdict, WallTime},
+    model::{BrokerId, MonotonicTime, RollbackReason, Verdict, WallTime},
     prometheus::QueryRange,
     store::{Measurement, RunDetail, StepRow, StepState, StoreError},
 };
 
-/// Looks in a row at which a value is not in force before the run goes back.
-const NOT_IN_FORCE_MAX: u32 = 3;
+/// Consecutive polls with a value stored but not effective before the run is rolled back.
+const NOT_EFFECTIVE_MAX: u32 = 3;
 
-/// How a stretch of watching ended.
+/// Why watching ended.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Watched {
+pub(super) enum WatchOutcome {
     Passed,
-    /// The run has to go back.
-    Back(RollbackReason, Verdict, String),
-    /// The process is stopping; the run goes on at the next start.
+    RollBack {
+        reason: RollbackReason,
+        verdict: Verdict,
+        text: String,
+    },
+    /// The process is stopping; the run continues at the next start.
     Stopping,
 }
 
-/// What changes from look to look.
-#[derive(Default)]
-struct Memory {
-    /// Since when the evidence has been missing.
-    blind_since: Option<MonotonicTime>,
-    /// Looks in a row at which a value was not in force.
-    not_in_force: u32,
+impl WatchOutcome {
+    /// Rolls back without a judgement.
+    fn inconclusive(reason: RollbackReason, text: String) -> Self {
+        Self::RollBack { reason, verdict: Verdict::Inconclusive, text }
+    }
 }
 
-/// Watches until `until`.
+/// What is kept between polls.
+#[derive(Default)]
+struct WatchState {
+    evidence_missing_since: Option<MonotonicTime>,
+    /// Consecutive polls with a value that was not effective.
+    not_effective: u32,
+}
+
+/// Polls until `until`, or until the run has to be rolled back.
 pub(super) async fn until(
     context: &Context,
     detail: &RunDetail,
     until: WallTime,
     stop: &CancellationToken,
-) -> Result<Watched, StoreError> {
+) -> Result<WatchOutcome, StoreError> {
     let playbook = context.playbook(&detail.run);
     let values =
         context.values(&detail.run.target, detail.measured.canary.and_then(BrokerId::from_wire));
-    let questions = Questions::of_run(&detail.measured, playbook, &values);
-    let mut memory = Memory::default();
+    let expressions = Expressions::of_run(&detail.measured, playbook, &values);
+
+    let mut state = WatchState::default();
     loop {
-        if let Some(back) = look(context, detail, (&questions, &mut memory)).await? {
-            return Ok(back);
+        if let Some(outcome) = poll(context, detail, &expressions, &mut state).await? {
+            return Ok(outcome);
         }
         let left = until.since(context.now());
         if left.is_zero() {
-            return Ok(Watched::Passed);
+            return Ok(WatchOutcome::Passed);
         }
         let pause = context.scrape_interval().min(left);
         tokio::select! {
-            () = stop.cancelled() => return Ok(Watched::Stopping),
+            () = stop.cancelled() => return Ok(WatchOutcome::Stopping),
             () = context.clock.sleep(pause) => (),
         }
     }
 }
 
-async fn look(
+async fn poll(
     context: &Context,
     detail: &RunDetail,
-    (questions, memory): (&Questions, &mut Memory),
-) -> Result<Option<Watched>, StoreError> {
-    let asked = context.store.run(detail.run.id).await?.is_some_and(|it| it.run.undo_requested);
-    if asked {
+    expressions: &Expressions,
+    state: &mut WatchState,
+) -> Result<Option<WatchOutcome>, StoreError> {
+    let current = context.store.run(detail.run.id).await?;
+    if current.is_some_and(|it| it.run.undo_requested) {
         let text = "a person asked for it".to_owned();
-        return Ok(Some(Watched::Back(RollbackReason::Person, Verdict::Inconclusive, text)));
+        return Ok(Some(WatchOutcome::inconclusive(RollbackReason::Person, text)));
     }
-    if let Some(back) = needed_elsewhere(context, detail).await? {
-        return Ok(Some(back));
+    if let Some(outcome) = check_preemption(context, detail).await? {
+        return Ok(Some(outcome));
     }
-    if let Some(back) = drift(context, &detail.steps, memory).await {
-        return Ok(Some(back));
+    if let Some(outcome) = check_drift(context, &detail.steps, state).await {
+        return Ok(Some(outcome));
     }
-    if let Some(text) = tripped(context, detail).await {
-        return Ok(Some(Watched::Back(RollbackReason::GuardTripped, Verdict::Regressed, text)));
+    if let Some(text) = tripped_guard(context, detail).await {
+        let (reason, verdict) = (RollbackReason::GuardTripped, Verdict::Regressed);
+        return Ok(Some(WatchOutcome::RollBack { reason, verdict, text }));
     }
-    Ok(blind(context, detail, (questions, memory)).await)
+    Ok(check_evidence(context, detail, expressions, state).await)
 }
 
-/// A critical alert of another playbook does not wait for an observation to end, if Prometheus
-/// confirms it (I34) and nothing of the past holds its run; nor does a measure
-/// whose time is long over (I40).
-async fn needed_elsewhere(
+/// A critical alert of another playbook does not wait for the end of an observation, if Prometheus
+/// confirms it (I34) and no limit holds its run. Nor does a temporary change whose time ended long
+/// ago (I40).
+async fn check_preemption(
     context: &Context,
     detail: &RunDetail,
-) -> Result<Option<Watched>, StoreError> {
-    schedule::due(context, None).await?;
-    for other in context.store.critical_beside(&detail.run).await? {
-        if guard::is_called_for(context, &other).await.is_ok() {
-            let text = format!("run {} answers a critical alert", other.id);
-            return Ok(Some(Watched::Back(RollbackReason::Preempted, Verdict::Inconclusive, text)));
+) -> Result<Option<WatchOutcome>, StoreError> {
+    schedule::add_runs(context, None).await?;
+    for other in context.store.waiting_critical(&detail.run).await? {
+        if guard::may_preempt(context, &other).await.is_ok() {
+            let text = format!("run {} of a critical alert waits", other.id);
+            return Ok(Some(WatchOutcome::inconclusive(RollbackReason::Preempted, text)));
         }
     }
-    let overdue = temporary::overdue(context).await?;
+
+    let overdue = temporary::find_overdue(context).await?;
     Ok(overdue.map(|it| {
-        let text = format!("the measure of run {} had to end", it.id);
-        Watched::Back(RollbackReason::Overlap, Verdict::Inconclusive, text)
+        let text = format!("the temporary change of run {} had to expire", it.id);
+        WatchOutcome::inconclusive(RollbackReason::Overlap, text)
     }))
 }
 
-/// The last applied step of each key must stand as written. A broker that does not answer is no
-/// drift.
-async fn drift(context: &Context, steps: &[StepRow], memory: &mut Memory) -> Option<Watched> {
-    let mut weak = None;
-    for step in last_of_each_key(steps) {
-        match change::observe(context, step).await {
-            Ok(Observed::Desired) | Err(_) => (),
+/// Checks that the last applied change of each resource is still there. A broker that does not
+/// answer is no drift.
+async fn check_drift(
+    context: &Context,
+    steps: &[StepRow],
+    state: &mut WatchState,
+) -> Option<WatchOutcome> {
+    let mut not_effective = None;
+    for step in last_of_each_resource(steps) {
+        let changed = match change::observe(context, step).await {
+            Ok(Observed::Desired) | Err(_) => continue,
             Ok(Observed::NotEffective) => {
-                weak = Some(format!("{} runs another {} than stored", step.subject, step.key));
+                let text = step.change.text();
+                not_effective =
+                    Some(format!("{} of {} is stored, but not effective", text.key, text.subject));
+                continue;
             }
             Ok(Observed::Prior | Observed::PriorNotEffective) => {
-                let text = format!("{} of {} was set back", step.key, step.subject);
-                return Some(changed(text));
+                let text = step.change.text();
+                format!("someone else set {} of {} back", text.key, text.subject)
             }
-            Ok(Observed::Diverged(text)) => return Some(changed(text)),
-        }
+            Ok(Observed::Diverged(text)) => text,
+        };
+        return Some(WatchOutcome::inconclusive(RollbackReason::ExternallyChanged, changed));
     }
-    memory.not_in_force = if weak.is_some() { memory.not_in_force.saturating_add(1) } else { 0 };
-    let text = weak.filter(|_| NOT_IN_FORCE_MAX <= memory.not_in_force)?;
-    Some(Watched::Back(RollbackReason::FailedToApply, Verdict::Inconclusive, text))
+
+    let Some(text) = not_effective else {
+        state.not_effective = 0;
+        return None;
+    };
+    state.not_effective = state.not_effective.saturating_add(1);
+    (state.not_effective >= NOT_EFFECTIVE_MAX)
+        .then(|| WatchOutcome::inconclusive(RollbackReason::FailedToApply, text))
 }
 
-fn changed(text: String) -> Watched {
-    Watched::Back(RollbackReason::ExternallyChanged, Verdict::Inconclusive, text)
-}
-
-/// The steps that hold the final value of each key.
-pub(super) fn last_of_each_key(steps: &[StepRow]) -> impl Iterator<Item = &StepRow> {
-    let same =
-        |one: &StepRow, other: &StepRow| one.subject == other.subject && one.key == other.key;
-    let applied = |it: &&StepRow| it.state == StepState::Applied && it.on_undo == OnUndo::Restore;
-    steps.iter().filter(applied).filter(move |step| {
-        !steps.iter().any(|it| applied(&it) && same(it, step) && step.index < it.index)
+/// The steps with the final value of each resource.
+fn last_of_each_resource(steps: &[StepRow]) -> impl Iterator<Item = &StepRow> {
+    let is_applied =
+        |it: &&StepRow| it.state == StepState::Applied && it.change.is_restored_on_undo();
+    let same = |one: &StepRow, other: &StepRow| one.change.resources() == other.change.resources();
+    steps.iter().filter(is_applied).filter(move |step| {
+        !steps.iter().any(|it| is_applied(&it) && same(it, step) && it.index > step.index)
     })
 }
 
-/// A guard trips when two samples in a row exceed the most that its baseline showed. A Prometheus
-/// that does not answer trips nothing; [`blind`] sees to that.
-async fn tripped(context: &Context, detail: &RunDetail) -> Option<String> {
+/// A guard trips when two consecutive samples exceed the maximum of its baseline. If Prometheus
+/// does not answer, none trips; [`check_evidence`] handles that.
+async fn tripped_guard(context: &Context, detail: &RunDetail) -> Option<String> {
     let prometheus = context.prometheus.as_ref()?;
     let from = detail.run.times.written?;
-    let span = QueryRange { start: from, end: context.now(), step: context.scrape_interval() };
+    let range = QueryRange { start: from, end: context.now(), step: context.scrape_interval() };
     let guards = detail.measured.guard_queries.iter().zip(&detail.measured.guard_maxima);
     for (query, &limit) in guards {
-        let Ok(peaks) = evidence::peaks(prometheus, query, span).await else { continue };
-        if let Some(pair) = peaks.windows(2).find(|pair| pair.iter().all(|it| limit < *it)) {
+        let Ok(peaks) = evidence::peaks(prometheus, query, range).await else { continue };
+        if let Some(pair) = peaks.windows(2).find(|pair| pair.iter().all(|it| *it > limit)) {
             return Some(format!("`{query}` rose to {pair:?}, above {limit} in the baseline"));
         }
     }
     None
 }
 
-/// Evidence that stays away longer than the observation is long cannot judge the change any more
+/// Evidence that is missing for as long as the observation lasts can no longer judge the change
 /// (I13).
-async fn blind(
+async fn check_evidence(
     context: &Context,
     detail: &RunDetail,
-    (questions, memory): (&Questions, &mut Memory),
-) -> Option<Watched> {
-    let Err(hold) = evidence::fresh(context, questions).await else {
-        memory.blind_since = None;
+    expressions: &Expressions,
+    state: &mut WatchState,
+) -> Option<WatchOutcome> {
+    let Err(hold) = evidence::check_fresh(context, expressions).await else {
+        state.evidence_missing_since = None;
         return None;
     };
-    let since = *memory.blind_since.get_or_insert_with(|| context.clock.monotonic());
-    let patience = context.playbook(&detail.run).map_or(Duration::ZERO, |it| it.windows.observe);
-    if execute::took(context, since) < patience {
-        return None;
-    }
-    Some(Watched::Back(RollbackReason::EvidenceLost, Verdict::Inconclusive, hold.detail))
+
+    let since = *state.evidence_missing_since.get_or_insert_with(|| context.clock.monotonic());
+    let limit = context.playbook(&detail.run).map_or(Duration::ZERO, |it| it.windows.observe);
+    (execute::elapsed(context, since) >= limit)
+        .then(|| WatchOutcome::inconclusive(RollbackReason::EvidenceLost, hold.detail))
 }
 
-/// Compares before and after. Without an answer from Prometheus the verdict is `inconclusive`.
+/// Compares baseline and observation. Without an answer from Prometheus the verdict is
+/// `inconclusive`. Returns the reason in words, too.
 pub(super) async fn judge(context: &Context, detail: &RunDetail) -> (Verdict, Measurement, String) {
     let mut measured = detail.measured.clone();
     let (Some(playbook), Some(effective)) =
         (context.playbook(&detail.run), detail.run.times.effective)
     else {
-        let text = "the playbook or the time of the change is lost".to_owned();
+        let text = "the playbook or the time of the change is missing".to_owned();
         return (Verdict::Inconclusive, measured, text);
     };
+
     let from = effective.after(playbook.windows.settle);
-    let times = (from, from.after(playbook.windows.observe));
-    let objective = evidence::window(context, &measured.query, times).await;
-    let load = evidence::window(context, &measured.load_query, times).await;
+    let to = from.after(playbook.windows.observe);
+    let objective = evidence::window(context, &measured.query, from, to).await;
+    let load = evidence::window(context, &measured.load_query, from, to).await;
     match (objective, load) {
         (Ok(objective), Ok(load)) => {
-            let judged = verdict::judge(&mut measured, &objective, &load, &playbook.objective);
+            let verdict = verdict::judge(&mut measured, &objective, &load, &playbook.objective);
             let text = explain(&measured, objective.len());
-            match judged {
+            match verdict {
                 Ok(verdict) => (verdict, measured, text),
                 Err(why) => (Verdict::Inconclusive, measured, format!("{why}: {text}")),
             }

@@ -1,5 +1,4 @@
-//! One worker for each cluster: takes runs one at a time (I10), the open ones of an earlier process
-//! first.
+//! The worker of one cluster: handles one run at a time (I10), active runs first.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,9 +7,11 @@ use tracing::error;
 
 use super::{
     context::Context,
+    hold::Hold,
     reconcile::{Outcome, reconcile},
-    schedule::{self, Told},
-    transition, view,
+    schedule::{self, Reported},
+    transition::{self, transition},
+    view,
 };
 use crate::{
     model::{HoldReason, MonotonicTime, RunEvent, RunId, RunState},
@@ -18,100 +19,103 @@ use crate::{
     telemetry::chain,
 };
 
-/// How often a held run is looked at again, and the store after it could not be written.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
-/// Runs of a cluster that are looked at; those behind them wait as `held: queue_full` (I2).
+/// How often a held run is checked, and how long to wait after the store failed.
+const CHECK_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Maximum number of open runs that are checked; the others wait as `held: queue_full` (I2).
 const QUEUE_MAX: usize = 100;
 
-/// What a worker remembers from pass to pass; losing it costs nothing but a repeated look.
+/// What a worker keeps between passes. Losing it costs a repeated check.
 #[derive(Default)]
-struct Memory {
-    told: Told,
-    /// When each held run was looked at: a storm of alerts must not become a storm of questions.
-    looked: BTreeMap<RunId, MonotonicTime>,
+struct WorkerState {
+    reported: Reported,
+    /// When each held run was last checked: a storm of alerts must not become a storm of queries.
+    checked: BTreeMap<RunId, MonotonicTime>,
 }
 
 /// Works until `stop`.
 pub(super) async fn run(context: Context, stop: CancellationToken) {
-    let mut memory = Memory::default();
+    let mut state = WorkerState::default();
     while !stop.is_cancelled() {
-        if let Err(failure) = pass(&context, &mut memory, &stop).await {
-            // Nothing was done that is not stored; the next pass takes up where the store says.
+        if let Err(failure) = pass(&context, &mut state, &stop).await {
+            // Nothing was done that is not stored; the next pass continues from there.
             error!(error = chain(&failure), "Remediation cannot use its store, trying again.");
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = context.clock.sleep(LOOK_AGAIN) => (),
+            () = context.clock.sleep(CHECK_INTERVAL) => (),
             () = context.wake.notified() => (),
         }
     }
 }
 
-/// Looks at everything once; ends when every open run is held or over.
+/// Handles the open runs until all of them are held or ended.
 async fn pass(
     context: &Context,
-    memory: &mut Memory,
+    state: &mut WorkerState,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     loop {
-        schedule::due(context, Some(&mut memory.told)).await?;
+        schedule::add_runs(context, Some(&mut state.reported)).await?;
         view::publish(context).await?;
+
         let open = context.store.open_runs(&context.cluster.name).await?;
-        memory.looked.retain(|id, _| open.iter().any(|it| it.id == *id));
-        if all_held(context, (open, memory), stop).await? == Looked::Everything
-            || stop.is_cancelled()
-        {
+        state.checked.retain(|id, _| open.iter().any(|it| it.id == *id));
+
+        let all_held = check_all(context, open, state, stop).await?;
+        if all_held || stop.is_cancelled() {
             return Ok(());
         }
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Looked {
-    /// No run moved.
-    Everything,
-    /// A run ended, which took time: what is open may have changed.
-    UntilOneEnded,
-}
-
-async fn all_held(
+/// Checks the open runs in order. Returns whether all are held. Stops after the first run that is
+/// not: that took time, and other runs may be open now.
+async fn check_all(
     context: &Context,
-    (open, memory): (Vec<RunRow>, &mut Memory),
+    mut open: Vec<RunRow>,
+    state: &mut WorkerState,
     stop: &CancellationToken,
-) -> Result<Looked, StoreError> {
-    // What may be half done comes before what a person wants undone, and that before all that
-    // waits.
-    let mut open = open;
+) -> Result<bool, StoreError> {
+    // Active runs first, then requested rollbacks, then waiting runs.
     open.sort_by_key(|it| (!it.state.is_active(), !it.undo_requested, it.id));
-    for (place, run) in open.into_iter().enumerate() {
-        if stop.is_cancelled() || over(context, &run).await? {
+
+    for (position, run) in open.into_iter().enumerate() {
+        if stop.is_cancelled() || cancel_if_resolved(context, &run).await? {
             continue;
         }
-        if QUEUE_MAX <= place {
-            // Said once: in a storm of alerts, thousands wait.
-            if run.hold != Some(HoldReason::QueueFull) || run.note.is_none() {
-                let note = format!("{QUEUE_MAX} runs wait before it");
-                transition::hold(context, &run, (HoldReason::QueueFull, note)).await?;
-            }
+        if position >= QUEUE_MAX {
+            hold_in_full_queue(context, &run).await?;
             continue;
         }
+
         let now = context.clock.monotonic();
-        let looked = memory.looked.get(&run.id).map(|it| now.0.saturating_sub(it.0));
-        let rests = matches!(run.state, RunState::Held | RunState::Kept) && !run.undo_requested;
-        if rests && looked.is_some_and(|it| it < LOOK_AGAIN) {
+        let since_check = state.checked.get(&run.id).map(|it| now.0.saturating_sub(it.0));
+        let can_wait = matches!(run.state, RunState::Held | RunState::Kept) && !run.undo_requested;
+        if can_wait && since_check.is_some_and(|it| it < CHECK_INTERVAL) {
             continue;
         }
+
         if reconcile(context, run.id, stop).await? != Outcome::Held {
-            return Ok(Looked::UntilOneEnded);
+            return Ok(false);
         }
-        memory.looked.insert(run.id, now);
+        state.checked.insert(run.id, now);
     }
-    Ok(Looked::Everything)
+    Ok(true)
 }
 
-/// Cancels a waiting run whose episodes are all over (I6). An order has none, and is not over for
-/// that.
-async fn over(context: &Context, run: &RunRow) -> Result<bool, StoreError> {
+/// Holds the run, once: in a storm of alerts thousands wait.
+async fn hold_in_full_queue(context: &Context, run: &RunRow) -> Result<(), StoreError> {
+    if run.hold == Some(HoldReason::QueueFull) && run.note.is_some() {
+        return Ok(());
+    }
+    let detail = format!("{QUEUE_MAX} runs wait before it");
+    transition::hold(context, run, Hold::new(HoldReason::QueueFull, detail)).await
+}
+
+/// Cancels a waiting run once all its episodes are closed (I6). A manual run has no episodes and is
+/// never cancelled here. Returns whether it was cancelled.
+async fn cancel_if_resolved(context: &Context, run: &RunRow) -> Result<bool, StoreError> {
     let waits = match run.state {
         RunState::Queued | RunState::Held | RunState::AwaitingApproval => true,
         RunState::Rehearsed
@@ -126,12 +130,13 @@ async fn over(context: &Context, run: &RunRow) -> Result<bool, StoreError> {
         | RunState::Stuck
         | RunState::Cancelled => false,
     };
-    let (open, all) = context.store.claims(run.id).await?;
-    if !waits || 0 < open || all == 0 {
+    let claims = context.store.claims(run.id).await?;
+    if !waits || claims.open > 0 || claims.all == 0 {
         return Ok(false);
     }
-    let change =
-        RunUpdate { note: Some("the alert is resolved".to_owned()), ..RunUpdate::default() };
-    transition::transition(context, run, RunEvent::Cancel, change).await?;
+
+    let note = Some("the alert is resolved".to_owned());
+    let change = RunUpdate { note, ..RunUpdate::default() };
+    transition(context, run, RunEvent::Cancel, change).await?;
     Ok(true)
 }

@@ -5,94 +5,85 @@ use std::{collections::BTreeMap, time::Duration};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError, doing};
+use super::{Failure, Store, StoreError, columns::Json};
 use crate::{
     alert::{Alert, AlertStatus, Labels},
     model::{AlertOutcome, ClusterName, WallTime},
 };
 
-/// Open episodes a cluster may have. A cluster has one for each alert and broker, topic or group;
-/// more than this is a flood, and the sender is told to come back.
+/// Maximum number of open episodes of a cluster. A cluster has one for each alert and broker, topic
+/// or group; more than this is a flood, and the sender gets an error and retries.
 const EPISODES_OPEN_MAX: i64 = 50_000;
 
-/// An episode that nobody has spoken of for so long is over: its end was lost. Alertmanager repeats
-/// a firing alert every `repeat_interval` (4 h as shipped).
+/// An episode without a notification for this long is closed: its `resolved` was lost. Alertmanager
+/// repeats a firing alert every `repeat_interval` (4 h by default).
 const SILENCE_MAX: Duration = Duration::from_hours(24);
 
 /// How long closed episodes without a run are kept.
-const CLOSED_KEPT: Duration = Duration::from_hours(7 * 24);
+const CLOSED_RETENTION: Duration = Duration::from_hours(7 * 24);
 
-/// How long runs that wrote nothing are kept; those that did are kept for ever.
-const IDLE_RUNS_KEPT: Duration = Duration::from_hours(30 * 24);
+/// How long runs that wrote nothing are kept. Runs that wrote are never deleted.
+const IDLE_RUN_RETENTION: Duration = Duration::from_hours(30 * 24);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Episode {
     pub id: i64,
     /// When its first alert was stored.
     pub opened: WallTime,
-    /// Labels of the alerts that fire in it; they differ in `severity` only.
+    /// Labels of its firing alerts; they differ in `severity` only.
     pub alerts: Vec<Labels>,
 }
 
-/// An alert of a known cluster, and whether a playbook answers it.
+/// An alert of a configured cluster.
 #[derive(Clone, Debug)]
-pub struct Routed {
+pub struct RoutedAlert {
     pub cluster: ClusterName,
     pub alert: Alert,
-    /// How its firing is counted: a first or repeated firing, or one that no playbook answers.
-    pub answered: Answered,
+    /// Whether a playbook matches the alert. One that none matches is stored all the same, and
+    /// counted as unmatched.
+    pub is_matched: bool,
 }
 
-/// Whether a playbook answers an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answered {
-    Yes,
-    /// None does; stored all the same.
-    No,
-}
-
-/// What became of stored alerts.
-pub type TakenAlerts = BTreeMap<AlertOutcome, u64>;
+/// Number of alerts by outcome.
+pub type AlertCounts = BTreeMap<AlertOutcome, u64>;
 
 impl Store {
-    /// Stores alerts of known clusters: opens, repeats and closes episodes.
+    /// Stores alerts of configured clusters: opens, repeats and closes episodes.
     ///
     /// # Errors
     ///
-    /// When nothing of it could be stored.
+    /// When the alerts could not be stored, or a cluster has too many open episodes. Then none of
+    /// the alerts is stored.
     pub async fn take_alerts(
         &self,
-        alerts: Vec<Routed>,
+        alerts: Vec<RoutedAlert>,
         now: WallTime,
-    ) -> Result<TakenAlerts, StoreError> {
+    ) -> Result<AlertCounts, StoreError> {
         self.call("store the alerts", move |tx| {
-            let mut taken = TakenAlerts::new();
-            for Routed { cluster, alert, answered } in &alerts {
+            let mut counts = AlertCounts::new();
+            for RoutedAlert { cluster, alert, is_matched } in &alerts {
                 let outcome = match alert.status {
-                    AlertStatus::Firing => fire(tx, cluster, alert, now),
-                    AlertStatus::Resolved => resolve(tx, cluster, alert, now),
+                    AlertStatus::Firing => fire(tx, cluster, alert, now)?,
+                    AlertStatus::Resolved => resolve(tx, cluster, alert, now)?,
                 };
-                let outcome = match (outcome.map_err(doing("store an alert"))?, answered) {
-                    (AlertOutcome::New | AlertOutcome::Repeated, Answered::No) => {
+                let outcome = match outcome {
+                    AlertOutcome::New | AlertOutcome::Repeated if !is_matched => {
                         AlertOutcome::Unmatched
                     }
-                    (outcome, _) => outcome,
+                    _ => outcome,
                 };
-                let count = taken.entry(outcome).or_default();
+                let count = counts.entry(outcome).or_default();
                 *count = count.saturating_add(1);
             }
-            refuse_a_flood(tx)?;
-            Ok(taken)
+
+            check_open_episodes(tx)?;
+            Ok(counts)
         })
         .await
     }
 
-    /// Closes episodes that nobody speaks of any more and forgets those long over; returns the open
-    /// ones of `cluster`, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
+    /// Closes silent episodes, deletes what is past its retention, and returns the open episodes of
+    /// `cluster`, oldest first.
     pub async fn open_episodes(
         &self,
         cluster: &ClusterName,
@@ -100,29 +91,24 @@ impl Store {
     ) -> Result<Vec<Episode>, StoreError> {
         let cluster = cluster.clone();
         self.call("read the open episodes", move |tx| {
-            sweep(tx, now).map_err(doing("close silent episodes"))?;
-            let mut query = tx
-                .prepare_cached(
-                    "SELECT e.id, e.opened_at, a.labels
-                     FROM episodes e JOIN alerts a ON a.episode = e.id
-                     WHERE e.cluster = ?1 AND e.closed_at IS NULL ORDER BY e.id, a.fingerprint",
-                )
-                .map_err(doing("read the open episodes"))?;
-            let rows = query
-                .query_map([cluster.as_str()], |row| {
-                    Ok((row.get(0)?, WallTime(row.get(1)?), row.get::<_, String>(2)?))
-                })
-                .map_err(doing("read the open episodes"))?;
+            sweep(tx, now)?;
+
+            let mut query = tx.prepare_cached(
+                "SELECT e.id, e.opened_at, a.labels
+                 FROM episodes e JOIN alerts a ON a.episode = e.id
+                 WHERE e.cluster = ?1 AND e.closed_at IS NULL ORDER BY e.id, a.fingerprint",
+            )?;
+            let mut rows = query.query([&cluster])?;
             let mut episodes: Vec<Episode> = Vec::new();
-            for row in rows {
-                let (id, opened, labels) = row.map_err(doing("read an episode"))?;
-                let labels = serde_json::from_str(&labels).map_err(|_| StoreError::Unreadable {
-                    doing: "read an alert's labels",
-                    value: labels,
-                })?;
+            while let Some(row) = rows.next()? {
+                let id = row.get("id")?;
+                let Json(labels) = row.get("labels")?;
                 match episodes.last_mut() {
                     Some(last) if last.id == id => last.alerts.push(labels),
-                    _ => episodes.push(Episode { id, opened, alerts: vec![labels] }),
+                    _ => {
+                        let opened = row.get("opened_at")?;
+                        episodes.push(Episode { id, opened, alerts: vec![labels] });
+                    }
                 }
             }
             Ok(episodes)
@@ -137,24 +123,23 @@ fn fire(
     alert: &Alert,
     now: WallTime,
 ) -> rusqlite::Result<AlertOutcome> {
-    let key = alert.episode_key();
     let open: Option<i64> = tx
         .prepare_cached(
             "UPDATE episodes SET seen_at = ?3
              WHERE cluster = ?1 AND key = ?2 AND closed_at IS NULL RETURNING id",
         )?
-        .query_row(params![cluster.as_str(), key, now.0], |row| row.get(0))
+        .query_row(params![cluster, alert.episode_key(), now], |row| row.get("id"))
         .optional()?;
-    let labels = serde_json::to_string(&alert.labels).unwrap_or_default();
     let (episode, outcome) = match open {
         Some(id) => (id, AlertOutcome::Repeated),
         None => (open_episode(tx, cluster, alert, now)?, AlertOutcome::New),
     };
+
     tx.prepare_cached(
         "INSERT INTO alerts (cluster, fingerprint, episode, labels) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (cluster, fingerprint) DO UPDATE SET episode = ?3, labels = ?4",
     )?
-    .execute(params![cluster.as_str(), alert.fingerprint, episode, labels])?;
+    .execute(params![cluster, alert.fingerprint, episode, Json(&alert.labels)])?;
     Ok(outcome)
 }
 
@@ -167,12 +152,12 @@ fn open_episode(
     tx.prepare_cached(
         "INSERT INTO episodes (cluster, key, opened_at, seen_at) VALUES (?1, ?2, ?3, ?3)",
     )?
-    .execute(params![cluster.as_str(), alert.episode_key(), now.0])?;
+    .execute(params![cluster, alert.episode_key(), now])?;
     Ok(tx.last_insert_rowid())
 }
 
-/// Only the alert that is resolved leaves its episode; a resolved warning does not end a critical
-/// one.
+/// Removes the alert from its episode, and closes the episode when it was the last one: a resolved
+/// warning does not end a critical alert.
 fn resolve(
     tx: &Transaction<'_>,
     cluster: &ClusterName,
@@ -183,34 +168,34 @@ fn resolve(
         .prepare_cached(
             "DELETE FROM alerts WHERE cluster = ?1 AND fingerprint = ?2 RETURNING episode",
         )?
-        .query_row(params![cluster.as_str(), alert.fingerprint], |row| row.get(0))
+        .query_row(params![cluster, alert.fingerprint], |row| row.get("episode"))
         .optional()?;
     let Some(episode) = episode else { return Ok(AlertOutcome::ResolvedUnknown) };
+
     tx.prepare_cached(
         "UPDATE episodes SET closed_at = ?2, seen_at = ?2 WHERE id = ?1 AND closed_at IS NULL
          AND NOT EXISTS (SELECT 1 FROM alerts WHERE episode = ?1)",
     )?
-    .execute(params![episode, now.0])?;
+    .execute(params![episode, now])?;
     Ok(AlertOutcome::Resolved)
 }
 
-fn refuse_a_flood(tx: &Transaction<'_>) -> Result<(), StoreError> {
-    let fullest: Option<i64> = tx
-        .query_row(
-            "SELECT max(n) FROM
-             (SELECT count(*) AS n FROM episodes WHERE closed_at IS NULL GROUP BY cluster)",
-            [],
-            |row| row.get(0),
-        )
-        .map_err(doing("count the open episodes"))?;
-    if EPISODES_OPEN_MAX < fullest.unwrap_or(0) {
-        return Err(StoreError::Full(format!("more than {EPISODES_OPEN_MAX} episodes are open")));
+fn check_open_episodes(tx: &Transaction<'_>) -> Result<(), Failure> {
+    let most: Option<i64> = tx.query_row(
+        "SELECT max(n) FROM
+         (SELECT count(*) AS n FROM episodes WHERE closed_at IS NULL GROUP BY cluster)",
+        [],
+        |row| row.get(0),
+    )?;
+    if most.unwrap_or(0) > EPISODES_OPEN_MAX {
+        let problem = format!("more than {EPISODES_OPEN_MAX} episodes are open");
+        return Err(Failure::Refused(StoreError::Full(problem)));
     }
     Ok(())
 }
 
 fn sweep(tx: &Transaction<'_>, now: WallTime) -> rusqlite::Result<()> {
-    let silent_since = now.before(SILENCE_MAX).0;
+    let silent_since = now.before(SILENCE_MAX);
     tx.execute(
         "DELETE FROM alerts WHERE episode IN
          (SELECT id FROM episodes WHERE closed_at IS NULL AND seen_at < ?1)",
@@ -218,19 +203,18 @@ fn sweep(tx: &Transaction<'_>, now: WallTime) -> rusqlite::Result<()> {
     )?;
     tx.execute(
         "UPDATE episodes SET closed_at = ?2 WHERE closed_at IS NULL AND seen_at < ?1",
-        [silent_since, now.0],
+        [silent_since, now],
     )?;
+
     tx.execute(
         "DELETE FROM episodes WHERE closed_at < ?1
          AND NOT EXISTS (SELECT 1 FROM claims WHERE claims.episode = episodes.id)",
-        [now.before(CLOSED_KEPT).0],
+        [now.before(CLOSED_RETENTION)],
     )?;
-    let forgotten = "SELECT id FROM runs WHERE written_at IS NULL AND ended_at < ?1";
-    for text in [
-        format!("DELETE FROM journal WHERE run IN ({forgotten})"),
-        format!("DELETE FROM runs WHERE id IN ({forgotten})"),
-    ] {
-        tx.execute(&text, [now.before(IDLE_RUNS_KEPT).0])?;
-    }
+
+    let idle = "SELECT id FROM runs WHERE written_at IS NULL AND ended_at < ?1";
+    let idle_until = now.before(IDLE_RUN_RETENTION);
+    tx.execute(&format!("DELETE FROM journal WHERE run IN ({idle})"), [idle_until])?;
+    tx.execute(&format!("DELETE FROM runs WHERE id IN ({idle})"), [idle_until])?;
     Ok(())
 }

@@ -1,16 +1,18 @@
 //! One SQLite file: alerts and episodes, runs, steps, the journal. Cooldown, caps and quarantine
 //! are queries over runs.
 //!
-//! Invariant: every method is one transaction; when it returns `Ok`, what it wrote is on the disk.
-//! Invariant: a run's state moves only through the table in [`RunState::after`].
+//! Invariant: every method is one transaction; when it returns `Ok`, its writes are on the disk.
+//! Unless a method says more, it fails only when the file cannot be read or written.
+//! Invariant: a run's state changes only as [`RunState::after`] allows.
 //!
 //! [`RunState::after`]: crate::model::RunState::after
 
 mod alerts;
+mod columns;
 mod history;
 mod journal;
-mod keys;
 mod migrate;
+mod ownership;
 mod rows;
 mod runs;
 mod steps;
@@ -24,44 +26,64 @@ use std::{
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use alerts::{Answered, Episode, Routed, TakenAlerts};
-pub use history::{Past, PastEnd};
-pub use keys::KeyAt;
+pub use alerts::{AlertCounts, Episode, RoutedAlert};
+pub use history::{EndedRun, RunHistory};
+pub use ownership::Ownership;
 pub use rows::{
-    Extent, JournalLine, Measurement, NewRun, RunDetail, RunRow, StepRow, StepState, Times, Urgency,
+    JournalLine, Measurement, NewRun, Priority, RunDetail, RunRow, StepRow, StepState, Times,
 };
-pub use runs::{NewClaim, Newness, RunUpdate};
+pub use runs::{Added, Attempt, Claims, NewClaim, RunUpdate};
 pub use steps::StepUpdate;
 
-/// The layout this program reads and writes, kept in SQLite's `user_version`.
+use crate::model::{Impossible, RunId};
+
+/// The layout that this program reads and writes, kept in SQLite's `user_version`.
 const SCHEMA_VERSION: i32 = 3;
 
-/// How long SQLite waits for another connection, such as an operator's shell.
+/// How long SQLite waits for a lock of another connection, such as an operator's shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The store could not be read or written.
+/// The store could not be read or written. Nothing of the transaction is stored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    #[error("{doing}")]
+    #[error("failed to {action}")]
     Sqlite {
-        doing: &'static str,
+        action: &'static str,
         #[source]
         source: rusqlite::Error,
     },
-    /// A row holds what this program never wrote.
-    #[error("{doing}: `{value}` is not known; was the file written by a newer version?")]
-    Unreadable { doing: &'static str, value: String },
-    /// The run cannot go there from where it stands.
+    #[error(
+        "the file has version {0}, which this program does not know; was it written by a newer version?"
+    )]
+    UnknownVersion(i32),
+    /// The transition table does not allow the event in the run's state.
     #[error("run {run}: {problem}")]
-    Impossible {
-        run: i64,
-        /// The state and the event.
-        problem: String,
-    },
+    Impossible { run: RunId, problem: Impossible },
     /// A table has reached its limit.
     #[error("{0}")]
     Full(String),
+}
+
+/// Why a transaction is rolled back.
+enum Failure {
+    Sqlite(rusqlite::Error),
+    Refused(StoreError),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl Failure {
+    fn during(self, action: &'static str) -> StoreError {
+        match self {
+            Self::Sqlite(source) => StoreError::Sqlite { action, source },
+            Self::Refused(error) => error,
+        }
+    }
 }
 
 /// The store. Cheap to clone; one connection behind a lock.
@@ -76,80 +98,69 @@ impl fmt::Debug for Store {
     }
 }
 
-/// Names what was being done when SQLite refused.
-fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-    move |source| StoreError::Sqlite { doing, source }
+fn failed_to(action: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
+    move |source| StoreError::Sqlite { action, source }
 }
 
 impl Store {
-    /// Opens or creates the file.
+    /// Opens or creates the file, and migrates the file of an older version.
     ///
     /// # Errors
     ///
     /// When it cannot be opened, is no store, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::with(Connection::open(path).map_err(doing("open the store"))?)
+        Self::with(Connection::open(path).map_err(failed_to("open the store"))?)
     }
 
     /// A store that lives as long as the process, for tests.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite refuses.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Self::with(Connection::open_in_memory().map_err(doing("open a store in memory"))?)
+        Self::with(Connection::open_in_memory().map_err(failed_to("open a store in memory"))?)
     }
 
     fn with(connection: Connection) -> Result<Self, StoreError> {
         let prepare = || -> rusqlite::Result<i32> {
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
-            // FULL: a commit is on the disk when it returns. I2 and I22 rest on it.
+            // FULL: a commit is on the disk when it returns. I2 and I22 rely on it.
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
             connection.pragma_query_value(None, "user_version", |row| row.get(0))
         };
-        let version = prepare().map_err(doing("prepare the store"))?;
-        match version {
-            0 => create(&connection).map_err(doing("create the store's tables"))?,
+
+        match prepare().map_err(failed_to("prepare the store"))? {
+            0 => create(&connection).map_err(failed_to("create the store's tables"))?,
             SCHEMA_VERSION => (),
-            1..SCHEMA_VERSION => {
-                migrate::from(version, &connection).map_err(doing("bring the store up to date"))?
-            }
-            other => {
-                return Err(StoreError::Unreadable {
-                    doing: "read the store's version",
-                    value: other.to_string(),
-                });
-            }
+            old @ 1..SCHEMA_VERSION => migrate::from(old, &connection)
+                .map_err(failed_to("migrate the store from an older version"))?,
+            other => return Err(StoreError::UnknownVersion(other)),
         }
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
     }
 
-    /// The one place where SQLite is called: off the async threads, in one transaction.
-    async fn call<T, F>(&self, what: &'static str, work: F) -> Result<T, StoreError>
+    /// Runs `work` in one transaction, off the async threads. Every access to SQLite goes through
+    /// here. `action` completes "failed to …" in errors.
+    async fn call<T, F>(&self, action: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
         let connection = Arc::clone(&self.connection);
-        let done = tokio::task::spawn_blocking(move || {
+        let transact = move || -> Result<T, Failure> {
             let mut connection = lock(&connection);
-            let transaction = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(doing(what))?;
-            let value = work(&transaction)?;
-            transaction.commit().map_err(doing(what))?;
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&tx)?;
+            tx.commit()?;
             Ok(value)
-        });
-        match done.await {
-            Ok(result) => result,
+        };
+
+        match tokio::task::spawn_blocking(transact).await {
+            Ok(result) => result.map_err(|failure| failure.during(action)),
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         }
     }
 }
 
-/// A panic inside a transaction rolled it back; the connection is as good as before.
+/// A panic inside a transaction rolls it back; the connection can still be used.
 fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }

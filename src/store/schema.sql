@@ -1,16 +1,17 @@
--- Times are milliseconds since the Unix epoch. Words are the labels of the closed lists in `model`.
+-- Times are milliseconds since the Unix epoch. States, reasons and other closed lists are kept as
+-- their labels (see `model`).
 
 CREATE TABLE episodes (
     id        INTEGER PRIMARY KEY,
     cluster   TEXT NOT NULL,
-    key       TEXT NOT NULL,     -- hash of the labels but `severity`
+    key       TEXT NOT NULL,     -- hash of the labels except `severity`
     opened_at INTEGER NOT NULL,
     seen_at   INTEGER NOT NULL,
     closed_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX episodes_open ON episodes (cluster, key) WHERE closed_at IS NULL;
 
-CREATE TABLE alerts (            -- those that fire, each in an open episode
+CREATE TABLE alerts (            -- firing alerts, each in an open episode
     cluster     TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     episode     INTEGER NOT NULL REFERENCES episodes (id) ON DELETE CASCADE,
@@ -24,11 +25,11 @@ CREATE TABLE runs (
     cluster         TEXT NOT NULL,
     playbook        TEXT NOT NULL,
     optimizer       TEXT NOT NULL,
-    level           TEXT,              -- NULL: the optimizer has none
+    level           TEXT,              -- NULL: the optimizer has no levels
     target          TEXT NOT NULL,     -- 'cluster', 'broker 1', 'group orders'
     trigger         TEXT NOT NULL,
     cause           TEXT NOT NULL,
-    extent          TEXT NOT NULL,
+    dry_run         INTEGER NOT NULL DEFAULT 0,
     attempt         INTEGER NOT NULL,
     state           TEXT NOT NULL,
     hold            TEXT,
@@ -37,13 +38,13 @@ CREATE TABLE runs (
     rollback_reason TEXT,
     undo_requested  INTEGER NOT NULL DEFAULT 0,
     acknowledged    INTEGER NOT NULL DEFAULT 0,
-    urgency         TEXT NOT NULL,
-    created_at       INTEGER NOT NULL,
+    priority        TEXT NOT NULL,
+    created_at      INTEGER NOT NULL,
     asked_at        INTEGER,
     approved_at     INTEGER,
     written_at      INTEGER,
     effective_at    INTEGER,
-    expires_at         INTEGER,           -- a measure: when it ends at the latest
+    expires_at      INTEGER,           -- NULL: the change is not temporary
     ended_at        INTEGER,
     measured        TEXT               -- JSON: baseline and observation
 ) STRICT;
@@ -51,7 +52,7 @@ CREATE INDEX runs_open ON runs (cluster, state) WHERE ended_at IS NULL;
 CREATE INDEX runs_temporary ON runs (cluster) WHERE expires_at IS NOT NULL;
 CREATE INDEX runs_ended ON runs (cluster, playbook, ended_at);
 
-CREATE TABLE claims (            -- which run answers which attempt of which episode
+CREATE TABLE claims (            -- which run handles which attempt of which episode
     episode  INTEGER NOT NULL,
     playbook TEXT NOT NULL,
     attempt  INTEGER NOT NULL,
@@ -61,18 +62,13 @@ CREATE TABLE claims (            -- which run answers which attempt of which epi
 CREATE INDEX claims_run ON claims (run);
 
 CREATE TABLE steps (
-    run         INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-    idx         INTEGER NOT NULL,
-    stage       INTEGER NOT NULL,
-    wave        INTEGER NOT NULL,
-    subject     TEXT NOT NULL,     -- what is changed: 'broker 1', 'client greedy', …
-    key         TEXT NOT NULL,
-    from_value  TEXT NOT NULL,
-    from_stored TEXT,              -- NULL: nothing was stored
-    to_value    TEXT,              -- NULL: what is stored is taken away
-    on_undo     TEXT NOT NULL,
-    state       TEXT NOT NULL,
-    at          INTEGER NOT NULL,
+    run    INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    idx    INTEGER NOT NULL,
+    stage  INTEGER NOT NULL,
+    wave   INTEGER NOT NULL,
+    change TEXT NOT NULL,        -- JSON: `model::Change`
+    state  TEXT NOT NULL,
+    at     INTEGER NOT NULL,
     PRIMARY KEY (run, idx)
 ) STRICT, WITHOUT ROWID;
 
@@ -85,33 +81,31 @@ CREATE TABLE journal (
 ) STRICT;
 CREATE INDEX journal_run ON journal (run);
 
--- The journal is append-only; lines of runs that never wrote anything may age out.
+-- The journal is append-only; the lines of runs that never wrote anything may be deleted.
 CREATE TRIGGER journal_never_changes BEFORE UPDATE ON journal
 BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
 WHEN (SELECT written_at FROM runs WHERE id = OLD.run) IS NOT NULL
 BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
 
-CREATE TABLE written (           -- values this program wrote and has not undone; the newest counts
-    cluster TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    key     TEXT NOT NULL,
-    run     INTEGER NOT NULL,
-    idx     INTEGER NOT NULL,
-    value   TEXT,                -- NULL: nothing is stored
-    PRIMARY KEY (cluster, subject, key, run, idx)
+CREATE TABLE written (           -- values that this program wrote and has not undone; the newest counts
+    cluster  TEXT NOT NULL,
+    resource TEXT NOT NULL,      -- JSON: `model::ResourceKey`
+    run      INTEGER NOT NULL,
+    idx      INTEGER NOT NULL,
+    value    TEXT,               -- NULL: the entry was deleted
+    PRIMARY KEY (cluster, resource, run, idx)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE hands_off (         -- keys that someone else changed after us
-    cluster TEXT NOT NULL,
-    subject TEXT NOT NULL,
-    key     TEXT NOT NULL,
-    run     INTEGER NOT NULL,
-    at      INTEGER NOT NULL,
-    PRIMARY KEY (cluster, subject, key)
+CREATE TABLE hands_off (         -- resources that someone else changed after this program
+    cluster  TEXT NOT NULL,
+    resource TEXT NOT NULL,      -- JSON: `model::ResourceKey`
+    run      INTEGER NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (cluster, resource)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE releases (          -- when a person lifted the quarantines of a cluster
+CREATE TABLE releases (          -- when a person last released the quarantines of a cluster
     cluster TEXT PRIMARY KEY,
     at      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

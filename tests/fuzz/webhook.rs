@@ -16,7 +16,7 @@ use kafka_optimizer::{
     http::{self, Pipeline, ServerInfo, Web},
     model::{ClusterName, Mode, RunId},
     remediation::{Order, OrderError},
-    store::{RunDetail, RunRow, StoreError, TakenAlerts},
+    store::{AlertCounts, RunDetail, RunRow, StoreError},
     telemetry::{BuildInfo, Telemetry},
 };
 use rand::RngExt;
@@ -87,11 +87,11 @@ struct NullPipeline;
 
 #[async_trait]
 impl Pipeline for NullPipeline {
-    async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError> {
+    async fn take(&self, notification: Notification) -> Result<AlertCounts, StoreError> {
         for alert in &notification.alerts {
             assert_eq!(alert.episode_key().len(), 32);
         }
-        Ok(TakenAlerts::new())
+        Ok(AlertCounts::new())
     }
 
     async fn runs(&self, _limit: u32) -> Result<Vec<RunRow>, StoreError> {

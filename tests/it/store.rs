@@ -5,13 +5,14 @@ use std::time::Duration;
 use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels},
     model::{
-        AlertOutcome, BrokerId, ClusterName, HoldReason, OnUndo, RunEvent, RunId, Subject, Target,
-        Trigger, WallTime,
+        AlertOutcome, BrokerConfigChange, BrokerConfigRemoval, BrokerId, Change, ClusterName,
+        HoldReason, RemovedKey, ResourceKey, RunEvent, RunId, RunState, Target, Trigger, WallTime,
+        Written,
     },
     playbook::{Level, OptimizerKind},
     store::{
-        Answered, Extent, NewClaim, NewRun, Newness, Routed, RunUpdate, StepRow, StepState,
-        StepUpdate, Store, Urgency,
+        Added, Claims, NewClaim, NewRun, Priority, RoutedAlert, RunHistory, RunUpdate, StepRow,
+        StepState, StepUpdate, Store,
     },
 };
 
@@ -22,14 +23,14 @@ fn main_cluster() -> ClusterName {
     ClusterName::new("main")
 }
 
-fn routed(status: AlertStatus, severity: &str, n: usize) -> Routed {
+fn routed(status: AlertStatus, severity: &str, n: usize) -> RoutedAlert {
     let labels = Labels::from([
         ("alertname".to_owned(), "Slow".to_owned()),
         ("n".to_owned(), n.to_string()),
         ("severity".to_owned(), severity.to_owned()),
     ]);
     let alert = Alert { status, labels, starts_at: START, fingerprint: format!("{severity}{n}") };
-    Routed { cluster: main_cluster(), alert, answered: Answered::Yes }
+    RoutedAlert { cluster: main_cluster(), alert, is_matched: true }
 }
 
 fn broker(id: i32) -> Target {
@@ -45,8 +46,8 @@ fn new_run(id: i32, stored: WallTime) -> NewRun {
         target: broker(id),
         trigger: Trigger::Alert,
         cause: "Slow".to_owned(),
-        extent: Extent::AsConfigured,
-        urgency: Urgency::Usual,
+        dry_run: false,
+        priority: Priority::Normal,
         created: stored,
     }
 }
@@ -57,15 +58,21 @@ fn step() -> StepRow {
         index: 0,
         stage: 0,
         wave: 0,
-        subject: Subject::Broker(BrokerId::from_wire(1).unwrap()),
-        key: "num.io.threads".to_owned(),
-        from: "8".to_owned(),
-        from_stored: None,
-        to: Some("16".to_owned()),
-        on_undo: OnUndo::Restore,
+        change: Change::BrokerConfig(BrokerConfigChange {
+            broker: BrokerId::from_wire(1).unwrap(),
+            key: "num.io.threads".to_owned(),
+            from: "8".to_owned(),
+            from_stored: None,
+            to: "16".to_owned(),
+        }),
         state: StepState::Planned,
         at: START,
     }
+}
+
+/// The past runs of the playbook `threads`.
+async fn history(store: &Store, target: Target, now: WallTime) -> RunHistory {
+    store.history(&main_cluster(), "threads".to_owned(), target, now).await.unwrap()
 }
 
 /// A run on broker 1 that wrote at `at` and was rolled back then.
@@ -122,7 +129,7 @@ async fn i4_an_attempt_of_an_episode_is_claimed_once() {
     let claim = Some(NewClaim { episode: 1, attempt: 1 });
     let first = store.add_run(new_run(1, START), claim).await.unwrap().unwrap();
 
-    assert_eq!(first.1, Newness::New);
+    assert_eq!(first.1, Added::New);
     assert_eq!(store.add_run(new_run(1, START), claim).await.unwrap(), None);
     assert_eq!(store.runs(10).await.unwrap().len(), 1);
 }
@@ -134,24 +141,23 @@ async fn i5_the_same_effect_on_the_same_target_is_merged_into_the_run_that_waits
     let (run, _) = store.add_run(new_run(1, START), claim(1)).await.unwrap().unwrap();
     let merged = store.add_run(new_run(1, START), claim(2)).await.unwrap().unwrap();
 
-    assert_eq!(merged, (run, Newness::Merged));
+    assert_eq!(merged, (run, Added::Merged));
 
     let other = store.add_run(new_run(2, START), claim(3)).await.unwrap().unwrap();
-    assert_eq!(other.1, Newness::New);
+    assert_eq!(other.1, Added::New);
 
     // Its claim is kept: the episode does not start its own run after this one.
-    assert_eq!(store.last_attempt(2, "threads".to_owned()).await.unwrap().unwrap().0, 1);
+    assert_eq!(store.last_attempt(2, "threads".to_owned()).await.unwrap().unwrap().number, 1);
 }
 
 #[tokio::test]
 async fn i25_the_cooldown_doubles_with_each_rollback_up_to_a_maximum() {
     let store = Store::in_memory().unwrap();
-    let target = ("threads".to_owned(), broker(1));
     let mut at = START;
 
     for doubled in [2_u32, 4, 8, 16, 24, 24] {
         rolled_back(&store, at).await;
-        let past = store.past(&main_cluster(), target.clone(), at).await.unwrap();
+        let past = history(&store, broker(1), at).await;
         let end = past.cooldown_end(HOUR, 24 * HOUR).unwrap();
 
         assert_eq!(end.since(at), doubled * HOUR);
@@ -159,8 +165,7 @@ async fn i25_the_cooldown_doubles_with_each_rollback_up_to_a_maximum() {
         at = end;
     }
 
-    let elsewhere = ("threads".to_owned(), broker(2));
-    let past = store.past(&main_cluster(), elsewhere, at).await.unwrap();
+    let past = history(&store, broker(2), at).await;
 
     assert_eq!(past.cooldown_end(HOUR, 24 * HOUR), None);
 }
@@ -173,8 +178,7 @@ async fn i25_runs_that_wrote_are_counted_per_hour_and_per_day() {
     }
 
     let now = START.after(Duration::from_mins(61));
-    let target = ("threads".to_owned(), Target::Cluster);
-    let past = store.past(&main_cluster(), target, now).await.unwrap();
+    let past = history(&store, Target::Cluster, now).await;
 
     assert_eq!((past.wrote_last_hour, past.wrote_last_day), (2, 3));
 }
@@ -182,14 +186,13 @@ async fn i25_runs_that_wrote_are_counted_per_hour_and_per_day() {
 #[tokio::test]
 async fn i26_rollbacks_in_a_row_are_counted_until_released() {
     let store = Store::in_memory().unwrap();
-    let target = ("threads".to_owned(), broker(1));
 
     for hours in 0..3 {
         rolled_back(&store, START.after(hours * HOUR)).await;
     }
 
     let later = START.after(4 * HOUR);
-    let past = async || store.past(&main_cluster(), target.clone(), later).await.unwrap();
+    let past = async || history(&store, broker(1), later).await;
 
     assert_eq!(past().await.rollbacks_in_a_row(), 3);
 
@@ -296,11 +299,17 @@ async fn a_file_of_version_1_is_migrated_completely() {
         assert_eq!(kept.steps, [StepRow { state: StepState::Applied, ..step() }]);
         assert_eq!(kept.journal.len(), 1);
 
-        let keys = store.keys(&main_cluster()).await.unwrap();
-        let keys: Vec<_> = keys.iter().map(|it| (it.subject.to_string(), it.hands_off)).collect();
-
-        assert_eq!(keys, [("broker 1".to_owned(), false), ("broker 2".to_owned(), true)]);
-        assert_eq!(store.claims(RunId(2)).await.unwrap(), (1, 1));
+        let owned = store.ownership(&main_cluster()).await.unwrap();
+        let owned: Vec<_> =
+            owned.iter().map(|it| (it.resource.to_string(), it.hands_off)).collect();
+        assert_eq!(
+            owned,
+            [
+                ("num.io.threads of broker 1".to_owned(), false),
+                ("num.io.threads of broker 2".to_owned(), true)
+            ]
+        );
+        assert_eq!(store.claims(RunId(2)).await.unwrap(), Claims { open: 1, all: 1 });
         assert_eq!(store.open_runs(&main_cluster()).await.unwrap().len(), 1);
     }
 
@@ -313,4 +322,163 @@ async fn a_file_of_version_1_is_migrated_completely() {
         .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'runs'", [], |row| row.get(0))
         .unwrap();
     assert_eq!(next, 5);
+}
+
+/// The tables of version 2: a run with each kind of step, runs whose change was being lifted and
+/// had been lifted, a rehearsal, and values of each kind that this program or someone else wrote.
+const VERSION_2: &str = include_str!("golden/store_2.sql");
+
+#[tokio::test]
+async fn the_file_of_version_2_is_read_with_all_that_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_2).unwrap();
+    // Twice: the second time there is nothing left to do.
+    for _ in 0..2 {
+        let store = Store::open(&file).unwrap();
+        let runs = store.runs(10).await.unwrap();
+        let found: Vec<_> =
+            runs.iter().rev().map(|it| (it.id.0, it.state, it.dry_run, it.priority)).collect();
+        assert_eq!(
+            found,
+            [
+                (1, RunState::Kept, false, Priority::Normal),
+                (2, RunState::Expiring, false, Priority::Critical),
+                (3, RunState::Expired, false, Priority::Normal),
+                (4, RunState::Rehearsed, true, Priority::Normal),
+            ]
+        );
+        let expiring = &store.run(RunId(2)).await.unwrap().unwrap().run;
+        assert_eq!(expiring.times.created, START);
+        assert_eq!(expiring.times.expires, Some(START.after(HOUR)));
+        assert_eq!(store.last_expired(&main_cluster()).await.unwrap(), Some(START));
+
+        let kept = store.run(RunId(1)).await.unwrap().unwrap();
+        let steps: Vec<String> = kept.steps.iter().map(|it| it.change.text().to_string()).collect();
+        assert_eq!(
+            steps,
+            [
+                "broker-keys 1 num.io.threads num.network.threads 4 4 → no entry of its own",
+                "broker 1 num.io.threads 4 → 8",
+                "user batch, client greedy%201 producer_byte_rate no quota → 3145728",
+                "client calm consumer_byte_rate 1000.5 → 500",
+                "leaders batch 1 orders/0=2 a-b_c.d/1=- → orders/0=1 a-b_c.d/1=3",
+                "container worker-1-clone-1-1 0123abcd absent → running",
+            ]
+        );
+        let kinds: Vec<String> = kept
+            .steps
+            .iter()
+            .map(|it| serde_json::to_value(&it.change).unwrap()["kind"].to_string())
+            .collect();
+        let quota = "\"client_quota\"";
+        assert_eq!(
+            kinds,
+            [
+                "\"remove_broker_config\"",
+                "\"broker_config\"",
+                quota,
+                quota,
+                "\"preferred_leaders\"",
+                "\"consumer_clone\""
+            ]
+        );
+        let states: Vec<StepState> = kept.steps.iter().map(|it| it.state).collect();
+        assert_eq!(
+            states,
+            [
+                StepState::Applied,
+                StepState::Applied,
+                StepState::Began,
+                StepState::UndoBegan,
+                StepState::Drifted,
+                StepState::Planned
+            ]
+        );
+        assert_eq!(kept.steps.iter().map(|it| it.wave).collect::<Vec<_>>(), [0, 1, 0, 1, 0, 2]);
+        assert_eq!(kept.steps.iter().map(|it| it.stage).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 1]);
+        let prior: Vec<Option<String>> =
+            kept.steps.iter().map(|it| it.change.text().from_stored).collect();
+        let prior: Vec<Option<&str>> = prior.iter().map(Option::as_deref).collect();
+        assert_eq!(prior, [Some("16 12"), None, None, Some("1000.5"), None, None]);
+        assert_eq!(kept.journal.len(), 1);
+
+        let owned = store.ownership(&main_cluster()).await.unwrap();
+        let owned: Vec<_> = owned
+            .iter()
+            .map(|it| {
+                let written = it.written.as_ref().map(Written::to_string);
+                format!("{}: {written:?} {}", it.resource, it.hands_off)
+            })
+            .collect();
+        assert_eq!(
+            owned,
+            [
+                "num.io.threads of broker 1: Some(\"8\") false",
+                "num.network.threads of broker 1: Some(\"no entry of its own\") false",
+                "num.io.threads of broker 2: None true",
+                "num.network.threads of broker 2: None true",
+                "producer_byte_rate of user batch, client greedy%201: Some(\"3145728\") true",
+                "container worker-9: None true",
+            ]
+        );
+    }
+
+    // A file of version 2 has the tables of a new one, whatever the order of their columns.
+    let migrated = rusqlite::Connection::open(&file).unwrap();
+    let fresh_file = folder.path().join("fresh.db");
+    Store::open(&fresh_file).unwrap();
+    let fresh = rusqlite::Connection::open(&fresh_file).unwrap();
+    assert_eq!(schema(&migrated), schema(&fresh));
+}
+
+/// The columns and indexes of every table, in an order of their own.
+fn schema(file: &rusqlite::Connection) -> Vec<String> {
+    let list = |query: &str| -> Vec<String> {
+        let mut query = file.prepare(query).unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let mut found = list(
+        "SELECT t.name || '.' || c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk
+         FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY 1",
+    );
+    found.extend(list(
+        "SELECT type || ' ' || name FROM sqlite_master
+         WHERE type IN ('index', 'trigger') AND name NOT LIKE 'sqlite_%' ORDER BY 1",
+    ));
+    found
+}
+
+#[tokio::test]
+async fn i12_a_removal_owns_each_of_its_keys_and_a_drifted_one_marks_each() {
+    let store = Store::in_memory().unwrap();
+    let key = |key: &str| RemovedKey {
+        key: key.to_owned(),
+        from: "4".to_owned(),
+        from_stored: "16".to_owned(),
+    };
+    let removal = BrokerConfigRemoval {
+        broker: BrokerId::from_wire(1).unwrap(),
+        keys: vec![key("num.io.threads"), key("num.network.threads")],
+    };
+    let change = Change::RemoveBrokerConfig(removal);
+    let (run, _) = store.add_run(new_run(1, START), None).await.unwrap().unwrap();
+    let steps = vec![StepRow { change: change.clone(), ..step() }];
+    let rehearsed = RunUpdate { steps, ..RunUpdate::default() };
+    store.move_run(run, START, RunEvent::Rehearse, rehearsed).await.unwrap();
+    let step_is = async |state| {
+        let update = StepUpdate { run, index: 0, state, text: String::new() };
+        store.move_step(update, START).await.unwrap();
+        store.ownership(&main_cluster()).await.unwrap()
+    };
+
+    let owned = step_is(StepState::Applied).await;
+    let resources: Vec<ResourceKey> = owned.iter().map(|it| it.resource.clone()).collect();
+    assert_eq!(resources, change.resources());
+    assert!(owned.iter().all(|it| it.written == Some(Written::Removed) && !it.hands_off));
+
+    let owned = step_is(StepState::Drifted).await;
+    assert!(owned.len() == 2 && owned.iter().all(|it| it.hands_off), "{owned:?}");
+    assert_eq!(store.release(&main_cluster(), START).await.unwrap(), change.resources());
+    assert_eq!(store.ownership(&main_cluster()).await.unwrap(), []);
 }

@@ -13,7 +13,6 @@ use http_body_util::BodyExt;
 use kafka_optimizer::{
     http::Limits,
     model::{BrokerId, Target},
-    store::Extent,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -226,7 +225,10 @@ async fn one_run_is_shown_with_its_plan_its_measurement_and_its_journal() {
     assert_eq!(run["id"], 7);
     assert_eq!(
         run["steps"],
-        json!([{"index": 0, "wave": 0, "subject": "broker 1", "broker": 1, "key": "num.io.threads", "from": "8",
+        json!([{"index": 0, "wave": 0,
+            "change": {"kind": "broker_config", "broker": 1, "key": "num.io.threads", "from": "8",
+                "from_stored": null, "to": "16"},
+            "subject": "broker 1", "broker": 1, "key": "num.io.threads", "from": "8",
             "from_stored": null, "to": "16", "state": "applied", "at": "2026-01-02T03:04:05.006Z"}])
     );
     assert_eq!(
@@ -256,8 +258,8 @@ async fn an_order_is_accepted_completely_or_refused() {
     {
         let orders = front.pipe.orders.lock().unwrap();
         assert_eq!(orders[0].target, Target::Broker(BrokerId::from_wire(1).unwrap()));
-        assert_eq!(orders[0].extent, Extent::RehearseOnly);
-        assert_eq!((&orders[1].cluster, orders[1].extent), (&None, Extent::AsConfigured));
+        assert!(orders[0].dry_run);
+        assert_eq!((&orders[1].cluster, orders[1].dry_run), (&None, false));
     }
 
     for bad in [

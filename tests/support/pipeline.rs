@@ -10,14 +10,14 @@ use kafka_optimizer::{
     alert::Notification,
     http::Pipeline,
     model::{
-        AlertOutcome, BrokerId, ClusterName, HoldReason, OnUndo, RunId, RunState, Subject, Target,
-        Trigger, Verdict, WallTime,
+        AlertOutcome, BrokerConfigChange, BrokerId, Change, ClusterName, HoldReason, RunId,
+        RunState, Target, Trigger, Verdict, WallTime,
     },
     playbook::{Level, OptimizerKind},
     remediation::{Order, OrderError},
     store::{
-        Extent, JournalLine, Measurement, RunDetail, RunRow, StepRow, StepState, StoreError,
-        TakenAlerts, Times, Urgency,
+        AlertCounts, JournalLine, Measurement, Priority, RunDetail, RunRow, StepRow, StepState,
+        StoreError, Times,
     },
 };
 
@@ -37,7 +37,7 @@ impl RecordingPipeline {
         self.called.lock().unwrap().push(call.into());
         if self.broken.load(Ordering::Relaxed) {
             return Err(StoreError::Sqlite {
-                doing: "store the alerts",
+                action: "store the alerts",
                 source: rusqlite::Error::InvalidQuery,
             });
         }
@@ -47,12 +47,12 @@ impl RecordingPipeline {
 
 #[async_trait]
 impl Pipeline for RecordingPipeline {
-    async fn take(&self, notification: Notification) -> Result<TakenAlerts, StoreError> {
+    async fn take(&self, notification: Notification) -> Result<AlertCounts, StoreError> {
         self.note("take")?;
         let count = u64::try_from(notification.alerts.len()).unwrap();
         self.taken.lock().unwrap().push(notification);
 
-        Ok(TakenAlerts::from([(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)]))
+        Ok(AlertCounts::from([(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)]))
     }
 
     async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
@@ -125,7 +125,7 @@ fn run() -> RunRow {
         target: Target::Broker(BrokerId::from_wire(1).unwrap()),
         trigger: Trigger::Alert,
         cause: "KafkaRequestHandlersSaturated".to_owned(),
-        extent: Extent::AsConfigured,
+        dry_run: false,
         attempt: 1,
         state: RunState::Held,
         hold: Some(HoldReason::Cooldown),
@@ -134,7 +134,7 @@ fn run() -> RunRow {
         rollback_reason: None,
         undo_requested: false,
         acknowledged: false,
-        urgency: Urgency::Usual,
+        priority: Priority::Normal,
         times: Times {
             created: WallTime(1_767_323_045_006),
             written: Some(WallTime(1_767_323_046_006)),
@@ -151,12 +151,13 @@ fn detail() -> RunDetail {
             index: 0,
             stage: 0,
             wave: 0,
-            subject: Subject::Broker(BrokerId::from_wire(1).unwrap()),
-            key: "num.io.threads".to_owned(),
-            from: "8".to_owned(),
-            from_stored: None,
-            to: Some("16".to_owned()),
-            on_undo: OnUndo::Restore,
+            change: Change::BrokerConfig(BrokerConfigChange {
+                broker: BrokerId::from_wire(1).unwrap(),
+                key: "num.io.threads".to_owned(),
+                from: "8".to_owned(),
+                from_stored: None,
+                to: "16".to_owned(),
+            }),
             state: StepState::Applied,
             at: WallTime(1_767_323_045_006),
         }],

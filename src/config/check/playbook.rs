@@ -9,8 +9,8 @@ use super::{
     optimizer,
 };
 use crate::playbook::{
-    AboveStatic, COOLDOWN_MAX, Match, Objective, Optimizer, OptimizerKind, Playbook, SAMPLES_MIN,
-    Template, TemporaryChange, Windows,
+    AboveStatic, AlertMatcher, COOLDOWN_MAX, Objective, Optimizer, OptimizerKind, Playbook,
+    SAMPLES_MIN, Template, TemporaryChange, Windows,
 };
 
 /// The usual range of recording rules.
@@ -97,7 +97,7 @@ fn playbook(
         report.problem(path.key("max_attempts"), format!("must be 1 to {ATTEMPTS_MAX}"));
     }
 
-    let matches = matches(raw.matches, path, report);
+    let matcher = matcher(raw.matches, path, report);
     let when = raw.when.and_then(|text| template(&text, path.key("when"), report));
     let optimizer = optimizer::check(raw.optimizer, path, report);
     let objective = objective(raw.objective, path, report);
@@ -110,7 +110,7 @@ fn playbook(
 
     let playbook = Playbook {
         name,
-        matches,
+        matcher,
         when,
         optimizer: optimizer?,
         objective: objective?,
@@ -181,7 +181,7 @@ fn temporary(
 }
 
 /// I34: a playbook must match the name of the alert, not just any alert with some label.
-fn matches(raw: Option<RawMatch>, path: &KeyPath, report: &mut CheckReport) -> Match {
+fn matcher(raw: Option<RawMatch>, path: &KeyPath, report: &mut CheckReport) -> AlertMatcher {
     let labels = raw.unwrap_or_default().0;
     if !labels.contains_key("alertname") {
         report
@@ -201,7 +201,7 @@ fn matches(raw: Option<RawMatch>, path: &KeyPath, report: &mut CheckReport) -> M
         }
     }
 
-    Match { labels }
+    AlertMatcher { labels }
 }
 
 fn objective(

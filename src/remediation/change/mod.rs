@@ -1,45 +1,61 @@
-//! What a step changes, whatever that is: where it stands, and setting it. One file for each kind
-//! of subject.
+//! Observes and applies the change of a step. One file for each kind of change.
 
-mod broker;
-mod broker_keys;
-mod container;
-mod leaders;
-mod quota;
+mod broker_config;
+mod client_quota;
+mod consumer_clone;
+mod preferred_leaders;
+mod remove_broker_config;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
 
 use super::context::Context;
 use crate::{
     docker::DockerError,
     kafka::KafkaError,
-    model::{Subject, WriteMode},
+    model::{Change, RunId, WriteMode},
     store::StepRow,
 };
 
-/// Where a key stands, against a step.
+/// How long after its answer a broker may still process an older request of ours. It shows what it
+/// has accepted within 2.3 s, measured at load 10.
+const IN_FLIGHT_MAX: Duration = Duration::from_secs(3);
+
+/// Current state of the resources of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Observed {
+    /// As before the change.
     Prior,
-    /// As the step wants it.
+    /// As the change wants it.
     Desired,
-    /// The step's value is stored, another one is in force.
+    /// The new value is stored, and another one is effective.
     NotEffective,
-    /// What was stored before the step is stored again, the step's value is still in force.
+    /// The prior value is stored again, and the new one is still effective.
     PriorNotEffective,
+    /// Neither; in words.
     Diverged(String),
 }
 
-/// Why a deed, or a look at what it changes, came to nothing.
+/// The state that `apply` brings about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Desired,
+    /// Undoes the change.
+    Prior,
+}
+
+/// A change could not be observed or applied.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApplyError {
     #[error(transparent)]
     Kafka(#[from] KafkaError),
-    /// The engine of the containers.
     #[error(transparent)]
     Docker(#[from] DockerError),
 }
 
 impl ApplyError {
-    /// Whether the change may have happened all the same.
+    /// Whether the change may have been made all the same.
     pub(super) fn outcome_is_unknown(&self) -> bool {
         match self {
             Self::Kafka(error) => error.outcome_is_unknown(),
@@ -47,7 +63,7 @@ impl ApplyError {
         }
     }
 
-    /// Whether someone said no.
+    /// Whether the request was answered with a refusal.
     pub(super) fn is_refusal(&self) -> bool {
         match self {
             Self::Kafka(error) => {
@@ -58,32 +74,65 @@ impl ApplyError {
     }
 }
 
-/// Where the step's key stands, asked of its subject now.
-pub(super) async fn observe(context: &Context, step: &StepRow) -> Result<Observed, ApplyError> {
-    match &step.subject {
-        Subject::Broker(id) => Ok(broker::observe(context, *id, step).await?),
-        Subject::BrokerKeys(id) => Ok(broker_keys::observe(context, *id, step).await?),
-        Subject::Quota(entity) => Ok(quota::observe(context, entity, step).await?),
-        Subject::Leaders => Ok(leaders::observe(context, step).await?),
-        Subject::Container(name) => Ok(container::observe(context, name, step).await?),
+/// One kind of change.
+#[async_trait]
+trait ApplyChange: Sync {
+    /// Reads the current state from the resource itself.
+    async fn observe(&self, context: &Context, run: RunId) -> Result<Observed, ApplyError>;
+
+    /// Makes or undoes the change. Success says that the request was accepted, not that the change
+    /// is effective. A kind that cannot be validated succeeds with [`WriteMode::ValidateOnly`] and
+    /// sends nothing.
+    async fn apply(
+        &self,
+        context: &Context,
+        run: RunId,
+        direction: Direction,
+        mode: WriteMode,
+    ) -> Result<(), ApplyError>;
+
+    /// How long after an answer an older request of ours may still take effect.
+    fn in_flight_max(&self) -> Duration {
+        IN_FLIGHT_MAX
+    }
+
+    /// Pause before each wave with a change of this kind but the first.
+    fn pause_between_waves(&self) -> Duration {
+        Duration::ZERO
     }
 }
 
-/// Sets the step's key to `value`; none takes away what is stored.
+fn kind(change: &Change) -> &dyn ApplyChange {
+    match change {
+        Change::BrokerConfig(it) => it,
+        Change::RemoveBrokerConfig(it) => it,
+        Change::ClientQuota(it) => it,
+        Change::PreferredLeaders(it) => it,
+        Change::ConsumerClone(it) => it,
+    }
+}
+
+/// See [`ApplyChange::observe`].
+pub(super) async fn observe(context: &Context, step: &StepRow) -> Result<Observed, ApplyError> {
+    kind(&step.change).observe(context, step.run).await
+}
+
+/// See [`ApplyChange::apply`].
 pub(super) async fn apply(
     context: &Context,
     step: &StepRow,
-    (value, mode): (Option<&str>, WriteMode),
+    direction: Direction,
+    mode: WriteMode,
 ) -> Result<(), ApplyError> {
-    match &step.subject {
-        Subject::Broker(id) => Ok(broker::apply(context, (*id, &step.key), (value, mode)).await?),
-        Subject::BrokerKeys(id) => Ok(broker_keys::apply(context, (*id, step), mode).await?),
-        Subject::Quota(entity) => {
-            Ok(quota::apply(context, (entity, &step.key), (value, mode)).await?)
-        }
-        Subject::Leaders => Ok(leaders::apply(context, step, mode).await?),
-        Subject::Container(name) => {
-            Ok(container::apply(context, (name, step), (value, mode)).await?)
-        }
-    }
+    kind(&step.change).apply(context, step.run, direction, mode).await
+}
+
+/// See [`ApplyChange::in_flight_max`].
+pub(super) fn in_flight_max(change: &Change) -> Duration {
+    kind(change).in_flight_max()
+}
+
+/// See [`ApplyChange::pause_between_waves`].
+pub(super) fn pause_between_waves(change: &Change) -> Duration {
+    kind(change).pause_between_waves()
 }

@@ -1,10 +1,11 @@
-//! A consumer group as it stands: may it be given more consumers (I29, I37)?
+//! Checks whether a consumer group may get more consumers (I29, I37), and reads what the plan
+//! needs.
 
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::super::{context::Context, execute::took, hold::Hold};
+use super::super::{context::Context, execute::elapsed, hold::Hold};
 use crate::{
     model::{
         BrokerId, ConsumerContainer, GroupListing, GroupMembers, GroupName, GroupState, GroupType,
@@ -14,21 +15,23 @@ use crate::{
     snapshot::Group,
 };
 
-/// A committed offset that has not moved for so many rounds is stuck (I29).
+/// Collection rounds without progress of the committed offsets after which a group is stuck (I29).
 const FLAT_ROUNDS_MAX: u32 = 5;
+
 /// How long a group may take to be stable again after its clones have started.
 const STABLE_MAX: Duration = Duration::from_mins(2);
-const STABLE_PAUSE: Duration = Duration::from_secs(1);
-/// What members of Kafka Streams are assigned by.
-const STREAMS: &str = "stream";
+const STABLE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the plan has to know of the group `name`.
+/// Part of the assignor's name of every Kafka Streams application.
+const STREAMS_ASSIGNOR: &str = "stream";
+
+/// What `scale_consumers` needs to know about the group `name`.
 pub(super) async fn facts(
     context: &Context,
     name: &GroupName,
     topology: &Topology,
 ) -> Result<GroupFacts, Hold> {
-    let members = live(context, name, topology).await?;
+    let members = scalable_members(context, name, topology).await?;
     let containers = containers(context, name).await?;
     let (lag, partitions_with_lag) = lag(context, name)?;
     Ok(GroupFacts {
@@ -36,28 +39,27 @@ pub(super) async fn facts(
         lag,
         partitions_with_lag,
         members: members.count,
-        containers: containers.into_iter().map(container).collect(),
+        containers: containers.into_iter().map(container_facts).collect(),
     })
 }
 
-/// The group's members, asked of its coordinator now, where clones of them may be made.
-async fn live(
+/// The current members of the group, if clones of them may be started.
+async fn scalable_members(
     context: &Context,
     name: &GroupName,
     topology: &Topology,
 ) -> Result<GroupMembers, Hold> {
-    let (coordinator, listed) = listed(context, name, topology).await?.ok_or_else(|| {
+    let (coordinator, listing) = find(context, name, topology).await?.ok_or_else(|| {
         Hold::new(HoldReason::UnknownTarget, format!("no broker knows the consumer group `{name}`"))
     })?;
-    let scales = [GroupType::Classic, GroupType::Consumer].contains(&listed.group_type)
-        && ["consumer", ""].contains(&&*listed.protocol_type);
-    Hold::unless(scales, HoldReason::Unplannable, || {
-        format!(
-            "`{name}` is no group of plain consumers: {} {}",
-            listed.group_type, listed.protocol_type
-        )
+    let GroupListing { group_type, protocol_type, .. } = listing;
+    let is_plain = [GroupType::Classic, GroupType::Consumer].contains(&group_type)
+        && ["consumer", ""].contains(&&*protocol_type);
+    Hold::unless(is_plain, HoldReason::Unplannable, || {
+        format!("`{name}` is no group of plain consumers: {group_type} {protocol_type}")
     })?;
-    let members = described(context, (coordinator, listed.group_type), name).await?;
+
+    let members = describe(context, coordinator, group_type, name).await?;
     Hold::unless(members.state == GroupState::Stable, HoldReason::GroupUnstable, || {
         format!("the group `{name}` is {}", members.state)
     })?;
@@ -67,31 +69,33 @@ async fn live(
             members.static_members
         )
     })?;
-    Hold::unless(!members.assignor.contains(STREAMS), HoldReason::Unplannable, || {
+    Hold::unless(!members.assignor.contains(STREAMS_ASSIGNOR), HoldReason::Unplannable, || {
         format!("`{name}` is a Kafka Streams application ({}): scale it itself", members.assignor)
     })?;
     Ok(members)
 }
 
-async fn listed(
+/// The group's coordinator, and its listing there.
+async fn find(
     context: &Context,
     name: &GroupName,
     topology: &Topology,
 ) -> Result<Option<(BrokerId, GroupListing)>, Hold> {
-    let asked = topology.brokers.iter().map(|broker| async move {
+    let requests = topology.brokers.iter().map(|broker| async move {
         let groups = context.kafka.groups(broker.id, &[]).await?;
         Ok::<_, Hold>(groups.into_iter().find(|it| it.group == *name).map(|it| (broker.id, it)))
     });
-    Ok(try_join_all(asked).await?.into_iter().flatten().next())
+    Ok(try_join_all(requests).await?.into_iter().flatten().next())
 }
 
-async fn described(
+async fn describe(
     context: &Context,
-    (coordinator, group_type): (BrokerId, GroupType),
+    coordinator: BrokerId,
+    group_type: GroupType,
     name: &GroupName,
 ) -> Result<GroupMembers, Hold> {
-    let asked = std::slice::from_ref(name);
-    let answer = context.kafka.describe_groups(coordinator, group_type, asked).await?;
+    let names = std::slice::from_ref(name);
+    let answer = context.kafka.describe_groups(coordinator, group_type, names).await?;
     let members = answer.into_iter().find(|it| it.group == *name).map(|it| it.members);
     match members {
         Some(Ok(members)) => Ok(members),
@@ -99,7 +103,10 @@ async fn described(
             HoldReason::KafkaUnavailable,
             format!("the members of `{name}` cannot be read ({fault})"),
         )),
-        None => Err(Hold::new(HoldReason::KafkaUnavailable, format!("no word about `{name}`"))),
+        None => Err(Hold::new(
+            HoldReason::KafkaUnavailable,
+            format!("the coordinator did not describe `{name}`"),
+        )),
     }
 }
 
@@ -109,35 +116,37 @@ async fn containers(context: &Context, name: &GroupName) -> Result<Vec<ConsumerC
     Ok(found)
 }
 
-fn container(found: ConsumerContainer) -> ContainerFacts {
-    let ConsumerContainer { id, name, run, running, objections, .. } = found;
+fn container_facts(container: ConsumerContainer) -> ContainerFacts {
+    let ConsumerContainer { id, name, run, running, objections, .. } = container;
     ContainerFacts { id, name, is_clone: run.is_some(), running, objections }
 }
 
-/// Records behind and partitions with lag, from the latest snapshot, which the guard has found
-/// young. A part that is not known is no zero: it holds the run.
+/// Lag in records, and the number of partitions with lag, from the latest snapshot, which the guard
+/// has found fresh. An unknown lag is not 0: it holds the run.
 fn lag(context: &Context, name: &GroupName) -> Result<(u64, u32), Hold> {
     let latest = context.latest.borrow().clone();
     let mut groups = latest.iter().flat_map(|it| &it.groups).flat_map(|it| it.value.iter());
     let Some(group) = groups.find(|it| it.name == *name) else {
-        let note = format!("the latest snapshot has no group `{name}`");
-        return Err(Hold::new(HoldReason::EvidenceMissing, note));
+        let detail = format!("the latest snapshot has no group `{name}`");
+        return Err(Hold::new(HoldReason::EvidenceMissing, detail));
     };
+
     let (mut records, mut partitions) = (0_u64, 0_u32);
     for it in group.topics.iter().flat_map(|it| &it.partitions) {
         let Some(lag) = it.lag else {
-            let note = format!("the lag of `{name}` is not known of every partition");
-            return Err(Hold::new(HoldReason::EvidenceMissing, note));
+            let detail = format!("the lag of `{name}` is unknown on some partition");
+            return Err(Hold::new(HoldReason::EvidenceMissing, detail));
         };
         records = records.saturating_add(lag);
-        partitions = partitions.saturating_add(u32::from(0 < lag));
+        partitions = partitions.saturating_add(u32::from(lag > 0));
     }
-    moves(context, group)?;
+
+    check_progress(context, group)?;
     Ok((records, partitions))
 }
 
-/// Members that do not commit are stuck; more of them would be stuck too.
-fn moves(context: &Context, group: &Group) -> Result<(), Hold> {
+/// Members that commit nothing new are stuck; more of them would be stuck, too.
+fn check_progress(context: &Context, group: &Group) -> Result<(), Hold> {
     let limit = context.cluster.collect_interval.saturating_mul(FLAT_ROUNDS_MAX);
     let flat = group.progressed.map(|it| context.now().since(it));
     Hold::unless(flat.is_some_and(|it| it <= limit), HoldReason::GroupNotMoving, || match flat {
@@ -148,30 +157,34 @@ fn moves(context: &Context, group: &Group) -> Result<(), Hold> {
     })
 }
 
-/// Waits until the group is stable again after its clones have started; says why it is not.
-pub(in crate::remediation) async fn stable(
+/// Waits until the group is stable again after its clones have started.
+///
+/// # Errors
+///
+/// Why it is not stable within [`STABLE_MAX`].
+pub(in crate::remediation) async fn wait_until_stable(
     context: &Context,
     name: &GroupName,
 ) -> Result<(), String> {
     let started = context.clock.monotonic();
     loop {
-        let found = async {
+        let members = async {
             let topology = context.kafka.topology().await?;
-            let found = listed(context, name, &topology).await?;
-            let Some((coordinator, listed)) = found else {
-                return Err(Hold::new(HoldReason::UnknownTarget, "it is gone"));
+            let Some((coordinator, listing)) = find(context, name, &topology).await? else {
+                return Err(Hold::new(HoldReason::UnknownTarget, "it was deleted"));
             };
-            described(context, (coordinator, listed.group_type), name).await
+            describe(context, coordinator, listing.group_type, name).await
         };
-        let seen = match found.await {
+        let seen = match members.await {
             Ok(members) if members.state == GroupState::Stable => return Ok(()),
             Ok(members) => members.state.to_string(),
             Err(hold) => hold.detail,
         };
-        if STABLE_MAX <= took(context, started) {
+
+        if elapsed(context, started) >= STABLE_MAX {
             let limit = STABLE_MAX.as_secs();
             return Err(format!("the group `{name}` was not stable within {limit} s: {seen}"));
         }
-        context.clock.sleep(STABLE_PAUSE).await;
+        context.clock.sleep(STABLE_POLL_INTERVAL).await;
     }
 }

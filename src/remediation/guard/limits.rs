@@ -1,138 +1,151 @@
-//! What the store says: pause, stuck runs, quarantine, cooldown, caps, and whose values stand
-//! where.
+//! Limits from the store: pause, stuck runs, quarantine, cooldown, caps, and values that someone
+//! else changed.
 
 use std::time::Duration;
 
-use super::super::{context::Context, execute::said, hold::Hold};
+use super::super::{context::Context, hold::Hold};
 use crate::{
-    model::{BrokerConfig, ClientQuota, HoldReason, Subject, WallTime},
+    model::{BrokerConfig, ClientQuota, ConfigEntry, HoldReason, ResourceKey, Written},
     playbook::{COOLDOWN_MAX, Playbook},
-    store::{KeyAt, Past, RunRow, StoreError},
+    store::{Ownership, RunHistory, RunRow, StoreError},
     telemetry::chain,
 };
 
 /// Rollbacks in a row that quarantine a target (I26).
 pub(in crate::remediation) const QUARANTINE_AFTER: u32 = 3;
 
-/// Whether the operator and the past let the run start.
-pub(super) async fn allows(
+/// Checks that neither a person's order nor the past runs hold the run.
+pub(super) async fn check(
     context: &Context,
     run: &RunRow,
     playbook: &Playbook,
 ) -> Result<(), Hold> {
-    // The operator's stop comes first: nothing may hide that we were told to stop.
+    // The pause comes first: no other reason may hide that a person stopped remediation.
     Hold::unless(!context.pause.is_set(), HoldReason::Paused, || {
         "remediation is paused".to_owned()
     })?;
     if let Some(operator) = &context.cluster.managed_by {
-        let note = format!("the cluster is managed by {operator}: change it there");
-        return Err(Hold::new(HoldReason::AdviseOnly, note));
+        let detail = format!("the cluster is managed by {operator}: change it there");
+        return Err(Hold::new(HoldReason::AdviseOnly, detail));
     }
-    let target = (run.playbook.clone(), run.target.clone());
-    let past =
-        context.store.past(&context.cluster.name, target, context.now()).await.map_err(unread)?;
-    judge(context, &past, (playbook, context.now()))
+
+    let history = context
+        .store
+        .history(&context.cluster.name, run.playbook.clone(), run.target.clone(), context.now())
+        .await
+        .map_err(unreadable)?;
+    check_history(context, &history, playbook)
 }
 
-fn judge(
-    context: &Context,
-    past: &Past,
-    (playbook, now): (&Playbook, WallTime),
-) -> Result<(), Hold> {
-    let limits = &context.remediation;
-    Hold::unless(past.stuck == 0, HoldReason::Stuck, || {
-        format!("{} run(s) of this cluster are stuck; see to them and acknowledge them", past.stuck)
+fn check_history(context: &Context, history: &RunHistory, playbook: &Playbook) -> Result<(), Hold> {
+    Hold::unless(history.stuck == 0, HoldReason::Stuck, || {
+        format!("{} run(s) of this cluster are stuck: repair and acknowledge them", history.stuck)
     })?;
-    let fallen = past.rollbacks_in_a_row();
-    Hold::unless(fallen < QUARANTINE_AFTER, HoldReason::Quarantined, || {
-        format!("{fallen} rollbacks in a row on this target; a person releases it")
+
+    let rollbacks = history.rollbacks_in_a_row();
+    Hold::unless(rollbacks < QUARANTINE_AFTER, HoldReason::Quarantined, || {
+        format!("{rollbacks} rollbacks in a row on this target: release it when that is settled")
     })?;
-    let rest = past.cooldown_end(playbook.windows.cooldown, COOLDOWN_MAX);
-    if let Some(end) = rest.filter(|it| now < *it) {
-        let note = format!("{} s of rest are left after the last run", seconds(end.since(now)));
-        return Err(Hold::new(HoldReason::Cooldown, note));
+
+    let cooldown_end = history.cooldown_end(playbook.windows.cooldown, COOLDOWN_MAX);
+    if let Some(end) = cooldown_end.filter(|it| *it > context.now()) {
+        let left = seconds_left(end.since(context.now()));
+        let detail = format!("{left} s of the cooldown after the last run are left");
+        return Err(Hold::new(HoldReason::Cooldown, detail));
     }
-    Hold::unless(past.wrote_last_hour < limits.runs_per_hour_max, HoldReason::CapHour, || {
-        format!("{} runs wrote in the last hour, the most allowed", past.wrote_last_hour)
+
+    let RunHistory { wrote_last_hour, wrote_last_day, .. } = history;
+    let limits = &context.remediation;
+    Hold::unless(*wrote_last_hour < limits.runs_per_hour_max, HoldReason::CapHour, || {
+        format!("{wrote_last_hour} runs wrote in the last hour, the maximum")
     })?;
-    Hold::unless(past.wrote_last_day < limits.runs_per_day_max, HoldReason::CapDay, || {
-        format!("{} runs wrote in the last day, the most allowed", past.wrote_last_day)
+    Hold::unless(*wrote_last_day < limits.runs_per_day_max, HoldReason::CapDay, || {
+        format!("{wrote_last_day} runs wrote in the last day, the maximum")
     })
 }
 
-/// What is left of a wait: never 0, which nobody would wait for.
-fn seconds(left: Duration) -> u64 {
+/// Remaining whole seconds, rounded up so that it never shows 0.
+fn seconds_left(left: Duration) -> u64 {
     left.as_secs().saturating_add(u64::from(left.subsec_nanos() != 0))
 }
 
 /// What this program wrote on the cluster, and what someone else changed after it.
-pub(super) async fn known(context: &Context) -> Result<Vec<KeyAt>, Hold> {
-    context.store.keys(&context.cluster.name).await.map_err(unread)
+pub(super) async fn ownership(context: &Context) -> Result<Vec<Ownership>, Hold> {
+    context.store.ownership(&context.cluster.name).await.map_err(unreadable)
 }
 
-/// No key of the brokers was changed by someone else after this program wrote it (I12).
-pub(super) async fn nobody_else_wrote(
+/// Checks that no one else changed an entry of the brokers after this program wrote it (I12).
+pub(super) async fn check_broker_entries(
     context: &Context,
     configs: &[BrokerConfig],
-    known: &[KeyAt],
+    ownership: &[Ownership],
 ) -> Result<(), Hold> {
-    for key in known {
-        let of = |it: &&BrokerConfig| key.subject == Subject::Broker(it.broker);
-        let Some(config) = configs.iter().find(of) else { continue };
-        ours_still(context, key, config.get(&key.key).and_then(|it| it.stored())).await?;
+    for owned in ownership {
+        let ResourceKey::BrokerConfig { broker, key } = &owned.resource else { continue };
+        let Some(config) = configs.iter().find(|it| it.broker == *broker) else { continue };
+        let stored = config.get(key).and_then(ConfigEntry::stored);
+        check_unchanged(context, owned, stored).await?;
     }
     Ok(())
 }
 
-pub(super) async fn nobody_else_set(
+/// Checks that no one else changed a quota after this program wrote it (I12).
+pub(super) async fn check_quotas(
     context: &Context,
-    set: &[ClientQuota],
-    known: &[KeyAt],
+    quotas: &[ClientQuota],
+    ownership: &[Ownership],
 ) -> Result<(), Hold> {
-    for key in known {
-        let Subject::Quota(entity) = &key.subject else { continue };
-        let found = set.iter().find(|it| it.entity == *entity && it.key.label() == key.key);
+    for owned in ownership {
+        let ResourceKey::ClientQuota { entity, key } = &owned.resource else { continue };
+        let found = quotas.iter().find(|it| it.entity == *entity && it.key == *key);
         let stored = found.map(|it| it.value.to_string());
-        ours_still(context, key, stored.as_deref()).await?;
+        check_unchanged(context, owned, stored.as_deref()).await?;
     }
     Ok(())
 }
 
-/// What is found changed is marked, so that it holds until a person releases it.
-async fn ours_still(context: &Context, known: &KeyAt, stored: Option<&str>) -> Result<(), Hold> {
-    let foreign = known.wrote.as_ref().is_some_and(|it| it.as_deref() != stored);
-    if foreign && !known.hands_off {
-        let key = (known.subject.clone(), known.key.clone());
+/// A changed resource is marked, so that it holds every run until a person releases it.
+async fn check_unchanged(
+    context: &Context,
+    owned: &Ownership,
+    stored: Option<&str>,
+) -> Result<(), Hold> {
+    let is_changed = match &owned.written {
+        Some(Written::Value(value)) => stored != Some(value),
+        Some(Written::Removed) => stored.is_some(),
+        None => false,
+    };
+    if is_changed && !owned.hands_off {
+        let resource = owned.resource.clone();
         context
             .store
-            .mark_changed(&context.cluster.name, key, context.now())
+            .mark_hands_off(&context.cluster.name, resource, context.now())
             .await
-            .map_err(unread)?;
+            .map_err(unreadable)?;
     }
-    Hold::unless(!foreign && !known.hands_off, HoldReason::ExternallyChanged, || {
+
+    Hold::unless(!is_changed && !owned.hands_off, HoldReason::ExternallyChanged, || {
+        let stored = stored.unwrap_or("not set");
+        let wrote = owned.written.as_ref().map_or("it earlier".to_owned(), Written::to_string);
         format!(
-            "{} of {} is {} and this program wrote {}: someone else changed it; release it when \
-             that is settled",
-            known.key,
-            known.subject,
-            stored.unwrap_or("not set"),
-            known.wrote.as_ref().map_or("it earlier", |it| said(it.as_ref())),
+            "{} is {stored} and this program wrote {wrote}: someone else changed it; release it \
+             when that is settled",
+            owned.resource
         )
     })
 }
 
-/// No measure ended within the baseline, which would be half a measurement of that (I40).
-pub(super) async fn no_measure_ended(context: &Context, baseline: Duration) -> Result<(), Hold> {
-    let lifted = context.store.last_expired(&context.cluster.name).await.map_err(unread)?;
-    let clear = lifted.map(|it| it.after(baseline)).filter(|it| context.now() < *it);
+/// Checks that no temporary change expired within the baseline, which would mix two states (I40).
+pub(super) async fn check_no_overlap(context: &Context, baseline: Duration) -> Result<(), Hold> {
+    let expired = context.store.last_expired(&context.cluster.name).await.map_err(unreadable)?;
+    let clear = expired.map(|it| it.after(baseline)).filter(|it| *it > context.now());
     Hold::unless(clear.is_none(), HoldReason::Overlap, || {
-        let left = seconds(clear.unwrap_or_default().since(context.now()));
-        format!("a measure was lifted within the baseline; {left} s until it is clear")
+        let left = seconds_left(clear.unwrap_or_default().since(context.now()));
+        format!("a temporary change expired within the baseline; {left} s until it is clear")
     })
 }
 
-/// Without its past a run may not start.
 #[expect(clippy::needless_pass_by_value, reason = "it is a `map_err` argument")]
-fn unread(error: StoreError) -> Hold {
+fn unreadable(error: StoreError) -> Hold {
     Hold::new(HoldReason::EvidenceMissing, chain(&error))
 }

@@ -1,4 +1,4 @@
-//! What an optimizer has to know, read from the live cluster a moment before its plan.
+//! Reads what an optimizer needs from the live cluster, and lets it plan.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::{
     group, health, limits,
 };
 use crate::{
-    model::{BrokerConfig, BrokerId, HoldReason, Subject, Topology},
+    model::{BrokerConfig, BrokerId, HoldReason, ResourceKey, Topology, Written},
     optimizers::{
         Plan, Unplannable, elect_leaders, reapply, scale_consumers, shed_load, tune_brokers,
     },
     playbook::{AboveStatic, Optimizer, Playbook, ScaleConsumers, ShedLoad, TuneBrokers},
-    store::{KeyAt, RunRow},
+    store::{Ownership, RunRow},
 };
 
 impl From<Unplannable> for Hold {
@@ -26,79 +26,94 @@ impl From<Unplannable> for Hold {
 /// The plan of the playbook's optimizer for the run's target.
 pub(super) async fn plan(
     context: &Context,
-    (run, playbook): (&RunRow, &Playbook),
-    (topology, canary): (&Topology, Option<BrokerId>),
+    run: &RunRow,
+    playbook: &Playbook,
+    topology: &Topology,
+    canary: Option<BrokerId>,
 ) -> Result<Plan, Hold> {
     match &playbook.optimizer {
         Optimizer::TuneBrokers(configured) => {
-            // A person's order may name another level than the playbook.
+            // A person's order may ask for another level than the playbook.
             let level = run.level.unwrap_or(configured.level);
             let parameters = TuneBrokers { level, ..*configured };
-            tune(context, (run, parameters), (topology, canary)).await
+            plan_tuning(context, run, parameters, topology, canary).await
         }
-        Optimizer::Reapply => reapplied(context, run, topology).await,
+        Optimizer::Reapply => plan_reapply(context, run, topology).await,
         Optimizer::ElectLeaders => Ok(elect_leaders::plan(topology, run.target.broker())?),
-        Optimizer::ShedLoad(parameters) => shed(context, parameters).await,
-        Optimizer::ScaleConsumers(parameters) => scale(context, run, (*parameters, topology)).await,
+        Optimizer::ShedLoad(parameters) => plan_shedding(context, parameters).await,
+        Optimizer::ScaleConsumers(parameters) => {
+            plan_scaling(context, run, *parameters, topology).await
+        }
     }
 }
 
-async fn tune(
+async fn plan_tuning(
     context: &Context,
-    (run, parameters): (&RunRow, TuneBrokers),
-    (topology, canary): (&Topology, Option<BrokerId>),
+    run: &RunRow,
+    parameters: TuneBrokers,
+    topology: &Topology,
+    canary: Option<BrokerId>,
 ) -> Result<Plan, Hold> {
-    // To see whether a broker has dynamic keys that are not ours, all of them are read.
+    // All keys are read where a dynamic key of someone else limits the plan.
     let keys = match parameters.above_static {
         AboveStatic::Cap => tune_brokers::READS,
         AboveStatic::Reapply => &[],
     };
-    let asked = super::targets(run, topology).into_iter();
-    let asked = asked.map(|broker| context.kafka.broker_config(broker, keys));
-    let configs: Vec<BrokerConfig> = try_join_all(asked).await?;
-    let known = limits::known(context).await?;
-    limits::nobody_else_wrote(context, &configs, &known).await?;
+    let targets = super::targets(run, topology).into_iter();
+    let requests = targets.map(|broker| context.kafka.broker_config(broker, keys));
+    let configs: Vec<BrokerConfig> = try_join_all(requests).await?;
+
+    let ownership = limits::ownership(context).await?;
+    limits::check_broker_entries(context, &configs, &ownership).await?;
+
     let cores = health::cores(context);
-    let facts: Vec<tune_brokers::BrokerFacts> = configs
-        .into_iter()
-        .map(|config| tune_brokers::BrokerFacts {
-            cores: cores.get(&config.broker).copied(),
-            wrote: wrote(&known, config.broker),
-            config,
-        })
-        .collect();
+    let facts = configs.into_iter().map(|config| tune_brokers::BrokerFacts {
+        cores: cores.get(&config.broker).copied(),
+        wrote: wrote(&ownership, config.broker),
+        config,
+    });
+    let facts: Vec<tune_brokers::BrokerFacts> = facts.collect();
     Ok(tune_brokers::plan(&facts, parameters, canary)?)
 }
 
-/// What this program wrote last in the keys of a broker, where nobody else did after it.
-fn wrote(known: &[KeyAt], broker: BrokerId) -> BTreeMap<String, String> {
-    let of = known.iter().filter(|it| it.subject == Subject::Broker(broker) && !it.hands_off);
-    of.filter_map(|it| Some((it.key.clone(), it.wrote.clone()??))).collect()
+/// The values that this program wrote on a broker and no one else changed, by key.
+fn wrote(ownership: &[Ownership], broker: BrokerId) -> BTreeMap<String, String> {
+    let ours = ownership.iter().filter(|it| !it.hands_off);
+    let values = ours.filter_map(|it| match (&it.resource, &it.written) {
+        (ResourceKey::BrokerConfig { broker: of, key }, Some(Written::Value(value)))
+            if *of == broker =>
+        {
+            Some((key.clone(), value.clone()))
+        }
+        _ => None,
+    });
+    values.collect()
 }
 
-async fn reapplied(context: &Context, run: &RunRow, topology: &Topology) -> Result<Plan, Hold> {
-    let known = limits::known(context).await?;
+async fn plan_reapply(context: &Context, run: &RunRow, topology: &Topology) -> Result<Plan, Hold> {
+    let ownership = limits::ownership(context).await?;
     let targets = super::targets(run, topology).into_iter();
-    let ours = targets.map(|it| (it, wrote(&known, it))).filter(|it| !it.1.is_empty());
-    let asked = ours.map(|(broker, wrote)| async move {
+    let written = targets.map(|it| (it, wrote(&ownership, it))).filter(|it| !it.1.is_empty());
+    let requests = written.map(|(broker, wrote)| async move {
         let keys: Vec<&str> = wrote.keys().map(String::as_str).collect();
         let config = context.kafka.broker_config(broker, &keys).await?;
-        Ok::<_, Hold>(reapply::BrokerFacts { config, wrote })
+        Ok::<_, Hold>(reapply::WrittenConfig { config, wrote })
     });
-    Ok(reapply::plan(&try_join_all(asked).await?)?)
+    Ok(reapply::plan(&try_join_all(requests).await?)?)
 }
 
-async fn shed(context: &Context, parameters: &ShedLoad) -> Result<Plan, Hold> {
-    let set = context.kafka.client_quotas().await?;
-    let known = limits::known(context).await?;
-    limits::nobody_else_set(context, &set, &known).await?;
-    Ok(shed_load::plan(&set, parameters)?)
+async fn plan_shedding(context: &Context, parameters: &ShedLoad) -> Result<Plan, Hold> {
+    let quotas = context.kafka.client_quotas().await?;
+    let ownership = limits::ownership(context).await?;
+    limits::check_quotas(context, &quotas, &ownership).await?;
+    Ok(shed_load::plan(&quotas, parameters)?)
 }
 
-async fn scale(
+async fn plan_scaling(
     context: &Context,
     run: &RunRow,
-    (parameters, topology): (ScaleConsumers, &Topology),
+    parameters: ScaleConsumers,
+    topology: &Topology,
 ) -> Result<Plan, Hold> {
     let Some(name) = run.target.group() else {
         return Err(Hold::new(HoldReason::UnknownTarget, "the alert names no consumer group"));

@@ -1,7 +1,7 @@
-//! Undoes steps, last first, each to exactly what was there before it (I23).
+//! Undoes steps, last first, each to exactly the state before it (I23).
 //!
 //! Every undo observes before it acts, so that it may be repeated after a crash: a step that is
-//! undone already is left, and a value that someone else wrote is theirs (I12).
+//! already undone is not touched, and a value that someone else wrote is theirs (I12).
 
 pub(super) mod restart_loss;
 
@@ -10,44 +10,39 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
-    change::{self, ApplyError, Observed},
+    change::{self, ApplyError, Direction, Observed},
     context::Context,
-    execute::{self, StepEnd},
+    execute::{self, EFFECTIVE_MAX, StepOutcome},
     guard::{self, availability},
 };
 use crate::{
-    model::{BrokerId, OnUndo, RunId, Subject, WriteMode},
-    optimizers::tune_brokers::NETWORK_THREADS,
+    model::{BrokerId, ResourceKey, RunId, WriteMode},
+    optimizers::tune_brokers::changes_network_threads,
     store::{StepRow, StepState, StoreError},
     telemetry::chain,
 };
 
-/// Tries of one undo that a broker may answer with a no. Between them the pause doubles from one
-/// second.
+/// How often an undo is tried if the broker refuses it. The pause between two tries doubles from
+/// one second.
 const TRIES_MAX: u32 = 6;
-/// How long a broker that does not answer is waited for: a restart with log recovery takes minutes,
-/// and a stuck run takes a person.
-const ANSWER_MAX: Duration = Duration::from_mins(10);
+
+/// How long an undo is tried if the broker does not answer: a restart with log recovery takes
+/// minutes, and a stuck run needs a person.
+const UNANSWERED_MAX: Duration = Duration::from_mins(10);
+
 /// Longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// How long one try waits for the broker to apply what it accepted.
-const APPLY_MAX: Duration = Duration::from_secs(30);
-/// How long a broker takes to show what it has accepted. Seen: up to 2.3 s at load 10.
-const QUEUE_PAUSE: Duration = Duration::from_secs(3);
-/// How long a call may go on after an engine has answered a later one: it works on them side by
-/// side.
-const ENGINE_PAUSE: Duration = Duration::from_mins(1);
-/// How long an undo of network threads waits for the gate; then it goes on (I15).
-const GATE_MAX: Duration = Duration::from_mins(5);
-/// Pause between two looks at the gate.
-const GATE_PAUSE: Duration = Duration::from_secs(5);
 
-/// How the undo of a run ended.
+/// How long an undo of network threads waits until the broker may lose connections (I15).
+const AVAILABILITY_MAX: Duration = Duration::from_mins(5);
+const AVAILABILITY_POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Steps that are not undone, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Undone {
-    /// Steps that could not be undone, in words.
+    /// The undo failed.
     pub(super) failed: Vec<String>,
-    /// Keys left alone because someone else changed them, in words.
+    /// Someone else changed the resource.
     pub(super) drifted: Vec<String>,
 }
 
@@ -57,43 +52,51 @@ pub(super) async fn all(context: &Context, steps: &[StepRow]) -> Result<Undone, 
     let mut waves: Vec<u32> = steps.iter().map(|it| it.wave).collect();
     waves.sort_unstable();
     waves.dedup();
-    // A process that ended between two halvings does not shorten the pause between them.
-    let shrunk = |it: &StepRow| shrinks(it).is_some() && it.state == StepState::Undone;
-    let mut shrunk_before = if steps.iter().any(shrunk) { Shrunk::Yes } else { Shrunk::No };
-    let key = |it: &StepRow| (it.subject.clone(), it.key.clone());
-    let mut theirs: BTreeSet<(Subject, String)> =
-        steps.iter().filter(|it| it.state == StepState::Drifted).map(key).collect();
-    let mut jammed = BTreeSet::<(Subject, String)>::new();
+
+    // A crash between two halvings does not shorten the pause between them.
+    let is_shrunk = |it: &StepRow| shrinking_broker(it).is_some() && it.state == StepState::Undone;
+    let mut has_shrunk = steps.iter().any(is_shrunk);
+
+    let resources = |it: &StepRow| it.change.resources();
+    let drifted = steps.iter().filter(|it| it.state == StepState::Drifted);
+    let mut theirs: BTreeSet<ResourceKey> = drifted.flat_map(resources).collect();
+    let mut failed = BTreeSet::<ResourceKey>::new();
+
     for wave in waves.into_iter().rev() {
-        let in_wave = steps.iter().filter(|it| it.wave == wave && may_have_effect(it.state));
-        let in_wave = in_wave.filter(|it| it.on_undo == OnUndo::Restore);
-        // A rung that will not go back stands in the way of those below it, and of no other key.
-        let in_wave: Vec<&StepRow> = in_wave.filter(|it| !jammed.contains(&key(it))).collect();
-        if in_wave.iter().any(|it| shrinks(it).is_some()) {
-            if shrunk_before == Shrunk::Yes {
+        let in_wave = steps.iter().filter(|it| {
+            it.wave == wave && may_have_effect(it.state) && it.change.is_restored_on_undo()
+        });
+        // After a failed undo the earlier steps of the same resource cannot be undone.
+        let in_wave: Vec<&StepRow> =
+            in_wave.filter(|it| !resources(it).iter().any(|it| failed.contains(it))).collect();
+
+        if in_wave.iter().any(|it| shrinking_broker(it).is_some()) {
+            if has_shrunk {
                 context.clock.sleep(context.remediation.shrink_pause).await;
             }
-            shrunk_before = Shrunk::Yes;
+            has_shrunk = true;
         }
-        let ends = in_wave.iter().map(|step| {
-            // Once a key is someone else's, a lower rung that happens to look like ours is theirs
-            // too.
-            let whose = theirs.contains(&key(step));
-            async move { Ok::<_, StoreError>((*step, one(context, (step, whose.into())).await?)) }
+
+        let outcomes = in_wave.iter().map(|step| {
+            // Once someone else changed a resource, an earlier value that looks like ours is
+            // theirs too.
+            let is_theirs = resources(step).iter().any(|it| theirs.contains(it));
+            async move { Ok::<_, StoreError>((*step, undo(context, step, is_theirs).await?)) }
         });
-        // Not `try_`: a step in hand is finished even when another cannot be stored.
-        for done in join_all(ends).await {
-            let (step, end) = done?;
-            let named = |text: String| format!("{} {}: {text}", step.subject, step.key);
-            match end {
-                StepEnd::Done => (),
-                StepEnd::Failed(text) => {
-                    jammed.insert(key(step));
-                    undone.failed.push(named(text));
+        // Not `try_join_all`: an undo that has begun is finished, even if another cannot be stored.
+        for done in join_all(outcomes).await {
+            let (step, outcome) = done?;
+            let text = step.change.text();
+            let named = |problem: String| format!("{} {}: {problem}", text.subject, text.key);
+            match outcome {
+                StepOutcome::Done => (),
+                StepOutcome::Failed(problem) => {
+                    failed.extend(resources(step));
+                    undone.failed.push(named(problem));
                 }
-                StepEnd::Drifted(text) => {
-                    theirs.insert(key(step));
-                    undone.drifted.push(named(text));
+                StepOutcome::Drifted(problem) => {
+                    theirs.extend(resources(step));
+                    undone.drifted.push(named(problem));
                 }
             }
         }
@@ -101,18 +104,12 @@ pub(super) async fn all(context: &Context, steps: &[StepRow]) -> Result<Undone, 
     Ok(undone)
 }
 
-/// The broker that loses network threads when the step is undone.
-fn shrinks(step: &StepRow) -> Option<BrokerId> {
-    step.subject.broker().filter(|_| step.key == NETWORK_THREADS)
+/// The broker that loses network threads, and with them connections, when the step is undone.
+fn shrinking_broker(step: &StepRow) -> Option<BrokerId> {
+    step.change.broker().filter(|_| changes_network_threads(&step.change))
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shrunk {
-    Yes,
-    No,
-}
-
-/// Failure does not mean no effect: a failed step is undone too.
+/// A failed step may have taken effect too.
 const fn may_have_effect(state: StepState) -> bool {
     match state {
         StepState::Began
@@ -124,165 +121,144 @@ const fn may_have_effect(state: StepState) -> bool {
     }
 }
 
-/// Whose value stands in a key, as far as the steps above have shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    /// Still ours, for all we know.
-    Ours,
-    Theirs,
-}
+/// Undoes one step, and stores how that went. `is_theirs`: someone else changed the resource after
+/// a later step.
+async fn undo(
+    context: &Context,
+    step: &StepRow,
+    is_theirs: bool,
+) -> Result<StepOutcome, StoreError> {
+    if is_theirs {
+        return drifted(context, step, "someone else changed it after a later step").await;
+    }
+    if step.state == StepState::Applied && is_prior(context, step).await {
+        return drifted(context, step, "someone else set it back").await;
+    }
 
-impl From<bool> for Whose {
-    fn from(theirs: bool) -> Self {
-        if theirs { Self::Theirs } else { Self::Ours }
+    let text = step.change.text();
+    execute::record(context, step, StepState::UndoBegan, text.undo()).await?;
+    if let Some(broker) = shrinking_broker(step) {
+        wait_for_availability(context, step.run, broker).await?;
     }
-}
 
-async fn one(context: &Context, (step, whose): (&StepRow, Whose)) -> Result<StepEnd, StoreError> {
-    if whose == Whose::Theirs {
-        return drifted(context, step, "a later step's key is someone else's".to_owned()).await;
-    }
-    // Found undone although no undo had begun: someone else set it back.
-    if step.state == StepState::Applied
-        && matches!(
-            change::observe(context, step).await,
-            Ok(Observed::Prior | Observed::PriorNotEffective)
-        )
-    {
-        return drifted(context, step, "it was set back by someone else".to_owned()).await;
-    }
-    let prior = execute::said(step.from_stored.as_ref());
-    let intent =
-        format!("{} {} {} → {prior}", step.subject, step.key, execute::said(step.to.as_ref()));
-    execute::record(context, step, StepState::UndoBegan, intent).await?;
-    if let Some(broker) = shrinks(step) {
-        wait_for_gate(context, (step.run, broker)).await?;
-    }
-    let mut pause = Duration::from_secs(1);
-    let mut last = String::new();
-    let mut under_way = UnderWay::of(step.state);
+    // Unless the step is known to be applied, its own request may still be in the broker's queue.
+    // Then the prior state proves nothing, since the request may be processed later. The undo is
+    // sent all the same: once a broker has answered it, no older request of ours is left.
+    let mut may_be_in_flight = step.state != StepState::Applied;
     let started = context.clock.monotonic();
+    let mut pause = Duration::from_secs(1);
     let mut tries_left = TRIES_MAX;
-    while 0 < tries_left && execute::took(context, started) < ANSWER_MAX {
-        let (end, answered) = attempt(context, step, &mut under_way).await;
-        match end {
-            StepEnd::Done => {
-                let text = format!("{} again, stored: {prior}", step.from);
+    let mut problem = String::new();
+    while tries_left > 0 && execute::elapsed(context, started) < UNANSWERED_MAX {
+        let attempt = attempt(context, step, &mut may_be_in_flight).await;
+        match attempt.outcome {
+            StepOutcome::Done => {
+                let text = format!("{} again, stored: {}", text.from, text.prior());
                 execute::record(context, step, StepState::Undone, text).await?;
-                return Ok(StepEnd::Done);
+                return Ok(StepOutcome::Done);
             }
-            StepEnd::Drifted(text) => return drifted(context, step, text).await,
-            StepEnd::Failed(text) => last = text,
+            StepOutcome::Drifted(text) => return drifted(context, step, &text).await,
+            StepOutcome::Failed(text) => problem = text,
         }
-        tries_left = tries_left.saturating_sub(u32::from(answered == Answered::Yes));
-        if 0 < tries_left {
+
+        tries_left = tries_left.saturating_sub(u32::from(attempt.is_answered));
+        if tries_left > 0 {
             context.clock.sleep(pause).await;
             pause = pause.saturating_mul(2).min(PAUSE_MAX);
         }
     }
-    execute::record(context, step, StepState::UndoFailed, last.clone()).await?;
-    Ok(StepEnd::Failed(last))
+
+    execute::record(context, step, StepState::UndoFailed, problem.clone()).await?;
+    Ok(StepOutcome::Failed(problem))
 }
 
-async fn drifted(context: &Context, step: &StepRow, text: String) -> Result<StepEnd, StoreError> {
-    execute::record(context, step, StepState::Drifted, text.clone()).await?;
-    Ok(StepEnd::Drifted(text))
+async fn is_prior(context: &Context, step: &StepRow) -> bool {
+    let observed = change::observe(context, step).await;
+    matches!(observed, Ok(Observed::Prior | Observed::PriorNotEffective))
 }
 
-/// Whether the step's own request may still stand in the broker's queue. Then a key that stands as
-/// before proves nothing: the request would come after the look. The undo is sent all the same; a
-/// broker that has answered it has no older request of ours left.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum UnderWay {
-    Maybe,
-    No,
+async fn drifted(context: &Context, step: &StepRow, text: &str) -> Result<StepOutcome, StoreError> {
+    execute::record(context, step, StepState::Drifted, text.to_owned()).await?;
+    Ok(StepOutcome::Drifted(text.to_owned()))
 }
 
-impl UnderWay {
-    fn of(state: StepState) -> Self {
-        if state == StepState::Applied { Self::No } else { Self::Maybe }
+/// One try to undo a step.
+struct UndoAttempt {
+    outcome: StepOutcome,
+    /// Whether the broker or engine answered at all.
+    is_answered: bool,
+}
+
+impl UndoAttempt {
+    fn answered(outcome: StepOutcome) -> Self {
+        Self { outcome, is_answered: true }
+    }
+
+    fn failed(error: &ApplyError) -> Self {
+        Self { outcome: StepOutcome::Failed(chain(error)), is_answered: error.is_refusal() }
     }
 }
 
-/// Whether a broker said anything to a try that failed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Answered {
-    Yes,
-    No,
-}
-
-impl Answered {
-    fn with(error: &ApplyError) -> Self {
-        if error.is_refusal() { Self::Yes } else { Self::No }
-    }
-}
-
-async fn attempt(
-    context: &Context,
-    step: &StepRow,
-    under_way: &mut UnderWay,
-) -> (StepEnd, Answered) {
-    let unsure = *under_way == UnderWay::Maybe;
-    let undone = match change::observe(context, step).await {
-        Ok(Observed::Prior) if !unsure => return (StepEnd::Done, Answered::Yes),
-        Ok(Observed::Prior) => true,
-        Ok(Observed::Diverged(text)) => return (StepEnd::Drifted(text), Answered::Yes),
-        Ok(Observed::Desired | Observed::NotEffective | Observed::PriorNotEffective) => false,
-        Err(error) => return (StepEnd::Failed(chain(&error)), Answered::with(&error)),
-    };
-    let answer =
-        change::apply(context, step, (step.from_stored.as_deref(), WriteMode::Write)).await;
-    let answered = answer.as_ref().map_or_else(Answered::with, |()| Answered::Yes);
-    if answered == Answered::Yes {
-        if unsure {
-            context.clock.sleep(behind(&step.subject)).await;
+async fn attempt(context: &Context, step: &StepRow, may_be_in_flight: &mut bool) -> UndoAttempt {
+    let was_in_flight = *may_be_in_flight;
+    let is_prior = match change::observe(context, step).await {
+        Ok(Observed::Prior) if !was_in_flight => {
+            return UndoAttempt::answered(StepOutcome::Done);
         }
-        *under_way = UnderWay::No;
+        Ok(Observed::Prior) => true,
+        Ok(Observed::Diverged(text)) => return UndoAttempt::answered(StepOutcome::Drifted(text)),
+        Ok(Observed::Desired | Observed::NotEffective | Observed::PriorNotEffective) => false,
+        Err(error) => return UndoAttempt::failed(&error),
+    };
+
+    let answer = change::apply(context, step, Direction::Prior, WriteMode::Write).await;
+    if answer.as_ref().err().is_none_or(ApplyError::is_refusal) {
+        if was_in_flight {
+            context.clock.sleep(change::in_flight_max(&step.change)).await;
+        }
+        *may_be_in_flight = false;
     }
-    let failed = match &answer {
+
+    let has_failed = match &answer {
         Ok(()) => false,
-        // Nothing was changed, and nothing had to be.
-        Err(error) if error.is_refusal() => !undone,
-        // A lost answer is no failure where there is something to see: what the broker runs counts.
-        Err(error) => undone || !error.outcome_is_unknown(),
+        // Nothing was changed. That is fine if nothing had to be.
+        Err(error) if error.is_refusal() => !is_prior,
+        // The answer was lost. Where there is something to see, the read-back decides.
+        Err(error) => is_prior || !error.outcome_is_unknown(),
     };
     match answer {
-        Err(error) if failed => (StepEnd::Failed(chain(&error)), answered),
-        _ => (execute::read_back(context, step, APPLY_MAX, Observed::Prior).await, Answered::Yes),
-    }
-}
-
-/// How long after an answer an older request may still be seen to take effect. A broker has
-/// accepted by then what came before in its queue.
-const fn behind(subject: &Subject) -> Duration {
-    match subject {
-        Subject::Container(_) => ENGINE_PAUSE,
-        Subject::Broker(_) | Subject::BrokerKeys(_) | Subject::Quota(_) | Subject::Leaders => {
-            QUEUE_PAUSE
+        Err(error) if has_failed => UndoAttempt::failed(&error),
+        _ => {
+            let read = execute::read_back(context, step, EFFECTIVE_MAX, Observed::Prior).await;
+            UndoAttempt::answered(read)
         }
     }
 }
 
-/// Shrinking closes connections; it waits until every partition on the broker has a replica to
-/// spare, but not for ever.
-async fn wait_for_gate(
+/// Removing network threads closes connections: waits until every partition of the broker has an
+/// in-sync replica to spare, at most [`AVAILABILITY_MAX`].
+async fn wait_for_availability(
     context: &Context,
-    (run, broker): (RunId, BrokerId),
+    run: RunId,
+    broker: BrokerId,
 ) -> Result<(), StoreError> {
     let started = context.clock.monotonic();
     loop {
         let problem = match context.kafka.topology().await {
             Ok(topology) => match guard::minimums(context, &topology, &[broker]).await {
-                Ok(minimums) => availability::blocked(&topology, &minimums, broker),
+                Ok(minimums) => availability::problem(&topology, &minimums, broker),
                 Err(hold) => Some(hold.detail),
             },
             Err(error) => Some(chain(&error)),
         };
         let Some(problem) = problem else { return Ok(()) };
-        if GATE_MAX <= execute::took(context, started) {
-            let text = format!("the gate did not open within 5 min ({problem}); the undo goes on");
+
+        if execute::elapsed(context, started) >= AVAILABILITY_MAX {
+            let text = format!(
+                "the availability check did not pass within 5 min ({problem}); the undo goes on"
+            );
             return context.store.note(run, context.now(), "gate", text).await;
         }
-        context.clock.sleep(GATE_PAUSE).await;
+        context.clock.sleep(AVAILABILITY_POLL_INTERVAL).await;
     }
 }

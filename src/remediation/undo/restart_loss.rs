@@ -1,114 +1,125 @@
-//! The way out of the restart trap (KAFKA-20890): a broker that runs none of its dynamic keys
-//! refuses every change that leaves it so. What a run wrote there goes back in one request, to what
-//! was stored before the run, and not rung by rung.
+//! Restores what a restart lost (KAFKA-20890): a broker that runs none of its dynamic entries
+//! refuses every change that leaves one of them. So the entries of a run are set in one request, to
+//! what was stored before the run, and not step by step.
 
 use std::collections::BTreeMap;
 
 use super::super::{
     change::{self, Observed},
     context::Context,
-    execute::{self, StepEnd},
+    execute::{self, EFFECTIVE_MAX, StepOutcome},
 };
 use crate::{
-    model::{BrokerId, ConfigChange, OnUndo, Subject, WriteMode},
+    model::{BrokerConfigChange, BrokerId, Change, ConfigChange, WriteMode},
     store::{StepRow, StepState, StoreError},
     telemetry::chain,
 };
 
-/// The steps of one key of one broker, first to last.
-type Ladder<'a> = Vec<&'a StepRow>;
+/// The changes of one key of one broker, first to last. Never empty.
+struct KeySteps<'a> {
+    first: &'a BrokerConfigChange,
+    steps: Vec<&'a StepRow>,
+}
 
-/// Takes back what is not in force, broker by broker. What this cannot do is left to the steps'
+/// Restores the entries that are not effective, broker by broker. What fails is left to the steps'
 /// own undo, which says why.
 pub(in crate::remediation) async fn restore_lost(
     context: &Context,
     steps: &[StepRow],
 ) -> Result<(), StoreError> {
-    for (broker, ladders) in by_broker(steps) {
+    for (broker, keys) in by_broker(steps) {
         let mut lost = Vec::new();
-        for ladder in ladders {
-            if is_back(context, &ladder).await {
-                record_all(context, &ladder, StepState::Undone, "found as before the run").await?;
-            } else if is_lost(context, &ladder).await {
-                lost.push(ladder);
+        for key in keys {
+            if is_restored(context, &key).await {
+                let text = "found as before the run";
+                record_all(context, &key, StepState::Undone, text).await?;
+            } else if is_lost(context, &key).await {
+                lost.push(key);
             }
         }
         if !lost.is_empty() {
-            take_back(context, broker, &lost).await?;
+            restore(context, broker, &lost).await?;
         }
     }
     Ok(())
 }
 
-fn by_broker(steps: &[StepRow]) -> BTreeMap<BrokerId, Vec<Ladder<'_>>> {
-    let mut ladders = BTreeMap::<(BrokerId, &str), Ladder<'_>>::new();
-    let ours = steps.iter().filter(|it| it.on_undo == OnUndo::Restore);
-    for step in ours.filter(|it| [StepState::Applied, StepState::UndoBegan].contains(&it.state)) {
-        if let Subject::Broker(broker) = step.subject {
-            ladders.entry((broker, &step.key)).or_default().push(step);
+fn by_broker(steps: &[StepRow]) -> BTreeMap<BrokerId, Vec<KeySteps<'_>>> {
+    let mut by_key = BTreeMap::<(BrokerId, &str), KeySteps<'_>>::new();
+    for step in steps {
+        if let Change::BrokerConfig(change) = &step.change
+            && matches!(step.state, StepState::Applied | StepState::UndoBegan)
+        {
+            let key = by_key
+                .entry((change.broker, &change.key))
+                .or_insert_with(|| KeySteps { first: change, steps: Vec::new() });
+            key.steps.push(step);
         }
     }
-    let mut by_broker = BTreeMap::<BrokerId, Vec<Ladder<'_>>>::new();
-    for ((broker, _), ladder) in ladders {
-        by_broker.entry(broker).or_default().push(ladder);
+
+    let mut by_broker = BTreeMap::<BrokerId, Vec<KeySteps<'_>>>::new();
+    for ((broker, _), key) in by_key {
+        by_broker.entry(broker).or_default().push(key);
     }
     by_broker
 }
 
-/// Whether the last value is stored and another one in force.
-async fn is_lost(context: &Context, ladder: &[&StepRow]) -> bool {
-    let Some(last) = ladder.last() else { return false };
+/// Whether the last value is stored and not effective.
+async fn is_lost(context: &Context, key: &KeySteps<'_>) -> bool {
+    let Some(last) = key.steps.last() else { return false };
     matches!(change::observe(context, last).await, Ok(Observed::NotEffective))
 }
 
-/// Whether a process ended after it had taken the whole ladder back: only here do all of its steps
+/// Whether a process ended after it had restored the key here: only here do all steps of a key
 /// begin their undo together.
-async fn is_back(context: &Context, ladder: &[&StepRow]) -> bool {
-    let together = 1 < ladder.len() && ladder.iter().all(|it| it.state == StepState::UndoBegan);
-    let Some(first) = ladder.first().filter(|_| together) else { return false };
+async fn is_restored(context: &Context, key: &KeySteps<'_>) -> bool {
+    let began_together =
+        key.steps.len() > 1 && key.steps.iter().all(|it| it.state == StepState::UndoBegan);
+    let Some(first) = key.steps.first().filter(|_| began_together) else { return false };
     matches!(change::observe(context, first).await, Ok(Observed::Prior))
 }
 
-async fn take_back(
+async fn restore(
     context: &Context,
     broker: BrokerId,
-    lost: &[Ladder<'_>],
+    lost: &[KeySteps<'_>],
 ) -> Result<(), StoreError> {
     let mut changes = Vec::with_capacity(lost.len());
-    for ladder in lost {
-        let Some(first) = ladder.first() else { continue };
-        let prior = execute::said(first.from_stored.as_ref());
-        let text = format!("{} {}, which a restart undid → {prior}", first.subject, first.key);
-        record_all(context, ladder, StepState::UndoBegan, &text).await?;
-        changes.push(ConfigChange { key: first.key.clone(), value: first.from_stored.clone() });
+    for key in lost {
+        let BrokerConfigChange { key: name, from_stored, .. } = key.first;
+        let prior = from_stored.as_deref().unwrap_or("no entry of its own");
+        let text = format!("broker {broker} {name}, lost at a restart → {prior}");
+        record_all(context, key, StepState::UndoBegan, &text).await?;
+        changes.push(ConfigChange { key: name.clone(), value: from_stored.clone() });
     }
+
     let answer = context.kafka.alter_broker_config(broker, &changes, WriteMode::Write).await;
     if let Some(error) = answer.err().filter(|it| !it.outcome_is_unknown()) {
-        let run = lost.first().and_then(|it| it.first()).map(|it| it.run);
-        let text = format!("broker {broker} keeps what a restart undid: {}", chain(&error));
-        return match run {
-            Some(run) => context.store.note(run, context.now(), "step", text).await,
+        let text = format!("broker {broker} keeps what a restart lost: {}", chain(&error));
+        return match lost.iter().find_map(|it| it.steps.first()) {
+            Some(step) => context.store.note(step.run, context.now(), "step", text).await,
             None => Ok(()),
         };
     }
-    for ladder in lost {
-        let Some(first) = ladder.first() else { continue };
-        let end = execute::read_back(context, first, super::APPLY_MAX, Observed::Prior).await;
-        if end == StepEnd::Done {
-            record_all(context, ladder, StepState::Undone, "taken back in one request").await?;
+
+    for key in lost {
+        let Some(first) = key.steps.first() else { continue };
+        let read = execute::read_back(context, first, EFFECTIVE_MAX, Observed::Prior).await;
+        if read == StepOutcome::Done {
+            record_all(context, key, StepState::Undone, "restored in one request").await?;
         }
     }
     Ok(())
 }
 
-/// Last first, as every undo is told.
+/// Stores a state for all steps of a key, last first as every undo.
 async fn record_all(
     context: &Context,
-    ladder: &[&StepRow],
+    key: &KeySteps<'_>,
     state: StepState,
     text: &str,
 ) -> Result<(), StoreError> {
-    for step in ladder.iter().rev() {
+    for step in key.steps.iter().rev() {
         execute::record(context, step, state, text.to_owned()).await?;
     }
     Ok(())

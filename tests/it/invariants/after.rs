@@ -115,10 +115,8 @@ fn i12_a_kept_value_changed_later_by_someone_else_holds_until_released() {
         let second = world.run(2).await;
 
         assert_eq!(second.run.state, RunState::Kept);
-        assert_eq!(
-            (second.steps[0].from.as_str(), second.steps[0].to.as_deref()),
-            ("10", Some("16"))
-        );
+        let text = second.steps[0].change.text();
+        assert_eq!((text.from.as_str(), text.to.as_deref()), ("10", Some("16")));
     });
 }
 
@@ -385,7 +383,7 @@ fn i25_the_cooldown_doubles_after_a_rollback() {
             let run = world.run(2).await.run;
 
             assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::Cooldown)));
-            assert!(run.note.unwrap().contains("s of rest are left"));
+            assert!(run.note.unwrap().contains("s of the cooldown after the last run are left"));
 
             world.pass(Duration::from_mins(1)).await;
             assert_ne!(world.run(2).await.run.hold, Some(HoldReason::Cooldown));

@@ -87,7 +87,7 @@ fn i16_a_canary_without_steps_holds_the_run() {
         let run = world.run(1).await.run;
 
         assert_eq!(run.hold, Some(HoldReason::Unplannable), "{}", world.story().await);
-        assert!(run.note.unwrap().contains("can show nothing"));
+        assert!(run.note.unwrap().contains("can prove nothing"));
     });
 }
 

@@ -7,7 +7,6 @@ use kafka_optimizer::{
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
     playbook::{Level, OptimizerKind},
     remediation::Order,
-    store::Extent,
 };
 
 use super::{
@@ -192,7 +191,7 @@ fn i4_an_alert_merged_into_a_manual_run_was_lost_with_it() {
             optimizer: OptimizerKind::TuneBrokers,
             target: Target::Broker(id(1)),
             level: Some(Level::Moderate),
-            extent: Extent::AsConfigured,
+            dry_run: false,
         };
         world.remediation.order(order).await.unwrap();
         world.start(Crash::Never);
@@ -214,23 +213,23 @@ fn i26_a_rehearsal_reset_the_rollback_count_and_started_a_cooldown() {
         let mut world = World::starved(Setup::new(0, Effect::Nothing)).await;
         world.fire("Slow", Some("1"));
         world.start(Crash::Never);
-        let order = |extent| Order {
+        let order = |dry_run| Order {
             cluster: None,
             optimizer: OptimizerKind::TuneBrokers,
             target: Target::Broker(id(1)),
             level: Some(Level::Moderate),
-            extent,
+            dry_run,
         };
 
         for _ in 0..3 {
-            for extent in [Extent::AsConfigured, Extent::RehearseOnly] {
-                world.remediation.order(order(extent)).await.unwrap();
+            for dry_run in [false, true] {
+                world.remediation.order(order(dry_run)).await.unwrap();
                 world.until_over().await;
                 world.pass(Duration::from_mins(45)).await;
             }
         }
 
-        let refused = world.remediation.order(order(Extent::AsConfigured)).await.unwrap();
+        let refused = world.remediation.order(order(false)).await.unwrap();
         world.until_over().await;
 
         assert_eq!(world.run(refused.0).await.run.hold, Some(HoldReason::Quarantined));

@@ -253,14 +253,14 @@ fn i15_a_partition_at_its_minimum_holds() {
     );
     check(
         HoldReason::AvailabilityGate,
-        "is not known",
+        "is unknown",
         (as_usual, |world| {
             world.kafka.state().metadata.min_isr = BTreeMap::new();
         }),
     );
     check(
         HoldReason::AvailabilityGate,
-        "is not known (unauthorized)",
+        "is unknown (unauthorized)",
         (as_usual, |world| {
             let refused = Err(ReadFailure::Unauthorized);
             world.kafka.state().metadata.min_isr.values_mut().for_each(|it| *it = refused);

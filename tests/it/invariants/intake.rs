@@ -7,7 +7,7 @@ use kafka_optimizer::{
     alert::Notification,
     clock::{Clock, SystemClock},
     model::{AlertOutcome, ClusterName, RunState, WallTime},
-    store::{Answered, Routed, Store},
+    store::{RoutedAlert, Store},
 };
 
 use super::{helps, slow, slow_until};
@@ -81,12 +81,12 @@ fn i3_ten_thousand_alerts_are_stored_in_one_transaction_in_under_a_second() {
 async fn store_ten_thousand() -> Duration {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("state.db")).unwrap();
-    let routed = |it: u32| Routed {
+    let routed = |it: u32| RoutedAlert {
         cluster: ClusterName::new("main"),
         alert: firing("Slow", Some(&it.to_string())),
-        answered: Answered::Yes,
+        is_matched: true,
     };
-    let alerts: Vec<Routed> = (0..10_000).map(routed).collect();
+    let alerts: Vec<RoutedAlert> = (0..10_000).map(routed).collect();
     let clock = SystemClock::new();
     let taken = store.take_alerts(alerts, WallTime(1)).await.unwrap();
     let took = clock.monotonic().0;
@@ -199,7 +199,7 @@ fn i5_a_plan_with_the_effect_of_a_waiting_run_is_merged() {
     helps(async |mut setup| {
         let mut twin = setup.playbook().clone();
         twin.name = "twin".to_owned();
-        twin.matches.labels.insert("alertname".to_owned(), "SlowToo".to_owned());
+        twin.matcher.labels.insert("alertname".to_owned(), "SlowToo".to_owned());
         setup.remediation.playbooks.push(twin);
         let mut world = World::starved(setup).await;
         let before = world.key_states();

@@ -6,7 +6,6 @@ use kafka_optimizer::{
     model::{HoldReason, RollbackReason, RunId, RunState, Target},
     playbook::{Level, OptimizerKind},
     remediation::Order,
-    store::Extent,
 };
 
 use super::{helps, slow, slow_until};
@@ -14,13 +13,13 @@ use crate::world::{
     CallFault, CallKind, Crash, Effect, ProcessEnd, Setup, WorkerEnd, World, id, simulate,
 };
 
-fn order(extent: Extent) -> Order {
+fn order(dry_run: bool) -> Order {
     Order {
         cluster: None,
         optimizer: OptimizerKind::TuneBrokers,
         target: Target::Broker(id(1)),
         level: Some(Level::Moderate),
-        extent,
+        dry_run,
     }
 }
 
@@ -122,18 +121,18 @@ fn a_manual_order_can_do_what_an_alert_can_and_is_refused_at_once() {
         let mut world = World::starved(setup).await;
         let before = world.key_states();
         world.start(Crash::Never);
-        world.remediation.order(order(Extent::RehearseOnly)).await.unwrap();
+        world.remediation.order(order(true)).await.unwrap();
         world.until_over().await;
 
         assert_eq!(world.run(1).await.run.state, RunState::Rehearsed);
 
-        world.remediation.order(order(Extent::AsConfigured)).await.unwrap();
+        world.remediation.order(order(false)).await.unwrap();
         world.until_over().await;
         world.verify(&before).await;
 
         assert_eq!(world.run(2).await.run.state, RunState::Kept, "a rehearsal earns no rest");
 
-        let third = world.remediation.order(order(Extent::AsConfigured)).await.unwrap();
+        let third = world.remediation.order(order(false)).await.unwrap();
         world.until_over().await;
         let run = world.run(third.0).await.run;
 

@@ -359,7 +359,7 @@ fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
             it.groups = Some(Section::new(groups, section.at));
         });
     });
-    check(HoldReason::EvidenceMissing, "not known of every partition", |it| {
+    check(HoldReason::EvidenceMissing, "is unknown on some partition", |it| {
         it.tweak = Box::new(|it| {
             show(it, 30_000);
             let section = it.groups.take().unwrap();
@@ -368,7 +368,7 @@ fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
             it.groups = Some(Section::new(groups, section.at));
         });
     });
-    check(HoldReason::Unplannable, "may not be cloned: it writes", |it| {
+    check(HoldReason::Unplannable, "must not be cloned: it writes", |it| {
         for template in &mut it.docker.state().templates {
             template.objections.push("it writes to a volume".to_owned());
         }

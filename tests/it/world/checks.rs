@@ -12,10 +12,10 @@ use std::{
 };
 
 use kafka_optimizer::{
-    model::{BrokerId, ConfigChange, QuotaChange, Subject, TopicName, WriteMode},
+    model::{BrokerId, Change, ConfigChange, QuotaChange, TopicName, WriteMode},
     optimizers::tune_brokers::WRITES,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 
 use super::{broker::SimulatedBroker, controller::ControllerRequest};
 
@@ -55,10 +55,6 @@ impl Drop for PendingWrite {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-fn subject(broker: BrokerId) -> String {
-    Subject::Broker(broker).to_string()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -130,9 +126,12 @@ impl Checks {
         match order {
             ControllerRequest::Quota(_, WriteMode::ValidateOnly) => (),
             ControllerRequest::Quota(QuotaChange { entity, key, value }, WriteMode::Write) => {
-                let value = value.map(|it| it.to_string());
-                let subject = Subject::Quota(entity.clone());
-                self.changes(&subject, key.label(), value.as_deref(), None);
+                let is_this = |change: &Change, undo| {
+                    let Change::ClientQuota(it) = change else { return false };
+                    let wanted = if undo { it.from } else { Some(it.to) };
+                    it.entity == *entity && it.key == *key && wanted == *value
+                };
+                self.changes(&format!("{key} of {entity} to {value:?}"), is_this, None);
             }
             ControllerRequest::Elect(topics) => {
                 let asked = topics.iter();
@@ -197,38 +196,56 @@ impl Checks {
 
     /// The step whose durable intent is exactly this change.
     fn owner(&self, request: &WriteRequest<'_>) -> Option<WriteOwner> {
-        let WriteRequest { node, change, keys, .. } = request;
-        let several = Subject::BrokerKeys(node.id).to_string();
-        self.step(&subject(node.id), &change.key, change.value.as_deref())
-            .or_else(|| self.step(&several, keys, change.value.as_deref()))
-    }
-
-    fn step(&self, subject: &str, key: &str, value: Option<&str>) -> Option<WriteOwner> {
-        self.query(|at| {
-            at.query_row(
-                "SELECT s.run, s.state = 'undo_began' FROM steps s JOIN runs r ON r.id = s.run
-                 WHERE s.subject = ?1 AND (s.key = ?2 OR ?2 = '') AND r.ended_at IS NULL
-                 AND ((s.state = 'began' AND r.state = 'acting' AND s.to_value IS ?3)
-                   OR (s.state = 'undo_began' AND r.state IN ('rolling_back', 'expiring')
-                       AND s.from_stored IS ?3))",
-                params![subject, key, value],
-                |row| Ok(WriteOwner { run: row.get(0)?, undo: row.get(1)? }),
-            )
-            .optional()
+        let WriteRequest { node, change: sent, keys, .. } = request;
+        self.step(|change, undo| match change {
+            Change::BrokerConfig(it) => {
+                let wanted = if undo { it.from_stored.as_ref() } else { Some(&it.to) };
+                it.broker == node.id && it.key == sent.key && wanted == sent.value.as_ref()
+            }
+            Change::RemoveBrokerConfig(it) => {
+                let several: Vec<&str> = it.keys.iter().map(|it| it.key.as_str()).collect();
+                let removes = !undo && sent.value.is_none();
+                it.broker == node.id && several.join(" ") == *keys && removes
+            }
+            Change::ClientQuota(_) | Change::PreferredLeaders(_) | Change::ConsumerClone(_) => {
+                false
+            }
         })
     }
 
-    /// Checks a change of anything but a broker's configuration before it is sent.
+    /// The step with a durable intent for which `is_this` holds.
+    fn step(&self, is_this: impl Fn(&Change, bool) -> bool) -> Option<WriteOwner> {
+        self.intents().into_iter().find(|it| is_this(&it.1, it.0.undo)).map(|it| it.0)
+    }
+
+    /// Every change that a durable intent allows to be made or undone now.
+    fn intents(&self) -> Vec<(WriteOwner, Change)> {
+        self.query(|at| {
+            at.prepare(
+                "SELECT s.run, s.state = 'undo_began', s.change
+                 FROM steps s JOIN runs r ON r.id = s.run WHERE r.ended_at IS NULL
+                 AND ((s.state = 'began' AND r.state = 'acting')
+                   OR (s.state = 'undo_began' AND r.state IN ('rolling_back', 'expiring')))",
+            )?
+            .query_map([], |row| {
+                let owner = WriteOwner { run: row.get(0)?, undo: row.get(1)? };
+                let change: String = row.get(2)?;
+                Ok((owner, serde_json::from_str(&change).unwrap()))
+            })?
+            .collect()
+        })
+    }
+
+    /// Checks a change of anything but a broker's configuration before it is sent. `is_this` says
+    /// whether it is a given change, made or undone; `run` is its run if no step is required.
     pub(crate) fn changes(
         &self,
-        subject: &Subject,
-        key: &str,
-        value: Option<&str>,
+        what: &str,
+        is_this: impl Fn(&Change, bool) -> bool,
         run: Option<i64>,
     ) {
         let wants_steps = self.wants_steps.load(Ordering::SeqCst);
-        let of_step = || self.step(&subject.to_string(), key, value).map(|it| it.run);
-        let owner = if wants_steps { of_step() } else { run };
+        let owner = if wants_steps { self.step(is_this).map(|it| it.run) } else { run };
         let problem = if self.may_write.load(Ordering::SeqCst) {
             match owner {
                 None => Some("no durable step says so (I22)".to_owned()),
@@ -239,42 +256,41 @@ impl Checks {
         };
 
         if let Some(problem) = problem {
-            locked(&self.problems).push(format!("{subject} {key} {value:?}: {problem}"));
+            locked(&self.problems).push(format!("{what}: {problem}"));
         }
     }
 
     /// Checks an election before it is sent: a durable step has exactly these partitions (I22), and
     /// at most a hundred (I30).
     pub(crate) fn elects(&self, asked: &[(TopicName, i32)]) {
-        let steps: Vec<String> = self.query(|at| {
-            at.prepare(
-                "SELECT s.to_value FROM steps s JOIN runs r ON r.id = s.run
-                 WHERE s.subject = 'leaders' AND s.state = 'began' AND r.state = 'acting'",
-            )?
-            .query_map([], |row| row.get(0))?
-            .collect()
-        });
-        let said = |text: &String| {
-            let mut parts = text.split(' ').filter_map(|it| it.split('=').next());
-            parts.all(|it| asked.iter().any(|(topic, index)| it == format!("{topic}/{index}")))
-                && text.split(' ').count() == asked.len()
+        let is_this = |(owner, change): &(WriteOwner, Change)| {
+            let Change::PreferredLeaders(it) = change else { return false };
+            let mut parts = it.partitions.iter();
+            !owner.undo
+                && it.partitions.len() == asked.len()
+                && parts.all(|it| asked.contains(&(it.topic.clone(), it.partition)))
         };
+        let intents = self.intents();
 
-        if !self.may_write.load(Ordering::SeqCst) || 100 < asked.len() || !steps.iter().any(said) {
+        let is_allowed = self.may_write.load(Ordering::SeqCst) && asked.len() <= 100;
+        if !is_allowed || !intents.iter().any(is_this) {
+            let steps: Vec<&Change> = intents.iter().map(|it| &it.1).collect();
             locked(&self.problems).push(format!("elects {asked:?}, and steps say {steps:?}"));
         }
     }
 
+    /// The effective value before the first step of a run on a key.
     fn prior(&self, run: i64, broker: BrokerId, key: &str) -> u32 {
-        let text: String = self.query(|at| {
-            at.query_row(
-                "SELECT from_value FROM steps WHERE run = ?1 AND subject = ?2 AND key = ?3
-                 ORDER BY idx LIMIT 1",
-                params![run, subject(broker), key],
-                |row| row.get(0),
-            )
+        let changes: Vec<String> = self.query(|at| {
+            at.prepare("SELECT change FROM steps WHERE run = ?1 ORDER BY idx")?
+                .query_map([run], |row| row.get(0))?
+                .collect()
         });
-        text.parse().unwrap()
+        let of_key = |text: &String| {
+            let Change::BrokerConfig(it) = serde_json::from_str(text).unwrap() else { return None };
+            (it.broker == broker && it.key == key).then_some(it.from)
+        };
+        changes.iter().find_map(of_key).unwrap().parse().unwrap()
     }
 
     /// Concurrent writes belong to one run (I10).

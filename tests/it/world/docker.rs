@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use kafka_optimizer::{
     docker::{Docker, DockerError},
-    model::{CloneName, CloneState, ConsumerContainer, ContainerUsage, GroupName, Subject},
+    model::{Change, CloneName, CloneState, ConsumerContainer, ContainerUsage, GroupName},
 };
 
 use super::{
@@ -277,8 +277,12 @@ impl SimulatedDocker {
     ) -> Result<(), DockerError> {
         self.crash_points.pass().await;
         let now = self.clock.elapsed();
-        let value = (kind == DockerCallKind::Start).then_some("running");
-        self.checks.changes(&Subject::Container(clone.name.clone()), "", value, Some(clone.run));
+        let starts = kind == DockerCallKind::Start;
+        let is_this = |change: &Change, undo: bool| {
+            let Change::ConsumerClone(it) = change else { return false };
+            it.name == clone.name && undo != starts
+        };
+        self.checks.changes(&format!("{kind:?} of {}", clone.name), is_this, Some(clone.run));
         let _under_way = self.checks.pending();
         let (call, fault, pause) = self.send(now, kind, clone, change);
         let ended = wait(kind, &clone.name, fault, pause).await;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 use kafka_optimizer::{
     alert::Alert,
     clock::Clock,
-    model::{BrokerId, RunId, RunState},
+    model::{BrokerId, Change, RunId, RunState},
     optimizers::tune_brokers::{IO_THREADS, WRITES},
     remediation::{Context, PauseFile, Remediator},
     snapshot::{Section, Snapshot},
@@ -336,10 +336,10 @@ impl World {
             let RunDetail { run, steps, .. } = self.run(i64::from(number)).await;
             match run.state {
                 RunState::Kept => {
-                    let set = steps
-                        .into_iter()
-                        .filter_map(|it| Some(((it.subject.broker()?, it.key), it.to?)))
-                        .map(|(key, to)| (key, (Some(to.clone()), to)));
+                    let set = steps.into_iter().filter_map(|it| {
+                        let Change::BrokerConfig(it) = it.change else { return None };
+                        Some(((it.broker, it.key), (Some(it.to.clone()), it.to)))
+                    });
                     expected.extend(set);
                 }
                 RunState::RolledBack | RunState::Expired => (),

@@ -12,7 +12,7 @@ use kafka_optimizer::{
     config::{ClusterConfig, DockerConfig, PrometheusConfig, RemediationConfig},
     model::{ClusterName, Mode, QuotaEntity, QuotaKey, WallTime},
     playbook::{
-        AboveStatic, Better, Factor, Level, Match, Objective, Optimizer, Playbook, Rollout,
+        AboveStatic, AlertMatcher, Better, Factor, Level, Objective, Optimizer, Playbook, Rollout,
         ScaleConsumers, Shed, ShedLoad, Template, TemporaryChange, TuneBrokers, Windows,
     },
 };
@@ -76,7 +76,9 @@ fn broker_playbook() -> Playbook {
     let of_broker = r#"{kafka_cluster="$kafka_cluster",broker_id="$broker_id"}"#;
     Playbook {
         name: "broker-threads".to_owned(),
-        matches: Match { labels: BTreeMap::from([("alertname".to_owned(), "Slow".to_owned())]) },
+        matcher: AlertMatcher {
+            labels: BTreeMap::from([("alertname".to_owned(), "Slow".to_owned())]),
+        },
         when: Some(template(&format!("{CPU}{of_broker} < 0.8"))),
         optimizer: tune(Level::Moderate),
         objective: Objective {
@@ -99,7 +101,9 @@ fn cluster_playbook() -> Playbook {
     let of_cluster = r#"{kafka_cluster="$kafka_cluster"}"#;
     Playbook {
         name: "cluster-threads".to_owned(),
-        matches: Match { labels: BTreeMap::from([("alertname".to_owned(), "AllSlow".to_owned())]) },
+        matcher: AlertMatcher {
+            labels: BTreeMap::from([("alertname".to_owned(), "AllSlow".to_owned())]),
+        },
         when: None,
         objective: Objective {
             query: template(&format!("max({OBJECTIVE}{of_cluster})")),
@@ -116,7 +120,9 @@ fn other(name: &str, alert: &str, optimizer: Optimizer) -> Playbook {
     let measure = TemporaryChange { expire_after: Duration::from_mins(10), expire_when: None };
     Playbook {
         name: name.to_owned(),
-        matches: Match { labels: BTreeMap::from([("alertname".to_owned(), alert.to_owned())]) },
+        matcher: AlertMatcher {
+            labels: BTreeMap::from([("alertname".to_owned(), alert.to_owned())]),
+        },
         temporary: optimizer.kind().is_temporary().then_some(measure),
         optimizer,
         ..cluster_playbook()
