@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
-# make sim: the simulated world. Every invariant, and SEEDS (1,000) storms of each kind; then the breaches of lab/sim/, each of which it has to notice.
-# SEED=n plays the storms of that seed again, and no more. Writes target/sim/result.json; fails if anything is violated, or a breach is not caught.
+# make sim: the simulated world. Every invariant, and SEEDS (1,000) storms of each kind; then each deliberate breach of
+# src/remediation/breach.rs, which the world has to detect.
+# SEED=n replays the storms of that seed, and nothing else. Writes target/sim/result.json; fails if anything is violated, or a breach
+# is not detected.
+# usage: lab/sim.sh [list]       list prints the names of the breaches
 . "$(dirname "$0")/common.sh"
 
 SIM=$TARGET/sim
-TREE=$SIM/tree
 STORMS=whatever_goes_wrong
 TIMED=i3_ten_thousand
 export SEEDS=${SEEDS:-1000}
+
+# The variants of the enum `Breach`.
+breaches() { sed -nE 's/^    ([A-Z][A-Za-z0-9]+),$/\1/p' "$ROOT/src/remediation/breach.rs"; }
 
 # result SEEDS VIOLATIONS BREACHES CAUGHT
 result() {
@@ -23,38 +28,32 @@ violations() {
     END { print found + 0 }' "$1"
 }
 
-# The tree as it stands, what is not committed included.
-copy_tree() {
-  rm -rf "$TREE" && mkdir -p "$TREE"
-  # -m: new to cargo, whose last build may have been of a breach.
-  git ls-files -coz --exclude-standard | tar --null -cT - | tar -xmC "$TREE"
-}
-
-# What the copy is built in: not target/, whose binary the live stack runs. What the crates of others were built to is linked, not built again.
-share_dependencies() {
+# with_breaches COMMAND...: with a build that has the breaches. It is not in target/debug, whose binary the live stack runs. The
+# wrapper compiles only this crate; the dependencies are linked from target/debug instead of built again.
+with_breaches() { RUSTC_WORKSPACE_WRAPPER=$LAB/sim/rustc.sh CARGO_TARGET_DIR=$SIM/build "$@"; }
+build_breaches() {
   rm -rf "$SIM/build" && mkdir -p "$SIM/build/debug"
   cp -al "$TARGET"/debug/{.fingerprint,build,deps} "$SIM/build/debug/"
+  with_breaches cargo test --quiet --test it --no-run
 }
 
-# The copy lies within this repository, and is no part of it.
-apply() { (cd "$TREE" && GIT_CEILING_DIRECTORIES=$SIM git apply "$@"); }
-
-# noticed LOG: builds the copy, and names the first test that fails; no more than that need be waited for. A test of a time may
-# fail on a busy machine without any breach, and is left out.
-noticed() {
-  cd "$TREE"
-  export CARGO_TARGET_DIR=$SIM/build SEEDS=50
-  cargo test --quiet --test it --no-run >"$1" 2>&1 || die "the breach does not build, see $1"
-  { cargo test --test it -- invariants:: --skip "$TIMED" 2>&1 | tee -a "$1" || true; } |
+# detected BREACH LOG: plays the breach, and prints the first test that fails; the others need not be waited for. A test that measures
+# time may fail on a busy machine without any breach, and is left out.
+detected() {
+  { BREACH=$1 SEEDS=50 with_breaches cargo test --test it -- invariants:: --skip "$TIMED" 2>&1 | tee "$2" || true; } |
     grep -m1 -oP '^test invariants::\K.*(?= \.\.\. FAILED$)'
 }
 
+if [ "${1:-}" = list ]; then
+  breaches
+  exit
+fi
 cd "$ROOT"
 mkdir -p "$SIM"
 if [ -n "${SEED:-}" ]; then
   exec cargo test --quiet --test it -- "$STORMS" --nocapture
 fi
-# What an earlier run found is no result of this one.
+# The result of an earlier run is not a result of this one.
 result null null null null
 cargo test --quiet --test it --no-run
 
@@ -66,25 +65,22 @@ found=$(violations "$SIM/world.log")
 say "$found violations in $((SECONDS - begun)) s"
 if [ "$failed" = yes ] || ! grep -q "^$SEEDS seeds, 0 violated$" "$SIM/world.log"; then
   result "$SEEDS" "$found" null null
-  die "the world of this tree is not sound; see $SIM/world.log"
+  die "the simulated world found a violation; see $SIM/world.log"
 fi
 
-copy_tree
-share_dependencies
-breaches=("$LAB"/sim/*.patch)
+build_breaches || die "the build with breaches failed"
+played=0
 caught=0
-for breach in "${breaches[@]}"; do
+for breach in $(breaches); do
   begun=$SECONDS
-  slug=$(basename "$breach" .patch)
-  apply "$breach"
-  if test=$(noticed "$SIM/$slug.log") && [ -n "$test" ]; then
+  played=$((played + 1))
+  if test=$(detected "$breach" "$SIM/$breach.log") && [ -n "$test" ]; then
     caught=$((caught + 1))
-    printf 'caught  %4d s  %s\n                by %s\n' $((SECONDS - begun)) "$slug" "$test"
+    printf 'caught  %4d s  %s\n                by %s\n' $((SECONDS - begun)) "$breach" "$test"
   else
-    printf 'MISSED  %4d s  %s\n' $((SECONDS - begun)) "$slug"
+    printf 'MISSED  %4d s  %s\n' $((SECONDS - begun)) "$breach"
   fi
-  apply -R "$breach"
 done
-result "$SEEDS" "$found" ${#breaches[@]} $caught
-say "$caught of ${#breaches[@]} breaches caught; all in $SECONDS s"
-[ $caught = ${#breaches[@]} ] || die "the world does not notice every breach; logs are in $SIM"
+result "$SEEDS" "$found" "$played" "$caught"
+say "$caught of $played breaches caught; all in $SECONDS s"
+[ "$caught" = "$played" ] || die "the simulated world does not detect every breach; logs are in $SIM"

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::{
+    breach::Breach,
     change::{self, ApplyError, Direction, Observed},
     context::Context,
 };
@@ -60,11 +61,19 @@ pub(super) async fn perform(context: &Context, step: &StepRow) -> Result<StepOut
         return Ok(outcome);
     }
 
-    record(context, step, StepState::Began, step.change.text().to_string()).await?;
+    let intent = step.change.text().to_string();
+    let is_late = Breach::I22IntentAfterRequest.is_played();
+    if !is_late {
+        record(context, step, StepState::Began, intent.clone()).await?;
+    }
     let answer = change::apply(context, step, Direction::Desired, WriteMode::Write).await;
+    if is_late {
+        record(context, step, StepState::Began, intent).await?;
+    }
     let outcome = match &answer {
         Err(error) if !error.outcome_is_unknown() => StepOutcome::Failed(chain(error)),
         Err(_) => read_back(context, step, EFFECTIVE_UNANSWERED_MAX, Observed::Desired).await,
+        Ok(()) if Breach::I21AnswerIsBelieved.is_played() => StepOutcome::Done,
         Ok(()) => read_back(context, step, EFFECTIVE_MAX, Observed::Desired).await,
     };
 

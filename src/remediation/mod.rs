@@ -9,6 +9,7 @@
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 mod approval;
+mod breach;
 mod change;
 mod context;
 mod evidence;

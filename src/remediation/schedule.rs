@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::breach::Breach;
 use super::context::Context;
 use crate::{
     alert::Labels,
@@ -107,7 +108,8 @@ async fn add_attempt(
 /// one here keeps the run out of the queue until then.
 fn next_attempt(context: &Context, last: Option<Attempt>, playbook: &Playbook) -> Option<u32> {
     let Some(last) = last else { return Some(1) };
-    let is_allowed = last.number < playbook.attempts_max && last.state == RunState::RolledBack;
+    let is_allowed = last.number < playbook.attempts_max && last.state == RunState::RolledBack
+        || Breach::I4AttemptsWithoutLimit.is_played() && last.state.is_end();
     let cooldown = playbook.windows.cooldown.min(COOLDOWN_MAX);
     let is_due = context.now() >= last.ended?.after(cooldown);
     (is_allowed && is_due).then(|| last.number.saturating_add(1))

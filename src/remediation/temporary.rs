@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::breach::Breach;
 use super::{context::Context, evidence, transition::transition};
 use crate::{
     model::RunEvent,
@@ -22,7 +23,8 @@ pub(super) async fn expire_if_due(context: &Context, run: &RunRow) -> Result<boo
 
 /// Why the change expires now. If Prometheus does not answer, it stays until its time ends.
 async fn due(context: &Context, run: &RunRow) -> Option<String> {
-    if context.now() >= run.times.expires? {
+    let expires = run.times.expires?;
+    if context.now() >= expires && !Breach::I27NeverExpires.is_played() {
         return Some("its time to live has ended".to_owned());
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    breach::Breach,
     change::{self, Observed},
     context::Context,
     evidence::{self, Expressions},
@@ -179,7 +180,10 @@ async fn tripped_guard(context: &Context, detail: &RunDetail) -> Option<String> 
     let guards = detail.measured.guard_queries.iter().zip(&detail.measured.guard_maxima);
     for (query, &limit) in guards {
         let Ok(peaks) = evidence::peaks(prometheus, query, range).await else { continue };
-        if let Some(pair) = peaks.windows(2).find(|pair| pair.iter().all(|it| *it > limit)) {
+        let exceeds = |it: &f64| {
+            if Breach::I24GuardIsIgnored.is_played() { *it < limit } else { *it > limit }
+        };
+        if let Some(pair) = peaks.windows(2).find(|pair| pair.iter().all(exceeds)) {
             return Some(format!("`{query}` rose to {pair:?}, above {limit} in the baseline"));
         }
     }

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{super::context::Context, ApplyChange, ApplyError, Direction, Observed};
+use super::{
+    super::breach::Breach, super::context::Context, ApplyChange, ApplyError, Direction, Observed,
+};
 use crate::model::{BrokerConfig, BrokerConfigChange, ConfigChange, ConfigEntry, RunId, WriteMode};
 
 #[async_trait]
@@ -21,6 +23,7 @@ impl ApplyChange for BrokerConfigChange {
     ) -> Result<(), ApplyError> {
         let value = match direction {
             Direction::Desired => Some(self.to.clone()),
+            Direction::Prior if Breach::I23UndoLeavesEntry.is_played() => Some(self.from.clone()),
             Direction::Prior => self.from_stored.clone(),
         };
         let change = ConfigChange { key: self.key.clone(), value };

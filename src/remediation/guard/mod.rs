@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 
 use super::{
+    breach::Breach,
     change::{self, Direction},
     context::Context,
     evidence::{self, Expressions},
@@ -135,8 +136,9 @@ fn targets(run: &RunRow, topology: &Topology) -> Vec<BrokerId> {
 /// Sends the first steps with `validate_only`: the brokers run their real checks.
 async fn rehearse(context: &Context, steps: &[StepRow]) -> Result<(), Hold> {
     let first = steps.iter().filter(|it| it.wave == 0);
-    let requests =
-        first.map(|it| change::apply(context, it, Direction::Desired, WriteMode::ValidateOnly));
+    let writes = Breach::I19DryRunWrites.is_played();
+    let mode = if writes { WriteMode::Write } else { WriteMode::ValidateOnly };
+    let requests = first.map(|it| change::apply(context, it, Direction::Desired, mode));
     match try_join_all(requests).await {
         Ok(_) => Ok(()),
         Err(error) if error.is_refusal() => {

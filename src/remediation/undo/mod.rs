@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::future::join_all;
 
 use super::{
+    breach::Breach,
     change::{self, ApplyError, Direction, Observed},
     context::Context,
     execute::{self, EFFECTIVE_MAX, StepOutcome},
@@ -206,6 +207,7 @@ async fn attempt(context: &Context, step: &StepRow, may_be_in_flight: &mut bool)
             return UndoAttempt::answered(StepOutcome::Done);
         }
         Ok(Observed::Prior) => true,
+        Ok(Observed::Diverged(_)) if Breach::I12UndoOverwrites.is_played() => false,
         Ok(Observed::Diverged(text)) => return UndoAttempt::answered(StepOutcome::Drifted(text)),
         Ok(Observed::Desired | Observed::NotEffective | Observed::PriorNotEffective) => false,
         Err(error) => return UndoAttempt::failed(&error),
