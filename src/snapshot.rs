@@ -1,8 +1,7 @@
 //! One cluster at one moment: immutable, shared, replaced as a whole.
 //!
-//! `collect` makes it; `expose` and `remediation` read it. What was not read is not there: there is
-//! no value that means "unknown", and a section past its life is left out by whoever makes the
-//! snapshot.
+//! `collect` makes it; `expose` and `remediation` read it. Values that were not read are absent,
+//! and sections that are too old are left out when the snapshot is made.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,12 +22,11 @@ pub type Latest = watch::Receiver<Option<Arc<Snapshot>>>;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Section<T> {
     pub value: Arc<T>,
-    /// When.
+    /// When it was read.
     pub at: WallTime,
 }
 
 impl<T> Section<T> {
-    /// `value`, read at `at`.
     pub fn new(value: T, at: WallTime) -> Self {
         Self { value: Arc::new(value), at }
     }
@@ -50,13 +48,13 @@ pub struct Snapshot {
     /// Whether the topology was read in the latest round.
     pub up: bool,
     pub topology: Option<Section<Topology>>,
-    /// Effective `min.insync.replicas` by topic. A topic that is not in it was not read.
+    /// Effective `min.insync.replicas` by topic. Absent for a topic that was not read.
     pub min_insync_replicas: Option<Section<BTreeMap<TopicName, u32>>>,
     pub quorum: Option<Section<Quorum>>,
     /// Partitions with a reassignment in flight.
     pub reassignments: Option<Section<Vec<TopicPartition>>>,
     pub offsets: Option<Section<Offsets>>,
-    /// Consumer groups, by name; each once.
+    /// By name; each group once.
     pub groups: Option<Section<Vec<Group>>>,
     pub log_dirs: BTreeMap<BrokerId, Section<Vec<LogDir>>>,
     /// The keys that are tuned, by broker.
@@ -66,14 +64,14 @@ pub struct Snapshot {
     pub membership: Membership,
     /// When each broker last answered its configuration request.
     pub reporting: BTreeMap<BrokerId, WallTime>,
-    /// How often partitions changed their leader, since this process began.
+    /// Leader changes of each partition since this process started.
     pub leader_changes: LeaderChanges,
-    /// What of all this is put on the page.
+    /// Which parts of the snapshot are exported.
     pub export: Export,
 }
 
 impl Snapshot {
-    /// A cluster of which nothing is known.
+    /// A snapshot without any section.
     pub fn unknown(cluster: ClusterName) -> Self {
         Self {
             cluster,
@@ -96,21 +94,21 @@ impl Snapshot {
     }
 }
 
-/// What this process has seen of brokers coming and going. Empty after its own start.
+/// Brokers that this process has seen leave and return. Empty after its own start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Membership {
-    /// Brokers that went and came back, and when they came back. Forgotten after an hour.
+    /// Brokers that left and returned, with the time of their return. Forgotten after an hour.
     pub returned: BTreeMap<BrokerId, WallTime>,
-    /// Brokers seen earlier that are not there, and since when. Forgotten after an hour.
+    /// Brokers that left, and since when they are missing. Forgotten after an hour.
     pub missing: BTreeMap<BrokerId, WallTime>,
     /// When the quorum's epoch was last seen to change: the controller changed.
     pub controller_changed: Option<WallTime>,
 }
 
-/// Start and end offsets of all logs: topic to partitions, in the order of the topology.
+/// Start and end offsets by topic, in the order of the topology's partitions.
 pub type Offsets = HashMap<TopicName, Vec<(i32, OffsetRange)>>;
 
-/// Changes of leaders: topic to partitions, in the order of the topology's partitions.
+/// Leader changes by topic, in the order of the topology's partitions.
 pub type LeaderChanges = HashMap<TopicName, Arc<Vec<u64>>>;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -124,12 +122,12 @@ pub struct Group {
     pub state: GroupState,
     /// How many members it has.
     pub members: Option<u32>,
-    /// Partitions that no member holds, of each topic that members subscribe to. Empty while they
-    /// are being handed out, and where the protocol hands out something else.
+    /// Unassigned partitions of each topic that members subscribe to. Empty during a rebalance, and
+    /// where the protocol assigns something else.
     pub unassigned: Vec<(TopicName, u64)>,
-    /// Rebalances seen since this process began.
+    /// Rebalances seen since this process started.
     pub rebalances: u64,
-    /// When a commit was last seen to move on; `None` when none was since this process began.
+    /// When a commit was last seen to advance; `None` if none has since this process started.
     pub progressed: Option<WallTime>,
     /// What it has committed, by topic. Topics and partitions that are gone are left out.
     pub topics: Vec<GroupTopic>,

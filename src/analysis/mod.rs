@@ -1,4 +1,4 @@
-//! Analysis: pure functions from what was measured to what it means. So far, the thresholds.
+//! Analysis of measurements by pure functions. So far it has only the thresholds.
 //!
 //! Invariant: names no client and never `remediation`: advice cannot become an action by itself.
 

@@ -1,4 +1,4 @@
-//! The numbers that separate green, yellow and red, once.
+//! The thresholds for warnings and critical alerts, in one place.
 //!
 //! The rules under `prometheus/rules/` say the same in PromQL; a test compares the two. They are
 //! the seeds' thresholds (`CPU 60/80 %`, …) and those of the saturation alerts.
@@ -10,15 +10,15 @@ pub enum Side {
     Below,
 }
 
-/// One signal with its limits.
+/// A signal with its thresholds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
     /// The recorded series, one for each broker, or for each group and topic.
     pub series: &'static str,
     pub side: Side,
-    /// Where the warning begins, and the alert that says so.
+    /// The value at which the warning starts, and its alert.
     pub warning: Option<(f64, &'static str)>,
-    /// Where it becomes critical, and the alert that says so.
+    /// The value at which it becomes critical, and its alert.
     pub critical: Option<(f64, &'static str)>,
 }
 
@@ -80,5 +80,5 @@ pub const ALL: &[Threshold] = &[
     },
 ];
 
-/// Lag from which a group is a finding, though no alert yet.
+/// Lag at which a group is a finding without an alert.
 pub const LAG_FINDING: f64 = 10_000.0;

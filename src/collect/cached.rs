@@ -135,6 +135,7 @@ impl<T> ByTopic<T> {
     {
         let new = || TopicEntry { id, value: T::default() };
         let entry = self.0.entry(topic.clone()).or_insert_with(new);
+
         if entry.id != id {
             *entry = new();
         }

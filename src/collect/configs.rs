@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Collect, Plan,
+    Collect, RoundPlan,
     cached::{ByBroker, Timestamps},
     in_flight::{Request, RequestKey},
 };
@@ -49,7 +49,7 @@ impl Collect for ConfigsCollector {
         self.reporting.retain(|broker, _| topology.brokers.iter().any(|it| it.id == *broker));
     }
 
-    fn plan(&mut self, plan: &mut Plan<'_>) {
+    fn plan(&mut self, plan: &mut RoundPlan<'_>) {
         for broker in plan.brokers() {
             plan.send(Request::new(
                 RequestKey::to_broker(CollectorName::Configs, broker),

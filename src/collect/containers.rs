@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use super::{
-    Collect, Plan,
+    Collect, RoundPlan,
     cached::{Cached, Timestamps},
 };
 use crate::{
@@ -32,7 +32,7 @@ pub(super) struct LatestUsage {
 }
 
 impl Collect for LatestUsage {
-    fn plan(&mut self, _plan: &mut Plan<'_>) {
+    fn plan(&mut self, _plan: &mut RoundPlan<'_>) {
         // `ContainersCollector` asks by itself.
     }
 
@@ -68,6 +68,7 @@ pub(super) fn channel(
         interval,
         usage: sender,
     });
+
     (collector, LatestUsage { cadence: interval, usage: receiver })
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Collect, Plan, Round,
+    Collect, Round, RoundPlan,
     cached::{Cached, Timestamps},
     history::History,
     in_flight::{Request, RequestKey},
@@ -75,6 +75,7 @@ impl GroupsCollector {
     ) -> u64 {
         let answers = std::mem::take(&mut round.groups);
         let lag_seconds = self.selection.lag_seconds;
+
         if lag_seconds == LagSeconds::Followed {
             let without_room = answers.follow(topology, &mut self.history, now);
             round.report.count_unknown(CollectorName::Lag, ReadFailure::Budget, without_room);
@@ -91,9 +92,10 @@ impl GroupsCollector {
 }
 
 impl Collect for GroupsCollector {
-    fn plan(&mut self, plan: &mut Plan<'_>) {
+    fn plan(&mut self, plan: &mut RoundPlan<'_>) {
         plan.report.ran(CollectorName::Committed);
         plan.report.ran(CollectorName::Lag);
+
         for broker in plan.brokers() {
             let states = self.selection.states.clone();
             plan.send(Request::new(
@@ -146,6 +148,7 @@ impl GroupDetails {
                 },
             ));
         }
+
         for (group_type, groups) in members {
             requests.push(Request::new(
                 members_key(coordinator, group_type),
@@ -215,6 +218,7 @@ impl GroupAnswers {
         let commits = self.committed.values().filter_map(|it| it.as_ref().ok()).flatten();
         let read = lag::read_partitions(commits);
         let mut without_room = 0_u64;
+
         for topic in &topology.topics {
             let Some(partitions) = read.get(&topic.name) else { continue };
             // Partitions are numbered from 0; what a client makes up takes no room.
@@ -223,6 +227,7 @@ impl GroupAnswers {
             let refused = history.follow(&topic.name, topic.id, partitions, now.monotonic);
             without_room = without_room.saturating_add(refused);
         }
+
         without_room
     }
 
@@ -240,8 +245,10 @@ impl GroupAnswers {
             history: (inputs.lag_seconds == LagSeconds::Followed).then_some(inputs.history),
             now: inputs.now.monotonic,
         };
+
         let mut count = LagCount::default();
         let mut groups = Vec::with_capacity(self.listed.len());
+
         for (name, (coordinator, listing)) in std::mem::take(&mut self.listed) {
             let members = self.members(&name, coordinator, &listing, report);
             let commits = self.commits(&name, coordinator, &listing, report);
@@ -264,6 +271,7 @@ impl GroupAnswers {
                 progressed: change.progressed,
             });
         }
+
         progress.forget(inputs.now);
         (groups, count)
     }
@@ -334,12 +342,14 @@ fn unassigned(members: &GroupMembers, offsets: &Offsets) -> Vec<(TopicName, u64)
     if members.state != GroupState::Stable {
         return Vec::new();
     }
+
     let topics = members.assigned.iter().flatten().filter_map(|(topic, held)| {
         let (topic, partitions) = offsets.get_key_value(topic)?;
         let held = usize::try_from(*held).unwrap_or(usize::MAX);
         let left = u64::try_from(partitions.len().saturating_sub(held)).unwrap_or(u64::MAX);
         Some((topic.clone(), left))
     });
+
     topics.collect()
 }
 
@@ -416,6 +426,7 @@ mod tests {
             assignor: String::new(),
             assigned,
         };
+
         let left: Vec<u64> = unassigned(&members, &ends).into_iter().map(|it| it.1).collect();
         assert_eq!(left, want);
     }

@@ -1,13 +1,13 @@
-//! Where the ends of logs were, and when: what turns a committed offset into the time when the
-//! record behind it was appended.
+//! The history of log end offsets: it converts a committed offset into the time when the record at
+//! that offset was appended.
 //!
-//! Kept are readings of the log end of partitions that some group reads. Between two readings the
-//! log is taken to have grown evenly; a reading that repeats the one before only moves its time, so
-//! an idle partition takes two, however long it rests. When a partition has its full number, the
-//! reading is dropped whose neighbours are closest together for their age: old readings stand
-//! further apart than young ones, and the error stays in proportion to the lag.
+//! It keeps readings of partitions that at least one group reads, and interpolates linearly between
+//! two readings. A reading that repeats the previous offset only updates its time, so an idle
+//! partition takes two readings however long it is idle. When a partition has reached its maximum,
+//! the reading whose neighbours are closest together relative to their age is dropped: old readings
+//! are further apart than recent ones, and the error stays proportional to the lag.
 //!
-//! Invariant: no more than [`POINTS_MAX`] readings are kept in all.
+//! Invariant: it never keeps more than [`POINTS_MAX`] readings in total.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -16,13 +16,12 @@ use std::{
 
 use crate::model::{LagMethod, LagTime, MonotonicTime, TopicName, Topology};
 
-/// Readings in all: 12 bytes each, so 52 MiB. With a list for each partition the history of 200,000
-/// partitions stays below 64 MiB.
+/// Maximum of all readings: 12 bytes each, so 52 MiB. With one list per partition, the history of
+/// 200,000 partitions stays below 64 MiB.
 const POINTS_MAX: usize = 4_500_000;
 /// More than this gains little: at 15 s a day is covered with gaps of a fifth of the lag.
 const POINTS_OF_PARTITION_MAX: usize = 48;
-/// Fewer than this cannot tell a time. Partitions beyond what that leaves room for are not
-/// followed.
+/// The minimum to compute a time from. Partitions for which there is no room left are not followed.
 const POINTS_OF_PARTITION_MIN: usize = 4;
 /// A topic that no group has read for this long is forgotten. Longer than a broker is away, so that
 /// the groups it coordinates keep their history.
@@ -64,7 +63,7 @@ pub(super) struct EndOffset {
 
 #[derive(Debug)]
 struct TopicTracks {
-    /// A topic deleted and created again is another topic.
+    /// The topic id: a topic that is deleted and created again has another one.
     id: u128,
     read: MonotonicTime,
     /// By index; `None` for a partition that no group reads.
@@ -84,8 +83,8 @@ pub(super) struct History {
 pub(super) struct TopicHistory<'a>(&'a [Option<Track>]);
 
 impl History {
-    /// Says that a group reads these partitions of the topic with this id. Returns how many of them
-    /// there is no room for.
+    /// Follows these partitions, which a group reads. Returns how many of them there is no room
+    /// for.
     pub(super) fn follow(
         &mut self,
         topic: &TopicName,
@@ -103,26 +102,29 @@ impl History {
             }
             Entry::Vacant(none) => none.insert(fresh()),
         };
+
         of.read = now;
         let mut without_room = 0;
+
         for index in partitions.filter_map(|it| usize::try_from(it).ok()) {
             if of.partitions.get(index).is_some_and(Option::is_some) {
                 continue;
             }
-            if POINTS_MAX / POINTS_OF_PARTITION_MIN <= self.followed {
+            if self.followed >= POINTS_MAX / POINTS_OF_PARTITION_MIN {
                 without_room += 1;
                 continue;
             }
-            if of.partitions.len() <= index {
+            if index >= of.partitions.len() {
                 of.partitions.resize(index + 1, None);
             }
             of.partitions[index] = Some(Track::default());
             self.followed += 1;
         }
+
         without_room
     }
 
-    /// Drops what belongs to topics that are gone, or that nobody reads any more.
+    /// Drops topics that are gone, or that no group reads any more.
     pub(super) fn retain(&mut self, topology: &Topology, now: MonotonicTime) {
         let ids: HashMap<&TopicName, u128> =
             topology.topics.iter().map(|it| (&it.name, it.id)).collect();
@@ -141,6 +143,7 @@ impl History {
         let room = POINTS_MAX / self.followed.max(1);
         let most = room.clamp(POINTS_OF_PARTITION_MIN, POINTS_OF_PARTITION_MAX);
         let Some(of) = self.topics.get_mut(topic) else { return };
+
         for reading in readings {
             let index = usize::try_from(reading.partition).ok();
             let track = index.and_then(|it| of.partitions.get_mut(it)?.as_mut());
@@ -176,11 +179,13 @@ impl TopicHistory<'_> {
 impl Track {
     fn push(&mut self, new: Point, most: usize) {
         let points = &mut self.0;
-        // A log that became shorter was cut: what was there is not what will be there.
+        // A log that became shorter was truncated: other records will get these offsets.
         while points.last().is_some_and(|it| new.offset() < it.offset()) {
             points.pop();
         }
+
         let rests = |it: &[Point]| it.iter().all(|it| it.offset() == new.offset());
+
         match points.as_mut_slice() {
             [.., before, last] if rests(&[*before, *last]) => last.at = new.at,
             _ => {
@@ -190,9 +195,11 @@ impl Track {
                 points.push(new);
             }
         }
-        while most < self.0.len() {
+
+        while self.0.len() > most {
             self.thin(new.at);
         }
+
         if most.saturating_mul(2) < self.0.capacity() {
             self.0.shrink_to(most);
         }
@@ -205,8 +212,10 @@ impl Track {
             let age = f64::from(now.saturating_sub(after.at)) + 1.0;
             f64::from(after.at.saturating_sub(before.at)) / age
         };
+
         let gaps = self.0.windows(3).map(closeness).enumerate();
         let closest = gaps.min_by(|a, b| a.1.total_cmp(&b.1)).map(|it| it.0);
+
         if let Some(at) = closest {
             self.0.remove(at + 1);
         } else {
@@ -223,6 +232,7 @@ impl Track {
             let age = since(f64::from(after.at));
             return Some(LagTime { age, method: LagMethod::LowerBound });
         };
+
         // The middle of the record: with one record between two readings, the middle of the two.
         let share =
             (float(offset - before.offset()) + 0.5) / float(after.offset() - before.offset());
@@ -263,9 +273,11 @@ mod tests {
         let mut history = History::default();
         let name = TopicName::new("t");
         assert_eq!(history.follow(&name, 1, [0].into_iter(), at(0)), 0);
+
         for (second, offset) in readings {
             history.record(&name, &[end(0, *offset, at(*second))]);
         }
+
         history
     }
 
@@ -290,6 +302,7 @@ mod tests {
         let history = with(&[(0, 0), (10, 100), (20, 100), (500, 100), (1_000, 100)]);
         check(&history, 50, 1_000, Some((995, LagMethod::Interpolated)));
         check(&history, 100, 1_000, None);
+
         // The record that ends the rest is new.
         let history = with(&[(0, 100), (1_000, 100), (1_010, 101)]);
         check(&history, 100, 1_010, Some((5, LagMethod::Interpolated)));
@@ -333,8 +346,10 @@ mod tests {
         const INTERVAL: u64 = 15;
         let mut random = StdRng::seed_from_u64(seed);
         let mut track = Track::default();
+
         // Where the log ended, second by second; it grows by so many tenths of a record.
         let (mut ends, mut tenths, mut rate) = (Vec::new(), 0_u64, 100);
+
         for second in 0..86_400_u64 {
             if random.random_ratio(1, 600) {
                 let whims = [0, 0, 2, 100, 10_000];
@@ -348,8 +363,10 @@ mod tests {
                 assert!(track.0.len() <= most);
             }
         }
+
         let now = 86_399_u32;
         let mut worst = 0.0_f64;
+
         for (second, end) in ends.iter().enumerate().step_by(97) {
             // The record that was appended last in that second.
             let Some(record) = end.checked_sub(1) else { continue };
@@ -364,6 +381,7 @@ mod tests {
             let allowed = f64::from(u32::try_from(INTERVAL).unwrap()) * 2.0;
             worst = worst.max((error.abs() - allowed) / truth.max(1.0));
         }
+
         worst
     }
 
@@ -381,9 +399,11 @@ mod tests {
         let mut history = History::default();
         let names: Vec<TopicName> =
             (0..10_000).map(|it| TopicName::new(format!("t{it}"))).collect();
+
         for name in &names {
             history.follow(name, 1, 0..20, at(0));
         }
+
         for round in 0..60_u32 {
             let readings: Vec<_> = (0..20)
                 .map(|it| end(it, i64::from(round) * 7, at(u64::from(round) * 15)))
@@ -392,6 +412,7 @@ mod tests {
                 history.record(name, &readings);
             }
         }
+
         assert!(history.points <= POINTS_MAX, "{}", history.points);
         let lists = history.topics.values().flat_map(|it| it.partitions.iter().flatten());
         let bytes: usize = lists.map(|it| it.0.capacity() * size_of::<Point>() + 24 + 16).sum();

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
-use super::{Round, State, cached::Timestamps};
+use super::{CollectState, Round, cached::Timestamps};
 use crate::{
     clock::SharedClock,
     kafka::{KafkaError, SharedKafka},
@@ -59,9 +59,11 @@ impl fmt::Display for RequestKey {
 }
 
 /// Stores an answer. The round is `None` when the answer arrives after its round has ended.
-pub(super) type Store = Box<dyn FnOnce(&mut State, Option<&mut Round>, Timestamps) + Send>;
+pub(super) type StoreAnswer =
+    Box<dyn FnOnce(&mut CollectState, Option<&mut Round>, Timestamps) + Send>;
 
-type Call = Box<dyn FnOnce(SharedKafka) -> BoxFuture<'static, Result<Store, KafkaError>> + Send>;
+type Call =
+    Box<dyn FnOnce(SharedKafka) -> BoxFuture<'static, Result<StoreAnswer, KafkaError>> + Send>;
 
 /// A request, and where its answer goes.
 pub(super) struct Request {
@@ -73,7 +75,7 @@ impl Request {
     pub(super) fn new<A, F>(
         key: RequestKey,
         call: impl FnOnce(SharedKafka) -> F + Send + 'static,
-        store: impl FnOnce(&mut State, Option<&mut Round>, A, Timestamps) + Send + 'static,
+        store: impl FnOnce(&mut CollectState, Option<&mut Round>, A, Timestamps) + Send + 'static,
     ) -> Self
     where
         A: Send + 'static,
@@ -83,7 +85,7 @@ impl Request {
             let answer = call(kafka);
             Box::pin(async move {
                 let answer = answer.await?;
-                let store: Store =
+                let store: StoreAnswer =
                     Box::new(move |state, round, at| store(state, round, answer, at));
                 Ok(store)
             })
@@ -97,7 +99,7 @@ pub(super) struct Completed {
     /// The round that sent it.
     pub(super) round: u64,
     pub(super) key: RequestKey,
-    pub(super) answer: Result<Store, KafkaError>,
+    pub(super) answer: Result<StoreAnswer, KafkaError>,
     pub(super) at: Timestamps,
 }
 

@@ -1,7 +1,7 @@
-//! Lag, from committed offsets and log ends. Pure.
+//! Computes lag from committed offsets and log end offsets. Pure.
 //!
-//! Invariant: what is not known is `None`, never 0; a sum with a hole in it is not a
-//! sum, and neither is a worst of all.
+//! Invariant: an unknown value is `None`, never 0. A sum or a maximum is unknown when one of its
+//! parts is.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use crate::{
     snapshot::{GroupPartition, GroupTopic, Offsets, Retention},
 };
 
-/// What is worth a count.
+/// Partitions to count in the metrics of the collector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LagCount {
     /// Commits ahead of the log end.
@@ -20,13 +20,13 @@ pub(super) struct LagCount {
     pub(super) unknown: u64,
 }
 
-/// What lag is measured against.
+/// The logs that lag is measured against.
 #[derive(Clone, Copy)]
 pub(super) struct Logs<'a> {
     pub(super) ends: &'a Offsets,
     /// Topics whose metadata could not be read.
     pub(super) unreadable: &'a HashSet<TopicName>,
-    /// `None` when lag is not followed in time.
+    /// `None` when lag in seconds is off.
     pub(super) history: Option<&'a History>,
     pub(super) now: MonotonicTime,
 }
@@ -39,8 +39,8 @@ struct Log<'a> {
     now: MonotonicTime,
 }
 
-/// What a group has committed, by topic. Partitions that the topology no longer has are left out;
-/// those of a topic whose metadata could not be read stay, with an unknown lag.
+/// The commits of a group by topic. Leaves out partitions that the topology no longer has; keeps
+/// those of a topic whose metadata could not be read, with an unknown lag.
 pub(super) fn by_topic(
     commits: Vec<TopicOffsets>,
     logs: Logs<'_>,
@@ -49,25 +49,26 @@ pub(super) fn by_topic(
     let mut topics = Vec::with_capacity(commits.len());
     for TopicOffsets { topic, partitions } in commits {
         let (topic, ends) = match logs.ends.get_key_value(&topic) {
-            // The name as the topology has it: thousands of groups then share one text.
+            // Take the topology's name, so that thousands of groups share one string.
             Some((known, ends)) => (known.clone(), Some(ends.as_slice())),
             None if logs.unreadable.contains(&topic) => (topic, None),
             None => continue,
         };
         let history = logs.history.and_then(|it| it.of(&topic));
         let log = Log { ends, history, now: logs.now };
-        // Kafka says -1 for a partition that the group never committed.
-        let commits = partitions.into_iter().filter(|it| it.1.map_or(true, |it| 0 <= it));
+        // Kafka answers -1 for a partition without a commit.
+        let commits = partitions.into_iter().filter(|it| it.1.map_or(true, |it| it >= 0));
         let mut read: Vec<GroupPartition> = commits
             .filter_map(|(partition, offset)| log.partition(partition, offset.ok(), count))
             .collect();
-        // What an answer names twice would be two samples of one series.
+        // A partition named twice would be two samples of one series.
         read.sort_by_key(|it| it.partition);
         read.dedup_by_key(|it| it.partition);
         if !read.is_empty() {
             topics.push(log.topic(topic, read));
         }
     }
+
     topics.sort_by(|a, b| a.topic.cmp(&b.topic));
     topics.dedup_by(|a, b| a.topic == b.topic);
     topics
@@ -85,6 +86,7 @@ impl Log<'_> {
             Some(ends) => find(ends, partition)?,
             None => OffsetRange::UNKNOWN,
         };
+
         let lag = between(committed, ends.end, count);
         let time = self.time(partition, committed, ends, lag);
         Some(GroupPartition { partition, committed, lag, time })
@@ -103,6 +105,7 @@ impl Log<'_> {
             (Some(history), Some(_)) => history,
             (None, _) | (_, None) => return None,
         };
+
         let from = committed.map(|it| it.max(ends.start.unwrap_or(it)));
         from.and_then(|it| history.age(partition, it, self.now))
     }
@@ -136,32 +139,35 @@ impl Log<'_> {
     }
 }
 
-/// Partitions by topic that `commits` hold, for the history to follow.
+/// The partitions with a commit, by topic, for the history to follow.
 pub(super) fn read_partitions<'a>(
     commits: impl Iterator<Item = &'a TopicOffsets>,
 ) -> HashMap<&'a TopicName, HashSet<i32>> {
     let mut read: HashMap<&TopicName, HashSet<i32>> = HashMap::new();
     for TopicOffsets { topic, partitions } in commits {
-        let known = partitions.iter().filter(|(_, offset)| offset.is_ok_and(|it| 0 <= it));
+        let known = partitions.iter().filter(|(_, offset)| offset.is_ok_and(|it| it >= 0));
         read.entry(topic).or_default().extend(known.map(|(partition, _)| *partition));
     }
+
     read
 }
 
-/// Commits are read after ends, so a live group may be ahead of the end we saw; so is a group whose
-/// topic lost records. There is nothing left to read then.
+/// Commits are read after end offsets, so an active group may be ahead of the end that we saw, as
+/// may a group whose topic lost records. Its lag is 0.
 fn between(committed: Option<i64>, last: Option<i64>, count: &mut LagCount) -> Option<u64> {
     let (Some(committed), Some(last)) = (committed, last) else {
         count.unknown = count.unknown.saturating_add(1);
         return None;
     };
+
     if last < committed {
         count.ahead = count.ahead.saturating_add(1);
     }
+
     Some(u64::try_from(last.saturating_sub(committed)).unwrap_or(0))
 }
 
-/// All parts in one, unless one is unknown, or there is none.
+/// Folds all parts; unknown if any part is unknown or there are none.
 fn folded<T>(mut parts: impl Iterator<Item = Option<T>>, with: impl Fn(T, T) -> T) -> Option<T> {
     let Some(Some(mut whole)) = parts.next() else { return None };
     for part in parts {
@@ -170,18 +176,21 @@ fn folded<T>(mut parts: impl Iterator<Item = Option<T>>, with: impl Fn(T, T) -> 
             None => return None,
         }
     }
+
     Some(whole)
 }
 
 /// The ends of a partition, if the topology has it.
 fn find(ends: &[(i32, OffsetRange)], partition: i32) -> Option<OffsetRange> {
-    // Partitions are numbered from 0, so each is nearly always at its own place.
+    // Partitions are numbered from 0, so the index is nearly always the position.
     let at = usize::try_from(partition).ok()?;
+
     if let Some((index, found)) = ends.get(at)
         && *index == partition
     {
         return Some(*found);
     }
+
     let at = ends.binary_search_by_key(&partition, |(index, _)| *index).ok()?;
     ends.get(at).map(|(_, ends)| *ends)
 }
@@ -195,10 +204,10 @@ mod tests {
     use crate::model::{LagMethod, ReadFailure};
 
     /// Ends of partitions 0, 1, … of topic `t`.
-    fn ends(firsts: &[Option<i64>], lasts: &[Option<i64>]) -> Offsets {
-        let first = |at: usize| firsts.get(at).copied().unwrap_or(None);
+    fn ends(starts: &[Option<i64>], ends_of: &[Option<i64>]) -> Offsets {
+        let first = |at: usize| starts.get(at).copied().unwrap_or(None);
         let partitions = (0..)
-            .zip(lasts)
+            .zip(ends_of)
             .enumerate()
             .map(|(at, (index, last))| (index, OffsetRange { start: first(at), end: *last }));
         [(TopicName::new("t"), partitions.collect())].into()
@@ -217,7 +226,7 @@ mod tests {
     /// Lags and their sum of topic `t`, or of what the commits hold instead.
     #[track_caller]
     fn check(
-        lasts: &[Option<i64>],
+        ends_of: &[Option<i64>],
         offsets: &[(i32, i64)],
         want: &[Option<u64>],
         want_sum: Option<u64>,
@@ -225,7 +234,7 @@ mod tests {
     ) {
         let offsets: Vec<_> = offsets.iter().map(|(at, offset)| (*at, Ok(*offset))).collect();
         let mut count = LagCount::default();
-        let topics = read(vec![commits("t", &offsets)], &ends(&[], lasts), &mut count);
+        let topics = read(vec![commits("t", &offsets)], &ends(&[], ends_of), &mut count);
         let topic = topics.first().expect("a topic");
         let lags: Vec<Option<u64>> = topic.partitions.iter().map(|it| it.lag).collect();
         assert_eq!(lags, want);
@@ -303,10 +312,12 @@ mod tests {
         let at = |seconds| MonotonicTime(Duration::from_secs(seconds));
         let mut history = History::default();
         history.follow(&name, 1, [0, 1].into_iter(), at(0));
+
         for (second, offset) in [(0, 0), (100, 100)] {
             let read = |partition| EndOffset { partition, offset, at: at(second) };
             history.record(&name, &[read(0), read(1)]);
         }
+
         let age = |first: Option<i64>, offsets: &[(i32, i64)]| {
             let offsets: Vec<_> = offsets.iter().map(|(at, it)| (*at, Ok(*it))).collect();
             let (ends, unreadable) = (ends(&[first], &[Some(100), Some(100)]), HashSet::new());
@@ -315,6 +326,7 @@ mod tests {
             let topics = by_topic(vec![commits("t", &offsets)], logs, &mut LagCount::default());
             topics[0].time_max.map(|it| (it.age.as_secs(), it.method))
         };
+
         let interpolated = |seconds| Some((seconds, LagMethod::Interpolated));
         assert_eq!(age(None, &[(0, 40)]), interpolated(59));
         assert_eq!(age(Some(90), &[(0, 40)]), interpolated(9));

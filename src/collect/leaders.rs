@@ -41,6 +41,7 @@ impl TopicLeaders {
     fn update(&mut self, topic: &Topic) {
         // Partitions are only ever added.
         self.leaders.resize(topic.partitions.len(), None);
+
         if self.changes.len() != topic.partitions.len() {
             Arc::make_mut(&mut self.changes).resize(topic.partitions.len(), 0);
         }
@@ -68,6 +69,7 @@ mod tests {
             replicas: Vec::new(),
             isr: Vec::new(),
         };
+
         let partitions = (0..).zip(leaders).map(partition).collect();
         let topic = Topic { name: TopicName::new("t"), id, internal: false, partitions };
         Topology { topics: vec![topic], ..Topology::default() }

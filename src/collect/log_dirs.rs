@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{
-    Collect, Plan,
+    Collect, RoundPlan,
     cached::{ByBroker, Timestamps},
     in_flight::{Request, RequestKey},
 };
@@ -33,7 +33,7 @@ impl Collect for LogDirsCollector {
         self.log_dirs.retain(topology);
     }
 
-    fn plan(&mut self, plan: &mut Plan<'_>) {
+    fn plan(&mut self, plan: &mut RoundPlan<'_>) {
         for broker in plan.brokers() {
             let key = RequestKey::to_broker(CollectorName::LogDirs, broker);
             if !plan.is_due(key) {

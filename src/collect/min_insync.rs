@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Collect, Plan,
+    Collect, RoundPlan,
     cached::{ByTopic, Cached, Timestamps, topic_ids},
     in_flight::{Request, RequestKey},
 };
@@ -59,12 +59,13 @@ impl Collect for MinInsyncCollector {
         self.values.retain(topology, |it| it.is_fresh(now, cadence));
     }
 
-    fn plan(&mut self, plan: &mut Plan<'_>) {
+    fn plan(&mut self, plan: &mut RoundPlan<'_>) {
         let topics = if plan.is_due(KEY) {
             plan.topology.topics.iter().map(|it| it.name.clone()).collect()
         } else {
             self.missing(plan.topology)
         };
+
         if topics.is_empty() {
             return;
         }

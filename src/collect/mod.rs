@@ -6,7 +6,7 @@
 //! a counted failure. Nothing here retries: the next round does.
 //!
 //! One file per collector says what it requests, on which cadence, and which part of the snapshot
-//! it publishes. To add one, write its file, add its [`CollectorName`] and its field in [`State`].
+//! it publishes. To add one, write its file, add its [`CollectorName`] and its field in [`CollectState`].
 //!
 //! Invariant: collectors change nothing in the cluster.
 
@@ -72,7 +72,7 @@ pub struct Collector {
     latest: watch::Sender<Option<Arc<Snapshot>>>,
     /// Taken by `run`.
     containers: Option<ContainersCollector>,
-    state: State,
+    state: CollectState,
     /// The round in which each request was last answered.
     answered: BTreeMap<RequestKey, u64>,
     round: u64,
@@ -91,14 +91,14 @@ trait Collect {
     fn retain(&mut self, _topology: &Topology, _now: Timestamps) {}
 
     /// Adds the requests of this round.
-    fn plan(&mut self, plan: &mut Plan<'_>);
+    fn plan(&mut self, plan: &mut RoundPlan<'_>);
 
     /// Fills in its part of the snapshot.
     fn publish(&self, now: Timestamps, snapshot: &mut Snapshot);
 }
 
 /// The requests of one round.
-struct Plan<'a> {
+struct RoundPlan<'a> {
     topology: &'a Topology,
     round: u64,
     answered: &'a BTreeMap<RequestKey, u64>,
@@ -106,7 +106,7 @@ struct Plan<'a> {
     requests: Vec<Request>,
 }
 
-impl Plan<'_> {
+impl RoundPlan<'_> {
     fn brokers(&self) -> Vec<BrokerId> {
         self.topology.brokers.iter().map(|it| it.id).collect()
     }
@@ -124,7 +124,7 @@ impl Plan<'_> {
 }
 
 /// What outlives a round, by collector.
-struct State {
+struct CollectState {
     topology: TopologyCollector,
     quorum: QuorumCollector,
     reassignments: ReassignmentsCollector,
@@ -136,7 +136,7 @@ struct State {
     containers: LatestUsage,
 }
 
-impl State {
+impl CollectState {
     fn new(config: &ClusterConfig, containers: LatestUsage) -> Self {
         let (each_round, slow) = (config.collect_interval, config.collect_interval * SLOW_ROUNDS);
         let groups = GroupSelection {
@@ -144,6 +144,7 @@ impl State {
             states: config.group_states.clone(),
             lag_seconds: config.export.lag_seconds,
         };
+
         Self {
             topology: TopologyCollector::new(each_round, config.topics.clone()),
             quorum: QuorumCollector::new(each_round),
@@ -225,10 +226,11 @@ impl Collector {
             telemetry,
             latest: watch::channel(None).0,
             containers,
-            state: State::new(config, latest_usage),
+            state: CollectState::new(config, latest_usage),
             answered: BTreeMap::new(),
             round: 0,
         };
+
         collector.publish_request_counts();
         collector
     }
@@ -271,6 +273,7 @@ impl Collector {
     async fn wait(&mut self, pause: Duration) {
         let clock = SharedClock::clone(&self.clock);
         let mut alarm = clock.sleep(pause);
+
         loop {
             tokio::select! {
                 biased;
@@ -335,13 +338,14 @@ impl Collector {
     }
 
     fn send_requests(&mut self, topology: &Topology, round: &mut Round) {
-        let mut plan = Plan {
+        let mut plan = RoundPlan {
             topology,
             round: self.round,
             answered: &self.answered,
             report: &mut round.report,
             requests: Vec::new(),
         };
+
         for collector in self.state.collectors() {
             collector.plan(&mut plan);
         }
@@ -365,6 +369,7 @@ impl Collector {
     async fn receive_answers(&mut self, round: &mut Round) {
         let clock = SharedClock::clone(&self.clock);
         let mut alarm = clock.sleep(self.patience);
+
         while round.report.is_waiting() {
             tokio::select! {
                 biased;
@@ -384,6 +389,7 @@ impl Collector {
 
         let Completed { key, answer, at, .. } = completed;
         round.report.answered(key, at);
+
         match answer {
             Ok(store) => {
                 self.answered.insert(key, self.round);
@@ -409,6 +415,7 @@ impl Collector {
         let mut snapshot = Snapshot::unknown(self.cluster.clone());
         snapshot.export = self.export;
         self.state.topology.publish(now, &mut snapshot);
+
         for collector in self.state.collectors() {
             collector.publish(now, &mut snapshot);
         }

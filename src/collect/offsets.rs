@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Collect, Plan, Round,
+    Collect, Round, RoundPlan,
     cached::{ByTopic, Cached, Timestamps},
     history::{EndOffset, History},
     in_flight::{Request, RequestKey},
@@ -66,7 +66,7 @@ impl Collect for OffsetsCollector {
         self.start_offsets.retain(topology, now);
     }
 
-    fn plan(&mut self, plan: &mut Plan<'_>) {
+    fn plan(&mut self, plan: &mut RoundPlan<'_>) {
         plan.report.ran(CollectorName::Offsets);
         for (leader, partitions) in by_leader(plan.topology) {
             let start_key = key(OffsetSpec::Earliest, leader);

@@ -13,7 +13,7 @@ use crate::model::{GroupMembers, GroupName, GroupState, MonotonicTime, TopicOffs
 /// groups it coordinates keep their counts.
 const MEMORY: Duration = Duration::from_mins(10);
 
-/// What is known of one group from earlier rounds.
+/// The previous sample of a group, and its counts.
 #[derive(Clone, Copy, Debug)]
 struct Previous {
     seen: MonotonicTime,
@@ -35,7 +35,7 @@ pub(super) struct GroupSample<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GroupProgress {
-    /// When a commit was last seen to move on; `None` when none has been since this process began.
+    /// When a commit was last seen to advance; `None` if none has since this process started.
     pub(super) progressed: Option<WallTime>,
     pub(super) rebalances: u64,
 }
@@ -56,11 +56,11 @@ impl ProgressTracker {
         let GroupSample { state, members, commits } = sample;
         let commits = commits.and_then(summed);
         let fingerprint = members.map(|it| it.fingerprint);
-        let before = match self.groups.entry(group.clone()) {
+        let previous = match self.groups.entry(group.clone()) {
             Entry::Occupied(known) => {
-                let before = known.into_mut();
-                before.compare(state, fingerprint, commits, now);
-                before
+                let previous = known.into_mut();
+                previous.compare(state, fingerprint, commits, now);
+                previous
             }
             Entry::Vacant(none) => none.insert(Previous {
                 seen: now.monotonic,
@@ -71,10 +71,11 @@ impl ProgressTracker {
                 rebalances: 0,
             }),
         };
-        GroupProgress { progressed: before.progressed, rebalances: before.rebalances }
+
+        GroupProgress { progressed: previous.progressed, rebalances: previous.rebalances }
     }
 
-    /// Drops groups that have not been seen for long.
+    /// Drops groups that have not been seen for ten minutes.
     pub(super) fn forget(&mut self, now: Timestamps) {
         self.groups.retain(|_, it| now.since(it.seen) <= MEMORY);
     }
@@ -88,28 +89,33 @@ impl Previous {
         commits: Option<(usize, i64)>,
         now: Timestamps,
     ) {
-        // One that begins, or one that fell between two rounds: others hold other partitions now.
+        // A rebalance that begins, or one that happened between two rounds and changed the
+        // assignment.
         let begins = state.is_rebalancing() && !self.state.is_rebalancing();
         let between = !state.is_rebalancing()
             && !self.state.is_rebalancing()
             && fingerprint.zip(self.fingerprint).is_some_and(|(now, then)| now != then);
+
         if begins || between {
             self.rebalances = self.rebalances.saturating_add(1);
         }
+
         if let Some((count, sum)) = commits {
-            // With other partitions the sums do not compare; a group set back has not moved on.
+            // Sums over different partitions cannot be compared; a group whose offsets were reset
+            // backwards has not advanced.
             if self.commits.is_some_and(|(before, then)| before == count && then < sum) {
                 self.progressed = Some(now.wall);
             }
             self.commits = commits;
         }
+
         self.fingerprint = fingerprint.or(self.fingerprint);
         self.state = state;
         self.seen = now.monotonic;
     }
 }
 
-/// `None` when a commit is not known: a sum with a hole in it is not a sum.
+/// `None` when one commit is unknown.
 fn summed(commits: &[TopicOffsets]) -> Option<(usize, i64)> {
     let mut all = commits.iter().flat_map(|it| &it.partitions);
     all.try_fold((0, 0_i64), |(count, sum), (_, offset)| {
@@ -146,11 +152,13 @@ mod tests {
     fn check_rebalances(rounds: &[(GroupState, u64)], want: u64) {
         let mut progress = ProgressTracker::default();
         let mut seen = 0;
+
         for (second, (state, fingerprint)) in (0..).zip(rounds) {
             let members = members(*state, *fingerprint);
             let sample = GroupSample { state: *state, members: Some(&members), commits: None };
             seen = progress.update(&GroupName::new(NAME), sample, at(second)).rebalances;
         }
+
         assert_eq!(seen, want, "{rounds:?}");
     }
 
@@ -184,6 +192,7 @@ mod tests {
             let sample = GroupSample { commits: Some(&commits), ..NOTHING_KNOWN };
             progress.update(&GroupName::new(NAME), sample, at(second)).progressed
         };
+
         assert_eq!(update(0, &[Ok(5), Ok(5)]), None);
         assert_eq!(update(10, &[Ok(5), Ok(5)]), None);
         assert_eq!(update(20, &[Ok(6), Ok(5)]), Some(WallTime(20_000)));

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{
-    Collect, Plan,
+    Collect, RoundPlan,
     cached::{Cached, Timestamps},
     in_flight::{Request, RequestKey},
 };
@@ -40,7 +40,7 @@ impl QuorumCollector {
 }
 
 impl Collect for QuorumCollector {
-    fn plan(&mut self, plan: &mut Plan<'_>) {
+    fn plan(&mut self, plan: &mut RoundPlan<'_>) {
         plan.send(Request::new(
             RequestKey::to_any(CollectorName::Quorum),
             |kafka| async move { kafka.quorum().await },

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{
-    Collect, Plan,
+    Collect, RoundPlan,
     cached::{Cached, Timestamps},
     in_flight::{Request, RequestKey},
 };
@@ -28,7 +28,7 @@ impl ReassignmentsCollector {
 }
 
 impl Collect for ReassignmentsCollector {
-    fn plan(&mut self, plan: &mut Plan<'_>) {
+    fn plan(&mut self, plan: &mut RoundPlan<'_>) {
         plan.send(Request::new(
             RequestKey::to_any(CollectorName::Reassignments),
             |kafka| async move { kafka.reassignments().await },

@@ -92,10 +92,12 @@ impl BrokerTracker {
     fn update(&mut self, topology: &Topology, now: WallTime) {
         let alive: BTreeSet<BrokerId> = topology.brokers.iter().map(|it| it.id).collect();
         let Membership { missing, returned, .. } = &mut self.membership;
+
         for gone in self.alive.difference(&alive) {
             missing.entry(*gone).or_insert(now);
             returned.remove(gone);
         }
+
         for here in &alive {
             if missing.remove(here).is_some() {
                 returned.insert(*here, now);

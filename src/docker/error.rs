@@ -1,46 +1,36 @@
-//! What can go wrong between this program and a Docker engine.
+//! Errors of calls to a Docker engine, and whether such a call may have taken effect.
 
 use std::time::Duration;
 
-/// What went wrong between us and the engine.
+/// Why a call failed. `of` is the container or network that it was about.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DockerError {
-    /// The cluster names no engine. Nothing was sent.
+    /// The cluster has no engine configured. Nothing was sent.
     #[error("the cluster has no `docker` configured")]
     NotConfigured,
     /// No connection to the engine. Nothing was sent.
     #[error("connect to the Docker engine: {problem}")]
     Unreachable { problem: String },
-    /// The connection broke while the call was under way. It may have taken effect.
+    /// The connection was lost before the response. The call may have taken effect.
     #[error("{call} {of}: the connection to the Docker engine broke: {problem}")]
     Broken { call: &'static str, of: String, problem: String },
-    /// The engine did not answer in time. The call may have taken effect.
+    /// The engine did not answer before the deadline. The call may have taken effect.
     #[error("{call} {of}: no answer of the Docker engine within {deadline:?}")]
     NoAnswer { call: &'static str, of: String, deadline: Duration },
-    /// The engine refused it, or we did not ask it to: nothing was changed.
+    /// The engine refused the call, or it was not sent. Nothing was changed.
     #[error("{call} {of}: refused: {problem}")]
-    Refused {
-        call: &'static str,
-        of: String,
-        /// The engine's own words, or ours.
-        problem: String,
-    },
-    /// The engine failed at it, or refused it when a part was done already.
+    Refused { call: &'static str, of: String, problem: String },
+    /// The engine failed, or refused the call after a part was done.
     #[error("{call} {of}: it may be done in part: {problem}")]
     Failed { call: &'static str, of: String, problem: String },
-    /// The answer is not what the API says.
+    /// The response violates the API.
     #[error("{call} {of}: not an answer of a Docker engine: {problem}")]
-    Protocol {
-        call: &'static str,
-        of: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    Protocol { call: &'static str, of: String, problem: String },
 }
 
 impl DockerError {
-    /// Whether what was asked may have taken effect all the same, wholly or in part.
+    /// Whether the call may have taken effect, wholly or in part.
     pub const fn outcome_is_unknown(&self) -> bool {
         match self {
             Self::Broken { .. }
@@ -51,7 +41,7 @@ impl DockerError {
         }
     }
 
-    /// The same, of what consists of several calls and has made some of them.
+    /// The error of an operation of several calls, some of which have succeeded.
     pub(super) fn in_part(self, call: &'static str, of: &str) -> Self {
         if self.outcome_is_unknown() {
             return self;

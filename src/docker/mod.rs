@@ -1,11 +1,11 @@
-//! The seam to a Docker engine, in this program's words.
+//! The seam to a Docker engine.
 //!
-//! [`engine`] implements it; so does the simulated world of the tests. Nothing here retries: a
-//! stage that calls decides.
+//! [`engine`] implements it; so does the simulated world of the tests. Nothing here retries: the
+//! caller decides.
 //!
-//! Invariant (I36): only containers with our labels for role and cluster are looked at, and the
-//! only methods that can change anything are [`Docker::start_clone`] and [`Docker::remove_clone`].
-//! They change clones and nothing else.
+//! Invariant (I36): only containers with our role and cluster labels are read, and only
+//! [`Docker::start_clone`] and [`Docker::remove_clone`] can change a container. They change clones
+//! and nothing else.
 
 pub mod engine;
 mod error;
@@ -18,49 +18,47 @@ pub use error::DockerError;
 
 use crate::model::{CloneName, CloneState, ConsumerContainer, ContainerUsage};
 
-/// Names a container's part: `broker` or `consumer`.
+/// The role of a container: `broker` or `consumer`.
 pub const ROLE_LABEL: &str = "kafka-optimizer.role";
-/// Names the cluster as the configuration does.
+/// The name of the cluster in the configuration.
 pub const CLUSTER_LABEL: &str = "kafka-optimizer.cluster";
-/// Names the broker's `node.id`.
+/// The `node.id` of the broker.
 pub const BROKER_LABEL: &str = "kafka-optimizer.broker-id";
 
-/// Names the consumer group that a container's process is a member of.
+/// The consumer group that the container's process is a member of.
 pub const GROUP_LABEL: &str = "kafka-optimizer.group";
 /// On a clone: the run that made it.
 pub const RUN_LABEL: &str = "kafka-optimizer.run";
 /// On a clone: the full id of the container it was made from.
 pub const CLONE_OF_LABEL: &str = "kafka-optimizer.clone-of";
 
-/// What this program needs of a Docker engine.
+/// The requests that this program needs from a Docker engine.
 ///
-/// Each call has its own deadline inside the implementation and ends with
-/// [`DockerError::NoAnswer`] when it passes.
+/// Implementations limit the duration of each call: it fails with [`DockerError::NoAnswer`] at its
+/// deadline.
 #[async_trait]
 pub trait Docker: Send + Sync + 'static {
-    /// What the broker containers of `cluster` use, by broker; all are asked at once. Containers
-    /// are found by their labels. One that fails is left out.
+    /// What the broker containers of `cluster` use, by broker, read concurrently. Containers are
+    /// found by their labels. Leaves out containers that cannot be read.
     async fn broker_usage(&self, cluster: &str) -> Result<Vec<ContainerUsage>, DockerError>;
 
-    /// The consumer containers of `cluster`, clones among them, by name; running or not.
+    /// The consumer containers of `cluster` including clones, by name, whether they run or not.
     async fn consumers(&self, cluster: &str) -> Result<Vec<ConsumerContainer>, DockerError>;
 
-    /// Where a clone stands.
     async fn clone_state(&self, clone: &CloneName) -> Result<CloneState, DockerError>;
 
-    /// Makes a clone of the container `of` and starts it. One that exists is started if it is not
-    /// running. Refused, with nothing touched, when there are objections to a clone of it, or when
-    /// a container of that name is not this run's clone.
+    /// Creates a clone of the container `of` and starts it; starts an existing clone that does not
+    /// run. Refused without any change when there are objections to cloning it, or when the
+    /// container of that name is not this run's clone.
     ///
-    /// A success says that its process was started, not that it stays up. After an error whose
-    /// outcome is unknown the clone may be there without running.
+    /// Success means that its process was started, not that it stays up. After an error with an
+    /// unknown outcome the clone may exist without running.
     async fn start_clone(&self, of: &str, clone: &CloneName) -> Result<(), DockerError>;
 
-    /// Stops a clone, with its own time-out for that, and removes it with its anonymous volumes.
-    /// One that is gone is fine. Refused, with nothing touched, when the container of that name is
-    /// not this run's clone.
+    /// Stops a clone within its own stop timeout and removes it with its anonymous volumes.
+    /// Succeeds when it is already gone. Refused without any change when the container of that name
+    /// is not this run's clone.
     async fn remove_clone(&self, clone: &CloneName) -> Result<(), DockerError>;
 }
 
-/// An engine that stages share.
 pub type SharedDocker = Arc<dyn Docker>;

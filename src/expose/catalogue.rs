@@ -1,4 +1,4 @@
-//! Every metric of a cluster: name, type, help, labels, and what bounds it. Once.
+//! The catalogue of all metrics of a cluster: name, type, help, labels and the bound of each.
 //!
 //! The first fifteen are `kafka_exporter`'s, with its exact help texts, so that dashboards and
 //! alerts people have keep working; `kafka_cluster` is added in front.
@@ -19,7 +19,7 @@ macro_rules! catalogue {
             };
         )+
 
-        /// What a cluster is like, in the order of the page.
+        /// All metrics of a cluster, in the order of the documentation.
         pub const CLUSTER: &[Spec] = &[$($constant),+];
     };
 }
@@ -174,12 +174,12 @@ catalogue! {
         "Bytes sent by the broker's container", "brokers";
 }
 
-/// Every metric there is: of clusters, of the probe, and of this process.
+/// All metrics: of clusters, of the probe and of this process.
 pub fn all() -> impl Iterator<Item = &'static Spec> {
     CLUSTER.iter().chain(probe::ALL).chain(own::ALL)
 }
 
-/// `docs/metrics.md`, as it has to be.
+/// The expected text of `docs/metrics.md`.
 pub fn document() -> String {
     let mut text = String::from(HEAD);
     table(&mut text, "Of clusters", CLUSTER);
@@ -188,7 +188,7 @@ pub fn document() -> String {
     text
 }
 
-/// What stands before the tables.
+/// The text before the tables.
 const HEAD: &str = include_str!("metrics-head.md");
 
 fn table(text: &mut String, title: &str, specs: &[Spec]) {
@@ -196,6 +196,7 @@ fn table(text: &mut String, title: &str, specs: &[Spec]) {
     text.push_str(title);
     text.push_str("\n\n| name | type | labels | help | bounded by |\n");
     text.push_str("| --- | --- | --- | --- | --- |\n");
+
     for spec in specs {
         let labels: Vec<String> = spec.labels.iter().map(|it| format!("`{it}`")).collect();
         let cells = [
@@ -274,6 +275,7 @@ mod tests {
             std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).unwrap();
             std::fs::write(path, document()).unwrap();
         }
+
         let written = std::fs::read_to_string(path).unwrap_or_default();
         assert_eq!(written, document(), "run it again with UPDATE_GOLDEN=1");
     }

@@ -1,11 +1,12 @@
-//! Snapshots to pages: written and compressed once per snapshot, served as ready bytes.
+//! Encodes snapshots as Prometheus expositions: written and compressed once per snapshot, served as
+//! ready bytes.
 //!
-//! A scrape costs no broker call, and a dead cluster still scrapes: its snapshot says `kafka_up` 0
-//! and holds no section past its life.
+//! A scrape sends no request to a broker, and a cluster that is down can still be scraped: its
+//! snapshot says `kafka_up` 0 and holds no outdated section.
 
 pub mod catalogue;
 mod encode;
-mod page;
+mod exposition;
 mod text;
 
 use std::{future::pending, sync::Arc};
@@ -14,33 +15,33 @@ use futures_util::future::select_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use page::{Format, Page, Pieces};
+pub use exposition::{Exposition, Format, Pieces};
 
 use crate::{
     snapshot::{Latest, Snapshot},
     telemetry::{PageMade, Telemetry},
 };
 
-/// Makes pages of the latest snapshots.
+/// Encodes the latest snapshots.
 #[derive(Debug)]
 pub struct Exposer {
     latest: Vec<Latest>,
     telemetry: Arc<Telemetry>,
-    pages: watch::Sender<Arc<Page>>,
+    pages: watch::Sender<Arc<Exposition>>,
 }
 
 impl Exposer {
-    /// One `latest` per cluster.
+    /// Takes one snapshot channel per cluster.
     pub fn new(latest: Vec<Latest>, telemetry: Arc<Telemetry>) -> Self {
         Self { latest, telemetry, pages: watch::channel(Arc::default()).0 }
     }
 
-    /// The latest page, now and later.
-    pub fn pages(&self) -> watch::Receiver<Arc<Page>> {
+    /// The latest exposition, now and later.
+    pub fn pages(&self) -> watch::Receiver<Arc<Exposition>> {
         self.pages.subscribe()
     }
 
-    /// Makes a page whenever a snapshot is new, until `stop` or until a snapshot's maker is gone.
+    /// Encodes again whenever a snapshot is new, until `stop` or until a collector is gone.
     pub async fn run(mut self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -52,14 +53,15 @@ impl Exposer {
         loop {
             let seen = self.latest.iter_mut().filter_map(|it| it.borrow_and_update().clone());
             let snapshots: Vec<Arc<Snapshot>> = seen.collect();
-            // A large page takes some 50 ms to make: not on a thread that answers requests.
+            // Encoding a large cluster takes about 50 ms, too long for a thread that answers
+            // requests.
             let made = tokio::task::spawn_blocking(move || make(&snapshots)).await;
             let (page, facts) = match made {
                 Ok(made) => made,
                 Err(failure) if failure.is_panic() => {
                     std::panic::resume_unwind(failure.into_panic())
                 }
-                // The runtime is going down.
+                // The runtime is shutting down.
                 Err(_cancelled) => return,
             };
             self.telemetry.page_made(facts);
@@ -79,8 +81,8 @@ async fn any_is_new(latest: &mut [Latest]) -> Result<(), watch::error::RecvError
     select_all(changes).await.0
 }
 
-/// The page of `snapshots`, and what is worth knowing about it.
-pub fn make(snapshots: &[Arc<Snapshot>]) -> (Page, PageMade) {
+/// The exposition of `snapshots`, and its size.
+pub fn make(snapshots: &[Arc<Snapshot>]) -> (Exposition, PageMade) {
     let (page, series) = encode::encode(snapshots);
     let (identity_bytes, gzip_bytes) = (page.text_bytes(), page.gzip_bytes());
     (page, PageMade { series, identity_bytes, gzip_bytes })

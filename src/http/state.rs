@@ -10,7 +10,7 @@ use crate::{
     alert::Notification,
     clock::SharedClock,
     config::Secret,
-    expose::Page,
+    expose::Exposition,
     model::{ClusterName, Mode, RunId},
     remediation::{Order, OrderError, Remediator},
     store::{AlertCounts, RunDetail, RunRow, StoreError},
@@ -21,7 +21,7 @@ use crate::{
 pub struct State {
     pub pipeline: Arc<dyn Pipeline>,
     /// The latest encoded cluster metrics.
-    pub pages: watch::Receiver<Arc<Page>>,
+    pub pages: watch::Receiver<Arc<Exposition>>,
     /// This process's own metrics.
     pub telemetry: Arc<Telemetry>,
     /// Whether the first collection round of every cluster has ended.

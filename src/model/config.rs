@@ -8,12 +8,11 @@ closed_list! {
         Topic = "topic",
         /// Dynamic, of the named broker.
         DynamicBroker = "dynamic_broker",
-        /// Dynamic, the cluster's default.
+        /// Dynamic, default of the cluster.
         DynamicDefault = "dynamic_default",
         Static = "static",
-        /// Kafka's default.
         Default = "default",
-        /// A source this program does not know.
+        /// One that this program does not know.
         Unknown = "unknown",
     }
 }
@@ -22,9 +21,9 @@ closed_list! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigEntry {
     pub key: String,
-    /// The value in force. `None` for a sensitive key, and for one that the broker does not know.
+    /// The effective value. `None` for a sensitive key, and for one that the broker does not know.
     pub effective: Option<String>,
-    /// Where the value is said to come from.
+    /// Where the broker says that the value comes from.
     pub source: ConfigSource,
     /// Whether it can only be changed by a restart.
     pub read_only: bool,
@@ -33,7 +32,7 @@ pub struct ConfigEntry {
 }
 
 impl ConfigEntry {
-    /// The dynamic value stored for this broker by name, whether it is in force or not.
+    /// The dynamic value of this broker, whether it is effective or not.
     pub fn stored(&self) -> Option<&str> {
         self.synonym(ConfigSource::DynamicBroker)
     }
@@ -58,7 +57,6 @@ pub struct BrokerConfig {
 }
 
 impl BrokerConfig {
-    /// The entry of `key`.
     pub fn get(&self, key: &str) -> Option<&ConfigEntry> {
         self.entries.iter().find(|it| it.key == key)
     }

@@ -14,12 +14,12 @@ pub struct ContainerUsage {
     pub throttled_periods: Option<u64>,
     /// Anonymous memory in bytes (rss in cgroup v1, anon in v2): not the page cache.
     pub memory_anonymous_bytes: Option<u64>,
-    /// Memory in bytes without the page cache that the kernel gives back first: what decides
-    /// whether the container is killed.
+    /// Working set in bytes: memory without inactive file pages, which the out-of-memory killer
+    /// goes by.
     pub memory_working_set_bytes: Option<u64>,
-    /// Bytes read from disks since its start. Some kernels do not say.
+    /// Bytes read from disks since its start. Some kernels do not report it.
     pub block_read_bytes: Option<u64>,
-    /// Bytes written to disks since its start. Some kernels do not say.
+    /// Bytes written to disks since its start. Some kernels do not report it.
     pub block_write_bytes: Option<u64>,
     /// Memory limit in bytes; without a limit the host's memory.
     pub memory_limit_bytes: Option<u64>,
@@ -29,7 +29,7 @@ pub struct ContainerUsage {
     pub network_transmit_bytes: Option<u64>,
 }
 
-/// A container whose process consumes, found by its labels for role, cluster and group.
+/// A container with a consumer, found by its role, cluster and group labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsumerContainer {
     pub id: String,
@@ -43,16 +43,15 @@ pub struct ConsumerContainer {
     pub running: bool,
     /// How often the engine has restarted it.
     pub restarts: u32,
-    /// Why no clone of it may be made, in words; empty when one may (I37).
+    /// Reasons against cloning it, for people; empty when there are none (I37).
     pub objections: Vec<String>,
 }
 
-/// Where a clone stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloneState {
     /// There is no container of that name.
     Absent,
-    /// It is there and has never run.
+    /// It exists and has never run.
     Created,
     /// It runs, and has not been restarted.
     Running,

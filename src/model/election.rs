@@ -5,12 +5,11 @@ use super::closed_list;
 closed_list! {
     /// Why a partition's preferred replica was not elected.
     pub enum ElectionFailure {
-        /// It is the leader already.
+        /// It is already the leader.
         NotNeeded = "not_needed",
         /// It is not in sync, or not up.
         NotAvailable = "not_available",
         Unknown = "unknown",
-        /// Not authorised.
         Unauthorized = "unauthorized",
         Other = "other",
     }

@@ -1,40 +1,36 @@
-//! How much of a cluster is put on the page.
+//! How much of a cluster is exported.
 
 use super::closed_list;
 
 closed_list! {
-    /// How finely a thing is shown.
+    /// The granularity of exported series.
     pub enum Granularity {
-        /// A series for each partition, and the sums.
+        /// One series per partition, and the sums.
         Partition = "partition",
         Topic = "topic",
     }
 }
 
 closed_list! {
-    /// Whether lag is followed in time too, which takes memory for each partition that is read.
+    /// Whether lag is also computed in seconds, which takes memory for each partition that is read.
     pub enum LagSeconds {
         Followed = "followed",
-        /// It is not.
         Left = "left",
     }
 }
 
-/// What of a cluster is shown, and how much at most.
+/// What of a cluster is exported, and the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Export {
-    /// How finely topics are shown.
     pub topics: Granularity,
-    /// How finely groups are shown.
     pub groups: Granularity,
-    /// Whether lag is shown in seconds.
     pub lag_seconds: LagSeconds,
-    /// Most series of the cluster on one page. Whole families are left out beyond it.
+    /// Maximum number of series of the cluster. Families that do not fit are omitted whole.
     pub series_max: u64,
 }
 
 impl Export {
-    /// Everything, up to a page that a Prometheus of a large cluster still takes.
+    /// Everything, up to a number of series that Prometheus still accepts from one target.
     pub const DEFAULT: Self = Self {
         topics: Granularity::Partition,
         groups: Granularity::Partition,

@@ -11,27 +11,26 @@ closed_list! {
         Timeout = "timeout",
         /// The broker answered with an error.
         Refused = "refused",
-        /// The answer could not be decoded, or the versions do not meet.
+        /// The response could not be decoded, or there is no common version.
         Protocol = "protocol",
-        /// The connection could not be encrypted, or the broker not be trusted.
+        /// The TLS handshake failed.
         Tls = "tls",
-        /// The broker does not accept our credentials, or there are none to show.
+        /// The broker refused our credentials, or we have none.
         Authentication = "authentication",
-        /// The broker still owes an answer of an earlier round, so it was not asked again.
+        /// An earlier request is still unanswered, so no other was sent.
         Busy = "busy",
-        /// The partition has no leader to ask.
+        /// The partition has no leader.
         Leaderless = "leaderless",
-        /// The broker asked is not the leader.
+        /// The broker is not the leader, or its leader epoch is behind.
         NotLeader = "not_leader",
-        /// No leader, or it is coming up.
+        /// No leader yet, or it is starting.
         Unavailable = "unavailable",
-        /// Topic, partition or group unknown there.
+        /// The broker does not know the topic, partition or group.
         Unknown = "unknown",
-        /// Not authorised.
         Unauthorized = "unauthorized",
         /// The broker does not coordinate the group, or is still loading it.
         NotCoordinator = "not_coordinator",
-        /// There is no room to remember what it is computed from.
+        /// The history that it is computed from has no room left.
         Budget = "budget",
         /// A value it depends on is not known.
         Incomplete = "incomplete",

@@ -7,21 +7,21 @@ use super::{GroupName, ReadFailure, TopicName, TopicOffsets, closed_list};
 closed_list! {
     /// Which protocol a group follows (`ListGroups` version 5, KIP-848, KIP-932, KIP-1071).
     pub enum GroupType {
-        /// The client that leads it hands out partitions; also groups that only commit.
+        /// The group leader, a client, assigns partitions; also groups that only commit.
         Classic = "classic",
-        /// KIP-848: the coordinator hands out partitions.
+        /// KIP-848: the coordinator assigns partitions.
         Consumer = "consumer",
         /// KIP-932: members share partitions; it commits no offsets of its own.
         Share = "share",
         /// KIP-1071: Kafka Streams, with tasks instead of partitions.
         Streams = "streams",
-        /// A word this program does not know.
+        /// One that this program does not know.
         Unknown = "unknown",
     }
 }
 
 closed_list! {
-    /// State of a group. All types share the words.
+    /// State of a group, for all types.
     pub enum GroupState {
         PreparingRebalance = "preparing_rebalance",
         CompletingRebalance = "completing_rebalance",
@@ -29,7 +29,6 @@ closed_list! {
         Stable = "stable",
         /// The group is being removed.
         Dead = "dead",
-        /// No members, offsets kept.
         Empty = "empty",
         /// KIP-848: a new assignment is computed.
         Assigning = "assigning",
@@ -37,13 +36,13 @@ closed_list! {
         Reconciling = "reconciling",
         /// A Streams group whose topology or topics are not ready.
         NotReady = "not_ready",
-        /// A word this program does not know.
+        /// One that this program does not know.
         Unknown = "unknown",
     }
 }
 
 impl GroupState {
-    /// Whether partitions are being handed out anew.
+    /// Whether the group is rebalancing.
     pub const fn is_rebalancing(self) -> bool {
         match self {
             Self::PreparingRebalance
@@ -65,34 +64,33 @@ pub struct GroupListing {
     pub state: GroupState,
 }
 
-/// What a group's coordinator says of its members.
+/// The members of a group, as its coordinator describes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMembers {
     pub state: GroupState,
     pub count: u32,
-    /// Changes when a member comes or goes, and when one gets other partitions.
+    /// Changes when a member joins or leaves, and when an assignment changes.
     pub fingerprint: u64,
-    /// Members with a `group.instance.id` (KIP-345): another one of that id would fence them.
+    /// Members with a `group.instance.id` (KIP-345): a second member with that id fences the first.
     pub static_members: u32,
-    /// What hands out the partitions; empty where nothing does.
+    /// The assignor; empty where there is none.
     pub assignor: String,
-    /// The topics that members subscribe to or hold partitions of, with how many partitions they
-    /// hold. `None` where the protocol hands out something else than partitions.
+    /// Assigned partitions of each topic that members subscribe to. `None` where the protocol
+    /// assigns something else.
     pub assigned: Option<BTreeMap<TopicName, u32>>,
 }
 
-/// A group's state and members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupDescription {
     pub group: GroupName,
-    /// Its members, or why nothing is known of them.
+    /// Its members, or why they could not be read.
     pub members: Result<GroupMembers, ReadFailure>,
 }
 
-/// What a group has committed. A partition it never committed is not in the list.
+/// The committed offsets of a group. A partition without a commit is not in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupOffsets {
     pub group: GroupName,
-    /// Its commits, or why there are none.
+    /// Its commits, or why they could not be read.
     pub offsets: Result<Vec<TopicOffsets>, ReadFailure>,
 }

@@ -1,4 +1,4 @@
-//! Identifiers. A raw number or text lives for one line at the edge.
+//! Identifiers. Raw numbers and strings are converted where they enter the program.
 
 use std::{fmt, sync::Arc};
 
@@ -15,7 +15,7 @@ impl BrokerId {
         (raw >= 0).then_some(Self(raw))
     }
 
-    /// The id as the protocol spells it.
+    /// The id as the protocol encodes it.
     pub const fn to_wire(self) -> i32 {
         self.0
     }
@@ -60,12 +60,10 @@ macro_rules! name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Takes the name as it is written.
             pub fn new(name: impl Into<Arc<str>>) -> Self {
                 Self(name.into())
             }
 
-            /// The name as it is written.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -92,7 +90,7 @@ macro_rules! name {
 }
 
 name! {
-    /// A cluster as the configuration names it: the value of the label `kafka_cluster`.
+    /// The name of a cluster in the configuration: the value of the label `kafka_cluster`.
     ClusterName
 }
 name! {

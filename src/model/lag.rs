@@ -1,20 +1,20 @@
-//! Lag in time.
+//! Consumer lag in units of time.
 
 use std::time::Duration;
 
 use super::closed_list;
 
 closed_list! {
-    /// How a lag in time was found.
+    /// How a lag in time was computed.
     pub enum LagMethod {
-        /// Between two readings of the log's end, around the time when the record was appended.
+        /// From two readings of the log end offset around the time when the record was appended.
         Interpolated = "interpolated",
-        /// The record is older than what has been seen of the log: it is at least so old.
+        /// The record is older than the first reading of the log, so this is its minimum age.
         LowerBound = "lower_bound",
     }
 }
 
-/// The age of the oldest record that a group has yet to read; nothing when there is none.
+/// The age of the oldest record that a group has not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LagTime {
     pub age: Duration,
@@ -22,6 +22,6 @@ pub struct LagTime {
 }
 
 impl LagTime {
-    /// There is nothing left to read.
+    /// The lag of a group that has read everything.
     pub const NONE: Self = Self { age: Duration::ZERO, method: LagMethod::Interpolated };
 }

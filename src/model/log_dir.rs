@@ -6,7 +6,6 @@ use super::TopicName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicLogSize {
     pub topic: TopicName,
-    /// Bytes.
     pub bytes: u64,
 }
 
@@ -21,6 +20,6 @@ pub struct LogDir {
     pub total_bytes: Option<u64>,
     /// Bytes free for it, since KIP-827.
     pub usable_bytes: Option<u64>,
-    /// What each topic takes in it.
+    /// By topic.
     pub topics: Vec<TopicLogSize>,
 }

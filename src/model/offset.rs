@@ -1,13 +1,13 @@
-//! Offsets of partitions.
+//! Offsets of partitions, and how they are requested.
 
 use super::{ReadFailure, TopicName};
 
-/// Which offset of a log is asked for.
+/// Which offset of a log to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffsetSpec {
-    /// Log start offset.
+    /// The log start offset of the partition.
     Earliest,
-    /// Log end offset (high watermark).
+    /// The log end offset of the partition: its high watermark.
     Latest,
 }
 
@@ -21,16 +21,16 @@ pub struct TopicPartitions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicOffsets {
     pub topic: TopicName,
-    /// By index: the offset, or why there is none.
+    /// By partition index: the offset, or why it could not be read.
     pub partitions: Vec<(i32, Result<i64, ReadFailure>)>,
 }
 
-/// The offsets between which a partition's log can be read. `None` where it was not read.
+/// The offsets between which a partition's log can be consumed. `None` where unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OffsetRange {
-    /// Log start offset.
+    /// The log start offset of the partition.
     pub start: Option<i64>,
-    /// Log end offset (high watermark).
+    /// The log end offset of the partition: its high watermark.
     pub end: Option<i64>,
 }
 

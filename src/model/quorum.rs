@@ -7,11 +7,11 @@ use super::{BrokerId, WallTime, closed_list};
 pub struct Quorum {
     /// The active controller, if there is one.
     pub leader: Option<BrokerId>,
-    /// Its epoch: a new one means that the controller changed.
+    /// The leader epoch. A new one means that the controller changed.
     pub epoch: i32,
-    /// How far the metadata log is committed.
+    /// High watermark of the metadata log.
     pub high_watermark: Option<i64>,
-    /// Everyone who copies the metadata log, by id.
+    /// Voters and observers, by id.
     pub replicas: Vec<QuorumReplica>,
 }
 
@@ -19,7 +19,7 @@ closed_list! {
     /// What a replica of the metadata log is.
     pub enum QuorumRole {
         Voter = "voter",
-        /// A broker, which only follows.
+        /// A broker, which replicates the log without a vote.
         Observer = "observer",
     }
 }
@@ -27,13 +27,12 @@ closed_list! {
 /// One replica of the metadata log, as the active controller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuorumReplica {
-    /// Its `node.id`.
     pub id: BrokerId,
     pub role: QuorumRole,
-    /// How far its log goes.
+    /// Log end offset of the replica.
     pub log_end: Option<i64>,
     /// When it last fetched; since version 1 (KIP-836).
     pub last_fetch: Option<WallTime>,
-    /// When it last had everything; since version 1 (KIP-836).
+    /// When it last had caught up; since version 1 (KIP-836).
     pub last_caught_up: Option<WallTime>,
 }

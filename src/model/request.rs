@@ -3,11 +3,11 @@
 use super::{ReadFailure, closed_list};
 
 closed_list! {
-    /// The requests this program sends, as a metric label.
+    /// The APIs that this program uses, as a metric label.
     pub enum Api {
-        /// What each request may look like.
+        /// Negotiates the version of each request.
         ApiVersions = "ApiVersions",
-        /// Which way we prove who we are.
+        /// Chooses the SASL mechanism.
         SaslHandshake = "SaslHandshake",
         SaslAuthenticate = "SaslAuthenticate",
         Metadata = "Metadata",
@@ -35,11 +35,11 @@ closed_list! {
     }
 }
 
-/// Requests sent by API, and those that failed, by reason.
+/// Requests sent to one API so far, and those that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestCount {
     pub api: Api,
-    /// Sent, answered or not.
+    /// Sent, whether answered or not.
     pub sent: u64,
     /// Failed, for each of [`ReadFailure::OF_REQUEST`].
     pub failed: Vec<(ReadFailure, u64)>,

@@ -1,8 +1,8 @@
-//! Two times that must not be mixed: one for deadlines, one for records.
+//! Two kinds of time that must not be mixed: one for deadlines, one for records.
 
 use std::time::Duration;
 
-/// Elapsed time since start-up. Never goes back; means nothing after a restart.
+/// Time since the process started. Never goes back; has no meaning after a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MonotonicTime(pub Duration);
 
@@ -16,19 +16,17 @@ impl WallTime {
         Duration::from_millis(u64::try_from(self.0).unwrap_or(0)).as_secs_f64()
     }
 
-    /// This time plus `pause`.
     #[must_use]
     pub fn after(self, pause: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// This time minus `pause`.
     #[must_use]
     pub fn before(self, pause: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Time since `earlier`; nothing when a clock set back says that it lies ahead.
+    /// Time since `earlier`; zero when the clock was set back and `earlier` is in the future.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }

@@ -4,12 +4,11 @@ use super::{BrokerId, TopicName};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
-    /// Its `node.id`.
+    /// `node.id` of the broker.
     pub id: BrokerId,
-    /// Advertised host on the listener we came in by.
+    /// Advertised host of the listener that we are connected to.
     pub host: String,
     pub port: u16,
-    /// `broker.rack`, if set.
     pub rack: Option<String>,
 }
 
@@ -30,7 +29,7 @@ pub struct Topic {
     pub name: TopicName,
     /// Its id; changes when a topic is deleted and created again. Zero where the broker sends none.
     pub id: u128,
-    /// Whether Kafka itself owns it (`__consumer_offsets`, …).
+    /// Whether it belongs to Kafka itself (`__consumer_offsets`, …).
     pub internal: bool,
     pub partitions: Vec<Partition>,
 }
@@ -39,12 +38,12 @@ pub struct Topic {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     pub cluster_id: Option<String>,
-    /// The broker that speaks for the active controller. In KRaft a broker answers with a random
-    /// live broker here, so this says "there is one", not which one it is.
+    /// `None` while there is no controller. In KRaft a broker answers with a random live broker, so
+    /// this does not say which one it is.
     pub controller: Option<BrokerId>,
     pub brokers: Vec<Broker>,
     /// All topics, internal ones too, by name.
     pub topics: Vec<Topic>,
-    /// Topics whose own entry carried an error, so that nothing is known of their partitions.
+    /// Topics whose entry carried an error, so that their partitions are unknown.
     pub unreadable: Vec<TopicName>,
 }

@@ -12,7 +12,7 @@ use kafka_optimizer::{
     alert::Notification,
     clock::SystemClock,
     config::Secret,
-    expose::Page,
+    expose::Exposition,
     http::{self, Pipeline, ServerInfo, Web},
     model::{ClusterName, Mode, RunId},
     remediation::{Order, OrderError},
@@ -143,7 +143,7 @@ fn router() -> Router {
     let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
     http::router(http::State {
         pipeline: Arc::new(NullPipeline),
-        pages: watch::channel(Arc::new(Page::default())).1,
+        pages: watch::channel(Arc::new(Exposition::default())).1,
         telemetry: Arc::new(Telemetry::new(build, &[], &[])),
         ready: watch::channel(true).1,
         token: Some(Secret::new(TOKEN.to_owned())),

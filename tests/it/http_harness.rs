@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use kafka_optimizer::{
     clock::SystemClock,
     config::Secret,
-    expose::{Page, make},
+    expose::{Exposition, make},
     http::{self, ClusterInfo, Limits, ServerInfo, Web},
     model::{ClusterName, Mode},
     shutdown::Tasks,
@@ -36,7 +36,7 @@ pub(crate) struct HttpHarness {
 }
 
 /// Its only sample: `kafka_up` is 0.
-fn page_of_an_unknown_cluster() -> Page {
+fn page_of_an_unknown_cluster() -> Exposition {
     make(&[Arc::new(Snapshot::unknown(ClusterName::new("main")))]).0
 }
 

@@ -6,7 +6,7 @@ use kafka_optimizer::{
     collect::Collector,
     config::{ClusterConfig, NameFilter},
     docker::SharedDocker,
-    expose::{Exposer, Format, Page, catalogue, make},
+    expose::{Exposer, Exposition, Format, catalogue, make},
     model::{ClusterName, Export, Granularity, GroupName, GroupState, LagSeconds, ReadFailure},
     shutdown::Tasks,
     snapshot::{Latest, Snapshot},
@@ -78,7 +78,7 @@ fn page(snapshots: &[Arc<Snapshot>]) -> String {
     text(&make(snapshots).0, Format::Text, "")
 }
 
-fn text(page: &Page, format: Format, own: &str) -> String {
+fn text(page: &Exposition, format: Format, own: &str) -> String {
     let pieces: Vec<_> = page.identity(format, own).map(Result::unwrap).collect();
     String::from_utf8(pieces.concat()).unwrap()
 }

@@ -11,7 +11,7 @@ use bollard::{
 };
 
 use super::{
-    Engine, Inspected,
+    ApiCall, Engine, Inspected,
     consumer::{consumer, labels, name, restarts},
     failure::{failed, unless_gone},
     in_path,
@@ -22,18 +22,17 @@ use crate::{
     model::{CloneName, CloneState},
 };
 
-/// What an engine gives a container to end where nobody has said.
+/// The engine's default time to stop a container.
 const STOP_SECONDS_DEFAULT: u64 = 10;
-/// So long we wait for one that may take longer, or for ever.
+/// We wait at most this long, even for a container that may take longer or has no limit.
 const STOP_SECONDS_MAX: u64 = 300;
 
-/// What the engine says about a clone, and its id.
 struct Clone {
     id: String,
     inspected: Inspected,
 }
 
-/// A container of a clone's name.
+/// What has the name of a clone.
 enum Found {
     Nothing,
     Foreign,
@@ -68,6 +67,7 @@ impl Engine {
             Found::Own(it) => Some(it),
             Found::Nothing => None,
         };
+
         let template = self.inspect(of).await?;
         let template =
             template.ok_or_else(|| refused("clone", of, "there is no such container"))?;
@@ -78,7 +78,8 @@ impl Engine {
             Some(it) => it.id,
             None => self.create(&template, clone).await?,
         };
-        // From here on there is something to remove.
+
+        // From here on the container exists and must be removed by the caller.
         let started = self.connect_and_start(&template, &id, clone).await;
         started.map_err(|error| error.in_part(call, &clone.name))
     }
@@ -90,35 +91,40 @@ impl Engine {
             Found::Foreign => return Err(refused(call, &clone.name, NOT_OURS)),
             Found::Own(it) => it,
         };
+
         let limit = self.deadline + stop_time(&inspected);
         let docker = self.docker().await?.clone().with_timeout(limit);
-        let asked = ("stop container", clone.name.as_str());
+        let api_call = ApiCall::new("stop container", clone.name.as_str());
         let stop = async {
             let stopped = unless_gone(docker.stop_container(&id, None).await);
-            stopped.map_err(|error| failed(asked, &error))
+            stopped.map_err(|error| failed(api_call, &error))
         };
-        if self.within((asked, limit), stop).await?.is_none() {
+
+        if self.within(api_call, limit, stop).await?.is_none() {
             return Ok(());
         }
+
         let options = RemoveContainerOptionsBuilder::new().v(true).force(false).build();
         let remove = async { unless_gone(docker.remove_container(&id, Some(options)).await) };
-        let removed = self.ask(("remove container", clone.name.as_str()), remove).await;
+        let removed = self.ask(ApiCall::new("remove container", clone.name.as_str()), remove).await;
         removed.map(|_| ()).map_err(|error| error.in_part(call, &clone.name))
     }
 
-    /// The container of a clone's name. The engine takes the beginning of an id for a name, too.
+    /// Finds the container by the clone's name. The engine also accepts a prefix of an id, so the
+    /// name is compared.
     async fn find(&self, clone: &CloneName) -> Result<Found, DockerError> {
         let Some(inspected) = self.inspect(&clone.name).await? else { return Ok(Found::Nothing) };
         if name(&inspected) != clone.name {
             return Ok(Found::Nothing);
         }
+
         match inspected.id.clone() {
             Some(id) if is_own(&inspected, clone) => Ok(Found::Own(Clone { id, inspected })),
             _ => Ok(Found::Foreign),
         }
     }
 
-    /// Returns the id of what it made.
+    /// Returns the new container's id.
     async fn create(
         &self,
         template: &ContainerInspectResponse,
@@ -129,20 +135,23 @@ impl Engine {
             let problem = format!("its labels make it no consumer of {}", clone.cluster);
             return Err(refused(call, of, problem));
         };
+
         if !consumer.objections.is_empty() {
             return Err(refused(call, of, consumer.objections.join("; ")));
         }
+
         let docker = self.docker().await?;
         let _numbering = self.numbering.lock().await;
         let number = self.next_number(template).await?;
         let options = CreateContainerOptionsBuilder::new().name(&clone.name).build();
         let body = body(template, clone, number);
-        // All that a container is made of is large.
+
+        // Boxed: the request is large.
         let make = Box::pin(docker.create_container(Some(options), body));
-        Ok(self.ask(("create container", clone.name.as_str()), make).await?.id)
+        Ok(self.ask(ApiCall::new("create container", clone.name.as_str()), make).await?.id)
     }
 
-    /// For Compose, whose service the template belongs to; none when it belongs to none.
+    /// The next container number of the template's Compose service; `None` outside Compose.
     async fn next_number(
         &self,
         template: &ContainerInspectResponse,
@@ -164,22 +173,29 @@ impl Engine {
         let inspected =
             inspected.ok_or_else(|| refused("start clone", &clone.name, "it is gone"))?;
         let joined = inspected.network_settings.and_then(|it| it.networks).unwrap_or_default();
+
         for attachment in attachments(template) {
             if !joined.contains_key(&attachment.network) {
                 self.connect(attachment, id).await?;
             }
         }
+
         let docker = self.docker().await?;
-        self.ask(("start container", clone.name.as_str()), docker.start_container(id, None)).await
+        self.ask(
+            ApiCall::new("start container", clone.name.as_str()),
+            docker.start_container(id, None),
+        )
+        .await
     }
 
     async fn connect(&self, to: Attachment, id: &str) -> Result<(), DockerError> {
-        let asked = ("connect to network", to.network.as_str());
-        let network = in_path((asked.0, to.id.as_deref().unwrap_or(&to.network)))?;
+        let api_call = ApiCall::new("connect to network", to.network.as_str());
+        let network =
+            in_path(ApiCall::new(api_call.call, to.id.as_deref().unwrap_or(&to.network)))?;
         let docker = self.docker().await?;
         let request =
             NetworkConnectRequest { container: id.to_owned(), endpoint_config: Some(to.settings) };
-        self.ask(asked, docker.connect_network(network, request)).await
+        self.ask(api_call, docker.connect_network(network, request)).await
     }
 }
 
@@ -194,7 +210,7 @@ fn is_own(inspected: &ContainerInspectResponse, clone: &CloneName) -> bool {
         && labels.contains_key(CLONE_OF_LABEL)
 }
 
-/// Whether there is nothing to start: one that restarts is up to the engine.
+/// A container that is restarting counts: the engine starts it.
 fn is_up(inspected: &ContainerInspectResponse) -> bool {
     inspected.state.as_ref().and_then(|it| it.running).unwrap_or(false)
 }
@@ -215,13 +231,14 @@ fn state(inspected: &ContainerInspectResponse) -> CloneState {
     }
 }
 
-/// How long it may take to end.
+/// How long the container may take to stop.
 fn stop_time(inspected: &ContainerInspectResponse) -> Duration {
     let seconds = inspected.config.as_ref().and_then(|it| it.stop_timeout);
     let seconds = seconds.map_or(STOP_SECONDS_DEFAULT, |it| {
-        // Below zero: for ever.
+        // A negative value means no limit.
         u64::try_from(it).unwrap_or(STOP_SECONDS_MAX)
     });
+
     Duration::from_secs(seconds.min(STOP_SECONDS_MAX))
 }
 
@@ -247,9 +264,11 @@ mod tests {
         let status = |it: &str| format!(r#""State":{{"Status":"{it}"}},"RestartCount":0"#);
         assert_eq!(stands(&status("created")), CloneState::Created);
         assert_eq!(stands(&status("running")), CloneState::Running);
+
         for it in ["restarting", "exited", "dead", "removing"] {
             assert_eq!(stands(&status(it)), CloneState::Restarting, "{it}");
         }
+
         let again = r#""State":{"Status":"running"},"RestartCount":1"#;
         assert_eq!(stands(again), CloneState::Restarting);
     }
@@ -273,6 +292,7 @@ mod tests {
             let text = format!(r#"{{"Config":{{{config}}}}}"#);
             stop_time(&serde_json::from_str(&text).unwrap()).as_secs()
         };
+
         assert_eq!(time(""), 10);
         assert_eq!(time(r#""StopTimeout":120"#), 120);
         assert_eq!(time(r#""StopTimeout":0"#), 0);

@@ -1,4 +1,4 @@
-//! A consumer's container, and what speaks against a clone of it (I37).
+//! Consumer containers, and the reasons against cloning one (I37).
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use crate::{
     model::{ConsumerContainer, GroupName},
 };
 
-/// Labels that say who else decides what runs: whoever scales there, scales there (I12).
+/// Labels of other orchestrators. A container with one is scaled there, never here (I12).
 const OWNERS: [&str; 4] =
     ["io.kubernetes.", "com.docker.swarm.", "com.hashicorp.nomad.", "com.amazonaws.ecs."];
 
-pub(super) type Labels = HashMap<String, String>;
+pub(super) type ContainerLabels = HashMap<String, String>;
 
-pub(super) fn labels(of: &ContainerInspectResponse) -> Labels {
+pub(super) fn labels(of: &ContainerInspectResponse) -> ContainerLabels {
     of.config.as_ref().and_then(|it| it.labels.clone()).unwrap_or_default()
 }
 
@@ -24,16 +24,18 @@ pub(super) fn name(of: &ContainerInspectResponse) -> &str {
     of.name.as_deref().unwrap_or_default().trim_start_matches('/')
 }
 
-/// What a container is to us; none when its labels make it no consumer of this cluster.
+/// `None` when its labels do not mark it as a consumer of this cluster.
 pub(super) fn consumer(
     found: &ContainerInspectResponse,
     cluster: &str,
 ) -> Option<ConsumerContainer> {
     let labels = labels(found);
     let says = |label, value| labels.get(label).is_some_and(|it| it == value);
+
     if !says(ROLE_LABEL, "consumer") || !says(CLUSTER_LABEL, cluster) {
         return None;
     }
+
     let group = labels.get(GROUP_LABEL).filter(|it| !it.is_empty())?;
     Some(ConsumerContainer {
         id: found.id.clone()?,
@@ -46,8 +48,7 @@ pub(super) fn consumer(
     })
 }
 
-/// Whether its process is at work: a container that restarts or is paused is "running" to an
-/// engine.
+/// Whether its process is working: an engine also calls a restarting or paused container "running".
 fn runs(found: &ContainerInspectResponse) -> bool {
     let state = found.state.as_ref();
     let is = |flag: Option<bool>| flag.unwrap_or(false);
@@ -59,30 +60,37 @@ pub(super) fn restarts(found: &ContainerInspectResponse) -> u32 {
     found.restart_count.and_then(|it| u32::try_from(it).ok()).unwrap_or(0)
 }
 
-fn objections(found: &ContainerInspectResponse, labels: &Labels) -> Vec<String> {
+fn objections(found: &ContainerInspectResponse, labels: &ContainerLabels) -> Vec<String> {
     let mut all = Vec::new();
     if labels.contains_key(RUN_LABEL) || labels.contains_key(CLONE_OF_LABEL) {
         all.push("it is a clone itself".to_owned());
     }
+
     if !runs(found) {
         all.push("it does not run".to_owned());
     }
+
     match restarts(found) {
         0 => (),
         count => all.push(format!("the engine has restarted it {count} times")),
     }
+
     all.extend(owner(labels));
+
     if let Some(host) = &found.host_config {
         all.extend(of_the_host(host));
     }
+
     all.extend(found.mounts.iter().flatten().filter_map(shared));
+
     if let Some(config) = &found.config {
         all.extend(static_member(config));
     }
+
     all
 }
 
-fn owner(labels: &Labels) -> Option<String> {
+fn owner(labels: &ContainerLabels) -> Option<String> {
     let owned = |label: &&String| OWNERS.iter().any(|it| label.starts_with(it));
     let label = labels.keys().filter(owned).min()?;
     Some(format!("its label {label} says that something else decides what runs"))
@@ -91,51 +99,60 @@ fn owner(labels: &Labels) -> Option<String> {
 fn of_the_host(host: &HostConfig) -> Vec<String> {
     let mut all = Vec::new();
     let network = host.network_mode.as_deref().unwrap_or_default();
+
     if network == "host" {
         all.push("it is on the host's network".to_owned());
     }
+
     if network.starts_with("container:") {
         all.push("it is on another container's network".to_owned());
     }
+
     if host.privileged == Some(true) {
         all.push("it is privileged".to_owned());
     }
+
     if host.auto_remove == Some(true) {
         all.push("the engine removes it when it ends".to_owned());
     }
+
     if host.volumes_from.as_ref().is_some_and(|it| !it.is_empty()) {
         all.push("it takes the volumes of another container".to_owned());
     }
+
     all
 }
 
-/// What two processes would write to. What is not said to be read-only is not.
+/// A mount that two processes would write to. Unless it says read-only, it is writable.
 fn shared(mount: &MountPoint) -> Option<String> {
     let kind = mount.typ.as_deref().unwrap_or_default();
     let own = kind == "tmpfs" || is_anonymous(mount);
+
     if own || mount.rw == Some(false) {
         return None;
     }
+
     let target = mount.destination.as_deref().unwrap_or_default();
     let named = mount.name.as_deref().filter(|it| !it.is_empty());
     let source = named.or(mount.source.as_deref()).unwrap_or_default();
     Some(format!("it can write to {source}, mounted at {target}"))
 }
 
-/// A volume that the engine named: each container has its own.
+/// An anonymous volume has a name made by the engine, and each container has its own.
 pub(super) fn is_anonymous(mount: &MountPoint) -> bool {
     let named = |it: &str| it.len() == 64 && it.bytes().all(|it| it.is_ascii_hexdigit());
     mount.typ.as_deref() == Some("volume") && mount.name.as_deref().is_some_and(named)
 }
 
-/// A clone of a static member would take its place. Which other settings make one static, only the
-/// group knows.
+/// A clone of a static member would fence it. This finds it in environment variables only; the
+/// group knows the rest.
 fn static_member(config: &ContainerConfig) -> Option<String> {
     let plain = |text: &str| text.to_ascii_uppercase().replace(['.', '-'], "_");
     let is_static = |(name, value): &(&str, &str)| {
         let key = "GROUP_INSTANCE_ID";
         !value.is_empty() && (plain(name).contains(key) || plain(value).contains(key))
     };
+
     let mut variables = config.env.iter().flatten().filter_map(|it| it.split_once('='));
     let (name, _) = variables.find(is_static)?;
     Some(format!("{name} makes it a static member of its group"))
@@ -158,7 +175,7 @@ mod tests {
         }
     }
 
-    /// A running consumer's container with more to it.
+    /// A running consumer container, with `more` merged into it.
     fn container(more: Value) -> ContainerInspectResponse {
         let mut text = json!({
             "Id": "9eaa41507713c17393c7c8c84cfe", "Name": "/shop-1", "RestartCount": 0,
@@ -167,6 +184,7 @@ mod tests {
                 "kafka-optimizer.cluster": "main", "kafka-optimizer.group": "billing"}},
             "HostConfig": {"NetworkMode": "shop_default"},
         });
+
         merge(&mut text, more);
         serde_json::from_value(text).unwrap()
     }
@@ -274,6 +292,7 @@ mod tests {
             let objections = consumer(&with(variable), "main").unwrap().objections;
             assert!(!objections[0].contains("shop-1"), "a value may be a secret: {objections:?}");
         }
+
         agrees(&with("KAFKA_GROUP_INSTANCE_ID="));
         agrees(&with("KAFKA_GROUP_INSTANCE_ID"));
     }

@@ -4,18 +4,17 @@ use std::error::Error as _;
 
 use bollard::errors::Error;
 
-use super::Asked;
+use super::ApiCall;
 use crate::docker::DockerError;
 
 /// The error of a call, in our words.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is about reading what was answered")]
-pub(super) fn failed((call, of): Asked<'_>, error: &Error) -> DockerError {
+pub(super) fn failed(ApiCall { call, of }: ApiCall<'_>, error: &Error) -> DockerError {
     let (of, problem) = (of.to_owned(), text(error));
     match error {
         Error::SocketNotFoundError(_) => DockerError::Unreachable { problem },
         Error::HyperLegacyError { err } if err.is_connect() => DockerError::Unreachable { problem },
-        // An engine that fails halfway has done half; a proxy may have given up on an engine that
-        // goes on.
+        // The engine may have done a part, or a proxy may have given up on an engine that goes on.
         Error::DockerResponseServerError { status_code: 500.., .. } => {
             DockerError::Failed { call, of, problem }
         }
@@ -28,10 +27,11 @@ pub(super) fn failed((call, of): Asked<'_>, error: &Error) -> DockerError {
     }
 }
 
-/// With its causes: the client's own words leave out which file and why.
+/// The message with its causes: the client's own message names neither file nor reason.
 fn text(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
+
     while let Some(inner) = cause {
         let words = inner.to_string();
         if !text.contains(&words) {
@@ -39,10 +39,11 @@ fn text(error: &Error) -> String {
         }
         cause = inner.source();
     }
+
     text
 }
 
-/// An answer, or none because there is no such container.
+/// The answer, or `None` when there is no such container.
 pub(super) fn unless_gone<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     if let Err(Error::DockerResponseServerError { status_code: 404, .. }) = answer {
         return Ok(None);
@@ -64,19 +65,23 @@ mod tests {
             .into_iter()
             .chain([(500, true), (502, true), (503, true), (504, true)])
         {
-            let error = failed(("start container", "a"), &answered(status));
+            let error = failed(ApiCall::new("start container", "a"), &answered(status));
             assert_eq!(error.outcome_is_unknown(), unknown, "{error}");
             let text = error.to_string();
             assert!(text.contains("start container a") && text.contains("in its words"), "{text}");
         }
-        assert!(failed(("stop container", "a"), &Error::RequestTimeoutError).outcome_is_unknown());
+
+        assert!(
+            failed(ApiCall::new("stop container", "a"), &Error::RequestTimeoutError)
+                .outcome_is_unknown()
+        );
         let missing = Error::SocketNotFoundError("/nowhere".to_owned());
-        assert!(!failed(("open", "/nowhere"), &missing).outcome_is_unknown());
+        assert!(!failed(ApiCall::new("open", "/nowhere"), &missing).outcome_is_unknown());
     }
 
     #[test]
     fn a_refusal_after_the_first_part_leaves_the_outcome_open() {
-        let refused = failed(("start container", "a"), &answered(400));
+        let refused = failed(ApiCall::new("start container", "a"), &answered(400));
         let error = refused.in_part("clone to", "a");
         assert!(error.outcome_is_unknown());
         assert!(error.to_string().contains("in its words"), "{error}");

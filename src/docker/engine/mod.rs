@@ -24,7 +24,7 @@ use tracing::debug;
 use self::{
     consumer::consumer,
     failure::{failed, unless_gone},
-    usage::container_use,
+    usage::container_usage,
 };
 use super::{
     BROKER_LABEL, CLUSTER_LABEL, CloneName, CloneState, ConsumerContainer, ContainerUsage, Docker,
@@ -34,23 +34,33 @@ use crate::{clock::SharedClock, model::BrokerId};
 
 /// Set on the client too, so that a call given up does not live on for bollard's two minutes.
 const CLIENT_SECONDS_MAX: u64 = 60;
-/// So many containers are looked at at the same time.
-const INSPECTED_AT_ONCE: usize = 16;
+/// Maximum concurrent inspections.
+const CONCURRENT_INSPECTIONS_MAX: usize = 16;
 
-/// A call and what it is about, as an error names them.
-type Asked<'a> = (&'static str, &'a str);
+/// A call to the engine, as an error names it: `inspect container shop-1`.
+#[derive(Clone, Copy, Debug)]
+struct ApiCall<'a> {
+    call: &'static str,
+    of: &'a str,
+}
 
-/// Kilobytes, of which few are read.
+impl<'a> ApiCall<'a> {
+    const fn new(call: &'static str, of: &'a str) -> Self {
+        Self { call, of }
+    }
+}
+
+/// Boxed: a large response of which we read a few fields.
 type Inspected = Box<ContainerInspectResponse>;
 
 pub struct Engine {
     socket: String,
-    /// Bounds each call; of a list and of statistics all that belongs to them.
+    /// Bounds each call. A list, and the statistics of one container, count as one call.
     deadline: Duration,
     clock: SharedClock,
     /// Opened by the first call that succeeds: the engine may start after us.
     link: OnceCell<Link>,
-    /// Held from the look for a free number to the container that takes it.
+    /// Held from the search for a free number until the container that takes it exists.
     numbering: Mutex<()>,
 }
 
@@ -87,10 +97,11 @@ impl Engine {
 
     async fn open(&self) -> Result<Link, DockerError> {
         let socket = &self.socket;
-        let wrong = |error| failed(("open", socket.as_str()), &error);
+        let wrong = |error| failed(ApiCall::new("open", socket.as_str()), &error);
         let docker =
             bollard::Docker::connect_with_unix(socket, CLIENT_SECONDS_MAX, API_DEFAULT_VERSION)
                 .map_err(wrong)?;
+
         // bollard 0.21 puts no version into its paths, and an engine answers in its newest, also
         // after it was replaced. Were it to name one, an older engine would refuse it without this.
         let docker = docker.negotiate_version().await.map_err(wrong)?;
@@ -99,33 +110,36 @@ impl Engine {
             cores: info.ncpu.and_then(|it| u32::try_from(it).ok()).map(f64::from),
             memory_bytes: info.mem_total.and_then(|it| u64::try_from(it).ok()),
         };
+
         Ok(Link { docker, host })
     }
 
-    /// The engine, for a call of its own.
+    /// The client, opened within the deadline.
     async fn docker(&self) -> Result<&bollard::Docker, DockerError> {
-        let asked = ("open", self.socket.as_str());
-        Ok(&self.within((asked, self.deadline), self.link()).await?.docker)
+        let api_call = ApiCall::new("open", self.socket.as_str());
+        Ok(&self.within(api_call, self.deadline, self.link()).await?.docker)
     }
 
     async fn ask<T>(
         &self,
-        asked: Asked<'_>,
+        api_call: ApiCall<'_>,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, DockerError> {
-        let answer = async { call.await.map_err(|error| failed(asked, &error)) };
-        self.within((asked, self.deadline), answer).await
+        let answer = async { call.await.map_err(|error| failed(api_call, &error)) };
+        self.within(api_call, self.deadline, answer).await
     }
 
     async fn within<T>(
         &self,
-        ((call, of), deadline): (Asked<'_>, Duration),
+        api_call: ApiCall<'_>,
+        deadline: Duration,
         answer: impl Future<Output = Result<T, DockerError>>,
     ) -> Result<T, DockerError> {
         tokio::select! {
             biased;
             done = answer => done,
             () = self.clock.sleep(deadline) => {
+                let ApiCall { call, of } = api_call;
                 Err(DockerError::NoAnswer { call, of: of.to_owned(), deadline })
             }
         }
@@ -142,18 +156,23 @@ impl Engine {
         let filters = HashMap::from([("label", labels)]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let docker = self.docker().await?;
-        self.ask(("list containers with", of.as_str()), docker.list_containers(Some(options))).await
+        self.ask(
+            ApiCall::new("list containers with", of.as_str()),
+            docker.list_containers(Some(options)),
+        )
+        .await
     }
 
-    /// What the engine says about a container; none when there is none of that name or id.
+    /// `None` when there is no container of that name or id.
     async fn inspect(&self, name: &str) -> Result<Option<Inspected>, DockerError> {
-        let asked = ("inspect container", name);
-        let (docker, name) = (self.docker().await?, in_path(asked)?);
+        let api_call = ApiCall::new("inspect container", name);
+        let (docker, name) = (self.docker().await?, in_path(api_call)?);
         let call = async {
             let answer = docker.inspect_container(name, None).await;
             unless_gone(answer.map(Inspected::new))
         };
-        self.ask(asked, call).await
+
+        self.ask(api_call, call).await
     }
 
     async fn list(&self, cluster: &str) -> Result<Vec<(BrokerId, String)>, DockerError> {
@@ -161,69 +180,83 @@ impl Engine {
         let filters = HashMap::from([("label", labels.to_vec())]);
         let options = ListContainersOptionsBuilder::new().filters(&filters).build();
         let listed = self.link().await?.docker.list_containers(Some(options)).await;
-        let listed = listed.map_err(|error| failed(("list brokers of", cluster), &error))?;
+        let listed =
+            listed.map_err(|error| failed(ApiCall::new("list brokers of", cluster), &error))?;
         let mut brokers = Vec::new();
+
         for container in listed {
             let labels = container.labels.unwrap_or_default();
             let broker = labels.get(BROKER_LABEL).and_then(|it| BrokerId::parse(it));
             if let Some(found) = broker.zip(container.id) {
                 brokers.push(found);
             } else {
-                debug!(names = ?container.names, "Container without a broker's id left out.");
+                debug!(names = ?container.names, "Ignoring container without a broker id label.");
             }
         }
+
         brokers.sort();
         brokers.dedup_by_key(|(broker, _)| *broker);
         Ok(brokers)
     }
 
-    async fn one_use(&self, broker: BrokerId, id: &str) -> Result<ContainerUsage, DockerError> {
+    async fn container_usage(
+        &self,
+        broker: BrokerId,
+        id: &str,
+    ) -> Result<ContainerUsage, DockerError> {
         let Link { docker, host } = self.link().await?;
         let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
         let mut stream = std::pin::pin!(docker.stats(id, Some(options)));
         let (stats, inspected) = tokio::join!(stream.next(), docker.inspect_container(id, None));
-        let asked = ("read statistics of", id);
-        let (call, of) = (asked.0, id.to_owned());
+        let api_call = ApiCall::new("read statistics of", id);
+        let (call, of) = (api_call.call, id.to_owned());
         let problem = "no statistics".to_owned();
         let stats = stats.ok_or(DockerError::Protocol { call, of, problem })?;
-        let wrong = |error| failed(asked, &error);
+        let wrong = |error| failed(api_call, &error);
         let limits = inspected.map_err(wrong)?.host_config.unwrap_or_default();
-        Ok(container_use(broker, &stats.map_err(wrong)?, &limits, *host))
+        Ok(container_usage(broker, &stats.map_err(wrong)?, &limits, *host))
     }
 }
 
-/// A name or an id that may stand in the path of a call: what an engine takes as a name, so that
-/// it leads nowhere else (I8).
-fn in_path((call, name): Asked<'_>) -> Result<&str, DockerError> {
+/// A name or an id, if it is safe in the path of a URL: only characters that an engine allows in
+/// names, so that it addresses nothing else (I8).
+fn in_path(ApiCall { call, of: name }: ApiCall<'_>) -> Result<&str, DockerError> {
     let fits = |it: u8| it.is_ascii_alphanumeric() || b"_.-".contains(&it);
     let bytes = name.as_bytes();
+
     if bytes.first().is_some_and(u8::is_ascii_alphanumeric) && bytes.iter().all(|it| fits(*it)) {
         return Ok(name);
     }
-    let problem = "not a name that an engine gives".to_owned();
+
+    let problem = "not a valid container name".to_owned();
     Err(DockerError::Refused { call, of: format!("{name:?}"), problem })
 }
 
 #[async_trait]
 impl Docker for Engine {
     async fn broker_usage(&self, cluster: &str) -> Result<Vec<ContainerUsage>, DockerError> {
-        let bound = (("list brokers of", cluster), self.deadline);
-        let brokers = self.within(bound, self.list(cluster)).await?;
-        let asked = brokers.iter().map(|(broker, id)| async move {
-            let bound = (("read statistics of", id.as_str()), self.deadline);
-            let answer = self.within(bound, self.one_use(*broker, id)).await;
-            answer.inspect_err(|error| debug!(%broker, %error, "Container left out.")).ok()
+        let list = ApiCall::new("list brokers of", cluster);
+        let brokers = self.within(list, self.deadline, self.list(cluster)).await?;
+
+        let usages = brokers.iter().map(|(broker, id)| async move {
+            let read = ApiCall::new("read statistics of", id.as_str());
+            let answer = self.within(read, self.deadline, self.container_usage(*broker, id)).await;
+            answer
+                .inspect_err(|error| debug!(%broker, %error, "Could not read container usage."))
+                .ok()
         });
-        Ok(join_all(asked).await.into_iter().flatten().collect())
+
+        Ok(join_all(usages).await.into_iter().flatten().collect())
     }
 
     async fn consumers(&self, cluster: &str) -> Result<Vec<ConsumerContainer>, DockerError> {
         let listed = self.labelled(&[(ROLE_LABEL, "consumer"), (CLUSTER_LABEL, cluster)]).await?;
         let ids: Vec<String> = listed.into_iter().filter_map(|it| it.id).collect();
-        let looks: Vec<_> = ids.iter().map(|id| self.inspect(id)).collect();
-        let found = stream::iter(looks).buffered(INSPECTED_AT_ONCE);
+        let inspections: Vec<_> = ids.iter().map(|id| self.inspect(id)).collect();
+        let found = stream::iter(inspections).buffered(CONCURRENT_INSPECTIONS_MAX);
         let found: Vec<_> = found.try_collect().await?;
-        // One that is gone since the list was made is none.
+
+        // A container may be gone since the list was made.
         let mut found: Vec<ConsumerContainer> =
             found.iter().flatten().filter_map(|it| consumer(it, cluster)).collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -250,10 +283,10 @@ mod tests {
     #[test]
     fn a_name_in_a_path_leads_nowhere_else_i8() {
         for name in ["shop-consumer-1", "9eaa41507713", "a.b_c"] {
-            assert_eq!(in_path(("inspect container", name)).unwrap(), name);
+            assert_eq!(in_path(ApiCall::new("inspect container", name)).unwrap(), name);
         }
         for name in ["", ".", "../info", "a/json", "a b", "a?x=1", "a%2f", "-a", "\u{e4}"] {
-            let error = in_path(("inspect container", name)).unwrap_err();
+            let error = in_path(ApiCall::new("inspect container", name)).unwrap_err();
             assert!(!error.outcome_is_unknown(), "{error}");
         }
     }

@@ -1,5 +1,5 @@
-//! What a clone is made of: all that its template has, but what only one container can have (I36,
-//! I37).
+//! The request that creates a clone: everything its template has, except what only one container
+//! can have (I36, I37).
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,8 +14,7 @@ use crate::{
     model::CloneName,
 };
 
-/// Compose's labels. The number is the one thing in them that each container of a service has for
-/// itself.
+/// Compose's labels. Only the number differs between the containers of a service.
 pub(super) const PROJECT_LABEL: &str = "com.docker.compose.project";
 pub(super) const SERVICE_LABEL: &str = "com.docker.compose.service";
 const NUMBER_LABEL: &str = "com.docker.compose.container-number";
@@ -28,13 +27,14 @@ pub(super) struct Attachment {
     pub(super) settings: EndpointSettings,
 }
 
-/// The template's networks; first the one that a container is created on.
+/// The template's networks; the one that the clone is created on comes first.
 pub(super) fn attachments(template: &ContainerInspectResponse) -> Vec<Attachment> {
     let mode = match mode(template) {
         "none" => return Vec::new(),
         "default" => "bridge",
         other => other,
     };
+
     let networks = template.network_settings.as_ref().and_then(|it| it.networks.clone());
     let own = [short_id(template), name(template)];
     let mut all: Vec<Attachment> = networks
@@ -47,7 +47,7 @@ pub(super) fn attachments(template: &ContainerInspectResponse) -> Vec<Attachment
     all
 }
 
-/// Names that lead to one container, and addresses, stay with that container.
+/// Leaves out addresses and names that belong to one container.
 fn attachment(network: String, endpoint: EndpointSettings, own: [&str; 2]) -> Attachment {
     let mut aliases = endpoint.aliases.unwrap_or_default();
     aliases.retain(|it| !own.contains(&it.as_str()));
@@ -58,11 +58,12 @@ fn attachment(network: String, endpoint: EndpointSettings, own: [&str; 2]) -> At
         gw_priority: endpoint.gw_priority,
         ..EndpointSettings::default()
     };
+
     Attachment { network, id: endpoint.network_id.filter(|it| !it.is_empty()), settings }
 }
 
-/// What a clone is created from. Engines before API 1.44 take one network here, so this names one;
-/// the others are connected before it starts.
+/// The body of the create request. Engines before API 1.44 accept one network here; the others are
+/// connected before the clone starts.
 pub(super) fn body(
     template: &ContainerInspectResponse,
     clone: &CloneName,
@@ -76,9 +77,11 @@ pub(super) fn body(
     host.publish_all_ports = None;
     host.container_id_file = None;
     let first = attachments(template).into_iter().next();
+
     if let Some(first) = &first {
         host.network_mode = Some(first.network.clone());
     }
+
     ContainerCreateBody {
         hostname: config.hostname.filter(|it| it != short_id(template)),
         domainname: config.domainname,
@@ -94,7 +97,7 @@ pub(super) fn body(
         cmd: config.cmd,
         healthcheck: config.healthcheck,
         args_escaped: config.args_escaped,
-        // Not the name: that may lead to another image by now.
+        // The image id, because the name may refer to another image by now.
         image: template.image.clone(),
         volumes: Some(volumes),
         working_dir: config.working_dir,
@@ -110,7 +113,7 @@ pub(super) fn body(
     }
 }
 
-/// The default network takes no settings, and needs none.
+/// The default network accepts no settings.
 fn networking(first: Attachment) -> Option<NetworkingConfig> {
     if first.settings == EndpointSettings::default() {
         return None;
@@ -119,23 +122,27 @@ fn networking(first: Attachment) -> Option<NetworkingConfig> {
     Some(NetworkingConfig { endpoints_config: Some(endpoints) })
 }
 
-/// Compose hands anonymous volumes down by name when it makes a container anew. A clone gets its
-/// own at the same places; those that a bind named are returned.
+/// When Compose recreates a container it passes anonymous volumes on by name. A clone gets its own
+/// volumes at the same mount points. Returns the mount points of the volumes that a bind names.
 fn renew_anonymous(template: &ContainerInspectResponse, host: &mut HostConfig) -> Vec<String> {
     let mounts = template.mounts.iter().flatten();
     let anonymous = mounts.filter(|it| is_anonymous(it) && it.rw != Some(false));
     let targets: HashSet<&str> = anonymous.filter_map(|it| it.destination.as_deref()).collect();
+
     for mount in host.mounts.iter_mut().flatten() {
         if mount.target.as_deref().is_some_and(|it| targets.contains(it)) {
             mount.source = None;
         }
     }
+
     let target = |bind: &str| bind.split(':').nth(1).unwrap_or_default().to_owned();
     let mut renewed = Vec::new();
+
     if let Some(binds) = &mut host.binds {
         renewed.extend(binds.iter().map(|it| target(it)).filter(|it| targets.contains(&**it)));
         binds.retain(|it| !targets.contains(&*target(it)));
     }
+
     renewed
 }
 
@@ -147,9 +154,11 @@ fn clone_labels(
     let mut labels = labels(template);
     labels.insert(RUN_LABEL.to_owned(), clone.run.to_string());
     labels.insert(CLONE_OF_LABEL.to_owned(), template.id.clone().unwrap_or_default());
+
     if let Some(number) = number {
         labels.insert(NUMBER_LABEL.to_owned(), number.to_string());
     }
+
     labels
 }
 
@@ -159,7 +168,7 @@ pub(super) fn next_number(service: &[ContainerSummary]) -> u64 {
     service.iter().filter_map(number).max().map_or(1, |it: u64| it.saturating_add(1))
 }
 
-/// What the engine takes as the hostname of a container that has none, and as a name on networks.
+/// The short id: the engine's default hostname, and an alias on networks.
 fn short_id(of: &ContainerInspectResponse) -> &str {
     of.id.as_deref().and_then(|it| it.get(..12)).unwrap_or_default()
 }
@@ -172,7 +181,7 @@ fn mode(of: &ContainerInspectResponse) -> &str {
 mod tests {
     use super::*;
 
-    /// As an engine of API 1.41 says it, without what does not matter here.
+    /// The response of an API 1.41 engine, shortened.
     const TEMPLATE: &str = r#"{
         "Id":"9eaa41507713c17393c7c8c84cfeefa3945c00d436ff9f8301fae6f108fbeecc",
         "Name":"/shop-consumer-1","Image":"sha256:eddd8f3f","RestartCount":0,
@@ -205,6 +214,7 @@ mod tests {
             assert!(text.contains(from), "{from}");
             text = text.replace(from, to);
         }
+
         serde_json::from_str(&text).unwrap()
     }
 
@@ -236,6 +246,7 @@ mod tests {
             publish_all_ports: None,
             ..template(&[]).host_config.unwrap()
         };
+
         assert_eq!(made.host_config, Some(host));
     }
 
@@ -247,6 +258,7 @@ mod tests {
         {
             assert!(!text.contains(own), "{own} in {text}");
         }
+
         let named = made(&[(r#""Hostname":"9eaa41507713""#, r#""Hostname":"worker""#)]);
         assert_eq!(named.hostname.as_deref(), Some("worker"));
     }
@@ -277,6 +289,7 @@ mod tests {
             links: Some(vec!["db:database".to_owned()]),
             ..EndpointSettings::default()
         };
+
         assert_eq!(all[0].settings, shared);
         assert_eq!(all[1].settings, EndpointSettings::default());
         let first = made(&[]).networking_config.unwrap().endpoints_config.unwrap();
@@ -289,6 +302,7 @@ mod tests {
             let made = made(&[(r#""NetworkMode":"shop_default""#, mode)]);
             made.host_config.unwrap().network_mode.unwrap()
         };
+
         assert_eq!(mode(r#""NetworkMode":"bb02""#), "shop_default");
         assert_eq!(mode(r#""NetworkMode":"left since""#), "back");
         let none = [(r#""NetworkMode":"shop_default""#, r#""NetworkMode":"none""#)];
@@ -337,6 +351,7 @@ mod tests {
             let text = format!(r#"{{"Labels":{{"com.docker.compose.container-number":"{it}"}}}}"#);
             serde_json::from_str::<ContainerSummary>(&text).unwrap()
         };
+
         assert_eq!(next_number(&[]), 1);
         assert_eq!(next_number(&[numbered("2"), numbered("10"), numbered("x")]), 11);
         assert_eq!(next_number(&[ContainerSummary::default()]), 1);

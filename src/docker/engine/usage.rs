@@ -9,7 +9,7 @@ use bollard::models::{
 use super::Host;
 use crate::model::{BrokerId, ContainerUsage};
 
-pub(super) fn container_use(
+pub(super) fn container_usage(
     broker: BrokerId,
     stats: &ContainerStatsResponse,
     limits: &HostConfig,
@@ -18,10 +18,11 @@ pub(super) fn container_use(
     let cpu = stats.cpu_stats.as_ref();
     let used = cpu.and_then(|it| it.cpu_usage.as_ref()?.total_usage);
     let network = |bytes: fn(&bollard::models::ContainerNetworkStats) -> Option<u64>| {
-        // A sum with a hole in it is not a sum; a container on the host's network has none at all.
+        // `None` when one network is unknown. A container on the host's network has none.
         let networks = stats.networks.as_ref()?;
         networks.values().map(bytes).try_fold(0, |sum: u64, it| Some(sum.saturating_add(it?)))
     };
+
     ContainerUsage {
         broker,
         cpu_seconds: used.map(|it| Duration::from_nanos(it).as_secs_f64()),
@@ -43,6 +44,7 @@ fn cpu_limit(limits: &HostConfig) -> Option<f64> {
     if let Some(billionths) = positive(limits.nano_cpus) {
         return Some(Duration::from_nanos(billionths).as_secs_f64());
     }
+
     let quota = Duration::from_micros(positive(limits.cpu_quota)?);
     let period = Duration::from_micros(positive(limits.cpu_period).unwrap_or(PERIOD_MICROS));
     Some(quota.as_secs_f64() / period.as_secs_f64())
@@ -50,16 +52,16 @@ fn cpu_limit(limits: &HostConfig) -> Option<f64> {
 
 /// 0 and -1 mean "no limit".
 fn positive(raw: Option<i64>) -> Option<u64> {
-    raw.and_then(|it| u64::try_from(it).ok()).filter(|it| 0 < *it)
+    raw.and_then(|it| u64::try_from(it).ok()).filter(|it| *it > 0)
 }
 
-/// `anon` is cgroup v2, the others v1. The page cache is not the broker's to keep.
+/// `anon` is cgroup v2, the others v1. The page cache is left out: the kernel can reclaim it.
 fn anonymous(memory: &ContainerMemoryStats) -> Option<u64> {
     let stats = memory.stats.as_ref()?;
     ["anon", "total_rss", "rss"].iter().find_map(|it| stats.get(*it)).copied()
 }
 
-/// As the kubelet and cAdvisor have it: usage without inactive file pages.
+/// As the kubelet and cAdvisor compute it: usage without inactive file pages.
 fn working_set(memory: &ContainerMemoryStats) -> Option<u64> {
     let stats = memory.stats.as_ref()?;
     let inactive = ["inactive_file", "total_inactive_file"];
@@ -73,6 +75,7 @@ fn block_bytes(stats: &ContainerStatsResponse, operation: &str) -> Option<u64> {
     let is_one = |it: &&ContainerBlkioStatEntry| {
         it.op.as_ref().is_some_and(|it| it.eq_ignore_ascii_case(operation))
     };
+
     let mut entries = entries.iter().filter(is_one).peekable();
     entries.peek()?;
     entries.try_fold(0, |sum: u64, it| Some(sum.saturating_add(it.value?)))
@@ -88,7 +91,7 @@ mod tests {
     fn read(stats: &str, limits: &str) -> ContainerUsage {
         let stats = serde_json::from_str(stats).unwrap();
         let limits = serde_json::from_str(limits).unwrap();
-        container_use(BrokerId::parse("3").unwrap(), &stats, &limits, HOST)
+        container_usage(BrokerId::parse("3").unwrap(), &stats, &limits, HOST)
     }
 
     #[test]

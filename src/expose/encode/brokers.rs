@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         catalogue,
-        text::{Family, Sample, Text, push_label, with_label},
+        text::{Family, SampleValue, Text, push_label, with_label},
     },
     Cluster, broker_label, family, length, value,
 };
@@ -14,7 +14,7 @@ use crate::{
     telemetry::Spec,
 };
 
-/// What there are few series of.
+/// Writes families with few series.
 pub(super) fn encode(text: &mut Text, clusters: &[Cluster<'_>]) {
     cluster(text, clusters);
     brokers(text, clusters);
@@ -28,11 +28,13 @@ fn cluster(text: &mut Text, clusters: &[Cluster<'_>]) {
     family(text, clusters, &catalogue::UP, |out, it| {
         out.whole([&it.labels, ""], u64::from(it.snapshot.up));
     });
+
     family(text, clusters, &catalogue::CLUSTER_INFO, |out, it| {
         if let Some(id) = it.topology.and_then(|it| it.cluster_id.as_ref()) {
             out.whole([&with_label(&it.labels, "cluster_id", id), ""], 1);
         }
     });
+
     family(text, clusters, &catalogue::REASSIGNMENTS, |out, it| {
         if let Some(moving) = value(it.snapshot.reassignments.as_ref()) {
             out.whole([&it.labels, ""], length(moving));
@@ -46,6 +48,7 @@ fn brokers(text: &mut Text, clusters: &[Cluster<'_>]) {
             out.whole([&it.labels, ""], length(&topology.brokers));
         }
     });
+
     family(text, clusters, &catalogue::BROKER_INFO, |out, it| {
         for broker in it.topology.into_iter().flat_map(|it| &it.brokers) {
             let mut labels = with_label(&it.labels, "id", &broker.id.to_string());
@@ -53,6 +56,7 @@ fn brokers(text: &mut Text, clusters: &[Cluster<'_>]) {
             out.whole([&labels, ""], 1);
         }
     });
+
     family(text, clusters, &catalogue::BROKER_RACK, |out, it| {
         for broker in it.topology.into_iter().flat_map(|it| &it.brokers) {
             if let Some(rack) = &broker.rack {
@@ -68,15 +72,17 @@ fn quorum(text: &mut Text, clusters: &[Cluster<'_>]) {
     of_quorum(text, clusters, &catalogue::QUORUM_EPOCH, |it| Some(it.epoch.into()));
     of_quorum(text, clusters, &catalogue::QUORUM_HIGH_WATERMARK, |it| it.high_watermark);
     replicas(text, clusters, &catalogue::QUORUM_LAG, |quorum, it| {
-        // The leader's log is what there is to copy.
+        // Replicas copy the leader's log.
         let leader = quorum.replicas.iter().find(|it| Some(it.id) == quorum.leader)?;
-        Some(Sample::Signed(leader.log_end?.saturating_sub(it.log_end?).max(0)))
+        Some(SampleValue::Signed(leader.log_end?.saturating_sub(it.log_end?).max(0)))
     });
+
     replicas(text, clusters, &catalogue::QUORUM_FETCH, |_, it| {
-        it.last_fetch.map(|it| Sample::Float(it.seconds()))
+        it.last_fetch.map(|it| SampleValue::Float(it.seconds()))
     });
+
     replicas(text, clusters, &catalogue::QUORUM_CAUGHT_UP, |_, it| {
-        it.last_caught_up.map(|it| Sample::Float(it.seconds()))
+        it.last_caught_up.map(|it| SampleValue::Float(it.seconds()))
     });
 }
 
@@ -88,7 +94,7 @@ fn of_quorum(
 ) {
     family(text, clusters, spec, |out, it| {
         if let Some(value) = value(it.snapshot.quorum.as_ref()).and_then(&value_of) {
-            out.sample([&it.labels, ""], Sample::Signed(value));
+            out.sample([&it.labels, ""], SampleValue::Signed(value));
         }
     });
 }
@@ -97,7 +103,7 @@ fn replicas(
     text: &mut Text,
     clusters: &[Cluster<'_>],
     spec: &'static Spec,
-    value_of: impl Fn(&Quorum, &QuorumReplica) -> Option<Sample>,
+    value_of: impl Fn(&Quorum, &QuorumReplica) -> Option<SampleValue>,
 ) {
     family(text, clusters, spec, |out, it| {
         let Some(quorum) = value(it.snapshot.quorum.as_ref()) else { return };
@@ -121,7 +127,7 @@ fn log_dirs(text: &mut Text, clusters: &[Cluster<'_>]) {
             }
             let broker = broker_label(*broker);
             let sizes = topic_sizes(&section.value);
-            // A topic that is gone is not shown for as long as this slow section lives.
+            // Only topics that still exist: this section may be older than their deletion.
             for topic in &it.topics {
                 if let Some(bytes) = sizes.get(&topic.topic.name) {
                     out.whole([&topic.labels, &broker], *bytes);
@@ -149,16 +155,18 @@ fn by_log_dir(
     });
 }
 
-/// A sum with a hole is not a sum: with one directory offline, nothing is said of any topic.
+/// Empty while a directory is offline: the sums would be incomplete.
 fn topic_sizes(dirs: &[LogDir]) -> BTreeMap<&TopicName, u64> {
     let mut sizes = BTreeMap::new();
     if dirs.iter().any(|it| it.offline) {
         return sizes;
     }
+
     for of in dirs.iter().flat_map(|it| &it.topics) {
         let bytes: &mut u64 = sizes.entry(&of.topic).or_default();
         *bytes = bytes.saturating_add(of.bytes);
     }
+
     sizes
 }
 
@@ -166,19 +174,22 @@ fn configs(text: &mut Text, clusters: &[Cluster<'_>]) {
     by_config(text, clusters, &catalogue::CONFIG_VALUE, |out, labels, it| {
         number(out, labels, it.effective.as_deref());
     });
+
     by_config(text, clusters, &catalogue::CONFIG_STORED, |out, labels, it| {
         number(out, labels, it.stored());
     });
+
     by_config(text, clusters, &catalogue::CONFIG_INFO, |out, labels, it| {
         out.whole([&with_label(labels, "source", it.source.label()), ""], 1);
     });
+
     by_config(text, clusters, &catalogue::CONFIG_APPLIED, |out, labels, it| {
         match (it.stored(), it.effective.as_deref()) {
             (None, _) => out.whole([labels, ""], 1),
             (Some(stored), Some(effective)) => {
                 out.whole([labels, ""], u64::from(stored == effective));
             }
-            // The broker does not say which value is in force.
+            // The broker does not report the effective value.
             (Some(_), None) => {}
         }
     });
@@ -200,41 +211,51 @@ fn by_config(
     });
 }
 
-/// Writes a configuration value that is a number; every key we ask for is a whole one.
+/// Writes a configuration value; the values of all keys we read are integers.
 fn number(out: &mut Family<'_>, labels: &str, value: Option<&str>) {
     if let Some(value) = value.and_then(|it| it.parse().ok()) {
-        out.sample([labels, ""], Sample::Signed(value));
+        out.sample([labels, ""], SampleValue::Signed(value));
     }
 }
 
 fn containers(text: &mut Text, clusters: &[Cluster<'_>]) {
-    container(text, clusters, &catalogue::CONTAINER_CPU, |it| it.cpu_seconds.map(Sample::Float));
+    container(text, clusters, &catalogue::CONTAINER_CPU, |it| {
+        it.cpu_seconds.map(SampleValue::Float)
+    });
     container(text, clusters, &catalogue::CONTAINER_CPU_LIMIT, |it| {
-        it.cpu_limit_cores.map(Sample::Float)
+        it.cpu_limit_cores.map(SampleValue::Float)
     });
+
     container(text, clusters, &catalogue::CONTAINER_THROTTLED, |it| {
-        it.throttled_periods.map(Sample::Whole)
+        it.throttled_periods.map(SampleValue::Whole)
     });
+
     container(text, clusters, &catalogue::CONTAINER_MEMORY, |it| {
-        it.memory_anonymous_bytes.map(Sample::Whole)
+        it.memory_anonymous_bytes.map(SampleValue::Whole)
     });
+
     container(text, clusters, &catalogue::CONTAINER_MEMORY_LIMIT, |it| {
-        it.memory_limit_bytes.map(Sample::Whole)
+        it.memory_limit_bytes.map(SampleValue::Whole)
     });
+
     container(text, clusters, &catalogue::CONTAINER_WORKING_SET, |it| {
-        it.memory_working_set_bytes.map(Sample::Whole)
+        it.memory_working_set_bytes.map(SampleValue::Whole)
     });
+
     container(text, clusters, &catalogue::CONTAINER_READ, |it| {
-        it.block_read_bytes.map(Sample::Whole)
+        it.block_read_bytes.map(SampleValue::Whole)
     });
+
     container(text, clusters, &catalogue::CONTAINER_WRITTEN, |it| {
-        it.block_write_bytes.map(Sample::Whole)
+        it.block_write_bytes.map(SampleValue::Whole)
     });
+
     container(text, clusters, &catalogue::CONTAINER_RECEIVED, |it| {
-        it.network_receive_bytes.map(Sample::Whole)
+        it.network_receive_bytes.map(SampleValue::Whole)
     });
+
     container(text, clusters, &catalogue::CONTAINER_SENT, |it| {
-        it.network_transmit_bytes.map(Sample::Whole)
+        it.network_transmit_bytes.map(SampleValue::Whole)
     });
 }
 
@@ -242,7 +263,7 @@ fn container(
     text: &mut Text,
     clusters: &[Cluster<'_>],
     spec: &'static Spec,
-    value_of: impl Fn(&ContainerUsage) -> Option<Sample>,
+    value_of: impl Fn(&ContainerUsage) -> Option<SampleValue>,
 ) {
     family(text, clusters, spec, |out, it| {
         for usage in value(it.snapshot.containers.as_ref()).into_iter().flatten() {

@@ -1,9 +1,9 @@
-//! Groups, what they committed in topics, and in partitions.
+//! Metrics of groups, by topic and by partition.
 
 use super::{
     super::{
         catalogue,
-        text::{Family, Sample, Text, push_label, with_label},
+        text::{Family, SampleValue, Text, push_label, with_label},
     },
     Cluster, family, large_family, length,
 };
@@ -24,31 +24,38 @@ impl<'a> LabelledGroup<'a> {
     }
 }
 
-/// Few series for each group and for each of its topics.
+/// Writes families with a few series per group and topic.
 pub(super) fn encode(text: &mut Text, clusters: &[Cluster<'_>]) {
     each_group(text, clusters, &catalogue::GROUP_MEMBERS, |it| {
-        it.members.map(|it| Sample::Whole(it.into()))
+        it.members.map(|it| SampleValue::Whole(it.into()))
     });
-    of_topics(text, clusters, &catalogue::GROUP_LAG_SUM, |it| it.lag_sum.map(Sample::Whole));
+
+    of_topics(text, clusters, &catalogue::GROUP_LAG_SUM, |it| it.lag_sum.map(SampleValue::Whole));
     of_topics_by_method(text, clusters);
     of_topics(text, clusters, &catalogue::GROUP_OFFSET_SUM, |it| {
-        it.committed_sum.map(Sample::Signed)
+        it.committed_sum.map(SampleValue::Signed)
     });
+
     of_topics(text, clusters, &catalogue::GROUP_LOST, |it| {
-        it.retention.map(|it| Sample::Whole(it.lost))
+        it.retention.map(|it| SampleValue::Whole(it.lost))
     });
+
     of_topics(text, clusters, &catalogue::GROUP_HEADROOM, |it| {
-        it.retention.map(|it| Sample::Float(it.headroom))
+        it.retention.map(|it| SampleValue::Float(it.headroom))
     });
+
     of_topics(text, clusters, &catalogue::GROUP_UNCOMMITTED, |it| {
-        it.uncommitted.map(Sample::Whole)
+        it.uncommitted.map(SampleValue::Whole)
     });
+
     each_group(text, clusters, &catalogue::GROUP_REBALANCES, |it| {
-        Some(Sample::Whole(it.rebalances))
+        Some(SampleValue::Whole(it.rebalances))
     });
+
     each_group(text, clusters, &catalogue::GROUP_PROGRESS, |it| {
-        it.progressed.map(|it| Sample::Float(it.seconds()))
+        it.progressed.map(|it| SampleValue::Float(it.seconds()))
     });
+
     unassigned(text, clusters);
     infos(text, clusters);
     states(text, clusters);
@@ -66,7 +73,7 @@ fn each_group(
     text: &mut Text,
     clusters: &[Cluster<'_>],
     spec: &'static Spec,
-    value: impl Fn(&Group) -> Option<Sample>,
+    value: impl Fn(&Group) -> Option<SampleValue>,
 ) {
     large_family(text, clusters, spec, groups, |out, it| {
         for group in &it.groups {
@@ -77,7 +84,7 @@ fn each_group(
     });
 }
 
-/// Calls `write` for each topic of each group, with the labels of both.
+/// Calls `write` for each topic of each group, with the labels of group and topic.
 fn each_topic(cluster: &Cluster<'_>, mut write: impl FnMut(&str, &GroupTopic)) {
     let mut labels = String::new();
     for group in &cluster.groups {
@@ -95,7 +102,7 @@ fn of_topics(
     text: &mut Text,
     clusters: &[Cluster<'_>],
     spec: &'static Spec,
-    value: impl Fn(&GroupTopic) -> Option<Sample>,
+    value: impl Fn(&GroupTopic) -> Option<SampleValue>,
 ) {
     large_family(text, clusters, spec, group_topics, |out, it| {
         each_topic(it, |labels, topic| {
@@ -111,13 +118,13 @@ fn of_topics_by_method(text: &mut Text, clusters: &[Cluster<'_>]) {
     large_family(text, clusters, spec, group_topics, |out, it| {
         each_topic(it, |labels, topic| {
             if let Some(time) = topic.time_max {
-                out.sample([labels, method_label(time)], Sample::Age(time));
+                out.sample([labels, method_label(time)], SampleValue::Age(time));
             }
         });
     });
 }
 
-/// The label, to stand behind others.
+/// A label that follows others.
 const fn method_label(time: LagTime) -> &'static str {
     match time.method {
         LagMethod::Interpolated => ",method=\"interpolated\"",
@@ -163,21 +170,23 @@ fn states(text: &mut Text, clusters: &[Cluster<'_>]) {
     });
 }
 
-/// One series for each partition that a group committed.
+/// Writes one series per partition with a commit.
 pub(super) fn encode_partitions(text: &mut Text, clusters: &[Cluster<'_>]) {
     partitions(text, clusters, &catalogue::GROUP_LAG, |out, labels, it| {
         if let Some(lag) = it.lag {
-            out.partition(labels, it.partition, "", Sample::Whole(lag));
+            out.partition(labels, it.partition, "", SampleValue::Whole(lag));
         }
     });
+
     partitions(text, clusters, &catalogue::GROUP_OFFSET, |out, labels, it| {
         if let Some(offset) = it.committed {
-            out.partition(labels, it.partition, "", Sample::Signed(offset));
+            out.partition(labels, it.partition, "", SampleValue::Signed(offset));
         }
     });
+
     partitions(text, clusters, &catalogue::GROUP_LAG_SECONDS, |out, labels, it| {
         if let Some(time) = it.time {
-            out.partition(labels, it.partition, method_label(time), Sample::Age(time));
+            out.partition(labels, it.partition, method_label(time), SampleValue::Age(time));
         }
     });
 }

@@ -1,9 +1,9 @@
-//! Snapshots to text. All clusters together, family by family: a family's HELP and TYPE stand on a
-//! page once.
+//! Encodes snapshots family by family, with all clusters together, because HELP and TYPE of a
+//! family may appear only once.
 //!
-//! Families of few series come first, those of single partitions last. So when a cluster's budget
-//! of series ends, what is left out is what there is most of. A family is left out whole: a part of
-//! one would look like a sum with a hole in it.
+//! Families with few series come first, those of single partitions last, so when a cluster reaches
+//! `series_max` the largest families are omitted. A family is omitted whole: sums over a part of it
+//! would be wrong.
 
 mod brokers;
 mod groups;
@@ -12,7 +12,7 @@ mod topics;
 use std::{cell::Cell, sync::Arc};
 
 use super::{
-    page::Page,
+    exposition::Exposition,
     text::{Family, Text, with_label},
 };
 use crate::{
@@ -23,8 +23,8 @@ use crate::{
 use groups::LabelledGroup;
 use topics::LabelledTopic;
 
-/// The page, and how many series of it belong to which cluster.
-pub(super) fn encode(snapshots: &[Arc<Snapshot>]) -> (Page, Vec<(ClusterName, SeriesCount)>) {
+/// The exposition, and the number of series of each cluster.
+pub(super) fn encode(snapshots: &[Arc<Snapshot>]) -> (Exposition, Vec<(ClusterName, SeriesCount)>) {
     let clusters: Vec<Cluster<'_>> = snapshots.iter().map(|it| Cluster::new(it)).collect();
     let mut text = Text::new();
     brokers::encode(&mut text, &clusters);
@@ -36,7 +36,7 @@ pub(super) fn encode(snapshots: &[Arc<Snapshot>]) -> (Page, Vec<(ClusterName, Se
     (text.finish(), series.collect())
 }
 
-/// A snapshot, with the labels that many of its series share.
+/// A snapshot, with the label text that many of its series share.
 struct Cluster<'a> {
     snapshot: &'a Snapshot,
     labels: String,
@@ -62,14 +62,17 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// Whether a family of at most `most` series fits into what is left of the budget.
+    /// Whether a family of at most `most` series still fits into `series_max`. Counts it as omitted
+    /// if not.
     fn admits(&self, most: u64) -> bool {
         let mut series = self.series.get();
         let fits = series.shown.saturating_add(most) <= self.snapshot.export.series_max;
+
         if !fits {
             series.dropped = series.dropped.saturating_add(most);
             self.series.set(series);
         }
+
         fits
     }
 
@@ -88,12 +91,12 @@ fn length<T>(of: &[T]) -> u64 {
     u64::try_from(of.len()).unwrap_or(u64::MAX)
 }
 
-/// The label, to stand behind others.
+/// A label that follows others.
 fn broker_label(id: BrokerId) -> String {
     format!(",broker_id=\"{id}\"")
 }
 
-/// Writes one family: `write` is called for each cluster.
+/// Writes one family by calling `write` for each cluster.
 fn family(
     text: &mut Text,
     clusters: &[Cluster<'_>],
@@ -108,7 +111,7 @@ fn family(
     }
 }
 
-/// The same, for a family that may have very many series: at most `most` of a cluster.
+/// Writes a family that may have very many series: at most `most` per cluster.
 fn large_family(
     text: &mut Text,
     clusters: &[Cluster<'_>],

@@ -1,9 +1,9 @@
-//! Topics and their partitions.
+//! Metrics of topics and of their partitions.
 
 use super::{
     super::{
         catalogue,
-        text::{Sample, Text, with_label},
+        text::{SampleValue, Text, with_label},
     },
     Cluster, family, large_family, length, value,
 };
@@ -34,19 +34,19 @@ impl<'a> LabelledTopic<'a> {
         }
     }
 
-    /// The ends of the partition at `at` in the topology's order.
+    /// The offsets of the partition at position `at` in the topology.
     fn ends(&self, at: usize, partition: &Partition) -> OffsetRange {
-        // Offsets may be of the round before, so the place must hold the same partition.
+        // Offsets may come from an earlier round, so check that this is the same partition.
         let found = self.ends.and_then(|it| it.get(at));
         found.filter(|(index, _)| *index == partition.index).map_or(OffsetRange::UNKNOWN, |it| it.1)
     }
 
-    /// `None` where the topic's minimum is not known.
+    /// `None` while `min.insync.replicas` is unknown.
     fn is_under_min_isr(&self, partition: &Partition) -> Option<bool> {
         Some(partition.isr.len() < usize::try_from(self.min_insync?).ok()?)
     }
 
-    /// How many partitions are so; `None` where it cannot be said of one.
+    /// Number of partitions for which `is_so` holds; `None` if that is unknown for one.
     fn count(&self, is_so: impl Fn(&Partition) -> Option<bool>) -> Option<u64> {
         let each = self.topic.partitions.iter().map(|it| is_so(it).map(u64::from));
         each.sum()
@@ -57,18 +57,21 @@ fn is_under_replicated(partition: &Partition) -> bool {
     partition.isr.len() < partition.replicas.len()
 }
 
-/// One series for each topic.
+/// Writes one series per topic.
 pub(super) fn encode(text: &mut Text, clusters: &[Cluster<'_>]) {
     of_topic(text, clusters, &catalogue::TOPIC_PARTITIONS, |it| Some(length(&it.topic.partitions)));
     of_topic(text, clusters, &catalogue::TOPIC_UNDER_REPLICATED, |it| {
         it.count(|partition| Some(is_under_replicated(partition)))
     });
+
     of_topic(text, clusters, &catalogue::TOPIC_UNDER_MIN_ISR, |it| {
         it.count(|partition| it.is_under_min_isr(partition))
     });
+
     of_topic(text, clusters, &catalogue::TOPIC_OFFLINE, |it| {
         it.count(|partition| Some(partition.leader.is_none()))
     });
+
     of_topic(text, clusters, &catalogue::MIN_INSYNC, |it| it.min_insync.map(u64::from));
 }
 
@@ -93,44 +96,53 @@ fn of_topic(
     );
 }
 
-/// One series for each partition. What tells of trouble comes first, in case the budget ends.
+/// Writes one series per partition. Families that show problems come first, in case `series_max` is
+/// reached.
 pub(super) fn encode_partitions(text: &mut Text, clusters: &[Cluster<'_>]) {
     partitions(text, clusters, &catalogue::UNDER_MIN_ISR, |topic, it, _| {
         flag(topic.is_under_min_isr(it)?)
     });
+
     partitions(text, clusters, &catalogue::OFFLINE, |_, it, _| flag(it.leader.is_none()));
     partitions(text, clusters, &catalogue::UNDER_REPLICATED, |_, it, _| {
         flag(is_under_replicated(it))
     });
+
     partitions(text, clusters, &catalogue::CURRENT_OFFSET, |topic, it, at| {
-        topic.ends(at, it).end.map(Sample::Signed)
+        topic.ends(at, it).end.map(SampleValue::Signed)
     });
+
     partitions(text, clusters, &catalogue::OLDEST_OFFSET, |topic, it, at| {
-        topic.ends(at, it).start.map(Sample::Signed)
+        topic.ends(at, it).start.map(SampleValue::Signed)
     });
+
     partitions(text, clusters, &catalogue::LEADER, |_, it, _| {
-        it.leader.map(|it| Sample::Signed(it.to_wire().into()))
+        it.leader.map(|it| SampleValue::Signed(it.to_wire().into()))
     });
+
     partitions(text, clusters, &catalogue::LEADER_CHANGES, |topic, _, at| {
-        topic.leader_changes?.get(at).copied().map(Sample::Whole)
+        topic.leader_changes?.get(at).copied().map(SampleValue::Whole)
     });
+
     partitions(text, clusters, &catalogue::REPLICAS, |_, it, _| {
-        Some(Sample::Whole(length(&it.replicas)))
+        Some(SampleValue::Whole(length(&it.replicas)))
     });
+
     partitions(text, clusters, &catalogue::IN_SYNC, |_, it, _| {
-        Some(Sample::Whole(length(&it.isr)))
+        Some(SampleValue::Whole(length(&it.isr)))
     });
+
     partitions(text, clusters, &catalogue::PREFERRED, |_, it, _| {
         flag(it.leader.is_some() && it.leader.as_ref() == it.replicas.first())
     });
 }
 
-/// Writes one sample per partition that has a value; `value` is told its place in the topology.
+/// Writes one sample per partition that has a value; `value` gets its position in the topology.
 fn partitions(
     text: &mut Text,
     clusters: &[Cluster<'_>],
     spec: &'static Spec,
-    value: impl Fn(&LabelledTopic<'_>, &Partition, usize) -> Option<Sample>,
+    value: impl Fn(&LabelledTopic<'_>, &Partition, usize) -> Option<SampleValue>,
 ) {
     family(text, clusters, spec, |out, cluster| {
         let most = cluster.topics.iter().map(|it| length(&it.topic.partitions)).sum();
@@ -149,6 +161,6 @@ fn partitions(
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape that `partitions` asks for")]
 #[expect(clippy::fn_params_excessive_bools, reason = "it turns a bool into a sample")]
-fn flag(set: bool) -> Option<Sample> {
-    Some(Sample::Whole(u64::from(set)))
+fn flag(set: bool) -> Option<SampleValue> {
+    Some(SampleValue::Whole(u64::from(set)))
 }

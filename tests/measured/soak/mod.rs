@@ -14,7 +14,7 @@ use std::{
 
 use kafka_optimizer::{
     clock::SystemClock,
-    expose::{Exposer, Page},
+    expose::{Exposer, Exposition},
     http::{self, Limits, ServerInfo, Web},
     model::Mode,
     telemetry::Telemetry,
@@ -51,7 +51,7 @@ struct SoakResult {
 /// The parts of the program that outlive a round.
 struct SoakHarness {
     rounds: RoundRunner,
-    pages: watch::Receiver<Arc<Page>>,
+    pages: watch::Receiver<Arc<Exposition>>,
     address: SocketAddr,
     done: u32,
     resident: Vec<(f64, f64)>,
@@ -105,7 +105,11 @@ impl SoakHarness {
     }
 }
 
-fn state(pages: watch::Receiver<Arc<Page>>, telemetry: Arc<Telemetry>, web: Web) -> http::State {
+fn state(
+    pages: watch::Receiver<Arc<Exposition>>,
+    telemetry: Arc<Telemetry>,
+    web: Web,
+) -> http::State {
     http::State {
         pipeline: Arc::<RecordingPipeline>::default(),
         pages,

@@ -1,8 +1,8 @@
-//! The page: compressed while it is written, once per snapshot, and handed to any number of
+//! The exposition: compressed while it is written, once per snapshot, and served to any number of
 //! scrapers.
 //!
-//! Only compressed bytes are kept: a page is some twenty times as long as text, and nearly every
-//! scraper asks for gzip. For the rare one that does not, it is inflated piece by piece.
+//! Only compressed bytes are kept: the text is about twenty times as long, and nearly every scraper
+//! accepts gzip. For one that does not, it is decompressed in chunks.
 
 use std::io::{self, Read, Write};
 
@@ -11,27 +11,27 @@ use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 
 use crate::model::closed_list;
 
-/// Level 2 of 9: a page of 25 MB takes 30–55 ms, and higher levels hardly make it smaller.
+/// Level 2 of 9: 25 MB take 30–55 ms, and higher levels hardly save bytes.
 const LEVEL: Compression = Compression::new(2);
 
-/// How much text is handed on at once when a page is inflated.
+/// Size of a decompressed chunk.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// The line that ends a page in `OpenMetrics`.
+/// The last line of an `OpenMetrics` exposition.
 const END: &str = "# EOF\n";
 
 closed_list! {
-    /// How a page is written.
+    /// Exposition formats.
     pub enum Format {
         Text = "text",
-        /// `OpenMetrics`: counters are described by their names without `_total`, and the page has
-        /// an end.
+        /// `OpenMetrics`: HELP and TYPE name a counter without its `_total`, and the last line is
+        /// `# EOF`.
         OpenMetrics = "open_metrics",
     }
 }
 
 impl Format {
-    /// The content type, exactly as Prometheus 3 wants it.
+    /// The content type, exactly as Prometheus 3 requires it.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -47,15 +47,14 @@ impl Format {
     }
 }
 
-/// The clusters' metrics, ready to send.
+/// The metrics of all clusters, ready to send.
 #[derive(Clone, Debug, Default)]
-pub struct Page {
+pub struct Exposition {
     parts: Vec<Part>,
     text_bytes: u64,
 }
 
-/// A part of a page: a gzip member of its own. Members may stand one behind the other (RFC 1952,
-/// 2.2).
+/// A gzip member of its own. Members can be concatenated (RFC 1952, 2.2).
 #[derive(Clone, Debug)]
 struct Part {
     /// The format it belongs to; `None` for both.
@@ -63,13 +62,11 @@ struct Part {
     gzip: Bytes,
 }
 
-impl Page {
-    /// Bytes as text.
+impl Exposition {
     pub fn text_bytes(&self) -> u64 {
         self.text_bytes
     }
 
-    /// Bytes compressed.
     pub fn gzip_bytes(&self) -> u64 {
         let bytes: usize = self.of(Format::Text).map(Bytes::len).sum();
         u64::try_from(bytes).unwrap_or(u64::MAX)
@@ -80,25 +77,27 @@ impl Page {
         self.parts.iter().filter(belongs).map(|it| &it.gzip)
     }
 
-    /// The whole answer to a scrape, compressed: this page, then `own`, the metrics of this process
+    /// The body of a scrape, compressed: the clusters' metrics, then `own`, this process's metrics
     /// in the same format. Only `own` is compressed here.
     pub fn gzip(&self, format: Format, own: &str) -> Bytes {
         let rest = compress(&[own, format.end()]);
         let all = || self.of(format).chain([&rest]);
         let mut body = BytesMut::with_capacity(all().map(Bytes::len).sum());
+
         for part in all() {
             body.extend_from_slice(part);
         }
+
         body.freeze()
     }
 
-    /// The same as text, piece by piece.
+    /// The body of a scrape as text, in chunks.
     pub fn identity(&self, format: Format, own: &str) -> Pieces {
         Pieces(MultiGzDecoder::new(Chained { left: self.gzip(format, own) }))
     }
 }
 
-/// A page as text, inflated while it is sent.
+/// A body that is decompressed while it is sent.
 #[derive(Debug)]
 pub struct Pieces(MultiGzDecoder<Chained>);
 
@@ -121,6 +120,7 @@ impl Iterator for Pieces {
     fn next(&mut self) -> Option<io::Result<Bytes>> {
         let mut piece = Vec::with_capacity(PIECE_BYTES);
         let limit = u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX);
+
         match self.0.by_ref().take(limit).read_to_end(&mut piece) {
             Ok(0) => None,
             Ok(_) => Some(Ok(piece.into())),
@@ -129,17 +129,17 @@ impl Iterator for Pieces {
     }
 }
 
-/// A page that is being written.
+/// Writes an exposition.
 #[derive(Debug)]
-pub(super) struct PageWriter {
-    page: Page,
+pub(super) struct ExpositionWriter {
+    page: Exposition,
     zip: GzEncoder<Vec<u8>>,
     pending: bool,
 }
 
-impl PageWriter {
+impl ExpositionWriter {
     pub(super) fn new() -> Self {
-        Self { page: Page::default(), zip: encoder(), pending: false }
+        Self { page: Exposition::default(), zip: encoder(), pending: false }
     }
 
     /// Appends text that both formats share.
@@ -166,7 +166,7 @@ impl PageWriter {
         }
     }
 
-    pub(super) fn finish(mut self) -> Page {
+    pub(super) fn finish(mut self) -> Exposition {
         self.close();
         self.page
     }
@@ -187,6 +187,7 @@ fn compress(texts: &[&str]) -> Bytes {
         // Writing to a Vec cannot fail.
         let _infallible = zip.write_all(text.as_bytes());
     }
+
     finished(zip)
 }
 
@@ -194,14 +195,14 @@ fn compress(texts: &[&str]) -> Bytes {
 mod tests {
     use super::*;
 
-    fn text(page: &Page, format: Format, own: &str) -> String {
+    fn text(page: &Exposition, format: Format, own: &str) -> String {
         let pieces: Vec<Bytes> = page.identity(format, own).map(Result::unwrap).collect();
         String::from_utf8(pieces.concat()).unwrap()
     }
 
     #[test]
     fn each_format_gets_its_own_parts_and_those_of_both() {
-        let mut writer = PageWriter::new();
+        let mut writer = ExpositionWriter::new();
         writer.write("a 1\n");
         writer.write_for(Format::Text, "# TYPE b_total counter\n");
         writer.write_for(Format::OpenMetrics, "# TYPE b counter\n");
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     fn both_encodings_hold_the_same_text() {
-        let mut writer = PageWriter::new();
+        let mut writer = ExpositionWriter::new();
         writer.write(&"kafka_up{kafka_cluster=\"main\"} 1\n".repeat(10_000));
         let page = writer.finish();
         let mut unzipped = String::new();
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_empty_page_is_valid_too() {
-        assert_eq!(text(&Page::default(), Format::Text, ""), "");
-        assert_eq!(text(&Page::default(), Format::OpenMetrics, ""), END);
+        assert_eq!(text(&Exposition::default(), Format::Text, ""), "");
+        assert_eq!(text(&Exposition::default(), Format::OpenMetrics, ""), END);
     }
 }
