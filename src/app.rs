@@ -141,6 +141,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
     let signals = Signals::new().map_err(AppError::Signals)?;
     let listeners = listen(&options.listen).await?;
     let (Config { clusters, remediation }, web) = (options.config, options.web);
+
     check_web(&web, &remediation)?;
     let (store, _lock) = open_state(&remediation)?;
 
@@ -173,7 +174,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
 
     let (set_ready, ready) = watch::channel(false);
     tasks.start("first rounds", |stop| watch_first_rounds(latest, set_ready, stop));
-    let router = http::router(http::State {
+    let router = http::router(http::AppState {
         pipeline: Arc::new(remediation.clone()),
         pages,
         telemetry,
@@ -192,6 +193,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
 
     http::serve(listeners, &router, &web, Limits::default(), &tasks);
     info!(version = BUILD.version, mode = %shared.remediation.mode, "Serving.");
+
     signals.until_stop(&remediation, &tasks).await
 }
 
@@ -296,6 +298,7 @@ async fn watch_first_rounds(
     }
 
     ready.send_replace(true);
+
     // This task must not end: that would end the process.
     stop.cancelled().await;
 }
@@ -382,6 +385,7 @@ fn open_dir(dir: &Path) -> Result<(Store, StateLock), AppError> {
     let lock = StateLock::take(dir)?;
     let path = dir.join(STORE_FILE);
     let store = Store::open(&path).map_err(|source| AppError::Store { path, source })?;
+
     Ok((store, lock))
 }
 

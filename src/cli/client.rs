@@ -89,6 +89,7 @@ impl ServerArgs {
         }
 
         let connections = self.connections(uri.scheme_str() == Some("https"))?;
+
         Ok(ApiClient { url: url.to_owned(), authorization: self.authorization()?, connections })
     }
 
@@ -214,6 +215,7 @@ impl ApiClient {
         }
 
         let Ok(error) = serde_json::from_slice(&body) else { return Err(self.unexpected(&status)) };
+
         Err(failure_of(status, error))
     }
 
@@ -279,5 +281,6 @@ fn failure_of(status: StatusCode, error: ErrorPayload) -> Failure {
         }
         _ => format!("search the server's log for {}", error.request_id),
     };
+
     Failure::new(error.error, advice)
 }

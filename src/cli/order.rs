@@ -304,5 +304,6 @@ async fn follow(
     }
 
     let good = [RunState::Kept, RunState::Rehearsed, RunState::Expired].map(RunState::label);
+
     Ok(if good.contains(&detail.run.state.as_str()) { Exit::Done } else { Exit::Failed })
 }

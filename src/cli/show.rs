@@ -34,6 +34,7 @@ pub(super) fn status(run: &RunPayload) -> String {
 
     let note = run.note.as_ref().filter(|_| note_explains_state(run));
     let note = note.map(|it| format!(": {it}")).unwrap_or_default();
+
     plain(&format!("{}{reason}{note}", run.state))
 }
 
@@ -336,8 +337,10 @@ mod tests {
         };
 
         let held = run("held", Some("cooldown"), None);
+
         assert_eq!(status(&held), "held (cooldown): broker 2 stays as it is");
         let kept = run("kept", None, Some("improved"));
+
         assert_eq!(status(&kept), "kept (improved)");
 
         let page = |run: RunPayload| {

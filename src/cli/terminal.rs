@@ -67,6 +67,7 @@ impl From<io::Error> for Failure {
         }
 
         let advice = "check where the output is redirected to";
+
         Self::new(format!("cannot write the output: {error}"), advice)
     }
 }
@@ -122,6 +123,7 @@ impl Terminal<'_> {
         }
 
         let _unwritable = write!(self.out, "{text}");
+
         Exit::Done
     }
 }

@@ -150,6 +150,7 @@ fn document(text: &str, rows: &[(String, String)]) -> String {
 fn the_document_matches_the_doc_comments() {
     let text = std::fs::read_to_string(DOCUMENT).unwrap();
     let rows = rows();
+
     assert!(rows.len() > 30, "{rows:?}");
     let made = document(&text, &rows);
     for (path, row) in &rows {

@@ -44,6 +44,7 @@ mod tests {
         let filter = NameFilter::new(&owned(include), &owned(exclude)).unwrap();
         let names = ["orders", "orders-eu", "ab", "__offsets"];
         let admitted: Vec<&str> = names.into_iter().filter(|it| filter.admits(it)).collect();
+
         assert_eq!(admitted, want, "{include:?} {exclude:?}");
     }
 

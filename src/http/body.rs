@@ -66,6 +66,7 @@ impl BodyBudget {
         }
 
         let advice = "too many large requests are in flight; try again";
+
         Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, advice))
     }
 }
@@ -125,6 +126,7 @@ mod tests {
         let chunks = futures_util::stream::iter(["{\"a\"", ":1}"].map(Ok::<_, std::io::Error>));
         let request = Request::new(Body::from_stream(chunks));
         let held = BodyBudget::new().read(request).await.unwrap();
+
         assert_eq!(held.bytes, "{\"a\":1}");
     }
 

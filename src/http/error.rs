@@ -74,6 +74,7 @@ impl IntoResponse for ApiError {
         }
 
         response.extensions_mut().insert(self);
+
         response
     }
 }
@@ -105,6 +106,7 @@ pub(super) async fn finish(
 ) -> Response {
     let id = ids.next();
     let method = request.method().clone();
+
     // The route, not the path: the path is under the client's control.
     let route = request.extensions().get::<MatchedPath>().cloned();
 

@@ -71,6 +71,7 @@ impl Landing<'_> {
     pub(super) fn page(&self) -> String {
         let summary = self.summary();
         let worst = summary.first().map_or(Severity::Good, |it| it.severity);
+
         // Visible among other browser tabs.
         let mark = if worst == Severity::Good { "" } else { "! " };
 
@@ -197,6 +198,7 @@ impl Landing<'_> {
             ("/-/healthy", "Alive?"),
             ("/-/ready", "Ready?"),
         ];
+
         html! { nav { @for (path, name) in links { a href=(path) { (name) } } } }
     }
 
@@ -320,6 +322,7 @@ fn missing(status: &CollectorStatus) -> String {
         .collect();
 
     let unknown = (!unknown.is_empty()).then(|| format!("unknown: {}", unknown.join(", ")));
+
     status.failure.iter().cloned().chain(unknown).collect::<Vec<_>>().join("; ")
 }
 
@@ -435,8 +438,10 @@ mod tests {
                 "The web configuration was rejected, the previous one stays in effect: line 3",
             ),
         ];
+
         assert_eq!(summary, want);
         let page = landing.page();
+
         assert!(page.contains("<title>! kafka-optimizer</title>"));
         assert!(page.contains("<td class=\"why\">connect to kafka-1:9092</td>"), "{page}");
     }
@@ -447,15 +452,18 @@ mod tests {
         let mut one = cluster();
         one.collectors[1].unknown = vec![(ReadFailure::Timeout, 2), (ReadFailure::NotLeader, 1)];
         let page = landing(&about, vec![one]).page();
+
         assert!(page.contains("<td class=\"why\">unknown: 2 timeout, 1 not leader</td>"), "{page}");
         let mut crowded = cluster();
         crowded.series = Some(SeriesCount { shown: 10, dropped: 2 });
         let text = "main: 2 series are omitted: the limit series_max is reached";
         let want = [Statement::new(Severity::Warning, text)];
+
         assert_eq!(landing(&about, vec![crowded]).summary(), want);
         let first =
             ClusterStatus { collectors: Vec::new(), snapshot: None, series: None, ..cluster() };
         let page = landing(&about, vec![first]).page();
+
         assert!(page.contains("not read yet</strong><span class=\"dim\">never read · no series"));
     }
 
@@ -480,8 +488,10 @@ mod tests {
 
         let landing = landing(&about, vec![one]);
         let stuck = Statement::new(Severity::Bad, "main: 1 stuck run waiting for a person");
+
         assert_eq!(landing.summary(), [stuck]);
         let page = landing.page();
+
         assert!(
             page.contains(
                 "<a href=\"/api/v1/runs/7\">7</a> tune_brokers on broker 1 · kept · improved"
@@ -502,6 +512,7 @@ mod tests {
         let mut landing = landing(&about, vec![one]);
         landing.web_fault = Some(nasty.to_owned());
         let page = landing.page();
+
         assert!(!page.contains("<script"), "{page}");
         assert_eq!(page.matches("&lt;script&gt;alert('&quot;&amp;')").count(), 5, "{page}");
     }

@@ -1,6 +1,6 @@
 //! The HTTP server: metrics, health checks, Alertmanager's webhook, the API, the landing page.
 //!
-//! Handlers use channels, watches and plain data ([`State`]) only. Reading is open to everyone, or
+//! Handlers use channels, watches and plain data ([`AppState`]) only. Reading is open to everyone, or
 //! to the users of the web configuration (`web`); whatever changes state requires the token or a
 //! client certificate (`auth`).
 
@@ -26,18 +26,18 @@ use axum::{
 };
 
 pub use serve::{Limits, serve};
-pub use state::{ClusterInfo, Pipeline, ServerInfo, State};
+pub use state::{AppState, ClusterInfo, Pipeline, ServerInfo};
 pub use web::{Web, WebError};
 
 use body::BodyBudget;
 use error::{ApiError, RequestIds};
 
 struct Inner {
-    state: State,
+    state: AppState,
     bodies: BodyBudget,
 }
 
-pub fn router(state: State) -> Router {
+pub fn router(state: AppState) -> Router {
     let telemetry_path = state.about.telemetry_path.clone();
     let inner = Arc::new(Inner { state, bodies: BodyBudget::new() });
     Router::new()

@@ -112,6 +112,7 @@ pub(super) async fn landing(State(inner): State<Arc<Inner>>) -> Response {
 
     let headers =
         [(header::CONTENT_SECURITY_POLICY, landing::POLICY), (header::CACHE_CONTROL, "no-store")];
+
     (headers, Html(page.page())).into_response()
 }
 

@@ -50,6 +50,7 @@ pub(super) async fn list(
     }
 
     let runs = inner.state.pipeline.runs(limit).await?;
+
     Ok(Json(RunsPayload { runs: runs.iter().map(RunPayload::from).collect() }))
 }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[derive(Clone)]
-pub struct State {
+pub struct AppState {
     pub pipeline: Arc<dyn Pipeline>,
     /// The latest encoded cluster metrics.
     pub pages: watch::Receiver<Arc<Exposition>>,
@@ -37,9 +37,9 @@ pub struct State {
     pub about: ServerInfo,
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for AppState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("about", &self.about).finish_non_exhaustive()
+        f.debug_struct("AppState").field("about", &self.about).finish_non_exhaustive()
     }
 }
 

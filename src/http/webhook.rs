@@ -33,6 +33,7 @@ pub(super) async fn receive(
     let truncated = notification.truncated;
     let taken = inner.state.pipeline.take(notification).await?;
     let alerts = taken.into_iter().map(|(outcome, count)| (outcome.to_string(), count)).collect();
+
     Ok(Json(ReceivedPayload { alerts, truncated }))
 }
 

@@ -95,6 +95,7 @@ impl Telemetry {
         let views = Arc::new(Mutex::new(Views::new(build, clusters)));
         registry.register_collector(Box::new(view::ViewsCollector(Arc::clone(&views))));
         registry.register_collector(Box::new(process::ProcessCollector));
+
         Self { registry, counters, probes, views }
     }
 
@@ -212,6 +213,7 @@ impl Telemetry {
         let Some(PreviousAttempt(previous)) = self.probes.count(cluster, broker, probed) else {
             return;
         };
+
         // As for collectors, only changes are logged above debug level.
         match (previous, probed.failure) {
             (previous, Some(failure)) if previous != Some(failure) => {

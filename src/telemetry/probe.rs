@@ -138,6 +138,7 @@ impl Probes {
                 times.get_or_create(&labels).observe(took.as_secs_f64());
             }
         }
+
         Some(PreviousAttempt(std::mem::replace(latest, probed.failure)))
     }
 

@@ -49,6 +49,7 @@ fn busy_telemetry() -> Telemetry {
     telemetry.page_made(PageMade { series, identity_bytes: 100, gzip_bytes: 10 });
     telemetry.config_loaded(WallTime(1_000));
     telemetry.remediation_changed(&main_cluster(), view(60));
+
     telemetry
 }
 
@@ -105,9 +106,11 @@ fn an_event_is_counted() {
     telemetry.truncated_alerts(4);
     telemetry.alert_to_effect(&main_cluster(), Duration::from_millis(400));
     let holds = "kafka_optimizer_holds_total{kafka_cluster=\"main\",playbook=\"broker-threads\",reason=\"cooldown\"}";
+
     check(&telemetry, holds, Some(1.0));
     check(&telemetry, "kafka_optimizer_alerts_total{outcome=\"new\"}", Some(3.0));
     let runs = "kafka_optimizer_runs_total{kafka_cluster=\"main\",optimizer=\"tune_brokers\",outcome=\"kept\"}";
+
     check(&telemetry, runs, Some(1.0));
     check(&telemetry, "kafka_optimizer_webhook_requests_total{code=\"418\"}", Some(1.0));
     check(&telemetry, "kafka_optimizer_truncated_alerts_total", Some(4.0));
@@ -131,11 +134,13 @@ fn a_view_replaces_the_previous_one() {
     let acting = "kafka_optimizer_run_state{kafka_cluster=\"main\",state=\"acting\"}";
     let quarantined =
         "kafka_optimizer_quarantined{kafka_cluster=\"main\",playbook=\"p\",target=\"t\"}";
+
     check(&telemetry, active, Some(1.0));
     check(&telemetry, acting, Some(1.0));
     check(&telemetry, quarantined, Some(1.0));
     check(&telemetry, "kafka_optimizer_mode{mode=\"act\"}", Some(1.0));
     telemetry.remediation_changed(&main_cluster(), RemediationView::idle(Mode::Rehearse));
+
     check(&telemetry, active, Some(0.0));
     check(&telemetry, acting, Some(0.0));
     check(&telemetry, quarantined, None);
@@ -148,9 +153,11 @@ fn the_history_holds_the_last_fifty_runs() {
     let page = busy_telemetry().encode().unwrap();
     let runs: Vec<&str> =
         page.lines().filter(|it| it.starts_with("kafka_optimizer_run_info{")).collect();
+
     assert_eq!(runs.len(), 50);
     let newest = "kafka_optimizer_run_info{kafka_cluster=\"main\",run=\"60\",\
         optimizer=\"tune_brokers\",target=\"broker 1\",verdict=\"none\",outcome=\"acting\"} 3.0";
+
     assert!(runs.contains(&newest), "{runs:#?}");
     assert!(!runs.iter().any(|it| it.contains("run=\"10\"")), "the eleventh from the start");
 }
@@ -189,6 +196,7 @@ fn each_metric_is_described_once_as_in_the_catalogue() {
     }
 
     let seen: BTreeSet<String> = comments.iter().map(|it| (*it).to_owned()).collect();
+
     assert_eq!(seen, want);
     assert_eq!(comments.len(), want.len(), "one is there twice");
 }
@@ -211,6 +219,7 @@ fn the_own_metrics_match_the_golden_file() {
     }
 
     let golden = std::fs::read_to_string(path).unwrap_or_default();
+
     assert_eq!(page, golden, "run it again with UPDATE_GOLDEN=1 if this is meant");
 }
 
@@ -261,14 +270,17 @@ fn the_probe_series_of_a_broker_start_at_0_and_end_with_the_broker() {
     };
 
     telemetry.probed(&main_cluster(), broker(2), probed);
+
     check(&telemetry, &series("attempts_total", ""), Some(1.0));
     check(&telemetry, &series("failures_total", ",reason=\"timeout\""), Some(1.0));
     check(&telemetry, &series("produce_seconds_count", ""), Some(1.0));
     check(&telemetry, &series("round_trip_seconds_count", ""), Some(0.0));
     telemetry.probe_brokers(&main_cluster(), &[1, 3].map(broker).into());
+
     // A record that was under way when its broker was forgotten.
     telemetry.probed(&main_cluster(), broker(2), probed);
     let page = telemetry.encode().unwrap();
+
     assert!(!page.contains("broker_id=\"2\""), "{page}");
     assert!(page.contains("kafka_probe_attempts_total{kafka_cluster=\"main\",broker_id=\"3\"} 0"));
 }
@@ -289,5 +301,6 @@ fn the_probe_metrics_are_described_as_in_the_catalogue() {
     }
 
     let described = page.lines().filter(|it| it.starts_with("# HELP kafka_probe_")).count();
+
     assert_eq!(described, probe::ALL.len());
 }

@@ -22,6 +22,7 @@ pub(super) fn from_open_metrics(open: &str) -> String {
     }
 
     flush(&mut text, &mut samples, kind);
+
     text
 }
 

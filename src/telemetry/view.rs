@@ -155,6 +155,7 @@ impl Views {
         }
 
         view.failure = done.failure;
+
         previous
     }
 
@@ -268,6 +269,7 @@ impl Views {
         gauges(encoder, &own::ROUND_REQUESTS, requests)?;
         gauges(encoder, &own::SERIES, self.by_cluster(|it| it.series.map(|it| count(it.shown))))?;
         let dropped = self.by_cluster(|it| it.series.map(|it| count(it.dropped)));
+
         gauges(encoder, &own::SERIES_DROPPED, dropped)
     }
 

@@ -141,7 +141,7 @@ impl Pipeline for NullPipeline {
 
 fn router() -> Router {
     let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
-    http::router(http::State {
+    http::router(http::AppState {
         pipeline: Arc::new(NullPipeline),
         pages: watch::channel(Arc::new(Exposition::default())).1,
         telemetry: Arc::new(Telemetry::new(build, &[], &[])),

@@ -50,7 +50,7 @@ pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> H
     let build = BuildInfo { version: "0.1.0", revision: "test", rustc: "test" };
     let telemetry = Arc::new(Telemetry::new(build, &[], &[ClusterName::new("main")]));
     let (ready, is_ready) = watch::channel(false);
-    let router = http::router(http::State {
+    let router = http::router(http::AppState {
         pipeline: pipe.clone(),
         pages: watch::channel(Arc::new(page_of_an_unknown_cluster())).1,
         telemetry: telemetry.clone(),

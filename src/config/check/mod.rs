@@ -130,6 +130,7 @@ fn cluster(
     }
 
     let timeout_path = path.key("request_timeout");
+
     // Leaves time for a second request to the same broker in the same round.
     let timeout_default = REQUEST_TIMEOUT_DEFAULT_MAX.min(collect_interval.saturating_mul(2) / 3);
     let request_timeout =
@@ -196,6 +197,7 @@ fn prometheus(raw: RawPrometheus, path: &KeyPath, report: &mut CheckReport) -> P
     }
 
     let url = url.trim_end_matches('/').to_owned();
+
     PrometheusConfig { url, scrape_interval, timeout }
 }
 
@@ -355,6 +357,7 @@ fn is_host_and_port(text: &str) -> bool {
     };
 
     let digits = port.bytes().all(|it| it.is_ascii_digit());
+
     (plain(host) || v6(host)) && digits && port.parse::<u16>().is_ok_and(|it| it != 0)
 }
 
@@ -374,6 +377,7 @@ fn url_problem(url: &str) -> Option<&'static str> {
     }
 
     let clean = |it: char| it.is_ascii_graphic() && !"?#\"<>\\`{}".contains(it);
+
     (!rest.chars().all(clean)).then_some("must be a base URL only, without a query or spaces")
 }
 

@@ -47,6 +47,7 @@ pub(super) fn kind(raw: &RawOptimizer) -> Option<OptimizerKind> {
         (raw.scale_consumers.is_some(), OptimizerKind::ScaleConsumers),
     ];
     let mut written = written.into_iter().filter(|it| it.0).map(|it| it.1);
+
     written.next().filter(|_| written.next().is_none())
 }
 
@@ -198,6 +199,7 @@ fn shed(raw: RawShed, path: &KeyPath, report: &mut CheckReport) -> Option<Shed> 
     }
 
     let entity = QuotaEntity { user: raw.user, client_id: raw.client_id };
+
     Some(Shed { entity, key, usual: usual?, to: to?, even_if })
 }
 

@@ -55,6 +55,7 @@ pub(super) fn playbooks(
     }
 
     check_reapply(&playbooks, report);
+
     playbooks
 }
 
@@ -177,6 +178,7 @@ fn temporary(
 
     let expire_when =
         raw.expire_when.as_ref().and_then(|it| template(it, path.key("expire_when"), report));
+
     Some(TemporaryChange { expire_after, expire_when })
 }
 
@@ -226,6 +228,7 @@ fn objective(
     };
 
     let at_least = percentage(raw.at_least.as_ref(), path.key("at_least"), report);
+
     Some(Objective { query: query?, better: better?, at_least })
 }
 
@@ -305,6 +308,7 @@ fn required(
     }
 
     report.problem(path, format!("is required: a PromQL expression {what}"));
+
     None
 }
 

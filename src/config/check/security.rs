@@ -24,8 +24,10 @@ pub(super) fn security(
     let tls = raw.tls.map(|it| tls(it, &path.key("tls"), report));
     let sasl = raw.sasl.and_then(|it| sasl(it, &path.key("sasl"), report));
     let security = Security { tls, sasl };
+
     check_encryption(&security, path, report);
     check_files(&security, path, tokens, report);
+
     security
 }
 

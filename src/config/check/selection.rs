@@ -91,5 +91,6 @@ pub(super) fn export(raw: Option<RawExport>, path: &KeyPath, report: &mut CheckR
     };
 
     let series_max = raw.series_max.unwrap_or(default.series_max);
+
     Export { topics, groups, lag_seconds, series_max }
 }

@@ -296,6 +296,7 @@ fn is_empty(raw: &RawTlsServer) -> bool {
         raw.prefer_server_cipher_suites.is_some(),
         raw.curve_preferences.is_some(),
     ];
+
     !set.contains(&true)
 }
 
@@ -398,6 +399,7 @@ rate_limit: {{interval: 100ms, burst: 20}}
         ));
 
         let tls = config.tls.as_ref().unwrap();
+
         assert_eq!(tls.certificate, Pem::File("/etc/web/server.crt".into()));
         assert_eq!(tls.key, Pem::File("/keys/server.key".into()));
         assert_eq!(tls.clients, ClientAuth::RequireAndVerify);
@@ -409,6 +411,7 @@ rate_limit: {{interval: 100ms, burst: 20}}
         assert_eq!(config.headers["X-Frame-Options"], "deny");
         assert_eq!(config.users["prometheus"].cost(), 4);
         let rate = RateLimit { interval: Duration::from_millis(100), burst: 20 };
+
         assert_eq!(config.rate_limit, Some(rate));
         assert!(!format!("{config:?}").contains("kNO7"));
     }
@@ -446,6 +449,7 @@ rate_limit: {{interval: 100ms, burst: 20}}
         );
 
         let costly = format!("basic_auth_users:\n  a: {}\n", HASH.replace("$04$", "$17$"));
+
         check_rejected(&costly, &["line 2", "basic_auth_users.a", "a cost of 17"]);
         check_rejected("rate_limit: {interval: 1, burst: 1}", &["rate_limit.interval", "`1`"]);
         check_rejected("basic_auth_user: {}", &["line 1", "did you mean `basic_auth_users`?"]);
@@ -459,6 +463,7 @@ rate_limit: {{interval: 100ms, burst: 20}}
     fn settings_without_effect_are_rejected() {
         check_rejected("tls_server_config: {min_version: TLS12}", &["cert_file", "key_file"]);
         let with = |rest: &str| format!("tls_server_config: {{cert: a, key: b, {rest}}}");
+
         check_rejected(
             &with("client_auth_type: RequireAndVerifyClientCert"),
             &["tls_server_config.client_ca_file"],
@@ -487,6 +492,7 @@ rate_limit: {{interval: 100ms, burst: 20}}
         };
 
         let both = [TlsVersion::Tls12, TlsVersion::Tls13];
+
         assert_eq!(versions(""), both);
         assert_eq!(versions("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), both);
         assert_eq!(versions("TLS_AES_256_GCM_SHA384"), [TlsVersion::Tls13]);

@@ -28,6 +28,7 @@ pub(in crate::http) async fn admission(
     };
 
     response.headers_mut().extend(active.headers.clone());
+
     response
 }
 

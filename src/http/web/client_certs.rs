@@ -86,6 +86,7 @@ impl ClientCertVerifier for SanVerifier {
         }
 
         let why = "the client certificate has none of the names in client_allowed_sans";
+
         Err(Error::Other(OtherError(Arc::new(std::io::Error::other(why)))))
     }
 
@@ -184,6 +185,7 @@ mod tests {
             "2001:db8::1",
             "spiffe://example/prometheus",
         ];
+
         assert_eq!(names(made.der()), want);
         assert!(
             VerifiedClient::of(made.der()).has_any_san(&["x".to_owned(), "a@example".to_owned()])

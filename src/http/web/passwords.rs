@@ -48,6 +48,7 @@ impl BasicCredentials {
 
         let text = String::from_utf8(STANDARD.decode(word.trim_ascii()).ok()?).ok()?;
         let (name, password) = text.split_once(':')?;
+
         Some(Self { name: name.to_owned(), password: Secret::new(password.to_owned()) })
     }
 }
@@ -166,6 +167,7 @@ mod tests {
     async fn a_verified_password_is_cached_and_a_wrong_one_is_not() {
         let (users, checks) = (users(4), Arc::new(Semaphore::new(1)));
         assert!(users.verify(login("prometheus", "right"), &checks).await.unwrap());
+
         // From here on no check can run.
         checks.close();
         assert!(users.verify(login("prometheus", "right"), &checks).await.unwrap());
@@ -180,8 +182,10 @@ mod tests {
     fn an_unknown_user_costs_as_much_as_a_known_one() {
         let users = users(8);
         assert_eq!(users.hash_for("nobody").unwrap().cost(), 8);
+
         // It must be a valid hash: an error would return at once.
         let dummy = users.hash_for("nobody").unwrap().reveal();
+
         assert!(!bcrypt::verify("wrong", dummy).unwrap());
     }
 
@@ -194,6 +198,7 @@ mod tests {
         };
 
         let pair = |name: &str, password: &str| Some((name.to_owned(), password.to_owned()));
+
         assert_eq!(of("Basic YTpi"), pair("a", "b"));
         assert_eq!(of("basic YTpiOmM="), pair("a", "b:c"));
         assert_eq!(of("Basic Og=="), pair("", ""));

@@ -56,6 +56,7 @@ impl ServerTls {
             builder.with_single_cert(chain, key).map_err(|error| unusable(KEY, &error))?;
         made.ignore_client_order = config.prefer_server_cipher_suites;
         made.alpn_protocols = vec![b"http/1.1".to_vec()];
+
         Ok(Self { config: Arc::new(made), clients: config.clients })
     }
 
@@ -142,6 +143,7 @@ fn ca_verifier(
     let builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = if mandatory { builder } else { builder.allow_unauthenticated() };
+
     builder.build().map_err(|error| unusable(CLIENT_CA, &error))
 }
 

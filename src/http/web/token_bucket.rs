@@ -19,6 +19,7 @@ impl TokenBucket {
     /// Takes one token; false if there is none.
     pub(super) fn try_take(&self, now: MonotonicTime) -> bool {
         let depth = self.limit.interval.saturating_mul(self.limit.burst);
+
         // Poisoning is harmless: the value is always complete.
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let after = full_at.0.max(now.0).saturating_add(self.limit.interval);
@@ -43,6 +44,7 @@ mod tests {
         let at = |millis| MonotonicTime(Duration::from_millis(millis));
         let bucket = TokenBucket::new(RateLimit { interval: Duration::from_millis(100), burst: 3 });
         let allowed = |now| (0..10).filter(|_| bucket.try_take(at(now))).count();
+
         assert_eq!(allowed(0), 3);
         assert_eq!(allowed(99), 0);
         assert_eq!(allowed(100), 1);

@@ -109,8 +109,8 @@ fn state(
     pages: watch::Receiver<Arc<Exposition>>,
     telemetry: Arc<Telemetry>,
     web: Web,
-) -> http::State {
-    http::State {
+) -> http::AppState {
+    http::AppState {
         pipeline: Arc::<RecordingPipeline>::default(),
         pages,
         telemetry,
