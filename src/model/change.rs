@@ -77,7 +77,6 @@ pub struct LeaderChange {
     pub partition: i32,
     /// The leader before the election.
     pub from: Option<BrokerId>,
-    /// The preferred replica.
     pub to: BrokerId,
 }
 
@@ -86,7 +85,6 @@ pub struct LeaderChange {
 pub struct ConsumerClone {
     /// Id of the container that is copied.
     pub template: String,
-    /// Name of the copy.
     pub name: String,
 }
 
@@ -177,7 +175,6 @@ impl Change {
         }
     }
 
-    /// The change in words.
     pub fn text(&self) -> ChangeText {
         match self {
             Self::BrokerConfig(it) => ChangeText {
@@ -403,6 +400,7 @@ mod tests {
                 to: rate / 2.0,
             });
             let json = serde_json::to_string(&change).unwrap();
+
             assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), change);
         }
     }

@@ -4,13 +4,13 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-/// A broker as `node.id` names it.
+/// The `node.id` of a broker; never negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "i32", try_from = "i32")]
 pub struct BrokerId(i32);
 
 impl BrokerId {
-    /// Kafka reports -1 for "no broker", which is an absence, not an id.
+    /// `None` for a negative number: Kafka reports -1 for "no broker".
     pub fn from_wire(raw: i32) -> Option<Self> {
         (raw >= 0).then_some(Self(raw))
     }
@@ -20,8 +20,7 @@ impl BrokerId {
         self.0
     }
 
-    /// Reads a label or an argument: decimal digits only, so that ` 1`, `+1` and `01` are not
-    /// broker 1.
+    /// Parses a label or an argument. Only the canonical form is accepted: not ` 1`, `+1` or `01`.
     pub fn parse(text: &str) -> Option<Self> {
         let id = text.parse().ok().and_then(Self::from_wire)?;
         (id.to_string() == text).then_some(id)
@@ -97,18 +96,17 @@ name! {
     TopicName
 }
 name! {
-    /// A consumer group's id. Any text is legal in Kafka, spaces and Unicode included.
+    /// Id of a consumer group. Kafka allows any text, also spaces and Unicode.
     GroupName
 }
 
-/// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {
     pub topic: TopicName,
     pub partition: i32,
 }
 
-/// A run of the remediation pipeline: its row in the store, counted from 1.
+/// A run of the remediation pipeline: its row id in the store, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub i64);
 
@@ -123,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_plain_spelling_of_an_id_is_that_broker() {
+    fn only_the_canonical_form_of_a_broker_id_is_accepted() {
         assert_eq!(BrokerId::parse("1"), BrokerId::from_wire(1));
         for text in ["-1", "+1", "01", " 1", "1 ", "", "1e0", "99999999999", "1\"} or vector(1)"] {
             assert_eq!(BrokerId::parse(text), None, "{text:?}");

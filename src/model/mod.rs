@@ -44,7 +44,7 @@ pub use quorum::{Quorum, QuorumReplica, QuorumRole};
 pub use quota::{ClientQuota, QuotaChange, QuotaEntity, QuotaKey};
 pub use request::{Api, RequestCount, WriteMode};
 pub use run::{
-    AlertOutcome, HoldReason, Impossible, Mode, RollbackReason, RunEvent, RunState, Trigger,
+    AlertOutcome, HoldReason, InvalidTransition, Mode, RollbackReason, RunEvent, RunState, Trigger,
     Verdict,
 };
 pub use target::Target;

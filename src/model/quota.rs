@@ -1,4 +1,4 @@
-//! Client quotas (KIP-13, KIP-546): whom they are for, and what they bound.
+//! Client quotas (KIP-13, KIP-546).
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use super::closed_list;
 
-/// What may stand in a name as it is. Kafka encodes the names of quota entities in the same way
-/// (`Sanitizer`), since a client id is any text.
+/// Characters of a name that are percent-encoded as text, as Kafka's `Sanitizer` does: a client id
+/// may be any text.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 closed_list! {
-    /// What a quota bounds, on each broker.
+    /// What a quota limits, on each broker.
     pub enum QuotaKey {
-        /// Bytes a second that a client may produce.
+        /// Bytes per second that a client may produce.
         ProducerByteRate = "producer_byte_rate",
-        /// Bytes a second that a client may fetch.
+        /// Bytes per second that a client may fetch.
         ConsumerByteRate = "consumer_byte_rate",
     }
 }
 
-/// Whom a quota is for: a user, a client id, or both. At least one is there; never a default
-/// entity. As text: `client greedy`, `user batch`, `user batch, client greedy`.
+/// The user, the client id, or both, that a quota applies to. At least one is given; never a
+/// default entity. As text: `client greedy`, `user batch`, `user batch, client greedy`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct QuotaEntity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,6 +35,7 @@ impl fmt::Display for QuotaEntity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [("user", &self.user), ("client", &self.client_id)];
         let named = parts.into_iter().filter_map(|(kind, name)| Some((kind, name.as_ref()?)));
+
         for (place, (kind, name)) in named.enumerate() {
             let before = if place == 0 { "" } else { ", " };
             write!(f, "{before}{kind} {}", utf8_percent_encode(name, ENCODED))?;

@@ -1,47 +1,46 @@
-//! The words for a run of the remediation pipeline. Their labels are kept in the store and shown in
-//! metrics and in the API. The transition table is in `remediation::state`.
+//! States, events and reasons of a run of the remediation pipeline. Their labels are part of the
+//! state file, the metrics and the API.
 
 use super::closed_list;
 
 closed_list! {
-    /// How far this process may go.
+    /// What remediation may do.
     pub enum Mode {
-        /// Count what would match; plan nothing.
+        /// Count the alerts that match a playbook; plan nothing.
         Observe = "observe",
-        /// Plan, and let the brokers validate the plan; change nothing.
+        /// Dry run: plan, and let the brokers validate the plan; change nothing.
         Rehearse = "rehearse",
         Act = "act",
     }
 }
 
 closed_list! {
-    /// Where a run stands.
     pub enum RunState {
-        /// Stored; not looked at yet, or waiting for its turn.
+        /// Stored; not checked yet, or waiting for its turn.
         Queued = "queued",
-        /// Something speaks against it for now; looked at again every 15 s.
+        /// May not start for now; checked again every 15 s.
         Held = "held",
-        /// A person has to approve it.
         AwaitingApproval = "awaiting_approval",
-        /// The brokers have validated the plan. The end of a run that may not act.
+        /// The brokers have validated the plan. A dry run ends here.
         Rehearsed = "rehearsed",
         /// Steps are being written and read back.
         Acting = "acting",
-        /// All steps are in force; the windows of the objective still hold older samples.
+        /// All steps are effective; samples from before still affect the objective.
         Settling = "settling",
         /// The objective and the guards are watched.
         Observing = "observing",
-        /// Judged and kept; a measure, for a time.
+        /// The verdict was to keep the change; a temporary one until it expires.
         Kept = "kept",
-        /// A measure is being taken back: its time is over, or it is no longer needed.
+        /// A temporary change is being undone: its time to live has ended, or it is no longer
+        /// needed.
         Expiring = "expiring",
-        /// A measure that did its work is taken back.
+        /// A temporary change that did its work is undone.
         Expired = "expired",
         /// Steps are being undone, last first.
         RollingBack = "rolling_back",
-        /// Every value is back where it was.
+        /// Every prior value is restored.
         RolledBack = "rolled_back",
-        /// An undo failed. Only a person may move it on.
+        /// An undo failed. A person has to repair and acknowledge it.
         Stuck = "stuck",
         /// Ended before anything was written.
         Cancelled = "cancelled",
@@ -49,59 +48,56 @@ closed_list! {
 }
 
 closed_list! {
-    /// What can happen to a run.
+    /// What moves a run from one state to another.
     pub enum RunEvent {
         Hold = "hold",
-        /// A person has to approve it.
         AskApproval = "ask_approval",
-        /// Nothing speaks against it any more, or a person approved it.
+        /// A person approved the run, or it has to be planned again.
         Requeue = "requeue",
-        /// Its episode is over, or an order cannot be followed.
+        /// All episodes of the run are closed, or a person's order cannot start.
         Cancel = "cancel",
         /// The brokers have validated the plan.
         Rehearse = "rehearse",
-        /// The first step is about to be written.
+        /// The first step is about to be sent.
         Act = "act",
-        /// The last step is in force.
+        /// The last step is effective.
         Apply = "apply",
-        /// No older sample is left in the windows.
+        /// Samples from before no longer affect the objective.
         Settle = "settle",
         Keep = "keep",
-        /// The canary was judged worth keeping: on to the others.
+        /// The canary is kept: the other brokers follow.
         Widen = "widen",
-        /// A measure's time is over, or it is no longer needed.
+        /// The time to live of a temporary change has ended, or it is no longer needed.
         Expire = "expire",
         RollBack = "roll_back",
+        /// Every step is undone.
         Undo = "undo",
+        /// A step cannot be undone.
         Jam = "jam",
     }
 }
 
-/// `event` cannot happen in `state`.
+/// The transition table does not allow the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{event}` is not possible while {state}")]
-pub struct Impossible {
-    /// Where the run stands.
+pub struct InvalidTransition {
     pub state: RunState,
     pub event: RunEvent,
 }
 
 impl RunState {
-    /// The whole transition table. It names every state: a new one does not compile until it is
-    /// placed.
-    ///
-    /// # Errors
-    ///
-    /// [`Impossible`] when the journal or the pipeline is wrong about the run.
-    pub fn after(self, event: RunEvent) -> Result<Self, Impossible> {
+    /// The whole transition table: the state after `event`. It names every state, so that a new
+    /// state does not compile until it has its place.
+    pub fn after(self, event: RunEvent) -> Result<Self, InvalidTransition> {
         use RunEvent as E;
+
         let next = match self {
             Self::Queued | Self::Held | Self::AwaitingApproval => match event {
                 E::Hold => Some(Self::Held),
                 E::AskApproval => Some(Self::AwaitingApproval),
                 E::Requeue => Some(Self::Queued),
                 E::Cancel => Some(Self::Cancelled),
-                // The guard has just been asked again: a held run that may start needs no detour.
+                // The guard has just passed: a held run need not be queued first.
                 E::Rehearse => Some(Self::Rehearsed),
                 E::Act
                 | E::Apply
@@ -116,7 +112,7 @@ impl RunState {
             Self::Rehearsed if event == E::Act => Some(Self::Acting),
             // A crash between the rehearsal and the first write: nothing was written.
             Self::Rehearsed => (event == E::Requeue).then_some(Self::Queued),
-            // Of a kept run, only a person asks for this.
+            // Only a person rolls back a kept run.
             Self::Acting | Self::Settling | Self::Observing | Self::Kept
                 if event == E::RollBack =>
             {
@@ -132,10 +128,10 @@ impl RunState {
             Self::Expiring | Self::RollingBack => (event == E::Jam).then_some(Self::Stuck),
             Self::Kept | Self::Expired | Self::RolledBack | Self::Stuck | Self::Cancelled => None,
         };
-        next.ok_or(Impossible { state: self, event })
+        next.ok_or(InvalidTransition { state: self, event })
     }
 
-    /// Whether nothing more happens to the run by itself.
+    /// Whether the run has ended, unless a person asks for more.
     pub const fn is_end(self) -> bool {
         match self {
             Self::Kept
@@ -177,123 +173,119 @@ impl RunState {
 }
 
 closed_list! {
-    /// What the comparison of before and after came to.
+    /// Result of comparing baseline and observation.
     pub enum Verdict {
-        /// The objective got better by at least what the playbook asks.
+        /// The objective improved by at least the playbook's `at_least`.
         Improved = "improved",
-        /// No difference that counts.
+        /// The difference is too small, or within the noise of the baseline.
         Neutral = "neutral",
         /// The objective got worse, or a guard tripped.
         Regressed = "regressed",
-        /// The samples do not tell: too few, the load alone explains the difference, or there was
-        /// next to no load before.
+        /// There are too few samples, the load alone explains the difference, or there was almost
+        /// no load before.
         Inconclusive = "inconclusive",
     }
 }
 
 closed_list! {
-    /// Why a run that could start does not.
+    /// Why a run does not start.
     pub enum HoldReason {
         Paused = "paused",
-        /// The mode is `observe`.
         ModeObserve = "mode_observe",
-        /// 100 runs wait already on this cluster.
+        /// 100 runs of this cluster wait already.
         QueueFull = "queue_full",
-        /// A run of this cluster is stuck and not acknowledged.
+        /// A run of this cluster is stuck, and no person has acknowledged it.
         Stuck = "stuck",
-        /// Too soon after the last run of this playbook on this target.
+        /// The cooldown after the last run of this playbook on this target has not ended.
         Cooldown = "cooldown",
-        /// The cluster has had its runs of this hour.
+        /// The cluster has had its maximum number of runs in the last hour.
         CapHour = "cap_hour",
-        /// The cluster has had its runs of this day.
+        /// The cluster has had its maximum number of runs in the last day.
         CapDay = "cap_day",
         /// Three rollbacks in a row on this target; a person releases it.
         Quarantined = "quarantined",
         /// The alert is not firing in Prometheus, or the playbook's `when` does not hold.
         NotConfirmed = "not_confirmed",
-        /// Prometheus does not answer, or refuses a query.
+        /// Prometheus does not answer, rejects a query, or is not configured.
         PrometheusUnavailable = "prometheus_unavailable",
         /// The objective, the load or a guard has no fresh sample, or too few in the window.
         EvidenceMissing = "evidence_missing",
         /// The latest snapshot is older than two scrape intervals.
         EvidenceStale = "evidence_stale",
-        /// A broker of the cluster does not report.
+        /// A broker of the cluster has not answered for two collection intervals.
         BrokerNotReporting = "broker_not_reporting",
-        /// The alert's broker is not in the cluster's metadata.
+        /// The cluster's metadata has no such broker or group.
         UnknownTarget = "unknown_target",
-        /// The cluster belongs to an operator that would undo or fight the change.
+        /// An operator manages the cluster and would undo the change.
         AdviseOnly = "advise_only",
-        /// A reassignment of someone else is in flight.
+        /// Partitions are being reassigned by someone else.
         ForeignReassignment = "foreign_reassignment",
-        /// A broker came back, or went, a moment ago.
+        /// A broker came or went in the last 60 s.
         RollingRestart = "rolling_restart",
         /// The controller changed in the last 60 s.
         ControllerChanged = "controller_changed",
-        /// Nobody answers for the controller.
+        /// The controller quorum has no leader.
         NoController = "no_controller",
         /// A partition has no leader.
         OfflinePartitions = "offline_partitions",
         /// More than one broker is missing.
         BrokersMissing = "brokers_missing",
-        /// More than 40 % of the brokers are down or named by firing alerts.
+        /// More than 40 % of the brokers are missing or named by firing alerts.
         TooBroken = "too_broken",
-        /// A partition could become unavailable.
+        /// A partition could become unavailable to producers with acks=all.
         AvailabilityGate = "availability_gate",
         /// Someone changed a key after this program wrote it; a person releases it.
         ExternallyChanged = "externally_changed",
-        /// There is nothing to plan; the text says why.
+        /// The optimizer has nothing to plan; the note says why.
         Unplannable = "unplannable",
-        /// A broker refused the plan's first step in rehearsal.
+        /// A broker refused to validate the first step.
         RehearsalRefused = "rehearsal_refused",
-        /// Kafka did not answer.
         KafkaUnavailable = "kafka_unavailable",
-        /// The Docker engine did not answer, or there is none.
+        /// The Docker engine did not answer, or none is configured.
         DockerUnavailable = "docker_unavailable",
         /// The consumer group is rebalancing.
         GroupUnstable = "group_unstable",
-        /// The group's committed offsets have not moved: its members are stuck, not too few.
+        /// The group's committed offsets do not advance: its members are stuck, not too few.
         GroupNotMoving = "group_not_moving",
-        /// A measure was lifted within the baseline.
+        /// A temporary change expired within the baseline.
         Overlap = "overlap",
     }
 }
 
 closed_list! {
-    /// Why a run went back.
+    /// Why a run was rolled back.
     pub enum RollbackReason {
-        /// The verdict was not one to keep.
+        /// The verdict was not to keep the change.
         Verdict = "verdict",
         GuardTripped = "guard_tripped",
-        /// A step was refused or did not come into force.
+        /// A step was refused, or did not become effective.
         FailedToApply = "failed_to_apply",
-        /// Someone else changed a key of this run.
+        /// Someone else changed what this run had changed.
         ExternallyChanged = "externally_changed",
-        /// Samples of the objective or the guards stopped coming.
+        /// The objective, the load or a guard had no fresh samples any longer.
         EvidenceLost = "evidence_lost",
         /// The process ended, or was paused, between two steps.
         Interrupted = "interrupted",
-        /// A person asked for it.
         Person = "person",
-        /// A critical alert of another playbook needs the cluster.
+        /// A critical alert of another playbook was waiting.
         Preempted = "preempted",
-        /// A measure had to end within the observation.
+        /// A temporary change had to expire within the observation.
         Overlap = "overlap",
     }
 }
 
 closed_list! {
-    /// What was done with one alert of a notification.
+    /// How one alert of a notification was handled.
     pub enum AlertOutcome {
-        /// First firing of an episode.
+        /// It opened an episode.
         New = "new",
-        /// The episode was open already.
+        /// Its episode was open already.
         Repeated = "repeated",
         Resolved = "resolved",
-        /// Resolved without an open episode.
+        /// It was resolved, and no episode of it was open.
         ResolvedUnknown = "resolved_unknown",
-        /// No playbook answers it.
         Unmatched = "unmatched",
-        /// No `alertname`, an unknown cluster, or labels past the limits.
+        /// It has no `alertname`, an unknown cluster, or too many or too long labels.
         Invalid = "invalid",
     }
 }
@@ -310,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_run_can_end_and_no_ended_run_but_a_kept_one_moves_on() {
+    fn every_run_can_end_and_of_the_ended_only_a_kept_one_can_change() {
         for &state in RunState::ALL {
             let next: Vec<RunState> =
                 RunEvent::ALL.iter().filter_map(|&event| state.after(event).ok()).collect();
@@ -332,8 +324,9 @@ mod tests {
             let all = RunState::ALL.iter().copied();
             all.filter(|it| RunEvent::ALL.iter().any(|&event| it.after(event) == Ok(to))).collect()
         };
-        // A canary that was judged goes on to the others.
+        // The second time for the brokers after a canary.
         assert_eq!(leads_to(RunState::Acting), [RunState::Rehearsed, RunState::Observing]);
+
         assert_eq!(leads_to(RunState::Kept), [RunState::Observing]);
     }
 }

@@ -1,10 +1,9 @@
-//! What a run is about. Stored and shown as text.
+//! What a run is about. Stored and shown as text: `cluster`, `broker 1`, `group orders`.
 
 use std::fmt;
 
 use super::{BrokerId, GroupName};
 
-/// What a run is about: `cluster`, `broker 1`, `group orders`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     Cluster,
@@ -13,7 +12,6 @@ pub enum Target {
 }
 
 impl Target {
-    /// The broker, where it is one.
     pub const fn broker(&self) -> Option<BrokerId> {
         match self {
             Self::Broker(id) => Some(*id),
@@ -21,7 +19,6 @@ impl Target {
         }
     }
 
-    /// The group, where it is one.
     pub const fn group(&self) -> Option<&GroupName> {
         match self {
             Self::Group(name) => Some(name),
@@ -29,7 +26,7 @@ impl Target {
         }
     }
 
-    /// Reads what `Display` writes.
+    /// Parses what `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
         if text == "cluster" {
             return Some(Self::Cluster);
@@ -59,6 +56,7 @@ mod tests {
     #[test]
     fn a_target_is_read_as_it_is_written() {
         let broker = BrokerId::from_wire(1).unwrap();
+
         for target in [
             Target::Cluster,
             Target::Broker(broker),

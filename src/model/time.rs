@@ -6,24 +6,24 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MonotonicTime(pub Duration);
 
-/// Time of day, in milliseconds since the Unix epoch. Survives a restart; may jump.
+/// Milliseconds since the Unix epoch. Valid after a restart; may jump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub i64);
 
 impl WallTime {
-    /// Seconds since the Unix epoch, as Prometheus counts them.
+    /// Seconds since the Unix epoch, as in Prometheus.
     pub fn seconds(self) -> f64 {
         Duration::from_millis(u64::try_from(self.0).unwrap_or(0)).as_secs_f64()
     }
 
     #[must_use]
-    pub fn after(self, pause: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)))
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
     #[must_use]
-    pub fn before(self, pause: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)))
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// Time since `earlier`; zero when the clock was set back and `earlier` is in the future.

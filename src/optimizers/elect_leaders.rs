@@ -7,10 +7,10 @@
 use super::{Plan, PlannedStep, Unplannable};
 use crate::model::{BrokerId, Change, LeaderChange, Partition, PreferredLeaderElection, Topology};
 
-/// Partitions in one step.
+/// Maximum number of partitions in one step.
 pub const BATCH_MAX: usize = 100;
 
-/// Steps in one run; the next run continues where this one stops.
+/// Maximum number of steps in one run; the next run continues where this one stops.
 pub const BATCHES_MAX: usize = 100;
 
 /// Plans the election of every preferred replica that is in sync and does not lead, or of those on
@@ -25,6 +25,7 @@ pub fn plan(topology: &Topology, only: Option<BrokerId>) -> Result<Plan, Unplann
     for topic in topology.topics.iter().filter(|it| is_legal(it.name.as_str())) {
         for partition in &topic.partitions {
             let preferred = preferred_follower(topology, partition);
+
             match preferred.filter(|it| only.is_none_or(|only| only == *it)) {
                 Some(leader) if partition.isr.contains(&leader) => elections.push(LeaderChange {
                     topic: topic.name.clone(),
@@ -95,6 +96,7 @@ mod tests {
         let broker =
             |id: &BrokerId| Broker { id: *id, host: String::new(), port: 9092, rack: None };
         let brokers = ids(&[1, 2, 3]).iter().map(broker).collect();
+
         Topology { brokers, topics: vec![topic], ..Topology::default() }
     }
 
@@ -122,8 +124,11 @@ mod tests {
             (3, &[4, 3, 1], &[3, 4]),
         ]);
         let plan = plan(&found, None).unwrap();
+
         assert_eq!(plan.steps.len(), 1);
+
         let step = plan.steps.first().unwrap();
+
         assert_eq!(elections(step), ["orders/0 2>1", "orders/4 3>2"]);
         assert!(!step.change.is_restored_on_undo());
         assert!(plan.remarks.first().unwrap().starts_with("1 partition(s) wait"), "{plan:?}");
@@ -156,8 +161,11 @@ mod tests {
         let planned = plan(&topology(&vec![one; 250]), None).unwrap();
         let sizes: Vec<usize> =
             planned.steps.iter().map(|it| election(it).partitions.len()).collect();
+
         assert_eq!(sizes, [100, 100, 50]);
+
         let planned = plan(&topology(&vec![one; 10_001]), None).unwrap();
+
         assert_eq!(planned.steps.len(), BATCHES_MAX);
         assert!(planned.remarks.iter().any(|it| it.starts_with("1 partition(s) are left")));
     }

@@ -22,6 +22,7 @@ mod tests {
         assert_eq!(up(1, 16), [2, 4, 8, 16]);
         assert_eq!(up(3, 12), [6, 12]);
         assert_eq!(up(5, 16), [10, 16]);
+
         for from in 1..=64 {
             for to in 1..=64 {
                 let mut size = from;

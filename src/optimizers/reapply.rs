@@ -63,6 +63,7 @@ struct LostEntry<'a> {
 fn lost_entries(facts: &WrittenConfig) -> Result<(Vec<LostEntry<'_>>, Vec<String>), Unplannable> {
     let broker = facts.config.broker;
     let (mut lost, mut foreign) = (Vec::new(), Vec::new());
+
     for (key, wrote) in &facts.wrote {
         let Some(entry) = facts.config.get(key) else { continue };
         let Some(stored) = entry.stored().filter(|it| entry.effective.as_deref() != Some(*it))
@@ -95,6 +96,7 @@ fn steps(broker: BrokerId, lost: &[LostEntry<'_>]) -> Vec<PlannedStep> {
 
     for it in lost {
         let (mut from, mut from_stored) = (it.effective, None);
+
         for (wave, to) in (1..).zip(ladder::up(it.effective, it.stored)) {
             let change = BrokerConfigChange {
                 broker,
@@ -104,6 +106,7 @@ fn steps(broker: BrokerId, lost: &[LostEntry<'_>]) -> Vec<PlannedStep> {
                 to: to.to_string(),
             };
             steps.push(PlannedStep { stage: 0, wave, change: Change::BrokerConfig(change) });
+
             (from, from_stored) = (to, Some(to.to_string()));
         }
     }

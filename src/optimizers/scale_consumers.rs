@@ -98,6 +98,7 @@ fn template(facts: &GroupFacts) -> Result<&ContainerFacts, Unplannable> {
     }
 
     let group = &facts.group;
+
     Err(Unplannable(match originals().next() {
         None => format!(
             "no running container has the labels kafka-optimizer.role=consumer and \
@@ -157,6 +158,7 @@ mod tests {
         check(&facts(200_000, 12, 8), BY_LAG, None);
         let double = ScaleConsumers { factor: Factor::Double, ..BY_LAG };
         check(&facts(1, 12, 2), double, Some(2));
+
         check(&facts(1, 0, 2), double, None);
     }
 
@@ -175,6 +177,7 @@ mod tests {
         second.objections = vec!["it writes to a volume".to_owned()];
         let planned = plan(&of, BY_LAG, RunId(7)).unwrap();
         let names: Vec<String> = planned.steps.iter().map(|it| it.change.text().subject).collect();
+
         assert_eq!(
             names,
             [
@@ -184,10 +187,14 @@ mod tests {
             ]
         );
         of.containers.last_mut().unwrap().running = false;
+
         let why = plan(&of, BY_LAG, RunId(7)).unwrap_err().to_string();
+
         assert!(why.contains("worker-2 of group orders must not be cloned: it writes"), "{why}");
+
         of.containers.clear();
         let why = plan(&of, BY_LAG, RunId(7)).unwrap_err().to_string();
+
         assert!(why.contains("kafka-optimizer.group=orders"), "{why}");
     }
 }

@@ -31,6 +31,7 @@ pub fn plan(set: &[ClientQuota], parameters: &ShedLoad) -> Result<Plan, Unplanna
 
     // Stable: the clients of a wave keep the order of the playbook.
     plan.steps.sort_by_key(|it| it.wave);
+
     if plan.steps.is_empty() {
         let remarks = plan.remarks.join("; ");
         return Err(Unplannable(format!("no client is left to slow down: {remarks}")));
@@ -104,6 +105,7 @@ mod tests {
             format!("{} {} {from}>{}", it.wave, text.subject, text.to.as_ref().unwrap())
         };
         assert_eq!(plan.steps.iter().map(shown).collect::<Vec<_>>(), want);
+
         plan
     }
 
@@ -119,6 +121,7 @@ mod tests {
             ],
         );
         assert_eq!(plan.steps.first().unwrap().change.text().from, "no quota");
+
         for (begin, end) in [(55.0, 1.0), (3.0, 2.0), (7.5, 1.0), (1024.0, 1023.0)] {
             let mut rate = begin;
             for next in halvings(begin, end) {
@@ -147,6 +150,7 @@ mod tests {
     fn a_client_with_a_lower_quota_is_not_touched() {
         let clients = vec![shed("greedy", 4 * MIB, 2 * MIB), shed("calm", 4 * MIB, 2 * MIB)];
         let plan = check(&[("greedy", 1000.5)], clients.clone(), &["0 client calm ->2097152"]);
+
         assert!(
             plan.remarks
                 .first()
@@ -156,6 +160,7 @@ mod tests {
         let key = QuotaKey::ProducerByteRate;
         let quota = |name| ClientQuota { entity: client(name), key, value: 5.0 };
         let set = [quota("greedy"), quota("calm")];
+
         assert!(super::plan(&set, &ShedLoad { clients }).is_err());
     }
 }

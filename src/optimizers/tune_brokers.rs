@@ -124,6 +124,7 @@ fn after_canary(plan: &mut Plan, canary: BrokerId) -> Result<(), Unplannable> {
         step.wave = step.wave.saturating_add(last_wave).saturating_add(1);
     }
     plan.remarks.push(format!("broker {canary} goes first, the others after its verdict"));
+
     Ok(())
 }
 
@@ -148,6 +149,7 @@ fn pool_steps(
         .config
         .get(key)
         .ok_or_else(|| Unplannable(format!("broker {broker} does not report {key}")))?;
+
     if entry.read_only {
         return Err(Unplannable(format!("broker {broker} says that {key} is read-only")));
     }
@@ -165,6 +167,7 @@ fn pool_steps(
     let target = target_size(facts, entry, parameters, remarks)?;
     let (mut from, mut from_stored) = (effective, stored);
     let mut steps = Vec::new();
+
     for (wave, to) in (0..).zip(ladder::up(effective, target)) {
         let change = BrokerConfigChange {
             broker,
@@ -174,6 +177,7 @@ fn pool_steps(
             to: to.to_string(),
         };
         steps.push(PlannedStep { stage: 0, wave, change: Change::BrokerConfig(change) });
+
         (from, from_stored) = (to, Some(to));
     }
     Ok(steps)
@@ -307,7 +311,9 @@ mod tests {
                 format!("{wave} {subject} {key} {from}({stored})>{}", to.unwrap())
             })
             .collect();
+
         assert_eq!(got, want);
+
         plan
     }
 
@@ -358,6 +364,7 @@ mod tests {
             let plan = plan(&[fresh(1)], to(level), None).unwrap();
             let text = |it: &PlannedStep| it.change.text();
             assert!(plan.steps.iter().all(|it| WRITES.contains(&text(it).key.as_str())));
+
             let to = |it: &PlannedStep| text(it).to.unwrap().parse::<u32>().unwrap();
             assert!(plan.steps.iter().all(|it| to(it) <= POOL_MAX));
             assert!(plan.remarks.iter().any(|it| it.contains(SEND_BUFFER)), "{plan:?}");

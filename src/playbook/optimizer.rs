@@ -1,4 +1,4 @@
-//! The optimizers there are, with their parameters. What they do is in `optimizers`.
+//! The optimizers and their parameters. Their implementation is in `optimizers`.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::model::{QuotaEntity, QuotaKey, closed_list};
 closed_list! {
     pub enum OptimizerKind {
         TuneBrokers = "tune_brokers",
-        /// What this program wrote and a broker lost at a restart.
+        /// Restores what this program wrote and a broker lost at a restart.
         Reapply = "reapply",
         ElectLeaders = "elect_leaders",
         ShedLoad = "shed_load",
@@ -15,11 +15,10 @@ closed_list! {
     }
 }
 
-/// An optimizer and its parameters.
+/// An optimizer with its parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Optimizer {
     TuneBrokers(TuneBrokers),
-    /// What this program wrote and a broker lost at a restart.
     Reapply,
     ElectLeaders,
     ShedLoad(ShedLoad),
@@ -39,7 +38,7 @@ impl Optimizer {
 }
 
 impl OptimizerKind {
-    /// Whether a run is about one consumer group; otherwise about a broker or the cluster.
+    /// Whether the target is a consumer group; otherwise it is a broker or the cluster.
     pub const fn is_about_a_group(self) -> bool {
         match self {
             Self::ScaleConsumers => true,
@@ -47,7 +46,7 @@ impl OptimizerKind {
         }
     }
 
-    /// Whether what it does is lifted after a time (I27).
+    /// Whether its changes are temporary (I27).
     pub const fn is_temporary(self) -> bool {
         match self {
             Self::ShedLoad | Self::ScaleConsumers => true,
@@ -57,63 +56,57 @@ impl OptimizerKind {
 }
 
 closed_list! {
-    /// How far `tune-brokers` goes. The numbers are in `optimizers::tune_brokers`.
+    /// Size of thread pools. The numbers are in `optimizers::tune_brokers::goal`.
     pub enum Level {
-        /// 12 network threads, 12 I/O threads.
+        /// 12 network threads and 12 I/O threads.
         Conservative = "conservative",
-        /// 16 and 16.
+        /// 16 network threads and 16 I/O threads.
         Moderate = "moderate",
-        /// 32 and 32.
+        /// 32 network threads and 32 I/O threads.
         Aggressive = "aggressive",
     }
 }
 
 closed_list! {
-    /// What to do above twice the value that a broker starts with, which does not survive a restart
-    /// (KAFKA-20890).
+    /// What to do about values above twice the static one, which a restart loses (KAFKA-20890).
     pub enum AboveStatic {
-        /// Stop there and say so.
+        /// Stop at twice the static value.
         Cap = "cap",
-        /// Go on; the optimizer `reapply` walks the value up again after a restart.
+        /// Go on; the optimizer `reapply` restores the value after a restart.
         Reapply = "reapply",
     }
 }
 
 closed_list! {
-    /// How a change of several brokers is spread.
+    /// Order in which several brokers are changed.
     pub enum Rollout {
-        /// All brokers at once, step by step.
+        /// All brokers at the same time.
         Together = "together",
-        /// One broker first; the others when it is judged worth keeping.
+        /// One broker first; the others if its change is kept.
         Canary = "canary",
     }
 }
 
-/// Parameters of `tune-brokers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TuneBrokers {
     pub level: Level,
-    /// What to do above twice the static value.
     pub above_static: AboveStatic,
-    /// How several brokers are changed.
     pub rollout: Rollout,
 }
 
 closed_list! {
-    /// Clients that a quota can hurt more than it helps (I39).
+    /// Kinds of clients that a quota harms more than it helps (I39).
     pub enum ClientKind {
         Connect = "connect",
-        /// `MirrorMaker`.
         MirrorMaker = "mirrormaker",
         Streams = "streams",
         Transactional = "transactional",
     }
 }
 
-/// Parameters of `shed-load`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShedLoad {
-    /// Who is slowed down, all of them, in this order.
+    /// All of them are slowed down, in this order.
     pub clients: Vec<Shed>,
 }
 
@@ -122,28 +115,27 @@ pub struct ShedLoad {
 pub struct Shed {
     pub entity: QuotaEntity,
     pub key: QuotaKey,
-    /// Bytes a second and broker that it moves without a quota: where the steps begin.
+    /// Bytes per second and broker without a quota: where the steps begin.
     pub usual: u64,
-    /// Bytes a second and broker that it is left with.
+    /// Bytes per second and broker of the final quota.
     pub to: u64,
-    /// Kinds of clients that it may be, which are refused otherwise.
+    /// Kinds of clients that are accepted here, and refused otherwise.
     pub even_if: BTreeSet<ClientKind>,
 }
 
 closed_list! {
-    /// By how much consumers are scaled.
+    /// Factor by which the number of containers grows.
     pub enum Factor {
-        /// x2 above a lag of 100,000 records, x1.5 above 50,000, otherwise not at all (I29).
+        /// 2 above a lag of 100,000 records, 1.5 above 50,000, otherwise 1 (I29).
         ByLag = "by_lag",
-        /// x2, whatever the lag.
+        /// Always 2, for any lag.
         Double = "double",
     }
 }
 
-/// Parameters of `scale-consumers`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScaleConsumers {
     pub factor: Factor,
-    /// Most containers of one group, clones among them.
+    /// Maximum number of containers of one group, including clones.
     pub containers_max: u32,
 }

@@ -1,8 +1,8 @@
-//! A PromQL expression with places for a label's value.
+//! A PromQL expression with variables for label values.
 //!
-//! Invariant (I35): `$name` stands only as the whole value of an `=` matcher, so a value cannot
-//! become part of the expression. Checked when the template is made; values are escaped when they
-//! are put in.
+//! Invariant (I35): `$name` is allowed only as the whole value of an `=` matcher, so that a value
+//! cannot become part of the expression. This is checked when a template is created; values are
+//! escaped when it is rendered.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,11 +12,11 @@ use promql_parser::{
     util::{ExprVisitor, walk_expr},
 };
 
-/// Values for the places, by name.
+/// Values by variable name, without the `$`.
 pub type Values = BTreeMap<&'static str, String>;
 
-/// Labels that may be put in: those whose value is taken from live metadata or the configuration.
-const PLACES: &[&str] = &["kafka_cluster", "broker_id", "consumergroup"];
+/// The variables: labels whose value comes from live metadata or the configuration.
+const VARIABLES: &[&str] = &["kafka_cluster", "broker_id", "consumergroup"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
@@ -24,23 +24,19 @@ pub struct Template {
     selectors: Vec<String>,
 }
 
-/// Why a text is not a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// Not PromQL.
     #[error("not a PromQL expression: {0}")]
     Syntax(String),
-    /// A place where none may be.
     #[error(
         "`{0}`: a `$label` may only be the whole value of an `=` matcher, as in {{broker_id=\"$broker_id\"}}"
     )]
-    Place(String),
-    /// A label that has no checked value.
-    #[error("`${0}` is not known; there are $kafka_cluster, $broker_id and $consumergroup")]
-    Name(String),
+    MisplacedVariable(String),
+    #[error("`${0}` is unknown; there are $kafka_cluster, $broker_id and $consumergroup")]
+    UnknownVariable(String),
 }
 
-/// Collects the vector selectors of an expression.
+/// Collects the selectors of an expression.
 #[derive(Default)]
 struct Selectors(Vec<VectorSelector>);
 
@@ -59,11 +55,9 @@ impl ExprVisitor for Selectors {
 }
 
 impl Template {
-    /// Checks `text`.
-    ///
     /// # Errors
     ///
-    /// When it is not PromQL, or has a `$label` in a place where a value could do harm.
+    /// When `text` is not PromQL, or has a variable where a value could change the expression.
     pub fn new(text: &str) -> Result<Self, TemplateError> {
         let expr = parser::parse(text).map_err(TemplateError::Syntax)?;
         let mut found = Selectors::default();
@@ -72,31 +66,31 @@ impl Template {
         for selector in &found.0 {
             whole_values = whole_values.saturating_add(check_matchers(&selector.matchers)?);
         }
-        // A place in a string literal, a label_replace or a comment is in no matcher: count them
-        // all.
-        if places(text).count() != whole_values {
-            let stray = places(text).next().unwrap_or_default();
-            return Err(TemplateError::Place(format!("${stray}")));
+        // A variable in a string literal or a comment is in no matcher: compare with all variables.
+        if variables(text).count() != whole_values {
+            let first = variables(text).next().unwrap_or_default();
+            return Err(TemplateError::MisplacedVariable(format!("${first}")));
         }
+
         let mut selectors: Vec<String> = found.0.iter().map(bare).collect();
         selectors.sort();
         selectors.dedup();
+
         Ok(Self { text: text.to_owned(), selectors })
     }
 
-    /// The expression with `values` put in.
     pub fn render(&self, values: &Values) -> String {
         render(&self.text, values)
     }
 
-    /// Every vector selector of the expression, with `values` put in: the inputs it depends on.
+    /// Every selector of the expression, rendered: the inputs that it depends on.
     pub fn inputs(&self, values: &Values) -> Vec<String> {
         self.selectors.iter().map(|it| render(it, values)).collect()
     }
 
-    /// The labels it needs a value for.
+    /// The variables of the expression, without the `$`.
     pub fn needs(&self) -> impl Iterator<Item = &str> {
-        places(&self.text)
+        variables(&self.text)
     }
 }
 
@@ -106,7 +100,7 @@ impl fmt::Display for Template {
     }
 }
 
-/// The selector without modifiers, as text that parses again.
+/// The selector without `offset` and `@`, as PromQL.
 fn bare(selector: &VectorSelector) -> String {
     let mut plain = selector.clone();
     plain.offset = None;
@@ -114,26 +108,27 @@ fn bare(selector: &VectorSelector) -> String {
     plain.to_string()
 }
 
-/// How many whole-value places the matchers hold.
+/// Number of variables in the matchers.
 fn check_matchers(matchers: &Matchers) -> Result<usize, TemplateError> {
     let mut found = 0_usize;
     let alternatives = matchers.or_matchers.iter().flatten();
+
     for matcher in matchers.matchers.iter().chain(alternatives) {
-        let Some(name) = places(&matcher.value).next() else { continue };
+        let Some(name) = variables(&matcher.value).next() else { continue };
         if matcher.op != MatchOp::Equal || matcher.value != format!("${name}") {
-            return Err(TemplateError::Place(matcher.to_string()));
+            return Err(TemplateError::MisplacedVariable(matcher.to_string()));
         }
-        if !PLACES.contains(&name) {
-            return Err(TemplateError::Name(name.to_owned()));
+        if !VARIABLES.contains(&name) {
+            return Err(TemplateError::UnknownVariable(name.to_owned()));
         }
         found = found.saturating_add(1);
     }
     Ok(found)
 }
 
-/// The names after each `$` that a letter or `_` follows; a `$` that ends a regular expression is
-/// none.
-fn places(text: &str) -> impl Iterator<Item = &str> {
+/// The name after each `$` that a letter or `_` follows. A `$` at the end of a regular expression
+/// is no variable.
+fn variables(text: &str) -> impl Iterator<Item = &str> {
     text.split('$').skip(1).filter_map(|rest| {
         let end = rest.find(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
         let name = &rest[..end.unwrap_or(rest.len())];
@@ -142,17 +137,17 @@ fn places(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn render(text: &str, values: &Values) -> String {
-    let mut done = text.to_owned();
+    let mut rendered = text.to_owned();
     for (name, value) in values {
         for quote in ['"', '\'', '`'] {
-            let place = format!("{quote}${name}{quote}");
-            done = done.replace(&place, &quoted(value));
+            let variable = format!("{quote}${name}{quote}");
+            rendered = rendered.replace(&variable, &quoted(value));
         }
     }
-    done
+    rendered
 }
 
-/// `value` as a PromQL string: Go's escapes, nothing left that could end it.
+/// `value` as a PromQL string literal, with Go's escapes.
 pub fn quoted(value: &str) -> String {
     let mut text = String::from("\"");
     for it in value.chars() {
@@ -164,6 +159,7 @@ pub fn quoted(value: &str) -> String {
         }
     }
     text.push('"');
+
     text
 }
 
@@ -176,19 +172,20 @@ mod tests {
     }
 
     #[test]
-    fn i35_a_value_stays_a_value_whatever_it_holds() {
+    fn i35_any_value_stays_the_value_of_its_matcher() {
         let template = Template::new(r#"up{kafka_cluster="$kafka_cluster"} == 1"#).unwrap();
         let nasty = "a\"} or vector(1) #\\ \n$broker_id";
         let text = template.render(&values(nasty));
         let expr = parser::parse(&text).unwrap();
         let mut found = Selectors::default();
         let Ok(_) = walk_expr(&mut found, &expr);
+
         assert_eq!(found.0.len(), 1);
         assert_eq!(found.0[0].matchers.matchers[0].value, nasty);
     }
 
     #[test]
-    fn i35_a_place_is_the_whole_value_of_an_equal_matcher_or_refused() {
+    fn i35_a_variable_is_the_whole_value_of_an_equal_matcher_or_refused() {
         for text in [
             r#"up{kafka_cluster=~"$kafka_cluster"}"#,
             r#"up{kafka_cluster!="$kafka_cluster"}"#,
@@ -204,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_selector_is_an_input() {
+    fn every_selector_of_an_expression_is_an_input() {
         let text = r#"sum(rate(a_total{broker_id="$broker_id"}[5m])) / max(b offset 5m)"#;
         let inputs = Template::new(text).unwrap().inputs(&values("main"));
         assert_eq!(inputs, [r#"a_total{broker_id="1"}"#, "b"]);

@@ -36,5 +36,6 @@ pub(super) async fn update(context: &Context, run: &RunRow) -> Result<bool, Stor
     let note = Some("nobody approved it within 30 min".to_owned());
     let change = RunUpdate { note, ..RunUpdate::default() };
     transition(context, run, RunEvent::Cancel, change).await?;
+
     Ok(false)
 }

@@ -41,6 +41,7 @@ impl Expressions {
         }
 
         let render = |it: &Template| it.render(values);
+
         Ok(Self {
             objective: render(&playbook.objective.query),
             load: render(&playbook.load),
@@ -89,6 +90,7 @@ pub(super) async fn check_fresh(context: &Context, expressions: &Expressions) ->
         check_age(input, &answer, context.now(), limit)
     });
     try_join_all(checks).await?;
+
     Ok(())
 }
 
@@ -182,11 +184,13 @@ pub(super) async fn baseline(
 
     check_count(&expressions.objective, &objective)?;
     check_count(&expressions.load, &load)?;
+
     for (query, peaks) in expressions.guards.iter().zip(&guards) {
         check_count(query, peaks)?;
     }
 
     let maximum = |peaks: &Vec<f64>| peaks.iter().copied().fold(f64::MIN, f64::max);
+
     Ok(Measurement {
         query: expressions.objective.clone(),
         load_query: expressions.load.clone(),
@@ -211,6 +215,7 @@ fn check_count(query: &str, samples: &[f64]) -> Result<(), Hold> {
 /// (I34).
 pub(super) fn firing_selector(playbook: &Playbook, cluster: &str, target: &Target) -> String {
     let mut matchers = vec![r#"alertstate="firing""#.to_owned()];
+
     // Only the labels of the playbook: Alertmanager may add labels that Prometheus does not know.
     for (label, value) in &playbook.matcher.labels {
         matchers.push(format!("{label}={}", quoted(value)));

@@ -79,6 +79,7 @@ pub(super) async fn perform(context: &Context, step: &StepRow) -> Result<StepOut
 
     let took = elapsed(context, started);
     context.telemetry.step_done(&context.cluster.name, took);
+
     let (state, text) = match &outcome {
         StepOutcome::Done => {
             let answer = answer.err().map_or("accepted".to_owned(), |error| chain(&error));
@@ -90,6 +91,7 @@ pub(super) async fn perform(context: &Context, step: &StepRow) -> Result<StepOut
         StepOutcome::Failed(text) => (StepState::Failed, text.clone()),
     };
     record(context, step, state, text).await?;
+
     Ok(outcome)
 }
 
@@ -124,6 +126,7 @@ async fn with_retries<'a, T>(
     request: impl Fn() -> BoxFuture<'a, Result<T, ApplyError>>,
 ) -> Result<T, ApplyError> {
     let started = context.clock.monotonic();
+
     loop {
         match request().await {
             Err(error) if !error.is_refusal() && elapsed(context, started) < CHECKS_MAX => {
@@ -156,12 +159,14 @@ pub(super) async fn read_back(
                 Err(error) => chain(&error),
             };
             let limit = limit.as_secs();
+
             return StepOutcome::Failed(format!(
                 "not effective within {limit} s; last observed: {seen}"
             ));
         }
 
         context.clock.sleep(pause).await;
+
         pause = pause.saturating_mul(2).min(PAUSE_MAX);
     }
 }

@@ -43,7 +43,6 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// A person's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// May be left out when one cluster is configured.
@@ -158,6 +157,7 @@ impl Remediator {
             shared.telemetry.truncated_alerts(notification.truncated);
         }
         self.wake();
+
         Ok(counts)
     }
 
@@ -167,6 +167,7 @@ impl Remediator {
         let name = alert.label("kafka_cluster")?;
         let context = self.shared.clusters.iter().find(|it| it.cluster.name.as_str() == name)?;
         let playbooks = &self.shared.remediation.playbooks;
+
         Some(RoutedAlert {
             cluster: context.cluster.name.clone(),
             is_matched: playbooks.iter().any(|it| it.matcher.matches(&alert.labels)),
@@ -209,6 +210,7 @@ impl Remediator {
 
         let added = self.shared.store.add_run(new, None).await?;
         self.wake();
+
         added
             .map(|(run, _)| run)
             .ok_or_else(|| OrderError::Conflict("it is stored already".to_owned()))
@@ -240,6 +242,7 @@ impl Remediator {
     /// The named cluster, or the only one.
     fn find_cluster(&self, name: Option<&ClusterName>) -> Result<&Context, OrderError> {
         let clusters = &self.shared.clusters;
+
         match (name, clusters.as_slice()) {
             (Some(name), all) => all
                 .iter()
@@ -256,6 +259,7 @@ impl Remediator {
     /// Requests the rollback of a kept or active run.
     pub async fn roll_back(&self, id: RunId) -> Result<(), OrderError> {
         let run = self.find_run(id).await?;
+
         match run.state {
             RunState::Kept | RunState::Acting | RunState::Settling | RunState::Observing => {
                 self.shared.store.request_undo(id, self.shared.clock.wall()).await?;
@@ -288,7 +292,9 @@ impl Remediator {
             )));
         }
         self.shared.store.approve(id, self.shared.clock.wall()).await?;
+
         self.wake();
+
         Ok(())
     }
 
@@ -304,7 +310,9 @@ impl Remediator {
             return Err(OrderError::Conflict(format!("run {id} is {}, not stuck", run.state)));
         }
         self.shared.store.acknowledge(id, self.shared.clock.wall()).await?;
+
         self.wake();
+
         Ok(())
     }
 
@@ -322,6 +330,7 @@ impl Remediator {
         };
 
         let mut released = Vec::new();
+
         for it in chosen {
             let name = &it.cluster.name;
             for resource in self.shared.store.release(name, it.clock.wall()).await? {
@@ -330,6 +339,7 @@ impl Remediator {
             released.push(format!("{name}: quarantines"));
         }
         self.wake();
+
         Ok(released)
     }
 
@@ -340,7 +350,6 @@ impl Remediator {
         Ok(())
     }
 
-    /// Lets runs start again.
     pub fn resume(&self) -> std::io::Result<()> {
         self.shared.pause.clear()?;
         self.wake();

@@ -48,6 +48,7 @@ pub(super) async fn reconcile(
     loop {
         let Some(detail) = context.store.run(run).await? else { return Ok(Outcome::Ended) };
         let row = &detail.run;
+
         match row.state {
             RunState::AwaitingApproval => {
                 if approval::update(context, row).await? {
@@ -121,6 +122,7 @@ async fn start(context: &Context, run: &RunRow) -> Result<bool, StoreError> {
     };
 
     let note = (!cleared.remarks.is_empty()).then(|| cleared.remarks.join("; "));
+
     let change = RunUpdate {
         note,
         steps: cleared.steps,
@@ -132,10 +134,10 @@ async fn start(context: &Context, run: &RunRow) -> Result<bool, StoreError> {
         return Ok(false);
     }
     transition(context, run, RunEvent::Rehearse, change).await?;
+
     Ok(true)
 }
 
-/// Executes a rehearsed plan.
 async fn act(context: &Context, run: RunId, stop: &CancellationToken) -> Result<(), StoreError> {
     let Some(detail) = context.store.run(run).await? else { return Ok(()) };
     transition(context, &detail.run, RunEvent::Act, RunUpdate::default()).await?;
@@ -190,6 +192,7 @@ async fn all_effective(context: &Context, run: &RunRow) -> Result<(), StoreError
     context.telemetry.alert_to_effect(&context.cluster.name, took);
     transition(context, run, RunEvent::Apply, RunUpdate::default()).await?;
     info!(run = %run.id, target = %run.target, "Change is in effect.");
+
     Ok(())
 }
 
@@ -206,6 +209,7 @@ async fn stop_reason(
         return Ok(Some((RollbackReason::Interrupted, "remediation was paused".to_owned())));
     }
     let is_requested = context.store.run(run).await?.is_some_and(|it| it.run.undo_requested);
+
     Ok(is_requested.then(|| (RollbackReason::Person, "a person asked for it".to_owned())))
 }
 
@@ -244,6 +248,7 @@ async fn recover(context: &Context, detail: &RunDetail) -> Result<(), StoreError
         return all_effective(context, run).await;
     }
     let text = "the process ended between two steps".to_owned();
+
     roll_back(context, run, RollbackReason::Interrupted, None, text).await
 }
 
@@ -305,6 +310,7 @@ async fn conclude(
     let change = RunUpdate { verdict: Some(verdict), expires, ..RunUpdate::default() };
     transition(context, run, RunEvent::Keep, change).await?;
     info!(run = %run.id, %verdict, "Run kept.");
+
     Ok(())
 }
 
@@ -326,6 +332,8 @@ async fn undo_all(context: &Context, detail: &RunDetail) -> Result<(), StoreErro
         ..RunUpdate::default()
     };
     let state = transition(context, run, event, change).await?;
+
     info!(run = %run.id, %state, "Undo finished.");
+
     Ok(())
 }

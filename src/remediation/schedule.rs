@@ -9,7 +9,7 @@ use crate::{
     alert::Labels,
     model::{BrokerId, GroupName, HoldReason, Mode, RunState, Target, Trigger},
     playbook::{COOLDOWN_MAX, Optimizer, OptimizerKind, Playbook},
-    store::{Attempt, Episode, NewClaim, NewRun, Priority, StoreError},
+    store::{Episode, EpisodeAttempt, NewClaim, NewRun, Priority, StoreError},
 };
 
 /// (episode, playbook) pairs already reported as not producing a run.
@@ -101,12 +101,17 @@ async fn add_attempt(
         created: if attempt == 1 { episode.opened } else { context.now() },
     };
     context.store.add_run(new, Some(NewClaim { episode: episode.id, attempt })).await?;
+
     Ok(())
 }
 
 /// Number of the attempt that is due. The guard knows the doubled cooldown; the check of the plain
 /// one here keeps the run out of the queue until then.
-fn next_attempt(context: &Context, last: Option<Attempt>, playbook: &Playbook) -> Option<u32> {
+fn next_attempt(
+    context: &Context,
+    last: Option<EpisodeAttempt>,
+    playbook: &Playbook,
+) -> Option<u32> {
     let Some(last) = last else { return Some(1) };
     let is_allowed = last.number < playbook.attempts_max && last.state == RunState::RolledBack
         || Breach::I4AttemptsWithoutLimit.is_played() && last.state.is_end();

@@ -31,6 +31,7 @@ async fn due(context: &Context, run: &RunRow) -> Option<String> {
     let temporary = context.playbook(run)?.temporary.as_ref()?;
     let query = temporary.expire_when.as_ref()?.render(&context.values(&run.target, None));
     let series = evidence::prometheus(context).ok()?.instant(&query).await.ok()?;
+
     (!series.is_empty()).then(|| format!("it is no longer needed: `{query}` returns a series"))
 }
 

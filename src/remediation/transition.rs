@@ -20,6 +20,7 @@ pub(super) async fn transition(
         context.telemetry.run_ended(&context.cluster.name, run.optimizer, state);
     }
     view::publish(context).await?;
+
     Ok(state)
 }
 
@@ -63,5 +64,6 @@ pub(super) async fn roll_back(
 
     let change = RunUpdate { rollback_reason: Some(reason), verdict, ..RunUpdate::default() };
     transition(context, run, RunEvent::RollBack, change).await?;
+
     Ok(())
 }

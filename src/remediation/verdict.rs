@@ -34,6 +34,7 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
         return Some(upper);
     }
     let lower = *sorted.get((sorted.len() / 2).checked_sub(1)?)?;
+
     Some(f64::midpoint(lower, upper))
 }
 
@@ -56,6 +57,7 @@ pub(super) fn judge(
     objective: &Objective,
 ) -> Result<Verdict, &'static str> {
     measured.observed_median = median(observed);
+
     measured.load_change = match (measured.baseline_load, median(observed_load)) {
         (Some(before), Some(after)) => relative(before, after),
         _ => None,
@@ -173,10 +175,12 @@ mod tests {
     fn i24_almost_no_load_before_is_inconclusive() {
         check(&[100.0; 6], &[50.0; 6], [10.0, 99.0], Verdict::Improved);
         check(&[100.0; 6], &[50.0; 6], [10.0, 101.0], Verdict::Inconclusive);
+
         // The rise that clients make which wait for their answers, and a larger one.
         check(&[100.0; 6], &[2.0; 6], [10.0, 499.0], Verdict::Improved);
         check(&[100.0; 6], &[2.0; 6], [10.0, 501.0], Verdict::Inconclusive);
         check(&[100.0; 6], &[0.0; 6], [10.0, 501.0], Verdict::Improved);
+
         check(&[100.0; 6], &[50.0; 6], [0.0, 10.0], Verdict::Inconclusive);
     }
 
@@ -186,6 +190,7 @@ mod tests {
             judged(&[100.0; 6], &[after; 6], load_before, load_after).0.unwrap_err()
         };
         assert!(why(50.0, None, 10.0).contains("unknown"));
+
         assert_eq!(why(50.0, Some(10.0), 7.0), LOAD_ALONE);
         assert_eq!(why(150.0, Some(10.0), 20.0), LOAD_ALONE);
         assert!(why(50.0, Some(10.0), 200.0).contains("almost no load"));

@@ -16,6 +16,7 @@ pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
     let name = &context.cluster.name;
     let mut runs = context.store.runs(RUNS_SHOWN).await?;
     runs.retain(|it| it.cluster == *name);
+
     let mut view = RemediationView {
         paused: context.pause.is_set(),
         active: runs.iter().map(|it| it.state).find(|it| it.is_active()),
@@ -37,10 +38,12 @@ pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
         let end = configured
             .and_then(|it| history.cooldown_end(it.windows.cooldown, COOLDOWN_MAX))
             .filter(|end| *end > now);
+
         view.cooldowns.extend(end.map(|end| Cooldown { playbook, target, end }));
     }
 
     context.telemetry.remediation_changed(name, view);
+
     Ok(())
 }
 

@@ -64,6 +64,7 @@ pub(super) async fn until(
     let expressions = Expressions::of_run(&detail.measured, playbook, &values);
 
     let mut state = WatchState::default();
+
     loop {
         if let Some(outcome) = poll(context, detail, &expressions, &mut state).await? {
             return Ok(outcome);
@@ -73,6 +74,7 @@ pub(super) async fn until(
             return Ok(WatchOutcome::Passed);
         }
         let pause = context.scrape_interval().min(left);
+
         tokio::select! {
             () = stop.cancelled() => return Ok(WatchOutcome::Stopping),
             () = context.clock.sleep(pause) => (),
@@ -112,6 +114,7 @@ async fn check_preemption(
     detail: &RunDetail,
 ) -> Result<Option<WatchOutcome>, StoreError> {
     schedule::add_runs(context, None).await?;
+
     for other in context.store.waiting_critical(&detail.run).await? {
         if guard::may_preempt(context, &other).await.is_ok() {
             let text = format!("run {} of a critical alert waits", other.id);
@@ -120,6 +123,7 @@ async fn check_preemption(
     }
 
     let overdue = temporary::find_overdue(context).await?;
+
     Ok(overdue.map(|it| {
         let text = format!("the temporary change of run {} had to expire", it.id);
         WatchOutcome::inconclusive(RollbackReason::Overlap, text)
@@ -157,6 +161,7 @@ async fn check_drift(
         return None;
     };
     state.not_effective = state.not_effective.saturating_add(1);
+
     (state.not_effective >= NOT_EFFECTIVE_MAX)
         .then(|| WatchOutcome::inconclusive(RollbackReason::FailedToApply, text))
 }
@@ -178,6 +183,7 @@ async fn tripped_guard(context: &Context, detail: &RunDetail) -> Option<String> 
     let from = detail.run.times.written?;
     let range = QueryRange { start: from, end: context.now(), step: context.scrape_interval() };
     let guards = detail.measured.guard_queries.iter().zip(&detail.measured.guard_maxima);
+
     for (query, &limit) in guards {
         let Ok(peaks) = evidence::peaks(prometheus, query, range).await else { continue };
         let exceeds = |it: &f64| {
@@ -190,7 +196,7 @@ async fn tripped_guard(context: &Context, detail: &RunDetail) -> Option<String> 
     None
 }
 
-/// Evidence that is missing for as long as the observation lasts can no longer judge the change
+/// Evidence that is missing for the length of the observation can no longer judge the change
 /// (I13).
 async fn check_evidence(
     context: &Context,
@@ -224,10 +230,12 @@ pub(super) async fn judge(context: &Context, detail: &RunDetail) -> (Verdict, Me
     let to = from.after(playbook.windows.observe);
     let objective = evidence::window(context, &measured.query, from, to).await;
     let load = evidence::window(context, &measured.load_query, from, to).await;
+
     match (objective, load) {
         (Ok(objective), Ok(load)) => {
             let verdict = verdict::judge(&mut measured, &objective, &load, &playbook.objective);
-            let text = explain(&measured, objective.len());
+            let text = describe(&measured, objective.len());
+
             match verdict {
                 Ok(verdict) => (verdict, measured, text),
                 Err(why) => (Verdict::Inconclusive, measured, format!("{why}: {text}")),
@@ -237,7 +245,7 @@ pub(super) async fn judge(context: &Context, detail: &RunDetail) -> (Verdict, Me
     }
 }
 
-fn explain(measured: &Measurement, samples: usize) -> String {
+fn describe(measured: &Measurement, samples: usize) -> String {
     let number = |it: Option<f64>| it.map_or("unknown".to_owned(), |it| format!("{it:.6}"));
     let percent =
         |it: Option<f64>| it.map_or("unknown".to_owned(), |it| format!("{:+.1} %", it * 100.0));

@@ -33,7 +33,6 @@ struct WorkerState {
     checked: BTreeMap<RunId, MonotonicTime>,
 }
 
-/// Works until `stop`.
 pub(super) async fn run(context: Context, stop: CancellationToken) {
     let mut state = WorkerState::default();
     while !stop.is_cancelled() {
@@ -138,5 +137,6 @@ async fn cancel_if_resolved(context: &Context, run: &RunRow) -> Result<bool, Sto
     let note = Some("the alert is resolved".to_owned());
     let change = RunUpdate { note, ..RunUpdate::default() };
     transition(context, run, RunEvent::Cancel, change).await?;
+
     Ok(true)
 }

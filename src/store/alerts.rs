@@ -1,11 +1,11 @@
-//! Alerts and episodes. An episode lasts from the first firing of its labels until all of its
-//! alerts are resolved; alerts that differ only in `severity` share one (I4, I5).
+//! Alerts and episodes. An episode begins with the first firing of its labels and ends when all of
+//! its alerts are resolved; alerts that differ only in `severity` share one (I4, I5).
 
 use std::{collections::BTreeMap, time::Duration};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Failure, Store, StoreError, columns::Json};
+use super::{Store, StoreError, TransactionError, columns::Json};
 use crate::{
     alert::{Alert, AlertStatus, Labels},
     model::{AlertOutcome, ClusterName, WallTime},
@@ -73,10 +73,12 @@ impl Store {
                     _ => outcome,
                 };
                 let count = counts.entry(outcome).or_default();
+
                 *count = count.saturating_add(1);
             }
 
             check_open_episodes(tx)?;
+
             Ok(counts)
         })
         .await
@@ -103,6 +105,7 @@ impl Store {
             while let Some(row) = rows.next()? {
                 let id = row.get("id")?;
                 let Json(labels) = row.get("labels")?;
+
                 match episodes.last_mut() {
                     Some(last) if last.id == id => last.alerts.push(labels),
                     _ => {
@@ -130,6 +133,7 @@ fn fire(
         )?
         .query_row(params![cluster, alert.episode_key(), now], |row| row.get("id"))
         .optional()?;
+
     let (episode, outcome) = match open {
         Some(id) => (id, AlertOutcome::Repeated),
         None => (open_episode(tx, cluster, alert, now)?, AlertOutcome::New),
@@ -140,6 +144,7 @@ fn fire(
          ON CONFLICT (cluster, fingerprint) DO UPDATE SET episode = ?3, labels = ?4",
     )?
     .execute(params![cluster, alert.fingerprint, episode, Json(&alert.labels)])?;
+
     Ok(outcome)
 }
 
@@ -170,6 +175,7 @@ fn resolve(
         )?
         .query_row(params![cluster, alert.fingerprint], |row| row.get("episode"))
         .optional()?;
+
     let Some(episode) = episode else { return Ok(AlertOutcome::ResolvedUnknown) };
 
     tx.prepare_cached(
@@ -177,10 +183,11 @@ fn resolve(
          AND NOT EXISTS (SELECT 1 FROM alerts WHERE episode = ?1)",
     )?
     .execute(params![episode, now])?;
+
     Ok(AlertOutcome::Resolved)
 }
 
-fn check_open_episodes(tx: &Transaction<'_>) -> Result<(), Failure> {
+fn check_open_episodes(tx: &Transaction<'_>) -> Result<(), TransactionError> {
     let most: Option<i64> = tx.query_row(
         "SELECT max(n) FROM
          (SELECT count(*) AS n FROM episodes WHERE closed_at IS NULL GROUP BY cluster)",
@@ -189,7 +196,7 @@ fn check_open_episodes(tx: &Transaction<'_>) -> Result<(), Failure> {
     )?;
     if most.unwrap_or(0) > EPISODES_OPEN_MAX {
         let problem = format!("more than {EPISODES_OPEN_MAX} episodes are open");
-        return Err(Failure::Refused(StoreError::Full(problem)));
+        return Err(TransactionError::Refused(StoreError::Full(problem)));
     }
     Ok(())
 }
@@ -216,5 +223,6 @@ fn sweep(tx: &Transaction<'_>, now: WallTime) -> rusqlite::Result<()> {
     let idle_until = now.before(IDLE_RUN_RETENTION);
     tx.execute(&format!("DELETE FROM journal WHERE run IN ({idle})"), [idle_until])?;
     tx.execute(&format!("DELETE FROM runs WHERE id IN ({idle})"), [idle_until])?;
+
     Ok(())
 }

@@ -40,6 +40,7 @@ impl RunHistory {
         // A rehearsal proves nothing about the effect of a change: it does not end the row.
         let tried = self.ended.iter().filter(|it| it.state != RunState::Rehearsed);
         let rolled_back = |it: &&EndedRun| it.state == RunState::RolledBack && it.at > since;
+
         u32::try_from(tried.take_while(rolled_back).count()).unwrap_or(u32::MAX)
     }
 
@@ -122,6 +123,7 @@ impl Store {
             )?;
             let found = query
                 .query_map([&cluster], |row| Ok((row.get("playbook")?, row.get("target")?)))?;
+
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
         .await

@@ -32,10 +32,10 @@ pub use ownership::Ownership;
 pub use rows::{
     JournalLine, Measurement, NewRun, Priority, RunDetail, RunRow, StepRow, StepState, Times,
 };
-pub use runs::{Added, Attempt, Claims, NewClaim, RunUpdate};
+pub use runs::{Added, Claims, EpisodeAttempt, NewClaim, RunUpdate};
 pub use steps::StepUpdate;
 
-use crate::model::{Impossible, RunId};
+use crate::model::{InvalidTransition, RunId};
 
 /// The layout that this program reads and writes, kept in SQLite's `user_version`.
 const SCHEMA_VERSION: i32 = 3;
@@ -59,25 +59,25 @@ pub enum StoreError {
     UnknownVersion(i32),
     /// The transition table does not allow the event in the run's state.
     #[error("run {run}: {problem}")]
-    Impossible { run: RunId, problem: Impossible },
+    InvalidTransition { run: RunId, problem: InvalidTransition },
     /// A table has reached its limit.
     #[error("{0}")]
     Full(String),
 }
 
 /// Why a transaction is rolled back.
-enum Failure {
+enum TransactionError {
     Sqlite(rusqlite::Error),
     Refused(StoreError),
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for TransactionError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
 }
 
-impl Failure {
+impl TransactionError {
     fn during(self, action: &'static str) -> StoreError {
         match self {
             Self::Sqlite(source) => StoreError::Sqlite { action, source },
@@ -121,6 +121,7 @@ impl Store {
         let prepare = || -> rusqlite::Result<i32> {
             connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
+
             // FULL: a commit is on the disk when it returns. I2 and I22 rely on it.
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
@@ -142,10 +143,10 @@ impl Store {
     async fn call<T, F>(&self, action: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, TransactionError> + Send + 'static,
     {
         let connection = Arc::clone(&self.connection);
-        let transact = move || -> Result<T, Failure> {
+        let transact = move || -> Result<T, TransactionError> {
             let mut connection = lock(&connection);
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&tx)?;

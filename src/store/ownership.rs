@@ -60,6 +60,7 @@ fn add_written(tx: &Transaction<'_>, step: &StepUpdate) -> rusqlite::Result<()> 
 
 fn add_hands_off(tx: &Transaction<'_>, step: &StepUpdate, now: WallTime) -> rusqlite::Result<()> {
     let Some((cluster, change)) = change_of(tx, step)? else { return Ok(()) };
+
     for resource in change.resources() {
         tx.execute(
             "INSERT OR IGNORE INTO hands_off (cluster, resource, run, at) VALUES (?1, ?2, ?3, ?4)",

@@ -3,8 +3,8 @@
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Failure, Measurement, NewRun, Priority, RunDetail, RunRow, StepRow, Store, StoreError, Times,
-    columns::Json, journal, steps,
+    Measurement, NewRun, Priority, RunDetail, RunRow, StepRow, Store, StoreError, Times,
+    TransactionError, columns::Json, journal, steps,
 };
 use crate::model::{
     ClusterName, HoldReason, RollbackReason, RunEvent, RunId, RunState, Verdict, WallTime,
@@ -17,11 +17,10 @@ const WAITING_MAX: i64 = 100;
 /// queries to Prometheus. The others wait for the end of the observation.
 const CRITICAL_MAX: u32 = 10;
 
-/// Which attempt of which episode a new run handles.
+/// The attempt of an episode, from 1, that a new run handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewClaim {
     pub episode: i64,
-    /// From 1.
     pub attempt: u32,
 }
 
@@ -41,10 +40,9 @@ pub struct Claims {
     pub all: u32,
 }
 
-/// The run that handles one attempt of an episode.
+/// The run that handles one attempt of an episode; attempts are counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// From 1.
+pub struct EpisodeAttempt {
     pub number: u32,
     pub state: RunState,
     pub ended: Option<WallTime>,
@@ -95,6 +93,7 @@ impl Store {
                 Added::Merged => "merged",
             };
             let text = format!("{} ({})", new.cause, new.trigger);
+
             journal::append(tx, run, new.created, entry, &text)?;
             Ok(Some((run, added)))
         })
@@ -106,7 +105,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Impossible`] when the transition table does not allow it.
+    /// [`StoreError::InvalidTransition`] when the transition table does not allow it.
     pub async fn move_run(
         &self,
         run: RunId,
@@ -122,11 +121,12 @@ impl Store {
                         row.get::<_, Option<HoldReason>>("hold")?,
                     ))
                 })?;
-            let next = state
-                .after(event)
-                .map_err(|problem| Failure::Refused(StoreError::Impossible { run, problem }))?;
+            let next = state.after(event).map_err(|problem| {
+                TransactionError::Refused(StoreError::InvalidTransition { run, problem })
+            })?;
 
             update(tx, run, next, now, &change)?;
+
             steps::replace(tx, run, &change.steps)?;
 
             // A held run is checked every 15 s; the same hold is written once.
@@ -151,7 +151,6 @@ impl Store {
         .await
     }
 
-    /// Stores a run's measurement.
     pub async fn set_measured(&self, run: RunId, measured: Measurement) -> Result<(), StoreError> {
         self.call("store a measurement", move |tx| {
             tx.execute(
@@ -241,6 +240,7 @@ impl Store {
                     Ok((run_row(row)?, measured.map(|Json(it)| it).unwrap_or_default()))
                 })
                 .optional()?;
+
             let Some((row, measured)) = found else { return Ok(None) };
 
             Ok(Some(RunDetail {
@@ -272,7 +272,7 @@ impl Store {
         &self,
         episode: i64,
         playbook: String,
-    ) -> Result<Option<Attempt>, StoreError> {
+    ) -> Result<Option<EpisodeAttempt>, StoreError> {
         self.call("read the attempts", move |tx| {
             Ok(tx
                 .query_row(
@@ -280,7 +280,7 @@ impl Store {
                      WHERE c.episode = ?1 AND c.playbook = ?2 ORDER BY c.attempt DESC LIMIT 1",
                     params![episode, playbook],
                     |row| {
-                        Ok(Attempt {
+                        Ok(EpisodeAttempt {
                             number: row.get("attempt")?,
                             state: row.get("state")?,
                             ended: row.get("ended_at")?,

@@ -27,6 +27,7 @@ impl ApplyChange for BrokerConfigChange {
             Direction::Prior => self.from_stored.clone(),
         };
         let change = ConfigChange { key: self.key.clone(), value };
+
         Ok(context.kafka.alter_broker_config(self.broker, &[change], mode).await?)
     }
 }

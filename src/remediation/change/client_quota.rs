@@ -46,6 +46,7 @@ impl ApplyChange for ClientQuotaChange {
             Direction::Prior => self.from,
         };
         let change = QuotaChange { entity: self.entity.clone(), key: self.key, value };
+
         Ok(context.kafka.alter_client_quota(&change, mode).await?)
     }
 

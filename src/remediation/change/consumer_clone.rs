@@ -42,6 +42,7 @@ impl ApplyChange for ConsumerClone {
         }
 
         let name = clone_name(self, context, run);
+
         match direction {
             Direction::Desired => context.engine()?.start_clone(&self.template, &name).await?,
             Direction::Prior => context.engine()?.remove_clone(&name).await?,

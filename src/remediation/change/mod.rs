@@ -25,7 +25,6 @@ const IN_FLIGHT_MAX: Duration = Duration::from_secs(3);
 /// Current state of the resources of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Observed {
-    /// As before the change.
     Prior,
     /// As the change wants it.
     Desired,
@@ -37,11 +36,10 @@ pub(super) enum Observed {
     Diverged(String),
 }
 
-/// The state that `apply` brings about.
+/// The state that `apply` brings about: [`Direction::Prior`] undoes the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Desired,
-    /// Undoes the change.
     Prior,
 }
 
@@ -74,7 +72,6 @@ impl ApplyError {
     }
 }
 
-/// One kind of change.
 #[async_trait]
 trait ApplyChange: Sync {
     /// Reads the current state from the resource itself.

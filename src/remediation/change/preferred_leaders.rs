@@ -31,6 +31,7 @@ impl ApplyChange for PreferredLeaderElection {
         }
 
         let mut by_topic = BTreeMap::<TopicName, Vec<i32>>::new();
+
         for it in &self.partitions {
             by_topic.entry(it.topic.clone()).or_default().push(it.partition);
         }
@@ -40,6 +41,7 @@ impl ApplyChange for PreferredLeaderElection {
             .collect();
 
         context.kafka.elect_preferred_leaders(&partitions).await?;
+
         Ok(())
     }
 }
@@ -69,6 +71,7 @@ mod tests {
         };
         let partitions =
             vec![led_by(0, Some(broker(1))), led_by(1, Some(broker(2))), led_by(2, None)];
+
         let topic = Topic { name: name.clone(), id: 0, internal: false, partitions };
         let topology = Topology { topics: vec![topic], ..Topology::default() };
 
@@ -77,6 +80,7 @@ mod tests {
             is_done(&topology, &LeaderChange { topic, partition, from: None, to: broker(1) })
         };
         assert_eq!([0, 1, 2, 3].map(|it| done(&name, it)), [true, false, false, true]);
+
         assert!(done(&TopicName::new("deleted"), 0));
     }
 }

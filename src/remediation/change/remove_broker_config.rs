@@ -39,6 +39,7 @@ impl ApplyChange for BrokerConfigRemoval {
             },
         });
         let changes: Vec<ConfigChange> = changes.collect();
+
         Ok(context.kafka.alter_broker_config(self.broker, &changes, mode).await?)
     }
 }

@@ -42,6 +42,7 @@ fn partition_problem(partition: &Partition, min: u32, broker: BrokerId) -> Optio
 
     let is_short = in_sync < min;
     let would_be_short = in_sync == min && partition.isr.contains(&broker);
+
     (is_short || would_be_short)
         .then(|| format!("{in_sync} of {replicas} replicas in sync, {min} needed"))
 }
@@ -65,6 +66,7 @@ mod tests {
         let topology = Topology { topics: vec![topic], ..Topology::default() };
         let min_isr = min.map(|it| (name, it)).into_iter().collect();
         let found = problem(&topology, &min_isr, BrokerId::from_wire(1).unwrap());
+
         assert_eq!(found.is_none(), passes, "{found:?}");
     }
 

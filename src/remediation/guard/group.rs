@@ -34,6 +34,7 @@ pub(super) async fn facts(
     let members = scalable_members(context, name, topology).await?;
     let containers = containers(context, name).await?;
     let (lag, partitions_with_lag) = lag(context, name)?;
+
     Ok(GroupFacts {
         group: name.clone(),
         lag,
@@ -60,6 +61,7 @@ async fn scalable_members(
     })?;
 
     let members = describe(context, coordinator, group_type, name).await?;
+
     Hold::unless(members.state == GroupState::Stable, HoldReason::GroupUnstable, || {
         format!("the group `{name}` is {}", members.state)
     })?;
@@ -97,6 +99,7 @@ async fn describe(
     let names = std::slice::from_ref(name);
     let answer = context.kafka.describe_groups(coordinator, group_type, names).await?;
     let members = answer.into_iter().find(|it| it.group == *name).map(|it| it.members);
+
     match members {
         Some(Ok(members)) => Ok(members),
         Some(Err(fault)) => Err(Hold::new(
@@ -132,16 +135,19 @@ fn lag(context: &Context, name: &GroupName) -> Result<(u64, u32), Hold> {
     };
 
     let (mut records, mut partitions) = (0_u64, 0_u32);
+
     for it in group.topics.iter().flat_map(|it| &it.partitions) {
         let Some(lag) = it.lag else {
             let detail = format!("the lag of `{name}` is unknown on some partition");
             return Err(Hold::new(HoldReason::EvidenceMissing, detail));
         };
         records = records.saturating_add(lag);
+
         partitions = partitions.saturating_add(u32::from(lag > 0));
     }
 
     check_progress(context, group)?;
+
     Ok((records, partitions))
 }
 
@@ -167,6 +173,7 @@ pub(in crate::remediation) async fn wait_until_stable(
     name: &GroupName,
 ) -> Result<(), String> {
     let started = context.clock.monotonic();
+
     loop {
         let members = async {
             let topology = context.kafka.topology().await?;

@@ -37,12 +37,14 @@ pub(super) fn check_snapshot(context: &Context) -> Result<(), Hold> {
 
     let quiet = |since: WallTime| now.since(since) >= QUIET;
     let moved = snapshot.membership.returned.iter().chain(&snapshot.membership.missing);
+
     for (broker, &since) in moved {
         Hold::unless(quiet(since), HoldReason::RollingRestart, || {
             format!("broker {broker} came or went {} s ago", now.since(since).as_secs())
         })?;
     }
     let changed = snapshot.membership.controller_changed;
+
     Hold::unless(changed.is_none_or(quiet), HoldReason::ControllerChanged, || {
         format!("the controller changed {} s ago", now.since(changed.unwrap_or_default()).as_secs())
     })
@@ -95,6 +97,7 @@ pub(super) async fn check_cluster(
         "the quorum has no leader".to_owned()
     })?;
     let reassignments = context.kafka.reassignments().await?;
+
     Hold::unless(reassignments.is_empty(), HoldReason::ForeignReassignment, || {
         format!("{} partition(s) are being reassigned", reassignments.len())
     })?;
@@ -125,8 +128,10 @@ async fn check_not_too_broken(
     let all = live.union(&missing).count();
     let mut broken = missing;
     broken.extend(firing.iter().filter_map(|it| BrokerId::parse(it.labels.get("broker_id")?)));
+
     // In whole numbers, so that nothing is rounded.
     let is_usable = broken.len().saturating_mul(10) <= all.saturating_mul(4);
+
     Hold::unless(is_usable, HoldReason::TooBroken, || {
         format!("{} of {all} brokers are missing or named by firing alerts", broken.len())
     })
@@ -141,6 +146,7 @@ async fn check_availability(
 ) -> Result<(), Hold> {
     let targets = super::targets(run, topology);
     let minimums = super::minimums(context, topology, &targets).await?;
+
     for broker in targets {
         if let Some(problem) = availability::problem(topology, &minimums, broker) {
             return Err(Hold::new(HoldReason::AvailabilityGate, problem));

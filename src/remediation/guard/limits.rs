@@ -34,6 +34,7 @@ pub(super) async fn check(
         .history(&context.cluster.name, run.playbook.clone(), run.target.clone(), context.now())
         .await
         .map_err(unreadable)?;
+
     check_history(context, &history, playbook)
 }
 
@@ -43,6 +44,7 @@ fn check_history(context: &Context, history: &RunHistory, playbook: &Playbook) -
     })?;
 
     let rollbacks = history.rollbacks_in_a_row();
+
     Hold::unless(rollbacks < QUARANTINE_AFTER, HoldReason::Quarantined, || {
         format!("{rollbacks} rollbacks in a row on this target: release it when that is settled")
     })?;
@@ -56,6 +58,7 @@ fn check_history(context: &Context, history: &RunHistory, playbook: &Playbook) -
 
     let RunHistory { wrote_last_hour, wrote_last_day, .. } = history;
     let limits = &context.remediation;
+
     Hold::unless(*wrote_last_hour < limits.runs_per_hour_max, HoldReason::CapHour, || {
         format!("{wrote_last_hour} runs wrote in the last hour, the maximum")
     })?;

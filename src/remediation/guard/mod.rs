@@ -68,6 +68,7 @@ pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Ho
 
     let baseline = evidence::baseline(context, &expressions, playbook.windows.baseline).await?;
     let measured = Measurement { canary: canary.map(BrokerId::to_wire), ..baseline };
+
     Ok(Cleared { steps, remarks: plan.remarks, measured })
 }
 
@@ -79,6 +80,7 @@ pub(super) async fn may_preempt(context: &Context, run: &RunRow) -> Result<(), H
 
     let values = context.values(&run.target, canary(context, run, playbook));
     let expressions = Expressions::of(playbook, &run.target, &values)?;
+
     check_confirmed(context, run, playbook, &expressions).await
 }
 
@@ -174,5 +176,6 @@ pub(super) async fn minimums(
         replicas.any(|it| brokers.contains(it))
     });
     let names: Vec<TopicName> = topics.map(|it| it.name.clone()).collect();
+
     Ok(context.kafka.min_insync_replicas(&names).await?.into_iter().collect())
 }

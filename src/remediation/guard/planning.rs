@@ -73,6 +73,7 @@ async fn plan_tuning(
         config,
     });
     let facts: Vec<tune_brokers::BrokerFacts> = facts.collect();
+
     Ok(tune_brokers::plan(&facts, parameters, canary)?)
 }
 

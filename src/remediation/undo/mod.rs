@@ -89,6 +89,7 @@ pub(super) async fn all(context: &Context, steps: &[StepRow]) -> Result<Undone, 
             let (step, outcome) = done?;
             let text = step.change.text();
             let named = |problem: String| format!("{} {}: {problem}", text.subject, text.key);
+
             match outcome {
                 StepOutcome::Done => (),
                 StepOutcome::Failed(problem) => {
@@ -137,7 +138,9 @@ async fn undo(
     }
 
     let text = step.change.text();
+
     execute::record(context, step, StepState::UndoBegan, text.undo()).await?;
+
     if let Some(broker) = shrinking_broker(step) {
         wait_for_availability(context, step.run, broker).await?;
     }
@@ -152,6 +155,7 @@ async fn undo(
     let mut problem = String::new();
     while tries_left > 0 && execute::elapsed(context, started) < UNANSWERED_MAX {
         let attempt = attempt(context, step, &mut may_be_in_flight).await;
+
         match attempt.outcome {
             StepOutcome::Done => {
                 let text = format!("{} again, stored: {}", text.from, text.prior());
@@ -163,6 +167,7 @@ async fn undo(
         }
 
         tries_left = tries_left.saturating_sub(u32::from(attempt.is_answered));
+
         if tries_left > 0 {
             context.clock.sleep(pause).await;
             pause = pause.saturating_mul(2).min(PAUSE_MAX);
@@ -170,6 +175,7 @@ async fn undo(
     }
 
     execute::record(context, step, StepState::UndoFailed, problem.clone()).await?;
+
     Ok(StepOutcome::Failed(problem))
 }
 
@@ -245,6 +251,7 @@ async fn wait_for_availability(
     broker: BrokerId,
 ) -> Result<(), StoreError> {
     let started = context.clock.monotonic();
+
     loop {
         let problem = match context.kafka.topology().await {
             Ok(topology) => match guard::minimums(context, &topology, &[broker]).await {

@@ -58,6 +58,7 @@ fn by_broker(steps: &[StepRow]) -> BTreeMap<BrokerId, Vec<KeySteps<'_>>> {
     }
 
     let mut by_broker = BTreeMap::<BrokerId, Vec<KeySteps<'_>>>::new();
+
     for ((broker, _), key) in by_key {
         by_broker.entry(broker).or_default().push(key);
     }

@@ -27,6 +27,7 @@ pub(super) fn from(version: i32, connection: &Connection) -> rusqlite::Result<()
             version_2::convert(&tx)?;
         }
         tx.pragma_update(None, "user_version", old.saturating_add(1))?;
+
         tx.commit()?;
     }
 

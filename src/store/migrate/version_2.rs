@@ -48,6 +48,7 @@ fn written(tx: &Transaction<'_>) -> rusqlite::Result<()> {
         let resources = resources(&subject, &key).ok_or_else(|| unknown(&subject))?;
         let cluster: String = row.get("cluster")?;
         let (run, index): (i64, u32) = (row.get("run")?, row.get("idx")?);
+
         for resource in &resources {
             insert.execute(params![cluster, run, index, key, Json(resource)])?;
         }
@@ -60,11 +61,13 @@ fn hands_off(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut insert = tx.prepare("INSERT OR IGNORE INTO hands_off VALUES (?1, ?2, ?3, ?4)")?;
     let mut query = tx.prepare("SELECT * FROM old_hands_off ORDER BY at")?;
     let mut rows = query.query([])?;
+
     while let Some(row) = rows.next()? {
         let (subject, key): (String, String) = (row.get("subject")?, row.get("key")?);
         let resources = resources(&subject, &key).ok_or_else(|| unknown(&subject))?;
         let cluster: String = row.get("cluster")?;
         let (run, at): (i64, i64) = (row.get("run")?, row.get("at")?);
+
         for resource in &resources {
             insert.execute(params![cluster, Json(resource), run, at])?;
         }
