@@ -27,7 +27,6 @@ impl Timestamps {
         Self { wall: clock.wall(), monotonic: clock.monotonic() }
     }
 
-    /// Time since `earlier`.
     pub(super) fn since(self, earlier: MonotonicTime) -> Duration {
         self.monotonic.0.saturating_sub(earlier.0)
     }
@@ -67,7 +66,6 @@ impl<T> Cached<Section<T>> {
     }
 }
 
-/// One section per broker.
 #[derive(Debug)]
 pub(super) struct ByBroker<T>(BTreeMap<BrokerId, Cached<Section<T>>>);
 

@@ -6,7 +6,8 @@
 //! a counted failure. Nothing here retries: the next round does.
 //!
 //! One file per collector says what it requests, on which cadence, and which part of the snapshot
-//! it publishes. To add one, write its file, add its [`CollectorName`] and its field in [`CollectState`].
+//! it publishes. To add one, write its file, add its [`CollectorName`] and its field in
+//! [`CollectState`].
 //!
 //! Invariant: collectors change nothing in the cluster.
 
@@ -70,7 +71,6 @@ pub struct Collector {
     telemetry: Arc<Telemetry>,
     in_flight: InFlight,
     latest: watch::Sender<Option<Arc<Snapshot>>>,
-    /// Taken by `run`.
     containers: Option<ContainersCollector>,
     state: CollectState,
     /// The round in which each request was last answered.

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_commit_that_moves_on_is_progress() {
+    fn only_a_commit_that_advances_is_progress() {
         use crate::model::ReadFailure::Other;
         let mut progress = ProgressTracker::default();
         let mut update = |second, offsets: &[_]| {

@@ -21,7 +21,6 @@ const PIECE_BYTES: usize = 64 << 10;
 const END: &str = "# EOF\n";
 
 closed_list! {
-    /// Exposition formats.
     pub enum Format {
         Text = "text",
         /// `OpenMetrics`: HELP and TYPE name a counter without its `_total`, and the last line is
@@ -129,7 +128,6 @@ impl Iterator for Pieces {
     }
 }
 
-/// Writes an exposition.
 #[derive(Debug)]
 pub(super) struct ExpositionWriter {
     page: Exposition,

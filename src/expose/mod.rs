@@ -22,7 +22,6 @@ use crate::{
     telemetry::{PageMade, Telemetry},
 };
 
-/// Encodes the latest snapshots.
 #[derive(Debug)]
 pub struct Exposer {
     latest: Vec<Latest>,

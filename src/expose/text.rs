@@ -50,7 +50,6 @@ impl SampleValue {
     }
 }
 
-/// Writes metric families.
 #[derive(Debug)]
 pub(super) struct Text {
     out: String,

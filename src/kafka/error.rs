@@ -70,8 +70,9 @@ impl KafkaError {
         }
     }
 
-    /// Whether a write that failed with this error may have taken effect. `REQUEST_TIMED_OUT` counts:
-    /// a broker sends it when it has forwarded the request and the controller has not answered.
+    /// Whether a write that failed with this error may have taken effect. `REQUEST_TIMED_OUT`
+    /// counts: a broker sends it when it has forwarded the request and the controller has not
+    /// answered.
     pub const fn outcome_is_unknown(&self) -> bool {
         match self {
             Self::Broken { .. }

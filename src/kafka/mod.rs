@@ -1,7 +1,8 @@
 //! The seam to a Kafka cluster.
 //!
-//! [`wire`] implements it over the Kafka protocol; so does the simulated world of the tests. It uses
-//! the types of [`crate::model`], never those of the codec. Nothing here retries: the caller decides.
+//! [`wire`] implements it over the Kafka protocol; so does the simulated world of the tests. It
+//! uses the types of [`crate::model`], never those of the codec. Nothing here retries: the caller
+//! decides.
 //!
 //! Invariant: only three methods can change a cluster: [`Kafka::alter_broker_config`],
 //! [`Kafka::alter_client_quota`] and [`Kafka::elect_preferred_leaders`].
@@ -66,16 +67,16 @@ pub trait Kafka: Send + Sync + 'static {
     /// Log directories of `broker`, with the size of each topic in them.
     async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError>;
 
-    /// Configuration of `broker` for `keys`, with synonyms, as that broker reports it. No keys means
-    /// all keys.
+    /// Configuration of `broker` for `keys`, with synonyms, as that broker reports it. No keys
+    /// means all keys.
     async fn broker_config(
         &self,
         broker: BrokerId,
         keys: &[&str],
     ) -> Result<BrokerConfig, KafkaError>;
 
-    /// Effective `min.insync.replicas` of each topic, in one request to any broker. Leaves out topics
-    /// that have been deleted meanwhile.
+    /// Effective `min.insync.replicas` of each topic, in one request to any broker. Leaves out
+    /// topics that have been deleted meanwhile.
     async fn min_insync_replicas(
         &self,
         topics: &[TopicName],
@@ -113,8 +114,8 @@ pub trait Kafka: Send + Sync + 'static {
         mode: WriteMode,
     ) -> Result<(), KafkaError>;
 
-    /// Elects the preferred replicas of these partitions as leaders, in one request to the controller.
-    /// Never an unclean election. Returns the result of each partition, in the order of
+    /// Elects the preferred replicas of these partitions as leaders, in one request to the
+    /// controller. Never an unclean election. Returns the result of each partition, in the order of
     /// `partitions`.
     async fn elect_preferred_leaders(
         &self,

@@ -20,6 +20,5 @@ pub struct LogDir {
     pub total_bytes: Option<u64>,
     /// Bytes free for it, since KIP-827.
     pub usable_bytes: Option<u64>,
-    /// By topic.
     pub topics: Vec<TopicLogSize>,
 }

@@ -4,7 +4,6 @@ use super::{BrokerId, TopicName};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
-    /// `node.id` of the broker.
     pub id: BrokerId,
     /// Advertised host of the listener that we are connected to.
     pub host: String,

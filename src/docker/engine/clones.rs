@@ -11,7 +11,7 @@ use bollard::{
 };
 
 use super::{
-    ApiCall, Engine, Inspected,
+    Engine, EngineCall, Inspected,
     consumer::{consumer, labels, name, restarts},
     failure::{failed, unless_gone},
     in_path,
@@ -94,19 +94,20 @@ impl Engine {
 
         let limit = self.deadline + stop_time(&inspected);
         let docker = self.docker().await?.clone().with_timeout(limit);
-        let api_call = ApiCall::new("stop container", clone.name.as_str());
+        let engine_call = EngineCall::new("stop container", clone.name.as_str());
         let stop = async {
             let stopped = unless_gone(docker.stop_container(&id, None).await);
-            stopped.map_err(|error| failed(api_call, &error))
+            stopped.map_err(|error| failed(engine_call, &error))
         };
 
-        if self.within(api_call, limit, stop).await?.is_none() {
+        if self.within(engine_call, limit, stop).await?.is_none() {
             return Ok(());
         }
 
         let options = RemoveContainerOptionsBuilder::new().v(true).force(false).build();
         let remove = async { unless_gone(docker.remove_container(&id, Some(options)).await) };
-        let removed = self.ask(ApiCall::new("remove container", clone.name.as_str()), remove).await;
+        let removed =
+            self.ask(EngineCall::new("remove container", clone.name.as_str()), remove).await;
         removed.map(|_| ()).map_err(|error| error.in_part(call, &clone.name))
     }
 
@@ -148,7 +149,7 @@ impl Engine {
 
         // Boxed: the request is large.
         let make = Box::pin(docker.create_container(Some(options), body));
-        Ok(self.ask(ApiCall::new("create container", clone.name.as_str()), make).await?.id)
+        Ok(self.ask(EngineCall::new("create container", clone.name.as_str()), make).await?.id)
     }
 
     /// The next container number of the template's Compose service; `None` outside Compose.
@@ -182,20 +183,20 @@ impl Engine {
 
         let docker = self.docker().await?;
         self.ask(
-            ApiCall::new("start container", clone.name.as_str()),
+            EngineCall::new("start container", clone.name.as_str()),
             docker.start_container(id, None),
         )
         .await
     }
 
     async fn connect(&self, to: Attachment, id: &str) -> Result<(), DockerError> {
-        let api_call = ApiCall::new("connect to network", to.network.as_str());
+        let engine_call = EngineCall::new("connect to network", to.network.as_str());
         let network =
-            in_path(ApiCall::new(api_call.call, to.id.as_deref().unwrap_or(&to.network)))?;
+            in_path(EngineCall::new(engine_call.call, to.id.as_deref().unwrap_or(&to.network)))?;
         let docker = self.docker().await?;
         let request =
             NetworkConnectRequest { container: id.to_owned(), endpoint_config: Some(to.settings) };
-        self.ask(api_call, docker.connect_network(network, request)).await
+        self.ask(engine_call, docker.connect_network(network, request)).await
     }
 }
 

@@ -4,12 +4,12 @@ use std::error::Error as _;
 
 use bollard::errors::Error;
 
-use super::ApiCall;
+use super::EngineCall;
 use crate::docker::DockerError;
 
 /// The error of a call, in our words.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is about reading what was answered")]
-pub(super) fn failed(ApiCall { call, of }: ApiCall<'_>, error: &Error) -> DockerError {
+pub(super) fn failed(EngineCall { call, of }: EngineCall<'_>, error: &Error) -> DockerError {
     let (of, problem) = (of.to_owned(), text(error));
     match error {
         Error::SocketNotFoundError(_) => DockerError::Unreachable { problem },
@@ -65,23 +65,23 @@ mod tests {
             .into_iter()
             .chain([(500, true), (502, true), (503, true), (504, true)])
         {
-            let error = failed(ApiCall::new("start container", "a"), &answered(status));
+            let error = failed(EngineCall::new("start container", "a"), &answered(status));
             assert_eq!(error.outcome_is_unknown(), unknown, "{error}");
             let text = error.to_string();
             assert!(text.contains("start container a") && text.contains("in its words"), "{text}");
         }
 
         assert!(
-            failed(ApiCall::new("stop container", "a"), &Error::RequestTimeoutError)
+            failed(EngineCall::new("stop container", "a"), &Error::RequestTimeoutError)
                 .outcome_is_unknown()
         );
         let missing = Error::SocketNotFoundError("/nowhere".to_owned());
-        assert!(!failed(ApiCall::new("open", "/nowhere"), &missing).outcome_is_unknown());
+        assert!(!failed(EngineCall::new("open", "/nowhere"), &missing).outcome_is_unknown());
     }
 
     #[test]
     fn a_refusal_after_the_first_part_leaves_the_outcome_open() {
-        let refused = failed(ApiCall::new("start container", "a"), &answered(400));
+        let refused = failed(EngineCall::new("start container", "a"), &answered(400));
         let error = refused.in_part("clone to", "a");
         assert!(error.outcome_is_unknown());
         assert!(error.to_string().contains("in its words"), "{error}");

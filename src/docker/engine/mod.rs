@@ -39,12 +39,12 @@ const CONCURRENT_INSPECTIONS_MAX: usize = 16;
 
 /// A call to the engine, as an error names it: `inspect container shop-1`.
 #[derive(Clone, Copy, Debug)]
-struct ApiCall<'a> {
+struct EngineCall<'a> {
     call: &'static str,
     of: &'a str,
 }
 
-impl<'a> ApiCall<'a> {
+impl<'a> EngineCall<'a> {
     const fn new(call: &'static str, of: &'a str) -> Self {
         Self { call, of }
     }
@@ -97,7 +97,7 @@ impl Engine {
 
     async fn open(&self) -> Result<Link, DockerError> {
         let socket = &self.socket;
-        let wrong = |error| failed(ApiCall::new("open", socket.as_str()), &error);
+        let wrong = |error| failed(EngineCall::new("open", socket.as_str()), &error);
         let docker =
             bollard::Docker::connect_with_unix(socket, CLIENT_SECONDS_MAX, API_DEFAULT_VERSION)
                 .map_err(wrong)?;
@@ -116,22 +116,22 @@ impl Engine {
 
     /// The client, opened within the deadline.
     async fn docker(&self) -> Result<&bollard::Docker, DockerError> {
-        let api_call = ApiCall::new("open", self.socket.as_str());
-        Ok(&self.within(api_call, self.deadline, self.link()).await?.docker)
+        let engine_call = EngineCall::new("open", self.socket.as_str());
+        Ok(&self.within(engine_call, self.deadline, self.link()).await?.docker)
     }
 
     async fn ask<T>(
         &self,
-        api_call: ApiCall<'_>,
+        engine_call: EngineCall<'_>,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, DockerError> {
-        let answer = async { call.await.map_err(|error| failed(api_call, &error)) };
-        self.within(api_call, self.deadline, answer).await
+        let answer = async { call.await.map_err(|error| failed(engine_call, &error)) };
+        self.within(engine_call, self.deadline, answer).await
     }
 
     async fn within<T>(
         &self,
-        api_call: ApiCall<'_>,
+        engine_call: EngineCall<'_>,
         deadline: Duration,
         answer: impl Future<Output = Result<T, DockerError>>,
     ) -> Result<T, DockerError> {
@@ -139,7 +139,7 @@ impl Engine {
             biased;
             done = answer => done,
             () = self.clock.sleep(deadline) => {
-                let ApiCall { call, of } = api_call;
+                let EngineCall { call, of } = engine_call;
                 Err(DockerError::NoAnswer { call, of: of.to_owned(), deadline })
             }
         }
@@ -157,7 +157,7 @@ impl Engine {
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let docker = self.docker().await?;
         self.ask(
-            ApiCall::new("list containers with", of.as_str()),
+            EngineCall::new("list containers with", of.as_str()),
             docker.list_containers(Some(options)),
         )
         .await
@@ -165,14 +165,14 @@ impl Engine {
 
     /// `None` when there is no container of that name or id.
     async fn inspect(&self, name: &str) -> Result<Option<Inspected>, DockerError> {
-        let api_call = ApiCall::new("inspect container", name);
-        let (docker, name) = (self.docker().await?, in_path(api_call)?);
+        let engine_call = EngineCall::new("inspect container", name);
+        let (docker, name) = (self.docker().await?, in_path(engine_call)?);
         let call = async {
             let answer = docker.inspect_container(name, None).await;
             unless_gone(answer.map(Inspected::new))
         };
 
-        self.ask(api_call, call).await
+        self.ask(engine_call, call).await
     }
 
     async fn list(&self, cluster: &str) -> Result<Vec<(BrokerId, String)>, DockerError> {
@@ -181,7 +181,7 @@ impl Engine {
         let options = ListContainersOptionsBuilder::new().filters(&filters).build();
         let listed = self.link().await?.docker.list_containers(Some(options)).await;
         let listed =
-            listed.map_err(|error| failed(ApiCall::new("list brokers of", cluster), &error))?;
+            listed.map_err(|error| failed(EngineCall::new("list brokers of", cluster), &error))?;
         let mut brokers = Vec::new();
 
         for container in listed {
@@ -208,11 +208,11 @@ impl Engine {
         let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
         let mut stream = std::pin::pin!(docker.stats(id, Some(options)));
         let (stats, inspected) = tokio::join!(stream.next(), docker.inspect_container(id, None));
-        let api_call = ApiCall::new("read statistics of", id);
-        let (call, of) = (api_call.call, id.to_owned());
+        let engine_call = EngineCall::new("read statistics of", id);
+        let (call, of) = (engine_call.call, id.to_owned());
         let problem = "no statistics".to_owned();
         let stats = stats.ok_or(DockerError::Protocol { call, of, problem })?;
-        let wrong = |error| failed(api_call, &error);
+        let wrong = |error| failed(engine_call, &error);
         let limits = inspected.map_err(wrong)?.host_config.unwrap_or_default();
         Ok(container_usage(broker, &stats.map_err(wrong)?, &limits, *host))
     }
@@ -220,7 +220,7 @@ impl Engine {
 
 /// A name or an id, if it is safe in the path of a URL: only characters that an engine allows in
 /// names, so that it addresses nothing else (I8).
-fn in_path(ApiCall { call, of: name }: ApiCall<'_>) -> Result<&str, DockerError> {
+fn in_path(EngineCall { call, of: name }: EngineCall<'_>) -> Result<&str, DockerError> {
     let fits = |it: u8| it.is_ascii_alphanumeric() || b"_.-".contains(&it);
     let bytes = name.as_bytes();
 
@@ -235,11 +235,11 @@ fn in_path(ApiCall { call, of: name }: ApiCall<'_>) -> Result<&str, DockerError>
 #[async_trait]
 impl Docker for Engine {
     async fn broker_usage(&self, cluster: &str) -> Result<Vec<ContainerUsage>, DockerError> {
-        let list = ApiCall::new("list brokers of", cluster);
+        let list = EngineCall::new("list brokers of", cluster);
         let brokers = self.within(list, self.deadline, self.list(cluster)).await?;
 
         let usages = brokers.iter().map(|(broker, id)| async move {
-            let read = ApiCall::new("read statistics of", id.as_str());
+            let read = EngineCall::new("read statistics of", id.as_str());
             let answer = self.within(read, self.deadline, self.container_usage(*broker, id)).await;
             answer
                 .inspect_err(|error| debug!(%broker, %error, "Could not read container usage."))
@@ -283,10 +283,10 @@ mod tests {
     #[test]
     fn a_name_in_a_path_leads_nowhere_else_i8() {
         for name in ["shop-consumer-1", "9eaa41507713", "a.b_c"] {
-            assert_eq!(in_path(ApiCall::new("inspect container", name)).unwrap(), name);
+            assert_eq!(in_path(EngineCall::new("inspect container", name)).unwrap(), name);
         }
         for name in ["", ".", "../info", "a/json", "a b", "a?x=1", "a%2f", "-a", "\u{e4}"] {
-            let error = in_path(ApiCall::new("inspect container", name)).unwrap_err();
+            let error = in_path(EngineCall::new("inspect container", name)).unwrap_err();
             assert!(!error.outcome_is_unknown(), "{error}");
         }
     }
