@@ -98,6 +98,7 @@ impl ClientUnderTest {
                 FakeGroup { coordinator: 1, kind: "consumer", members: 3, commits, error: 0 };
             contents.groups.insert("modern".to_owned(), modern);
         }
+
         let names: Vec<String> = cluster.contents().topics.keys().cloned().collect();
         let topics: Vec<TopicName> = names.iter().map(|it| TopicName::new(it.as_str())).collect();
         let all = |topic: &TopicName| {
@@ -169,6 +170,7 @@ impl ClientUnderTest {
 
         // The broker's request log must not count for the next response.
         drop(self.cluster.take_seen());
+
         self.broker.traffic() - before
     }
 

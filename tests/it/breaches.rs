@@ -22,6 +22,7 @@ fn played_in_code(folder: &Path) -> Vec<String> {
             }
         }
     }
+
     names
 }
 
@@ -31,6 +32,7 @@ fn make_sim_plays_each_breach_of_the_code_and_each_has_one_place() {
     in_code.sort();
 
     let listed = Command::new("lab/sim.sh").arg("list").output().unwrap();
+
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let listed = String::from_utf8(listed.stdout).unwrap();
     let mut in_sim: Vec<&str> = listed.lines().collect();

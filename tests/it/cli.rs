@@ -281,6 +281,7 @@ basic_auth_users: {{prometheus: {}}}
     let runs = async |args: &[(&str, &str)]| secured(&files, &url, &["runs"], args).await;
 
     let ran = runs(&with(("--user-file", "user"))).await;
+
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
     assert!(ran.out.contains("broker-threads"), "{}", ran.out);
     assert_eq!(runs(&with(("--token-file", "token"))).await.exit, Exit::Done);

@@ -167,6 +167,7 @@ remediation:
         better: higher
       load: 'kafka:group_lag:sum{kafka_cluster=\"$kafka_cluster\",consumergroup=\"$consumergroup\"}'
 ";
+
     assert_eq!(meant(REFERENCE), meant(required));
 }
 
@@ -282,6 +283,7 @@ fn an_empty_file_reports_what_is_missing() {
 fn names_are_unique_and_plain() {
     let twice =
         "clusters: [{name: a, bootstrap_servers: [a:1]}, {name: a, bootstrap_servers: [a:1]}]";
+
     assert_eq!(problems(twice).0, ["clusters[1].name"]);
 
     let unnamed = "clusters: [{name: a, bootstrap_servers: [a:1]}, {bootstrap_servers: [a:1]}]";
@@ -322,6 +324,7 @@ fn a_prometheus_url_is_a_base_url_without_credentials() {
 #[test]
 fn the_probe_is_off_unless_its_key_is_there() {
     let with = |probe: &str| format!("clusters: [{{bootstrap_servers: [a:1]{probe}}}]");
+
     assert_eq!(meant(&with("")).clusters[0].probe, None);
 
     for written in [", probe: {}", ", probe: ", ", probe: ~"] {
@@ -358,6 +361,7 @@ fn a_probe_that_is_too_frequent_or_writes_to_internal_topics_is_refused() {
 fn i9_mode_act_without_a_token_is_refused() {
     let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
 remediation: {mode: act}";
+
     assert_eq!(problems(text).0, ["remediation.token_file"]);
 
     let with_token = text.replace("mode: act", "mode: act, token_file: /token");
@@ -371,6 +375,7 @@ remediation: {mode: act}";
 fn i9_mode_act_may_name_certificates_instead_of_a_token() {
     let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
 remediation: {mode: act, client_sans: [alertmanager.example]}";
+
     assert_eq!(meant(text).remediation.client_sans, ["alertmanager.example"]);
 
     let nobody = text.replace("alertmanager.example", "''");
@@ -408,6 +413,7 @@ remediation: {mode: act, token_file: /token}";
 #[test]
 fn i34_a_playbook_without_an_alertname_is_refused() {
     let text = with_playbook("").replace("alertname:", "remediation:");
+
     assert_eq!(problems(&text).0, ["remediation.playbooks[0].match"]);
 
     let text =
@@ -437,6 +443,7 @@ fn a_configuration_file_is_loaded_with_its_token() {
     std::fs::write(&file, text).unwrap();
 
     let loaded = load(&file).unwrap();
+
     assert_eq!(loaded.config.remediation.token.unwrap().reveal(), TOKEN);
 
     let missing = load(&dir.path().join("none.yaml")).unwrap_err().to_string();
@@ -465,6 +472,7 @@ fn a_probe_of_a_cluster_with_tls_is_refused() {
 #[test]
 fn security_is_parsed_completely() {
     let security = |text: &str| meant(&with_security(text)).clusters[0].security.clone();
+
     assert_eq!(security("{}"), Security::default());
 
     let system = Security { tls: Some(TlsFiles::default()), sasl: None };
@@ -523,6 +531,7 @@ fn plain_text_passwords_and_unused_settings_are_warned_about() {
     }
 
     let token = "mechanism: OAUTHBEARER, token_file: /t";
+
     assert_eq!(warnings(&with_security(&format!("{{sasl: {{{token}}}}}"))), [at("mechanism")]);
 
     let both = format!("{{tls: {{}}, sasl: {{{token}, {login}}}}}");

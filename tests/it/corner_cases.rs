@@ -27,5 +27,6 @@ fn the_documentation_has_the_table_of_corner_cases() {
     }
 
     let written = std::fs::read_to_string(path).unwrap_or_default();
+
     assert_eq!(written, text, "run it again with UPDATE_GOLDEN=1");
 }

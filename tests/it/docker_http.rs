@@ -73,6 +73,7 @@ fn labels(more: &[(&str, &str)]) -> Value {
     for (label, value) in more {
         labels[*label] = json!(value);
     }
+
     labels
 }
 
@@ -174,6 +175,7 @@ impl EngineHarness {
 #[tokio::test]
 async fn i36_a_clone_uses_only_the_listed_calls() {
     let harness = EngineHarness::new();
+
     assert_eq!(harness.state().await, CloneState::Absent);
 
     harness.fake.seen.lock().unwrap().clear();
@@ -212,6 +214,7 @@ async fn i36_a_clone_uses_only_the_listed_calls() {
 #[tokio::test]
 async fn an_existing_clone_is_not_created_again() {
     let harness = EngineHarness::with(clone("running"));
+
     assert_eq!(harness.state().await, CloneState::Running);
 
     harness.fake.seen.lock().unwrap().clear();

@@ -31,6 +31,7 @@ fn files(dir: &str, extensions: &[&str]) -> Vec<PathBuf> {
     }
 
     found.sort();
+
     found
 }
 
@@ -91,12 +92,14 @@ fn any_file(path: &Path) -> io::Result<SecretFile> {
         Some("key") => made.signing_key.serialize_pem(),
         _ => "0123456789abcdef\n".to_owned(),
     };
+
     Ok(SecretFile { text, world_readable: false })
 }
 
 #[test]
 fn the_example_files_pass_check_config_without_a_warning() {
     let examples = files("config/examples", &["yml", "yaml"]);
+
     assert!(examples.len() >= 2, "{examples:?}");
     for path in examples {
         let loaded = parse(&text(&path), &any_file);

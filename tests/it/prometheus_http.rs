@@ -111,18 +111,23 @@ async fn a_rejected_query_is_distinguished_from_an_unreachable_server() {
     fn refused() -> Response {
         json(400, r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#)
     }
+
     fn overloaded() -> Response {
         json(503, r#"{"status":"error","errorType":"timeout","error":"query timed out"}"#)
     }
+
     fn no_api() -> Response {
         json(404, "404 page not found")
     }
+
     fn no_json() -> Response {
         json(200, "<html>")
     }
+
     fn elsewhere() -> Response {
         (StatusCode::FOUND, [(header::LOCATION, "http://127.0.0.1:1/")]).into_response()
     }
+
     fn too_long() -> Response {
         Body::from(vec![b' '; (16 << 20) + 1]).into_response()
     }

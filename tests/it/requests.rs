@@ -25,6 +25,7 @@ fn requests(cluster: &FakeCluster) -> BTreeMap<&'static str, usize> {
             *count.entry(name(seen.api)).or_default() += 1;
         }
     }
+
     count
 }
 

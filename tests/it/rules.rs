@@ -76,6 +76,7 @@ impl ExprVisitor for MetricNames {
         if let Expr::MatrixSelector(it) = expr {
             self.0.extend(it.vs.name.clone());
         }
+
         Ok(true)
     }
 }

@@ -158,6 +158,7 @@ async fn an_unreachable_cluster_is_exported_for_at_most_three_cadences() {
     }
 
     let gone = harness.next().await;
+
     assert!(gone.topology.is_none() && gone.groups.is_none() && gone.configs.is_empty());
     assert!(!gone.log_dirs.is_empty(), "a slow section lives longer");
     check_absent(&page(&[gone]), "kafka_consumergroup");
@@ -340,6 +341,7 @@ async fn requests_do_not_multiply_with_groups_or_topics() {
     }
 
     let mut harness = CollectorHarness::new(script, None);
+
     assert_eq!(harness.next().await.groups.as_ref().unwrap().value.len(), 202);
     assert_eq!(harness.kafka.asked().len(), few);
 }
@@ -397,6 +399,7 @@ async fn a_topic_with_a_refused_configuration_is_counted_and_retried_on_its_cade
 
     let page = harness.page().await;
     harness.check_own(unknown, "1.0");
+
     check_has(&page, &of(minimum, "payments"), "2");
     check_has(&page, &of(under, "payments"), "0");
     check_absent(&page, &of(minimum, "orders"));
@@ -593,6 +596,7 @@ async fn time_lag_grows_while_a_group_is_idle_and_ends_when_it_catches_up() {
     // Its commit is older than this process, so the record is at least that old.
     let bound =
         of_billing("lag_seconds", ",topic=\"orders\",partition=\"0\",method=\"lower_bound\"");
+
     check_has(&page, &bound, "0");
 
     let seconds = |it: &str| {

@@ -176,6 +176,7 @@ impl Kafka for ScriptedKafka {
             };
             partitions.iter().map(of).collect()
         };
+
         self.at(request, broker, answer).await
     }
 
@@ -381,6 +382,7 @@ pub(crate) fn entry(
 
     let source = synonyms[0].0;
     let read_only = key.starts_with("socket");
+
     ConfigEntry { key: key.into(), effective: Some(effective.into()), source, read_only, synonyms }
 }
 

@@ -148,6 +148,7 @@ async fn a_password_refused_by_one_broker_affects_only_that_broker() {
     }
 
     client.wire.groups(BrokerId::from_wire(3).unwrap(), &[]).await.unwrap();
+
     assert_eq!(attempts(&second), 1);
 }
 
@@ -210,6 +211,7 @@ async fn a_connection_is_replaced_before_its_session_expires_and_no_call_fails()
     }
 
     let connections = broker.connections();
+
     assert!((3..=6).contains(&connections), "{connections}: each lives 340 ms");
 }
 

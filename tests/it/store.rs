@@ -30,6 +30,7 @@ fn routed(status: AlertStatus, severity: &str, n: usize) -> RoutedAlert {
         ("severity".to_owned(), severity.to_owned()),
     ]);
     let alert = Alert { status, labels, starts_at: START, fingerprint: format!("{severity}{n}") };
+
     RoutedAlert { cluster: main_cluster(), alert, is_matched: true }
 }
 
@@ -89,6 +90,7 @@ async fn rolled_back(store: &Store, at: WallTime) -> RunId {
 
     store.move_run(run, at, RunEvent::RollBack, RunUpdate::default()).await.unwrap();
     store.move_run(run, at, RunEvent::Undo, RunUpdate::default()).await.unwrap();
+
     run
 }
 
@@ -315,6 +317,7 @@ async fn a_file_of_version_1_is_migrated_completely() {
 
     // What version 1 promised still holds: the journal of a run that wrote is never forgotten.
     let at = rusqlite::Connection::open(&file).unwrap();
+
     assert!(at.execute("DELETE FROM journal", []).is_err());
 
     // The next run gets a new number, although a later run was deleted.
@@ -429,6 +432,7 @@ async fn the_file_of_version_2_is_read_with_all_that_is_in_it() {
     let fresh_file = folder.path().join("fresh.db");
     Store::open(&fresh_file).unwrap();
     let fresh = rusqlite::Connection::open(&fresh_file).unwrap();
+
     assert_eq!(schema(&migrated), schema(&fresh));
 }
 
@@ -446,6 +450,7 @@ fn schema(file: &rusqlite::Connection) -> Vec<String> {
         "SELECT type || ' ' || name FROM sqlite_master
          WHERE type IN ('index', 'trigger') AND name NOT LIKE 'sqlite_%' ORDER BY 1",
     ));
+
     found
 }
 
@@ -474,6 +479,7 @@ async fn i12_a_removal_owns_each_of_its_keys_and_a_drifted_one_marks_each() {
 
     let owned = step_is(StepState::Applied).await;
     let resources: Vec<ResourceKey> = owned.iter().map(|it| it.resource.clone()).collect();
+
     assert_eq!(resources, change.resources());
     assert!(owned.iter().all(|it| it.written == Some(Written::Removed) && !it.hands_off));
 

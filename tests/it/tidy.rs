@@ -161,6 +161,7 @@ impl Source {
 
         // What is indented may stand in a module of its own inside the file, as tests do.
         let inner = usize::from(line.starts_with(' '));
+
         nested + inner <= steps
     }
 
@@ -226,6 +227,7 @@ fn paths(code: &str) -> BTreeSet<String> {
             spread("", rest, &mut found);
         }
     }
+
     found
 }
 
@@ -257,6 +259,7 @@ fn spread<'a>(before: &str, rest: &'a str, found: &mut BTreeSet<String>) -> &'a 
     }
 
     found.insert(path);
+
     after
 }
 
@@ -505,6 +508,7 @@ fn each_module_starts_with_a_doc_comment() {
 #[test]
 fn every_todo_names_an_issue() {
     let word = concat!("TO", "DO");
+
     assert!(is_loose_todo(&format!("// {word}: later")));
     assert!(is_loose_todo(&format!("// {word} # later")));
     assert!(!is_loose_todo(&format!("// {word}(#12): later")));
@@ -524,6 +528,7 @@ fn every_todo_names_an_issue() {
 fn no_test_name_starts_with_test() {
     let text =
         "#[test]\nfn test_a() {}\n#[tokio::test]\n#[ignore]\nasync fn b() {}\nfn test_c() {}";
+
     assert_eq!(tests(text), ["test_a", "b"]);
 
     let mut wrong = Vec::new();
@@ -545,6 +550,7 @@ fn cited(text: &str) -> BTreeSet<u32> {
         let digits = word.strip_prefix('I').filter(|it| (1..=2).contains(&it.len()))?;
         digits.parse().ok()
     };
+
     words.filter_map(number).collect()
 }
 
@@ -566,6 +572,7 @@ fn citing() -> Vec<PathBuf> {
 
     let top = fs::read_dir(".").unwrap().map(|it| it.unwrap().path());
     found.extend(top.filter(|it| it.extension().is_some_and(|it| it == "md")));
+
     found
 }
 

@@ -301,6 +301,7 @@ async fn i9_basic_auth_users_have_read_access_only() {
     }
 
     let right = basic("prometheus", "right");
+
     check_status(&plain(&server, &request("GET /metrics", &right)).await, 200);
     check_status(&plain(&server, &request("GET /nothing", &right)).await, 404);
 
@@ -381,6 +382,7 @@ async fn shutdown_ends_open_handshakes() {
     tokio::time::sleep(Duration::from_millis(50)).await;
 
     let drained = tasks.drain(Duration::from_secs(5)).await;
+
     assert_eq!(drained, kafka_optimizer::shutdown::Drained::Cleanly);
 }
 
@@ -443,5 +445,6 @@ fn valid_files_are_accepted_and_invalid_ones_refused_without_showing_a_secret() 
     }
 
     let missing = Web::open(Path::new("/nowhere/web.yml")).unwrap_err().to_string();
+
     assert!(missing.contains("/nowhere/web.yml"), "{missing}");
 }

@@ -285,6 +285,7 @@ async fn an_order_is_accepted_completely_or_refused() {
 #[tokio::test]
 async fn rollback_acknowledge_release_pause_and_resume_reach_the_pipeline() {
     let front = front(Some(TOKEN));
+
     assert_eq!(front.post("/api/v1/runs/7/rollback", "{}").await.0, StatusCode::ACCEPTED);
     assert_eq!(front.post("/api/v1/runs/8/rollback", "").await.0, StatusCode::CONFLICT);
     assert_eq!(front.post("/api/v1/runs/x/rollback", "").await.0, StatusCode::NOT_FOUND);
@@ -355,6 +356,7 @@ async fn metrics_are_served_as_openmetrics_where_that_is_preferred() {
 #[tokio::test]
 async fn the_process_is_alive_at_once_and_ready_after_the_first_round() {
     let front = front(None);
+
     assert_eq!(front.get("/-/healthy").await.0, StatusCode::OK);
     assert_eq!(front.get("/-/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
 
@@ -365,6 +367,7 @@ async fn the_process_is_alive_at_once_and_ready_after_the_first_round() {
 #[tokio::test]
 async fn the_landing_page_shows_version_mode_and_clusters() {
     let (status, page) = front(None).get("/").await;
+
     assert_eq!(status, StatusCode::OK);
     for wanted in
         ["0.1.0", "main", "not read yet", "rehearse", "href=\"/metrics\"", "href=\"/api/v1/runs\""]
@@ -428,6 +431,7 @@ async fn a_connection_above_the_limit_waits_and_shutdown_ends_idle_ones() {
 
     let waiting =
         tokio::time::timeout(Duration::from_millis(300), second.readable()).await.is_err();
+
     assert!(waiting, "a second connection was served while the first was open");
 
     drop(first);

@@ -267,6 +267,7 @@ async fn a_broker_with_a_new_address_is_used_after_the_next_metadata() {
     first.stop().await;
 
     let moved = cluster.start(1).await;
+
     assert!(wire.groups(id(1), &[]).await.is_err());
 
     wire.topology().await.unwrap();
@@ -771,6 +772,7 @@ async fn election_results_are_in_the_order_of_the_request() {
 #[tokio::test]
 async fn an_election_of_no_partitions_is_not_an_election_of_all() {
     let broker = FakeCluster::default().start(1).await;
+
     assert_eq!(wire_to(&[&broker]).elect_preferred_leaders(&[]).await.unwrap(), []);
 
     let [SeenChange::Leaders(election)] = &changes(&broker, ApiKey::ElectLeaders)[..] else {

@@ -384,6 +384,7 @@ impl AdminClient {
                 Err(error) => last = Some(error),
             }
         }
+
         Err(last.unwrap())
     }
 

@@ -271,6 +271,7 @@ async fn thirds(admin: &AdminClient, topic: &str, groups: &GroupNames) {
     for partition in 0..3 {
         admin.write(topic, partition, 16).await;
     }
+
     for group in groups.all() {
         admin.commit(group, topic, &[(0, 10), (1, 10), (2, 10)]).await;
     }
@@ -341,6 +342,7 @@ impl<'a> PageWatch<'a> {
         }
 
         let all = |it: &String| page.value(MEMBERS, &[("consumergroup", it)]).is_some();
+
         if self.groups.there.iter().all(all) {
             self.away = None;
         } else {
@@ -510,6 +512,7 @@ async fn unauthorized_topics_and_groups_are_absent_and_counted() {
     admin.forbid(AclResource::Group, &hidden).await;
 
     let page = exporter.next_round().await;
+
     assert!(!page.text.contains(&format!("topic=\"{topic}\"")), "{}", page.text);
     assert_eq!(lag(&page, &reader, "corner-allowed"), Some(0.0), "{}", page.text);
 

@@ -131,6 +131,7 @@ impl Drop for TestProject {
         }
 
         let listed = docker(&["network", "ls", "-q", "--filter", &of_place]);
+
         for network in listed.lines() {
             docker(&["network", "rm", network]);
         }
@@ -213,6 +214,7 @@ async fn i36_i37_a_clone_equals_its_template_and_changes_nothing_of_it() {
     docker(&["network", "connect", &back, &place.named("template")]);
 
     let template = place.template().await;
+
     assert_eq!(template.objections, Vec::<String>::new());
     assert_eq!((template.running, template.group.as_str()), (true, "billing"));
 

@@ -118,6 +118,7 @@ impl ExporterProcess {
 
         // Its own metrics are current, those of the cluster are from the last round.
         tokio::time::sleep(Duration::from_millis(200)).await;
+
         self.page().await
     }
 }
@@ -143,6 +144,7 @@ impl ScrapedPage {
         let wanted: Vec<String> =
             labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
         let of_name = self.text.lines().filter_map(move |it| it.strip_prefix(name));
+
         of_name.filter_map(move |rest| {
             let (labels, value) = rest.strip_prefix('{')?.rsplit_once("} ")?;
             let all = wanted.iter().all(|it| {

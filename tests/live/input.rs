@@ -62,6 +62,7 @@ async fn i8_labels_with_special_characters_stay_data() {
     }
 
     tokio::time::sleep(Duration::from_secs(3)).await;
+
     assert_eq!(stack.runs().await.len(), before, "a label that is no broker's id made a run");
 }
 

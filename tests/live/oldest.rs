@@ -85,6 +85,7 @@ async fn kafka_3_9_answers_every_call_of_the_seam() {
     admin.commit(group, topic, &[(0, 12)]).await;
 
     let topology = wire.topology().await.unwrap();
+
     assert!(topology.cluster_id.is_some() && topology.controller.is_some(), "{topology:?}");
     assert_eq!(topology.brokers.iter().map(|it| it.id).collect::<Vec<_>>(), [only()]);
 

@@ -146,6 +146,7 @@ async fn a_paused_broker_times_out_alone_and_recovers() {
     }
 
     let timed_out: Vec<String> = failures(&frozen, 2).into_iter().map(|it| it.0).collect();
+
     assert_eq!(timed_out, [",reason=\"timeout\"}"]);
 
     let again = more("round trips on each broker again", &[1, 2, 3], &frozen).await;

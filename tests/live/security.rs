@@ -198,6 +198,7 @@ async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
     }
 
     wire.committed(broker, &nobody).await.unwrap();
+
     assert!(!wire.log_dirs(broker).await.unwrap()[0].topics.is_empty());
 
     let config = wire.broker_config(broker, &["num.io.threads"]).await.unwrap();
@@ -435,6 +436,7 @@ async fn a_connection_is_replaced_before_its_session_expires() {
     }
 
     let connections = sent(&wire, Api::ApiVersions);
+
     assert!((3..=4).contains(&connections), "{connections}");
 }
 
@@ -469,6 +471,7 @@ remediation: {{state_dir: '{}'}}
         Some(serving.get("/metrics")).filter(whole)
     })
     .await;
+
     assert!(!page.contains("wrong-secret"));
 
     files.put("monitor.password", PASSWORD);

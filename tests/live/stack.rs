@@ -31,6 +31,7 @@ impl Stack {
 
         // Only the first call installs it.
         let _installed_before = rustls::crypto::ring::default_provider().install_default();
+
         Self {
             prometheus: variable("PROMETHEUS"),
             optimizer: variable("OPTIMIZER"),

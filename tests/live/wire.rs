@@ -66,6 +66,7 @@ async fn wait_for(wire: &Wire, want: &str) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+
     panic!("{KEY} of broker 3 never became {want}");
 }
 
@@ -193,6 +194,7 @@ async fn a_round_trip_takes_milliseconds_on_an_open_connection() {
     }
 
     let each = began.elapsed() / 100;
+
     assert!(each < Duration::from_millis(100), "{each:?}");
 
     let counts = wire.request_counts();

@@ -150,6 +150,7 @@ impl WatchedRounds<'_> {
 
         tokio::time::sleep(INTERVAL * 3 / 4).await;
         self.poll();
+
         scrape(exporter.address).await.expect("a page")
     }
 }
@@ -189,6 +190,7 @@ async fn measure(groups: i32) -> ScaleRow {
     assert_eq!(lag_series(&page), planned.partitions.unwrap(), "a whole page at the end");
 
     let megabytes = |bytes: u64| float(bytes) / 1e6;
+
     ScaleRow {
         lag_series: Some(lag_series(&page)),
         cpu_s_per_cycle: Some(cpu / f64::from(CYCLES)),

@@ -41,6 +41,7 @@ impl RecordingPipeline {
                 source: rusqlite::Error::InvalidQuery,
             });
         }
+
         Ok(())
     }
 }
@@ -72,6 +73,7 @@ impl Pipeline for RecordingPipeline {
         }
 
         self.orders.lock().unwrap().push(order);
+
         Ok(RunId(7))
     }
 

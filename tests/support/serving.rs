@@ -28,6 +28,7 @@ impl ServeProcess {
 
         // An unread pipe would block the process.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+
         Self { child, address: line["address"].as_str().unwrap().to_owned() }
     }
 
@@ -55,6 +56,7 @@ impl ServeProcess {
             }
             std::thread::sleep(std::time::Duration::from_millis(25));
         }
+
         panic!("it never became {paused}");
     }
 }
@@ -75,5 +77,6 @@ pub(crate) fn program(config: &Path) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
+
     command
 }

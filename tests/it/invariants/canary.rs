@@ -29,6 +29,7 @@ async fn before(effect: Effect) -> World {
 
     let world = World::healthy(setup).await;
     world.alert("AllSlow", None).await;
+
     world
 }
 

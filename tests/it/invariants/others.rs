@@ -146,6 +146,7 @@ async fn expired(world: &mut World) -> RunRow {
         }
         world.pass(Duration::from_secs(1)).await;
     }
+
     panic!("{}", world.story().await)
 }
 
@@ -340,6 +341,7 @@ fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
             assert_eq!(run.times.written, None);
         });
     };
+
     check(HoldReason::UnknownTarget, "no broker knows", |it| {
         it.kafka.state().metadata.groups.clear();
     });
@@ -398,6 +400,7 @@ fn trouble(seed: u64, place: &[u64]) -> Option<CallFault> {
     }
 
     let more = Duration::from_millis(between(1, 40_000, drawn / 12 / 8));
+
     Some(match drawn / 12 % 7 {
         0 => CallFault::Refuse,
         1 => CallFault::LoseRequest,

@@ -204,6 +204,7 @@ fn each_moment_is_the_last(plan: PlanSize, effect: Effect) {
 
     // Observing changes nothing, so every twenty-ninth crash point is enough.
     let watched = (in_force..undone_from).step_by(29);
+
     for moment in (1..in_force).chain(watched).chain(undone_from..=end) {
         simulate(async {
             let (mut world, key_states) = before(plan, 3, effect).await;
@@ -295,6 +296,7 @@ fn trouble(seed: u64, call: &KafkaCall) -> Option<CallFault> {
         6 => CallFault::NeverApplied,
         _ => CallFault::Late(more),
     };
+
     Some(fault)
 }
 

@@ -332,6 +332,7 @@ impl SimulatedBroker {
         }
 
         synonyms.push((ConfigSource::Static, Some(at_start.to_string())));
+
         Some(ConfigEntry {
             key: key.to_owned(),
             effective: Some(effective.to_string()),

@@ -65,6 +65,7 @@ impl Checks {
     pub(crate) fn new(store: &Path) -> Self {
         let file = Connection::open(store).unwrap();
         file.busy_timeout(Duration::from_secs(5)).unwrap();
+
         Self {
             file: Mutex::new(file),
             problems: Mutex::default(),
@@ -273,6 +274,7 @@ impl Checks {
         let intents = self.intents();
 
         let is_allowed = self.may_write.load(Ordering::SeqCst) && asked.len() <= 100;
+
         if !is_allowed || !intents.iter().any(is_this) {
             let steps: Vec<&Change> = intents.iter().map(|it| &it.1).collect();
             locked(&self.problems).push(format!("elects {asked:?}, and steps say {steps:?}"));
@@ -290,6 +292,7 @@ impl Checks {
             let Change::BrokerConfig(it) = serde_json::from_str(text).unwrap() else { return None };
             (it.broker == broker && it.key == key).then_some(it.from)
         };
+
         changes.iter().find_map(of_key).unwrap().parse().unwrap()
     }
 

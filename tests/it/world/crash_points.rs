@@ -56,6 +56,7 @@ impl CrashPoints {
         if number == self.0.ends_at.load(Ordering::SeqCst) {
             self.0.over.store(true, Ordering::SeqCst);
         }
+
         if self.over() {
             pending::<()>().await;
         }

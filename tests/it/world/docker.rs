@@ -229,6 +229,7 @@ impl SimulatedDocker {
             restarts: 0,
             objections: Vec::new(),
         });
+
         id
     }
 
@@ -290,6 +291,7 @@ impl SimulatedDocker {
         ended?;
 
         let answer = self.state().answers.remove(&call).expect("it has arrived");
+
         answer.map_err(|problem| {
             let of = clone.name.clone();
             DockerError::Refused { call: kind.name(), of, problem }

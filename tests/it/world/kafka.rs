@@ -454,6 +454,7 @@ impl SimulatedKafka {
         }
 
         let at = state.controller.send(now + queue + late, call, order, seen);
+
         Some(at.saturating_sub(now))
     }
 }
@@ -494,6 +495,7 @@ impl Kafka for SimulatedKafka {
         }
 
         let asked = (CallKind::Describe, Some(broker));
+
         self.read(asked.0, asked.1, |it| it.state().brokers[&broker].describe(keys)).await
     }
 
@@ -557,6 +559,7 @@ impl Kafka for SimulatedKafka {
         ended?;
 
         let answer = self.state().brokers.get_mut(&broker).and_then(|it| it.answers.remove(&call));
+
         match answer {
             Some(Ok(())) => Ok(()),
             Some(Err(message)) => Err(KafkaError::Refused {

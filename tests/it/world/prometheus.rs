@@ -302,6 +302,7 @@ fn aggregate(op: &str, by: &[String], points: Vec<ScriptedSample>) -> Vec<Script
         at: points.first().map_or(0.0, |it| it.at),
         labels,
     };
+
     groups.into_iter().map(point).collect()
 }
 
@@ -334,6 +335,7 @@ impl Prometheus for SimulatedPrometheus {
             labels: it.labels,
             sample: SamplePair { at: now, value: it.value },
         };
+
         Ok(points.into_iter().map(series).collect())
     }
 

@@ -211,6 +211,7 @@ pub(crate) fn labels(name: &str, broker: Option<&str>) -> Labels {
         ("severity".to_owned(), "warning".to_owned()),
     ]);
     labels.extend(broker.map(|it| ("broker_id".to_owned(), it.to_owned())));
+
     labels
 }
 

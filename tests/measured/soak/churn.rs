@@ -52,6 +52,7 @@ impl Churn {
             self.groups(&mut contents);
             self.progress(&mut contents);
         }
+
         if self.chance.random_bool(0.02) {
             self.restart(rounds).await;
         }

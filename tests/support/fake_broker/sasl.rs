@@ -134,6 +134,7 @@ impl FakeSaslSession {
         }
 
         self.open = true;
+
         Some(match &sasl.trick {
             SaslTrick::Bluff => format!("v={}", scram("guessed", ITERATIONS, &message).1),
             SaslTrick::Last(words) => words.clone(),

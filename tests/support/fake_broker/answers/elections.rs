@@ -41,6 +41,7 @@ pub(super) fn elect(
             .with_topic(at.topic.clone())
             .with_partition_result(at.partitions.iter().map(result).collect())
     });
+
     ElectLeadersResponse::default()
         .with_error_code(refused.unwrap_or(0))
         .with_replica_election_results(results.collect())

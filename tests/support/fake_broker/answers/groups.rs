@@ -167,6 +167,7 @@ pub(super) fn offset_fetch(
             .with_error_code(error)
             .with_topics(topics.collect())
     });
+
     OffsetFetchResponse::default().with_groups(groups.collect())
 }
 
@@ -183,6 +184,7 @@ fn of_one(found: Option<&FakeGroup>) -> OffsetFetchResponse {
             .with_name(topic(name))
             .with_partitions(commits.into_iter().map(partition).collect())
     });
+
     OffsetFetchResponse::default()
         .with_error_code(found.map_or(0, |it| it.error))
         .with_topics(topics.collect())

@@ -42,5 +42,6 @@ pub(super) fn list(
             .with_name(asked.name.clone())
             .with_partitions(partitions)
     });
+
     ListOffsetsResponse::default().with_topics(topics.collect())
 }

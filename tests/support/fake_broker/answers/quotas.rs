@@ -26,6 +26,7 @@ fn entry(
     };
     let value =
         |(key, value): &(&str, f64)| ValueData::default().with_key(text(key)).with_value(*value);
+
     EntryData::default()
         .with_entity(entity.iter().map(part).collect())
         .with_values(values.iter().map(value).collect())
