@@ -63,7 +63,6 @@ pub(super) mod as_label {
 
     use super::ClosedList;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(in super::super) fn serialize<T: ClosedList, S: Serializer>(
         value: &T,
         serializer: S,

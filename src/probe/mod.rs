@@ -145,7 +145,6 @@ enum ProbeEvent {
 }
 
 /// Starts metadata refreshes and attempts, and counts their outcomes.
-#[expect(clippy::struct_excessive_bools, reason = "three facts that are independent of each other")]
 struct ProbeLoop<'a> {
     probe: &'a Probe,
     clients: Arc<ProbeClients>,

@@ -66,12 +66,9 @@ impl Store {
                     AlertStatus::Firing => fire(tx, cluster, alert, now)?,
                     AlertStatus::Resolved => resolve(tx, cluster, alert, now)?,
                 };
-                let outcome = match outcome {
-                    AlertOutcome::New | AlertOutcome::Repeated if !is_matched => {
-                        AlertOutcome::Unmatched
-                    }
-                    _ => outcome,
-                };
+                let has_fired = matches!(outcome, AlertOutcome::New | AlertOutcome::Repeated);
+                let outcome =
+                    if has_fired && !is_matched { AlertOutcome::Unmatched } else { outcome };
                 let count = counts.entry(outcome).or_default();
 
                 *count = count.saturating_add(1);

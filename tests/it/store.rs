@@ -327,110 +327,126 @@ async fn a_file_of_version_1_is_migrated_completely() {
     assert_eq!(next, 5);
 }
 
-/// The tables of version 2: a run with each kind of step, runs whose change was being lifted and
-/// had been lifted, a rehearsal, and values of each kind that this program or someone else wrote.
+/// The tables of version 2: a run with each kind of step, runs in the renamed states, a rehearsal,
+/// and values of each kind that this program or someone else wrote.
 const VERSION_2: &str = include_str!("golden/store_2.sql");
 
-#[tokio::test]
-async fn the_file_of_version_2_is_read_with_all_that_is_in_it() {
+/// The migrated file of version 2, opened for the second time, when there is nothing left to do.
+fn version_2() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.db");
     rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_2).unwrap();
-    // Twice: the second time there is nothing left to do.
-    for _ in 0..2 {
-        let store = Store::open(&file).unwrap();
-        let runs = store.runs(10).await.unwrap();
-        let found: Vec<_> =
-            runs.iter().rev().map(|it| (it.id.0, it.state, it.dry_run, it.priority)).collect();
-        assert_eq!(
-            found,
-            [
-                (1, RunState::Kept, false, Priority::Normal),
-                (2, RunState::Expiring, false, Priority::Critical),
-                (3, RunState::Expired, false, Priority::Normal),
-                (4, RunState::Rehearsed, true, Priority::Normal),
-            ]
-        );
-        let expiring = &store.run(RunId(2)).await.unwrap().unwrap().run;
-        assert_eq!(expiring.times.created, START);
-        assert_eq!(expiring.times.expires, Some(START.after(HOUR)));
-        assert_eq!(store.last_expired(&main_cluster()).await.unwrap(), Some(START));
+    drop(Store::open(&file).unwrap());
 
-        let kept = store.run(RunId(1)).await.unwrap().unwrap();
-        let steps: Vec<String> = kept.steps.iter().map(|it| it.change.text().to_string()).collect();
-        assert_eq!(
-            steps,
-            [
-                "broker-keys 1 num.io.threads num.network.threads 4 4 → no entry of its own",
-                "broker 1 num.io.threads 4 → 8",
-                "user batch, client greedy%201 producer_byte_rate no quota → 3145728",
-                "client calm consumer_byte_rate 1000.5 → 500",
-                "leaders batch 1 orders/0=2 a-b_c.d/1=- → orders/0=1 a-b_c.d/1=3",
-                "container worker-1-clone-1-1 0123abcd absent → running",
-            ]
-        );
-        let kinds: Vec<String> = kept
-            .steps
-            .iter()
-            .map(|it| serde_json::to_value(&it.change).unwrap()["kind"].to_string())
-            .collect();
-        let quota = "\"client_quota\"";
-        assert_eq!(
-            kinds,
-            [
-                "\"remove_broker_config\"",
-                "\"broker_config\"",
-                quota,
-                quota,
-                "\"preferred_leaders\"",
-                "\"consumer_clone\""
-            ]
-        );
-        let states: Vec<StepState> = kept.steps.iter().map(|it| it.state).collect();
-        assert_eq!(
-            states,
-            [
-                StepState::Applied,
-                StepState::Applied,
-                StepState::Began,
-                StepState::UndoBegan,
-                StepState::Drifted,
-                StepState::Planned
-            ]
-        );
-        assert_eq!(kept.steps.iter().map(|it| it.wave).collect::<Vec<_>>(), [0, 1, 0, 1, 0, 2]);
-        assert_eq!(kept.steps.iter().map(|it| it.stage).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 1]);
-        let prior: Vec<Option<String>> =
-            kept.steps.iter().map(|it| it.change.text().from_stored).collect();
-        let prior: Vec<Option<&str>> = prior.iter().map(Option::as_deref).collect();
-        assert_eq!(prior, [Some("16 12"), None, None, Some("1000.5"), None, None]);
-        assert_eq!(kept.journal.len(), 1);
+    let store = Store::open(&file).unwrap();
+    (folder, store)
+}
 
-        let owned = store.ownership(&main_cluster()).await.unwrap();
-        let owned: Vec<_> = owned
-            .iter()
-            .map(|it| {
-                let written = it.written.as_ref().map(Written::to_string);
-                format!("{}: {written:?} {}", it.resource, it.hands_off)
-            })
-            .collect();
-        assert_eq!(
-            owned,
-            [
-                "num.io.threads of broker 1: Some(\"8\") false",
-                "num.network.threads of broker 1: Some(\"no entry of its own\") false",
-                "num.io.threads of broker 2: None true",
-                "num.network.threads of broker 2: None true",
-                "producer_byte_rate of user batch, client greedy%201: Some(\"3145728\") true",
-                "container worker-9: None true",
-            ]
-        );
-    }
+#[tokio::test]
+async fn the_runs_of_a_version_2_file_are_migrated() {
+    let (_folder, store) = version_2();
+    let runs = store.runs(10).await.unwrap();
+    let found: Vec<_> =
+        runs.iter().rev().map(|it| (it.id.0, it.state, it.dry_run, it.priority)).collect();
 
-    // A file of version 2 has the tables of a new one, whatever the order of their columns.
-    let migrated = rusqlite::Connection::open(&file).unwrap();
+    assert_eq!(
+        found,
+        [
+            (1, RunState::Kept, false, Priority::Normal),
+            (2, RunState::Expiring, false, Priority::Critical),
+            (3, RunState::Expired, false, Priority::Normal),
+            (4, RunState::Rehearsed, true, Priority::Normal),
+        ]
+    );
+
+    let expiring = store.run(RunId(2)).await.unwrap().unwrap().run;
+
+    assert_eq!(expiring.times.created, START);
+    assert_eq!(expiring.times.expires, Some(START.after(HOUR)));
+    assert_eq!(store.last_expired(&main_cluster()).await.unwrap(), Some(START));
+    assert_eq!(store.run(RunId(1)).await.unwrap().unwrap().journal.len(), 1);
+}
+
+#[tokio::test]
+async fn the_steps_of_a_version_2_file_become_typed_changes() {
+    let (_folder, store) = version_2();
+    let kept = store.run(RunId(1)).await.unwrap().unwrap();
+    let kind = |it: &StepRow| serde_json::to_value(&it.change).unwrap()["kind"].clone();
+    let steps: Vec<_> = kept
+        .steps
+        .iter()
+        .map(|it| {
+            let text = it.change.text();
+            let kind = kind(it).as_str().unwrap().to_owned();
+            (it.stage, it.wave, kind, text.to_string(), text.from_stored, it.state)
+        })
+        .collect();
+    let want = [
+        (
+            (0, 0, "remove_broker_config"),
+            "broker-keys 1 num.io.threads num.network.threads 4 4 → no entry of its own",
+            (Some("16 12"), StepState::Applied),
+        ),
+        ((0, 1, "broker_config"), "broker 1 num.io.threads 4 → 8", (None, StepState::Applied)),
+        (
+            (0, 0, "client_quota"),
+            "user batch, client greedy%201 producer_byte_rate no quota → 3145728",
+            (None, StepState::Began),
+        ),
+        (
+            (0, 1, "client_quota"),
+            "client calm consumer_byte_rate 1000.5 → 500",
+            (Some("1000.5"), StepState::UndoBegan),
+        ),
+        (
+            (0, 0, "preferred_leaders"),
+            "leaders batch 1 orders/0=2 a-b_c.d/1=- → orders/0=1 a-b_c.d/1=3",
+            (None, StepState::Drifted),
+        ),
+        (
+            (1, 2, "consumer_clone"),
+            "container worker-1-clone-1-1 0123abcd absent → running",
+            (None, StepState::Planned),
+        ),
+    ];
+    let want = want.map(|((stage, wave, kind), text, (stored, state))| {
+        (stage, wave, kind.to_owned(), text.to_owned(), stored.map(str::to_owned), state)
+    });
+
+    assert_eq!(steps, want);
+}
+
+#[tokio::test]
+async fn what_a_version_2_file_says_about_ownership_is_kept() {
+    let (_folder, store) = version_2();
+    let owned = store.ownership(&main_cluster()).await.unwrap();
+    let owned: Vec<_> = owned
+        .iter()
+        .map(|it| {
+            let written = it.written.as_ref().map(Written::to_string);
+            format!("{}: {written:?} {}", it.resource, it.hands_off)
+        })
+        .collect();
+
+    assert_eq!(
+        owned,
+        [
+            "num.io.threads of broker 1: Some(\"8\") false",
+            "num.network.threads of broker 1: Some(\"no entry of its own\") false",
+            "num.io.threads of broker 2: None true",
+            "num.network.threads of broker 2: None true",
+            "producer_byte_rate of user batch, client greedy%201: Some(\"3145728\") true",
+            "container worker-9: None true",
+        ]
+    );
+}
+
+#[test]
+fn a_migrated_file_has_the_tables_of_a_new_one() {
+    let (folder, _store) = version_2();
+    let migrated = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
     let fresh_file = folder.path().join("fresh.db");
-    Store::open(&fresh_file).unwrap();
+    drop(Store::open(&fresh_file).unwrap());
     let fresh = rusqlite::Connection::open(&fresh_file).unwrap();
 
     assert_eq!(schema(&migrated), schema(&fresh));

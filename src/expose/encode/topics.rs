@@ -160,7 +160,6 @@ fn partitions(
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape that `partitions` asks for")]
-#[expect(clippy::fn_params_excessive_bools, reason = "it turns a bool into a sample")]
 fn flag(set: bool) -> Option<SampleValue> {
     Some(SampleValue::Whole(u64::from(set)))
 }
