@@ -22,8 +22,8 @@ pub enum Drained {
 impl Tasks {
     /// Starts a named task that runs as long as the process.
     ///
-    /// If it returns or panics, all other tasks are stopped: a process that has lost a task must exit
-    /// and be restarted, rather than keep looking healthy.
+    /// If it returns or panics, all other tasks are stopped: a process that has lost a task must
+    /// exit and be restarted, rather than keep looking healthy.
     pub fn start<F>(&self, name: &'static str, task: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = ()> + Send + 'static,

@@ -1,7 +1,7 @@
 //! The HTTP server: metrics, health checks, Alertmanager's webhook, the API, the landing page.
 //!
-//! Handlers use channels, watches and plain data ([`AppState`]) only. Reading is open to everyone, or
-//! to the users of the web configuration (`web`); whatever changes state requires the token or a
+//! Handlers use channels, watches and plain data ([`AppState`]) only. Reading is open to everyone,
+//! or to the users of the web configuration (`web`); whatever changes state requires the token or a
 //! client certificate (`auth`).
 
 mod auth;

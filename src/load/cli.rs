@@ -13,9 +13,9 @@ pub enum LoadCommand {
 /// Write records at a fixed rate and print the latency that clients see.
 ///
 /// Each producer is a client of its own with one record in flight: it sends a record, waits for the
-/// acknowledgement, and sends the next one on schedule. It skips the records whose time passed while
-/// it waited. So a slow broker lowers the rate, and the latency is what a waiting client sees. The
-/// command waits until the topic exists.
+/// acknowledgement, and sends the next one on schedule. It skips the records whose time passed
+/// while it waited. So a slow broker lowers the rate, and the latency is what a waiting client
+/// sees. The command waits until the topic exists.
 #[derive(Args, Clone, Debug)]
 pub struct ProduceArgs {
     /// Bootstrap server; may be repeated.

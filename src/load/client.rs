@@ -21,8 +21,8 @@ pub(super) type LoadClient = BaseProducer<DeliveryContext>;
 
 type DeliverySender = oneshot::Sender<Result<(), KafkaError>>;
 
-/// Passes each delivery report to its waiting producer. librdkafka's log lines and errors are dropped:
-/// the load's own report shows what a user needs.
+/// Passes each delivery report to its waiting producer. librdkafka's log lines and errors are
+/// dropped: the load's own report shows what a user needs.
 pub(super) struct DeliveryContext;
 
 impl ClientContext for DeliveryContext {

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{clock::SharedClock, model::MonotonicTime};
 
-/// Outcomes that may wait for the reporter. Many more than there can be producers, so that a producer
-/// never waits for our own printing.
+/// Outcomes that may wait for the reporter. Many more than there can be producers, so that a
+/// producer never waits for our own printing.
 const OUTCOME_QUEUE_MAX: usize = 4_096;
 
 /// Timeout of a record. A broker whose request queue takes many seconds must show as slow, not as
@@ -187,8 +187,8 @@ struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    /// Prints a report per interval for the duration of the load, or until `stop`. Returns the elapsed
-    /// time.
+    /// Prints a report per interval for the duration of the load, or until `stop`. Returns the
+    /// elapsed time.
     async fn run(
         self,
         mut queue: mpsc::Receiver<RecordOutcome>,

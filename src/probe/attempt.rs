@@ -125,8 +125,8 @@ fn elapsed(start: MonotonicTime, end: MonotonicTime) -> Duration {
     end.0.saturating_sub(start.0)
 }
 
-/// Random bytes, so that the topic's compression cannot shrink them. The first ones are the record's
-/// id.
+/// Random bytes, so that the topic's compression cannot shrink them. The first ones are the
+/// record's id.
 fn random_record(bytes: u32) -> Vec<u8> {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).max(size_of::<RecordId>());
     let mut record = vec![0; bytes];

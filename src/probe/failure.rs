@@ -85,8 +85,9 @@ pub(super) fn from_code(code: Code) -> ProbeFailure {
     found.map_or(ProbeFailure::Other, |(failure, _)| *failure)
 }
 
-/// The broker and failure of a client-level error, if it is about one broker's connection. librdkafka
-/// starts its text with the connection's name: `sasl_ssl://kafka-2:9092/2: Connect to … failed: …`.
+/// The broker and failure of a client-level error, if it is about one broker's connection.
+/// librdkafka starts its text with the connection's name: `sasl_ssl://kafka-2:9092/2: Connect to …
+/// failed: …`.
 pub(super) fn from_connection_error(
     error: &KafkaError,
     text: &str,

@@ -1,15 +1,14 @@
 //! The end-to-end probe: sends one small record through each broker every few seconds and reads it
 //! back, as a client would.
 //!
-//! It runs for clusters whose configuration has `probe`, in every mode of remediation. It is the only
-//! part of the process that produces records or creates a topic, and nothing else depends on it. Each
-//! record goes to a partition that the broker leads, with `acks=all` and without retries, so that the
-//! latency is that of the broker and its followers.
+//! It runs for clusters whose configuration has `probe`, in every mode of remediation. It is the
+//! only part of the process that produces records or creates a topic, and nothing else depends on
+//! it. Each record goes to a partition that the broker leads, with `acks=all` and without retries,
+//! so that the latency is that of the broker and its followers.
 //!
-//! Invariant: each broker has at most one record in flight, and a broker that does not answer delays
-//! no other.
-//! Invariant: only the probe's own topic is written, created or extended; nothing is deleted and no
-//! configuration is changed.
+//! Invariant: each broker has at most one record in flight, and a broker that does not answer
+//! delays no other. Invariant: only the probe's own topic is written, created or extended; nothing
+//! is deleted and no configuration is changed.
 
 mod attempt;
 mod client;
@@ -74,8 +73,8 @@ impl fmt::Debug for Probe {
 }
 
 impl Probe {
-    /// A probe of `cluster`, which must accept connections in plain text. librdkafka's threads start
-    /// with [`Probe::run`].
+    /// A probe of `cluster`, which must accept connections in plain text. librdkafka's threads
+    /// start with [`Probe::run`].
     pub fn new(
         cluster: &ClusterConfig,
         config: ProbeConfig,

@@ -1,7 +1,7 @@
 //! The state of the probe's topic, and what must be created. Pure.
 //!
-//! Each broker should be the preferred leader of one partition. The probe does not elect leaders: it
-//! uses the current leaders.
+//! Each broker should be the preferred leader of one partition. The probe does not elect leaders:
+//! it uses the current leaders.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,8 @@ const REPLICATION_FACTOR_DEFAULT: u32 = 3;
 /// Configuration of a new topic with this replication factor. Records are not needed once they have
 /// been read back.
 pub(super) fn configs(replicas: usize) -> Vec<(&'static str, &'static str)> {
-    // Set explicitly, so that the durability of `acks=all` does not depend on the cluster's default.
+    // Set explicitly, so that the durability of `acks=all` does not depend on the cluster's
+    // default.
     let min_insync_replicas = if replicas >= 3 { "2" } else { "1" };
 
     vec![

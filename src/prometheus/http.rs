@@ -1,6 +1,7 @@
 //! The adapter to a real Prometheus server, over version 1 of its HTTP API.
 //!
-//! Invariant: credentials in the URL are sent to the server only; no error or log line contains them.
+//! Invariant: credentials in the URL are sent to the server only; no error or log line contains
+//! them.
 
 use std::{error::Error, fmt::Write, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Parses Prometheus's responses. Unknown fields are ignored; values that are not numbers are errors.
+//! Parses Prometheus's responses. Unknown fields are ignored; values that are not numbers are
+//! errors.
 
 use std::time::Duration;
 

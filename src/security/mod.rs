@@ -1,7 +1,8 @@
 //! TLS and SASL settings of connections to a cluster, and the files that they name.
 //!
-//! `config` validates the files with the same code that the Kafka adapter reads them with later, and
-//! `http` reads its own certificates with it. Knows nothing of Kafka's protocol, and caches nothing.
+//! `config` validates the files with the same code that the Kafka adapter reads them with later,
+//! and `http` reads its own certificates with it. Knows nothing of Kafka's protocol, and caches
+//! nothing.
 //!
 //! Invariant: secrets are in files, never in the configuration, and no message contains one.
 
@@ -31,7 +32,8 @@ pub struct Security {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The CAs that brokers' certificates are verified against. `None`: those that the system trusts.
+    /// The CAs that brokers' certificates are verified against. `None`: those that the system
+    /// trusts.
     pub ca_file: Option<PathBuf>,
     /// Our client certificate, for brokers that require one.
     pub identity: Option<IdentityFiles>,

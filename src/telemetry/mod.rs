@@ -276,7 +276,7 @@ impl Event<'_> {
                 debug!(outcome = outcome.label(), count, "Alerts received.");
             }
             Self::TruncatedAlerts(count) => {
-                warn!(count, "Alertmanager truncated the notification.")
+                warn!(count, "Alertmanager truncated the notification.");
             }
             Self::Held(cluster, playbook, reason) => {
                 info!(%cluster, playbook, reason = reason.label(), "Run held.");

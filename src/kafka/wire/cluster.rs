@@ -87,7 +87,8 @@ impl ClusterClient {
         self.try_brokers(call, KafkaError::outcome_is_unknown).await
     }
 
-    /// Tries one broker after the other until one answers, or fails with an error for which `is_final` holds.
+    /// Tries one broker after the other until one answers, or fails with an error for which
+    /// `is_final` holds.
     async fn try_brokers<C: ApiCall>(
         &self,
         call: &C,

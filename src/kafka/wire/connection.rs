@@ -1,7 +1,7 @@
 //! One connection to one broker: an `ApiVersions` handshake, then any number of requests in flight.
 //!
-//! A single task owns the socket and both directions. Kafka answers requests in order, so a response
-//! belongs to the oldest request in flight, or the stream is broken.
+//! A single task owns the socket and both directions. Kafka answers requests in order, so a
+//! response belongs to the oldest request in flight, or the stream is broken.
 //!
 //! Invariant: requests are written in the order in which they wait for their responses.
 
@@ -70,7 +70,8 @@ struct PendingRequests(Mutex<PendingState>);
 
 #[derive(Debug, Default)]
 struct PendingState {
-    /// Oldest first. A caller that gave up keeps its place, so that its late response is recognized.
+    /// Oldest first. A caller that gave up keeps its place, so that its late response is
+    /// recognized.
     in_flight: VecDeque<(i32, oneshot::Sender<Bytes>)>,
     close_reason: Option<ConnectionError>,
 }

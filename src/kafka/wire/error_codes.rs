@@ -1,4 +1,5 @@
-//! Maps Kafka's error codes (`org.apache.kafka.common.protocol.Errors`) to the failures of the model.
+//! Maps Kafka's error codes (`org.apache.kafka.common.protocol.Errors`) to the failures of the
+//! model.
 
 pub(super) use kafka_protocol::error::{ParseResponseErrorCode, ResponseError as ErrorCode};
 

@@ -62,8 +62,8 @@ impl LengthCheckedBuf {
         Self { unread: response, varint: VarintDecoder::default() }
     }
 
-    /// Fails if `encoded`, a length plus one as compact arrays and strings encode it, is longer than
-    /// the rest of the response: an element takes at least one byte.
+    /// Fails if `encoded`, a length plus one as compact arrays and strings encode it, is longer
+    /// than the rest of the response: an element takes at least one byte.
     fn check_length(&self, encoded: u64) -> Result<(), TryGetError> {
         let length = encoded.saturating_sub(1);
         let available = self.unread.remaining();

@@ -3,8 +3,8 @@
 //!
 //! `requests` builds requests and reads responses, without a socket. `cluster` picks the broker,
 //! `broker_client` keeps one connection per address, `connection` carries requests. Nothing here
-//! retries. A call that any broker can answer tries the next broker when one does not answer; a call
-//! that changes something does so only when the first broker has certainly not received it.
+//! retries. A call that any broker can answer tries the next broker when one does not answer; a
+//! call that changes something does so only when the first broker has certainly not received it.
 //!
 //! Invariant: no record is ever read or written here.
 //! Invariant: a call ends within its deadline, whatever the broker does.

@@ -7,8 +7,8 @@ use crate::security::Security;
 /// How to reach one cluster.
 #[derive(Clone, Debug)]
 pub struct WireOptions {
-    /// `host:port` of the bootstrap servers. `config` validates them; an address that does not parse
-    /// here is reported as unreachable.
+    /// `host:port` of the bootstrap servers. `config` validates them; an address that does not
+    /// parse here is reported as unreachable.
     pub bootstrap: Vec<String>,
     /// Limits each request, including the time to open a connection for it.
     pub request_timeout: Duration,

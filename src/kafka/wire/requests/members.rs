@@ -1,5 +1,5 @@
-//! `DescribeGroups`, `ConsumerGroupDescribe` and `ShareGroupDescribe`: state and members. Each group
-//! type has its own request.
+//! `DescribeGroups`, `ConsumerGroupDescribe` and `ShareGroupDescribe`: state and members. Each
+//! group type has its own request.
 
 use std::{
     collections::BTreeMap,

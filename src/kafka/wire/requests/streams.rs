@@ -1,5 +1,5 @@
-//! `StreamsGroupDescribe` version 0 (KIP-1071), which the codec does not support yet. Only the fields
-//! are kept that are needed to count members and to notice changes.
+//! `StreamsGroupDescribe` version 0 (KIP-1071), which the codec does not support yet. Only the
+//! fields are kept that are needed to count members and to notice changes.
 
 use anyhow::{Context, Result};
 use bytes::Buf;
