@@ -7,7 +7,7 @@
 //!
 //! One file per collector says what it requests, on which cadence, and which part of the snapshot
 //! it publishes. To add one, write its file, add its [`CollectorName`] and its field in
-//! [`CollectState`].
+//! `CollectState`.
 //!
 //! Invariant: collectors change nothing in the cluster.
 

@@ -1,6 +1,6 @@
 //! Closed lists: enums whose labels are part of a contract (metric labels, states, reasons).
 
-/// An enum whose every variant has a label. Implemented by [`closed_list!`] only; for code that is
+/// An enum whose every variant has a label. Implemented by `closed_list!` only; for code that is
 /// generic over such enums, as the inherent items of the same names are usable in constants.
 pub trait ClosedList: Copy + Eq + Sized + 'static {
     /// Every variant, in the order of declaration.
