@@ -411,7 +411,7 @@ async fn connecting_to_the_wrong_listener_is_explained() {
 
     assert!(words(&error).contains("security.tls"), "{}", words(&error));
 
-    let wanted = ["has no SASL"];
+    let wanted = ["does not use SASL"];
     kept_out(&listener("PLAIN"), plain(), ReadFailure::Authentication, &wanted).await;
     let wanted = ["security.sasl"];
     kept_out(&listener("OPENPASSWORDS"), nothing(), ReadFailure::Connection, &wanted).await;
