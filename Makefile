@@ -54,7 +54,7 @@ frozen: ## what this exporter and its peers show while a broker hangs (about 10 
 heal: ## faults on a real cluster: fixed, or undone exactly, and no record lost (about 35 minutes; ONLY=leaders,flood)
 	@lab/run.sh heal
 
-sim: ## 1,000 random runs of the simulated world, and ten deliberate breaches that it has to detect (about 15 minutes; SEEDS=n, SEED=n)
+sim: ## 1,000 random runs of the simulated world, and ten deliberate breaches that it has to detect (about 7 minutes; SEEDS=n, SEED=n)
 	@lab/sim.sh
 
 scale: ## CPU, memory and requests of a round and a scrape, up to 200,000 partitions (about 4 minutes)

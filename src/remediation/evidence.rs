@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::{try_join_all, try_join3};
 
-use super::breach::Breach;
-use super::{context::Context, hold::Hold, verdict};
+use super::{breach::Breach, context::Context, hold::Hold, verdict};
 use crate::{
     model::{HoldReason, Target, WallTime},
     playbook::{Playbook, SAMPLES_MIN, Template, Values, quoted},

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::breach::Breach;
-use super::context::Context;
+use super::{breach::Breach, context::Context};
 use crate::{
     alert::Labels,
     model::{BrokerId, GroupName, HoldReason, Mode, RunState, Target, Trigger},

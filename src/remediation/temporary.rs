@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use super::breach::Breach;
-use super::{context::Context, evidence, transition::transition};
+use super::{breach::Breach, context::Context, evidence, transition::transition};
 use crate::{
     model::RunEvent,
     store::{RunRow, RunUpdate, StoreError},
