@@ -154,6 +154,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
     telemetry.config_loaded(clock.wall());
 
     let shared = ClusterBuilder {
+        is_only_cluster: clusters.len() == 1,
         pause: PauseFile::in_dir(&remediation.state_dir),
         remediation: Arc::new(remediation),
         clock,
@@ -220,6 +221,7 @@ fn about(clusters: &[ClusterConfig]) -> Vec<ClusterInfo> {
 
 /// What all clusters share.
 struct ClusterBuilder {
+    is_only_cluster: bool,
     remediation: Arc<RemediationConfig>,
     clock: SharedClock,
     store: Store,
@@ -265,6 +267,7 @@ impl ClusterBuilder {
 
         Ok(Context {
             cluster: Arc::new(config),
+            is_only_cluster: self.is_only_cluster,
             remediation: Arc::clone(&self.remediation),
             kafka,
             prometheus: prometheus.transpose()?,

@@ -300,6 +300,13 @@ pub(super) struct RawPlaybook {
     /// Default: required
     #[serde(rename = "match")]
     pub(super) matches: Option<RawMatch>,
+    /// PromQL expression that confirms the alert if its ruler writes no `ALERTS` series to this
+    /// Prometheus (Mimir, Thanos, Grafana, VictoriaMetrics): the expression of the alerting rule,
+    /// with `$kafka_cluster` as the only variable. A series with the target's `broker_id` or
+    /// `consumergroup` confirms the alert.
+    ///
+    /// Default: none, the alert must be firing in `ALERTS`
+    pub(super) confirm: Option<String>,
     /// PromQL expression that must return a series before a run starts, in addition to the alert.
     ///
     /// Default: none

@@ -80,6 +80,9 @@ impl AlertMatcher {
 pub struct Playbook {
     pub name: String,
     pub matcher: AlertMatcher,
+    /// Confirms the alert instead of its series in ALERTS: the target's labels must be on a series
+    /// of this expression.
+    pub confirm: Option<Template>,
     /// Must return a series in Prometheus, in addition to the alert.
     pub when: Option<Template>,
     pub optimizer: Optimizer,

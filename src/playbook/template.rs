@@ -136,14 +136,32 @@ fn variables(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Replaces the quoted variables, in one pass: a value that looks like a variable stays as it is.
 fn render(text: &str, values: &Values) -> String {
-    let mut rendered = text.to_owned();
-    for (name, value) in values {
-        for quote in ['"', '\'', '`'] {
-            let variable = format!("{quote}${name}{quote}");
-            rendered = rendered.replace(&variable, &quoted(value));
+    let mut rendered = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\'', '`']) {
+        let (before, literal) = rest.split_at(at);
+        rendered.push_str(before);
+
+        let variable = values.iter().find_map(|(name, value)| {
+            let quote = literal.chars().next()?;
+            let written = format!("{quote}${name}{quote}");
+            Some((literal.strip_prefix(&written)?, value))
+        });
+        let end = at.saturating_add(1).min(rest.len());
+        match variable {
+            Some((after, value)) => {
+                rendered.push_str(&quoted(value));
+                rest = after;
+            }
+            None => {
+                rendered.push_str(&rest[at..end]);
+                rest = &rest[end..];
+            }
         }
     }
+    rendered.push_str(rest);
     rendered
 }
 
@@ -182,6 +200,22 @@ mod tests {
 
         assert_eq!(found.0.len(), 1);
         assert_eq!(found.0[0].matchers.matchers[0].value, nasty);
+    }
+
+    #[test]
+    fn i35_a_group_that_is_named_like_a_variable_is_one_value() {
+        let template = Template::new(r#"lag{a='$consumergroup',b="$kafka_cluster"}"#).unwrap();
+        for name in ["'$kafka_cluster'", "\"$broker_id\"", "`$consumergroup`", "$kafka_cluster"] {
+            let mut values = values("main");
+            values.insert("consumergroup", name.to_owned());
+            let text = template.render(&values);
+            let expr = parser::parse(&text).unwrap();
+            let mut found = Selectors::default();
+            let Ok(_) = walk_expr(&mut found, &expr);
+            let matchers = &found.0[0].matchers.matchers;
+
+            assert_eq!((matchers[0].value.as_str(), matchers[1].value.as_str()), (name, "main"));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use futures_util::future::{try_join_all, try_join3};
 use super::{breach::Breach, context::Context, hold::Hold, verdict};
 use crate::{
     model::{HoldReason, Target, WallTime},
-    playbook::{Playbook, SAMPLES_MIN, Template, Values, quoted},
+    playbook::{Playbook, SAMPLES_MIN, Template, Values},
     prometheus::{InstantSeries, PrometheusError, QueryRange, SharedPrometheus},
     store::Measurement,
 };
@@ -208,26 +208,4 @@ fn check_count(query: &str, samples: &[f64]) -> Result<(), Hold> {
     Hold::unless(found >= usize::from(SAMPLES_MIN), HoldReason::EvidenceMissing, || {
         format!("`{query}` has {found} samples in the window, fewer than {SAMPLES_MIN}")
     })
-}
-
-/// The selector that confirms an alert: its labels from the playbook, its target from live metadata
-/// (I34).
-pub(super) fn firing_selector(playbook: &Playbook, cluster: &str, target: &Target) -> String {
-    let mut matchers = vec![r#"alertstate="firing""#.to_owned()];
-
-    // Only the labels of the playbook: Alertmanager may add labels that Prometheus does not know.
-    for (label, value) in &playbook.matcher.labels {
-        matchers.push(format!("{label}={}", quoted(value)));
-    }
-    if !playbook.matcher.labels.contains_key("kafka_cluster") {
-        matchers.push(format!("kafka_cluster={}", quoted(cluster)));
-    }
-    match target {
-        Target::Cluster => (),
-        Target::Broker(id) => matchers.push(format!(r#"broker_id="{id}""#)),
-        Target::Group(name) => {
-            matchers.push(format!("consumergroup={}", quoted(name.as_str())));
-        }
-    }
-    format!("ALERTS{{{}}}", matchers.join(","))
 }

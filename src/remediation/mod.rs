@@ -14,6 +14,7 @@ mod change;
 mod context;
 mod evidence;
 mod execute;
+mod firing;
 mod guard;
 mod hold;
 mod reconcile;

@@ -14,8 +14,8 @@ use crate::{
 /// (episode, playbook) pairs already reported as not producing a run.
 pub(super) type Reported = BTreeSet<(i64, String)>;
 
-const BROKER_LABEL: &str = "broker_id";
-const GROUP_LABEL: &str = "consumergroup";
+pub(super) const BROKER_LABEL: &str = "broker_id";
+pub(super) const GROUP_LABEL: &str = "consumergroup";
 const SEVERITY_LABEL: &str = "severity";
 const CRITICAL: &str = "critical";
 

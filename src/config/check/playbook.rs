@@ -99,6 +99,7 @@ fn playbook(
     }
 
     let matcher = matcher(raw.matches, path, report);
+    let confirm = raw.confirm.and_then(|text| confirm(&text, path.key("confirm"), report));
     let when = raw.when.and_then(|text| template(&text, path.key("when"), report));
     let optimizer = optimizer::check(raw.optimizer, path, report);
     let objective = objective(raw.objective, path, report);
@@ -112,6 +113,7 @@ fn playbook(
     let playbook = Playbook {
         name,
         matcher,
+        confirm,
         when,
         optimizer: optimizer?,
         objective: objective?,
@@ -204,6 +206,23 @@ fn matcher(raw: Option<RawMatch>, path: &KeyPath, report: &mut CheckReport) -> A
     }
 
     AlertMatcher { labels }
+}
+
+/// One query answers for all targets, so only the cluster can be a variable.
+fn confirm(text: &str, path: KeyPath, report: &mut CheckReport) -> Option<Template> {
+    let template = template(text, path.clone(), report)?;
+    let variable = template.needs().find(|it| *it != "kafka_cluster").map(str::to_owned);
+    if let Some(variable) = variable {
+        report.problem(
+            path,
+            format!(
+                "must not contain ${variable}: the expression is evaluated once for all targets, \
+                 and its series are compared by their labels `broker_id` and `consumergroup`"
+            ),
+        );
+    }
+
+    Some(template)
 }
 
 fn objective(

@@ -22,6 +22,7 @@ use super::{
     change::{self, Direction},
     context::Context,
     evidence::{self, Expressions},
+    firing::Firing,
     hold::Hold,
 };
 use crate::{
@@ -101,11 +102,7 @@ async fn check_confirmed(
 ) -> Result<(), Hold> {
     let prometheus = evidence::prometheus(context)?;
     if run.trigger == Trigger::Alert {
-        let query = evidence::firing_selector(playbook, context.cluster.name.as_str(), &run.target);
-        let firing = prometheus.instant(&query).await?;
-        Hold::unless(!firing.is_empty(), HoldReason::NotConfirmed, || {
-            format!("`{query}` has no series: the alert does not fire in Prometheus")
-        })?;
+        Firing::query_for(context, [playbook]).await.confirms(playbook, &run.target)?;
     }
 
     if let Some(when) = &expressions.when {

@@ -16,7 +16,6 @@ use kafka_optimizer::{
     },
 };
 use promql_parser::{
-    label::MatchOp,
     parser::{self, Expr, LabelModifier, VectorSelector},
 };
 
@@ -271,11 +270,8 @@ impl SimulatedPrometheus {
 fn fits(selector: &VectorSelector, labels: &LabelSet) -> bool {
     selector.matchers.matchers.iter().all(|it| {
         let value = labels.get(&it.name).map_or("", String::as_str);
-        let equal = it.op == MatchOp::Equal;
 
-        assert!(equal || it.op == MatchOp::NotEqual, "the world cannot match {}", it.op);
-
-        (value == it.value) == equal
+        it.is_match(value)
     })
 }
 

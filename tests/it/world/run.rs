@@ -417,6 +417,7 @@ impl PipelineParts<'_> {
         let prometheus = cluster.prometheus.as_ref().map(|_| Arc::clone(self.prometheus) as _);
         let context = Context {
             cluster: Arc::new(cluster.clone()),
+            is_only_cluster: true,
             remediation: Arc::new(remediation.clone()),
             kafka: Arc::clone(self.kafka) as _,
             prometheus,

@@ -79,6 +79,7 @@ fn broker_playbook() -> Playbook {
         matcher: AlertMatcher {
             labels: BTreeMap::from([("alertname".to_owned(), "Slow".to_owned())]),
         },
+        confirm: None,
         when: Some(template(&format!("{CPU}{of_broker} < 0.8"))),
         optimizer: tune(Level::Moderate),
         objective: Objective {
