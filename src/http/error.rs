@@ -49,6 +49,9 @@ impl ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if let StoreError::Full(problem) = error {
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, problem);
+        }
         let message = "the state store cannot be read or written; try again";
         Self::with_cause(StatusCode::SERVICE_UNAVAILABLE, message, &error)
     }

@@ -31,6 +31,9 @@ pub struct ReceivedPayload {
     pub alerts: BTreeMap<String, u64>,
     /// Number of alerts that Alertmanager omitted from the notification.
     pub truncated: u64,
+    /// The first ten alerts that cannot be used, as text for people: which, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// Response to `GET /api/v1/runs` (newest first) and `GET /api/v1/temporary-changes` (oldest

@@ -12,8 +12,8 @@ use crate::{
     config::Secret,
     expose::Exposition,
     model::{ClusterName, Mode, RunId},
-    remediation::{Order, OrderError, Remediator},
-    store::{AlertCounts, RunDetail, RunRow, StoreError},
+    remediation::{Order, OrderError, Remediator, Taken},
+    store::{RunDetail, RunRow, StoreError},
     telemetry::Telemetry,
 };
 
@@ -64,7 +64,7 @@ pub struct ClusterInfo {
 /// say what each one does.
 #[async_trait]
 pub trait Pipeline: Send + Sync + 'static {
-    async fn take(&self, notification: Notification) -> Result<AlertCounts, StoreError>;
+    async fn take(&self, notification: Notification) -> Result<Taken, StoreError>;
     async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError>;
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError>;
     async fn order(&self, order: Order) -> Result<RunId, OrderError>;
@@ -80,7 +80,7 @@ pub trait Pipeline: Send + Sync + 'static {
 
 #[async_trait]
 impl Pipeline for Remediator {
-    async fn take(&self, notification: Notification) -> Result<AlertCounts, StoreError> {
+    async fn take(&self, notification: Notification) -> Result<Taken, StoreError> {
         Remediator::take(self, notification).await
     }
 

@@ -1,6 +1,6 @@
 //! `POST /api/v1/alerts`: Alertmanager's webhook.
 //!
-//! I2: 200 means that every alert of the notification is durable. If the store fails the response
+//! I2: 200 means that every usable alert of the notification is durable. If the store fails the response
 //! is 503, and Alertmanager retries. I3: no run happens inside the request.
 
 use std::sync::Arc;
@@ -16,7 +16,10 @@ use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
 use super::{Inner, auth::WriteAccess, error::ApiError, payload::ReceivedPayload};
-use crate::alert::{NotANotification, Notification};
+use crate::{
+    alert::{NotANotification, Notification},
+    remediation::Taken,
+};
 
 pub(super) const PATH: &str = "/api/v1/alerts";
 /// Parsing this much JSON takes less than a millisecond; a larger body is parsed on a blocking
@@ -31,10 +34,13 @@ pub(super) async fn receive(
     let body = inner.bodies.read(request).await?;
     let notification = parse(body.bytes.clone()).await?;
     let truncated = notification.truncated;
-    let taken = inner.state.pipeline.take(notification).await?;
-    let alerts = taken.into_iter().map(|(outcome, count)| (outcome.to_string(), count)).collect();
+    let Taken { counts, faults } = inner.state.pipeline.take(notification).await?;
 
-    Ok(Json(ReceivedPayload { alerts, truncated }))
+    Ok(Json(ReceivedPayload {
+        alerts: counts.into_iter().map(|(outcome, count)| (outcome.to_string(), count)).collect(),
+        truncated,
+        faults: faults.first.iter().map(ToString::to_string).collect(),
+    }))
 }
 
 async fn parse(body: Bytes) -> Result<Notification, ApiError> {

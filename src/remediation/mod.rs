@@ -30,11 +30,12 @@ mod worker;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 pub use context::{Context, PauseFile};
 
 use crate::{
-    alert::{Alert, Notification},
+    alert::{Alert, AlertFault, Faults, Notification, UnusableAlert},
     clock::SharedClock,
     config::RemediationConfig,
     model::{AlertOutcome, ClusterName, RunId, RunState, Target, Trigger},
@@ -82,6 +83,15 @@ pub enum OrderError {
     /// The state of the run, or the configuration, does not allow it.
     #[error("{0}")]
     Conflict(String),
+}
+
+/// What became of a notification.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Number of alerts by outcome.
+    pub counts: AlertCounts,
+    /// The alerts that cannot be used.
+    pub faults: Faults,
 }
 
 struct Shared {
@@ -133,14 +143,14 @@ impl Remediator {
     }
 
     /// Stores a notification: opens, repeats and closes episodes in one transaction (I2).
-    pub async fn take(&self, notification: Notification) -> Result<AlertCounts, StoreError> {
+    pub async fn take(&self, notification: Notification) -> Result<Taken, StoreError> {
         let shared = &self.shared;
-        let mut invalid = u64::try_from(notification.faults.len()).unwrap_or(u64::MAX);
-        let mut routed = Vec::with_capacity(notification.alerts.len());
-        for alert in notification.alerts {
+        let Notification { alerts, mut faults, truncated } = notification;
+        let mut routed = Vec::with_capacity(alerts.len());
+        for alert in alerts {
             match self.route(alert) {
-                Some(it) => routed.push(it),
-                None => invalid = invalid.saturating_add(1),
+                Ok(it) => routed.push(it),
+                Err(unusable) => faults.push(unusable),
             }
         }
 
@@ -148,32 +158,60 @@ impl Remediator {
         let mut counts = shared.store.take_alerts(routed, shared.clock.wall()).await?;
         shared.telemetry.store_written(shared.clock.monotonic().0.saturating_sub(started.0));
 
-        if invalid > 0 {
-            counts.insert(AlertOutcome::Invalid, invalid);
+        if faults.count > 0 {
+            counts.insert(AlertOutcome::Invalid, faults.count);
         }
         for (&outcome, &count) in &counts {
             shared.telemetry.alerts_taken(outcome, count);
         }
-        if notification.truncated > 0 {
-            shared.telemetry.truncated_alerts(notification.truncated);
+        for unusable in &faults.first {
+            warn!(%unusable, "Alert cannot be used.");
+        }
+        if truncated > 0 {
+            shared.telemetry.truncated_alerts(truncated);
         }
         self.wake();
 
-        Ok(counts)
+        Ok(Taken { counts, faults })
     }
 
-    /// Finds the alert's cluster, and whether a playbook matches it. `None` if no cluster of that
-    /// name is configured.
-    fn route(&self, alert: Alert) -> Option<RoutedAlert> {
-        let name = alert.label("kafka_cluster")?;
-        let context = self.shared.clusters.iter().find(|it| it.cluster.name.as_str() == name)?;
-        let playbooks = &self.shared.remediation.playbooks;
+    /// Finds the alert's cluster, and whether a playbook matches it.
+    fn route(&self, alert: Alert) -> Result<RoutedAlert, UnusableAlert> {
+        let clusters = &self.shared.clusters;
+        let known = || {
+            let names = clusters.iter().map(|it| it.cluster.name.as_str());
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let context = match (alert.label("kafka_cluster"), clusters.as_slice()) {
+            (Some(name), all) => {
+                let found = all.iter().find(|it| it.cluster.name.as_str() == name);
+                found.ok_or_else(|| AlertFault::UnknownCluster {
+                    found: name.to_owned(),
+                    known: known(),
+                })
+            }
+            (None, [only]) => Ok(only),
+            (None, _) => Err(AlertFault::NoCluster { known: known() }),
+        };
 
-        Some(RoutedAlert {
-            cluster: context.cluster.name.clone(),
-            is_matched: playbooks.iter().any(|it| it.matcher.matches(&alert.labels)),
-            alert,
-        })
+        match context {
+            Ok(context) => Ok(RoutedAlert {
+                cluster: context.cluster.name.clone(),
+                is_matched: self
+                    .shared
+                    .remediation
+                    .playbooks
+                    .iter()
+                    .any(|it| it.matcher.matches(&alert.labels)),
+                alert,
+            }),
+            Err(fault) => Err(UnusableAlert {
+                position: alert.position,
+                name: alert.labels.get("alertname").cloned(),
+                fingerprint: Some(alert.fingerprint),
+                fault,
+            }),
+        }
     }
 
     fn wake(&self) {

@@ -192,7 +192,10 @@ fn check_open_episodes(tx: &Transaction<'_>) -> Result<(), TransactionError> {
         |row| row.get(0),
     )?;
     if most.unwrap_or(0) > EPISODES_OPEN_MAX {
-        let problem = format!("more than {EPISODES_OPEN_MAX} episodes are open");
+        let problem = format!(
+            "more than {EPISODES_OPEN_MAX} alerts of a cluster are open: none of this notification is \
+             stored; find the rule or the sender that floods Alertmanager"
+        );
         return Err(TransactionError::Refused(StoreError::Full(problem)));
     }
     Ok(())

@@ -15,8 +15,8 @@ use kafka_optimizer::{
     expose::Exposition,
     http::{self, Pipeline, ServerInfo, Web},
     model::{ClusterName, Mode, RunId},
-    remediation::{Order, OrderError},
-    store::{AlertCounts, RunDetail, RunRow, StoreError},
+    remediation::{Order, OrderError, Taken},
+    store::{RunDetail, RunRow, StoreError},
     telemetry::{BuildInfo, Telemetry},
 };
 use rand::RngExt;
@@ -87,11 +87,11 @@ struct NullPipeline;
 
 #[async_trait]
 impl Pipeline for NullPipeline {
-    async fn take(&self, notification: Notification) -> Result<AlertCounts, StoreError> {
+    async fn take(&self, notification: Notification) -> Result<Taken, StoreError> {
         for alert in &notification.alerts {
             assert_eq!(alert.episode_key().len(), 32);
         }
-        Ok(AlertCounts::new())
+        Ok(Taken { faults: notification.faults, ..Taken::default() })
     }
 
     async fn runs(&self, _limit: u32) -> Result<Vec<RunRow>, StoreError> {

@@ -66,6 +66,29 @@ async fn i2_a_notification_that_cannot_be_stored_gets_503_without_details() {
 }
 
 #[tokio::test]
+async fn an_unusable_alert_of_a_batch_is_named_in_the_answer() {
+    let front = front(Some(TOKEN));
+    let body = r#"{"alerts":[{"status":"firing","labels":{"alertname":"Slow","n":1},"fingerprint":"00ff"},
+        {"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-01-02T03:04:05Z"}]}"#;
+    let (status, answer) = front.post("/api/v1/alerts", body).await;
+
+    assert_eq!(status, StatusCode::OK);
+    let why = "alert 0 `Slow` (fingerprint 00ff): the label `n` is a number, not a string";
+    assert_eq!(answer["faults"], json!([why]));
+    assert_eq!(front.pipe.taken.lock().unwrap()[0].alerts.len(), 1);
+}
+
+#[tokio::test]
+async fn when_too_many_alerts_are_open_the_sender_is_told_so() {
+    let front = front(Some(TOKEN));
+    front.pipe.full.store(true, Ordering::Relaxed);
+    let (status, answer) = front.post("/api/v1/alerts", ALERT).await;
+
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer["error"], "more than 50000 alerts are open");
+}
+
+#[tokio::test]
 async fn labels_with_quotes_and_braces_pass_through_as_data() {
     let front = front(Some(TOKEN));
     let nasty = "a\"} or vector(1) #{{$x}} '$(id)' \\ \n\u{1F600}";

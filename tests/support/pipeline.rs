@@ -14,7 +14,7 @@ use kafka_optimizer::{
         RunState, Target, Trigger, Verdict, WallTime,
     },
     playbook::{Level, OptimizerKind},
-    remediation::{Order, OrderError},
+    remediation::{Order, OrderError, Taken},
     store::{
         AlertCounts, JournalLine, Measurement, Priority, RunDetail, RunRow, StepRow, StepState,
         StoreError, Times,
@@ -30,6 +30,8 @@ pub(crate) struct RecordingPipeline {
     pub(crate) paused: AtomicBool,
     /// Writes to the store fail.
     pub(crate) broken: AtomicBool,
+    /// Too many episodes are open.
+    pub(crate) full: AtomicBool,
 }
 
 impl RecordingPipeline {
@@ -41,6 +43,9 @@ impl RecordingPipeline {
                 source: rusqlite::Error::InvalidQuery,
             });
         }
+        if self.full.load(Ordering::Relaxed) {
+            return Err(StoreError::Full("more than 50000 alerts are open".to_owned()));
+        }
 
         Ok(())
     }
@@ -48,12 +53,14 @@ impl RecordingPipeline {
 
 #[async_trait]
 impl Pipeline for RecordingPipeline {
-    async fn take(&self, notification: Notification) -> Result<AlertCounts, StoreError> {
+    async fn take(&self, notification: Notification) -> Result<Taken, StoreError> {
         self.note("take")?;
         let count = u64::try_from(notification.alerts.len()).unwrap();
+        let faults = notification.faults.clone();
         self.taken.lock().unwrap().push(notification);
 
-        Ok(AlertCounts::from([(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)]))
+        let counts = AlertCounts::from([(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)]);
+        Ok(Taken { counts, faults })
     }
 
     async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {

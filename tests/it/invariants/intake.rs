@@ -6,13 +6,14 @@ use futures_util::future::join_all;
 use kafka_optimizer::{
     alert::Notification,
     clock::{Clock, SystemClock},
-    model::{AlertOutcome, ClusterName, RunState, WallTime},
+    model::{AlertOutcome, ClusterName, HoldReason, RunState, WallTime},
+    playbook::Template,
     store::{RoutedAlert, Store},
 };
 
 use super::{helps, slow, slow_until};
 use crate::world::{
-    CallKind, Crash, Effect, Setup, World, firing, notification, resolved, simulate,
+    CPU, CallKind, Crash, Effect, Setup, World, firing, notification, resolved, simulate, with,
 };
 
 #[test]
@@ -37,7 +38,7 @@ fn i2_a_notification_that_cannot_be_stored_is_refused_as_a_whole() {
         world.mend_store();
         let taken = world.remediation.take(sent()).await.unwrap();
 
-        assert_eq!(taken[&AlertOutcome::New], 1);
+        assert_eq!(taken.counts[&AlertOutcome::New], 1);
     });
 }
 
@@ -121,7 +122,7 @@ fn i4_the_same_post_fifty_times_at_once_is_one_run() {
         let posts =
             (0..50).map(|_| remediation.take(notification(vec![firing("Slow", Some("1"))])));
         let taken = join_all(posts).await;
-        let new = taken.iter().filter(|it| it.as_ref().unwrap().contains_key(&AlertOutcome::New));
+        let new = taken.iter().filter(|it| it.as_ref().unwrap().counts.contains_key(&AlertOutcome::New));
 
         assert_eq!(new.count(), 1);
 
@@ -176,7 +177,7 @@ fn i5_alerts_that_differ_in_severity_only_are_one_episode() {
         critical.fingerprint = "c".to_owned();
         let taken = world.remediation.take(notification(vec![critical])).await.unwrap();
 
-        assert_eq!(taken[&AlertOutcome::Repeated], 1);
+        assert_eq!(taken.counts[&AlertOutcome::Repeated], 1);
 
         world.until_over().await;
 
@@ -235,7 +236,7 @@ fn i6_an_alert_resolved_before_its_run_starts_cancels_it() {
         let sent = notification(vec![resolved("Slow", Some("2"))]);
         let taken = world.remediation.take(sent).await.unwrap();
 
-        assert_eq!(taken[&AlertOutcome::ResolvedUnknown], 1);
+        assert_eq!(taken.counts[&AlertOutcome::ResolvedUnknown], 1);
 
         world.pass(Duration::from_secs(30)).await;
         assert_eq!(world.all_runs(), 1);
@@ -310,14 +311,67 @@ fn i8_an_alert_of_another_cluster_starts_nothing() {
         world.start(Crash::Never);
         let mut other = firing("Slow", Some("1"));
         other.labels.insert("kafka_cluster".to_owned(), "other".to_owned());
-        let mut none = firing("Slow", Some("1"));
-        none.labels.remove("kafka_cluster");
 
-        let taken = world.remediation.take(notification(vec![other, none])).await.unwrap();
-        assert_eq!(taken[&AlertOutcome::Invalid], 2);
+        let taken = world.remediation.take(notification(vec![other])).await.unwrap();
+        assert_eq!(taken.counts[&AlertOutcome::Invalid], 1);
+
+        let said = taken.faults.first[0].to_string();
+        assert!(said.contains("`kafka_cluster` is `other`; configured are main"), "{said}");
 
         world.pass(Duration::from_mins(1)).await;
         assert_eq!(world.all_runs(), 0);
+    });
+}
+
+#[test]
+fn an_alert_without_a_cluster_is_about_the_only_one_that_is_configured() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        let mut alert = firing("Slow", Some("1"));
+        alert.labels.remove("kafka_cluster");
+        world.deliver(alert).await;
+        world.start(Crash::Never);
+        world.until_over().await;
+
+        assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
+    });
+}
+
+#[test]
+fn a_playbook_whose_label_prometheus_does_not_know_is_held_with_the_name_of_the_label() {
+    helps(async |mut setup| {
+        setup.playbook().matcher.labels.insert("team".to_owned(), "kafka".to_owned());
+        let mut world = World::starved(setup).await;
+        world.checks.forbid_writes();
+        world.fire("Slow", Some("1"));
+        let alert = with(firing("Slow", Some("1")), "team", "kafka");
+        world.remediation.take(notification(vec![alert])).await.unwrap();
+        world.start(Crash::Never);
+        world.pass(Duration::from_mins(1)).await;
+
+        let run = world.run(1).await.run;
+        assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::NotConfirmed)));
+        assert!(run.note.as_ref().unwrap().contains("without the label `team`"), "{:?}", run.note);
+    });
+}
+
+#[test]
+fn an_alert_of_a_ruler_without_alerts_series_is_confirmed_by_the_expression_of_its_rule() {
+    helps(async |mut setup| {
+        let confirm = format!(r#"{CPU}{{kafka_cluster="$kafka_cluster"}} < 0.5 # idle enough"#);
+        setup.playbook().confirm = Some(Template::new(&confirm).unwrap());
+        let mut world = World::starved(setup).await;
+        let sent = vec![firing("Slow", Some("1")), firing("Slow", Some("98"))];
+        world.remediation.take(notification(sent)).await.unwrap();
+        world.start(Crash::Never);
+        world.live(Duration::from_mins(30), |it| it.is_in_state(RunState::Kept)).await;
+
+        assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
+
+        // No broker 98 has a series.
+        world.pass(Duration::from_mins(1)).await;
+        let other = world.run(2).await.run;
+        assert_eq!((other.state, other.hold), (RunState::Held, Some(HoldReason::NotConfirmed)));
     });
 }
 

@@ -18,6 +18,6 @@ mod setup;
 pub(crate) use chance::{between, draw};
 pub(crate) use crash_points::{Crash, ProcessEnd};
 pub(crate) use kafka::{CallFault, CallKind, KafkaCall, id};
-pub(crate) use prometheus::{Effect, QueryFault, SCRAPE, lies};
+pub(crate) use prometheus::{CPU, Effect, QueryFault, SCRAPE, lies};
 pub(crate) use run::{KeyStates, WorkerEnd, World, simulate};
 pub(crate) use setup::{Setup, firing, greedy, notification, resolved, storms, with};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use kafka_optimizer::{
-    alert::{Alert, AlertStatus, Labels, Notification},
+    alert::{Alert, AlertStatus, Faults, Labels, Notification},
     config::{ClusterConfig, DockerConfig, PrometheusConfig, RemediationConfig},
     model::{ClusterName, Mode, QuotaEntity, QuotaKey, WallTime},
     playbook::{
@@ -220,7 +220,7 @@ fn alert(status: AlertStatus, labels: Labels) -> Alert {
     // Alertmanager's fingerprint covers all labels; any text that differs with them will do.
     let parts: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let fingerprint = parts.join(";");
-    Alert { status, labels, starts_at: WallTime(0), fingerprint }
+    Alert { position: 0, status, labels, starts_at: WallTime(0), fingerprint }
 }
 
 pub(crate) fn firing(name: &str, broker: Option<&str>) -> Alert {
@@ -232,5 +232,5 @@ pub(crate) fn resolved(name: &str, broker: Option<&str>) -> Alert {
 }
 
 pub(crate) fn notification(alerts: Vec<Alert>) -> Notification {
-    Notification { alerts, faults: Vec::new(), truncated: 0 }
+    Notification { alerts, faults: Faults::default(), truncated: 0 }
 }
