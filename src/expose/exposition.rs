@@ -7,12 +7,18 @@
 use std::io::{self, Read, Write};
 
 use bytes::{Bytes, BytesMut};
-use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
+use flate2::{Compression, Crc, read::GzDecoder, write::DeflateEncoder};
 
 use crate::model::closed_list;
 
 /// Level 2 of 9: 25 MB take 30–55 ms, and higher levels hardly save bytes.
 const LEVEL: Compression = Compression::new(2);
+
+/// Header of a gzip member without a name and a time (RFC 1952, 2.3): deflate, unknown system.
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// Checksum and length at the end of a gzip member.
+const GZIP_TRAILER_BYTES: usize = 8;
 
 /// Size of a decompressed chunk.
 const PIECE_BYTES: usize = 64 << 10;
@@ -47,18 +53,22 @@ impl Format {
 }
 
 /// The metrics of all clusters, ready to send.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Exposition {
     parts: Vec<Part>,
     text_bytes: u64,
 }
 
-/// A gzip member of its own. Members can be concatenated (RFC 1952, 2.2).
-#[derive(Clone, Debug)]
+/// Deflate blocks that end at a byte and refer to nothing before them, so that parts can be
+/// concatenated to one deflate stream. (Concatenated gzip members are legal too, but curl and
+/// browsers read only the first.)
+#[derive(Debug)]
 struct Part {
     /// The format it belongs to; `None` for both.
     only: Option<Format>,
-    gzip: Bytes,
+    deflated: Bytes,
+    /// Checksum and length of the text.
+    crc: Crc,
 }
 
 impl Exposition {
@@ -67,38 +77,47 @@ impl Exposition {
     }
 
     pub fn gzip_bytes(&self) -> u64 {
-        let bytes: usize = self.of(Format::Text).map(Bytes::len).sum();
+        let bytes: usize = self.of(Format::Text).map(|it| it.deflated.len()).sum();
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
-    fn of(&self, format: Format) -> impl Iterator<Item = &Bytes> {
-        let belongs = move |it: &&Part| it.only.is_none_or(|it| it == format);
-        self.parts.iter().filter(belongs).map(|it| &it.gzip)
+    fn of(&self, format: Format) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(move |it| it.only.is_none_or(|it| it == format))
     }
 
-    /// The body of a scrape, compressed: the clusters' metrics, then `own`, this process's metrics
-    /// in the same format. Only `own` is compressed here.
+    /// The body of a scrape as one gzip member: the clusters' metrics, then `own`, this process's
+    /// metrics in the same format. Only `own` is compressed here.
     pub fn gzip(&self, format: Format, own: &str) -> Bytes {
-        let rest = compress(&[own, format.end()]);
-        let all = || self.of(format).chain([&rest]);
-        let mut body = BytesMut::with_capacity(all().map(Bytes::len).sum());
+        let mut last = PartWriter::new();
+        last.write(own);
+        last.write(format.end());
+        let last = last.finish_stream();
+        let all = || self.of(format).chain([&last]);
+        let bytes: usize = all().map(|it| it.deflated.len()).sum();
 
+        let mut body = BytesMut::with_capacity(GZIP_HEADER.len() + bytes + GZIP_TRAILER_BYTES);
+        body.extend_from_slice(&GZIP_HEADER);
+        let mut crc = Crc::new();
         for part in all() {
-            body.extend_from_slice(part);
+            body.extend_from_slice(&part.deflated);
+            crc.combine(&part.crc);
         }
+
+        body.extend_from_slice(&crc.sum().to_le_bytes());
+        body.extend_from_slice(&crc.amount().to_le_bytes());
 
         body.freeze()
     }
 
     /// The body of a scrape as text, in chunks.
     pub fn identity(&self, format: Format, own: &str) -> Pieces {
-        Pieces(MultiGzDecoder::new(Chained { left: self.gzip(format, own) }))
+        Pieces(GzDecoder::new(Chained { left: self.gzip(format, own) }))
     }
 }
 
 /// A body that is decompressed while it is sent.
 #[derive(Debug)]
-pub struct Pieces(MultiGzDecoder<Chained>);
+pub struct Pieces(GzDecoder<Chained>);
 
 #[derive(Debug)]
 struct Chained {
@@ -128,65 +147,80 @@ impl Iterator for Pieces {
     }
 }
 
+/// Compresses one [`Part`].
+#[derive(Debug)]
+struct PartWriter {
+    zip: DeflateEncoder<Vec<u8>>,
+    crc: Crc,
+}
+
+// Writing to a Vec cannot fail.
+impl PartWriter {
+    fn new() -> Self {
+        Self { zip: DeflateEncoder::new(Vec::new(), LEVEL), crc: Crc::new() }
+    }
+
+    fn write(&mut self, text: &str) {
+        self.crc.update(text.as_bytes());
+        let _infallible = self.zip.write_all(text.as_bytes());
+    }
+
+    /// The part, after which another one follows.
+    fn finish(mut self, only: Option<Format>) -> Part {
+        // A flush ends the block at a byte and does not mark it as the last one.
+        let _infallible = self.zip.flush();
+        let deflated = std::mem::take(self.zip.get_mut()).into();
+        Part { only, deflated, crc: self.crc }
+    }
+
+    /// The part that ends the stream.
+    fn finish_stream(self) -> Part {
+        let deflated = self.zip.finish().map_or_else(|_infallible| Bytes::new(), Bytes::from);
+        Part { only: None, deflated, crc: self.crc }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct ExpositionWriter {
     page: Exposition,
-    zip: GzEncoder<Vec<u8>>,
-    pending: bool,
+    shared: Option<PartWriter>,
 }
 
 impl ExpositionWriter {
     pub(super) fn new() -> Self {
-        Self { page: Exposition::default(), zip: encoder(), pending: false }
+        Self { page: Exposition::default(), shared: None }
     }
 
     /// Appends text that both formats share.
     pub(super) fn write(&mut self, text: &str) {
-        self.page.text_bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
-        self.pending = true;
-        // Writing to a Vec cannot fail.
-        let _infallible = self.zip.write_all(text.as_bytes());
+        self.count(text);
+        self.shared.get_or_insert_with(PartWriter::new).write(text);
     }
 
     /// Appends text that belongs to one format.
     pub(super) fn write_for(&mut self, only: Format, text: &str) {
         self.close();
         if only == Format::Text {
-            self.page.text_bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
+            self.count(text);
         }
-        self.page.parts.push(Part { only: Some(only), gzip: compress(&[text]) });
+
+        let mut part = PartWriter::new();
+        part.write(text);
+        self.page.parts.push(part.finish(Some(only)));
+    }
+
+    fn count(&mut self, text: &str) {
+        self.page.text_bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
     }
 
     fn close(&mut self) {
-        if std::mem::take(&mut self.pending) {
-            let done = std::mem::replace(&mut self.zip, encoder());
-            self.page.parts.push(Part { only: None, gzip: finished(done) });
-        }
+        self.page.parts.extend(self.shared.take().map(|it| it.finish(None)));
     }
 
     pub(super) fn finish(mut self) -> Exposition {
         self.close();
         self.page
     }
-}
-
-fn encoder() -> GzEncoder<Vec<u8>> {
-    GzEncoder::new(Vec::new(), LEVEL)
-}
-
-fn finished(zip: GzEncoder<Vec<u8>>) -> Bytes {
-    // Writing to a Vec cannot fail.
-    zip.finish().map_or_else(|_infallible| Bytes::new(), Bytes::from)
-}
-
-fn compress(texts: &[&str]) -> Bytes {
-    let mut zip = encoder();
-    for text in texts {
-        // Writing to a Vec cannot fail.
-        let _infallible = zip.write_all(text.as_bytes());
-    }
-
-    finished(zip)
 }
 
 #[cfg(test)]
@@ -220,10 +254,32 @@ mod tests {
         let page = writer.finish();
         let mut unzipped = String::new();
         let gzip = page.gzip(Format::Text, "process_open_fds 7\n");
-        MultiGzDecoder::new(gzip.as_ref()).read_to_string(&mut unzipped).unwrap();
+        GzDecoder::new(gzip.as_ref()).read_to_string(&mut unzipped).unwrap();
         assert_eq!(unzipped, text(&page, Format::Text, "process_open_fds 7\n"));
         assert!(unzipped.ends_with("1\nprocess_open_fds 7\n"));
         assert!(page.gzip_bytes() * 20 < page.text_bytes());
+    }
+
+    /// Curl and browsers stop after the first gzip member.
+    #[test]
+    fn a_decoder_of_one_gzip_member_reads_the_whole_page() {
+        let mut writer = ExpositionWriter::new();
+        for number in 0..50 {
+            writer.write(&"kafka_up{kafka_cluster=\"main\"} 1\n".repeat(number * 100));
+            writer.write_for(Format::OpenMetrics, "# TYPE b counter\n");
+        }
+
+        let page = writer.finish();
+        for format in [Format::Text, Format::OpenMetrics] {
+            let gzip = page.gzip(format, "process_open_fds 7\n");
+            let mut rest = gzip.as_ref();
+            let mut unzipped = String::new();
+            flate2::bufread::GzDecoder::new(&mut rest).read_to_string(&mut unzipped).unwrap();
+
+            assert!(rest.is_empty(), "{} bytes follow the first member", rest.len());
+            assert_eq!(unzipped, text(&page, format, "process_open_fds 7\n"));
+            assert!(unzipped.contains("process_open_fds 7\n"));
+        }
     }
 
     #[test]

@@ -83,7 +83,9 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
 fn coding(text: &str) -> (&str, bool) {
     let mut parts = text.split(';').map(str::trim);
     let coding = parts.next().unwrap_or_default();
-    let quality = parts.find_map(|it| it.strip_prefix("q=")).map(str::parse::<f32>);
+    let quality = parts
+        .find_map(|it| it.strip_prefix("q=").or_else(|| it.strip_prefix("Q=")))
+        .map(str::parse::<f32>);
     (coding, quality.is_none_or(|it| it.is_ok_and(|it| it > 0.0)))
 }
 
@@ -132,6 +134,7 @@ mod tests {
             ("identity", false),
             ("gzip;q=0", false),
             ("gzip; q=0, *", false),
+            ("GZIP;Q=0", false),
             ("", false),
         ] {
             let mut headers = HeaderMap::new();

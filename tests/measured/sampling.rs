@@ -3,7 +3,7 @@
 
 use std::{fs, io::Read, net::SocketAddr, path::Path, time::Duration};
 
-use flate2::read::MultiGzDecoder;
+use flate2::read::GzDecoder;
 use procfs::process::Process;
 use serde::Serialize;
 use tokio::{
@@ -19,7 +19,7 @@ pub(crate) struct CompressedPage {
 impl CompressedPage {
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        MultiGzDecoder::new(self.gzip.as_slice()).read_to_string(&mut text).unwrap();
+        GzDecoder::new(self.gzip.as_slice()).read_to_string(&mut text).unwrap();
         text
     }
 }
