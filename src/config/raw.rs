@@ -42,7 +42,9 @@ pub(super) struct RawCluster {
     ///
     /// Default: `5s`, or two thirds of `collect_interval` if that is less
     pub(super) request_timeout: Option<Scalar>,
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) docker: Option<RawDocker>,
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) prometheus: Option<RawPrometheus>,
     #[serde(default, deserialize_with = "present_or_default")]
     pub(super) probe: Option<RawProbe>,
@@ -54,6 +56,7 @@ pub(super) struct RawCluster {
     pub(super) topics: Option<RawTopics>,
     pub(super) groups: Option<RawGroups>,
     pub(super) export: Option<RawExport>,
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) security: Option<RawSecurity>,
 }
 
@@ -61,7 +64,9 @@ pub(super) struct RawCluster {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSecurity {
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) tls: Option<RawTls>,
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) sasl: Option<RawSasl>,
 }
 
@@ -71,7 +76,8 @@ pub(super) struct RawSecurity {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTls {
     /// PEM file with the CA certificates that brokers' certificates are verified against. Without
-    /// `tls`, connections are plain text; `tls: {}` uses the system's CA certificates.
+    /// `tls`, connections are plain text; `tls: {}`, or `tls:` with nothing after it, uses the
+    /// system's CA certificates.
     ///
     /// Default: the system's CA certificates
     pub(super) ca_file: Option<PathBuf>,
@@ -174,8 +180,9 @@ pub(super) struct RawExport {
     pub(super) series_max: Option<u64>,
 }
 
-/// Reads a key without a value as its defaults, not as absent.
-fn present_or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+/// Reads a section with nothing after its key, such as `tls:`, as if it were `{}`: whoever comments
+/// out all keys of a section does not mean to switch it off.
+pub(super) fn present_or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer).map(|it| Some(it.unwrap_or_default()))
@@ -186,7 +193,7 @@ fn present_or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDocker {
     /// Socket of the Docker engine that runs the brokers. Without `docker`, containers are not
-    /// read; `docker: {}` uses the default socket. Brokers are found by the labels
+    /// read; `docker: {}`, or `docker:` with nothing after it, uses the default socket. Brokers are found by the labels
     /// `kafka-optimizer.role: broker`, `kafka-optimizer.cluster` and `kafka-optimizer.broker-id`,
     /// consumers by `kafka-optimizer.role: consumer`, `kafka-optimizer.cluster` and
     /// `kafka-optimizer.group`.
@@ -375,16 +382,21 @@ pub(super) struct RawPlaybook {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOptimizer {
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) tune_brokers: Option<RawTuneBrokers>,
     /// `{}`: apply kept changes again that a broker lost when it restarted.
     ///
     /// Default: none
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) reapply: Option<RawNothing>,
     /// `{}`: move leadership back to preferred leaders that are in sync.
     ///
     /// Default: none
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) elect_leaders: Option<RawNothing>,
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) shed_load: Option<RawShedLoad>,
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) scale_consumers: Option<RawScaleConsumers>,
 }
 

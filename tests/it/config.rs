@@ -469,6 +469,32 @@ fn a_probe_of_a_cluster_with_tls_is_refused() {
     assert_eq!(paths, ["clusters[0].probe"], "{advice:?}");
 }
 
+/// All keys below `tls` commented out: connections were plain text, without a warning.
+#[test]
+fn a_section_with_nothing_after_its_key_is_an_empty_section() {
+    let written = "clusters:
+  - bootstrap_servers: [a:1]
+    docker:
+    security:
+      tls:
+        # ca_file: /ca.pem
+";
+    let cluster = meant(written).clusters[0].clone();
+
+    assert_eq!(cluster.security.tls, Some(TlsFiles::default()));
+    assert_eq!(cluster.docker.unwrap().socket, Path::new("/var/run/docker.sock"));
+
+    for empty in ["", "~", "{}"] {
+        assert_eq!(warnings(&with_security(empty)), ["clusters[0].security"], "{empty:?}");
+        assert_eq!(warnings(&with_security(&format!("{{tls: {empty}}}"))).len(), 0, "{empty:?}");
+    }
+
+    let (paths, _) = problems(&with_security("{tls: {}, sasl: }"));
+    assert_eq!(paths, ["clusters[0].security.sasl.mechanism"]);
+    let (paths, _) = problems("clusters: [{bootstrap_servers: [a:1], prometheus: }]");
+    assert_eq!(paths, ["clusters[0].prometheus.url"]);
+}
+
 #[test]
 fn security_is_parsed_completely() {
     let security = |text: &str| meant(&with_security(text)).clusters[0].security.clone();

@@ -25,6 +25,11 @@ pub(super) fn security(
     let sasl = raw.sasl.and_then(|it| sasl(it, &path.key("sasl"), report));
     let security = Security { tls, sasl };
 
+    if security == Security::default() {
+        let advice = "is empty, so connections are plain text: write `tls: {}` in it, or remove it";
+        report.warning(path, advice);
+    }
+
     check_encryption(&security, path, report);
     check_files(&security, path, tokens, report);
 

@@ -200,9 +200,12 @@ pub fn parse(text: &str, dir: &Path) -> Result<WebConfig, ConfigError> {
     }
 }
 
-/// `None` with a problem, or if TLS is not configured.
+/// `None` with a problem.
 fn tls(raw: RawTlsServer, dir: &Path, problems: &mut Vec<Problem>) -> Option<TlsConfig> {
     if is_empty(&raw) {
+        let advice = "is empty: name cert_file and key_file in it, or remove it to serve plain \
+                      HTTP";
+        problems.push(Problem { path: "tls_server_config".into(), advice: advice.to_owned() });
         return None;
     }
 
@@ -369,10 +372,15 @@ mod tests {
 
     #[test]
     fn an_empty_file_means_plain_http_for_everyone() {
-        for text in
-            ["", "{}", "tls_server_config: {}", "tls_server_config:", "basic_auth_users: {}"]
-        {
+        for text in ["", "{}", "basic_auth_users: {}"] {
             assert_eq!(parsed(text), WebConfig::default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_tls_section_is_refused_instead_of_serving_plain_http() {
+        for text in ["tls_server_config: {}", "tls_server_config:", "tls_server_config: ~"] {
+            check_rejected(text, &["tls_server_config", "cert_file"]);
         }
     }
 

@@ -9,12 +9,13 @@ use serde::{
     de::{self, DeserializeSeed, MapAccess, Visitor},
 };
 
-use super::{Cipher, ClientAuth, Curve, PasswordHash, TlsVersion};
+use super::{super::raw::present_or_default, Cipher, ClientAuth, Curve, PasswordHash, TlsVersion};
 use crate::model::ClosedList;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWeb {
+    #[serde(default, deserialize_with = "present_or_default")]
     pub(super) tls_server_config: Option<RawTlsServer>,
     pub(super) http_server_config: Option<RawHttp>,
     pub(super) basic_auth_users: Option<RawUsers>,
