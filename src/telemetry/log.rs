@@ -19,11 +19,15 @@ closed_list! {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// Neither a level nor a list of `module=level`.
-    #[error("`{0}` is not a valid log filter")]
+    #[error("`{0}` is not a log level")]
     Level(String),
     #[error("logging is already set up")]
     AlreadySet,
 }
+
+/// The levels that `--log.level` takes, as minimum of all lines or of a module's. `warning` is read
+/// as `warn`.
+const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// At debug level the Docker client logs whole responses, with the environment of containers, which
 /// contains secrets.
@@ -45,8 +49,23 @@ pub fn init(level: &str, format: LogFormat) -> Result<(), LogError> {
     set.map_err(|_| LogError::AlreadySet)
 }
 
-fn filter(level: &str) -> Result<EnvFilter, LogError> {
-    EnvFilter::try_new(format!("{level},{SILENCED}")).map_err(|_| LogError::Level(level.to_owned()))
+/// The filter's own parser takes a word that it does not know for a module, and then logs nothing
+/// else.
+fn filter(written: &str) -> Result<EnvFilter, LogError> {
+    let mut directives = Vec::new();
+    for directive in written.split(',').map(str::trim) {
+        let (module, level) = directive.rsplit_once('=').unwrap_or(("", directive));
+        let level = if level.eq_ignore_ascii_case("warning") { "warn" } else { level };
+        if !LEVELS.iter().any(|it| it.eq_ignore_ascii_case(level)) {
+            return Err(LogError::Level(directive.to_owned()));
+        }
+
+        let equals = if directive.contains('=') { "=" } else { "" };
+        directives.push(format!("{module}{equals}{level}"));
+    }
+
+    directives.push(SILENCED.to_owned());
+    EnvFilter::try_new(directives.join(",")).map_err(|_| LogError::Level(written.to_owned()))
 }
 
 /// Formats an error with its sources: `outer: middle: innermost`.
@@ -68,13 +87,32 @@ mod tests {
 
     #[test]
     fn no_filter_makes_the_docker_client_log_responses() {
-        for level in ["info", "debug", "trace", "bollard=trace", "kafka_optimizer=debug,bollard"] {
+        for level in ["info", "debug", "trace", "bollard=trace", "kafka_optimizer=debug,bollard=trace"] {
             let filter = filter(level).unwrap().to_string();
             let of_client: Vec<&str> =
                 filter.split(',').filter(|it| it.starts_with("bollard")).collect();
             assert_eq!(of_client, [SILENCED], "{level}: {filter}");
         }
 
-        filter("loud=very").unwrap_err();
+    }
+
+    #[test]
+    fn an_unknown_level_is_refused_instead_of_silencing_the_log() {
+        for level in ["foo", "", "warn,", "loud=very", "info;debug", "kafka_optimizer", "=info="] {
+            let error = filter(level).unwrap_err();
+            assert!(matches!(error, LogError::Level(_)), "{level}: {error}");
+        }
+
+        for (level, want) in [
+            ("warning", "warn"),
+            ("WARN", "warn"),
+            ("Info", "info"),
+            ("off", "off"),
+            ("info, kafka_optimizer::collect=debug", "kafka_optimizer::collect=debug"),
+            ("kafka_optimizer=warning", "kafka_optimizer=warn"),
+        ] {
+            let filter = filter(level).unwrap().to_string();
+            assert!(filter.split(',').any(|it| it == want), "{level}: {filter}");
+        }
     }
 }
