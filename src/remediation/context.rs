@@ -1,8 +1,13 @@
 //! The configuration, seams and handles that every stage of a cluster's pipeline uses.
 
 use std::{
+    fs::File,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -80,28 +85,58 @@ impl Context {
 
 /// Remediation is paused while this file exists (I31). It survives a restart, and a person can
 /// create it with `touch` when the process does not respond.
+///
+/// If the file cannot be created, a pause holds in memory until the process ends.
 #[derive(Clone, Debug)]
-pub struct PauseFile(PathBuf);
+pub struct PauseFile {
+    /// `None` for a process without a state directory.
+    path: Option<PathBuf>,
+    paused: Arc<AtomicBool>,
+}
 
 impl PauseFile {
     pub fn in_dir(state_dir: &Path) -> Self {
-        Self(state_dir.join("paused"))
+        Self { path: Some(state_dir.join("paused")), ..Self::in_memory() }
+    }
+
+    /// A pause that ends with the process.
+    pub fn in_memory() -> Self {
+        Self { path: None, paused: Arc::default() }
     }
 
     /// Whether remediation is paused. It is if the directory cannot be read.
     pub fn is_set(&self) -> bool {
-        self.0.try_exists().unwrap_or(true)
+        let file = self.path.as_ref().is_some_and(|it| it.try_exists().unwrap_or(true));
+        file || self.paused.load(Ordering::SeqCst)
     }
 
+    /// # Errors
+    ///
+    /// If the file cannot be created. The pause is in effect nevertheless, until the process ends.
     pub fn set(&self) -> std::io::Result<()> {
-        std::fs::write(&self.0, "Remediation is paused while this file exists.\n")
+        let created = self.path.as_ref().map(|path| {
+            // Without content: an empty file can be created on a disk that is full.
+            let mut options = File::options();
+            options.write(true).create(true).truncate(true).mode(0o600).open(path).map(drop)
+        });
+
+        // Not with a file: whoever removes it resumes.
+        self.paused.store(!matches!(created, Some(Ok(()))), Ordering::SeqCst);
+
+        created.unwrap_or(Ok(()))
     }
 
     /// Does nothing if the file does not exist.
     pub fn clear(&self) -> std::io::Result<()> {
-        match std::fs::remove_file(&self.0) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        if let Some(path) = &self.path
+            && let Err(error) = std::fs::remove_file(path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(error);
         }
+
+        self.paused.store(false, Ordering::SeqCst);
+
+        Ok(())
     }
 }

@@ -30,7 +30,7 @@ mod worker;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{error, warn};
 
 pub use context::{Context, PauseFile};
 
@@ -382,9 +382,12 @@ impl Remediator {
         Ok(released)
     }
 
-    /// Stops new runs; survives a restart.
+    /// Stops new runs; survives a restart, unless the pause file cannot be created.
     pub fn pause(&self) -> std::io::Result<()> {
-        self.shared.pause.set()?;
+        if let Err(error) = self.shared.pause.set() {
+            error!(%error, "Remediation is paused only until this process ends: the pause file cannot be created.");
+        }
+
         self.wake();
         Ok(())
     }

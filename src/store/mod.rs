@@ -35,7 +35,7 @@ pub use rows::{
 pub use runs::{Added, Claims, EpisodeAttempt, NewClaim, RunUpdate};
 pub use steps::StepUpdate;
 
-use crate::model::{InvalidTransition, RunId};
+use crate::model::{InvalidTransition, RunId, RunState};
 
 /// The layout that this program reads and writes, kept in SQLite's `user_version`.
 const SCHEMA_VERSION: i32 = 3;
@@ -136,6 +136,22 @@ impl Store {
             other => return Err(StoreError::UnknownVersion(other)),
         }
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Whether a run of any cluster is not finished: it has not ended, its temporary change is in
+    /// effect, or it is stuck. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    pub fn has_open_runs(&self) -> Result<bool, StoreError> {
+        let query = "SELECT EXISTS (SELECT 1 FROM runs WHERE ended_at IS NULL
+            OR (state = ?1 AND (undo_requested OR expires_at IS NOT NULL))
+            OR (state = ?2 AND NOT acknowledged))";
+
+        lock(&self.connection)
+            .query_row(query, [RunState::Kept, RunState::Stuck], |row| row.get(0))
+            .map_err(failed_to("read the open runs"))
     }
 
     /// Runs `work` in one transaction, off the async threads. Every access to SQLite goes through

@@ -424,11 +424,15 @@ fn serve_handles_signals_and_locks_its_state_directory() {
     let state = dir.path().join("state");
 
     // Nothing listens there; the process starts nevertheless.
+    let token = dir.path().join("token");
     let text = format!(
-        "clusters: [{{bootstrap_servers: ['127.0.0.1:1']}}]\nremediation: {{state_dir: {}}}\n",
-        state.display()
+        "clusters: [{{bootstrap_servers: ['127.0.0.1:1']}}]
+remediation: {{state_dir: {}, token_file: {}}}\n",
+        state.display(),
+        token.display()
     );
     std::fs::write(&config, text).unwrap();
+    std::fs::write(&token, TOKEN).unwrap();
     let mut serving = ServeProcess::start(&config);
 
     assert!(serving.get("/-/healthy").starts_with("HTTP/1.1 200 "));
@@ -453,4 +457,51 @@ fn serve_handles_signals_and_locks_its_state_directory() {
     serving.signal("TERM");
 
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+}
+
+/// The second one ended with "another process holds the lock".
+#[test]
+fn several_exporters_run_on_one_machine_because_they_keep_no_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config.yaml");
+    let state = dir.path().join("state");
+    let text = format!(
+        "clusters: [{{bootstrap_servers: ['127.0.0.1:1']}}]\nremediation: {{state_dir: {}}}\n",
+        state.display()
+    );
+    std::fs::write(&config, text).unwrap();
+
+    let mut serving = [ServeProcess::start(&config), ServeProcess::start(&config)];
+    for it in &mut serving {
+        assert!(it.get("/metrics").contains("kafka_optimizer_build_info"));
+        it.signal("USR1");
+        it.until_paused("yes");
+        it.signal("USR2");
+        it.until_paused("no");
+        it.signal("TERM");
+        assert_eq!(it.child.wait().unwrap().code(), Some(0));
+    }
+
+    assert!(!state.exists(), "an exporter made a state directory");
+}
+
+/// Its temporary changes have to be undone, whatever the file says now.
+#[test]
+fn an_exporter_uses_a_state_directory_with_open_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config.yaml");
+    let state = dir.path().join("state");
+    let text = format!(
+        "clusters: [{{bootstrap_servers: ['127.0.0.1:1']}}]\nremediation: {{state_dir: {}}}\n",
+        state.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    let file = rusqlite::Connection::open(state.join("state.db")).unwrap();
+    file.execute_batch(include_str!("golden/store_2.sql")).unwrap();
+    drop(file);
+
+    let _serving = ServeProcess::start(&config);
+
+    assert!(state.join("lock").exists(), "the open runs are nobody's");
 }

@@ -1,12 +1,8 @@
 //! `serve`: builds adapters and stages, binds listeners, starts all tasks, and stops them in order.
 
-use std::{
-    fs::{self, File, TryLockError},
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod state;
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -37,12 +33,12 @@ use crate::{
     telemetry::{BuildInfo, Telemetry},
 };
 
+use state::State;
+
 /// Time for the current step to be read back, and for responses to be sent.
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
 /// The Docker engine needs about a second for the statistics of a container.
 const DOCKER_TIMEOUT: Duration = Duration::from_secs(10);
-const LOCK_FILE: &str = "lock";
-const STORE_FILE: &str = "state.db";
 
 const BUILD: BuildInfo = BuildInfo {
     version: env!("CARGO_PKG_VERSION"),
@@ -143,7 +139,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
     let (Config { clusters, remediation }, web) = (options.config, options.web);
 
     check_web(&web, &remediation)?;
-    let (store, _lock) = open_state(&remediation)?;
+    let state = State::open(&remediation)?;
 
     let clock: SharedClock = Arc::new(SystemClock::new());
     let tasks = Tasks::default();
@@ -155,10 +151,10 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
 
     let shared = ClusterBuilder {
         is_only_cluster: clusters.len() == 1,
-        pause: PauseFile::in_dir(&remediation.state_dir),
+        pause: state.pause.clone(),
         remediation: Arc::new(remediation),
         clock,
-        store,
+        store: state.store.clone(),
         telemetry: Arc::clone(&telemetry),
         tasks: tasks.clone(),
     };
@@ -326,70 +322,6 @@ async fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, AppError> {
     }
 
     Ok(listeners)
-}
-
-/// The lock of the state directory, held until the process ends: one process per directory (I10).
-#[derive(Debug)]
-pub struct StateLock {
-    _file: File,
-}
-
-impl StateLock {
-    /// Locks `dir`, which must exist.
-    ///
-    /// # Errors
-    ///
-    /// If another process holds the lock, or the lock file cannot be created.
-    pub fn take(dir: &Path) -> Result<Self, AppError> {
-        let path = dir.join(LOCK_FILE);
-        let unusable = |source| AppError::StateDir { path: dir.to_owned(), source };
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(unusable)?;
-
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(AppError::StateLocked { path }),
-            Err(TryLockError::Error(source)) => Err(unusable(source)),
-        }
-    }
-}
-
-/// Opens the store and takes the lock of its directory.
-fn open_state(remediation: &RemediationConfig) -> Result<(Store, Option<StateLock>), AppError> {
-    match open_dir(&remediation.state_dir) {
-        Ok((store, lock)) => Ok((store, Some(lock))),
-        // A process that only exports metrics has no state to keep, so it needs no directory.
-        Err(error @ AppError::StateDir { .. }) if only_exports(remediation) => {
-            info!(reason = %error, "Running without a state directory: only metrics are exported.");
-            let path = PathBuf::from("memory");
-            let store = Store::in_memory().map_err(|source| AppError::Store { path, source })?;
-            Ok((store, None))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn only_exports(remediation: &RemediationConfig) -> bool {
-    let stored = remediation.state_dir.join(STORE_FILE).try_exists();
-    remediation.playbooks.is_empty()
-        && remediation.token.is_none()
-        && remediation.client_sans.is_empty()
-        && !stored.unwrap_or(false)
-}
-
-fn open_dir(dir: &Path) -> Result<(Store, StateLock), AppError> {
-    fs::create_dir_all(dir)
-        .map_err(|source| AppError::StateDir { path: dir.to_owned(), source })?;
-
-    let lock = StateLock::take(dir)?;
-    let path = dir.join(STORE_FILE);
-    let store = Store::open(&path).map_err(|source| AppError::Store { path, source })?;
-
-    Ok((store, lock))
 }
 
 /// Handlers of SIGTERM, SIGINT, SIGUSR1 (pause) and SIGUSR2 (resume).
