@@ -23,6 +23,7 @@ use super::{
     diagnostics, frame,
     options::SESSION_LIFETIME_FRACTION,
     sasl::{self, SaslLogin},
+    stream,
 };
 use crate::{
     kafka::KafkaError,
@@ -236,8 +237,14 @@ impl BrokerClient {
         credentials: &Credentials,
         deadline: MonotonicTime,
     ) -> Result<Connection, ConnectionError> {
-        let opening = Connection::open(&self.context, &self.address, credentials);
-        let mut connection = self.until(deadline, opening).await?;
+        let dialing = stream::dial(&self.address, &self.context.clock, deadline);
+        let stream = self.until(deadline, dialing).await?;
+        let opening = Connection::open(&self.context, stream, &self.address, credentials);
+        let opened = self.context.until(deadline, opening).await;
+        let mut connection = opened.unwrap_or_else(|| {
+            let text = "the port is open, but nothing answers on it: is it a Kafka listener?";
+            Err(ConnectionError::Broken(io::ErrorKind::TimedOut, text.to_owned()))
+        })?;
 
         let authentication = self.authenticate(&connection, credentials);
 

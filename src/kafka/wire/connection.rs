@@ -19,6 +19,7 @@ use bytes::Bytes;
 use kafka_protocol::{messages::ApiVersionsRequest, protocol::Request};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
     sync::{mpsc, oneshot},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -77,14 +78,15 @@ struct PendingState {
 }
 
 impl Connection {
-    /// Connects and negotiates versions. Does not authenticate.
+    /// Negotiates TLS and versions on a stream to `address`. Does not authenticate.
     pub(super) async fn open(
         context: &AdapterContext,
+        stream: TcpStream,
         address: &str,
         credentials: &Credentials,
     ) -> Result<Self, ConnectionError> {
         let tls = credentials.security.tls.as_ref();
-        let stream = stream::connect(address, tls).await?;
+        let stream = stream::secure(stream, address, tls).await?;
         let mut connection = Self::start(context, stream, credentials.generation);
 
         context.counters.record_sent(Api::ApiVersions);
