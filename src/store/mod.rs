@@ -16,15 +16,22 @@ mod ownership;
 mod rows;
 mod runs;
 mod steps;
+mod words;
 
 use std::{
     fmt,
+    fs::File,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use tracing::info;
 
 pub use alerts::{AlertCounts, Episode, RoutedAlert};
 pub use history::{EndedRun, RunHistory};
@@ -40,6 +47,9 @@ use crate::model::{InvalidTransition, RunId, RunState};
 /// The layout that this program reads and writes, kept in SQLite's `user_version`.
 const SCHEMA_VERSION: i32 = 3;
 
+/// Largest file that is checked at the start: that takes about a second.
+const CHECKED_BYTES_MAX: u64 = 256 << 20;
+
 /// How long SQLite waits for a lock of another connection, such as an operator's shell.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -53,10 +63,21 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
-    #[error(
-        "the file has version {0}, which this program does not know; was it written by a newer version?"
-    )]
+    #[error("the file has version {0}, which this program does not know: a newer version wrote it")]
     UnknownVersion(i32),
+    /// A row holds a word of a closed list that this version does not have.
+    #[error(
+        "{column} has the value `{word}`, which this program does not know: a newer version wrote it"
+    )]
+    UnknownWord { column: &'static str, word: String },
+    /// Another program's database.
+    #[error("the file is no store of kafka-optimizer: it is an SQLite file with other tables")]
+    Foreign,
+    /// Not an SQLite file, or a damaged one.
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
+    #[error("failed to {action}: the disk is full")]
+    DiskFull { action: &'static str },
     /// The transition table does not allow the event in the run's state.
     #[error("run {run}: {problem}")]
     InvalidTransition { run: RunId, problem: InvalidTransition },
@@ -80,7 +101,7 @@ impl From<rusqlite::Error> for TransactionError {
 impl TransactionError {
     fn during(self, action: &'static str) -> StoreError {
         match self {
-            Self::Sqlite(source) => StoreError::Sqlite { action, source },
+            Self::Sqlite(source) => failed_to(action)(source),
             Self::Refused(error) => error,
         }
     }
@@ -90,6 +111,8 @@ impl TransactionError {
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
+    /// Whether SQLite failed in the last transaction that failed, and none wrote after it.
+    has_failed: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Store {
@@ -99,7 +122,13 @@ impl fmt::Debug for Store {
 }
 
 fn failed_to(action: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-    move |source| StoreError::Sqlite { action, source }
+    move |source| match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::DiskFull { action },
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            StoreError::Damaged(source.to_string())
+        }
+        _ => StoreError::Sqlite { action, source },
+    }
 }
 
 impl Store {
@@ -109,7 +138,39 @@ impl Store {
     ///
     /// When it cannot be opened, is no store, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::with(Connection::open(path).map_err(failed_to("open the store"))?)
+        // Only for this user: it says what was changed and on whose order. SQLite gives its other
+        // files the same permissions. If it cannot be created, SQLite says why.
+        let mut options = File::options();
+        let _made = options.write(true).create_new(true).mode(0o600).open(path);
+
+        let store = Self::with(Connection::open(path).map_err(failed_to("open the store"))?)?;
+        let bytes = path.metadata().map_or(0, |it| it.len());
+        if bytes <= CHECKED_BYTES_MAX {
+            store.check_file()?;
+        } else {
+            info!(bytes, "The state store is too large to be checked at the start.");
+        }
+        store.check_words()?;
+
+        Ok(store)
+    }
+
+    /// Finds pages that are damaged, which would otherwise fail when they are needed.
+    fn check_file(&self) -> Result<(), StoreError> {
+        let result: String = lock(&self.connection)
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(failed_to("check the store"))?;
+        if result == "ok" { Ok(()) } else { Err(StoreError::Damaged(result)) }
+    }
+
+    /// Finds words of a newer version, which would otherwise fail whatever lists the runs.
+    fn check_words(&self) -> Result<(), StoreError> {
+        words::check(&lock(&self.connection))
+    }
+
+    /// Whether the store could be read and written when it was last used.
+    pub fn is_usable(&self) -> bool {
+        !self.has_failed.load(Ordering::Relaxed)
     }
 
     /// A store that lives as long as the process, for tests.
@@ -129,13 +190,16 @@ impl Store {
         };
 
         match prepare().map_err(failed_to("prepare the store"))? {
+            0 if has_tables(&connection).map_err(failed_to("read the store's tables"))? => {
+                return Err(StoreError::Foreign);
+            }
             0 => create(&connection).map_err(failed_to("create the store's tables"))?,
             SCHEMA_VERSION => (),
             old @ 1..SCHEMA_VERSION => migrate::from(old, &connection)
                 .map_err(failed_to("migrate the store from an older version"))?,
             other => return Err(StoreError::UnknownVersion(other)),
         }
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), has_failed: Arc::default() })
     }
 
     /// Whether a run of any cluster is not finished: it has not ended, its temporary change is in
@@ -162,16 +226,27 @@ impl Store {
         F: FnOnce(&Transaction<'_>) -> Result<T, TransactionError> + Send + 'static,
     {
         let connection = Arc::clone(&self.connection);
+        let has_failed = self.has_failed.load(Ordering::Relaxed);
         let transact = move || -> Result<T, TransactionError> {
             let mut connection = lock(&connection);
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&tx)?;
+
+            // A read succeeds on a full disk: only a write proves that the store works again.
+            if has_failed {
+                tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            }
+
             tx.commit()?;
             Ok(value)
         };
 
         match tokio::task::spawn_blocking(transact).await {
-            Ok(result) => result.map_err(|failure| failure.during(action)),
+            Ok(result) => {
+                let failed = matches!(result, Err(TransactionError::Sqlite(_)));
+                self.has_failed.store(failed, Ordering::Relaxed);
+                result.map_err(|failure| failure.during(action))
+            }
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         }
     }
@@ -180,6 +255,10 @@ impl Store {
 /// A panic inside a transaction rolls it back; the connection can still be used.
 fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_master)", [], |row| row.get(0))
 }
 
 fn create(connection: &Connection) -> rusqlite::Result<()> {

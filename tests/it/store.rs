@@ -504,3 +504,82 @@ async fn i12_a_removal_owns_each_of_its_keys_and_a_drifted_one_marks_each() {
     assert_eq!(store.release(&main_cluster(), START).await.unwrap(), change.resources());
     assert_eq!(store.ownership(&main_cluster()).await.unwrap(), []);
 }
+
+/// A state file in its own folder, with one run.
+async fn file_with_a_run() -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_2).unwrap();
+    drop(Store::open(&file).unwrap());
+    (folder, file)
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_refused_in_words_of_its_own() {
+    let (_folder, file) = file_with_a_run().await;
+    let good = std::fs::read(&file).unwrap();
+    let refused = || Store::open(&file).unwrap_err().to_string();
+
+    // Not SQLite at all.
+    std::fs::write(&file, "x".repeat(5000)).unwrap();
+    assert!(refused().contains("the file is damaged"), "{}", refused());
+
+    // A page behind the first is damaged: the process started, and stored no alert.
+    let mut damaged = good.clone();
+    damaged[4096..].fill(0x5a);
+    std::fs::write(&file, damaged).unwrap();
+    assert!(refused().contains("the file is damaged"), "{}", refused());
+
+    // Another program's.
+    std::fs::remove_file(&file).unwrap();
+    let other = rusqlite::Connection::open(&file).unwrap();
+    other.execute_batch("CREATE TABLE runs (a)").unwrap();
+    drop(other);
+    let error = refused();
+    assert!(error.contains("other tables") && error.len() < 200, "{error}");
+
+    std::fs::write(&file, good).unwrap();
+    Store::open(&file).unwrap();
+}
+
+/// One such row made every list of runs fail, so nothing was undone.
+#[tokio::test]
+async fn a_word_of_a_newer_version_is_refused_at_the_start() {
+    let (_folder, file) = file_with_a_run().await;
+    let sql = rusqlite::Connection::open(&file).unwrap();
+    sql.execute_batch("UPDATE runs SET state = 'paused_by_moon' WHERE id = 1").unwrap();
+    drop(sql);
+
+    let error = Store::open(&file).unwrap_err().to_string();
+    assert!(error.contains("runs.state has the value `paused_by_moon`"), "{error}");
+    assert!(error.contains("a newer version wrote it"), "{error}");
+}
+
+#[tokio::test]
+async fn only_its_user_can_read_the_state() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let _store = Store::open(&folder.path().join("state.db")).unwrap();
+    for entry in folder.path().read_dir().unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?} has mode {mode:o}", entry.path());
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_usable_again_only_after_a_write() {
+    let (_folder, file) = file_with_a_run().await;
+    let store = Store::open(&file).unwrap();
+    assert!(store.is_usable());
+
+    let sql = rusqlite::Connection::open(&file).unwrap();
+    sql.execute_batch("ALTER TABLE runs RENAME TO hidden").unwrap();
+    store.runs(1).await.unwrap_err();
+    assert!(!store.is_usable());
+
+    sql.execute_batch("ALTER TABLE hidden RENAME TO runs").unwrap();
+    store.runs(1).await.unwrap();
+    assert!(store.is_usable());
+}
