@@ -237,6 +237,14 @@ impl ApiClient {
     fn request_failure(&self, error: reqwest::Error) -> Failure {
         let (connect, timeout) = (error.is_connect(), error.is_timeout());
         let why = chain(&error.without_url());
+        if why.contains("CaUsedAsEndEntity") {
+            return Failure::new(
+                format!("the certificate of {} is that of a CA: {why}", self.url),
+                "a CA's certificate (CA:TRUE, the default of `openssl req -x509`) cannot be a server's: \
+                 make one with -addext basicConstraints=CA:FALSE, or one that the CA has signed",
+            );
+        }
+
         if connect && self.url.starts_with("https:") {
             return Failure::new(
                 format!("no server answers at {}: {why}", self.url),

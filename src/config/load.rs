@@ -14,6 +14,10 @@ use super::{
     Config, Problem, check,
     raw::{RawCluster, RawConfig},
 };
+use crate::security::{SECRET_BYTES_MAX, read_limited};
+
+/// Largest configuration file: 60 MB name 2.5 million servers.
+const CONFIG_BYTES_MAX: u64 = 64 << 20;
 
 /// Content of a file with a token, password, key or certificate.
 #[derive(Clone, Debug)]
@@ -76,19 +80,30 @@ fn listed(problems: &[Problem]) -> String {
     lines.join("\n")
 }
 
-/// Reads and checks a file, and the files that it names.
+/// Reads and checks a file, and the files that it names. Relative paths in it are relative to its
+/// own directory.
 ///
 /// # Errors
 ///
 /// See [`ConfigError`].
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-    let text = fs::read_to_string(path)
+    let text = read_text(path, CONFIG_BYTES_MAX)
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
 
-    parse(&text, &read_token)
+    let mut raw: RawConfig = from_yaml(&text)?;
+    raw.resolve_paths(path.parent().unwrap_or(Path::new("")));
+
+    check::check(raw, &read_token).map_err(ConfigError::Problems)
 }
 
-/// Reads and checks a text.
+fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let bytes = read_limited(path, bytes_max)?;
+    String::from_utf8(bytes).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8: save it in that encoding")
+    })
+}
+
+/// Reads and checks a text. Relative paths in it are relative to the working directory.
 ///
 /// # Errors
 ///
@@ -111,7 +126,7 @@ pub fn of_servers(servers: &[String]) -> Result<Loaded, ConfigError> {
 fn read_token(path: &Path) -> io::Result<SecretFile> {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(path)?.permissions().mode();
-    Ok(SecretFile { text: fs::read_to_string(path)?, world_readable: mode & 0o004 != 0 })
+    Ok(SecretFile { text: read_text(path, SECRET_BYTES_MAX)?, world_readable: mode & 0o004 != 0 })
 }
 
 /// The only use of the YAML library. An empty file is an empty configuration; `check` then reports
@@ -126,9 +141,46 @@ pub(super) fn from_yaml<T: DeserializeOwned + Default>(text: &str) -> Result<T, 
         SyntaxError {
             line: location.as_ref().map(serde_yaml::Location::line),
             column: location.as_ref().map(serde_yaml::Location::column),
-            message: with_suggestion(message),
+            message: with_remedy(&with_suggestion(message)),
         }
     })
+}
+
+/// What to do about a message of the parser, by a part of it.
+const REMEDIES: &[(&str, &str)] = &[
+    ("unknown key `<<`", "merge keys are not supported: write the keys out"),
+    ("cannot start any token", "indent with spaces, not with tabs"),
+    ("more than one document", "keep one document: remove `---` and what follows it"),
+    ("expected a boolean", "write true or false"),
+    ("expected a sequence", "write a list, such as [kafka-1:9092, kafka-2:9092]"),
+];
+
+/// Words of the parser that name types of this program, and what they mean in a file.
+const PLAIN_WORDS: &[(&str, &str)] = &[
+    ("expected u64", "expected a whole number"),
+    ("expected u32", "expected a whole number"),
+    ("expected i32", "expected a whole number"),
+    ("expected f64", "expected a number"),
+];
+
+/// Adds what to do, and leaves out the names of this program's types.
+fn with_remedy(message: &str) -> String {
+    let mut message = match message.split_once("expected struct ") {
+        Some((before, name)) => {
+            let rest = name.trim_start_matches(|it: char| it.is_ascii_alphanumeric());
+            format!("{before}expected keys with values{rest}")
+        }
+        None => message.to_owned(),
+    };
+
+    for (word, plain) in PLAIN_WORDS {
+        message = message.replace(word, plain);
+    }
+
+    match REMEDIES.iter().find(|it| message.contains(it.0)) {
+        Some((_, remedy)) => format!("{message}; {remedy}"),
+        None => message,
+    }
 }
 
 /// Rewrites serde's "unknown field" error so that it suggests the key that was probably meant.

@@ -44,6 +44,16 @@ pub struct Config {
     pub remediation: RemediationConfig,
 }
 
+impl Config {
+    pub fn cluster_names(&self) -> Vec<ClusterName> {
+        self.clusters.iter().map(|it| it.name.clone()).collect()
+    }
+
+    pub fn playbook_names(&self) -> Vec<String> {
+        self.remediation.playbooks.iter().map(|it| it.name.clone()).collect()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClusterConfig {
     /// Value of the label `kafka_cluster`.

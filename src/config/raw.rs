@@ -6,7 +6,11 @@
 //! The doc comment of a key becomes its row in `docs/config.md` (see `documentation`): first what
 //! it means, then a paragraph `Default: …`.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -19,6 +23,37 @@ use serde::{
 pub(super) struct RawConfig {
     pub(super) clusters: Option<Vec<RawCluster>>,
     pub(super) remediation: Option<RawRemediation>,
+}
+
+impl RawConfig {
+    /// Makes relative paths relative to `dir`, the directory of the file.
+    pub(super) fn resolve_paths(&mut self, dir: &Path) {
+        let mut paths: Vec<&mut PathBuf> = Vec::new();
+        for cluster in self.clusters.iter_mut().flatten() {
+            paths.extend(cluster.docker.iter_mut().flat_map(|it| &mut it.socket));
+            let Some(security) = &mut cluster.security else { continue };
+            if let Some(tls) = &mut security.tls {
+                paths.extend(
+                    [&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file].into_iter().flatten(),
+                );
+            }
+
+            if let Some(sasl) = &mut security.sasl {
+                paths.extend([&mut sasl.password_file, &mut sasl.token_file].into_iter().flatten());
+            }
+        }
+
+        if let Some(remediation) = &mut self.remediation {
+            paths.extend(
+                [&mut remediation.token_file, &mut remediation.state_dir].into_iter().flatten(),
+            );
+        }
+
+        // An empty path stays empty: the check refuses it.
+        for path in paths.into_iter().filter(|it| !it.as_os_str().is_empty()) {
+            *path = dir.join(&path);
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -193,9 +228,9 @@ pub(super) fn present_or_default<'de, D: Deserializer<'de>, T: Default + Deseria
 #[serde(deny_unknown_fields)]
 pub(super) struct RawDocker {
     /// Socket of the Docker engine that runs the brokers. Without `docker`, containers are not
-    /// read; `docker: {}`, or `docker:` with nothing after it, uses the default socket. Brokers are found by the labels
-    /// `kafka-optimizer.role: broker`, `kafka-optimizer.cluster` and `kafka-optimizer.broker-id`,
-    /// consumers by `kafka-optimizer.role: consumer`, `kafka-optimizer.cluster` and
+    /// read; `docker: {}`, or `docker:` with nothing after it, uses the default socket. Brokers are
+    /// found by the labels `kafka-optimizer.role: broker`, `kafka-optimizer.cluster` and
+    /// `kafka-optimizer.broker-id`, consumers by `kafka-optimizer.role: consumer`, `kafka-optimizer.cluster` and
     /// `kafka-optimizer.group`.
     ///
     /// Default: `/var/run/docker.sock`

@@ -1,13 +1,13 @@
 //! Reads the files that [`Security`] names, and builds a TLS client configuration from them.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore, client::Resumption, crypto::ring, pki_types::ServerName,
     sign::CertifiedKey,
 };
 
-use super::{IdentityFiles, Sasl, Secret, Security, TlsFiles, pem};
+use super::{IdentityFiles, SECRET_BYTES_MAX, Sasl, Secret, Security, TlsFiles, pem, read_limited};
 use crate::model::closed_list;
 
 /// Reads a file. A parameter, so that tests need no files.
@@ -87,7 +87,7 @@ impl LoadedSecurity {
     ///
     /// As [`LoadedSecurity::read`].
     pub fn load(security: &Security) -> Result<Self, Vec<SecurityError>> {
-        Self::read(security, &|path| fs::read(path), &system_roots)
+        Self::read(security, &|path| read_limited(path, SECRET_BYTES_MAX), &system_roots)
     }
 }
 

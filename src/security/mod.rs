@@ -7,6 +7,7 @@
 //! Invariant: secrets are in files, never in the configuration, and no message contains one.
 
 mod file_stamps;
+mod limited;
 mod loaded;
 pub mod pem;
 mod secret;
@@ -14,6 +15,7 @@ mod secret;
 use std::path::{Path, PathBuf};
 
 pub use file_stamps::FileStamps;
+pub use limited::{SECRET_BYTES_MAX, read_limited};
 pub use loaded::{
     ClientTls, FileReader, LoadedSecurity, SecurityError, SecuritySetting, system_roots,
 };

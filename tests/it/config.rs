@@ -770,3 +770,76 @@ fn i18_a_level_above_static_needs_a_playbook_that_reapplies_it() {
     let (_, message) = problems(&with_optimizer("reapply: {}, elect_leaders: {}", ""));
     assert!(message.contains("exactly one of tune_brokers, reapply"), "{message}");
 }
+
+/// Good or bad by `cd`: the paths were relative to the working directory.
+#[test]
+fn relative_paths_are_relative_to_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.yaml");
+    std::fs::write(dir.path().join("token"), TOKEN).unwrap();
+    std::fs::write(
+        &file,
+        "clusters: [{bootstrap_servers: [a:1], docker: {socket: /run/docker.sock}}]
+remediation: {token_file: token, state_dir: state}",
+    )
+    .unwrap();
+    let config = load(&file).unwrap().config;
+
+    assert_eq!(config.remediation.state_dir, dir.path().join("state"));
+    assert!(config.remediation.token.is_some());
+    assert_eq!(config.clusters[0].docker.as_ref().unwrap().socket, Path::new("/run/docker.sock"));
+}
+
+/// The process read until the memory was full.
+#[test]
+fn a_file_without_an_end_is_refused() {
+    let error = load(Path::new("/dev/zero")).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "it is larger than 64 MiB");
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.yaml");
+    let text = "clusters: [{bootstrap_servers: [a:1]}]\nremediation: {token_file: /dev/zero}";
+    std::fs::write(&file, text).unwrap();
+    let error = load(&file).unwrap_err().to_string();
+    assert!(error.contains("it is larger than 1 MiB"), "{error}");
+
+    std::fs::write(&file, b"clusters: # \xe9\n").unwrap();
+    let error = load(&file).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("not UTF-8"), "{cause}");
+}
+
+#[test]
+fn forms_of_other_tools_are_refused_with_what_to_write_instead() {
+    let syntax = |text: &str| match read(text) {
+        Err(ConfigError::Syntax(error)) => error.to_string(),
+        other => panic!("{text}: {other:?}"),
+    };
+
+    for (text, wanted) in [
+        ("x: &x {name: a}\nclusters: [{<<: *x}]", "known keys"),
+        ("clusters: [{<<: {}}]", "merge keys are not supported"),
+        ("clusters:\n\t- name: a", "not with tabs"),
+        ("clusters: []\n---\nclusters: []", "keep one document"),
+        ("clusters: [{export: {lag_seconds: yes}}]", "write true or false"),
+        ("clusters: [{bootstrap_servers: 'a:1,b:1'}]", "write a list"),
+        ("clusters: [{export: {series_max: many}}]", "expected a whole number"),
+        ("clusters: [a:9092]", "expected keys with values"),
+    ] {
+        let error = syntax(text);
+        assert!(error.contains(wanted) && !error.contains("Raw"), "{text}: {error}");
+    }
+
+    for (server, wanted) in [
+        ("a:9092,b:9092", "one entry for each server"),
+        ("PLAINTEXT://a:9092", "leave out the scheme"),
+        ("::1:9092", "into brackets"),
+    ] {
+        let (_, advice) = problems(&format!("clusters: [{{bootstrap_servers: ['{server}']}}]"));
+        assert!(advice.contains(wanted), "{advice}");
+    }
+
+    let (paths, _) = problems("clusters: [{bootstrap_servers: [a:1]}, {bootstrap_servers: [b:1]}]");
+    assert_eq!(paths, ["clusters[0].name", "clusters[1].name"]);
+}

@@ -84,12 +84,13 @@ fn clusters(
     let mut clusters = Vec::with_capacity(raw.len());
     for (index, one) in raw.into_iter().enumerate() {
         let path = KeyPath::root("clusters").index(index);
-        if several && one.name.is_none() {
+        let has_name = one.name.is_some();
+        if several && !has_name {
             report.problem(path.key("name"), "is required if there are several clusters");
         }
 
         let cluster = cluster(one, &path, tokens, report);
-        if !names.insert(cluster.name.clone()) {
+        if !names.insert(cluster.name.clone()) && has_name {
             let advice = format!("`{}` is already the name of another cluster", cluster.name);
             report.problem(path.key("name"), advice);
         }
@@ -117,7 +118,7 @@ fn cluster(
 
     for (index, server) in servers.iter().enumerate() {
         if !is_host_and_port(server) {
-            let advice = format!("`{server}` is not of the form host:port, such as kafka-1:9092");
+            let advice = server_advice(server);
             report.problem(servers_path.index(index), advice);
         }
     }
@@ -229,6 +230,9 @@ fn remediation(
     let state_dir = raw.state_dir.unwrap_or_else(|| STATE_DIR_DEFAULT.into());
     if state_dir.as_os_str().is_empty() {
         report.problem(path.key("state_dir"), "must not be empty");
+    } else if state_dir.to_string_lossy().contains("${") {
+        let advice = "contains `${`: variables of the environment are not replaced; write the path";
+        report.problem(path.key("state_dir"), advice);
     }
 
     // The minimum windows depend on the scrape interval: the longest of all Prometheus servers.
@@ -340,6 +344,21 @@ fn token(path: &Path, tokens: SecretReader<'_>, report: &mut CheckReport) -> Opt
     }
 
     Some(Secret::new(text.to_owned()))
+}
+
+/// Says what is wrong with an entry that is not `host:port`.
+fn server_advice(server: &str) -> String {
+    let hint = if server.contains(',') {
+        "; write one entry for each server: [kafka-1:9092, kafka-2:9092]"
+    } else if server.contains("://") {
+        "; leave out the scheme, and set `security` for TLS and SASL"
+    } else if server.matches(':').count() > 1 && !server.starts_with('[') {
+        "; put an IPv6 address into brackets: [::1]:9092"
+    } else {
+        ""
+    };
+
+    format!("`{server}` is not of the form host:port, such as kafka-1:9092{hint}")
 }
 
 /// Accepts `host:port` and `[v6]:port`. Does not resolve the name.

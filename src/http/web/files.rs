@@ -1,15 +1,13 @@
 //! Detects changed files by their content, because modification times can be wrong.
 
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
 
-/// A bundle of all public CAs has a quarter of this.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+use crate::security::{SECRET_BYTES_MAX, read_limited};
 
 type Sha256Digest = [u8; 32];
 
@@ -22,7 +20,7 @@ pub(super) struct FileDigests(Vec<(PathBuf, Sha256Digest)>);
 
 impl HashingReader {
     pub(super) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
-        let read = read(path);
+        let read = read_limited(path, SECRET_BYTES_MAX);
         self.0.push((path.to_owned(), digest(&read)));
         read
     }
@@ -36,17 +34,9 @@ impl FileDigests {
     /// Whether no file has changed. A file that could not be read must fail again with the same
     /// kind of error.
     pub(super) fn still_match(&self) -> bool {
-        self.0.iter().all(|(path, earlier)| digest(&read(path)) == *earlier)
-    }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut content)?;
-    if u64::try_from(content.len()).is_ok_and(|it| it <= FILE_BYTES_MAX) {
-        Ok(content)
-    } else {
-        Err(io::Error::other("the file is larger than 1 MiB"))
+        self.0
+            .iter()
+            .all(|(path, earlier)| digest(&read_limited(path, SECRET_BYTES_MAX)) == *earlier)
     }
 }
 
