@@ -1,44 +1,35 @@
 //! `serve`: builds adapters and stages, binds listeners, starts all tasks, and stops them in order.
 
+mod clusters;
+mod reload;
+mod signals;
 mod state;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc};
 
-use tokio::{
-    net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
-    sync::{Notify, watch},
-};
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     clock::{SharedClock, SystemClock},
-    collect::Collector,
-    config::{ClusterConfig, Config, DockerConfig, RemediationConfig},
-    docker::{SharedDocker, engine::Engine},
+    config::{ClusterConfig, Config, RemediationConfig},
     expose::Exposer,
-    http::{self, ClusterInfo, Limits, ServerInfo, Web},
-    kafka::{
-        SharedKafka,
-        wire::{Wire, WireOptions},
-    },
-    model::ClusterName,
-    probe::Probe,
-    prometheus::{PrometheusError, SharedPrometheus, http::HttpPrometheus},
-    remediation::{Context, NoCluster, PauseFile, Remediator},
-    shutdown::{Drained, Tasks},
+    http::{self, ClusterInfo, Limits, ServerInfo, Settings, Web},
+    prometheus::PrometheusError,
+    remediation::{NoCluster, Remediator},
+    shutdown::Tasks,
     snapshot::Latest,
-    store::{Store, StoreError},
+    store::StoreError,
     telemetry::{BuildInfo, Telemetry},
 };
 
-use state::State;
+pub use signals::survive_hangup;
 
-/// Time for the current step to be read back, and for responses to be sent.
-const DRAIN_GRACE: Duration = Duration::from_secs(30);
-/// The Docker engine needs about a second for the statistics of a container.
-const DOCKER_TIMEOUT: Duration = Duration::from_secs(10);
+use clusters::{ClusterBuilder, Clusters};
+use reload::Reloader;
+use signals::Signals;
+use state::State;
 
 const BUILD: BuildInfo = BuildInfo {
     version: env!("CARGO_PKG_VERSION"),
@@ -55,6 +46,8 @@ const BUILD: BuildInfo = BuildInfo {
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     pub config: Config,
+    /// The file that a reload reads; `None` without `--config.file`.
+    pub config_file: Option<PathBuf>,
     /// Each `[HOST]:PORT`; not empty.
     pub listen: Vec<String>,
     /// Path under which metrics are exposed.
@@ -107,8 +100,25 @@ impl AppError {
     pub const fn advice(&self) -> &'static str {
         match self {
             Self::Listen { .. } => "choose another address with --web.listen-address",
+            Self::Store { source: StoreError::Damaged(_), .. } => {
+                "restore the state directory from a copy; if there is none, move it away and restore \
+                 by hand what runs have changed: docs/runbooks/stuck-run.md says how"
+            }
+            Self::Store { source: StoreError::Foreign, .. } => {
+                "choose a directory of its own with remediation.state_dir"
+            }
+            Self::Store {
+                source: StoreError::UnknownVersion(_) | StoreError::UnknownWord { .. },
+                ..
+            } => {
+                "start the version that wrote it, or restore the copy of the state directory from \
+                 before the upgrade"
+            }
+            Self::Store { source: StoreError::DiskFull { .. }, .. } => {
+                "free space on the volume of the state directory"
+            }
             Self::StateDir { .. } | Self::Store { .. } => {
-                "make it writable for this user, or choose another with remediation.state_dir"
+                "make it writable for this user; another directory would not know the open runs"
             }
             Self::StateLocked { .. } => {
                 "stop the other process, or give this one its own remediation.state_dir"
@@ -136,62 +146,56 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
     // Everything that can fail comes before the first task is started.
     let signals = Signals::new().map_err(AppError::Signals)?;
     let listeners = listen(&options.listen).await?;
-    let (Config { clusters, remediation }, web) = (options.config, options.web);
+    let (config, web) = (options.config, options.web);
 
-    check_web(&web, &remediation)?;
-    let state = State::open(&remediation)?;
+    check_web(&web, &config.remediation)?;
+    let state = State::open(&config.remediation)?;
 
     let clock: SharedClock = Arc::new(SystemClock::new());
     let tasks = Tasks::default();
-    let about_clusters = about(&clusters);
-    let names: Vec<ClusterName> = clusters.iter().map(|it| it.name.clone()).collect();
-    let playbooks: Vec<String> = remediation.playbooks.iter().map(|it| it.name.clone()).collect();
-    let telemetry = Arc::new(Telemetry::new(BUILD, &playbooks, &names));
+    let telemetry =
+        Arc::new(Telemetry::new(BUILD, &config.playbook_names(), &config.cluster_names()));
     telemetry.config_loaded(clock.wall());
 
-    let shared = ClusterBuilder {
-        is_only_cluster: clusters.len() == 1,
-        pause: state.pause.clone(),
-        remediation: Arc::new(remediation),
-        clock,
+    let mut clusters = Clusters::new(ClusterBuilder {
+        clock: SharedClock::clone(&clock),
         store: state.store.clone(),
         telemetry: Arc::clone(&telemetry),
+        pause: state.pause.clone(),
         tasks: tasks.clone(),
-    };
+    });
 
-    let contexts =
-        clusters.into_iter().map(|it| shared.build(it)).collect::<Result<Vec<Context>, _>>()?;
-    let latest: Vec<Latest> = contexts.iter().map(|it| it.latest.clone()).collect();
-    let exposer = Exposer::new(latest.clone(), Arc::clone(&telemetry));
+    let prepared = clusters.prepare(&config)?;
+    let latest = prepared.contexts().into_iter().map(|it| it.latest).collect();
+    let exposer = Exposer::new(clusters.sources(), Arc::clone(&telemetry));
     let pages = exposer.pages();
+    let remediator = Remediator::new(prepared.contexts())?;
+    clusters.start(prepared, &remediator);
     tasks.start("expose", |stop| exposer.run(stop));
-
-    let remediation = Remediator::new(contexts)?;
-    remediation.start(&tasks);
 
     let (set_ready, ready) = watch::channel(false);
     tasks.start("first rounds", |stop| watch_first_rounds(latest, set_ready, stop));
+    let (settings, in_force) = watch::channel(Arc::new(settings(&config, options.telemetry_path)));
+    let (reload, requests) = http::reload_channel();
     let router = http::router(http::AppState {
-        pipeline: Arc::new(remediation.clone()),
+        pipeline: Arc::new(remediator.clone()),
         pages,
-        telemetry,
+        telemetry: Arc::clone(&telemetry),
         ready,
-        token: shared.remediation.token.clone(),
-        client_sans: shared.remediation.client_sans.clone(),
+        settings: in_force,
+        reload,
         web: web.clone(),
-        clock: SharedClock::clone(&shared.clock),
-        about: ServerInfo {
-            version: BUILD.version,
-            mode: shared.remediation.mode,
-            clusters: about_clusters,
-            telemetry_path: options.telemetry_path,
-        },
+        clock,
     });
 
-    http::serve(listeners, &router, &web, Limits::default(), &tasks);
-    info!(version = BUILD.version, mode = %shared.remediation.mode, "Serving.");
+    http::serve(listeners, &router, &web, &telemetry, Limits::default(), &tasks);
+    info!(version = BUILD.version, mode = %config.remediation.mode, "Serving.");
 
-    signals.until_stop(&remediation, &tasks).await
+    let has_state_dir = state.has_dir();
+    let path = options.config_file;
+    let reloader = Reloader { path, config, clusters, remediator, settings, web, has_state_dir };
+
+    signals.until_stop(reloader, requests, &tasks).await
 }
 
 fn check_web(web: &Web, remediation: &RemediationConfig) -> Result<(), AppError> {
@@ -206,80 +210,22 @@ fn check_web(web: &Web, remediation: &RemediationConfig) -> Result<(), AppError>
     Ok(())
 }
 
-fn about(clusters: &[ClusterConfig]) -> Vec<ClusterInfo> {
-    let one = |it: &ClusterConfig| ClusterInfo {
+/// What the HTTP handlers need of the configuration.
+fn settings(config: &Config, telemetry_path: String) -> Settings {
+    let cluster = |it: &ClusterConfig| ClusterInfo {
         name: it.name.clone(),
         collect_interval: it.collect_interval,
     };
 
-    clusters.iter().map(one).collect()
-}
-
-/// What all clusters share.
-struct ClusterBuilder {
-    is_only_cluster: bool,
-    remediation: Arc<RemediationConfig>,
-    clock: SharedClock,
-    store: Store,
-    telemetry: Arc<Telemetry>,
-    pause: PauseFile,
-    tasks: Tasks,
-}
-
-impl ClusterBuilder {
-    /// Builds the adapters and the pipeline's context of one cluster; starts its collector and
-    /// probe.
-    fn build(&self, config: ClusterConfig) -> Result<Context, AppError> {
-        let options = WireOptions {
-            bootstrap: config.bootstrap_servers.clone(),
-            request_timeout: config.request_timeout,
-            client_id: "kafka-optimizer".to_owned(),
-            security: config.security.clone(),
-        };
-
-        let kafka: SharedKafka =
-            Arc::new(Wire::new(options, SharedClock::clone(&self.clock), self.tasks.clone()));
-        let prometheus = config.prometheus.as_ref().map(|it| {
-            HttpPrometheus::new(&it.url, it.timeout).map(|it| Arc::new(it) as SharedPrometheus)
-        });
-
-        let docker = config.docker.as_ref().map(|it| self.engine(it));
-        let collector = Collector::new(
-            &config,
-            SharedKafka::clone(&kafka),
-            docker.clone(),
-            SharedClock::clone(&self.clock),
-            Arc::clone(&self.telemetry),
-        );
-
-        let latest = collector.latest();
-        self.tasks.start("collect", |stop| collector.run(stop));
-        if let Some(probe) = config.probe.clone() {
-            let clock = SharedClock::clone(&self.clock);
-            let telemetry = Arc::clone(&self.telemetry);
-            let probe = Probe::new(&config, probe, clock, telemetry);
-            self.tasks.start("probe", |stop| probe.run(stop));
-        }
-
-        Ok(Context {
-            cluster: Arc::new(config),
-            is_only_cluster: self.is_only_cluster,
-            remediation: Arc::clone(&self.remediation),
-            kafka,
-            prometheus: prometheus.transpose()?,
-            docker,
-            clock: SharedClock::clone(&self.clock),
-            store: self.store.clone(),
-            telemetry: Arc::clone(&self.telemetry),
-            latest,
-            pause: self.pause.clone(),
-            wake: Arc::new(Notify::new()),
-        })
-    }
-
-    fn engine(&self, config: &DockerConfig) -> SharedDocker {
-        let socket = config.socket.to_string_lossy();
-        Arc::new(Engine::new(socket, DOCKER_TIMEOUT, SharedClock::clone(&self.clock)))
+    Settings {
+        token: config.remediation.token.clone(),
+        client_sans: config.remediation.client_sans.clone(),
+        about: ServerInfo {
+            version: BUILD.version,
+            mode: config.remediation.mode,
+            clusters: config.clusters.iter().map(cluster).collect(),
+            telemetry_path,
+        },
     }
 }
 
@@ -322,55 +268,4 @@ async fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, AppError> {
     }
 
     Ok(listeners)
-}
-
-/// Handlers of SIGTERM, SIGINT, SIGUSR1 (pause) and SIGUSR2 (resume).
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    pause: Signal,
-    resume: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            pause: signal(SignalKind::user_defined1())?,
-            resume: signal(SignalKind::user_defined2())?,
-        })
-    }
-
-    async fn until_stop(mut self, remediation: &Remediator, tasks: &Tasks) -> Result<(), AppError> {
-        let stopping = tasks.stopping();
-        let result = loop {
-            tokio::select! {
-                () = stopping.cancelled() => break Err(AppError::TaskEnded),
-                _ = self.terminate.recv() => break Ok(()),
-                _ = self.interrupt.recv() => break Ok(()),
-                _ = self.pause.recv() => log_result("Remediation paused.", remediation.pause()),
-                _ = self.resume.recv() => log_result("Remediation resumed.", remediation.resume()),
-            }
-        };
-
-        info!("Stopping.");
-        let drained = tokio::select! {
-            drained = tasks.drain(DRAIN_GRACE) => drained,
-            _ = self.terminate.recv() => Drained::GraceExpired,
-            _ = self.interrupt.recv() => Drained::GraceExpired,
-        };
-
-        match drained {
-            Drained::Cleanly => result,
-            Drained::GraceExpired => result.and(Err(AppError::ShutdownTimedOut)),
-        }
-    }
-}
-
-fn log_result(done: &'static str, result: io::Result<()>) {
-    match result {
-        Ok(()) => info!("{done}"),
-        Err(error) => error!(%error, "Cannot change the pause file."),
-    }
 }

@@ -4,7 +4,8 @@
 //! one machine. The exception is a store with open runs, whose changes must still be undone.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{DirBuilder, File, TryLockError},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -26,7 +27,7 @@ pub(super) struct State {
     pub(super) store: Store,
     pub(super) pause: PauseFile,
     /// `None` without a directory.
-    _lock: Option<StateLock>,
+    lock: Option<StateLock>,
 }
 
 impl State {
@@ -52,9 +53,18 @@ impl State {
             return Self::in_memory();
         }
 
-        fs::create_dir_all(dir)
+        // Only for this user: what is in it says what was changed, and on whose order.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
             .map_err(|source| AppError::StateDir { path: dir.clone(), source })?;
         Self::in_dir(dir)
+    }
+
+    /// Whether the state survives the process.
+    pub(super) fn has_dir(&self) -> bool {
+        self.lock.is_some()
     }
 
     fn in_dir(dir: &Path) -> Result<Self, AppError> {
@@ -62,7 +72,7 @@ impl State {
         let path = dir.join(STORE_FILE);
         let store = Store::open(&path).map_err(|source| AppError::Store { path, source })?;
 
-        Ok(Self { store, pause: PauseFile::in_dir(dir), _lock: Some(lock) })
+        Ok(Self { store, pause: PauseFile::in_dir(dir), lock: Some(lock) })
     }
 
     fn in_memory() -> Result<Self, AppError> {
@@ -71,12 +81,12 @@ impl State {
         let store = store.map_err(|source| AppError::Store { path, source })?;
         info!("Running without a state directory: only metrics are exported.");
 
-        Ok(Self { store, pause: PauseFile::in_memory(), _lock: None })
+        Ok(Self { store, pause: PauseFile::in_memory(), lock: None })
     }
 }
 
 /// Whether nothing in the configuration can lead to a run.
-fn only_exports(remediation: &RemediationConfig) -> bool {
+pub(super) fn only_exports(remediation: &RemediationConfig) -> bool {
     remediation.playbooks.is_empty()
         && remediation.token.is_none()
         && remediation.client_sans.is_empty()
@@ -118,6 +128,7 @@ impl StateLock {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(&path)
             .map_err(unusable)?;
 

@@ -1,6 +1,6 @@
 //! `serve`: collects and exports metrics, and answers alerts.
 
-use std::path::PathBuf;
+use std::{net::Ipv6Addr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -35,6 +35,7 @@ Examples:
 
 Signals:
   SIGTERM, SIGINT  finish the current step, then exit; a second signal exits at once
+  SIGHUP           read the configuration file again; a bad file changes nothing
   SIGUSR1          pause: start no runs
   SIGUSR2          resume")]
 pub(super) struct ServeArgs {
@@ -43,11 +44,16 @@ pub(super) struct ServeArgs {
     config_file: Option<PathBuf>,
 
     /// Bootstrap server, instead of a configuration file. May be given more than once.
-    #[arg(long = "kafka.server", value_name = "HOST:PORT", conflicts_with = "config_file")]
+    #[arg(long = "kafka.server", value_name = "HOST:PORT")]
     kafka_server: Vec<String>,
 
     /// Address to listen on; without a host, all addresses. May be given more than once.
-    #[arg(long = "web.listen-address", value_name = "[HOST]:PORT", default_value = ":9308")]
+    #[arg(
+        long = "web.listen-address",
+        value_name = "[HOST]:PORT",
+        default_value = ":9308",
+        value_parser = listen_address
+    )]
     listen_address: Vec<String>,
 
     /// Path of the web configuration file (TLS, users, headers), as other Prometheus exporters have
@@ -74,7 +80,22 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
-    pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
+    pub(super) async fn run(mut self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
+        app::survive_hangup().map_err(|error| {
+            let advice = "check this user's limits";
+            Failure::new(format!("cannot install signal handlers: {error}"), advice)
+        })?;
+
+        // Compose passes a variable that has no value as an empty one.
+        self.config_file = self.config_file.filter(|it| !it.as_os_str().is_empty());
+        self.web_config_file = self.web_config_file.filter(|it| !it.as_os_str().is_empty());
+        if self.config_file.is_some() && !self.kafka_server.is_empty() {
+            return Err(Failure::usage(
+                "both --kafka.server and a configuration file are given",
+                "pass one of them; the file is --config.file or KAFKA_OPTIMIZER_CONFIG_FILE",
+            ));
+        }
+
         let Loaded { config, warnings } = self.load()?;
         let web = self.web()?;
         for warning in warnings {
@@ -93,6 +114,7 @@ impl ServeArgs {
 
         let options = ServeOptions {
             config,
+            config_file: self.config_file,
             listen: self.listen_address,
             telemetry_path: self.telemetry_path,
             web,
@@ -131,6 +153,27 @@ impl ServeArgs {
 
         config::of_servers(&self.kafka_server)
             .map_err(|error| check_config::failure("--kafka.server", &error))
+    }
+}
+
+/// Accepts `[HOST]:PORT`, with an IPv6 address in brackets.
+fn listen_address(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("has no port; write :9308 or 127.0.0.1:9308")?;
+    if port.parse::<u16>().is_err() || port.starts_with('+') {
+        return Err(format!("`{port}` is no port; write a number from 0 to 65535"));
+    }
+
+    let v6 = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let legal = |it: u8| it.is_ascii_alphanumeric() || b"-._".contains(&it);
+    match v6 {
+        Some(address) if address.parse::<Ipv6Addr>().is_ok() => Ok(text.to_owned()),
+        None if host.bytes().all(legal) => Ok(text.to_owned()),
+        _ if host == "*" => Err("leave out the host for all addresses, as in :9308".to_owned()),
+        _ if host.contains("//") => Err("leave out the scheme, as in 127.0.0.1:9308".to_owned()),
+        _ if host.contains(':') => {
+            Err("put an IPv6 address into brackets, as in [::1]:9308".to_owned())
+        }
+        _ => Err(format!("`{host}` is no host")),
     }
 }
 

@@ -18,21 +18,31 @@ use tokio_util::sync::CancellationToken;
 pub use exposition::{Exposition, Format, Pieces};
 
 use crate::{
+    model::ClusterName,
     snapshot::{Latest, Snapshot},
     telemetry::{PageMade, Telemetry},
 };
 
+/// Where the snapshots of a cluster come from.
+#[derive(Clone, Debug)]
+pub struct SnapshotSource {
+    pub cluster: ClusterName,
+    pub latest: Latest,
+}
+
 #[derive(Debug)]
 pub struct Exposer {
-    latest: Vec<Latest>,
+    /// One for each cluster; replaced when the configuration is reloaded.
+    sources: watch::Receiver<Vec<SnapshotSource>>,
+    /// What was shown last: also of a cluster whose new collector has no snapshot yet.
+    shown: Vec<Arc<Snapshot>>,
     telemetry: Arc<Telemetry>,
     pages: watch::Sender<Arc<Exposition>>,
 }
 
 impl Exposer {
-    /// Takes one snapshot channel per cluster.
-    pub fn new(latest: Vec<Latest>, telemetry: Arc<Telemetry>) -> Self {
-        Self { latest, telemetry, pages: watch::channel(Arc::default()).0 }
+    pub fn new(sources: watch::Receiver<Vec<SnapshotSource>>, telemetry: Arc<Telemetry>) -> Self {
+        Self { sources, shown: Vec::new(), telemetry, pages: watch::channel(Arc::default()).0 }
     }
 
     /// The latest exposition, now and later.
@@ -49,9 +59,11 @@ impl Exposer {
     }
 
     async fn follow(&mut self) {
+        let mut sources = self.sources.borrow_and_update().clone();
         loop {
-            let seen = self.latest.iter_mut().filter_map(|it| it.borrow_and_update().clone());
-            let snapshots: Vec<Arc<Snapshot>> = seen.collect();
+            self.shown = sources.iter_mut().filter_map(|it| self.current(it)).collect();
+            let snapshots = self.shown.clone();
+
             // Encoding a large cluster takes about 50 ms, too long for a thread that answers
             // requests.
             let made = tokio::task::spawn_blocking(move || make(&snapshots)).await;
@@ -65,18 +77,40 @@ impl Exposer {
             };
             self.telemetry.page_made(facts);
             self.pages.send_replace(Arc::new(page));
-            if any_is_new(&mut self.latest).await.is_err() {
-                return;
+
+            tokio::select! {
+                // First: the collectors of a replaced configuration end.
+                biased;
+                () = replaced(&mut self.sources) => {
+                    sources = self.sources.borrow_and_update().clone();
+                }
+                is_new = any_is_new(&mut sources) => {
+                    if is_new.is_err() {
+                        return;
+                    }
+                }
             }
         }
     }
+
+    fn current(&self, source: &mut SnapshotSource) -> Option<Arc<Snapshot>> {
+        let latest = source.latest.borrow_and_update().clone();
+        latest.or_else(|| self.shown.iter().find(|it| it.cluster == source.cluster).cloned())
+    }
 }
 
-async fn any_is_new(latest: &mut [Latest]) -> Result<(), watch::error::RecvError> {
-    if latest.is_empty() {
+/// Waits until there are other sources; for ever if nobody can replace them.
+async fn replaced(sources: &mut watch::Receiver<Vec<SnapshotSource>>) {
+    if sources.changed().await.is_err() {
+        pending().await
+    }
+}
+
+async fn any_is_new(sources: &mut [SnapshotSource]) -> Result<(), watch::error::RecvError> {
+    if sources.is_empty() {
         return pending().await;
     }
-    let changes = latest.iter_mut().map(|it| Box::pin(it.changed()));
+    let changes = sources.iter_mut().map(|it| Box::pin(it.latest.changed()));
     select_all(changes).await.0
 }
 

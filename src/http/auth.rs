@@ -22,9 +22,10 @@ impl FromRequestParts<Arc<Inner>> for WriteAccess {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, inner: &Arc<Inner>) -> Result<Self, ApiError> {
+        let settings = inner.state.settings();
         let client = parts.extensions.get::<VerifiedClient>();
-        if !client.is_some_and(|it| it.has_any_san(&inner.state.client_sans)) {
-            require_token(&parts.headers, inner.state.token.as_ref())?;
+        if !client.is_some_and(|it| it.has_any_san(&settings.client_sans)) {
+            require_token(&parts.headers, settings.token.as_ref())?;
         }
 
         // A form cannot send this content type, and a script of another origin needs a preflight.

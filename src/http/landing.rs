@@ -30,6 +30,8 @@ pub(super) struct Landing<'a> {
     pub(super) now: WallTime,
     /// Whether a person paused remediation.
     pub(super) paused: bool,
+    /// Why the latest reload of the configuration was refused; `None` if the file is in effect.
+    pub(super) config_fault: Option<String>,
     /// Why the web configuration on disk was rejected; `None` if it is in effect.
     pub(super) web_fault: Option<String>,
     pub(super) clusters: Vec<ClusterStatus>,
@@ -116,6 +118,14 @@ impl Landing<'_> {
 
         if self.paused {
             found.push(Statement::new(Severity::Warning, "Remediation is paused: no run starts."));
+        }
+
+        if let Some(fault) = &self.config_fault {
+            let text = format!(
+                "The configuration was rejected, the previous one stays in effect: {fault}"
+            );
+
+            found.push(Statement::new(Severity::Warning, text));
         }
 
         if let Some(fault) = &self.web_fault {
@@ -399,7 +409,7 @@ mod tests {
     }
 
     fn landing(about: &ServerInfo, clusters: Vec<ClusterStatus>) -> Landing<'_> {
-        Landing { about, now: NOW, paused: false, web_fault: None, clusters }
+        Landing { about, now: NOW, paused: false, config_fault: None, web_fault: None, clusters }
     }
 
     #[test]
@@ -511,9 +521,10 @@ mod tests {
         one.collectors[1] = collector(CollectorName::LogDirs, Some(nasty));
         let mut landing = landing(&about, vec![one]);
         landing.web_fault = Some(nasty.to_owned());
+        landing.config_fault = Some(nasty.to_owned());
         let page = landing.page();
 
         assert!(!page.contains("<script"), "{page}");
-        assert_eq!(page.matches("&lt;script&gt;alert('&quot;&amp;')").count(), 5, "{page}");
+        assert_eq!(page.matches("&lt;script&gt;alert('&quot;&amp;')").count(), 6, "{page}");
     }
 }

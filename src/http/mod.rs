@@ -10,6 +10,7 @@ mod error;
 mod landing;
 mod pages;
 pub mod payload;
+mod reload;
 mod runs;
 mod serve;
 mod state;
@@ -25,8 +26,9 @@ use axum::{
     routing::{get, post},
 };
 
+pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
 pub use serve::{Limits, serve};
-pub use state::{AppState, ClusterInfo, Pipeline, ServerInfo};
+pub use state::{AppState, ClusterInfo, Pipeline, ServerInfo, Settings};
 pub use web::{Web, WebError};
 
 use body::BodyBudget;
@@ -38,13 +40,14 @@ struct Inner {
 }
 
 pub fn router(state: AppState) -> Router {
-    let telemetry_path = state.about.telemetry_path.clone();
+    let telemetry_path = state.settings().about.telemetry_path.clone();
     let inner = Arc::new(Inner { state, bodies: BodyBudget::new() });
     Router::new()
         .route("/", get(pages::landing))
         .route(&telemetry_path, get(pages::metrics))
         .route("/-/healthy", get(pages::healthy))
         .route("/-/ready", get(pages::ready))
+        .route("/-/reload", post(reload::reload))
         .route(webhook::PATH, post(webhook::receive))
         .route("/api/v1/runs", get(runs::list).post(runs::start))
         .route("/api/v1/runs/{id}", get(runs::show))

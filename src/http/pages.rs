@@ -94,20 +94,25 @@ pub(super) async fn healthy() -> &'static str {
 }
 
 pub(super) async fn ready(State(inner): State<Arc<Inner>>) -> Result<&'static str, ApiError> {
-    if *inner.state.ready.borrow() {
-        Ok("kafka-optimizer is ready.\n")
+    let advice = if !*inner.state.ready.borrow() {
+        "not ready: the first collection round has not finished yet"
+    } else if !inner.state.telemetry.store_is_usable() {
+        "not ready: the state store cannot be read or written; the log says why"
     } else {
-        let advice = "not ready: the first collection round has not finished yet";
-        Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, advice))
-    }
+        return Ok("kafka-optimizer is ready.\n");
+    };
+
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, advice))
 }
 
 pub(super) async fn landing(State(inner): State<Arc<Inner>>) -> Response {
     let state = &inner.state;
+    let settings = state.settings();
     let page = Landing {
-        about: &state.about,
+        about: &settings.about,
         now: state.clock.wall(),
         paused: state.pipeline.paused(),
+        config_fault: state.telemetry.config_fault(),
         web_fault: state.web.fault(),
         clusters: state.telemetry.status(),
     };

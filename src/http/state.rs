@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::Web;
+use super::{ReloadHandle, Web};
 use crate::{
     alert::Notification,
     clock::SharedClock,
@@ -26,30 +26,46 @@ pub struct AppState {
     pub telemetry: Arc<Telemetry>,
     /// Whether the first collection round of every cluster has ended.
     pub ready: watch::Receiver<bool>,
+    /// What a reload of the configuration replaces.
+    pub settings: watch::Receiver<Arc<Settings>>,
+    /// Reloads the configuration.
+    pub reload: ReloadHandle,
+    /// TLS, users, headers and the rate limit.
+    pub web: Web,
+    pub clock: SharedClock,
+}
+
+impl AppState {
+    /// The settings in force.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.borrow())
+    }
+}
+
+/// What the handlers need of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
     /// Required of requests that change state, unless the client certificate has one of
     /// `client_sans`.
     pub token: Option<Secret>,
     /// Subject alternative names of client certificates that are accepted instead of the token.
     pub client_sans: Vec<String>,
-    /// TLS, users, headers and the rate limit.
-    pub web: Web,
-    pub clock: SharedClock,
     pub about: ServerInfo,
 }
 
 impl std::fmt::Debug for AppState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AppState").field("about", &self.about).finish_non_exhaustive()
+        f.debug_struct("AppState").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
-/// Constants of this process, for the landing page.
+/// This process, for the landing page.
 #[derive(Clone, Debug)]
 pub struct ServerInfo {
     pub version: &'static str,
     pub mode: Mode,
     pub clusters: Vec<ClusterInfo>,
-    /// Path of the metrics, by default `/metrics`.
+    /// Path of the metrics, by default `/metrics`. Never changes.
     pub telemetry_path: String,
 }
 

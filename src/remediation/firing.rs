@@ -62,7 +62,9 @@ impl Firing {
         let mut expressions = BTreeSet::new();
         for playbook in playbooks {
             match &playbook.confirm {
-                Some(template) => drop(expressions.insert(confirm_query(&context.cluster.name, template))),
+                Some(template) => {
+                    drop(expressions.insert(confirm_query(&context.cluster.name, template)))
+                }
                 None => by_alert.push(playbook),
             }
         }
@@ -227,7 +229,8 @@ async fn series(context: &Context, query: &str) -> Result<Vec<LabelSet>, Hold> {
 /// labels that decide, so that others cannot multiply the series. Of the cluster, or without a
 /// cluster: those explain why an alert is not confirmed.
 fn alerts_query(cluster: &ClusterName, playbooks: &[&Playbook]) -> Option<String> {
-    let names: BTreeSet<String> = playbooks.iter().map(|it| regex::escape(alert_name(it))).collect();
+    let names: BTreeSet<String> =
+        playbooks.iter().map(|it| regex::escape(alert_name(it))).collect();
     let mut labels =
         BTreeSet::from([ALERT_LABEL, STATE_LABEL, CLUSTER_LABEL, BROKER_LABEL, GROUP_LABEL]);
     labels.extend(playbooks.iter().flat_map(|it| it.matcher.labels.keys()).map(String::as_str));

@@ -1,7 +1,7 @@
 //! The remediation pipeline: intake → guard → plan → rehearse → execute → verify → keep or roll
 //! back.
 //!
-//! [`Remediator`] is the handle for `http`; [`Remediator::start`] starts a worker for each cluster.
+//! [`Remediator`] is the handle for `http`; [`Remediator::start`] starts the worker of a cluster.
 //! The stages in the order of a run: `schedule`, `guard`, `reconcile` (`execute`, `watch`,
 //! `verdict`, `undo`). `change` observes and applies what a step changes.
 //!
@@ -29,6 +29,7 @@ mod worker;
 
 use std::sync::Arc;
 
+use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -95,89 +96,28 @@ pub struct Taken {
 }
 
 struct Shared {
-    remediation: Arc<RemediationConfig>,
     clock: SharedClock,
     store: Store,
     telemetry: Arc<Telemetry>,
     pause: PauseFile,
+    active: Sender<Arc<ActiveClusters>>,
+}
+
+/// The configuration in force: one pointer, which a reload replaces.
+struct ActiveClusters {
+    remediation: Arc<RemediationConfig>,
     clusters: Vec<Context>,
 }
 
-/// Handle of the pipeline. Cheap to clone.
-#[derive(Clone)]
-#[expect(missing_debug_implementations, reason = "the seams have none")]
-pub struct Remediator {
-    shared: Arc<Shared>,
-}
-
-impl Remediator {
-    /// The clusters share one store, one clock and one configuration.
-    pub fn new(clusters: Vec<Context>) -> Result<Self, NoCluster> {
-        let first = clusters.first().ok_or(NoCluster)?.clone();
-        let shared = Shared {
-            remediation: first.remediation,
-            clock: first.clock,
-            store: first.store,
-            telemetry: first.telemetry,
-            pause: first.pause,
-            clusters,
-        };
-        Ok(Self { shared: Arc::new(shared) })
-    }
-
-    /// Starts a worker for each cluster.
-    pub fn start(&self, tasks: &Tasks) {
-        for cluster in &self.shared.clusters {
-            tasks.start("remediation", |stop| worker::run(cluster.clone(), stop));
-        }
-    }
-
-    /// Runs one cluster's worker until `stop`, on the caller's task: the simulated world drops it
-    /// wherever a process could end. Returns at once if there is no such cluster. Never run two
-    /// workers of a cluster at the same time (I10).
-    pub async fn work(&self, cluster: &ClusterName, stop: CancellationToken) {
-        let context = self.shared.clusters.iter().find(|it| it.cluster.name == *cluster);
-        if let Some(cluster) = context {
-            worker::run(cluster.clone(), stop).await;
-        }
-    }
-
-    /// Stores a notification: opens, repeats and closes episodes in one transaction (I2).
-    pub async fn take(&self, notification: Notification) -> Result<Taken, StoreError> {
-        let shared = &self.shared;
-        let Notification { alerts, mut faults, truncated } = notification;
-        let mut routed = Vec::with_capacity(alerts.len());
-        for alert in alerts {
-            match self.route(alert) {
-                Ok(it) => routed.push(it),
-                Err(unusable) => faults.push(unusable),
-            }
-        }
-
-        let started = shared.clock.monotonic();
-        let mut counts = shared.store.take_alerts(routed, shared.clock.wall()).await?;
-        shared.telemetry.store_written(shared.clock.monotonic().0.saturating_sub(started.0));
-
-        if faults.count > 0 {
-            counts.insert(AlertOutcome::Invalid, faults.count);
-        }
-        for (&outcome, &count) in &counts {
-            shared.telemetry.alerts_taken(outcome, count);
-        }
-        for unusable in &faults.first {
-            warn!(%unusable, "Alert cannot be used.");
-        }
-        if truncated > 0 {
-            shared.telemetry.truncated_alerts(truncated);
-        }
-        self.wake();
-
-        Ok(Taken { counts, faults })
+impl ActiveClusters {
+    fn new(clusters: Vec<Context>) -> Result<Arc<Self>, NoCluster> {
+        let first = clusters.first().ok_or(NoCluster)?;
+        Ok(Arc::new(Self { remediation: Arc::clone(&first.remediation), clusters }))
     }
 
     /// Finds the alert's cluster, and whether a playbook matches it.
     fn route(&self, alert: Alert) -> Result<RoutedAlert, UnusableAlert> {
-        let clusters = &self.shared.clusters;
+        let clusters = &self.clusters;
         let known = || {
             let names = clusters.iter().map(|it| it.cluster.name.as_str());
             names.collect::<Vec<_>>().join(", ")
@@ -193,16 +133,12 @@ impl Remediator {
             (None, [only]) => Ok(only),
             (None, _) => Err(AlertFault::NoCluster { known: known() }),
         };
+        let playbooks = &self.remediation.playbooks;
 
         match context {
             Ok(context) => Ok(RoutedAlert {
                 cluster: context.cluster.name.clone(),
-                is_matched: self
-                    .shared
-                    .remediation
-                    .playbooks
-                    .iter()
-                    .any(|it| it.matcher.matches(&alert.labels)),
+                is_matched: playbooks.iter().any(|it| it.matcher.matches(&alert.labels)),
                 alert,
             }),
             Err(fault) => Err(UnusableAlert {
@@ -214,51 +150,15 @@ impl Remediator {
         }
     }
 
-    fn wake(&self) {
-        for cluster in &self.shared.clusters {
-            cluster.wake.notify_one();
-        }
-    }
-
-    /// The latest runs, newest first.
-    pub async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        self.shared.store.runs(limit).await
-    }
-
-    /// One run with its steps, measurement and journal.
-    pub async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
-        self.shared.store.run(id).await
-    }
-
-    /// Stores a person's order as a run.
-    pub async fn order(&self, order: Order) -> Result<RunId, OrderError> {
-        let cluster = self.find_cluster(order.cluster.as_ref())?;
-        let playbook = self.playbook_for(&order)?;
-        let new = NewRun {
-            cluster: cluster.cluster.name.clone(),
-            playbook: playbook.name.clone(),
-            optimizer: order.optimizer,
-            level: order.level,
-            cause: order.command(),
-            target: order.target,
-            trigger: Trigger::Person,
-            dry_run: order.dry_run,
-            priority: Priority::Normal,
-            created: self.shared.clock.wall(),
-        };
-
-        let added = self.shared.store.add_run(new, None).await?;
-        self.wake();
-
-        added
-            .map(|(run, _)| run)
-            .ok_or_else(|| OrderError::Conflict("it is stored already".to_owned()))
+    /// The context of a cluster; `None` if it is not configured.
+    fn cluster(&self, name: &ClusterName) -> Option<&Context> {
+        self.clusters.iter().find(|it| it.cluster.name == *name)
     }
 
     /// The playbook whose objective, guards and windows judge the run.
     fn playbook_for(&self, order: &Order) -> Result<&Playbook, OrderError> {
         let kind = order.optimizer;
-        let playbooks = self.shared.remediation.playbooks.iter();
+        let playbooks = self.remediation.playbooks.iter();
         let mut fitting = playbooks.filter(|it| it.optimizer.kind() == kind).peekable();
         if fitting.peek().is_none() {
             return Err(OrderError::Conflict(format!(
@@ -280,7 +180,7 @@ impl Remediator {
 
     /// The named cluster, or the only one.
     fn find_cluster(&self, name: Option<&ClusterName>) -> Result<&Context, OrderError> {
-        let clusters = &self.shared.clusters;
+        let clusters = &self.clusters;
 
         match (name, clusters.as_slice()) {
             (Some(name), all) => all
@@ -293,6 +193,138 @@ impl Remediator {
                 Err(OrderError::Conflict(format!("name one of the clusters: {}", names.join(", "))))
             }
         }
+    }
+}
+
+/// Handle of the pipeline. Cheap to clone.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "the seams have none")]
+pub struct Remediator {
+    shared: Arc<Shared>,
+}
+
+impl Remediator {
+    /// The clusters share one store, one clock and one configuration.
+    pub fn new(clusters: Vec<Context>) -> Result<Self, NoCluster> {
+        let first = clusters.first().ok_or(NoCluster)?.clone();
+        let shared = Shared {
+            clock: first.clock,
+            store: first.store,
+            telemetry: first.telemetry,
+            pause: first.pause,
+            active: Sender::new(ActiveClusters::new(clusters)?),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Starts the worker of a cluster, which uses the configuration in force at each pass.
+    pub fn start(&self, cluster: ClusterName, tasks: &Tasks) {
+        let active = self.shared.active.subscribe();
+        tasks.start("remediation", |stop| worker::run(active, cluster, stop));
+    }
+
+    /// Replaces the configuration. Runs go on with it at the next pass of their worker; the caller
+    /// starts the workers of new clusters and stops those of removed ones.
+    pub fn replace(&self, clusters: Vec<Context>) -> Result<(), NoCluster> {
+        let previous = self.shared.active.send_replace(ActiveClusters::new(clusters)?);
+
+        // Workers still wait with the contexts that they have.
+        for cluster in &previous.clusters {
+            cluster.wake.notify_one();
+        }
+
+        Ok(())
+    }
+
+    fn active(&self) -> Arc<ActiveClusters> {
+        Arc::clone(&self.shared.active.borrow())
+    }
+
+    /// Runs one cluster's worker until `stop`, on the caller's task: the simulated world drops it
+    /// wherever a process could end. Returns at once if there is no such cluster. Never run two
+    /// workers of a cluster at the same time (I10).
+    pub async fn work(&self, cluster: &ClusterName, stop: CancellationToken) {
+        if self.active().cluster(cluster).is_some() {
+            worker::run(self.shared.active.subscribe(), cluster.clone(), stop).await;
+        }
+    }
+
+    /// Stores a notification: opens, repeats and closes episodes in one transaction (I2).
+    pub async fn take(&self, notification: Notification) -> Result<Taken, StoreError> {
+        let shared = &self.shared;
+        let active = self.active();
+        let Notification { alerts, mut faults, truncated } = notification;
+        let mut routed = Vec::with_capacity(alerts.len());
+        for alert in alerts {
+            match active.route(alert) {
+                Ok(it) => routed.push(it),
+                Err(unusable) => faults.push(unusable),
+            }
+        }
+
+        let started = shared.clock.monotonic();
+        let taken = shared.store.take_alerts(routed, shared.clock.wall()).await;
+        shared.telemetry.store_used(shared.store.is_usable());
+        let mut counts = taken?;
+        shared.telemetry.store_written(shared.clock.monotonic().0.saturating_sub(started.0));
+
+        if faults.count > 0 {
+            counts.insert(AlertOutcome::Invalid, faults.count);
+        }
+        for (&outcome, &count) in &counts {
+            shared.telemetry.alerts_taken(outcome, count);
+        }
+        for unusable in &faults.first {
+            warn!(%unusable, "Alert cannot be used.");
+        }
+        if truncated > 0 {
+            shared.telemetry.truncated_alerts(truncated);
+        }
+        self.wake();
+
+        Ok(Taken { counts, faults })
+    }
+
+    fn wake(&self) {
+        for cluster in &self.active().clusters {
+            cluster.wake.notify_one();
+        }
+    }
+
+    /// The latest runs, newest first.
+    pub async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        self.shared.store.runs(limit).await
+    }
+
+    /// One run with its steps, measurement and journal.
+    pub async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
+        self.shared.store.run(id).await
+    }
+
+    /// Stores a person's order as a run.
+    pub async fn order(&self, order: Order) -> Result<RunId, OrderError> {
+        let active = self.active();
+        let cluster = active.find_cluster(order.cluster.as_ref())?;
+        let playbook = active.playbook_for(&order)?;
+        let new = NewRun {
+            cluster: cluster.cluster.name.clone(),
+            playbook: playbook.name.clone(),
+            optimizer: order.optimizer,
+            level: order.level,
+            cause: order.command(),
+            target: order.target,
+            trigger: Trigger::Person,
+            dry_run: order.dry_run,
+            priority: Priority::Normal,
+            created: self.shared.clock.wall(),
+        };
+
+        let added = self.shared.store.add_run(new, None).await?;
+        self.wake();
+
+        added
+            .map(|(run, _)| run)
+            .ok_or_else(|| OrderError::Conflict("it is stored already".to_owned()))
     }
 
     /// Requests the rollback of a kept or active run.
@@ -363,9 +395,10 @@ impl Remediator {
     /// Releases the quarantines and the externally changed values of a cluster, or of all. Returns
     /// what was released, in words.
     pub async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError> {
+        let active = self.active();
         let chosen = match &cluster {
-            Some(name) => std::slice::from_ref(self.find_cluster(Some(name))?),
-            None => self.shared.clusters.as_slice(),
+            Some(name) => std::slice::from_ref(active.find_cluster(Some(name))?),
+            None => active.clusters.as_slice(),
         };
 
         let mut released = Vec::new();

@@ -1,11 +1,13 @@
 //! The worker of one cluster: handles one run at a time (I10), active runs first.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::{
+    ActiveClusters,
     context::Context,
     hold::Hold,
     reconcile::{Outcome, reconcile},
@@ -14,7 +16,7 @@ use super::{
     view,
 };
 use crate::{
-    model::{HoldReason, MonotonicTime, RunEvent, RunId, RunState},
+    model::{ClusterName, HoldReason, MonotonicTime, RunEvent, RunId, RunState},
     store::{RunRow, RunUpdate, StoreError},
     telemetry::chain,
 };
@@ -33,13 +35,24 @@ struct WorkerState {
     checked: BTreeMap<RunId, MonotonicTime>,
 }
 
-pub(super) async fn run(context: Context, stop: CancellationToken) {
+/// Runs until `stop`. Does nothing while the cluster is not configured.
+pub(super) async fn run(
+    active: watch::Receiver<Arc<ActiveClusters>>,
+    cluster: ClusterName,
+    stop: CancellationToken,
+) {
     let mut state = WorkerState::default();
     while !stop.is_cancelled() {
+        // The configuration may have been reloaded since the last pass.
+        let context = active.borrow().cluster(&cluster).cloned();
+        let Some(context) = context else { return stop.cancelled().await };
+
         if let Err(failure) = pass(&context, &mut state, &stop).await {
             // Nothing was done that is not stored; the next pass continues from there.
             error!(error = chain(&failure), "Remediation cannot use its store, trying again.");
         }
+        context.telemetry.store_used(context.store.is_usable());
+
         tokio::select! {
             () = stop.cancelled() => return,
             () = context.clock.sleep(CHECK_INTERVAL) => (),

@@ -7,7 +7,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Event, own, spec::Spec};
+use super::{ConnectionLimit, Event, own, spec::Spec};
 use crate::{
     model::{AlertOutcome, ClusterName, HoldReason, RunState, Verdict},
     playbook::OptimizerKind,
@@ -34,6 +34,7 @@ const STORE_SECONDS: &[f64] =
 #[derive(Debug)]
 pub(super) struct Counters {
     webhook: CounterFamily,
+    connections: CounterFamily,
     alerts: CounterFamily,
     truncated: Counter,
     holds: CounterFamily,
@@ -52,6 +53,7 @@ impl Counters {
     ) -> Self {
         let counters = Self {
             webhook: family(registry, &own::WEBHOOK_REQUESTS),
+            connections: family(registry, &own::CONNECTIONS_REFUSED),
             alerts: family(registry, &own::ALERTS),
             truncated: Counter::default(),
             holds: family(registry, &own::HOLDS),
@@ -78,12 +80,16 @@ impl Counters {
             touch(&self.webhook, &webhook(*code));
         }
 
+        for limit in ConnectionLimit::ALL {
+            touch(&self.connections, &connections(*limit));
+        }
+
         for outcome in AlertOutcome::ALL {
             touch(&self.alerts, &alerts(*outcome));
         }
     }
 
-    fn create_for(&self, cluster: &ClusterName, playbooks: &[String]) {
+    pub(super) fn create_for(&self, cluster: &ClusterName, playbooks: &[String]) {
         for playbook in playbooks.iter().map(String::as_str).chain([MANUAL]) {
             for reason in HoldReason::ALL {
                 touch(&self.holds, &holds(cluster, playbook, *reason));
@@ -108,6 +114,7 @@ impl Counters {
     pub(super) fn count(&self, event: &Event<'_>) {
         match *event {
             Event::WebhookAnswered(code) => add(&self.webhook, &webhook(code), 1),
+            Event::ConnectionRefused(limit) => add(&self.connections, &connections(limit), 1),
             Event::AlertsTaken(outcome, count) => add(&self.alerts, &alerts(outcome), count),
             Event::TruncatedAlerts(count) => {
                 self.truncated.inc_by(count);
@@ -130,6 +137,10 @@ impl Counters {
 
 fn webhook(code: u16) -> LabelPairs {
     vec![("code", code.to_string())]
+}
+
+fn connections(limit: ConnectionLimit) -> LabelPairs {
+    vec![("limit", limit.to_string())]
 }
 
 fn alerts(outcome: AlertOutcome) -> LabelPairs {

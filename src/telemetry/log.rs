@@ -87,13 +87,14 @@ mod tests {
 
     #[test]
     fn no_filter_makes_the_docker_client_log_responses() {
-        for level in ["info", "debug", "trace", "bollard=trace", "kafka_optimizer=debug,bollard=trace"] {
+        for level in
+            ["info", "debug", "trace", "bollard=trace", "kafka_optimizer=debug,bollard=trace"]
+        {
             let filter = filter(level).unwrap().to_string();
             let of_client: Vec<&str> =
                 filter.split(',').filter(|it| it.starts_with("bollard")).collect();
             assert_eq!(of_client, [SILENCED], "{level}: {filter}");
         }
-
     }
 
     #[test]

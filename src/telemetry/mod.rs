@@ -21,7 +21,11 @@ mod view;
 use std::{
     collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,6 +46,7 @@ use view::Views;
 use crate::{
     model::{
         AlertOutcome, BrokerId, ClusterName, HoldReason, RequestCount, RunState, Verdict, WallTime,
+        closed_list,
     },
     playbook::OptimizerKind,
 };
@@ -84,6 +89,8 @@ pub struct Telemetry {
     counters: Counters,
     probes: Probes,
     views: Arc<Mutex<Views>>,
+    refusals: LogLimit,
+    exhaustions: LogLimit,
 }
 
 impl Telemetry {
@@ -96,7 +103,14 @@ impl Telemetry {
         registry.register_collector(Box::new(view::ViewsCollector(Arc::clone(&views))));
         registry.register_collector(Box::new(process::ProcessCollector));
 
-        Self { registry, counters, probes, views }
+        Self {
+            registry,
+            counters,
+            probes,
+            views,
+            refusals: LogLimit::default(),
+            exhaustions: LogLimit::default(),
+        }
     }
 
     /// This process's own metrics in the text format 0.0.4.
@@ -127,6 +141,22 @@ impl Telemetry {
     /// `POST /api/v1/alerts` was answered with this status code.
     pub fn webhook_responded(&self, code: u16) {
         self.emit(Event::WebhookAnswered(code));
+    }
+
+    /// A connection was closed at once, because its address had too many.
+    pub fn connection_refused(&self, limit: ConnectionLimit, address: IpAddr) {
+        self.emit(Event::ConnectionRefused(limit));
+        if self.refusals.is_due() {
+            warn!(%address, "Connection refused: the address has too many open connections.");
+        }
+    }
+
+    /// All places for connections are taken: nobody else is served until one is free.
+    pub fn connections_exhausted(&self, connections_max: usize) {
+        self.emit(Event::ConnectionRefused(ConnectionLimit::Total));
+        if self.exhaustions.is_due() {
+            warn!(connections_max, "Every place for an HTTP connection is taken: others wait.");
+        }
     }
 
     /// `count` alerts of a notification had this outcome.
@@ -168,10 +198,49 @@ impl Telemetry {
         self.emit(Event::StoreWritten(took));
     }
 
-    /// The configuration was loaded. It is not reloaded while the process runs.
+    /// A configuration was put into effect: at the start, or by a reload.
     pub fn config_loaded(&self, at: WallTime) {
         info!("Configuration loaded.");
         self.with_views(|views| views.config_loaded(at));
+    }
+
+    /// Whether the state store could be used just now.
+    pub fn store_used(&self, is_usable: bool) {
+        self.with_views(|views| views.store_usable = is_usable);
+    }
+
+    pub fn store_is_usable(&self) -> bool {
+        self.with_views(|views| views.store_usable)
+    }
+
+    /// A reload was refused; the previous configuration stays in effect.
+    pub fn config_rejected(&self, reason: &str) {
+        error!(reason, "Configuration rejected, the previous one stays in effect.");
+        self.with_views(|views| views.config_rejected(reason));
+    }
+
+    /// Why the latest reload was refused; `None` if the file is in effect.
+    pub fn config_fault(&self) -> Option<String> {
+        self.with_views(|views| views.config_fault.clone())
+    }
+
+    /// Creates the series of new playbooks and clusters, and ends those of `removed` clusters, but
+    /// for their counters.
+    pub fn configured(
+        &self,
+        playbooks: &[String],
+        clusters: &[ClusterName],
+        removed: &[ClusterName],
+    ) {
+        for cluster in clusters {
+            self.counters.create_for(cluster, playbooks);
+        }
+
+        for cluster in removed {
+            self.probes.brokers(cluster, &BTreeSet::new());
+        }
+
+        self.with_views(|views| views.configured(clusters, removed));
     }
 
     /// One collector finished its part of a round.
@@ -253,10 +322,31 @@ impl Telemetry {
     }
 }
 
+closed_list! {
+    /// Which limit of the HTTP server a connection met.
+    pub enum ConnectionLimit {
+        /// Connections of one address.
+        Address = "address",
+        /// All connections.
+        Total = "total",
+    }
+}
+
+/// Logs the first of a hundred events, so that a flood of them does not flood the log.
+#[derive(Debug, Default)]
+struct LogLimit(AtomicU64);
+
+impl LogLimit {
+    fn is_due(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(100)
+    }
+}
+
 /// Events that are both logged and counted.
 #[derive(Clone, Copy, Debug)]
 enum Event<'a> {
     WebhookAnswered(u16),
+    ConnectionRefused(ConnectionLimit),
     AlertsTaken(AlertOutcome, u64),
     TruncatedAlerts(u64),
     Held(&'a ClusterName, &'a str, HoldReason),
@@ -272,6 +362,7 @@ impl Event<'_> {
         match *self {
             Self::WebhookAnswered(code) if code < 400 => debug!(code, "Webhook request accepted."),
             Self::WebhookAnswered(code) => warn!(code, "Webhook request rejected."),
+            Self::ConnectionRefused(limit) => debug!(%limit, "Connection met a limit."),
             Self::AlertsTaken(outcome, count) => {
                 debug!(outcome = outcome.label(), count, "Alerts received.");
             }

@@ -46,6 +46,9 @@ specs! {
         "clusters";
     WEBHOOK_REQUESTS: Counter "kafka_optimizer_webhook_requests_total" ["code"]
         "Notifications answered, by HTTP status code", "status codes in use";
+    CONNECTIONS_REFUSED: Counter "kafka_optimizer_http_connections_refused_total" ["limit"]
+        "HTTP connections closed because their address had too many, or delayed because all places were taken",
+        "two limits";
     ALERTS: Counter "kafka_optimizer_alerts_total" ["outcome"]
         "Alerts of accepted notifications, by what became of them", "six outcomes";
     TRUNCATED_ALERTS: Counter "kafka_optimizer_truncated_alerts_total" []
@@ -79,8 +82,10 @@ specs! {
         "playbooks × brokers, while cooling down";
     STORE_WRITE: Histogram "kafka_optimizer_store_write_seconds" []
         "How long a transaction of the store took", "one";
+    STORE_USABLE: Gauge "kafka_optimizer_store_usable" []
+        "1 if the state store could be read and written when it was last used", "one";
     CONFIG_SUCCESSFUL: Gauge "kafka_optimizer_config_last_reload_successful" []
-        "1 if the configuration was accepted when it was last loaded", "one";
+        "1 if the configuration was accepted when it was last loaded or reloaded", "one";
     CONFIG_SUCCESS_TIMESTAMP: Gauge
         "kafka_optimizer_config_last_reload_success_timestamp_seconds" []
         "When a configuration was last accepted, as a Unix time", "one";

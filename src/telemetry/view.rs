@@ -122,6 +122,9 @@ struct ClusterView {
 pub(super) struct Views {
     build: BuildInfo,
     config_loaded: Option<WallTime>,
+    /// Why the latest reload was refused.
+    pub(super) config_fault: Option<String>,
+    pub(super) store_usable: bool,
     page: Option<PageMade>,
     clusters: BTreeMap<ClusterName, ClusterView>,
 }
@@ -129,7 +132,14 @@ pub(super) struct Views {
 impl Views {
     pub(super) fn new(build: BuildInfo, clusters: &[ClusterName]) -> Self {
         let clusters = clusters.iter().map(|it| (it.clone(), ClusterView::default())).collect();
-        Self { build, config_loaded: None, page: None, clusters }
+        Self {
+            build,
+            config_loaded: None,
+            config_fault: None,
+            store_usable: true,
+            page: None,
+            clusters,
+        }
     }
 
     fn of(&mut self, cluster: &ClusterName) -> &mut ClusterView {
@@ -138,6 +148,18 @@ impl Views {
 
     pub(super) fn config_loaded(&mut self, at: WallTime) {
         self.config_loaded = Some(at);
+        self.config_fault = None;
+    }
+
+    pub(super) fn config_rejected(&mut self, reason: &str) {
+        self.config_fault = Some(reason.to_owned());
+    }
+
+    pub(super) fn configured(&mut self, clusters: &[ClusterName], removed: &[ClusterName]) {
+        self.clusters.retain(|it, _| !removed.contains(it));
+        for cluster in clusters {
+            self.of(cluster);
+        }
     }
 
     /// Returns whether the collector's previous round succeeded.
@@ -214,7 +236,10 @@ impl Views {
         let build = self.build;
         let parts = [build.version, build.revision, build.rustc];
         gauges(encoder, &own::BUILD_INFO, [(texts(&parts), 1.0)])?;
-        let loaded = self.config_loaded.map(|_| (Vec::new(), 1.0));
+        let usable = f64::from(self.store_usable);
+        gauges(encoder, &own::STORE_USABLE, [(Vec::new(), usable)])?;
+        let successful = f64::from(self.config_fault.is_none());
+        let loaded = self.config_loaded.map(|_| (Vec::new(), successful));
         gauges(encoder, &own::CONFIG_SUCCESSFUL, loaded)?;
         let since = self.config_loaded.map(|it| (Vec::new(), it.seconds()));
         gauges(encoder, &own::CONFIG_SUCCESS_TIMESTAMP, since)?;

@@ -13,7 +13,7 @@ use kafka_optimizer::{
     clock::SystemClock,
     config::Secret,
     expose::Exposition,
-    http::{self, Pipeline, ServerInfo, Web},
+    http::{self, Pipeline, ServerInfo, Settings, Web},
     model::{ClusterName, Mode, RunId},
     remediation::{Order, OrderError, Taken},
     store::{RunDetail, RunRow, StoreError},
@@ -139,6 +139,19 @@ impl Pipeline for NullPipeline {
     }
 }
 
+fn settings() -> Settings {
+    Settings {
+        token: Some(Secret::new(TOKEN.to_owned())),
+        client_sans: Vec::new(),
+        about: ServerInfo {
+            version: "0",
+            mode: Mode::Observe,
+            clusters: Vec::new(),
+            telemetry_path: "/metrics".to_owned(),
+        },
+    }
+}
+
 fn router() -> Router {
     let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
     http::router(http::AppState {
@@ -146,16 +159,10 @@ fn router() -> Router {
         pages: watch::channel(Arc::new(Exposition::default())).1,
         telemetry: Arc::new(Telemetry::new(build, &[], &[])),
         ready: watch::channel(true).1,
-        token: Some(Secret::new(TOKEN.to_owned())),
-        client_sans: Vec::new(),
+        settings: watch::channel(Arc::new(settings())).1,
+        reload: http::reload_channel().0,
         web: Web::plain(),
         clock: Arc::new(SystemClock::new()),
-        about: ServerInfo {
-            version: "0",
-            mode: Mode::Observe,
-            clusters: Vec::new(),
-            telemetry_path: "/metrics".to_owned(),
-        },
     })
 }
 

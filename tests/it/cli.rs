@@ -51,7 +51,8 @@ impl ApiServer {
         let tasks = Tasks::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        http::serve(vec![listener], &front.router, &front.web, Limits::default(), &tasks);
+        let (web, telemetry) = (&front.web, &front.telemetry);
+        http::serve(vec![listener], &front.router, web, telemetry, Limits::default(), &tasks);
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("token"), format!("{TOKEN}\n")).unwrap();
 
@@ -501,7 +502,34 @@ fn an_exporter_uses_a_state_directory_with_open_runs() {
     file.execute_batch(include_str!("golden/store_2.sql")).unwrap();
     drop(file);
 
-    let _serving = ServeProcess::start(&config);
+    let serving = ServeProcess::start(&config);
+    assert!(serving.get("/-/healthy").starts_with("HTTP/1.1 200 "));
 
     assert!(state.join("lock").exists(), "the open runs are nobody's");
+}
+
+#[test]
+fn a_malformed_address_is_a_wrong_argument() {
+    for (address, wanted) in [
+        ("40001", "has no port"),
+        ("", "has no port"),
+        (":99999", "is no port"),
+        (":+1", "is no port"),
+        ("http://a:1", "leave out the scheme"),
+        ("*:40001", "for all addresses"),
+        ("::1:40001", "into brackets"),
+        ("a b:1", "is no host"),
+    ] {
+        let ran = offline(&["serve", "--kafka.server", "a:1", "--web.listen-address", address]);
+        assert_eq!(ran.exit, Exit::Usage, "{address}: {}", ran.err);
+        assert!(ran.err.contains(wanted), "{address}: {}", ran.err);
+    }
+}
+
+#[test]
+fn an_unknown_log_level_is_a_wrong_argument() {
+    let ran = offline(&["serve", "--kafka.server", "a:1", "--log.level", "loud"]);
+    assert_eq!(ran.exit, Exit::Usage, "{}", ran.err);
+    assert!(ran.err.contains("`loud` is not a log level"), "{}", ran.err);
+    assert!(ran.err.contains("error, warn, info"), "{}", ran.err);
 }

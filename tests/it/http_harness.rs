@@ -12,7 +12,7 @@ use kafka_optimizer::{
     clock::SystemClock,
     config::Secret,
     expose::{Exposition, make},
-    http::{self, ClusterInfo, Limits, ServerInfo, Web},
+    http::{self, ClusterInfo, Limits, ServerInfo, Settings, Web},
     model::{ClusterName, Mode},
     shutdown::Tasks,
     snapshot::Snapshot,
@@ -40,6 +40,22 @@ fn page_of_an_unknown_cluster() -> Exposition {
     make(&[Arc::new(Snapshot::unknown(ClusterName::new("main")))]).0
 }
 
+fn settings(token: Option<&str>, client_sans: &[&str]) -> Settings {
+    Settings {
+        token: token.map(|it| Secret::new(it.to_owned())),
+        client_sans: client_sans.iter().map(|it| (*it).to_owned()).collect(),
+        about: ServerInfo {
+            version: "0.1.0",
+            mode: Mode::Rehearse,
+            clusters: vec![ClusterInfo {
+                name: ClusterName::new("main"),
+                collect_interval: Duration::from_secs(15),
+            }],
+            telemetry_path: "/metrics".to_owned(),
+        },
+    }
+}
+
 pub(crate) fn front(token: Option<&str>) -> HttpHarness {
     front_of(token, Web::plain(), &[])
 }
@@ -55,19 +71,10 @@ pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> H
         pages: watch::channel(Arc::new(page_of_an_unknown_cluster())).1,
         telemetry: telemetry.clone(),
         ready: is_ready,
-        token: token.map(|it| Secret::new(it.to_owned())),
-        client_sans: client_sans.iter().map(|it| (*it).to_owned()).collect(),
+        settings: watch::channel(Arc::new(settings(token, client_sans))).1,
+        reload: http::reload_channel().0,
         web: web.clone(),
         clock: Arc::new(SystemClock::new()),
-        about: ServerInfo {
-            version: "0.1.0",
-            mode: Mode::Rehearse,
-            clusters: vec![ClusterInfo {
-                name: ClusterName::new("main"),
-                collect_interval: Duration::from_secs(15),
-            }],
-            telemetry_path: "/metrics".to_owned(),
-        },
     });
 
     HttpHarness { router, web, pipe, telemetry, ready }
@@ -120,7 +127,7 @@ pub(crate) async fn listening(
     let tasks = Tasks::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    http::serve(vec![listener], &front.router, &front.web, limits, &tasks);
+    http::serve(vec![listener], &front.router, &front.web, &front.telemetry, limits, &tasks);
 
     (address, tasks)
 }

@@ -18,6 +18,7 @@ mod fake_tls;
 mod http_harness;
 mod invariants;
 mod prometheus_http;
+mod reload;
 mod requests;
 mod rules;
 mod scrape;

@@ -6,13 +6,13 @@ use kafka_optimizer::{
     collect::Collector,
     config::{ClusterConfig, NameFilter},
     docker::SharedDocker,
-    expose::{Exposer, Exposition, Format, catalogue, make},
+    expose::{Exposer, Exposition, Format, SnapshotSource, catalogue, make},
     model::{ClusterName, Export, Granularity, GroupName, GroupState, LagSeconds, ReadFailure},
     shutdown::Tasks,
     snapshot::{Latest, Snapshot},
     telemetry::{BuildInfo, Telemetry},
 };
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::scripted_kafka::{
     BEGIN, BrokerBehavior, ClusterScript, DEADLINE, PausedClock, ScriptedDocker, ScriptedKafka,
@@ -76,6 +76,11 @@ fn config(name: &str) -> ClusterConfig {
 
 fn page(snapshots: &[Arc<Snapshot>]) -> String {
     text(&make(snapshots).0, Format::Text, "")
+}
+
+fn sources(latest: &Latest) -> watch::Receiver<Vec<SnapshotSource>> {
+    let source = SnapshotSource { cluster: ClusterName::new("main"), latest: latest.clone() };
+    watch::channel(vec![source]).1
 }
 
 fn text(page: &Exposition, format: Format, own: &str) -> String {
@@ -476,7 +481,7 @@ async fn a_removed_broker_disappears_and_counts_as_missing() {
 #[tokio::test(start_paused = true)]
 async fn a_scrape_returns_both_parts_in_both_encodings() {
     let mut harness = CollectorHarness::new(world(), None);
-    let exposer = Exposer::new(vec![harness.latest.clone()], Arc::clone(&harness.telemetry));
+    let exposer = Exposer::new(sources(&harness.latest), Arc::clone(&harness.telemetry));
     let mut pages = exposer.pages();
     harness.tasks.start("expose", |stop| exposer.run(stop));
     harness.next().await;

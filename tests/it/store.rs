@@ -29,7 +29,13 @@ fn routed(status: AlertStatus, severity: &str, n: usize) -> RoutedAlert {
         ("n".to_owned(), n.to_string()),
         ("severity".to_owned(), severity.to_owned()),
     ]);
-    let alert = Alert { position: 0, status, labels, starts_at: START, fingerprint: format!("{severity}{n}") };
+    let alert = Alert {
+        position: 0,
+        status,
+        labels,
+        starts_at: START,
+        fingerprint: format!("{severity}{n}"),
+    };
 
     RoutedAlert { cluster: main_cluster(), alert, is_matched: true }
 }

@@ -444,6 +444,58 @@ async fn a_17_mib_body_over_a_socket_is_answered_before_the_connection_ends() {
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
+/// 600 half heads of one client kept Prometheus and Alertmanager out for 40 s.
+#[tokio::test]
+async fn a_client_with_many_connections_leaves_places_for_others() {
+    let limits = Limits { connections_per_address_max: 2, ..Limits::default() };
+    let front = front(None);
+    let (address, _tasks) = listening(&front, limits).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(TcpStream::connect(address).await.unwrap());
+        held.last_mut().unwrap().write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    }
+
+    let mut third = TcpStream::connect(address).await.unwrap();
+    assert_eq!(all_of(&mut third).await, "");
+
+    let counted = "kafka_optimizer_http_connections_refused_total{limit=\"address\"} 1";
+    assert!(front.telemetry.encode().unwrap().contains(counted));
+
+    // A place is free again.
+    drop(held);
+    let request = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let _refused = stream.write_all(request).await;
+        let mut answer = Vec::new();
+        let _refused = stream.read_to_end(&mut answer).await;
+        if answer.starts_with(b"HTTP/1.1 200 ") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    panic!("the places were never free again");
+}
+
+#[tokio::test]
+async fn the_first_head_has_less_time_than_the_pause_between_two_scrapes() {
+    let limits = Limits { first_head_timeout: Duration::from_millis(200), ..Limits::default() };
+    let (address, _tasks) = listening(&front(None), limits).await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut scraper = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
+    scraper.write_all(request).await.unwrap();
+
+    assert_eq!(all_of(&mut silent).await, "");
+
+    scraper.write_all(request).await.unwrap();
+    let mut answers = vec![0; 1024];
+    let count = scraper.read(&mut answers).await.unwrap();
+    assert!(answers[..count].starts_with(b"HTTP/1.1 200 "));
+}
+
 #[tokio::test]
 async fn a_connection_above_the_limit_waits_and_shutdown_ends_idle_ones() {
     let limits = Limits { connections_max: 1, ..Limits::default() };

@@ -46,6 +46,47 @@ impl ServeProcess {
         text
     }
 
+    /// Sends an authorized POST without a body.
+    pub(crate) fn post(&self, path: &str, token: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(&self.address).unwrap();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\
+             Content-Type: application/json\r\nAuthorization: Bearer {token}\r\n\r\n"
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+
+        text
+    }
+
+    /// Sends the head and half the body of a POST; the connection stays open.
+    pub(crate) fn send_half(&self, path: &str, token: &str) -> std::net::TcpStream {
+        let mut stream = std::net::TcpStream::connect(&self.address).unwrap();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\
+             Content-Type: application/json\r\nAuthorization: Bearer {token}\r\n\r\n{{"
+        )
+        .unwrap();
+
+        stream
+    }
+
+    /// Waits until `path` shows it: a signal takes effect a moment after it is sent.
+    #[expect(clippy::disallowed_methods, reason = "the process under test has a clock of its own")]
+    pub(crate) fn until_shown(&self, path: &str, wanted: &str) {
+        for _ in 0..200 {
+            if self.get(path).contains(wanted) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(25));
+        }
+
+        panic!("{path} never showed {wanted}: {}", self.get(path));
+    }
+
     /// Waits until the landing page shows it: a signal takes effect a moment after it is sent.
     #[expect(clippy::disallowed_methods, reason = "the process under test has a clock of its own")]
     pub(crate) fn until_paused(&self, paused: &str) {

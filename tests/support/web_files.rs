@@ -91,7 +91,6 @@ pub(crate) fn cases() -> Vec<(Expected, String)> {
     let user = |rest: &str| format!("basic_auth_users: {{a: {rest}}}");
     let good = [
         String::new(),
-        "tls_server_config: {}".into(),
         tls(""),
         tls(clients),
         tls(&format!("{clients}, client_allowed_sans: [a, b]")),
@@ -135,6 +134,7 @@ pub(crate) fn cases() -> Vec<(Expected, String)> {
         "rate_limit: {rate: 1}".into(),
     ];
     let refused_here = [
+        "tls_server_config: {}".into(),
         tls(", min_version: TLS10"),
         tls(", min_version: TLS11"),
         tls(", min_version: TLS13, max_version: TLS12"),

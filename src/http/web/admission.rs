@@ -40,7 +40,8 @@ async fn check(inner: &Inner, active: &ActiveConfig, headers: &HeaderMap) -> Res
         return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, advice).into_response());
     }
 
-    let token = inner.state.token.as_ref();
+    let settings = inner.state.settings();
+    let token = settings.token.as_ref();
     if active.users.is_empty() || token.is_some_and(|it| auth::has_token(headers, it)) {
         return Ok(());
     }

@@ -29,7 +29,9 @@ fn i10_runs_of_a_cluster_are_executed_one_at_a_time() {
 
         // At most 40 % of the brokers may be named by alerts, so two alerts need more than three
         // brokers.
-        world.prometheus.fail(|it, _| it.starts_with("count by (broker_id)").then_some(QueryFault::Empty));
+        world
+            .prometheus
+            .fail(|it, _| it.starts_with("count by (broker_id)").then_some(QueryFault::Empty));
         world.alert("Slow", Some("1")).await;
         world.alert("Slow", Some("2")).await;
         world.start(Crash::Never);
@@ -253,7 +255,9 @@ fn i23_a_failed_undo_is_stuck_until_it_is_acknowledged() {
 
         world.kafka.fail(|_| None);
         world.alert("Slow", Some("2")).await;
-        world.prometheus.fail(|it, _| it.starts_with("count by (broker_id)").then_some(QueryFault::Empty));
+        world
+            .prometheus
+            .fail(|it, _| it.starts_with("count by (broker_id)").then_some(QueryFault::Empty));
         world.pass(Duration::from_secs(40)).await;
 
         assert_eq!(world.run(2).await.run.hold, Some(HoldReason::Stuck));
@@ -402,7 +406,9 @@ fn i25_runs_of_a_cluster_are_limited_per_hour_and_per_day() {
             let mut world = slow(setup).await;
             world.until_over().await;
             world.checks.forbid_writes();
-            world.prometheus.fail(|it, _| it.starts_with("count by (broker_id)").then_some(QueryFault::Empty));
+            world
+                .prometheus
+                .fail(|it, _| it.starts_with("count by (broker_id)").then_some(QueryFault::Empty));
             world.alert("Slow", Some("2")).await;
             world.pass(Duration::from_secs(40)).await;
             world.start(Crash::Never);

@@ -162,7 +162,9 @@ fn i10_a_requested_undo_came_before_an_active_run() {
         let mut world = slow_until(setup, RunState::Kept).await;
 
         // Run 2 raises the network threads of broker 2, and its process ends in the middle.
-        world.prometheus.fail(|it, _| it.starts_with("count by (broker_id)").then_some(QueryFault::Empty));
+        world
+            .prometheus
+            .fail(|it, _| it.starts_with("count by (broker_id)").then_some(QueryFault::Empty));
         world.kafka.set(2, NETWORK_THREADS, Some(4));
         world.alert("Slow", Some("2")).await;
         world.live(Duration::from_mins(2), |it| 6 <= it.kafka.calls(CallKind::Write).len()).await;

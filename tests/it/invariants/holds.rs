@@ -320,7 +320,9 @@ fn i34_an_alert_that_prometheus_does_not_confirm_holds() {
         HoldReason::NotConfirmed,
         "does not fire in Prometheus",
         (as_usual, |world| {
-            world.prometheus.fail(|it, _| it.contains("(ALERTS{alertname=").then_some(QueryFault::Empty));
+            world
+                .prometheus
+                .fail(|it, _| it.contains("(ALERTS{alertname=").then_some(QueryFault::Empty));
         }),
     );
 }

@@ -122,7 +122,8 @@ fn i4_the_same_post_fifty_times_at_once_is_one_run() {
         let posts =
             (0..50).map(|_| remediation.take(notification(vec![firing("Slow", Some("1"))])));
         let taken = join_all(posts).await;
-        let new = taken.iter().filter(|it| it.as_ref().unwrap().counts.contains_key(&AlertOutcome::New));
+        let new =
+            taken.iter().filter(|it| it.as_ref().unwrap().counts.contains_key(&AlertOutcome::New));
 
         assert_eq!(new.count(), 1);
 

@@ -8,6 +8,7 @@ mod intake;
 mod lost;
 mod operator;
 mod others;
+mod reload;
 mod sweeps;
 mod temporary;
 

@@ -15,9 +15,7 @@ use kafka_optimizer::{
         InstantSeries, LabelSet, Prometheus, PrometheusError, QueryRange, RangeSeries, SamplePair,
     },
 };
-use promql_parser::{
-    parser::{self, Expr, LabelModifier, VectorSelector},
-};
+use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector};
 
 use super::{
     broker::PoolSizes,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Dura
 use kafka_optimizer::{
     alert::Alert,
     clock::Clock,
+    config::RemediationConfig,
     model::{BrokerId, Change, RunId, RunState},
     optimizers::tune_brokers::{IO_THREADS, WRITES},
     remediation::{Context, PauseFile, Remediator},
@@ -213,6 +214,21 @@ impl World {
         self.worker = Some(Box::pin(SimulatedProcess::new(work, self.crash_points.clone(), ends)));
     }
 
+    /// Reloads the configuration in the running process.
+    pub(crate) fn reload(&mut self, edit: impl FnOnce(&mut RemediationConfig)) {
+        edit(&mut self.setup.remediation);
+        let parts = PipelineParts {
+            kafka: &self.kafka,
+            prometheus: &self.prometheus,
+            docker: &self.docker,
+            clock: &self.clock,
+            setup: &self.setup,
+        };
+        let latest = self.snapshots.subscribe();
+        let context = parts.context(&self.store, latest, &self.telemetry);
+        self.remediation.replace(vec![context]).unwrap();
+    }
+
     /// Asks the process to stop, and waits until it has.
     pub(crate) async fn stop(&mut self) -> WorkerEnd {
         self.stop.cancel();
@@ -414,8 +430,21 @@ impl PipelineParts<'_> {
         let names: Vec<String> = remediation.playbooks.iter().map(|it| it.name.clone()).collect();
         let telemetry =
             Arc::new(Telemetry::new(build, &names, std::slice::from_ref(&cluster.name)));
+        let context = self.context(store, latest, &telemetry);
+
+        (Remediator::new(vec![context]).unwrap(), telemetry)
+    }
+
+    fn context(
+        &self,
+        store: &Store,
+        latest: watch::Receiver<Option<Arc<Snapshot>>>,
+        telemetry: &Arc<Telemetry>,
+    ) -> Context {
+        let Setup { cluster, remediation, .. } = self.setup;
         let prometheus = cluster.prometheus.as_ref().map(|_| Arc::clone(self.prometheus) as _);
-        let context = Context {
+
+        Context {
             cluster: Arc::new(cluster.clone()),
             is_only_cluster: true,
             remediation: Arc::new(remediation.clone()),
@@ -424,12 +453,10 @@ impl PipelineParts<'_> {
             docker: cluster.docker.as_ref().map(|_| Arc::clone(self.docker) as _),
             clock: Arc::clone(self.clock) as _,
             store: store.clone(),
-            telemetry: Arc::clone(&telemetry),
+            telemetry: Arc::clone(telemetry),
             latest,
             pause: PauseFile::in_dir(&remediation.state_dir),
             wake: Arc::new(Notify::new()),
-        };
-
-        (Remediator::new(vec![context]).unwrap(), telemetry)
+        }
     }
 }

@@ -14,9 +14,10 @@ use std::{
 
 use kafka_optimizer::{
     clock::SystemClock,
-    expose::{Exposer, Exposition},
-    http::{self, Limits, ServerInfo, Web},
-    model::Mode,
+    expose::{Exposer, Exposition, SnapshotSource},
+    http::{self, Limits, ServerInfo, Settings, Web},
+    model::{ClusterName, Mode},
+    snapshot::Latest,
     telemetry::Telemetry,
 };
 use serde::Serialize;
@@ -60,7 +61,7 @@ struct SoakHarness {
 impl SoakHarness {
     async fn new() -> Self {
         let rounds = RoundRunner::new(SIZE).await;
-        let exposer = Exposer::new(vec![rounds.latest.clone()], Arc::clone(&rounds.telemetry));
+        let exposer = Exposer::new(sources(&rounds.latest), Arc::clone(&rounds.telemetry));
         let pages = exposer.pages();
         rounds.tasks.start("expose", |stop| exposer.run(stop));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -68,7 +69,8 @@ impl SoakHarness {
         let web = Web::plain();
         let state = state(pages.clone(), Arc::clone(&rounds.telemetry), web.clone());
         let router = http::router(state);
-        http::serve(vec![listener], &router, &web, Limits::default(), &rounds.tasks);
+        let (telemetry, tasks) = (&rounds.telemetry, &rounds.tasks);
+        http::serve(vec![listener], &router, &web, telemetry, Limits::default(), tasks);
 
         Self { rounds, pages, address, done: 0, resident: Vec::new() }
     }
@@ -105,6 +107,24 @@ impl SoakHarness {
     }
 }
 
+fn sources(latest: &Latest) -> watch::Receiver<Vec<SnapshotSource>> {
+    let source = SnapshotSource { cluster: ClusterName::new("main"), latest: latest.clone() };
+    watch::channel(vec![source]).1
+}
+
+fn settings() -> Settings {
+    Settings {
+        token: None,
+        client_sans: Vec::new(),
+        about: ServerInfo {
+            version: "0",
+            mode: Mode::Observe,
+            clusters: Vec::new(),
+            telemetry_path: "/metrics".to_owned(),
+        },
+    }
+}
+
 fn state(
     pages: watch::Receiver<Arc<Exposition>>,
     telemetry: Arc<Telemetry>,
@@ -115,16 +135,10 @@ fn state(
         pages,
         telemetry,
         ready: watch::channel(true).1,
-        token: None,
-        client_sans: Vec::new(),
+        settings: watch::channel(Arc::new(settings())).1,
+        reload: http::reload_channel().0,
         web,
         clock: Arc::new(SystemClock::new()),
-        about: ServerInfo {
-            version: "0",
-            mode: Mode::Observe,
-            clusters: Vec::new(),
-            telemetry_path: "/metrics".to_owned(),
-        },
     }
 }
 

@@ -1,0 +1,239 @@
+//! The adapters and tasks of each cluster, and what a reload of the configuration replaces of them.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::sync::{Notify, watch};
+
+use super::AppError;
+use crate::{
+    clock::SharedClock,
+    collect::Collector,
+    config::{ClusterConfig, Config, DockerConfig, RemediationConfig},
+    docker::{SharedDocker, engine::Engine},
+    expose::SnapshotSource,
+    kafka::{
+        SharedKafka,
+        wire::{Wire, WireOptions},
+    },
+    model::ClusterName,
+    probe::Probe,
+    prometheus::{SharedPrometheus, http::HttpPrometheus},
+    remediation::{Context, PauseFile, Remediator},
+    shutdown::Tasks,
+    store::Store,
+    telemetry::Telemetry,
+};
+
+/// The Docker engine needs about a second for the statistics of a container.
+const DOCKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What all clusters share.
+pub(super) struct ClusterBuilder {
+    pub(super) clock: SharedClock,
+    pub(super) store: Store,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) pause: PauseFile,
+    pub(super) tasks: Tasks,
+}
+
+/// A cluster as a new configuration wants it. No task of it has started.
+struct PreparedCluster {
+    context: Context,
+    /// `None` for a cluster whose configuration has not changed.
+    collection: Option<Collection>,
+}
+
+/// The tasks that read a cluster, before they start.
+struct Collection {
+    collector: Collector,
+    probe: Option<Probe>,
+    tasks: Tasks,
+}
+
+impl Collection {
+    fn start(self) -> Tasks {
+        let Self { collector, probe, tasks } = self;
+        tasks.start("collect", |stop| collector.run(stop));
+        if let Some(probe) = probe {
+            tasks.start("probe", |stop| probe.run(stop));
+        }
+
+        tasks
+    }
+}
+
+/// All clusters of a new configuration, complete: putting them into effect cannot fail.
+pub(super) struct PreparedClusters(Vec<PreparedCluster>);
+
+impl PreparedClusters {
+    pub(super) fn contexts(&self) -> Vec<Context> {
+        self.0.iter().map(|it| it.context.clone()).collect()
+    }
+
+    fn sources(&self) -> Vec<SnapshotSource> {
+        let source = |it: &PreparedCluster| SnapshotSource {
+            cluster: it.context.cluster.name.clone(),
+            latest: it.context.latest.clone(),
+        };
+
+        self.0.iter().map(source).collect()
+    }
+}
+
+struct RunningCluster {
+    context: Context,
+    /// Collector and probe: replaced with the cluster's configuration.
+    collection: Tasks,
+    /// The worker, which stays as long as a cluster of this name is configured.
+    worker: Tasks,
+}
+
+/// The clusters that run.
+pub(super) struct Clusters {
+    builder: ClusterBuilder,
+    running: BTreeMap<ClusterName, RunningCluster>,
+    sources: watch::Sender<Vec<SnapshotSource>>,
+}
+
+impl Clusters {
+    pub(super) fn new(builder: ClusterBuilder) -> Self {
+        Self { builder, running: BTreeMap::new(), sources: watch::Sender::new(Vec::new()) }
+    }
+
+    /// Where the snapshots come from, now and later.
+    pub(super) fn sources(&self) -> watch::Receiver<Vec<SnapshotSource>> {
+        self.sources.subscribe()
+    }
+
+    pub(super) fn builder(&self) -> &ClusterBuilder {
+        &self.builder
+    }
+
+    /// The running clusters that `config` does not have.
+    pub(super) fn missing_in(&self, config: &Config) -> Vec<ClusterName> {
+        let is_there = |name: &ClusterName| config.clusters.iter().any(|it| it.name == *name);
+        self.running.keys().filter(|it| !is_there(it)).cloned().collect()
+    }
+
+    /// Builds what `config` needs beside what runs already. Starts nothing.
+    pub(super) fn prepare(&self, config: &Config) -> Result<PreparedClusters, AppError> {
+        let remediation = Arc::new(config.remediation.clone());
+        let is_only_cluster = config.clusters.len() == 1;
+        let prepare = |cluster: &ClusterConfig| match self.running.get(&cluster.name) {
+            Some(running) if *running.context.cluster == *cluster => {
+                let remediation = Arc::clone(&remediation);
+                let context = Context { is_only_cluster, remediation, ..running.context.clone() };
+                Ok(PreparedCluster { context, collection: None })
+            }
+            _ => {
+                let mut built = self.builder.build(cluster.clone(), Arc::clone(&remediation))?;
+                built.context.is_only_cluster = is_only_cluster;
+                Ok(built)
+            }
+        };
+
+        config.clusters.iter().map(prepare).collect::<Result<_, _>>().map(PreparedClusters)
+    }
+
+    /// Starts what is new, and stops what is replaced or not configured any more. The remediator
+    /// must have the contexts of `prepared` already.
+    pub(super) fn start(&mut self, prepared: PreparedClusters, remediator: &Remediator) {
+        // Before the old collectors end: their snapshots are shown until there are new ones.
+        self.sources.send_replace(prepared.sources());
+
+        let mut previous = std::mem::take(&mut self.running);
+        for PreparedCluster { context, collection } in prepared.0 {
+            let name = context.cluster.name.clone();
+            let (old_collection, worker) = match previous.remove(&name) {
+                Some(old) => (Some(old.collection), old.worker),
+                None => (None, self.start_worker(&name, remediator)),
+            };
+
+            let collection = match (collection, old_collection) {
+                (None, Some(unchanged)) => unchanged,
+                (None, None) => self.builder.tasks.group(),
+                (Some(new), old) => {
+                    old.iter().for_each(Tasks::stop_group);
+                    new.start()
+                }
+            };
+
+            self.running.insert(name, RunningCluster { context, collection, worker });
+        }
+
+        for (_name, removed) in previous {
+            removed.worker.stop_group();
+            removed.collection.stop_group();
+        }
+    }
+
+    fn start_worker(&self, name: &ClusterName, remediator: &Remediator) -> Tasks {
+        let tasks = self.builder.tasks.group();
+        remediator.start(name.clone(), &tasks);
+        tasks
+    }
+}
+
+impl ClusterBuilder {
+    /// Builds the adapters, the collector, the probe and the pipeline's context of one cluster.
+    fn build(
+        &self,
+        config: ClusterConfig,
+        remediation: Arc<RemediationConfig>,
+    ) -> Result<PreparedCluster, AppError> {
+        let tasks = self.tasks.group();
+        let options = WireOptions {
+            bootstrap: config.bootstrap_servers.clone(),
+            request_timeout: config.request_timeout,
+            client_id: "kafka-optimizer".to_owned(),
+            security: config.security.clone(),
+        };
+
+        // A worker may use the connections until its current pass ends, so they are not tasks of
+        // the group.
+        let kafka: SharedKafka =
+            Arc::new(Wire::new(options, SharedClock::clone(&self.clock), self.tasks.clone()));
+        let prometheus = config.prometheus.as_ref().map(|it| {
+            HttpPrometheus::new(&it.url, it.timeout).map(|it| Arc::new(it) as SharedPrometheus)
+        });
+
+        let docker = config.docker.as_ref().map(|it| self.engine(it));
+        let collector = Collector::new(
+            &config,
+            SharedKafka::clone(&kafka),
+            docker.clone(),
+            SharedClock::clone(&self.clock),
+            Arc::clone(&self.telemetry),
+        );
+
+        let probe = config.probe.clone().map(|probe| {
+            let clock = SharedClock::clone(&self.clock);
+            Probe::new(&config, probe, clock, Arc::clone(&self.telemetry))
+        });
+
+        let latest = collector.latest();
+        let context = Context {
+            cluster: Arc::new(config),
+            is_only_cluster: false,
+            remediation,
+            kafka,
+            prometheus: prometheus.transpose()?,
+            docker,
+            clock: SharedClock::clone(&self.clock),
+            store: self.store.clone(),
+            telemetry: Arc::clone(&self.telemetry),
+            latest,
+            pause: self.pause.clone(),
+            wake: Arc::new(Notify::new()),
+        };
+
+        let collection = Some(Collection { collector, probe, tasks });
+
+        Ok(PreparedCluster { context, collection })
+    }
+
+    fn engine(&self, config: &DockerConfig) -> SharedDocker {
+        let socket = config.socket.to_string_lossy();
+        Arc::new(Engine::new(socket, DOCKER_TIMEOUT, SharedClock::clone(&self.clock)))
+    }
+}
