@@ -8,6 +8,7 @@
 //! [`RunState::after`]: crate::model::RunState::after
 
 mod alerts;
+mod clusters;
 mod columns;
 mod history;
 mod journal;
@@ -34,6 +35,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tracing::info;
 
 pub use alerts::{AlertCounts, Episode, RoutedAlert};
+pub use clusters::{Identification, OrphanedRuns};
 pub use history::{EndedRun, RunHistory};
 pub use ownership::Ownership;
 pub use rows::{
@@ -45,7 +47,7 @@ pub use steps::StepUpdate;
 use crate::model::{InvalidTransition, RunId, RunState};
 
 /// The layout that this program reads and writes, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 3;
+const SCHEMA_VERSION: i32 = 4;
 
 /// Largest file that is checked at the start: that takes about a second.
 const CHECKED_BYTES_MAX: u64 = 256 << 20;

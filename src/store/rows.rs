@@ -130,7 +130,7 @@ pub struct Measurement {
 pub struct JournalLine {
     pub at: WallTime,
     /// Kind of the line: `created`, `merged`, `state`, `step`, `order`, `verdict`, `stop`,
-    /// `expire` or `gate`.
+    /// `expire`, `gate` or `cluster`.
     pub entry: String,
     pub text: String,
 }

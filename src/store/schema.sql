@@ -109,3 +109,14 @@ CREATE TABLE releases (          -- when a person last released the quarantines 
     cluster TEXT PRIMARY KEY,
     at      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE installation (      -- one row: the id of this state file, made once
+    id TEXT NOT NULL
+) STRICT;
+INSERT INTO installation VALUES (lower(hex(randomblob(16))));
+
+CREATE TABLE clusters (          -- which Kafka cluster each name stands for
+    name     TEXT PRIMARY KEY,
+    kafka_id TEXT,               -- NULL: not seen yet
+    position INTEGER             -- in the configuration; NULL: not configured
+) STRICT, WITHOUT ROWID;

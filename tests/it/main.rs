@@ -10,6 +10,7 @@
 
 mod breaches;
 mod cli;
+mod clusters;
 mod config;
 mod corner_cases;
 mod docker_http;

@@ -447,6 +447,32 @@ async fn what_a_version_2_file_says_about_ownership_is_kept() {
     );
 }
 
+/// The tables of version 3, with a kept run, a temporary change, and a value that is ours.
+const VERSION_3: &str = include_str!("golden/store_3.sql");
+
+#[tokio::test]
+async fn a_version_3_file_gets_an_installation_id_that_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_3).unwrap();
+    let id = Store::open(&file).unwrap().installation().await.unwrap();
+
+    assert_eq!(id.len(), 32, "{id}");
+
+    let store = Store::open(&file).unwrap();
+
+    assert_eq!(store.installation().await.unwrap(), id);
+    assert_ne!(Store::in_memory().unwrap().installation().await.unwrap(), id);
+    assert_eq!(store.runs(10).await.unwrap().len(), 2);
+    assert_eq!(store.ownership(&main_cluster()).await.unwrap().len(), 1);
+
+    let migrated = rusqlite::Connection::open(&file).unwrap();
+    let fresh_file = folder.path().join("fresh.db");
+    drop(Store::open(&fresh_file).unwrap());
+
+    assert_eq!(schema(&migrated), schema(&rusqlite::Connection::open(&fresh_file).unwrap()));
+}
+
 #[test]
 fn a_migrated_file_has_the_tables_of_a_new_one() {
     let (folder, _store) = version_2();

@@ -12,6 +12,9 @@ const FROM_1: &str = include_str!("from_1.sql");
 /// Version 2 had other names for a run's columns, and steps as text.
 const FROM_2: &str = include_str!("from_2.sql");
 
+/// Version 3 knew clusters by their names only.
+const FROM_3: &str = include_str!("from_3.sql");
+
 /// Migrates from `version`, which is at least 1 and below the current one.
 pub(super) fn from(version: i32, connection: &Connection) -> rusqlite::Result<()> {
     // Foreign keys are off while tables that others refer to are rebuilt
@@ -20,11 +23,13 @@ pub(super) fn from(version: i32, connection: &Connection) -> rusqlite::Result<()
 
     for old in version..SCHEMA_VERSION {
         let tx = connection.unchecked_transaction()?;
-        if old == 1 {
-            tx.execute_batch(FROM_1)?;
-        } else {
-            tx.execute_batch(FROM_2)?;
-            version_2::convert(&tx)?;
+        match old {
+            1 => tx.execute_batch(FROM_1)?,
+            2 => {
+                tx.execute_batch(FROM_2)?;
+                version_2::convert(&tx)?;
+            }
+            _ => tx.execute_batch(FROM_3)?,
         }
         tx.pragma_update(None, "user_version", old.saturating_add(1))?;
 
