@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, watch};
+use futures_util::future::join_all;
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 
 use super::AppError;
 use crate::{
@@ -15,10 +19,10 @@ use crate::{
         SharedKafka,
         wire::{Wire, WireOptions},
     },
-    model::ClusterName,
+    model::{ActorIdentity, ClusterName},
     probe::Probe,
     prometheus::{SharedPrometheus, http::HttpPrometheus},
-    remediation::{Context, PauseFile, Remediator},
+    remediation::{Context, IdentityCell, PauseFile, Remediator},
     shutdown::Tasks,
     store::Store,
     telemetry::Telemetry,
@@ -27,6 +31,9 @@ use crate::{
 /// The Docker engine needs about a second for the statistics of a container.
 const DOCKER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the start, or a reload, waits for clusters that are to be told apart.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What all clusters share.
 pub(super) struct ClusterBuilder {
     pub(super) clock: SharedClock,
@@ -34,6 +41,8 @@ pub(super) struct ClusterBuilder {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) pause: PauseFile,
     pub(super) tasks: Tasks,
+    /// The id in the state file.
+    pub(super) installation: Arc<str>,
 }
 
 /// A cluster as a new configuration wants it. No task of it has started.
@@ -68,6 +77,28 @@ pub(super) struct PreparedClusters(Vec<PreparedCluster>);
 impl PreparedClusters {
     pub(super) fn contexts(&self) -> Vec<Context> {
         self.0.iter().map(|it| it.context.clone()).collect()
+    }
+
+    /// Checks that no two names stand for one cluster (I43), as far as the clusters answer now.
+    /// Later the second name is only kept from acting.
+    pub(super) async fn check_distinct(&self) -> Result<(), AppError> {
+        let acts = self.0.iter().any(|it| !it.context.remediation.playbooks.is_empty());
+        if !acts || self.0.len() < 2 {
+            return Ok(());
+        }
+
+        let topologies = self.0.iter().map(|it| it.context.kafka.topology());
+        let answered = timeout(IDENTIFY_TIMEOUT, join_all(topologies)).await;
+        let mut known: BTreeMap<String, ClusterName> = BTreeMap::new();
+
+        for (cluster, topology) in self.0.iter().zip(answered.unwrap_or_default()) {
+            let Some(kafka_id) = topology.ok().and_then(|it| it.cluster_id) else { continue };
+            let name = cluster.context.cluster.name.clone();
+            if let Some(first) = known.insert(kafka_id.clone(), name.clone()) {
+                return Err(AppError::SameCluster { clusters: [first, name], kafka_id });
+            }
+        }
+        Ok(())
     }
 
     fn sources(&self) -> Vec<SnapshotSource> {
@@ -174,6 +205,12 @@ impl Clusters {
     }
 }
 
+/// The name of this host or container, for other processes that act on the same cluster.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
+}
+
 impl ClusterBuilder {
     /// Builds the adapters, the collector, the probe and the pipeline's context of one cluster.
     fn build(
@@ -191,8 +228,10 @@ impl ClusterBuilder {
 
         // A worker may use the connections until its current pass ends, so they are not tasks of
         // the group.
+        let wire = Wire::new(options, SharedClock::clone(&self.clock), self.tasks.clone());
+        let installation = self.installation.to_string();
         let kafka: SharedKafka =
-            Arc::new(Wire::new(options, SharedClock::clone(&self.clock), self.tasks.clone()));
+            Arc::new(wire.with_identity(ActorIdentity { installation, host: host_name() }));
         let prometheus = config.prometheus.as_ref().map(|it| {
             HttpPrometheus::new(&it.url, it.timeout).map(|it| Arc::new(it) as SharedPrometheus)
         });
@@ -225,6 +264,8 @@ impl ClusterBuilder {
             latest,
             pause: self.pause.clone(),
             wake: Arc::new(Notify::new()),
+            installation: Arc::clone(&self.installation),
+            identity: IdentityCell::default(),
         };
 
         let collection = Some(Collection { collector, probe, tasks });
@@ -234,6 +275,7 @@ impl ClusterBuilder {
 
     fn engine(&self, config: &DockerConfig) -> SharedDocker {
         let socket = config.socket.to_string_lossy();
-        Arc::new(Engine::new(socket, DOCKER_TIMEOUT, SharedClock::clone(&self.clock)))
+        let (clock, installation) = (Arc::clone(&self.clock), Arc::clone(&self.installation));
+        Arc::new(Engine::new(socket, DOCKER_TIMEOUT, clock, installation))
     }
 }

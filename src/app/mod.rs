@@ -16,6 +16,7 @@ use crate::{
     config::{ClusterConfig, Config, RemediationConfig},
     expose::Exposer,
     http::{self, ClusterInfo, Limits, ServerInfo, Settings, Web},
+    model::ClusterName,
     prometheus::PrometheusError,
     remediation::{NoCluster, Remediator},
     shutdown::Tasks,
@@ -89,6 +90,9 @@ pub enum AppError {
     ClientsNotVerified,
     #[error("cannot install signal handlers")]
     Signals(#[source] io::Error),
+    /// I43. `clusters` are two names, in the order of the configuration.
+    #[error("`{}` and `{}` are the same Kafka cluster ({kafka_id})", clusters[0], clusters[1])]
+    SameCluster { clusters: [ClusterName; 2], kafka_id: String },
     #[error("a task ended that must run as long as the process")]
     TaskEnded,
     /// Some work did not finish in time, or a second signal arrived.
@@ -129,6 +133,7 @@ impl AppError {
                 "set client_auth_type: RequireAndVerifyClientCert in the web configuration file"
             }
             Self::Signals(_) => "check this user's limits",
+            Self::SameCluster { .. } => "remove one of the two names from `clusters`",
             Self::TaskEnded => "the log says which task and why; restart the process",
             Self::ShutdownTimedOut => {
                 "the journal has the open steps; the next start recovers them"
@@ -150,6 +155,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
 
     check_web(&web, &config.remediation)?;
     let state = State::open(&config.remediation)?;
+    let installation = state.installation(config.cluster_names()).await?;
 
     let clock: SharedClock = Arc::new(SystemClock::new());
     let tasks = Tasks::default();
@@ -163,14 +169,17 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
         telemetry: Arc::clone(&telemetry),
         pause: state.pause.clone(),
         tasks: tasks.clone(),
+        installation,
     });
 
     let prepared = clusters.prepare(&config)?;
+    prepared.check_distinct().await?;
     let latest = prepared.contexts().into_iter().map(|it| it.latest).collect();
     let exposer = Exposer::new(clusters.sources(), Arc::clone(&telemetry));
     let pages = exposer.pages();
     let remediator = Remediator::new(prepared.contexts())?;
     clusters.start(prepared, &remediator);
+    remediator.watch_orphans(&tasks);
     tasks.start("expose", |stop| exposer.run(stop));
 
     let (set_ready, ready) = watch::channel(false);

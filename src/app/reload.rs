@@ -76,6 +76,8 @@ impl Reloader {
         let Loaded { config, warnings } = read(path).await?;
         self.check(&config).await?;
         let prepared = self.clusters.prepare(&config)?;
+        prepared.check_distinct().await?;
+        self.clusters.builder().store.configure_clusters(config.cluster_names()).await?;
 
         // Nothing below can fail.
         for warning in warnings {

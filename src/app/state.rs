@@ -7,6 +7,7 @@ use std::{
     fs::{DirBuilder, File, TryLockError},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tracing::{info, warn};
@@ -14,6 +15,7 @@ use tracing::{info, warn};
 use super::AppError;
 use crate::{
     config::RemediationConfig,
+    model::ClusterName,
     remediation::PauseFile,
     store::{Store, StoreError},
     telemetry::chain,
@@ -65,6 +67,16 @@ impl State {
     /// Whether the state survives the process.
     pub(super) fn has_dir(&self) -> bool {
         self.lock.is_some()
+    }
+
+    /// The id of this installation. Stores the names of the configured clusters.
+    pub(super) async fn installation(
+        &self,
+        clusters: Vec<ClusterName>,
+    ) -> Result<Arc<str>, AppError> {
+        let unreadable = |source| AppError::Store { path: PathBuf::from(STORE_FILE), source };
+        self.store.configure_clusters(clusters).await.map_err(unreadable)?;
+        Ok(self.store.installation().await.map_err(unreadable)?.into())
     }
 
     fn in_dir(dir: &Path) -> Result<Self, AppError> {

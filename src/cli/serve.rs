@@ -122,7 +122,7 @@ impl ServeArgs {
 
         match app::serve(options).await {
             Ok(()) => Ok(Exit::Done),
-            Err(error @ AppError::ClientsNotVerified) => {
+            Err(error @ (AppError::ClientsNotVerified | AppError::SameCluster { .. })) => {
                 Err(Failure::usage(chain(&error), error.advice()))
             }
             Err(error) => Err(Failure::new(chain(&error), error.advice())),

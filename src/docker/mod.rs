@@ -32,6 +32,9 @@ pub const RUN_LABEL: &str = "kafka-optimizer.run";
 /// On a clone: the full id of the container it was made from.
 pub const CLONE_OF_LABEL: &str = "kafka-optimizer.clone-of";
 
+/// On a clone: the id of the installation that made it.
+pub const INSTALLATION_LABEL: &str = "kafka-optimizer.installation";
+
 /// The requests that this program needs from a Docker engine.
 ///
 /// Implementations limit the duration of each call: it fails with [`DockerError::NoAnswer`] at its

@@ -17,10 +17,10 @@ use async_trait::async_trait;
 pub use error::KafkaError;
 
 use crate::model::{
-    BrokerConfig, BrokerId, ClientQuota, ConfigChange, ElectionFailure, GroupDescription,
-    GroupListing, GroupName, GroupOffsets, GroupState, GroupType, LogDir, MinInsync, OffsetSpec,
-    Quorum, QuotaChange, RequestCount, TopicName, TopicOffsets, TopicPartition, TopicPartitions,
-    Topology, WriteMode,
+    ActingLease, BrokerConfig, BrokerId, ClientQuota, ConfigChange, ElectionFailure,
+    GroupDescription, GroupListing, GroupName, GroupOffsets, GroupState, GroupType, LogDir,
+    MinInsync, OffsetSpec, Quorum, QuotaChange, RequestCount, TopicName, TopicOffsets,
+    TopicPartition, TopicPartitions, Topology, WriteMode,
 };
 
 /// The requests that this program needs from one Kafka cluster.
@@ -121,6 +121,15 @@ pub trait Kafka: Send + Sync + 'static {
         &self,
         partitions: &[TopicPartitions],
     ) -> Result<Vec<(TopicPartition, Result<(), ElectionFailure>)>, KafkaError>;
+
+    /// Whether this process is the one that may change the cluster (I43). Sends no request.
+    fn acting_lease(&self) -> ActingLease;
+
+    /// Competes for the acting lease from now on, if this process does not yet.
+    fn compete(&self);
+
+    /// Gives the acting lease up, so that another process may act at once, and competes no more.
+    async fn resign(&self);
 
     /// Requests sent and failed so far, in the order of [`Api::ALL`](crate::model::Api::ALL).
     fn request_counts(&self) -> Vec<RequestCount>;

@@ -2,6 +2,7 @@
 //!
 //! Does no I/O, knows no wire format and no file format, and names no other module of this crate.
 
+mod actor;
 mod change;
 mod closed_list;
 mod config;
@@ -22,6 +23,7 @@ mod target;
 mod time;
 mod topology;
 
+pub use actor::{ActingLease, ActorIdentity};
 pub use change::{
     BrokerConfigChange, BrokerConfigRemoval, Change, ChangeText, ClientQuotaChange, ConsumerClone,
     LeaderChange, PreferredLeaderElection, RemovedKey, ResourceKey, Written,

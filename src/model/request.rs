@@ -32,6 +32,12 @@ closed_list! {
         /// Changes a quota of clients.
         AlterClientQuotas = "AlterClientQuotas",
         ElectLeaders = "ElectLeaders",
+        /// Finds the coordinator of the group of processes that act.
+        FindCoordinator = "FindCoordinator",
+        JoinGroup = "JoinGroup",
+        SyncGroup = "SyncGroup",
+        Heartbeat = "Heartbeat",
+        LeaveGroup = "LeaveGroup",
     }
 }
 

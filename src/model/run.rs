@@ -249,6 +249,12 @@ closed_list! {
         GroupNotMoving = "group_not_moving",
         /// A temporary change expired within the baseline.
         Overlap = "overlap",
+        /// Another process acts on this Kafka cluster; the note names it.
+        OtherActor = "other_actor",
+        /// No broker has confirmed that this process is the one that acts.
+        NoLease = "no_lease",
+        /// An earlier name in the configuration stands for the same Kafka cluster.
+        SameCluster = "same_cluster",
     }
 }
 

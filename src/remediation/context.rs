@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+
+use super::identity::ClusterIdentity;
 
 use crate::{
     clock::SharedClock,
@@ -46,6 +48,29 @@ pub struct Context {
     pub pause: PauseFile,
     /// Wakes the worker when something new is stored.
     pub wake: Arc<Notify>,
+    /// The id of this installation, in its state file.
+    pub installation: Arc<str>,
+    pub identity: IdentityCell,
+}
+
+/// What is known of the cluster's identity. Written by the cluster's worker.
+#[derive(Clone, Debug)]
+pub struct IdentityCell(Arc<watch::Sender<ClusterIdentity>>);
+
+impl Default for IdentityCell {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(ClusterIdentity::default())))
+    }
+}
+
+impl IdentityCell {
+    pub(super) fn get(&self) -> ClusterIdentity {
+        self.0.borrow().clone()
+    }
+
+    pub(super) fn set(&self, identity: ClusterIdentity) {
+        self.0.send_replace(identity);
+    }
 }
 
 impl Context {

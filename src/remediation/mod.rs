@@ -17,6 +17,8 @@ mod execute;
 mod firing;
 mod guard;
 mod hold;
+mod identity;
+mod orphans;
 mod reconcile;
 mod schedule;
 mod temporary;
@@ -33,7 +35,7 @@ use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-pub use context::{Context, PauseFile};
+pub use context::{Context, IdentityCell, PauseFile};
 
 use crate::{
     alert::{Alert, AlertFault, Faults, Notification, UnusableAlert},
@@ -220,7 +222,23 @@ impl Remediator {
     /// Starts the worker of a cluster, which uses the configuration in force at each pass.
     pub fn start(&self, cluster: ClusterName, tasks: &Tasks) {
         let active = self.shared.active.subscribe();
-        tasks.start("remediation", |stop| worker::run(active, cluster, stop));
+        tasks.start("remediation", |stop| async move {
+            worker::run(active.clone(), cluster.clone(), stop).await;
+
+            // The step in hand has ended: another process may act.
+            let context = active.borrow().cluster(&cluster).cloned();
+            if let Some(context) = context {
+                context.kafka.resign().await;
+            }
+        });
+    }
+
+    /// Starts to count the runs of clusters that are not configured.
+    pub fn watch_orphans(&self, tasks: &Tasks) {
+        let shared = Arc::clone(&self.shared);
+        tasks.start("orphaned runs", |stop| async move {
+            orphans::watch(&shared.store, &shared.clock, &shared.telemetry, stop).await;
+        });
     }
 
     /// Replaces the configuration. Runs go on with it at the next pass of their worker; the caller
@@ -374,10 +392,12 @@ impl Remediator {
         self.shared.store.temporary_changes().await
     }
 
-    /// Acknowledges a stuck run, so that others of its cluster may start again.
+    /// Acknowledges a stuck run, so that others of its cluster may start again, or a run of a
+    /// cluster that is not configured, so that it no longer counts as orphaned.
     pub async fn acknowledge(&self, id: RunId) -> Result<(), OrderError> {
         let run = self.find_run(id).await?;
-        if run.state != RunState::Stuck {
+        let is_configured = self.active().cluster(&run.cluster).is_some();
+        if run.state != RunState::Stuck && is_configured {
             return Err(OrderError::Conflict(format!("run {id} is {}, not stuck", run.state)));
         }
         self.shared.store.acknowledge(id, self.shared.clock.wall()).await?;

@@ -2,6 +2,7 @@
 
 use super::{context::Context, guard};
 use crate::{
+    model::Mode,
     playbook::COOLDOWN_MAX,
     store::{RunRow, StoreError},
     telemetry::{Cooldown, Quarantine, RemediationView, RunInfo},
@@ -21,6 +22,7 @@ pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
         paused: context.pause.is_set(),
         active: runs.iter().map(|it| it.state).find(|it| it.is_active()),
         runs: runs.iter().map(info).collect(),
+        lease: (context.remediation.mode == Mode::Act).then(|| context.kafka.acting_lease()),
         ..RemediationView::idle(context.remediation.mode)
     };
 

@@ -9,7 +9,9 @@ use tracing::error;
 use super::{
     ActiveClusters,
     context::Context,
+    guard,
     hold::Hold,
+    identity,
     reconcile::{Outcome, reconcile},
     schedule::{self, Reported},
     transition::{self, transition},
@@ -47,6 +49,7 @@ pub(super) async fn run(
         let context = active.borrow().cluster(&cluster).cloned();
         let Some(context) = context else { return stop.cancelled().await };
 
+        guard::actor::take_part(&context).await;
         if let Err(failure) = pass(&context, &mut state, &stop).await {
             // Nothing was done that is not stored; the next pass continues from there.
             error!(error = chain(&failure), "Remediation cannot use its store, trying again.");
@@ -71,9 +74,14 @@ async fn pass(
         schedule::add_runs(context, Some(&mut state.reported)).await?;
         view::publish(context).await?;
 
+        // Before anything is undone or resumed: the open runs may belong to another cluster.
+        let is_identified = identity::settle(context).await?;
+
         let open = context.store.open_runs(&context.cluster.name).await?;
         state.checked.retain(|id, _| open.iter().any(|it| it.id == *id));
 
+        let waiting = |it: &RunRow| !it.state.is_active() && it.state != RunState::Kept;
+        let open = open.into_iter().filter(|it| is_identified || waiting(it)).collect();
         let all_held = check_all(context, open, state, stop).await?;
         if all_held || stop.is_cancelled() {
             return Ok(());

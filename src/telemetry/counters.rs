@@ -40,6 +40,7 @@ pub(super) struct Counters {
     holds: CounterFamily,
     runs: CounterFamily,
     verdicts: CounterFamily,
+    replacements: CounterFamily,
     alert_to_effect: HistogramFamily,
     step: HistogramFamily,
     store: Histogram,
@@ -59,6 +60,7 @@ impl Counters {
             holds: family(registry, &own::HOLDS),
             runs: family(registry, &own::RUNS),
             verdicts: family(registry, &own::VERDICTS),
+            replacements: family(registry, &own::CLUSTER_REPLACEMENTS),
             alert_to_effect: timed(registry, &own::ALERT_TO_EFFECT, || histogram(EFFECT_SECONDS)),
             step: timed(registry, &own::STEP_DURATION, || histogram(STEP_SECONDS)),
             store: histogram(STORE_SECONDS),
@@ -106,6 +108,7 @@ impl Counters {
             }
         }
 
+        touch(&self.replacements, &vec![cluster_label(cluster)]);
         for times in [&self.alert_to_effect, &self.step] {
             let _created = times.get_or_create(&vec![cluster_label(cluster)]);
         }
@@ -130,6 +133,9 @@ impl Counters {
             }
             Event::AlertToEffect(cluster, took) => observe(&self.alert_to_effect, cluster, took),
             Event::StepDone(cluster, took) => observe(&self.step, cluster, took),
+            Event::ClusterReplaced(cluster, _) => {
+                add(&self.replacements, &vec![cluster_label(cluster)], 1);
+            }
             Event::StoreWritten(took) => self.store.observe(took.as_secs_f64()),
         }
     }

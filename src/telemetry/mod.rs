@@ -19,7 +19,7 @@ mod text;
 mod view;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::IpAddr,
     sync::{
@@ -310,6 +310,21 @@ impl Telemetry {
         self.with_views(|views| views.remediation_changed(cluster, view));
     }
 
+    /// The Kafka cluster behind a name is known, and whether an earlier name stands for it too.
+    pub fn cluster_identified(&self, cluster: &ClusterName, same_as: Option<ClusterName>) {
+        self.with_views(|views| views.cluster_identified(cluster, same_as));
+    }
+
+    /// The name stood for another Kafka cluster, whose state was parked under the name `parked`.
+    pub fn cluster_replaced(&self, cluster: &ClusterName, parked: &ClusterName) {
+        self.emit(Event::ClusterReplaced(cluster, parked));
+    }
+
+    /// Replaces the numbers of unfinished runs of clusters that are not configured.
+    pub fn orphans_counted(&self, orphaned_runs: BTreeMap<ClusterName, u64>) {
+        self.with_views(|views| views.orphans_counted(orphaned_runs));
+    }
+
     /// Logs and counts an event.
     fn emit(&self, event: Event<'_>) {
         event.log();
@@ -355,6 +370,7 @@ enum Event<'a> {
     AlertToEffect(&'a ClusterName, Duration),
     StepDone(&'a ClusterName, Duration),
     StoreWritten(Duration),
+    ClusterReplaced(&'a ClusterName, &'a ClusterName),
 }
 
 impl Event<'_> {
@@ -386,6 +402,10 @@ impl Event<'_> {
             }
             Self::StepDone(cluster, took) => debug!(%cluster, ?took, "Step applied."),
             Self::StoreWritten(took) => debug!(?took, "Store transaction committed."),
+            Self::ClusterReplaced(cluster, parked) => error!(
+                %cluster, %parked,
+                "The name stands for another Kafka cluster than before: its old state is parked."
+            ),
         }
     }
 }

@@ -80,6 +80,21 @@ specs! {
         ["kafka_cluster", "playbook", "target"]
         "When the playbook may act on the target again, as a Unix time",
         "playbooks × brokers, while cooling down";
+    ACTING_LEASE: Gauge "kafka_optimizer_acting_lease" ["kafka_cluster"]
+        "1 if this process is the one that may change the cluster, 0 if not; only in mode act",
+        "clusters";
+    OTHER_ACTOR_INFO: Gauge "kafka_optimizer_other_actor_info"
+        ["kafka_cluster", "installation", "host"]
+        "The other process that acts on the cluster, always 1", "clusters, while there is one";
+    DUPLICATE_CLUSTER_INFO: Gauge "kafka_optimizer_duplicate_cluster_info"
+        ["kafka_cluster", "same_as"]
+        "An earlier name in the configuration for the same Kafka cluster, always 1",
+        "clusters, while there is one";
+    CLUSTER_REPLACEMENTS: Counter "kafka_optimizer_cluster_replacements_total" ["kafka_cluster"]
+        "Times that the name stood for another Kafka cluster than before", "clusters";
+    ORPHANED_RUNS: Gauge "kafka_optimizer_orphaned_runs" ["kafka_cluster"]
+        "Runs with a change in effect, or stuck, on a cluster that is not configured",
+        "clusters that are not configured, while there are such runs";
     STORE_WRITE: Histogram "kafka_optimizer_store_write_seconds" []
         "How long a transaction of the store took", "one";
     STORE_USABLE: Gauge "kafka_optimizer_store_usable" []

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::model::{Api, Mode, ReadFailure, RequestCount, RunId};
+use crate::model::{ActingLease, ActorIdentity, Api, Mode, ReadFailure, RequestCount, RunId};
 
 fn telemetry() -> Telemetry {
     let build = BuildInfo { version: "0.1.0", revision: "abc", rustc: "1.95" };
@@ -49,6 +49,8 @@ fn busy_telemetry() -> Telemetry {
     telemetry.page_made(PageMade { series, identity_bytes: 100, gzip_bytes: 10 });
     telemetry.config_loaded(WallTime(1_000));
     telemetry.remediation_changed(&main_cluster(), view(60));
+    telemetry.cluster_identified(&main_cluster(), Some(ClusterName::new("first")));
+    telemetry.orphans_counted(BTreeMap::from([(ClusterName::new("gone"), 2)]));
 
     telemetry
 }
@@ -73,6 +75,10 @@ fn view(runs: i64) -> RemediationView {
             target: "t".into(),
             end: WallTime(9_000),
         }],
+        lease: Some(ActingLease::HeldBy(ActorIdentity {
+            installation: "3c4d".into(),
+            host: "ops-2".into(),
+        })),
         ..RemediationView::idle(Mode::Act)
     }
 }

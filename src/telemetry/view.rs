@@ -20,7 +20,10 @@ use super::{
     spec::Spec,
 };
 use crate::{
-    model::{ClusterName, Mode, ReadFailure, RequestCount, RunId, RunState, Verdict, WallTime},
+    model::{
+        ActingLease, ClusterName, Mode, ReadFailure, RequestCount, RunId, RunState, Verdict,
+        WallTime,
+    },
     playbook::OptimizerKind,
 };
 
@@ -37,6 +40,8 @@ pub struct RemediationView {
     pub stuck: u64,
     pub quarantined: Vec<Quarantine>,
     pub cooldowns: Vec<Cooldown>,
+    /// `None` unless the mode is `act`.
+    pub lease: Option<ActingLease>,
 }
 
 impl RemediationView {
@@ -49,6 +54,7 @@ impl RemediationView {
             stuck: 0,
             quarantined: Vec::new(),
             cooldowns: Vec::new(),
+            lease: None,
         }
     }
 }
@@ -115,6 +121,8 @@ struct ClusterView {
     requests: Vec<RequestCount>,
     series: Option<SeriesCount>,
     remediation: Option<RemediationView>,
+    /// An earlier name of the same cluster.
+    same_as: Option<ClusterName>,
 }
 
 /// The latest reported values. Sorted, so that equal values give equal text.
@@ -127,6 +135,7 @@ pub(super) struct Views {
     pub(super) store_usable: bool,
     page: Option<PageMade>,
     clusters: BTreeMap<ClusterName, ClusterView>,
+    orphaned_runs: BTreeMap<ClusterName, u64>,
 }
 
 impl Views {
@@ -139,6 +148,7 @@ impl Views {
             store_usable: true,
             page: None,
             clusters,
+            orphaned_runs: BTreeMap::new(),
         }
     }
 
@@ -212,6 +222,18 @@ impl Views {
         self.of(cluster).remediation = Some(view);
     }
 
+    pub(super) fn cluster_identified(
+        &mut self,
+        cluster: &ClusterName,
+        same_as: Option<ClusterName>,
+    ) {
+        self.of(cluster).same_as = same_as;
+    }
+
+    pub(super) fn orphans_counted(&mut self, orphaned_runs: BTreeMap<ClusterName, u64>) {
+        self.orphaned_runs = orphaned_runs;
+    }
+
     pub(super) fn status(&self) -> Vec<ClusterStatus> {
         let one = |(name, view): (&ClusterName, &ClusterView)| ClusterStatus {
             cluster: name.clone(),
@@ -229,6 +251,7 @@ impl Views {
         self.encode_collectors(encoder)?;
         self.encode_requests(encoder)?;
         self.encode_remediation(encoder)?;
+        self.encode_actors(encoder)?;
         self.encode_history(encoder)
     }
 
@@ -339,6 +362,29 @@ impl Views {
         });
 
         gauges(encoder, &own::RUN_STATE, states)
+    }
+
+    fn encode_actors(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let leases = self.remediations().filter_map(|(cluster, it)| {
+            let lease = it.lease.as_ref()?;
+            Some((texts(&[cluster]), f64::from(*lease == ActingLease::Held)))
+        });
+        gauges(encoder, &own::ACTING_LEASE, leases)?;
+
+        let others = self.remediations().filter_map(|(cluster, it)| {
+            let Some(ActingLease::HeldBy(other)) = &it.lease else { return None };
+            Some((texts(&[cluster, &other.installation, &other.host]), 1.0))
+        });
+        gauges(encoder, &own::OTHER_ACTOR_INFO, others)?;
+
+        let duplicates = self.clusters.iter().filter_map(|(cluster, it)| {
+            Some((texts(&[cluster.as_str(), it.same_as.as_ref()?.as_str()]), 1.0))
+        });
+        gauges(encoder, &own::DUPLICATE_CLUSTER_INFO, duplicates)?;
+
+        let orphaned = self.orphaned_runs.iter();
+        let orphaned = orphaned.map(|(cluster, runs)| (texts(&[cluster.as_str()]), count(*runs)));
+        gauges(encoder, &own::ORPHANED_RUNS, orphaned)
     }
 
     fn encode_history(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

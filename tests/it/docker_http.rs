@@ -143,7 +143,7 @@ impl EngineHarness {
 
     fn engine(&self, deadline: Duration) -> Engine {
         let socket = self.socket().to_string_lossy().into_owned();
-        Engine::new(socket, deadline, Arc::new(SystemClock::new()))
+        Engine::new(socket, deadline, Arc::new(SystemClock::new()), "1a2b".into())
     }
 
     async fn start(&self) -> Result<(), DockerError> {
@@ -328,7 +328,8 @@ async fn an_unreachable_engine_means_nothing_was_sent() {
 
     for socket in [missing, stale] {
         let socket = socket.to_string_lossy().into_owned();
-        let engine = Engine::new(socket.as_str(), PATIENT, Arc::new(SystemClock::new()));
+        let engine =
+            Engine::new(socket.as_str(), PATIENT, Arc::new(SystemClock::new()), "1a2b".into());
         let error = engine.remove_clone(&clone_name()).await.unwrap_err();
 
         assert!(matches!(error, DockerError::Unreachable { .. }), "{error:?}");

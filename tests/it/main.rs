@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says so by panicking, and some print what they measured"
 )]
 
+mod acting_lease;
 mod breaches;
 mod cli;
 mod clusters;

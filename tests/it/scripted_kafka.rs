@@ -13,12 +13,12 @@ use kafka_optimizer::{
     docker::{Docker, DockerError},
     kafka::{Kafka, KafkaError},
     model::{
-        Api, Broker, BrokerConfig, BrokerId, ClientQuota, CloneName, CloneState, ConfigChange,
-        ConfigEntry, ConfigSource, ConsumerContainer, ContainerUsage, ElectionFailure,
-        GroupDescription, GroupListing, GroupMembers, GroupName, GroupOffsets, GroupState,
-        GroupType, LogDir, MinInsync, MonotonicTime, OffsetSpec, Partition, Quorum, QuorumReplica,
-        QuorumRole, QuotaChange, ReadFailure, RequestCount, Topic, TopicLogSize, TopicName,
-        TopicOffsets, TopicPartition, TopicPartitions, Topology, WallTime, WriteMode,
+        ActingLease, Api, Broker, BrokerConfig, BrokerId, ClientQuota, CloneName, CloneState,
+        ConfigChange, ConfigEntry, ConfigSource, ConsumerContainer, ContainerUsage,
+        ElectionFailure, GroupDescription, GroupListing, GroupMembers, GroupName, GroupOffsets,
+        GroupState, GroupType, LogDir, MinInsync, MonotonicTime, OffsetSpec, Partition, Quorum,
+        QuorumReplica, QuorumRole, QuotaChange, ReadFailure, RequestCount, Topic, TopicLogSize,
+        TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology, WallTime, WriteMode,
     },
 };
 
@@ -287,6 +287,14 @@ impl Kafka for ScriptedKafka {
     ) -> Result<Vec<(TopicPartition, Result<(), ElectionFailure>)>, KafkaError> {
         panic!("collection changed the leaders of {partitions:?}");
     }
+
+    fn acting_lease(&self) -> ActingLease {
+        unreachable!("a collector changes nothing")
+    }
+
+    fn compete(&self) {}
+
+    async fn resign(&self) {}
 
     fn request_counts(&self) -> Vec<RequestCount> {
         let none = |api: &Api| RequestCount {

@@ -18,7 +18,7 @@ use super::stack::{eventually, variable};
 const SOCKET: &str = "/var/run/docker.sock";
 
 fn engine(socket: &str) -> Engine {
-    Engine::new(socket, Duration::from_secs(10), Arc::new(SystemClock::new()))
+    Engine::new(socket, Duration::from_secs(10), Arc::new(SystemClock::new()), "live".into())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test script says which cluster it is")]

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says so by panicking, and some print what they measured"
 )]
 
+mod actor;
 mod admin_client;
 mod corner;
 mod docker;

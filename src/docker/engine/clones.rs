@@ -18,7 +18,9 @@ use super::{
     template::{Attachment, PROJECT_LABEL, SERVICE_LABEL, attachments, body, next_number},
 };
 use crate::{
-    docker::{CLONE_OF_LABEL, CLUSTER_LABEL, DockerError, ROLE_LABEL, RUN_LABEL},
+    docker::{
+        CLONE_OF_LABEL, CLUSTER_LABEL, DockerError, INSTALLATION_LABEL, ROLE_LABEL, RUN_LABEL,
+    },
     model::{CloneName, CloneState},
 };
 
@@ -120,7 +122,9 @@ impl Engine {
         }
 
         match inspected.id.clone() {
-            Some(id) if is_own(&inspected, clone) => Ok(Found::Own(Clone { id, inspected })),
+            Some(id) if is_own(&inspected, clone, &self.installation) => {
+                Ok(Found::Own(Clone { id, inspected }))
+            }
             _ => Ok(Found::Foreign),
         }
     }
@@ -145,7 +149,7 @@ impl Engine {
         let _numbering = self.numbering.lock().await;
         let number = self.next_number(template).await?;
         let options = CreateContainerOptionsBuilder::new().name(&clone.name).build();
-        let body = body(template, clone, number);
+        let body = body(template, clone, &self.installation, number);
 
         // Boxed: the request is large.
         let make = Box::pin(docker.create_container(Some(options), body));
@@ -202,11 +206,19 @@ impl Engine {
 
 const NOT_OURS: &str = "the container of that name is not this run's clone";
 
-fn is_own(inspected: &ContainerInspectResponse, clone: &CloneName) -> bool {
+/// Run numbers belong to an installation, so the name of the cluster may have changed since. A
+/// clone of an earlier version does not say which installation made it: its cluster must match.
+fn is_own(inspected: &ContainerInspectResponse, clone: &CloneName, installation: &str) -> bool {
     let labels = labels(inspected);
     let says = |label, value: &str| labels.get(label).is_some_and(|it| it == value);
-    says(ROLE_LABEL, "consumer")
-        && says(CLUSTER_LABEL, &clone.cluster)
+    let made_here = if labels.contains_key(INSTALLATION_LABEL) {
+        says(INSTALLATION_LABEL, installation)
+    } else {
+        says(CLUSTER_LABEL, &clone.cluster)
+    };
+
+    made_here
+        && says(ROLE_LABEL, "consumer")
         && says(RUN_LABEL, &clone.run.to_string())
         && labels.contains_key(CLONE_OF_LABEL)
 }
@@ -276,7 +288,8 @@ mod tests {
 
     #[test]
     fn i36_only_labels_of_that_run_make_a_clone_ours() {
-        let own = |labels: &str| is_own(&clone(r#""RestartCount":0"#, labels), &clone_name());
+        let own =
+            |labels: &str| is_own(&clone(r#""RestartCount":0"#, labels), &clone_name(), "1a2b");
         let of = r#","kafka-optimizer.clone-of":"9eaa""#;
         assert!(own(&format!(r#"{of},"kafka-optimizer.run":"12""#)));
         assert!(!own(&format!(r#"{of},"kafka-optimizer.run":"13""#)));
@@ -284,7 +297,26 @@ mod tests {
         assert!(!own(of));
         let other = CloneName { cluster: "other".to_owned(), ..clone_name() };
         let labels = format!(r#"{of},"kafka-optimizer.run":"12""#);
-        assert!(!is_own(&clone(r#""RestartCount":0"#, &labels), &other));
+        assert!(!is_own(&clone(r#""RestartCount":0"#, &labels), &other, "1a2b"));
+    }
+
+    #[test]
+    fn i43_run_12_of_another_installation_made_a_clone_with_the_same_name() {
+        let labels = |installation: &str| {
+            format!(
+                r#","kafka-optimizer.clone-of":"9eaa","kafka-optimizer.run":"12",
+                "kafka-optimizer.installation":"{installation}""#
+            )
+        };
+        let own = |installation: &str, name: &CloneName| {
+            is_own(&clone(r#""RestartCount":0"#, &labels(installation)), name, "1a2b")
+        };
+
+        assert!(own("1a2b", &clone_name()));
+        assert!(!own("3c4d", &clone_name()));
+
+        // The cluster has got another name since.
+        assert!(own("1a2b", &CloneName { cluster: "prod-eu".to_owned(), ..clone_name() }));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod failure;
 mod template;
 mod usage;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bollard::{
@@ -58,6 +58,8 @@ pub struct Engine {
     /// Bounds each call. A list, and the statistics of one container, count as one call.
     deadline: Duration,
     clock: SharedClock,
+    /// Clones of other installations are not ours.
+    installation: Arc<str>,
     /// Opened by the first call that succeeds: the engine may start after us.
     link: OnceCell<Link>,
     /// Held from the search for a free number until the container that takes it exists.
@@ -86,9 +88,20 @@ struct Host {
 impl Engine {
     /// An engine behind the socket at this path. Connects to nothing yet. One-shot statistics take
     /// about a second: `deadline` must be longer.
-    pub fn new(socket: impl Into<String>, deadline: Duration, clock: SharedClock) -> Self {
-        let socket = socket.into();
-        Self { socket, deadline, clock, link: OnceCell::new(), numbering: Mutex::new(()) }
+    pub fn new(
+        socket: impl Into<String>,
+        deadline: Duration,
+        clock: SharedClock,
+        installation: Arc<str>,
+    ) -> Self {
+        Self {
+            socket: socket.into(),
+            deadline,
+            clock,
+            installation,
+            link: OnceCell::new(),
+            numbering: Mutex::new(()),
+        }
     }
 
     async fn link(&self) -> Result<&Link, DockerError> {

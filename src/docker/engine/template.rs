@@ -10,7 +10,7 @@ use bollard::models::{
 
 use super::consumer::{is_anonymous, labels, name};
 use crate::{
-    docker::{CLONE_OF_LABEL, RUN_LABEL},
+    docker::{CLONE_OF_LABEL, INSTALLATION_LABEL, RUN_LABEL},
     model::CloneName,
 };
 
@@ -67,6 +67,7 @@ fn attachment(network: String, endpoint: EndpointSettings, own: [&str; 2]) -> At
 pub(super) fn body(
     template: &ContainerInspectResponse,
     clone: &CloneName,
+    installation: &str,
     number: Option<u64>,
 ) -> ContainerCreateBody {
     let config = template.config.clone().unwrap_or_default();
@@ -104,7 +105,7 @@ pub(super) fn body(
         entrypoint: config.entrypoint,
         network_disabled: config.network_disabled,
         on_build: config.on_build,
-        labels: Some(clone_labels(template, clone, number)),
+        labels: Some(clone_labels(template, clone, installation, number)),
         stop_signal: config.stop_signal,
         stop_timeout: config.stop_timeout,
         shell: config.shell,
@@ -149,10 +150,12 @@ fn renew_anonymous(template: &ContainerInspectResponse, host: &mut HostConfig) -
 fn clone_labels(
     template: &ContainerInspectResponse,
     clone: &CloneName,
+    installation: &str,
     number: Option<u64>,
 ) -> HashMap<String, String> {
     let mut labels = labels(template);
     labels.insert(RUN_LABEL.to_owned(), clone.run.to_string());
+    labels.insert(INSTALLATION_LABEL.to_owned(), installation.to_owned());
     labels.insert(CLONE_OF_LABEL.to_owned(), template.id.clone().unwrap_or_default());
 
     if let Some(number) = number {
@@ -223,7 +226,7 @@ mod tests {
     }
 
     fn made(replaced: &[(&str, &str)]) -> ContainerCreateBody {
-        body(&template(replaced), &clone_name(), Some(7))
+        body(&template(replaced), &clone_name(), "1a2b", Some(7))
     }
 
     #[test]
@@ -268,12 +271,13 @@ mod tests {
         let labels = made(&[]).labels.unwrap();
         let said = |label: &str| labels.get(label).map(String::as_str);
         assert_eq!(said("kafka-optimizer.run"), Some("12"));
+        assert_eq!(said("kafka-optimizer.installation"), Some("1a2b"));
         assert_eq!(said("kafka-optimizer.clone-of"), template(&[]).id.as_deref());
         assert_eq!(said("kafka-optimizer.group"), Some("billing"));
         assert_eq!(said(PROJECT_LABEL), Some("shop"));
         assert_eq!(said(NUMBER_LABEL), Some("7"));
         let plain = template(&[(r#""com.docker.compose.container-number":"1""#, r#""a":"b""#)]);
-        let labels = body(&plain, &clone_name(), None).labels.unwrap();
+        let labels = body(&plain, &clone_name(), "1a2b", None).labels.unwrap();
         assert_eq!(labels.get(NUMBER_LABEL), None);
     }
 

@@ -25,6 +25,12 @@ pub(super) trait ApiCall: Sync {
         &self,
         response: <Self::Request as protocol::Request>::Response,
     ) -> Result<Self::Output, ResponseError>;
+
+    /// How long the broker may hold the request back before it answers, beyond the usual deadline.
+    /// It answers no later request on that connection meanwhile.
+    fn held_for(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Why a response holds no result.

@@ -100,13 +100,14 @@ impl BrokerClient {
 
         self.context.counters.record_sent(C::API);
         let exchange = connection.exchange(&request, version);
-        let Some(frame) = self.context.until(deadline, exchange).await else {
+        let answer_by = MonotonicTime(deadline.0.saturating_add(call.held_for()));
+        let Some(frame) = self.context.until(answer_by, exchange).await else {
             // Responses come in order, so a stuck one blocks all that follow on this connection.
             connection.retire();
             return Err(KafkaError::NoAnswer {
                 request: C::API.label(),
                 peer: self.address.clone(),
-                deadline: self.context.options.request_timeout,
+                deadline: self.context.options.request_timeout.saturating_add(call.held_for()),
             });
         };
 

@@ -298,8 +298,12 @@ impl IoTask {
     /// task, and the step of a run that is still in progress may need the connection.
     async fn idle_after_stop(&self) {
         self.stopping.cancelled().await;
-        while !self.pending.close_if_idle() {
+        loop {
+            // First of all: a connection that was just opened has no request in flight yet.
             self.clock.sleep(IDLE_CHECK_INTERVAL).await;
+            if self.pending.close_if_idle() {
+                return;
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 //! Invariant: no record is ever read or written here.
 //! Invariant: a call ends within its deadline, whatever the broker does.
 
+mod acting_lease;
 mod api_call;
 mod backoff;
 mod broker_client;
@@ -27,23 +28,28 @@ mod sasl;
 mod stream;
 mod supported_versions;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
+pub use acting_lease::SESSION_TIMEOUT;
 pub use options::WireOptions;
 
 use crate::{
     clock::SharedClock,
     kafka::{Kafka, KafkaError},
     model::{
-        BrokerConfig, BrokerId, ClientQuota, ConfigChange, ElectionFailure, GroupDescription,
-        GroupListing, GroupName, GroupOffsets, GroupState, GroupType, LogDir, MinInsync,
-        MonotonicTime, OffsetSpec, Quorum, QuotaChange, RequestCount, TopicName, TopicOffsets,
-        TopicPartition, TopicPartitions, Topology, WriteMode,
+        ActingLease, ActorIdentity, BrokerConfig, BrokerId, ClientQuota, ConfigChange,
+        ElectionFailure, GroupDescription, GroupListing, GroupName, GroupOffsets, GroupState,
+        GroupType, LogDir, MinInsync, MonotonicTime, OffsetSpec, Quorum, QuotaChange, RequestCount,
+        TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology, WriteMode,
     },
     shutdown::Tasks,
 };
+use acting_lease::LeaseHolder;
 use cluster::ClusterClient;
 use credentials::CredentialStore;
 use options::CONFIG_RESOURCES_MAX;
@@ -86,6 +92,10 @@ impl AdapterContext {
 pub struct Wire {
     context: Arc<AdapterContext>,
     cluster: ClusterClient,
+    identity: ActorIdentity,
+    session_timeout: Duration,
+    /// `None` while this process changes nothing.
+    lease: Mutex<Option<LeaseHolder>>,
 }
 
 impl Wire {
@@ -94,7 +104,31 @@ impl Wire {
         let credentials = CredentialStore::new(&options);
         let counters = RequestCounters::new();
         let context = Arc::new(AdapterContext { options, clock, tasks, counters, credentials });
-        Self { cluster: ClusterClient::new(Arc::clone(&context)), context }
+        Self {
+            cluster: ClusterClient::new(Arc::clone(&context)),
+            context,
+            identity: ActorIdentity::default(),
+            session_timeout: SESSION_TIMEOUT,
+            lease: Mutex::default(),
+        }
+    }
+
+    /// Names this process to others that compete for the acting lease.
+    #[must_use]
+    pub fn with_identity(mut self, identity: ActorIdentity) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// Replaces [`SESSION_TIMEOUT`], for tests.
+    #[must_use]
+    pub const fn with_session_timeout(mut self, session_timeout: Duration) -> Self {
+        self.session_timeout = session_timeout;
+        self
+    }
+
+    fn lease(&self) -> MutexGuard<'_, Option<LeaseHolder>> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn request_timeout(&self) -> Duration {
@@ -229,6 +263,24 @@ impl Kafka for Wire {
     ) -> Result<Vec<(TopicPartition, Result<(), ElectionFailure>)>, KafkaError> {
         let timeout = self.request_timeout();
         self.cluster.mutate_any(&requests::ElectPreferredLeaders { partitions, timeout }).await
+    }
+
+    fn acting_lease(&self) -> ActingLease {
+        let not_sought = || ActingLease::Unconfirmed("this process does not act".to_owned());
+        self.lease().as_ref().map_or_else(not_sought, LeaseHolder::current)
+    }
+
+    fn compete(&self) {
+        let start =
+            || LeaseHolder::start(Arc::clone(&self.context), &self.identity, self.session_timeout);
+        self.lease().get_or_insert_with(start);
+    }
+
+    async fn resign(&self) {
+        let lease = self.lease().take();
+        if let Some(lease) = lease {
+            lease.resign().await;
+        }
     }
 
     fn request_counts(&self) -> Vec<RequestCount> {

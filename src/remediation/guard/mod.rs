@@ -5,6 +5,7 @@
 //! last one is the rehearsal (dry run) on the target brokers themselves, so that they have just
 //! validated a plan when it is executed (I19).
 
+pub(super) mod actor;
 pub(super) mod availability;
 pub(super) mod group;
 mod health;
@@ -51,6 +52,7 @@ pub(super) struct Cleared {
 pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Hold> {
     let playbook = playbook(context, run)?;
     limits::check(context, run, playbook).await?;
+    actor::check(context)?;
     limits::check_no_overlap(context, playbook.windows.baseline).await?;
     health::check_snapshot(context)?;
 

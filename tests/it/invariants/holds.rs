@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kafka_optimizer::{
-    model::{HoldReason, Mode, ReadFailure, RunState, TopicName, TopicPartition},
+    model::{
+        ActingLease, ActorIdentity, HoldReason, Mode, ReadFailure, RunState, TopicName,
+        TopicPartition,
+    },
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
     snapshot::Snapshot,
 };
@@ -417,4 +420,22 @@ fn a_held_run_starts_once_the_hold_is_gone() {
 
         assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
     });
+}
+
+#[test]
+fn i43_a_run_beside_another_process_that_acts_is_held() {
+    let other = ActorIdentity { installation: "3c4d".to_owned(), host: "ops-2".to_owned() };
+    let held_by: fn(&mut World) = |world| {
+        let other = ActorIdentity { installation: "3c4d".to_owned(), host: "ops-2".to_owned() };
+        world.kafka.state().metadata.lease = ActingLease::HeldBy(other);
+    };
+    check(HoldReason::OtherActor, &other.to_string(), (as_usual, held_by));
+    check(
+        HoldReason::NoLease,
+        "error 30",
+        (as_usual, |world| {
+            let problem = "FindCoordinator to kafka-1:9092: error 30".to_owned();
+            world.kafka.state().metadata.lease = ActingLease::Unconfirmed(problem);
+        }),
+    );
 }

@@ -4,6 +4,7 @@ mod after;
 mod canary;
 mod found;
 mod holds;
+mod identity;
 mod intake;
 mod lost;
 mod operator;

@@ -13,7 +13,7 @@ use super::others::{ChangeKind, before, live_through, standing};
 use crate::world::{Crash, Effect, Setup, World, firing, notification, resolved, simulate, with};
 
 /// A world with a temporary change in effect.
-async fn in_force(work: ChangeKind, effect: Effect) -> World {
+pub(super) async fn in_force(work: ChangeKind, effect: Effect) -> World {
     let mut world = before(work, 1, effect).await;
     live_through(&mut world, &[]).await;
 

@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use kafka_optimizer::{
     kafka::{Kafka, KafkaError},
     model::{
-        self, BrokerConfig, BrokerId, ClientQuota, ConfigChange, ElectionFailure, GroupDescription,
-        GroupListing, GroupMembers, GroupName, GroupOffsets, GroupState, GroupType, LogDir,
-        MinInsync, OffsetSpec, Partition, Quorum, QuotaChange, QuotaEntity, QuotaKey, ReadFailure,
-        RequestCount, Topic, TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology,
-        WriteMode,
+        self, ActingLease, BrokerConfig, BrokerId, ClientQuota, ConfigChange, ElectionFailure,
+        GroupDescription, GroupListing, GroupMembers, GroupName, GroupOffsets, GroupState,
+        GroupType, LogDir, MinInsync, OffsetSpec, Partition, Quorum, QuotaChange, QuotaEntity,
+        QuotaKey, ReadFailure, RequestCount, Topic, TopicName, TopicOffsets, TopicPartition,
+        TopicPartitions, Topology, WriteMode,
     },
 };
 
@@ -101,6 +101,9 @@ pub(crate) struct SimulatedMetadata {
     pub(crate) reassignments: Vec<TopicPartition>,
     pub(crate) quotas: BTreeMap<(QuotaEntity, QuotaKey), f64>,
     pub(crate) gone: Vec<BrokerId>,
+    pub(crate) cluster_id: String,
+    /// Whether this process has the right to change the cluster.
+    pub(crate) lease: ActingLease,
     /// Groups with their members; the first broker coordinates them all.
     pub(crate) groups: BTreeMap<GroupName, GroupMembers>,
 }
@@ -210,6 +213,8 @@ impl SimulatedKafka {
             reassignments: Vec::new(),
             quotas: BTreeMap::new(),
             gone: Vec::new(),
+            cluster_id: "world".to_owned(),
+            lease: ActingLease::Held,
             groups: BTreeMap::new(),
         };
         let state = ClusterState {
@@ -283,7 +288,7 @@ impl SimulatedKafka {
         });
 
         Topology {
-            cluster_id: Some("world".to_owned()),
+            cluster_id: Some(state.metadata.cluster_id.clone()),
             controller: Some(id(1)),
             brokers: brokers.collect(),
             topics: state.metadata.topics.clone(),
@@ -605,6 +610,14 @@ impl Kafka for SimulatedKafka {
     fn request_counts(&self) -> Vec<RequestCount> {
         Vec::new()
     }
+
+    fn acting_lease(&self) -> ActingLease {
+        self.state().metadata.lease.clone()
+    }
+
+    fn compete(&self) {}
+
+    async fn resign(&self) {}
 
     async fn offsets(
         &self,

@@ -8,7 +8,7 @@ use kafka_optimizer::{
     config::RemediationConfig,
     model::{BrokerId, Change, RunId, RunState},
     optimizers::tune_brokers::{IO_THREADS, WRITES},
-    remediation::{Context, PauseFile, Remediator},
+    remediation::{Context, IdentityCell, PauseFile, Remediator},
     snapshot::{Section, Snapshot},
     store::{RunDetail, Store},
     telemetry::{BuildInfo, Telemetry},
@@ -457,6 +457,8 @@ impl PipelineParts<'_> {
             latest,
             pause: PauseFile::in_dir(&remediation.state_dir),
             wake: Arc::new(Notify::new()),
+            installation: "1a2b".into(),
+            identity: IdentityCell::default(),
         }
     }
 }

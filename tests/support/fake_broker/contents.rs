@@ -31,6 +31,28 @@ pub(crate) type FakeEntity = Vec<(&'static str, Option<&'static str>)>;
 /// The synonyms of a config key: (source, value), in order of precedence; the first is effective.
 pub(crate) type FakeEntry = Vec<(i8, &'static str)>;
 
+/// The members of the group of processes that act, as its coordinator knows them.
+#[derive(Debug, Default)]
+pub(crate) struct FakeMembership {
+    /// Id, and the generation in which it last joined. The first is the leader.
+    pub(crate) members: Vec<(String, i32)>,
+    pub(crate) generation: i32,
+    /// What the leader of this generation assigned.
+    pub(crate) assignment: Option<Vec<u8>>,
+    pub(crate) ids_given: u32,
+    /// Whether the group may not be read.
+    pub(crate) is_forbidden: bool,
+}
+
+impl FakeMembership {
+    /// A member leaves, or its session times out.
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.members.retain(|it| it.0 != id);
+        self.generation += 1;
+        self.assignment = None;
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct ClusterContents {
     pub(super) brokers: BTreeMap<i32, SocketAddr>,
@@ -45,6 +67,7 @@ pub(crate) struct ClusterContents {
     pub(crate) quotas: BTreeMap<FakeEntity, Vec<(&'static str, f64)>>,
     pub(crate) alter_refusal: Option<(i16, &'static str)>,
     pub(crate) moving: Vec<(String, i32)>,
+    pub(crate) membership: FakeMembership,
     /// Limits the API versions that a broker announces.
     pub(crate) versions: BTreeMap<i16, (i16, i16)>,
 }

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 #[allow(unused_imports, reason = "two test binaries share this; neither uses all of it")]
 pub(crate) use self::{
-    contents::{ClusterContents, ClusterSize, FakeGroup, FakePartition},
+    contents::{ClusterContents, ClusterSize, FakeGroup, FakeMembership, FakePartition},
     faults::{BrokerFault, Mutation},
     mutate::{chance, mutate, mutate_text},
     sasl::{FakeSasl, SaslTrick},

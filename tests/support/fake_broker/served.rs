@@ -146,9 +146,16 @@ impl Served {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
         let (answer, change) = match api {
             // The request also has an effect.
-            ApiKey::IncrementalAlterConfigs | ApiKey::AlterClientQuotas | ApiKey::ElectLeaders => {
-                let contents = self.cluster.contents.lock().unwrap();
-                answers::answer(&contents, self.id, header, body)
+            ApiKey::IncrementalAlterConfigs
+            | ApiKey::AlterClientQuotas
+            | ApiKey::ElectLeaders
+            | ApiKey::FindCoordinator
+            | ApiKey::JoinGroup
+            | ApiKey::SyncGroup
+            | ApiKey::Heartbeat
+            | ApiKey::LeaveGroup => {
+                let mut contents = self.cluster.contents.lock().unwrap();
+                answers::answer(&mut contents, self.id, header, body)
             }
             _ => (self.ready(header, body), None::<SeenChange>),
         };
@@ -175,9 +182,9 @@ impl Served {
             version: header.request_api_version,
             body: body.clone(),
         };
-        let contents = self.cluster.contents.lock().unwrap();
+        let mut contents = self.cluster.contents.lock().unwrap();
         let mut ready = self.cluster.ready.lock().unwrap();
-        let make = || answers::answer(&contents, self.id, header, body).0;
+        let make = || answers::answer(&mut contents, self.id, header, body).0;
         let mut answer = ready.entry(asked).or_insert_with(make).clone();
         answer[4..8].copy_from_slice(&header.correlation_id.to_be_bytes());
 

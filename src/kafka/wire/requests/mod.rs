@@ -7,6 +7,7 @@ mod elections;
 mod groups;
 mod log_dirs;
 mod members;
+mod membership;
 mod offsets;
 mod quotas;
 mod streams;
@@ -18,6 +19,10 @@ pub(super) use elections::ElectPreferredLeaders;
 pub(super) use groups::{FetchCommitted, ListGroups};
 pub(super) use log_dirs::DescribeLogDirs;
 pub(super) use members::{DescribeClassicGroups, DescribeConsumerGroups, DescribeShareGroups};
+pub(super) use membership::{
+    FindCoordinator, GroupGeneration, GroupJoined, GroupProtocol, Heartbeat, JoinGroup, LeaveGroup,
+    SyncGroup,
+};
 pub(super) use offsets::ListOffsets;
 pub(super) use quotas::{AlterClientQuota, DescribeClientQuotas};
 pub(super) use streams::DescribeStreamsGroups;

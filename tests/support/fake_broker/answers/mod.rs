@@ -6,6 +6,7 @@ mod controller;
 mod elections;
 mod groups;
 mod log_dirs;
+mod membership;
 mod metadata;
 mod offsets;
 mod quotas;
@@ -14,7 +15,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
         self, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeClientQuotasRequest,
-        DescribeLogDirsRequest, DescribeQuorumRequest, ListGroupsRequest,
+        DescribeLogDirsRequest, DescribeQuorumRequest, FindCoordinatorRequest, ListGroupsRequest,
         ListPartitionReassignmentsRequest, OffsetFetchResponse, RequestHeader, ResponseHeader,
         api_versions_response::ApiVersion,
     },
@@ -43,6 +44,11 @@ pub(super) const APIS: &[ApiKey] = &[
     ApiKey::ElectLeaders,
     ApiKey::ConsumerGroupDescribe,
     ApiKey::ShareGroupDescribe,
+    ApiKey::FindCoordinator,
+    ApiKey::JoinGroup,
+    ApiKey::SyncGroup,
+    ApiKey::Heartbeat,
+    ApiKey::LeaveGroup,
     ApiKey::SaslHandshake,
     ApiKey::SaslAuthenticate,
 ];
@@ -50,7 +56,7 @@ pub(super) const APIS: &[ApiKey] = &[
 /// The response frame of broker `id`, and the change that was requested.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
 pub(super) fn answer(
-    cluster: &ClusterContents,
+    cluster: &mut ClusterContents,
     id: i32,
     header: &RequestHeader,
     body: Bytes,
@@ -87,6 +93,13 @@ pub(super) fn answer(
             on.answer(|_: ListPartitionReassignmentsRequest| controller::reassignments(cluster))
         }
         ApiKey::DescribeQuorum => on.answer(|_: DescribeQuorumRequest| controller::quorum()),
+        ApiKey::FindCoordinator => {
+            on.answer(|it: FindCoordinatorRequest| membership::find(cluster, &it, version))
+        }
+        ApiKey::JoinGroup => on.answer(|it| membership::join(&mut cluster.membership, &it)),
+        ApiKey::SyncGroup => on.answer(|it| membership::sync(&mut cluster.membership, &it)),
+        ApiKey::Heartbeat => on.answer(|it| membership::heartbeat(&cluster.membership, &it)),
+        ApiKey::LeaveGroup => on.answer(|it| membership::leave(&mut cluster.membership, &it)),
         _ => panic!("this program does not send {api:?}"),
     };
 
