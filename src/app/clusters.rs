@@ -233,7 +233,8 @@ impl ClusterBuilder {
         let kafka: SharedKafka =
             Arc::new(wire.with_identity(ActorIdentity { installation, host: host_name() }));
         let prometheus = config.prometheus.as_ref().map(|it| {
-            HttpPrometheus::new(&it.url, it.timeout).map(|it| Arc::new(it) as SharedPrometheus)
+            HttpPrometheus::with_options(&it.url, it.timeout, it.http.clone())
+                .map(|it| Arc::new(it) as SharedPrometheus)
         });
 
         let docker = config.docker.as_ref().map(|it| self.engine(it));

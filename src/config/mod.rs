@@ -20,7 +20,7 @@ pub use crate::security::Secret;
 use crate::{
     model::{ClusterName, Export, GroupState, Mode, TopicName},
     playbook::Playbook,
-    security::Security,
+    security::{HttpOptions, Security},
 };
 
 /// A problem in the file, or a warning about it.
@@ -116,6 +116,7 @@ pub struct PrometheusConfig {
     /// Prometheus's `scrape_interval` for the brokers, which is also its `evaluation_interval`.
     pub scrape_interval: Duration,
     pub timeout: Duration,
+    pub http: HttpOptions,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

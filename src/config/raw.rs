@@ -31,6 +31,9 @@ impl RawConfig {
         let mut paths: Vec<&mut PathBuf> = Vec::new();
         for cluster in self.clusters.iter_mut().flatten() {
             paths.extend(cluster.docker.iter_mut().flat_map(|it| &mut it.socket));
+            if let Some(prometheus) = &mut cluster.prometheus {
+                paths.extend(prometheus.paths());
+            }
             let Some(security) = &mut cluster.security else { continue };
             if let Some(tls) = &mut security.tls {
                 paths.extend(
@@ -255,6 +258,83 @@ pub(super) struct RawPrometheus {
     ///
     /// Default: `5s`
     pub(super) timeout: Option<Scalar>,
+    #[serde(default, deserialize_with = "present_or_default")]
+    pub(super) authorization: Option<RawAuthorization>,
+    #[serde(default, deserialize_with = "present_or_default")]
+    pub(super) basic_auth: Option<RawBasicAuth>,
+    #[serde(default, deserialize_with = "present_or_default")]
+    pub(super) tls_config: Option<RawPrometheusTls>,
+    /// Headers sent with each query, such as `X-Scope-OrgID` for a tenant of Mimir. Put no secret
+    /// here: use `authorization` or `basic_auth`.
+    ///
+    /// Default: none
+    pub(super) headers: Option<BTreeMap<String, Scalar>>,
+    /// URL of an HTTP proxy for the queries. `HTTP_PROXY` and `HTTPS_PROXY` of the environment are
+    /// not used.
+    ///
+    /// Default: none
+    pub(super) proxy_url: Option<String>,
+}
+
+impl RawPrometheus {
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let token = self.authorization.iter_mut().map(|it| &mut it.credentials_file);
+        let password = self.basic_auth.iter_mut().map(|it| &mut it.password_file);
+        let tls = self.tls_config.iter_mut();
+        let tls = tls.flat_map(|it| [&mut it.ca_file, &mut it.cert_file, &mut it.key_file]);
+        token.chain(password).chain(tls).flatten()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuthorization {
+    /// Scheme of the header `Authorization`.
+    ///
+    /// Default: `Bearer`
+    #[serde(rename = "type")]
+    pub(super) scheme: Option<String>,
+    /// File with the token, one word. It is read again when it changes.
+    ///
+    /// Default: required with `authorization`
+    pub(super) credentials_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBasicAuth {
+    /// User name.
+    ///
+    /// Default: required with `basic_auth`
+    pub(super) username: Option<String>,
+    /// File with the password on one line. It is read again when it changes.
+    ///
+    /// Default: required with `basic_auth`
+    pub(super) password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPrometheusTls {
+    /// PEM file with the CA certificates that the server's certificate is verified against.
+    ///
+    /// Default: the system's CA certificates
+    pub(super) ca_file: Option<PathBuf>,
+    /// PEM file with the client certificate followed by its intermediate certificates.
+    ///
+    /// Default: none
+    pub(super) cert_file: Option<PathBuf>,
+    /// PEM file with the private key of the client certificate, unencrypted.
+    ///
+    /// Default: required with `cert_file`
+    pub(super) key_file: Option<PathBuf>,
+    /// Name that the server's certificate must have.
+    ///
+    /// Default: the host of `url`
+    pub(super) server_name: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,24 +1,32 @@
 //! The adapter to a real Prometheus server, over version 1 of its HTTP API.
 //!
-//! Invariant: credentials in the URL are sent to the server only; no error or log line contains
-//! them.
+//! Invariant: credentials are sent to the server only; no error or log line contains them.
 
-use std::{error::Error, fmt::Write, time::Duration};
+use std::{
+    error::Error,
+    fmt::Write,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use reqwest::{Client, Response, Url, redirect::Policy};
+use reqwest::{Response, Url};
 
 use super::{
     InstantSeries, Prometheus, PrometheusError, QueryRange, RangeSeries,
+    client::LoadedClient,
     payload::{self, ApiResponse, InvalidResponse, RawSample},
 };
+use crate::security::HttpOptions;
 
 /// Largest response. No query of ours needs more.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Clone, Debug)]
 pub struct HttpPrometheus {
-    client: Client,
+    options: HttpOptions,
+    /// Made when it is first needed, and anew when a file has changed.
+    loaded: Arc<Mutex<Option<LoadedClient>>>,
     /// May contain credentials, so it must not be shown.
     base_url: Url,
     /// The URL without credentials, for messages.
@@ -31,8 +39,21 @@ impl HttpPrometheus {
     ///
     /// # Errors
     ///
-    /// If `url` is invalid, or TLS cannot be set up.
+    /// If `url` is invalid.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, PrometheusError> {
+        Self::with_options(url, timeout, HttpOptions::default())
+    }
+
+    /// As [`HttpPrometheus::new`], with credentials, TLS, headers or a proxy.
+    ///
+    /// # Errors
+    ///
+    /// If `url` is invalid. The files of the options are read by each query.
+    pub fn with_options(
+        url: &str,
+        timeout: Duration,
+        options: HttpOptions,
+    ) -> Result<Self, PrometheusError> {
         let unavailable = |shown_url: &str, problem: String| PrometheusError::Unavailable {
             url: shown_url.to_owned(),
             problem,
@@ -46,10 +67,28 @@ impl HttpPrometheus {
         }
 
         let shown_url = without_credentials(&base_url);
-        let client =
-            client(&base_url, timeout).map_err(|error| unavailable(&shown_url, reason(error)))?;
+        let loaded = Arc::default();
 
-        Ok(Self { client, base_url, shown_url, timeout })
+        Ok(Self { options, loaded, base_url, shown_url, timeout })
+    }
+
+    /// The client, with the present content of the files.
+    async fn client(&self) -> Result<LoadedClient, PrometheusError> {
+        let this = self.clone();
+        let load = move || {
+            let mut loaded = this.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(current) = loaded.as_ref().filter(|it| it.is_current(&this.options)) {
+                return Ok(current.clone());
+            }
+            let new = LoadedClient::load(&this.options, &this.base_url, this.timeout);
+            let new = new.map_err(|problem| this.unavailable(problem))?;
+            Ok(loaded.insert(new).clone())
+        };
+
+        match tokio::task::spawn_blocking(load).await {
+            Ok(result) => result,
+            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+        }
     }
 
     /// Uses POST, because a query may be longer than a URL may be.
@@ -60,6 +99,9 @@ impl HttpPrometheus {
         parameters: &[(&str, String)],
     ) -> Result<payload::Data, PrometheusError> {
         let mut url = self.base_url.clone();
+        if let Some(name) = &self.options.tls.server_name {
+            url.set_host(Some(name)).map_err(|error| self.unavailable(error.to_string()))?;
+        }
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1", endpoint]);
         }
@@ -67,7 +109,9 @@ impl HttpPrometheus {
         // With `timeout`, the server stops evaluating when we stop waiting.
         let mut form = vec![("query", query.to_owned()), ("timeout", seconds(self.timeout))];
         form.extend_from_slice(parameters);
-        let response = self.client.post(url).form(&form).send().await;
+        let loaded = self.client().await?;
+        let request = loaded.authorize(&self.options, loaded.client.post(url).form(&form));
+        let response = request.send().await;
         let response = response.map_err(|error| self.unavailable(reason(error)))?;
         let status = response.status();
         let body = self.body(response).await?;
@@ -132,22 +176,6 @@ impl Prometheus for HttpPrometheus {
 
         self.valid(RawSample::range(data))
     }
-}
-
-fn client(base_url: &Url, timeout: Duration) -> Result<Client, reqwest::Error> {
-    // Fails if it is installed already: the process has one provider.
-    drop(rustls::crypto::ring::default_provider().install_default());
-
-    // A redirect could send the credentials to another host.
-    let builder = Client::builder().timeout(timeout).redirect(Policy::none());
-    // Plain HTTP must work on a machine without CA certificates.
-    let builder = if base_url.scheme() == "https" {
-        builder
-    } else {
-        builder.tls_certs_only(std::iter::empty())
-    };
-
-    builder.build()
 }
 
 fn without_credentials(url: &Url) -> String {

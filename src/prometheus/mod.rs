@@ -2,6 +2,7 @@
 //!
 //! [`http`] implements it; so does the simulated world of the tests.
 
+mod client;
 pub mod http;
 mod payload;
 

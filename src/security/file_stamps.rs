@@ -1,6 +1,6 @@
 //! Detects that files have changed since they were read.
 
-use std::{fs, os::unix::fs::MetadataExt};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use super::Security;
 
@@ -24,6 +24,11 @@ struct FileStamp {
 impl FileStamps {
     /// Take it before reading the files: then a file that changes meanwhile is read again.
     pub fn of(security: &Security) -> Self {
+        Self::of_paths(security.files().into_iter().map(|it| it.1))
+    }
+
+    /// As [`FileStamps::of`], of any files.
+    pub fn of_paths<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
         let stamp = |it: fs::Metadata| FileStamp {
             device: it.dev(),
             inode: it.ino(),
@@ -31,8 +36,6 @@ impl FileStamps {
             modified: (it.mtime(), it.mtime_nsec()),
             changed: (it.ctime(), it.ctime_nsec()),
         };
-        let files = security.files();
-
-        Self(files.iter().map(|(_, path)| fs::metadata(path).ok().map(stamp)).collect())
+        Self(paths.into_iter().map(|path| fs::metadata(path).ok().map(stamp)).collect())
     }
 }

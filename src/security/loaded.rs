@@ -203,7 +203,7 @@ impl Loader<'_> {
 }
 
 /// Removes one line break at the end, which editors add. A password may start or end with spaces.
-fn parse_password(content: &[u8]) -> Result<Secret, String> {
+pub(super) fn parse_password(content: &[u8]) -> Result<Secret, String> {
     let text = str::from_utf8(content).map_err(|_| "is not UTF-8".to_owned())?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
@@ -220,7 +220,7 @@ fn parse_password(content: &[u8]) -> Result<Secret, String> {
 }
 
 /// A token is one word (RFC 6750), so it cannot end the message that carries it.
-fn parse_token(content: &[u8]) -> Result<Secret, String> {
+pub(super) fn parse_token(content: &[u8]) -> Result<Secret, String> {
     let text = str::from_utf8(content).unwrap_or_default().trim();
     if text.is_empty() || !text.bytes().all(|it| it.is_ascii_graphic()) {
         return Err("contains no token: one word of printable ASCII is expected".to_owned());

@@ -7,6 +7,7 @@
 //! Invariant: secrets are in files, never in the configuration, and no message contains one.
 
 mod file_stamps;
+mod http_client;
 mod limited;
 mod loaded;
 pub mod pem;
@@ -15,6 +16,7 @@ mod secret;
 use std::path::{Path, PathBuf};
 
 pub use file_stamps::FileStamps;
+pub use http_client::{HttpAuthorization, HttpOptions};
 pub use limited::{SECRET_BYTES_MAX, read_limited};
 pub use loaded::{
     ClientTls, FileReader, LoadedSecurity, SecurityError, SecuritySetting, system_roots,

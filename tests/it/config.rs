@@ -111,12 +111,22 @@ clusters:
   - name: main
     bootstrap_servers: [kafka-1:9092]
     docker: {}
-    prometheus: {url: 'http://prometheus:9090'}
+    prometheus:
+      url: 'https://prometheus:9090'
+      authorization: {credentials_file: /run/secrets/prometheus-token}
+      tls_config: {ca_file: /etc/kafka-optimizer/prometheus-ca.pem,
+                   cert_file: /etc/kafka-optimizer/client.pem,
+                   key_file: /etc/kafka-optimizer/client.key,
+                   server_name: prometheus.example.com}
+      headers: {X-Scope-OrgID: tenant-1}
+      proxy_url: 'http://proxy:3128'
     probe: {replication_factor: 3}
     managed_by: strimzi
   - name: secured
     bootstrap_servers: [kafka.example.com:9093]
-    prometheus: {url: 'http://prometheus:9090'}
+    prometheus:
+      url: 'https://prometheus:9090'
+      basic_auth: {username: kafka-optimizer, password_file: /run/secrets/prometheus-password}
     security:
       tls: {ca_file: /etc/kafka-optimizer/ca.pem, cert_file: /etc/kafka-optimizer/client.pem,
             key_file: /etc/kafka-optimizer/client.key, server_name: kafka.example.com}
@@ -319,6 +329,39 @@ fn a_prometheus_url_is_a_base_url_without_credentials() {
     let config = meant(&text);
 
     assert_eq!(config.clusters[0].prometheus.as_ref().unwrap().url, "https://h:1/prometheus");
+}
+
+#[test]
+fn what_reaches_no_prometheus_is_found_when_the_file_is_checked() {
+    let url = "http://prometheus:9090'";
+    for (options, key) in [
+        ("authorization: ", "authorization.credentials_file"),
+        ("authorization: {type: a b, credentials_file: /t}", "authorization.type"),
+        ("authorization: {type: Basic, credentials_file: /t}", "authorization.type"),
+        ("basic_auth: {username: 'a:b', password_file: /p}", "basic_auth.username"),
+        ("basic_auth: {username: a}", "basic_auth.password_file"),
+        (
+            "authorization: {credentials_file: /t}, basic_auth: {username: a, password_file: /p}",
+            "basic_auth",
+        ),
+        ("tls_config: {}", "tls_config"),
+        ("headers: {Authorization: x}", "headers.Authorization"),
+        ("headers: {'a b': x}", "headers.a b"),
+        ("headers: {a: \"x\\ny\"}", "headers.a"),
+        ("proxy_url: 'proxy:3128'", "proxy_url"),
+        ("proxy_url: 'http://u:p@proxy:3128'", "proxy_url"),
+    ] {
+        let text = with_playbook("").replace(url, &format!("{url}, {options}"));
+        assert_eq!(problems(&text).0, [format!("clusters[0].prometheus.{key}")], "{options}");
+    }
+
+    let secure = "https://prometheus:9090', tls_config: {cert_file: /client.pem}";
+    let text = with_playbook("").replace(url, secure);
+    assert_eq!(problems(&text).0, ["clusters[0].prometheus.tls_config.key_file"]);
+
+    let open = format!("{url}, authorization: {{credentials_file: /t}}");
+    let warnings = read(&with_playbook("").replace(url, &open)).unwrap().warnings;
+    assert!(warnings[0].advice.contains("clear text"), "{warnings:?}");
 }
 
 #[test]

@@ -15,8 +15,17 @@ use axum::{
 use kafka_optimizer::{
     model::WallTime,
     prometheus::{Prometheus, PrometheusError, QueryRange, SamplePair, http::HttpPrometheus},
+    security::{HttpAuthorization, HttpOptions, PasswordFile, TlsFiles},
     shutdown::Tasks,
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::oneshot,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::fake_tls::{CertificateAuthority, ClientCertificates, Validity};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -33,7 +42,7 @@ async fn serve(answer: fn() -> Response) -> (String, ReceivedQuery) {
     let seen = ReceivedQuery::default();
     let state = Arc::new(PrometheusServer { answer, seen: Arc::clone(&seen) });
     let router = Router::new().fallback(handle).with_state(state);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     Tasks::default().start_short("fake prometheus", async {
         axum::serve(listener, router).await.unwrap();
@@ -174,10 +183,135 @@ async fn credentials_reach_the_server_and_no_message() {
 
 #[tokio::test]
 async fn a_request_without_a_response_ends_at_the_deadline() {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let prometheus = HttpPrometheus::new(&url, Duration::from_millis(200)).unwrap();
     let error = prometheus.instant("up").await.unwrap_err();
 
     assert!(matches!(error, PrometheusError::Unavailable { .. }), "{error}");
+}
+
+/// A client of this server with these options.
+fn with(address: &str, options: HttpOptions) -> HttpPrometheus {
+    HttpPrometheus::with_options(&format!("http://{address}"), TIMEOUT, options).unwrap()
+}
+
+#[tokio::test]
+async fn a_password_or_token_is_read_again_when_its_file_changes_and_never_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("secret");
+    std::fs::write(&file, "geheim-1\n").unwrap();
+    let (address, seen) = serve(vector).await;
+    let token =
+        HttpAuthorization::Token { scheme: "Bearer".to_owned(), credentials_file: file.clone() };
+    let options = HttpOptions { authorization: Some(token), ..HttpOptions::default() };
+    let prometheus = with(&address, options);
+    let given = |at: usize| seen.lock().unwrap()[at].1.clone().unwrap();
+
+    prometheus.instant("up").await.unwrap();
+    assert_eq!(given(0), "Bearer geheim-1");
+
+    std::fs::write(&file, "geheim-2-longer\n").unwrap();
+    prometheus.instant("up").await.unwrap();
+    assert_eq!(given(1), "Bearer geheim-2-longer");
+
+    std::fs::write(&file, "geheim 3\n").unwrap();
+    let error = prometheus.instant("up").await.unwrap_err();
+    let shown = format!("{error} {error:?} {prometheus:?}");
+    assert!(shown.contains("contains no token") && !shown.contains("geheim"), "{shown}");
+
+    let basic = PasswordFile { username: "optimizer".to_owned(), password_file: file.clone() };
+    let options = HttpOptions {
+        authorization: Some(HttpAuthorization::Basic(basic)),
+        ..HttpOptions::default()
+    };
+    with(&address, options).instant("up").await.unwrap();
+    assert_eq!(given(2), "Basic b3B0aW1pemVyOmdlaGVpbSAz");
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_only_if_it_is_configured_and_an_error_names_the_server() {
+    let (address, seen) = serve(vector).await;
+    let options =
+        HttpOptions { proxy_url: Some(format!("http://{address}")), ..HttpOptions::default() };
+    let elsewhere = with("prometheus.invalid:9090", options);
+    elsewhere.instant("up").await.unwrap();
+
+    assert_eq!(seen.lock().unwrap()[0].0, "http://prometheus.invalid:9090/api/v1/query");
+}
+
+/// Serves one connection over TLS; returns its port, and then its request.
+async fn serve_tls(tls: TlsAcceptor) -> (u16, oneshot::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (send, request) = oneshot::channel();
+    Tasks::default().start_short("fake prometheus", async move {
+        let _nobody_waits = send.send(answer_one(listener, tls).await);
+    });
+    (port, request)
+}
+
+/// Answers the first request, and returns it; empty if there is none.
+async fn answer_one(listener: TcpListener, tls: TlsAcceptor) -> String {
+    let (stream, _) = listener.accept().await.unwrap();
+    let Ok(mut stream) = tls.accept(stream).await else { return String::new() };
+    let mut read = Vec::new();
+    while !read.ends_with(b"timeout=5") {
+        let mut part = [0; 4096];
+        match stream.read(&mut part).await {
+            Ok(0) | Err(_) => return String::new(),
+            Ok(count) => read.extend_from_slice(&part[..count]),
+        }
+    }
+
+    let body = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+    let length = body.len();
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    String::from_utf8(read).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_of_a_private_ca_gets_a_client_certificate_and_the_tenants_header() {
+    let ca = CertificateAuthority::new("private");
+    let dir = tempfile::tempdir().unwrap();
+    let ca_file = dir.path().join("ca.pem");
+    std::fs::write(&ca_file, ca.pem()).unwrap();
+    let options = HttpOptions {
+        tls: TlsFiles {
+            ca_file: Some(ca_file),
+            identity: Some(ca.client(dir.path())),
+            server_name: Some("prometheus.example.com".to_owned()),
+        },
+        headers: [("X-Scope-OrgID".to_owned(), "tenant-1".to_owned())].into(),
+        ..HttpOptions::default()
+    };
+    let query = async |options: HttpOptions| {
+        let broker = ca.broker("prometheus.example.com", Validity::Now, ClientCertificates::Known);
+        let (port, served) = serve_tls(broker).await;
+        let url = format!("https://127.0.0.1:{port}");
+        let prometheus = HttpPrometheus::with_options(&url, TIMEOUT, options).unwrap();
+        let answer = prometheus.instant("up").await;
+        // Without a connection it waits for ever.
+        let request = if answer.is_ok() { served.await.unwrap() } else { String::new() };
+        (answer, request, port)
+    };
+
+    let (answer, request, port) = query(options.clone()).await;
+    assert_eq!(answer.unwrap(), []);
+    let request = request.to_ascii_lowercase();
+    assert!(request.contains("x-scope-orgid: tenant-1\r\n"), "{request}");
+    assert!(request.contains(&format!("host: 127.0.0.1:{port}\r\n")), "{request}");
+
+    // Without the certificate, the name or the CA there is no answer.
+    let tls = options.tls.clone();
+    for tls in [
+        TlsFiles { identity: None, ..tls.clone() },
+        TlsFiles { server_name: None, ..tls.clone() },
+        TlsFiles { ca_file: None, ..tls },
+    ] {
+        let (answer, ..) = query(HttpOptions { tls, ..options.clone() }).await;
+        assert!(matches!(answer, Err(PrometheusError::Unavailable { .. })), "{answer:?}");
+    }
 }

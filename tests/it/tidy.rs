@@ -21,7 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("config", &["model", "playbook", "security"]),
     ("docker", &["model", "clock"]),
     ("kafka", &["model", "clock", "shutdown", "security"]),
-    ("prometheus", &["model"]),
+    ("prometheus", &["model", "security"]),
     ("telemetry", &["model", "playbook"]),
     ("snapshot", &["model"]),
     ("collect", &["model", "clock", "config", "docker", "kafka", "telemetry", "snapshot"]),

@@ -4,6 +4,7 @@
 //! replaced by its default only to let the check continue; with any problem there is no [`Config`].
 //! Pure, except that files named in the configuration are read through the caller's function.
 
+mod http_client;
 mod key_path;
 mod optimizer;
 mod playbook;
@@ -164,7 +165,9 @@ fn cluster(
         docker: raw.docker.map(|docker| DockerConfig {
             socket: docker.socket.unwrap_or_else(|| DOCKER_SOCKET_DEFAULT.into()),
         }),
-        prometheus: raw.prometheus.map(|it| prometheus(it, &path.key("prometheus"), report)),
+        prometheus: raw
+            .prometheus
+            .map(|it| prometheus(it, &path.key("prometheus"), tokens, report)),
         probe: raw.probe.map(|it| probe::probe(it, &path.key("probe"), report)),
         managed_by: raw.managed_by,
         topics: selection::topics(raw.topics, path, report),
@@ -178,8 +181,13 @@ fn cluster(
     }
 }
 
-fn prometheus(raw: RawPrometheus, path: &KeyPath, report: &mut CheckReport) -> PrometheusConfig {
-    let url = raw.url.unwrap_or_default();
+fn prometheus(
+    mut raw: RawPrometheus,
+    path: &KeyPath,
+    tokens: SecretReader<'_>,
+    report: &mut CheckReport,
+) -> PrometheusConfig {
+    let url = raw.url.take().unwrap_or_default();
     if let Some(advice) = url_problem(&url) {
         report.problem(path.key("url"), advice);
     }
@@ -197,9 +205,10 @@ fn prometheus(raw: RawPrometheus, path: &KeyPath, report: &mut CheckReport) -> P
         report.problem(timeout_path, "must be more than 0");
     }
 
+    let http = http_client::options(raw, &url, path, tokens, report);
     let url = url.trim_end_matches('/').to_owned();
 
-    PrometheusConfig { url, scrape_interval, timeout }
+    PrometheusConfig { url, scrape_interval, timeout, http }
 }
 
 fn remediation(
@@ -392,7 +401,7 @@ fn url_problem(url: &str) -> Option<&'static str> {
     }
 
     if authority.contains('@') {
-        return Some("must not contain credentials: they are not supported in this version");
+        return Some("must not contain credentials: use `basic_auth` with a password_file");
     }
 
     let clean = |it: char| it.is_ascii_graphic() && !"?#\"<>\\`{}".contains(it);

@@ -3,6 +3,8 @@
 //! The files are read by the same code that reads them for each connection. Only the system's CA
 //! certificates are not read before the first connection.
 
+use std::path::PathBuf;
+
 use rustls::RootCertStore;
 
 use super::{
@@ -37,7 +39,18 @@ pub(super) fn security(
 }
 
 fn tls(raw: RawTls, path: &KeyPath, report: &mut CheckReport) -> TlsFiles {
-    let identity = match (raw.cert_file, raw.key_file) {
+    let identity = identity(raw.cert_file, raw.key_file, path, report);
+    TlsFiles { ca_file: raw.ca_file, identity, server_name: raw.server_name }
+}
+
+/// The two files of a client certificate, which are needed together.
+pub(super) fn identity(
+    cert_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+    path: &KeyPath,
+    report: &mut CheckReport,
+) -> Option<IdentityFiles> {
+    match (cert_file, key_file) {
         (Some(cert_file), Some(key_file)) => Some(IdentityFiles { cert_file, key_file }),
         (Some(_), None) => {
             report.problem(path.key("key_file"), "is required with cert_file");
@@ -48,9 +61,7 @@ fn tls(raw: RawTls, path: &KeyPath, report: &mut CheckReport) -> TlsFiles {
             None
         }
         (None, None) => None,
-    };
-
-    TlsFiles { ca_file: raw.ca_file, identity, server_name: raw.server_name }
+    }
 }
 
 fn sasl(raw: RawSasl, path: &KeyPath, report: &mut CheckReport) -> Option<Sasl> {

@@ -15,6 +15,7 @@ use kafka_optimizer::{
         AboveStatic, AlertMatcher, Better, Factor, Level, Objective, Optimizer, Playbook, Rollout,
         ScaleConsumers, Shed, ShedLoad, Template, TemporaryChange, TuneBrokers, Windows,
     },
+    security::HttpOptions,
 };
 
 use super::{
@@ -162,6 +163,7 @@ impl Setup {
                     url: "http://prometheus:9090".to_owned(),
                     scrape_interval: SCRAPE,
                     timeout: Duration::from_secs(5),
+                    http: HttpOptions::default(),
                 }),
                 docker: Some(DockerConfig { socket: "/var/run/docker.sock".into() }),
                 ..ClusterConfig::new(ClusterName::new("main"), vec!["kafka-1:9092".to_owned()])
