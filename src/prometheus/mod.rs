@@ -46,6 +46,20 @@ pub struct QueryRange {
     pub step: Duration,
 }
 
+/// Prometheus refuses a range query with more points than this for each series.
+const POINTS_MAX: u32 = 11_000;
+
+impl QueryRange {
+    /// A range with `step` between its points, or more where there would be too many points.
+    pub fn new(start: WallTime, end: WallTime, step: Duration) -> Self {
+        let step_min = end.since(start) / (POINTS_MAX - 1);
+        // In whole seconds, as Prometheus rounds them: never below what it accepts.
+        let step_min = Duration::from_secs(step_min.as_secs().saturating_add(1));
+        let fits = end.since(start).as_nanos() / step.as_nanos().max(1) < u128::from(POINTS_MAX);
+        Self { start, end, step: if fits { step } else { step_min } }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrometheusError {
@@ -72,3 +86,23 @@ pub trait Prometheus: Send + Sync + 'static {
 }
 
 pub type SharedPrometheus = Arc<dyn Prometheus>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_two_days_was_refused_for_its_11520_points() {
+        let start = WallTime(1_800_000_000_000);
+        let step = Duration::from_secs(15);
+        let points = |it: QueryRange| it.end.since(it.start).as_secs() / it.step.as_secs() + 1;
+
+        let hours = |it| QueryRange::new(start, start.after(Duration::from_hours(it)), step);
+        assert_eq!(hours(1).step, step);
+        assert_eq!(points(hours(45)), 10_801);
+        for it in [46, 48, 24 * 30] {
+            let range = hours(it);
+            assert!(range.step > step && points(range) <= 11_000, "{range:?}");
+        }
+    }
+}

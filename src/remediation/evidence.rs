@@ -120,15 +120,78 @@ fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
+/// Counts the samples that every input really has in a window (I13): a range query repeats the last
+/// one for up to five minutes. Returns the least count.
+///
+/// # Errors
+///
+/// When an input has fewer than [`SAMPLES_MIN`].
+pub(super) async fn count_samples(
+    context: &Context,
+    expressions: &Expressions,
+    from: WallTime,
+    to: WallTime,
+) -> Result<u32, Hold> {
+    let prometheus = prometheus(context)?;
+    // Both ends included, as in a range query: one sample more than there are intervals.
+    let span = to.since(from).saturating_add(context.scrape_interval());
+    let since_end = context.now().since(to);
+    let offset = &match since_end.as_secs() {
+        0 => String::new(),
+        seconds => format!(" offset {seconds}s"),
+    };
+
+    let counts = expressions.inputs.iter().map(|input| async move {
+        let range = span.as_millis();
+        let query = format!("min(count_over_time({input}[{range}ms]{offset}))");
+        let answer = prometheus.instant(&query).await?;
+        let count = answer.first().map_or(0.0, |it| it.sample.value);
+        let enough = count >= f64::from(SAMPLES_MIN);
+        Hold::unless(enough, HoldReason::EvidenceMissing, || {
+            format!(
+                "`{input}` has {count} samples in the window, fewer than {SAMPLES_MIN}: is it scraped \
+                 or evaluated less often than `scrape_interval` says?"
+            )
+        })?;
+        Ok::<u32, Hold>(whole(count))
+    });
+
+    Ok(try_join_all(counts).await?.into_iter().min().unwrap_or(u32::MAX))
+}
+
+/// A count as Prometheus returns it.
+fn whole(count: f64) -> u32 {
+    (0..=31).rev().fold(0, |found: u32, bit| {
+        let more = found | 1_u32.wrapping_shl(bit);
+        if f64::from(more) <= count { more } else { found }
+    })
+}
+
+/// The distance between two samples of the inputs: as configured, or longer if there are clearly
+/// fewer samples in the window.
+fn true_interval(configured: Duration, window: Duration, samples: u32) -> Duration {
+    let between = window.checked_div(samples.saturating_sub(1)).unwrap_or(configured);
+    if between.saturating_mul(2) > configured.saturating_mul(3) { between } else { configured }
+}
+
+/// The distance between two samples when the run began.
+pub(super) fn interval(context: &Context, measured: &Measurement) -> Duration {
+    let stored = measured.interval_seconds.and_then(|it| Duration::try_from_secs_f64(it).ok());
+    stored.unwrap_or(context.scrape_interval())
+}
+
+/// A value above the maximum of the baseline, by more than the rounding of a sum.
+pub(super) fn exceeds(value: f64, limit: f64) -> bool {
+    value - limit > 1e-9 * limit.abs().max(value.abs())
+}
+
 /// The samples of `query` over a window, oldest first; NaN and infinite ones are left out. Holds
 /// unless the query returns at most one series.
 pub(super) async fn window(
     context: &Context,
     query: &str,
-    from: WallTime,
-    to: WallTime,
+    range: QueryRange,
 ) -> Result<Vec<f64>, Hold> {
-    let range = QueryRange { start: from, end: to, step: context.scrape_interval() };
     let mut series = prometheus(context)?.range(query, range).await?;
     let found = series.len();
     let one = match (series.pop(), found) {
@@ -168,15 +231,17 @@ pub(super) async fn baseline(
     let to = context.now();
     let from = to.before(length);
     let prometheus = prometheus(context)?;
-    let range = QueryRange { start: from, end: to, step: context.scrape_interval() };
+    let samples = count_samples(context, expressions, from, to).await?;
+    let step = true_interval(context.scrape_interval(), length, samples);
+    let range = QueryRange::new(from, to, step);
 
     let guards = async {
         let peaks = expressions.guards.iter().map(|it| peaks(prometheus, it, range));
         try_join_all(peaks).await.map_err(Hold::from)
     };
     let (objective, load, guards) = try_join3(
-        window(context, &expressions.objective, from, to),
-        window(context, &expressions.load, from, to),
+        window(context, &expressions.objective, range),
+        window(context, &expressions.load, range),
         guards,
     )
     .await?;
@@ -199,6 +264,7 @@ pub(super) async fn baseline(
         baseline_mad: verdict::deviation(&objective),
         baseline_load: verdict::median(&load),
         baseline: objective,
+        interval_seconds: Some(step.as_secs_f64()),
         ..Measurement::default()
     })
 }
@@ -208,4 +274,33 @@ fn check_count(query: &str, samples: &[f64]) -> Result<(), Hold> {
     Hold::unless(found >= usize::from(SAMPLES_MIN), HoldReason::EvidenceMissing, || {
         format!("`{query}` has {found} samples in the window, fewer than {SAMPLES_MIN}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_that_was_rounded_tripped_a_guard() {
+        assert!(!exceeds(0.1 + 0.2, 0.3));
+        assert!(!exceeds(0.0, 0.0));
+        assert!(exceeds(0.301, 0.3));
+        assert!(exceeds(1.0, 0.0));
+    }
+
+    #[test]
+    fn a_count_of_prometheus_becomes_a_whole_number() {
+        for (count, want) in [(0.0, 0), (5.0, 5), (20.9, 20), (f64::NAN, 0), (-1.0, 0)] {
+            assert_eq!(whole(count), want, "{count}");
+        }
+    }
+
+    #[test]
+    fn the_true_interval_is_the_configured_one_unless_samples_are_clearly_fewer() {
+        let (configured, window) = (Duration::from_secs(15), Duration::from_mins(10));
+        for (samples, seconds) in [(41, 15), (36, 15), (11, 60), (6, 120)] {
+            let interval = true_interval(configured, window, samples);
+            assert_eq!(interval.as_secs(), seconds, "{samples}");
+        }
+    }
 }

@@ -12,7 +12,9 @@ use super::{
     change::{self, Observed},
     context::Context,
     evidence::{self, Expressions},
-    execute, guard, schedule, temporary, verdict,
+    execute, guard,
+    hold::Hold,
+    schedule, temporary, verdict,
 };
 use crate::{
     model::{BrokerId, MonotonicTime, RollbackReason, Verdict, WallTime},
@@ -99,11 +101,16 @@ async fn poll(
     if let Some(outcome) = check_drift(context, &detail.steps, state).await {
         return Ok(Some(outcome));
     }
-    if let Some(text) = tripped_guard(context, detail).await {
-        let (reason, verdict) = (RollbackReason::GuardTripped, Verdict::Regressed);
-        return Ok(Some(WatchOutcome::RollBack { reason, verdict, text }));
-    }
-    Ok(check_evidence(context, detail, expressions, state).await)
+    let guards = match tripped_guard(context, detail).await {
+        Ok(Some(text)) => {
+            let (reason, verdict) = (RollbackReason::GuardTripped, Verdict::Regressed);
+            return Ok(Some(WatchOutcome::RollBack { reason, verdict, text }));
+        }
+        Ok(None) => Ok(()),
+        Err(hold) => Err(hold),
+    };
+    let fresh = evidence::check_fresh(context, expressions).await;
+    Ok(check_evidence(context, detail, guards.and(fresh), state))
 }
 
 /// A critical alert of another playbook does not wait for the end of an observation, if Prometheus
@@ -176,35 +183,41 @@ fn last_of_each_resource(steps: &[StepRow]) -> impl Iterator<Item = &StepRow> {
     })
 }
 
-/// A guard trips when two consecutive samples exceed the maximum of its baseline. If Prometheus
-/// does not answer, none trips; [`check_evidence`] handles that.
-async fn tripped_guard(context: &Context, detail: &RunDetail) -> Option<String> {
-    let prometheus = context.prometheus.as_ref()?;
-    let from = detail.run.times.written?;
-    let range = QueryRange { start: from, end: context.now(), step: context.scrape_interval() };
+/// A guard trips when two consecutive samples exceed the maximum of its baseline. A guard that
+/// cannot be read is missing evidence.
+async fn tripped_guard(context: &Context, detail: &RunDetail) -> Result<Option<String>, Hold> {
+    let prometheus = evidence::prometheus(context)?;
+    let Some(from) = detail.run.times.written else { return Ok(None) };
+    let step = evidence::interval(context, &detail.measured);
+    let range = QueryRange::new(from, context.now(), step);
     let guards = detail.measured.guard_queries.iter().zip(&detail.measured.guard_maxima);
 
     for (query, &limit) in guards {
-        let Ok(peaks) = evidence::peaks(prometheus, query, range).await else { continue };
+        let peaks = evidence::peaks(prometheus, query, range).await?;
         let exceeds = |it: &f64| {
-            if Breach::I24GuardIsIgnored.is_played() { *it < limit } else { *it > limit }
+            if Breach::I24GuardIsIgnored.is_played() {
+                *it < limit
+            } else {
+                evidence::exceeds(*it, limit)
+            }
         };
         if let Some(pair) = peaks.windows(2).find(|pair| pair.iter().all(exceeds)) {
-            return Some(format!("`{query}` rose to {pair:?}, above {limit} in the baseline"));
+            let text = format!("`{query}` rose to {pair:?}, above {limit} in the baseline");
+            return Ok(Some(text));
         }
     }
-    None
+    Ok(None)
 }
 
 /// Evidence that is missing for the length of the observation can no longer judge the change
 /// (I13).
-async fn check_evidence(
+fn check_evidence(
     context: &Context,
     detail: &RunDetail,
-    expressions: &Expressions,
+    evidence: Result<(), Hold>,
     state: &mut WatchState,
 ) -> Option<WatchOutcome> {
-    let Err(hold) = evidence::check_fresh(context, expressions).await else {
+    let Err(hold) = evidence else {
         state.evidence_missing_since = None;
         return None;
     };
@@ -228,11 +241,17 @@ pub(super) async fn judge(context: &Context, detail: &RunDetail) -> (Verdict, Me
 
     let from = effective.after(playbook.windows.settle);
     let to = from.after(playbook.windows.observe);
-    let objective = evidence::window(context, &measured.query, from, to).await;
-    let load = evidence::window(context, &measured.load_query, from, to).await;
+    let range = QueryRange::new(from, to, evidence::interval(context, &measured));
+    let canary = measured.canary.and_then(BrokerId::from_wire);
+    let values = context.values(&detail.run.target, canary);
+    let expressions = Expressions::of_run(&measured, Some(playbook), &values);
+    let counted = evidence::count_samples(context, &expressions, from, to).await;
+    let counted = counted.and(tripped_guard(context, detail).await.map(drop));
+    let objective = evidence::window(context, &measured.query, range).await;
+    let load = evidence::window(context, &measured.load_query, range).await;
 
-    match (objective, load) {
-        (Ok(objective), Ok(load)) => {
+    match (objective, load, counted) {
+        (Ok(objective), Ok(load), Ok(_)) => {
             let verdict = verdict::judge(&mut measured, &objective, &load, &playbook.objective);
             let text = describe(&measured, objective.len());
 
@@ -241,7 +260,9 @@ pub(super) async fn judge(context: &Context, detail: &RunDetail) -> (Verdict, Me
                 Err(why) => (Verdict::Inconclusive, measured, format!("{why}: {text}")),
             }
         }
-        (Err(hold), _) | (_, Err(hold)) => (Verdict::Inconclusive, measured, hold.detail),
+        (Err(hold), ..) | (_, Err(hold), _) | (.., Err(hold)) => {
+            (Verdict::Inconclusive, measured, hold.detail)
+        }
     }
 }
 

@@ -124,6 +124,8 @@ pub struct Measurement {
     pub load_change: Option<f64>,
     /// The broker that is changed first; the expressions above are about it.
     pub canary: Option<i32>,
+    /// Distance between two samples in the baseline; `None` in runs of an earlier version.
+    pub interval_seconds: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

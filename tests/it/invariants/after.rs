@@ -370,6 +370,49 @@ fn i24_a_single_sample_does_not_trip_a_guard() {
 }
 
 #[test]
+fn i24_one_spike_of_a_slow_scrape_passed_for_several_samples() {
+    let mut setup = Setup::new(0, Effect::Help);
+    setup.playbook().windows.baseline = Duration::from_mins(2);
+    setup.playbook().windows.observe = Duration::from_mins(1);
+    let spikes = async |it: &mut World| {
+        let mut script = it.prometheus.script();
+        script.scrape = Duration::from_secs(7);
+        script.guard = Box::new(|at| if (321..327).contains(&at.as_secs()) { 2.0 } else { 0.0 });
+    };
+    judged(setup, spikes, RunState::Kept, Verdict::Improved, None);
+}
+
+#[test]
+fn i13_a_guard_that_could_not_be_read_was_skipped_for_ever() {
+    helps(async |setup| {
+        let mut world = slow_until(setup, RunState::Settling).await;
+        world.prometheus.fail(|query, _| {
+            let is_guard = query.starts_with("max(kafka_topic_partition_under_min_isr");
+            is_guard.then_some(QueryFault::Unavailable)
+        });
+        world.until_over().await;
+
+        let run = world.run(1).await.run;
+        let got = (run.state, run.verdict, run.rollback_reason);
+        let lost = Some(RollbackReason::EvidenceLost);
+        assert_eq!(got, (RunState::RolledBack, Some(Verdict::Inconclusive), lost));
+    });
+}
+
+#[test]
+fn i13_a_change_was_kept_although_its_guard_could_not_be_read_at_the_end() {
+    let blind = async |it: &mut World| {
+        it.prometheus.fail(|query, now| {
+            let is_guard = query.starts_with("max(kafka_topic_partition_under_min_isr");
+            (is_guard && now > Duration::from_secs(350)).then_some(QueryFault::Unavailable)
+        });
+    };
+    let back = Some(RollbackReason::Verdict);
+    let setup = Setup::new(0, Effect::Help);
+    judged(setup, blind, RunState::RolledBack, Verdict::Inconclusive, back);
+}
+
+#[test]
 fn i25_the_cooldown_doubles_after_a_rollback() {
     for (effect, rest) in [(Effect::Help, 5_u64), (Effect::Nothing, 10)] {
         simulate(async {

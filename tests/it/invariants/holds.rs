@@ -195,6 +195,15 @@ fn i13_a_baseline_of_fewer_than_six_samples_holds() {
 }
 
 #[test]
+fn i13_repeated_points_of_a_slow_scrape_passed_for_samples() {
+    check(
+        HoldReason::EvidenceMissing,
+        "samples in the window, fewer than 6",
+        (as_usual, |world| world.prometheus.script().scrape = Duration::from_secs(7)),
+    );
+}
+
+#[test]
 fn i14_a_partition_without_a_leader_holds() {
     check(
         HoldReason::OfflinePartitions,

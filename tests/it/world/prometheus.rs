@@ -15,7 +15,7 @@ use kafka_optimizer::{
         InstantSeries, LabelSet, Prometheus, PrometheusError, QueryRange, RangeSeries, SamplePair,
     },
 };
-use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector};
+use promql_parser::parser::{self, Expr, LabelModifier, Offset, VectorSelector};
 
 use super::{
     broker::PoolSizes,
@@ -97,6 +97,8 @@ pub(crate) struct MetricScript {
     /// Value of the guard, by elapsed time.
     pub(crate) guard: Box<dyn Fn(Duration) -> f64 + Send>,
     pub(crate) cpu: f64,
+    /// Distance between two samples of every series.
+    pub(crate) scrape: Duration,
     pub(crate) faults: QueryFaults,
     pub(crate) queries: Vec<String>,
 }
@@ -151,6 +153,7 @@ impl SimulatedPrometheus {
             load: |_| 1000.0,
             guard: Box::new(|_| 0.0),
             cpu: 0.4,
+            scrape: SCRAPE,
             faults: Box::new(|_, _| None),
             queries: Vec::new(),
         };
@@ -211,7 +214,8 @@ impl SimulatedPrometheus {
 
     fn select(&self, selector: &VectorSelector, now: Duration) -> Vec<ScriptedSample> {
         let name = selector.name.clone().unwrap_or_default();
-        let scrape = now.as_secs() / SCRAPE.as_secs() * SCRAPE.as_secs();
+        let every = self.script().scrape.as_secs();
+        let scrape = now.as_secs() / every * every;
         let scraped = Duration::from_secs(scrape);
         let at = self.clock.wall().before(self.clock.elapsed().saturating_sub(scraped)).seconds();
         let point = |broker: Option<i32>, value: f64| {
@@ -240,6 +244,20 @@ impl SimulatedPrometheus {
         all.into_iter().filter(|it| fits(selector, &it.labels)).collect()
     }
 
+    /// Samples of each series in a range, which may end in the past.
+    fn count(&self, expr: &Expr, now: Duration) -> Vec<ScriptedSample> {
+        let Expr::MatrixSelector(of) = expr else { panic!("{expr} is no range") };
+        let end = match &of.vs.offset {
+            Some(Offset::Pos(back)) => now.saturating_sub(*back),
+            _ => now,
+        };
+        let every = self.script().scrape.as_secs_f64();
+        let until = |at: Duration| (at.as_secs_f64() / every).floor();
+        let count = until(end) - until(end.saturating_sub(of.range));
+        let points = self.select(&of.vs, end);
+        points.into_iter().map(|it| ScriptedSample { value: count, ..it }).collect()
+    }
+
     fn evaluate(&self, expr: &Expr, now: Duration) -> Vec<ScriptedSample> {
         if let Expr::VectorSelector(selector) = expr {
             self.select(selector, now)
@@ -250,6 +268,10 @@ impl SimulatedPrometheus {
             };
             aggregate(&it.op.to_string(), &by, self.evaluate(&it.expr, now))
         } else if let Expr::Call(call) = expr {
+            if call.func.name == "count_over_time" {
+                return self.count(&call.args.args[0], now);
+            }
+
             assert_eq!(call.func.name, "timestamp");
             let points = self.evaluate(&call.args.args[0], now);
             points.into_iter().map(|it| ScriptedSample { value: it.at, ..it }).collect()
