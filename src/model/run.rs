@@ -192,6 +192,8 @@ closed_list! {
     pub enum HoldReason {
         Paused = "paused",
         ModeObserve = "mode_observe",
+        /// The mode was `act` when the run began, and is not any longer.
+        NotActing = "not_acting",
         /// 100 runs of this cluster wait already.
         QueueFull = "queue_full",
         /// A run of this cluster is stuck, and no person has acknowledged it.
@@ -277,6 +279,22 @@ closed_list! {
         Preempted = "preempted",
         /// A temporary change had to expire within the observation.
         Overlap = "overlap",
+    }
+}
+
+impl RollbackReason {
+    /// Whether the change itself was bad, or could not be made. Only then is an attempt used up,
+    /// the cooldown doubled, and the target on its way into quarantine.
+    pub const fn is_failure(self) -> bool {
+        match self {
+            Self::Verdict | Self::GuardTripped | Self::FailedToApply => true,
+            Self::ExternallyChanged
+            | Self::EvidenceLost
+            | Self::Interrupted
+            | Self::Person
+            | Self::Preempted
+            | Self::Overlap => false,
+        }
     }
 }
 

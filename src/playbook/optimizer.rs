@@ -35,6 +35,17 @@ impl Optimizer {
             Self::ScaleConsumers(_) => OptimizerKind::ScaleConsumers,
         }
     }
+
+    /// The same at another level, where the optimizer has levels: a person may order it.
+    #[must_use]
+    pub fn at_level(&self, level: Option<Level>) -> Self {
+        match self {
+            Self::TuneBrokers(it) => {
+                Self::TuneBrokers(TuneBrokers { level: level.unwrap_or(it.level), ..*it })
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 impl OptimizerKind {

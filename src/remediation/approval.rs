@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{context::Context, transition::transition};
+use super::{context::Context, reconcile::Requeue, transition::transition, worker::CHECK_INTERVAL};
 use crate::{
     model::{RunEvent, Trigger},
     store::{RunRow, RunUpdate, StoreError},
@@ -20,22 +20,21 @@ pub(super) fn is_missing(context: &Context, run: &RunRow) -> bool {
     is_required && !run.times.approved.is_some_and(is_valid)
 }
 
-/// Queues an approved run again, and cancels one that nobody approved in time. Returns whether the
-/// run still waits.
-pub(super) async fn update(context: &Context, run: &RunRow) -> Result<bool, StoreError> {
+/// Queues an approved run again, and cancels one that nobody approved in time.
+pub(super) async fn update(context: &Context, run: &RunRow) -> Result<Requeue, StoreError> {
     if !is_missing(context, run) {
         transition(context, run, RunEvent::Requeue, RunUpdate::default()).await?;
-        return Ok(false);
+        return Ok(Requeue::After(Duration::ZERO));
     }
 
     let asked = run.times.asked.unwrap_or_else(|| context.now());
     if context.now().since(asked) < APPROVAL_MAX {
-        return Ok(true);
+        return Ok(Requeue::After(CHECK_INTERVAL));
     }
 
     let note = Some("nobody approved it within 30 min".to_owned());
     let change = RunUpdate { note, ..RunUpdate::default() };
     transition(context, run, RunEvent::Cancel, change).await?;
 
-    Ok(false)
+    Ok(Requeue::Done)
 }

@@ -28,6 +28,8 @@ pub(super) enum Breach {
     I24GuardIsIgnored,
     /// A temporary change does not expire by time.
     I27NeverExpires,
+    /// The brokers after a canary are written without asking the guard.
+    I41GateIsPassedBy,
 }
 
 impl Breach {

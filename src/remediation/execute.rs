@@ -12,6 +12,7 @@ use super::{
     breach::Breach,
     change::{self, ApplyError, Direction, Observed},
     context::Context,
+    guard::Permit,
 };
 use crate::{
     model::{MonotonicTime, WriteMode},
@@ -44,9 +45,15 @@ pub(super) enum StepOutcome {
 }
 
 /// Makes the change of a step, and stores how that went.
-pub(super) async fn perform(context: &Context, step: &StepRow) -> Result<StepOutcome, StoreError> {
+///
+/// The permit is the guard's: without one nothing is written (I41).
+pub(super) async fn perform(
+    context: &Context,
+    step: &StepRow,
+    permit: &Permit,
+) -> Result<StepOutcome, StoreError> {
     let started = context.clock.monotonic();
-    if let Some(outcome) = check_before(context, step).await {
+    if let Some(outcome) = check_before(context, step, permit).await {
         match &outcome {
             StepOutcome::Drifted(text) => {
                 record(context, step, StepState::Drifted, text.clone()).await?;
@@ -56,7 +63,10 @@ pub(super) async fn perform(context: &Context, step: &StepRow) -> Result<StepOut
                 let text = format!("step {}: not begun: {text}", step.index);
                 context.store.note(step.run, context.now(), "step", text).await?;
             }
-            StepOutcome::Done => (),
+            StepOutcome::Done => {
+                let text = "nothing was left to do".to_owned();
+                record(context, step, StepState::Applied, text).await?;
+            }
         }
         return Ok(outcome);
     }
@@ -97,9 +107,13 @@ pub(super) async fn perform(context: &Context, step: &StepRow) -> Result<StepOut
 
 /// Checks that the prior state is there, and that the change would be accepted. Returns the outcome
 /// if it is not.
-async fn check_before(context: &Context, step: &StepRow) -> Option<StepOutcome> {
+async fn check_before(context: &Context, step: &StepRow, permit: &Permit) -> Option<StepOutcome> {
     match with_retries(context, || Box::pin(change::observe(context, step))).await {
         Ok(Observed::Prior) => (),
+        // Kafka has elected the leaders itself: what the step would do is done.
+        Ok(Observed::Desired) if !step.change.is_restored_on_undo() => {
+            return Some(StepOutcome::Done);
+        }
         Ok(Observed::Diverged(text)) => return Some(StepOutcome::Drifted(text)),
         Ok(found @ (Observed::Desired | Observed::NotEffective | Observed::PriorNotEffective)) => {
             let text = format!("{found:?} before this run wrote it");
@@ -108,9 +122,7 @@ async fn check_before(context: &Context, step: &StepRow) -> Option<StepOutcome> 
         Err(error) => return Some(StepOutcome::Failed(chain(&error))),
     }
 
-    // The guard has just validated the first step of each resource; a later one could not be
-    // validated before the step in front of it was effective (I19).
-    if step.wave == 0 {
+    if permit.covers(step) {
         return None;
     }
     let (direction, mode) = (Direction::Desired, WriteMode::ValidateOnly);

@@ -19,6 +19,7 @@ mod guard;
 mod hold;
 mod identity;
 mod orphans;
+mod queue;
 mod reconcile;
 mod schedule;
 mod temporary;
@@ -329,6 +330,7 @@ impl Remediator {
             playbook: playbook.name.clone(),
             optimizer: order.optimizer,
             level: order.level,
+            parameters: format!("{:?}", playbook.optimizer.at_level(order.level)),
             cause: order.command(),
             target: order.target,
             trigger: Trigger::Person,

@@ -1,5 +1,5 @@
-//! Moves one run from its stored state to its end. Because the state is read from the store, a run
-//! after a crash and a run that never stopped take the same path.
+//! Moves one run on from its stored state. Because the state is read from the store, a run after a
+//! crash and a run that never stopped take the same path.
 
 use std::time::Duration;
 
@@ -13,29 +13,58 @@ use super::{
     change::{self, Observed},
     context::Context,
     execute::{self, StepOutcome},
-    guard, temporary,
+    guard::{
+        self, Permit,
+        group::{STABLE_MAX, STABLE_POLL_INTERVAL},
+    },
+    temporary,
     transition::{self, roll_back, transition},
     undo,
-    watch::{self, WatchOutcome},
+    watch::{self, StopWatching, Watched},
+    worker::CHECK_INTERVAL,
 };
 use crate::{
-    model::{Mode, RollbackReason, RunEvent, RunId, RunState, Verdict},
+    model::{
+        HoldReason, MonotonicTime, RollbackReason, RunEvent, RunId, RunState, Verdict, WallTime,
+    },
     store::{RunDetail, RunRow, RunUpdate, StepRow, StepState, StoreError},
 };
 
 /// How long a broker may take to make an accepted change effective, when a crash lost its answer.
 const RECOVERY_READ_BACK_MAX: Duration = Duration::from_secs(10);
 
-/// Why [`reconcile`] returned.
+/// How long the brokers after a canary wait for the guard. Then the canary alone is kept.
+const WIDEN_MAX: Duration = Duration::from_mins(15);
+
+/// When a run is reconciled again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Ended,
-    /// The run waits, and is checked again later.
-    Held,
-    Stopping,
+pub(super) enum Requeue {
+    /// Not before this time has passed, unless something else changes its state.
+    After(Duration),
+    /// Not at all: it has ended.
+    Done,
 }
 
-/// Moves `run` as far as it goes.
+impl Requeue {
+    const NOW: Self = Self::After(Duration::ZERO);
+}
+
+/// What this process knows of a run that is not in the store. A process that starts knows nothing,
+/// and observes.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Whether this process began the stage, and has finished each step that it began.
+    has_begun_stage: bool,
+    /// Since when the run waits for a group to be stable, or for the guard to widen it.
+    waits_since: Option<MonotonicTime>,
+    /// Why it waited when that was last reported.
+    reported: Option<HoldReason>,
+    watched: Watched,
+}
+
+/// Does what is next for `run`: one check, one wave of steps, one look at its effect, or one part
+/// of its undo. Waits for answers and for values to become effective, and for nothing else, so that
+/// the worker can decide anew after each.
 ///
 /// # Errors
 ///
@@ -43,184 +72,218 @@ pub(super) enum Outcome {
 pub(super) async fn reconcile(
     context: &Context,
     run: RunId,
+    progress: &mut Progress,
     stop: &CancellationToken,
-) -> Result<Outcome, StoreError> {
-    loop {
-        let Some(detail) = context.store.run(run).await? else { return Ok(Outcome::Ended) };
-        let row = &detail.run;
+) -> Result<Requeue, StoreError> {
+    let Some(detail) = context.store.run_without_journal(run).await? else {
+        return Ok(Requeue::Done);
+    };
+    let run = &detail.run;
 
-        match row.state {
-            RunState::AwaitingApproval => {
-                if approval::update(context, row).await? {
-                    return Ok(Outcome::Held);
-                }
-            }
-            RunState::Queued | RunState::Held => {
-                if !start(context, row).await? {
-                    return Ok(Outcome::Held);
-                }
-                if ends_rehearsed(context, row) {
-                    context.store.end_rehearsed(run, context.now()).await?;
-                    let name = &context.cluster.name;
-                    context.telemetry.run_ended(name, row.optimizer, RunState::Rehearsed);
-                    return Ok(Outcome::Ended);
-                }
-                act(context, run, stop).await?;
-            }
-            // The process ended before the first step: the plan may be outdated.
-            RunState::Rehearsed if row.times.ended.is_none() => {
-                transition(context, row, RunEvent::Requeue, RunUpdate::default()).await?;
-            }
-            // The process ended between two steps.
-            RunState::Acting => recover(context, &detail).await?,
-            RunState::Settling | RunState::Observing => {
-                if watch(context, &detail, stop).await? == Outcome::Stopping {
-                    return Ok(Outcome::Stopping);
-                }
-            }
-            RunState::RollingBack | RunState::Expiring => undo_all(context, &detail).await?,
-            // A person may end a temporary change early. It has done its work: no rollback.
-            RunState::Kept if row.undo_requested && row.times.expires.is_some() => {
-                transition(context, row, RunEvent::Expire, RunUpdate::default()).await?;
-            }
-            RunState::Kept if row.undo_requested => {
-                let text = "a person asked for it".to_owned();
-                roll_back(context, row, RollbackReason::Person, None, text).await?;
-            }
-            RunState::Kept if row.times.expires.is_some() => {
-                if !temporary::expire_if_due(context, row).await? {
-                    return Ok(Outcome::Held);
-                }
-            }
-            RunState::Kept
-            | RunState::Rehearsed
-            | RunState::Expired
-            | RunState::RolledBack
-            | RunState::Stuck
-            | RunState::Cancelled => return Ok(Outcome::Ended),
+    match run.state {
+        RunState::AwaitingApproval => approval::update(context, run).await,
+        RunState::Queued | RunState::Held => start(context, run, progress).await,
+        // The process ended before the first step: the plan may be outdated.
+        RunState::Rehearsed if run.times.ended.is_none() => {
+            transition(context, run, RunEvent::Requeue, RunUpdate::default()).await?;
+            Ok(Requeue::NOW)
         }
-        if stop.is_cancelled() {
-            return Ok(Outcome::Stopping);
-        }
+        RunState::Acting if progress.has_begun_stage => act(context, &detail, progress, stop).await,
+        RunState::Acting => recover(context, &detail, progress).await,
+        RunState::Settling | RunState::Observing => watch(context, &detail, progress).await,
+        RunState::RollingBack | RunState::Expiring => undo_all(context, &detail).await,
+        RunState::Kept => end_kept(context, run).await,
+        RunState::Rehearsed
+        | RunState::Expired
+        | RunState::RolledBack
+        | RunState::Stuck
+        | RunState::Cancelled => Ok(Requeue::Done),
     }
 }
 
-/// Whether the run ends when its plan is rehearsed: a dry run, or a mode that may not act.
-fn ends_rehearsed(context: &Context, run: &RunRow) -> bool {
-    context.remediation.mode != Mode::Act || run.dry_run
+/// Begins to undo a kept change if a person asked for it, or if it is temporary and expires.
+async fn end_kept(context: &Context, run: &RunRow) -> Result<Requeue, StoreError> {
+    match (run.undo_requested, run.times.expires) {
+        // A person may end a temporary change early. It has done its work: no rollback.
+        (true, Some(_)) => {
+            transition(context, run, RunEvent::Expire, RunUpdate::default()).await?;
+        }
+        (true, None) => roll_back_on_request(context, run).await?,
+        (false, Some(_)) => {
+            if !temporary::expire_if_due(context, run).await? {
+                return Ok(Requeue::After(CHECK_INTERVAL));
+            }
+        }
+        (false, None) => return Ok(Requeue::Done),
+    }
+    Ok(Requeue::NOW)
 }
 
-/// Asks the guard. Stores the run as rehearsed if it passes, otherwise as held with the reason.
-/// Returns whether the run may act.
-async fn start(context: &Context, run: &RunRow) -> Result<bool, StoreError> {
-    let cleared = match guard::check(context, run).await {
+async fn roll_back_on_request(context: &Context, run: &RunRow) -> Result<(), StoreError> {
+    let text = "a person asked for it".to_owned();
+    roll_back(context, run, RollbackReason::Person, None, text).await
+}
+
+/// Asks the guard, and performs the first wave if it passes. Otherwise the run is held.
+async fn start(
+    context: &Context,
+    run: &RunRow,
+    progress: &mut Progress,
+) -> Result<Requeue, StoreError> {
+    let mut cleared = match guard::check(context, run).await {
         Ok(cleared) => cleared,
         Err(hold) => {
             transition::hold(context, run, hold).await?;
-            return Ok(false);
+            return Ok(Requeue::After(CHECK_INTERVAL));
         }
     };
 
     let note = (!cleared.remarks.is_empty()).then(|| cleared.remarks.join("; "));
-
     let change = RunUpdate {
         note,
-        steps: cleared.steps,
-        measured: Some(cleared.measured),
+        steps: cleared.steps.clone(),
+        measured: Some(cleared.measured.clone()),
         ..RunUpdate::default()
     };
-    if !ends_rehearsed(context, run) && approval::is_missing(context, run) {
-        transition(context, run, RunEvent::AskApproval, change).await?;
-        return Ok(false);
+
+    if guard::ends_rehearsed(context, run) {
+        transition(context, run, RunEvent::Rehearse, change).await?;
+        context.store.end_rehearsed(run.id, context.now()).await?;
+        let name = &context.cluster.name;
+        context.telemetry.run_ended(name, run.optimizer, RunState::Rehearsed);
+        return Ok(Requeue::Done);
     }
+
+    let permit = match cleared.permit.take() {
+        Some(it) => it,
+        None => {
+            transition(context, run, RunEvent::AskApproval, change).await?;
+            return Ok(Requeue::After(CHECK_INTERVAL));
+        }
+    };
     transition(context, run, RunEvent::Rehearse, change).await?;
+    transition(context, run, RunEvent::Act, RunUpdate::default()).await?;
+    progress.has_begun_stage = true;
 
-    Ok(true)
+    perform_wave(context, run, &cleared.steps, permit).await
 }
 
-async fn act(context: &Context, run: RunId, stop: &CancellationToken) -> Result<(), StoreError> {
-    let Some(detail) = context.store.run(run).await? else { return Ok(()) };
-    transition(context, &detail.run, RunEvent::Act, RunUpdate::default()).await?;
-    perform_stage(context, &detail, stop).await
-}
-
-/// Executes the first stage with planned steps, wave by wave. Checks for a stop between waves,
-/// never inside one.
-async fn perform_stage(
+/// Performs the next wave of the stage that has begun. Checks for a reason to stop before it, never
+/// inside one.
+async fn act(
     context: &Context,
     detail: &RunDetail,
+    progress: &mut Progress,
     stop: &CancellationToken,
-) -> Result<(), StoreError> {
-    let run = &detail.run;
-    let planned = || detail.steps.iter().filter(|it| it.state == StepState::Planned);
-    let stage = planned().map(|it| it.stage).min().unwrap_or_default();
-    let mut waves: Vec<u32> = planned().filter(|it| it.stage == stage).map(|it| it.wave).collect();
-    waves.dedup();
+) -> Result<Requeue, StoreError> {
+    let RunDetail { run, steps, .. } = detail;
+    let stage = begun_stage(steps);
+    if next_wave(steps, stage).is_none() {
+        return all_effective(context, run, progress).await;
+    }
 
-    for (position, wave) in waves.into_iter().enumerate() {
-        let steps: Vec<&StepRow> = planned().filter(|it| it.wave == wave).collect();
-        let pause = steps.iter().map(|it| change::pause_between_waves(&it.change)).max();
-        if let Some(pause) = pause.filter(|it| position > 0 && !it.is_zero()) {
-            context.clock.sleep(pause).await;
-        }
-        if let Some((reason, text)) = stop_reason(context, run.id, stop).await? {
-            return roll_back(context, run, reason, None, text).await;
-        }
-
-        // Not `try_join_all`: a step that has begun is finished, even if another cannot be stored.
-        for outcome in join_all(steps.into_iter().map(|it| execute::perform(context, it))).await {
-            let (reason, text) = match outcome? {
-                StepOutcome::Done => continue,
-                StepOutcome::Failed(text) => (RollbackReason::FailedToApply, text),
-                StepOutcome::Drifted(text) => (RollbackReason::ExternallyChanged, text),
-            };
-            return roll_back(context, run, reason, None, text).await;
+    if stop.is_cancelled() {
+        let text = "the process is stopping".to_owned();
+        roll_back(context, run, RollbackReason::Interrupted, None, text).await?;
+    } else if run.undo_requested {
+        roll_back_on_request(context, run).await?;
+    } else {
+        match guard::go_on(context) {
+            Ok(permit) => return perform_wave(context, run, steps, permit).await,
+            Err(hold) => {
+                let (reason, text) = (RollbackReason::Interrupted, hold.detail);
+                roll_back(context, run, reason, None, text).await?;
+            }
         }
     }
-    all_effective(context, run).await
+    Ok(Requeue::NOW)
+}
+
+/// The stage whose steps are being performed, or have been.
+fn begun_stage(steps: &[StepRow]) -> u32 {
+    let begun = steps.iter().filter(|it| it.state != StepState::Planned);
+    begun.map(|it| it.stage).max().unwrap_or_default()
+}
+
+/// The planned steps of a stage that are performed next, all at the same time.
+fn next_wave(steps: &[StepRow], stage: u32) -> Option<Vec<&StepRow>> {
+    let planned = || steps.iter().filter(|it| it.state == StepState::Planned && it.stage == stage);
+    let wave = planned().map(|it| it.wave).min()?;
+    Some(planned().filter(|it| it.wave == wave).collect())
+}
+
+/// Performs the next planned wave of the earliest stage that is not finished. The permit is used
+/// up: the next wave needs another one (I41).
+async fn perform_wave(
+    context: &Context,
+    run: &RunRow,
+    steps: &[StepRow],
+    permit: Permit,
+) -> Result<Requeue, StoreError> {
+    let planned = steps.iter().filter(|it| it.state == StepState::Planned);
+    let stage = planned.map(|it| it.stage).min().unwrap_or_default();
+    let wave = next_wave(steps, stage).unwrap_or_default();
+    let number = wave.first().map_or(0, |it| it.wave);
+
+    // Not `try_join_all`: a step that has begun is finished, even if another cannot be stored.
+    let outcomes = join_all(wave.iter().map(|it| execute::perform(context, it, &permit))).await;
+    drop(permit);
+
+    for outcome in outcomes {
+        let (reason, text) = match outcome? {
+            StepOutcome::Done => continue,
+            StepOutcome::Failed(text) => (RollbackReason::FailedToApply, text),
+            StepOutcome::Drifted(text) => (RollbackReason::ExternallyChanged, text),
+        };
+        roll_back(context, run, reason, None, text).await?;
+        return Ok(Requeue::NOW);
+    }
+
+    let later = steps.iter().filter(|it| it.stage == stage && it.wave > number);
+    let pause = later.map(|it| change::pause_between_waves(&it.change)).max();
+
+    Ok(Requeue::After(pause.unwrap_or_default()))
 }
 
 /// Moves on when every step is effective. A group that has got more consumers must be stable first.
-async fn all_effective(context: &Context, run: &RunRow) -> Result<(), StoreError> {
+async fn all_effective(
+    context: &Context,
+    run: &RunRow,
+    progress: &mut Progress,
+) -> Result<Requeue, StoreError> {
     if let Some(group) = run.target.group()
-        && let Err(text) = guard::group::wait_until_stable(context, group).await
+        && let Err(seen) = guard::group::check_stable(context, group).await
     {
-        return roll_back(context, run, RollbackReason::FailedToApply, None, text).await;
+        let since = *progress.waits_since.get_or_insert_with(|| context.clock.monotonic());
+        if execute::elapsed(context, since) < STABLE_MAX {
+            return Ok(Requeue::After(STABLE_POLL_INTERVAL));
+        }
+        let limit = STABLE_MAX.as_secs();
+        let text = format!("the group `{group}` was not stable within {limit} s: {seen}");
+        roll_back(context, run, RollbackReason::FailedToApply, None, text).await?;
+        return Ok(Requeue::NOW);
     }
 
     let took = context.now().since(run.times.created);
     context.telemetry.alert_to_effect(&context.cluster.name, took);
     transition(context, run, RunEvent::Apply, RunUpdate::default()).await?;
     info!(run = %run.id, target = %run.target, "Change is in effect.");
+    *progress = Progress::default();
 
-    Ok(())
-}
-
-/// Why the run has to stop between two waves, if it has to. What was done until then is undone.
-async fn stop_reason(
-    context: &Context,
-    run: RunId,
-    stop: &CancellationToken,
-) -> Result<Option<(RollbackReason, String)>, StoreError> {
-    if stop.is_cancelled() {
-        return Ok(Some((RollbackReason::Interrupted, "the process is stopping".to_owned())));
-    }
-    if context.pause.is_set() {
-        return Ok(Some((RollbackReason::Interrupted, "remediation was paused".to_owned())));
-    }
-    let is_requested = context.store.run(run).await?.is_some_and(|it| it.run.undo_requested);
-
-    Ok(is_requested.then(|| (RollbackReason::Person, "a person asked for it".to_owned())))
+    Ok(Requeue::NOW)
 }
 
 /// After a crash between two steps: observes before it decides (I22). If every step of the begun
 /// stages is effective the run goes on, otherwise it is rolled back. No step is done again.
-async fn recover(context: &Context, detail: &RunDetail) -> Result<(), StoreError> {
+async fn recover(
+    context: &Context,
+    detail: &RunDetail,
+    progress: &mut Progress,
+) -> Result<Requeue, StoreError> {
     let run = &detail.run;
     warn!(run = %run.id, "Found a run between two steps, observing what is effective.");
 
-    let begun = detail.steps.iter().filter(|it| it.state != StepState::Planned);
-    let stage = begun.map(|it| it.stage).max().unwrap_or_default();
+    let stage = begun_stage(&detail.steps);
     let mut is_complete = true;
     for step in detail.steps.iter().filter(|it| it.stage <= stage) {
         match step.state {
@@ -245,38 +308,54 @@ async fn recover(context: &Context, detail: &RunDetail) -> Result<(), StoreError
     }
 
     if is_complete {
-        return all_effective(context, run).await;
+        progress.has_begun_stage = true;
+    } else {
+        let text = "the process ended between two steps".to_owned();
+        roll_back(context, run, RollbackReason::Interrupted, None, text).await?;
     }
-    let text = "the process ended between two steps".to_owned();
-
-    roll_back(context, run, RollbackReason::Interrupted, None, text).await
+    Ok(Requeue::NOW)
 }
 
-/// Watches the run until its current window ends.
+/// Looks at the effect of the run, and moves on when its current window has ended.
 async fn watch(
     context: &Context,
     detail: &RunDetail,
-    stop: &CancellationToken,
-) -> Result<Outcome, StoreError> {
+    progress: &mut Progress,
+) -> Result<Requeue, StoreError> {
     let run = &detail.run;
+    if run.undo_requested {
+        roll_back_on_request(context, run).await?;
+        return Ok(Requeue::NOW);
+    }
+
+    if let Some(StopWatching { reason, verdict, text }) =
+        watch::look(context, detail, &mut progress.watched).await
+    {
+        context.telemetry.verdict_given(&context.cluster.name, run.optimizer, verdict);
+        roll_back(context, run, reason, Some(verdict), text).await?;
+        return Ok(Requeue::NOW);
+    }
+
+    let left = window_end(context, run).since(context.now());
+    if !left.is_zero() {
+        return Ok(Requeue::After(context.scrape_interval().min(left)));
+    }
+    if run.state == RunState::Settling {
+        transition(context, run, RunEvent::Settle, RunUpdate::default()).await?;
+        return Ok(Requeue::NOW);
+    }
+    conclude(context, detail, progress).await
+}
+
+/// When the run has settled, or has been observed long enough.
+fn window_end(context: &Context, run: &RunRow) -> WallTime {
     let windows = context.playbook(run).map(|it| it.windows);
     let effective = run.times.effective.unwrap_or_default();
     let settled = effective.after(windows.map_or(Duration::ZERO, |it| it.settle));
-    let observed = settled.after(windows.map_or(Duration::ZERO, |it| it.observe));
-    let end = if run.state == RunState::Settling { settled } else { observed };
-
-    match watch::until(context, detail, end, stop).await? {
-        WatchOutcome::Stopping => return Ok(Outcome::Stopping),
-        WatchOutcome::RollBack { reason, verdict, text } => {
-            context.telemetry.verdict_given(&context.cluster.name, run.optimizer, verdict);
-            roll_back(context, run, reason, Some(verdict), text).await?;
-        }
-        WatchOutcome::Passed if run.state == RunState::Settling => {
-            transition(context, run, RunEvent::Settle, RunUpdate::default()).await?;
-        }
-        WatchOutcome::Passed => conclude(context, detail, stop).await?,
+    if run.state == RunState::Settling {
+        return settled;
     }
-    Ok(Outcome::Ended)
+    settled.after(windows.map_or(Duration::ZERO, |it| it.observe))
 }
 
 /// Judges the run, and keeps it or rolls it back. After a canary that is kept come the other
@@ -284,38 +363,86 @@ async fn watch(
 async fn conclude(
     context: &Context,
     detail: &RunDetail,
-    stop: &CancellationToken,
-) -> Result<(), StoreError> {
+    progress: &mut Progress,
+) -> Result<Requeue, StoreError> {
     let run = &detail.run;
+    let is_canary = detail.steps.iter().any(|it| it.state == StepState::Planned);
+    if let Some(verdict) = run.verdict.filter(|_| is_canary) {
+        return widen(context, detail, verdict, progress).await;
+    }
+
     let (verdict, measured, text) = watch::judge(context, detail).await;
     context.telemetry.verdict_given(&context.cluster.name, run.optimizer, verdict);
-    context.store.set_measured(run.id, measured).await?;
 
     let keep_neutral = context.playbook(run).is_some_and(|it| it.keep_neutral);
     let is_kept = verdict == Verdict::Improved || (verdict == Verdict::Neutral && keep_neutral);
+    let canary_verdict = (is_kept && is_canary).then_some(verdict);
+    context.store.set_measured(run.id, measured, canary_verdict).await?;
+
     if !is_kept {
-        return roll_back(context, run, RollbackReason::Verdict, Some(verdict), text).await;
+        roll_back(context, run, RollbackReason::Verdict, Some(verdict), text).await?;
+        return Ok(Requeue::NOW);
     }
     context.store.note(run.id, context.now(), "verdict", text).await?;
+    if is_canary {
+        return Ok(Requeue::NOW);
+    }
+    keep(context, run, verdict, None).await
+}
 
-    if detail.steps.iter().any(|it| it.state == StepState::Planned) {
-        info!(run = %run.id, %verdict, "Canary kept, changing the other brokers.");
-        transition(context, run, RunEvent::Widen, RunUpdate::default()).await?;
-        return perform_stage(context, detail, stop).await;
+/// Goes on to the brokers after the canary, if the guard lets it. A mode that forbids it, or a
+/// guard that does not pass in time, leaves them as they are: the canary has proved itself, and is
+/// kept.
+async fn widen(
+    context: &Context,
+    detail: &RunDetail,
+    verdict: Verdict,
+    progress: &mut Progress,
+) -> Result<Requeue, StoreError> {
+    let run = &detail.run;
+    let hold = match guard::widen(context, detail).await {
+        Ok(permit) => {
+            info!(run = %run.id, %verdict, "Canary kept, changing the other brokers.");
+            transition(context, run, RunEvent::Widen, RunUpdate::default()).await?;
+            *progress = Progress { has_begun_stage: true, ..Progress::default() };
+            return perform_wave(context, run, &detail.steps, permit).await;
+        }
+        Err(hold) => hold,
+    };
+
+    let since = *progress.waits_since.get_or_insert_with(|| context.clock.monotonic());
+    let is_final = matches!(hold.reason, HoldReason::NotActing | HoldReason::AdviseOnly);
+    if is_final || execute::elapsed(context, since) >= WIDEN_MAX {
+        let note = format!("the other brokers were not changed: {}", hold.detail);
+        return keep(context, run, verdict, Some(note)).await;
     }
 
+    if progress.reported.replace(hold.reason) != Some(hold.reason) {
+        context.telemetry.held(&context.cluster.name, &run.playbook, hold.reason);
+        let text = format!("the other brokers wait: {}", hold.detail);
+        context.store.note(run.id, context.now(), "gate", text).await?;
+    }
+    Ok(Requeue::After(CHECK_INTERVAL))
+}
+
+async fn keep(
+    context: &Context,
+    run: &RunRow,
+    verdict: Verdict,
+    note: Option<String>,
+) -> Result<Requeue, StoreError> {
     let temporary = context.playbook(run).and_then(|it| it.temporary.as_ref());
     let effective = run.times.effective.unwrap_or_else(|| context.now());
     let expires = temporary.map(|it| effective.after(it.expire_after));
-    let change = RunUpdate { verdict: Some(verdict), expires, ..RunUpdate::default() };
+    let change = RunUpdate { verdict: Some(verdict), expires, note, ..RunUpdate::default() };
     transition(context, run, RunEvent::Keep, change).await?;
     info!(run = %run.id, %verdict, "Run kept.");
 
-    Ok(())
+    Ok(Requeue::NOW)
 }
 
 /// Undoes all steps; the run is stuck if one cannot be undone.
-async fn undo_all(context: &Context, detail: &RunDetail) -> Result<(), StoreError> {
+async fn undo_all(context: &Context, detail: &RunDetail) -> Result<Requeue, StoreError> {
     let run = &detail.run;
     undo::restart_loss::restore_lost(context, &detail.steps).await?;
     let steps = context.store.run(run.id).await?.map(|it| it.steps).unwrap_or_default();
@@ -335,5 +462,5 @@ async fn undo_all(context: &Context, detail: &RunDetail) -> Result<(), StoreErro
 
     info!(run = %run.id, %state, "Undo finished.");
 
-    Ok(())
+    Ok(Requeue::Done)
 }

@@ -1,12 +1,12 @@
 //! Turns open episodes into runs: each attempt of an episode, for each playbook that matches it,
 //! once (I4).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{breach::Breach, context::Context};
 use crate::{
     alert::Labels,
-    model::{BrokerId, GroupName, HoldReason, Mode, RunState, Target, Trigger},
+    model::{BrokerId, GroupName, HoldReason, Mode, RollbackReason, RunState, Target, Trigger},
     playbook::{COOLDOWN_MAX, Optimizer, OptimizerKind, Playbook},
     store::{Episode, EpisodeAttempt, NewClaim, NewRun, Priority, StoreError},
 };
@@ -20,15 +20,11 @@ const SEVERITY_LABEL: &str = "severity";
 const CRITICAL: &str = "critical";
 
 /// Stores the runs that are due. Counts each pair of episode and playbook that produces no run
-/// once, if `reported` is given.
-pub(super) async fn add_runs(
-    context: &Context,
-    mut reported: Option<&mut Reported>,
-) -> Result<(), StoreError> {
+/// once.
+pub(super) async fn add_runs(context: &Context, reported: &mut Reported) -> Result<(), StoreError> {
     let episodes = context.store.open_episodes(&context.cluster.name, context.now()).await?;
-    if let Some(reported) = &mut reported {
-        reported.retain(|(id, _)| episodes.iter().any(|it| it.id == *id));
-    }
+    let open: BTreeSet<i64> = episodes.iter().map(|it| it.id).collect();
+    reported.retain(|(id, _)| open.contains(id));
 
     for episode in &episodes {
         for playbook in &context.remediation.playbooks {
@@ -44,7 +40,7 @@ pub(super) async fn add_runs(
                 Err(reason) => reason,
             };
             let pair = (episode.id, playbook.name.clone());
-            if reported.as_mut().is_some_and(|it| it.insert(pair)) {
+            if reported.insert(pair) {
                 context.telemetry.held(&context.cluster.name, &playbook.name, reason);
             }
         }
@@ -73,8 +69,8 @@ async fn add_attempt(
     playbook: &Playbook,
     target: Target,
 ) -> Result<(), StoreError> {
-    let last = context.store.last_attempt(episode.id, playbook.name.clone()).await?;
-    let Some(attempt) = next_attempt(context, last, playbook) else { return Ok(()) };
+    let attempts = context.store.attempts(episode.id, playbook.name.clone()).await?;
+    let Some(attempt) = next_attempt(context, &attempts, playbook) else { return Ok(()) };
 
     let level = match &playbook.optimizer {
         Optimizer::TuneBrokers(parameters) => Some(parameters.level),
@@ -91,6 +87,7 @@ async fn add_attempt(
         playbook: playbook.name.clone(),
         optimizer: playbook.optimizer.kind(),
         level,
+        parameters: format!("{:?}", playbook.optimizer),
         target,
         trigger: Trigger::Alert,
         cause: playbook.matcher.labels.get("alertname").cloned().unwrap_or_default(),
@@ -108,13 +105,43 @@ async fn add_attempt(
 /// one here keeps the run out of the queue until then.
 fn next_attempt(
     context: &Context,
-    last: Option<EpisodeAttempt>,
+    attempts: &[EpisodeAttempt],
     playbook: &Playbook,
 ) -> Option<u32> {
-    let Some(last) = last else { return Some(1) };
-    let is_allowed = last.number < playbook.attempts_max && last.state == RunState::RolledBack
-        || Breach::I4AttemptsWithoutLimit.is_played() && last.state.is_end();
-    let cooldown = playbook.windows.cooldown.min(COOLDOWN_MAX);
+    let Some(last) = attempts.first() else { return Some(1) };
+    let used = attempts.iter().filter(|it| is_failure(it)).count();
+    let is_left = used < usize::try_from(playbook.attempts_max).unwrap_or(usize::MAX);
+    let is_allowed = match last.state {
+        RunState::RolledBack => is_left,
+        // The alert still fires after a change that was only for a while.
+        RunState::Expired => true,
+        // A rehearsal uses up nothing.
+        RunState::Rehearsed => context.remediation.mode == Mode::Act,
+        // One run elects a limited number of leaders.
+        RunState::Kept => playbook.optimizer.kind() == OptimizerKind::ElectLeaders,
+        RunState::Queued
+        | RunState::Held
+        | RunState::AwaitingApproval
+        | RunState::Acting
+        | RunState::Settling
+        | RunState::Observing
+        | RunState::Expiring
+        | RunState::RollingBack
+        | RunState::Stuck
+        | RunState::Cancelled => false,
+    } || Breach::I4AttemptsWithoutLimit.is_played() && last.state.is_end();
+
+    let cooldown = match last.state {
+        RunState::Rehearsed => Duration::ZERO,
+        _ => playbook.windows.cooldown.min(COOLDOWN_MAX),
+    };
     let is_due = context.now() >= last.ended?.after(cooldown);
     (is_allowed && is_due).then(|| last.number.saturating_add(1))
+}
+
+/// Whether the attempt is used up: a run that gave way to another one, or that a person ended, says
+/// nothing about the change.
+fn is_failure(attempt: &EpisodeAttempt) -> bool {
+    attempt.state == RunState::RolledBack
+        && attempt.rollback_reason.is_none_or(RollbackReason::is_failure)
 }

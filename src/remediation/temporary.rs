@@ -34,10 +34,7 @@ async fn due(context: &Context, run: &RunRow) -> Option<String> {
     (!series.is_empty()).then(|| format!("it is no longer needed: `{query}` returns a series"))
 }
 
-/// A temporary change of the cluster that has waited too long for the observed run.
-pub(super) async fn find_overdue(context: &Context) -> Result<Option<RunRow>, StoreError> {
-    let changes = context.store.temporary_changes().await?;
-    let is_overdue =
-        |it: &RunRow| it.times.expires.is_some_and(|it| context.now() >= it.after(WAIT_MAX));
-    Ok(changes.into_iter().find(|it| it.cluster == context.cluster.name && is_overdue(it)))
+/// Whether the change has waited too long for another run's observation.
+pub(super) fn is_overdue(context: &Context, run: &RunRow) -> bool {
+    run.times.expires.is_some_and(|it| context.now() >= it.after(WAIT_MAX))
 }

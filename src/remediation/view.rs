@@ -15,8 +15,7 @@ const RUNS_SHOWN: u32 = 50;
 pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
     let now = context.now();
     let name = &context.cluster.name;
-    let mut runs = context.store.runs(RUNS_SHOWN).await?;
-    runs.retain(|it| it.cluster == *name);
+    let runs = context.store.shown_runs(name, RUNS_SHOWN).await?;
 
     let mut view = RemediationView {
         paused: context.pause.is_set(),
@@ -27,7 +26,9 @@ pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
     };
 
     for (playbook, target) in context.store.targets(name).await? {
-        let history = context.store.history(name, playbook.clone(), target.clone(), now).await?;
+        let mode = context.remediation.mode;
+        let history = context.store.history(name, playbook.clone(), target.clone(), mode, now);
+        let history = history.await?;
         view.stuck = u64::from(history.stuck);
 
         let target = target.to_string();

@@ -5,136 +5,72 @@
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::{
     breach::Breach,
     change::{self, Observed},
     context::Context,
     evidence::{self, Expressions},
-    execute, guard,
+    execute,
     hold::Hold,
-    schedule, temporary, verdict,
+    verdict,
 };
 use crate::{
-    model::{BrokerId, MonotonicTime, RollbackReason, Verdict, WallTime},
+    model::{BrokerId, MonotonicTime, RollbackReason, Verdict},
     prometheus::QueryRange,
-    store::{Measurement, RunDetail, StepRow, StepState, StoreError},
+    store::{Measurement, RunDetail, StepRow, StepState},
 };
 
-/// Consecutive polls with a value stored but not effective before the run is rolled back.
+/// Consecutive looks with a value stored but not effective before the run is rolled back.
 const NOT_EFFECTIVE_MAX: u32 = 3;
 
-/// Why watching ended.
+/// Why the run has to be rolled back before it is judged.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum WatchOutcome {
-    Passed,
-    RollBack {
-        reason: RollbackReason,
-        verdict: Verdict,
-        text: String,
-    },
-    /// The process is stopping; the run continues at the next start.
-    Stopping,
+pub(super) struct StopWatching {
+    pub(super) reason: RollbackReason,
+    pub(super) verdict: Verdict,
+    pub(super) text: String,
 }
 
-impl WatchOutcome {
+impl StopWatching {
     /// Rolls back without a judgement.
     fn inconclusive(reason: RollbackReason, text: String) -> Self {
-        Self::RollBack { reason, verdict: Verdict::Inconclusive, text }
+        Self { reason, verdict: Verdict::Inconclusive, text }
     }
 }
 
-/// What is kept between polls.
-#[derive(Default)]
-struct WatchState {
+/// What is kept between looks.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
     evidence_missing_since: Option<MonotonicTime>,
-    /// Consecutive polls with a value that was not effective.
+    /// Consecutive looks with a value that was not effective.
     not_effective: u32,
 }
 
-/// Polls until `until`, or until the run has to be rolled back.
-pub(super) async fn until(
+/// Looks once at the effect of a run.
+pub(super) async fn look(
     context: &Context,
     detail: &RunDetail,
-    until: WallTime,
-    stop: &CancellationToken,
-) -> Result<WatchOutcome, StoreError> {
-    let playbook = context.playbook(&detail.run);
-    let values =
-        context.values(&detail.run.target, detail.measured.canary.and_then(BrokerId::from_wire));
-    let expressions = Expressions::of_run(&detail.measured, playbook, &values);
-
-    let mut state = WatchState::default();
-
-    loop {
-        if let Some(outcome) = poll(context, detail, &expressions, &mut state).await? {
-            return Ok(outcome);
-        }
-        let left = until.since(context.now());
-        if left.is_zero() {
-            return Ok(WatchOutcome::Passed);
-        }
-        let pause = context.scrape_interval().min(left);
-
-        tokio::select! {
-            () = stop.cancelled() => return Ok(WatchOutcome::Stopping),
-            () = context.clock.sleep(pause) => (),
-        }
-    }
-}
-
-async fn poll(
-    context: &Context,
-    detail: &RunDetail,
-    expressions: &Expressions,
-    state: &mut WatchState,
-) -> Result<Option<WatchOutcome>, StoreError> {
-    let current = context.store.run(detail.run.id).await?;
-    if current.is_some_and(|it| it.run.undo_requested) {
-        let text = "a person asked for it".to_owned();
-        return Ok(Some(WatchOutcome::inconclusive(RollbackReason::Person, text)));
-    }
-    if let Some(outcome) = check_preemption(context, detail).await? {
-        return Ok(Some(outcome));
-    }
-    if let Some(outcome) = check_drift(context, &detail.steps, state).await {
-        return Ok(Some(outcome));
+    watched: &mut Watched,
+) -> Option<StopWatching> {
+    if let Some(stop) = check_drift(context, &detail.steps, watched).await {
+        return Some(stop);
     }
     let guards = match tripped_guard(context, detail).await {
         Ok(Some(text)) => {
             let (reason, verdict) = (RollbackReason::GuardTripped, Verdict::Regressed);
-            return Ok(Some(WatchOutcome::RollBack { reason, verdict, text }));
+            return Some(StopWatching { reason, verdict, text });
         }
         Ok(None) => Ok(()),
         Err(hold) => Err(hold),
     };
-    let fresh = evidence::check_fresh(context, expressions).await;
-    Ok(check_evidence(context, detail, guards.and(fresh), state))
-}
 
-/// A critical alert of another playbook does not wait for the end of an observation, if Prometheus
-/// confirms it (I34) and no limit holds its run. Nor does a temporary change whose time ended long
-/// ago (I40).
-async fn check_preemption(
-    context: &Context,
-    detail: &RunDetail,
-) -> Result<Option<WatchOutcome>, StoreError> {
-    schedule::add_runs(context, None).await?;
+    let playbook = context.playbook(&detail.run);
+    let values =
+        context.values(&detail.run.target, detail.measured.canary.and_then(BrokerId::from_wire));
+    let expressions = Expressions::of_run(&detail.measured, playbook, &values);
+    let fresh = evidence::check_fresh(context, &expressions).await;
 
-    for other in context.store.waiting_critical(&detail.run).await? {
-        if guard::may_preempt(context, &other).await.is_ok() {
-            let text = format!("run {} of a critical alert waits", other.id);
-            return Ok(Some(WatchOutcome::inconclusive(RollbackReason::Preempted, text)));
-        }
-    }
-
-    let overdue = temporary::find_overdue(context).await?;
-
-    Ok(overdue.map(|it| {
-        let text = format!("the temporary change of run {} had to expire", it.id);
-        WatchOutcome::inconclusive(RollbackReason::Overlap, text)
-    }))
+    check_evidence(context, detail, guards.and(fresh), watched)
 }
 
 /// Checks that the last applied change of each resource is still there. A broker that does not
@@ -142,8 +78,8 @@ async fn check_preemption(
 async fn check_drift(
     context: &Context,
     steps: &[StepRow],
-    state: &mut WatchState,
-) -> Option<WatchOutcome> {
+    watched: &mut Watched,
+) -> Option<StopWatching> {
     let mut not_effective = None;
     for step in last_of_each_resource(steps) {
         let changed = match change::observe(context, step).await {
@@ -160,17 +96,17 @@ async fn check_drift(
             }
             Ok(Observed::Diverged(text)) => text,
         };
-        return Some(WatchOutcome::inconclusive(RollbackReason::ExternallyChanged, changed));
+        return Some(StopWatching::inconclusive(RollbackReason::ExternallyChanged, changed));
     }
 
     let Some(text) = not_effective else {
-        state.not_effective = 0;
+        watched.not_effective = 0;
         return None;
     };
-    state.not_effective = state.not_effective.saturating_add(1);
+    watched.not_effective = watched.not_effective.saturating_add(1);
 
-    (state.not_effective >= NOT_EFFECTIVE_MAX)
-        .then(|| WatchOutcome::inconclusive(RollbackReason::FailedToApply, text))
+    (watched.not_effective >= NOT_EFFECTIVE_MAX)
+        .then(|| StopWatching::inconclusive(RollbackReason::FailedToApply, text))
 }
 
 /// The steps with the final value of each resource.
@@ -215,17 +151,17 @@ fn check_evidence(
     context: &Context,
     detail: &RunDetail,
     evidence: Result<(), Hold>,
-    state: &mut WatchState,
-) -> Option<WatchOutcome> {
+    watched: &mut Watched,
+) -> Option<StopWatching> {
     let Err(hold) = evidence else {
-        state.evidence_missing_since = None;
+        watched.evidence_missing_since = None;
         return None;
     };
 
-    let since = *state.evidence_missing_since.get_or_insert_with(|| context.clock.monotonic());
+    let since = *watched.evidence_missing_since.get_or_insert_with(|| context.clock.monotonic());
     let limit = context.playbook(&detail.run).map_or(Duration::ZERO, |it| it.windows.observe);
     (execute::elapsed(context, since) >= limit)
-        .then(|| WatchOutcome::inconclusive(RollbackReason::EvidenceLost, hold.detail))
+        .then(|| StopWatching::inconclusive(RollbackReason::EvidenceLost, hold.detail))
 }
 
 /// Compares baseline and observation. Without an answer from Prometheus the verdict is

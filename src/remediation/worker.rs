@@ -1,6 +1,8 @@
-//! The worker of one cluster: handles one run at a time (I10), active runs first.
+//! The worker of one cluster. It reconciles one run at a time (I10), the most urgent one that is
+//! due, and decides anew after each: scheduling, preemption, expiry, pauses and a person's orders
+//! all take effect here.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -9,32 +11,32 @@ use tracing::error;
 use super::{
     ActiveClusters,
     context::Context,
-    guard,
-    hold::Hold,
-    identity,
-    reconcile::{Outcome, reconcile},
+    guard, identity,
+    queue::{Queue, Rank},
+    reconcile::{Requeue, reconcile},
     schedule::{self, Reported},
-    transition::{self, transition},
+    temporary,
+    transition::{roll_back, transition},
     view,
 };
 use crate::{
-    model::{ClusterName, HoldReason, MonotonicTime, RunEvent, RunId, RunState},
-    store::{RunRow, RunUpdate, StoreError},
+    model::{ClusterName, MonotonicTime, RollbackReason, RunEvent, RunId, RunState, Verdict},
+    store::{Priority, RunRow, RunUpdate, StoreError},
     telemetry::chain,
 };
 
-/// How often a held run is checked, and how long to wait after the store failed.
-const CHECK_INTERVAL: Duration = Duration::from_secs(15);
+/// How often a waiting run is looked at, and how long to wait after the store failed.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Maximum number of open runs that are checked; the others wait as `held: queue_full` (I2).
-const QUEUE_MAX: usize = 100;
+/// Maximum number of critical runs that are looked at in one scrape interval while another run is
+/// observed: each look takes queries to Prometheus and to the brokers.
+const CRITICAL_MAX: usize = 10;
 
-/// What a worker keeps between passes. Losing it costs a repeated check.
+/// What a worker keeps between passes. Losing it costs a repeated look.
 #[derive(Default)]
 struct WorkerState {
     reported: Reported,
-    /// When each held run was last checked: a storm of alerts must not become a storm of queries.
-    checked: BTreeMap<RunId, MonotonicTime>,
+    queue: Queue,
 }
 
 /// Runs until `stop`. Does nothing while the cluster is not configured.
@@ -45,119 +47,205 @@ pub(super) async fn run(
 ) {
     let mut state = WorkerState::default();
     while !stop.is_cancelled() {
-        // The configuration may have been reloaded since the last pass.
+        // The configuration may have been reloaded since the last turn.
         let context = active.borrow().cluster(&cluster).cloned();
         let Some(context) = context else { return stop.cancelled().await };
 
         guard::actor::take_part(&context).await;
-        if let Err(failure) = pass(&context, &mut state, &stop).await {
-            // Nothing was done that is not stored; the next pass continues from there.
-            error!(error = chain(&failure), "Remediation cannot use its store, trying again.");
-        }
+        let turn = pass(&context, &mut state, &stop).await;
         context.telemetry.store_used(context.store.is_usable());
-
+        let wait = match turn {
+            Ok(Turn::Taken) => continue,
+            Ok(Turn::Wait(wait)) => wait,
+            Err(failure) => {
+                // Nothing was done that is not stored; the next pass continues from there.
+                error!(error = chain(&failure), "Remediation cannot use its store, trying again.");
+                CHECK_INTERVAL
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = context.clock.sleep(CHECK_INTERVAL) => (),
+            () = context.clock.sleep(wait) => (),
             () = context.wake.notified() => (),
         }
     }
 }
 
-/// Handles the open runs until all of them are held or ended.
+/// Stores the runs that are due, ends those whose alerts are resolved, and lets one have its turn.
 async fn pass(
     context: &Context,
     state: &mut WorkerState,
     stop: &CancellationToken,
-) -> Result<(), StoreError> {
-    loop {
-        schedule::add_runs(context, Some(&mut state.reported)).await?;
-        view::publish(context).await?;
+) -> Result<Turn, StoreError> {
+    schedule::add_runs(context, &mut state.reported).await?;
+    cancel_resolved(context).await?;
+    view::publish(context).await?;
 
-        // Before anything is undone or resumed: the open runs may belong to another cluster.
-        let is_identified = identity::settle(context).await?;
+    // Before anything is undone or resumed: the open runs may belong to another cluster.
+    let is_identified = identity::settle(context).await?;
+    let open = context.store.open_runs(&context.cluster.name).await?;
+    let waiting = |it: &RunRow| !it.state.is_active() && it.state != RunState::Kept;
+    let open = open.into_iter().filter(|it| is_identified || waiting(it)).collect();
 
-        let open = context.store.open_runs(&context.cluster.name).await?;
-        state.checked.retain(|id, _| open.iter().any(|it| it.id == *id));
-
-        let waiting = |it: &RunRow| !it.state.is_active() && it.state != RunState::Kept;
-        let open = open.into_iter().filter(|it| is_identified || waiting(it)).collect();
-        let all_held = check_all(context, open, state, stop).await?;
-        if all_held || stop.is_cancelled() {
-            return Ok(());
-        }
-    }
+    take_turn(context, &mut state.queue, open, stop).await
 }
 
-/// Checks the open runs in order. Returns whether all are held. Stops after the first run that is
-/// not: that took time, and other runs may be open now.
-async fn check_all(
+/// What came of one look at the queue.
+enum Turn {
+    /// A run was reconciled, so that another one may be more urgent now.
+    Taken,
+    /// No run is due before this time has passed.
+    Wait(Duration),
+}
+
+/// Reconciles the most urgent run that is due and may have its turn.
+async fn take_turn(
     context: &Context,
-    mut open: Vec<RunRow>,
-    state: &mut WorkerState,
+    queue: &mut Queue,
+    open: Vec<RunRow>,
     stop: &CancellationToken,
-) -> Result<bool, StoreError> {
-    // Active runs first, then requested rollbacks, then waiting runs.
-    open.sort_by_key(|it| (!it.state.is_active(), !it.undo_requested, it.id));
+) -> Result<Turn, StoreError> {
+    let runs = queue.sort(open);
+    let now = context.clock.monotonic();
+    let mut next = MonotonicTime(now.0.saturating_add(CHECK_INTERVAL));
 
-    for (position, run) in open.into_iter().enumerate() {
-        if stop.is_cancelled() || cancel_if_resolved(context, &run).await? {
-            continue;
+    for (rank, run) in &runs {
+        if stop.is_cancelled() {
+            break;
         }
-        if position >= QUEUE_MAX {
-            hold_in_full_queue(context, &run).await?;
-            continue;
-        }
-
-        let now = context.clock.monotonic();
-        let since_check = state.checked.get(&run.id).map(|it| now.0.saturating_sub(it.0));
-        let can_wait = matches!(run.state, RunState::Held | RunState::Kept) && !run.undo_requested;
-        if can_wait && since_check.is_some_and(|it| it < CHECK_INTERVAL) {
+        let due = queue.due(run.id).filter(|_| *rank != Rank::RollbackOrdered);
+        if let Some(due) = due.filter(|it| *it > now) {
+            next = next.min(due);
             continue;
         }
 
-        if reconcile(context, run.id, stop).await? != Outcome::Held {
-            return Ok(false);
+        match admit(context, &runs, *rank, run).await? {
+            Admission::Granted => {
+                return reconcile_one(context, queue, run.id, stop).await.map(|()| Turn::Taken);
+            }
+            Admission::Made => return Ok(Turn::Taken),
+            Admission::Denied => (),
         }
-        state.checked.insert(run.id, now);
     }
-    Ok(true)
+
+    Ok(Turn::Wait(next.0.saturating_sub(now.0)))
 }
 
-/// Holds the run, once: in a storm of alerts thousands wait.
-async fn hold_in_full_queue(context: &Context, run: &RunRow) -> Result<(), StoreError> {
-    if run.hold == Some(HoldReason::QueueFull) && run.note.is_some() {
-        return Ok(());
+async fn reconcile_one(
+    context: &Context,
+    queue: &mut Queue,
+    run: RunId,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let requeue = reconcile(context, run, queue.progress(run), stop).await?;
+
+    let now = context.clock.monotonic();
+    match requeue {
+        Requeue::Done => queue.forget(run),
+        Requeue::After(pause) => {
+            queue.requeue(run, now, MonotonicTime(now.0.saturating_add(pause)));
+        }
     }
-    let detail = format!("{QUEUE_MAX} runs wait before it");
-    transition::hold(context, run, Hold::new(HoldReason::QueueFull, detail)).await
+    Ok(())
 }
 
-/// Cancels a waiting run once all its episodes are closed (I6). A manual run has no episodes and is
-/// never cancelled here. Returns whether it was cancelled.
-async fn cancel_if_resolved(context: &Context, run: &RunRow) -> Result<bool, StoreError> {
-    let waits = match run.state {
-        RunState::Queued | RunState::Held | RunState::AwaitingApproval => true,
-        RunState::Rehearsed
-        | RunState::Acting
-        | RunState::Settling
-        | RunState::Observing
-        | RunState::Kept
-        | RunState::Expiring
-        | RunState::Expired
-        | RunState::RollingBack
-        | RunState::RolledBack
-        | RunState::Stuck
-        | RunState::Cancelled => false,
-    };
-    let claims = context.store.claims(run.id).await?;
-    if !waits || claims.open > 0 || claims.all == 0 {
-        return Ok(false);
+/// Whether a run that is due may have its turn.
+enum Admission {
+    Granted,
+    /// Another run gives way first.
+    Made,
+    Denied,
+}
+
+/// Decides whether `run` may have its turn beside the other open runs.
+async fn admit(
+    context: &Context,
+    runs: &[(Rank, RunRow)],
+    rank: Rank,
+    run: &RunRow,
+) -> Result<Admission, StoreError> {
+    let observed = runs.iter().map(|(_, it)| it).find(|it| is_observed(it) && it.id != run.id);
+
+    match rank {
+        Rank::InHand => Ok(Admission::Granted),
+        // A person does not wait for the end of somebody else's observation.
+        Rank::RollbackOrdered => match observed.filter(|it| !it.undo_requested) {
+            Some(other) => {
+                let text = format!("run {} is rolled back within the observation", run.id);
+                give_way(context, other, RollbackReason::Overlap, text).await
+            }
+            None => Ok(Admission::Granted),
+        },
+        Rank::Observed => match find_preempting(context, runs, run).await {
+            Some(other) => {
+                let text = format!("run {} of a critical alert waits", other.id);
+                give_way(context, run, RollbackReason::Preempted, text).await
+            }
+            None => Ok(Admission::Granted),
+        },
+        Rank::Temporary => match observed {
+            Some(other) if temporary::is_overdue(context, run) => {
+                let text = format!("the temporary change of run {} had to expire", run.id);
+                give_way(context, other, RollbackReason::Overlap, text).await
+            }
+            Some(_) => Ok(Admission::Denied),
+            None => Ok(Admission::Granted),
+        },
+        // Also what a person ordered: two changes at once cannot be told apart.
+        Rank::PersonWaits | Rank::CriticalWaits | Rank::Waits => {
+            let is_busy = runs.iter().any(|(rank, it)| *rank == Rank::InHand || is_observed(it));
+            Ok(if is_busy { Admission::Denied } else { Admission::Granted })
+        }
+    }
+}
+
+const fn is_observed(run: &RunRow) -> bool {
+    matches!(run.state, RunState::Settling | RunState::Observing)
+}
+
+/// Ends an observation without a judgement, for the sake of another run.
+async fn give_way(
+    context: &Context,
+    run: &RunRow,
+    reason: RollbackReason,
+    text: String,
+) -> Result<Admission, StoreError> {
+    let verdict = Verdict::Inconclusive;
+    context.telemetry.verdict_given(&context.cluster.name, run.optimizer, verdict);
+    roll_back(context, run, reason, Some(verdict), text).await?;
+
+    Ok(Admission::Made)
+}
+
+/// The run of a critical alert of another playbook that `run` gives way to: one that would start
+/// now (I40). Critical runs do not end each other.
+async fn find_preempting<'a>(
+    context: &Context,
+    runs: &'a [(Rank, RunRow)],
+    run: &RunRow,
+) -> Option<&'a RunRow> {
+    if run.priority == Priority::Critical {
+        return None;
     }
 
-    let note = Some("the alert is resolved".to_owned());
-    let change = RunUpdate { note, ..RunUpdate::default() };
-    transition(context, run, RunEvent::Cancel, change).await?;
+    let waiting = runs.iter().filter(|(rank, _)| *rank == Rank::CriticalWaits).map(|(_, it)| it);
+    let waiting = waiting.filter(|it| it.playbook != run.playbook);
 
-    Ok(true)
+    for other in waiting.take(CRITICAL_MAX) {
+        if guard::may_preempt(context, other).await.is_ok() {
+            return Some(other);
+        }
+    }
+    None
+}
+
+/// Cancels the runs of alerts that wait although all of their episodes are closed (I6). What a
+/// person ordered does not depend on an alert.
+async fn cancel_resolved(context: &Context) -> Result<(), StoreError> {
+    for run in context.store.resolved_runs(&context.cluster.name).await? {
+        let note = Some("the alert is resolved".to_owned());
+        let change = RunUpdate { note, ..RunUpdate::default() };
+        transition(context, &run, RunEvent::Cancel, change).await?;
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Transaction, params};
 
 use super::{Store, StoreError};
-use crate::model::{ClusterName, RunState, Target, WallTime};
+use crate::model::{ClusterName, Mode, RollbackReason, RunState, Target, WallTime};
 
 /// Number of past runs of a target that are read. More rollbacks in a row change nothing: the
 /// cooldown has long reached its maximum.
@@ -14,13 +14,19 @@ const ENDED_MAX: u32 = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndedRun {
     pub state: RunState,
+    pub rollback_reason: Option<RollbackReason>,
     pub at: WallTime,
 }
+
+/// A time that lies further ahead than this was stored while the clock ran ahead. It limits
+/// nothing: otherwise a clock that is set right would stop remediation until then.
+const CLOCK_ERROR_MAX: Duration = Duration::from_mins(5);
 
 /// The past runs of one playbook on one target, and of their cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunHistory {
-    /// Ended runs of the playbook on the target, newest first, without cancelled ones and dry runs.
+    /// Ended runs of the playbook on the target, newest first, without cancelled ones, dry runs, and,
+    /// where the mode is `act`, rehearsed ones.
     pub ended: Vec<EndedRun>,
     /// When a person last released the quarantines of the cluster.
     pub released: Option<WallTime>,
@@ -33,15 +39,22 @@ pub struct RunHistory {
 }
 
 impl RunHistory {
-    /// Number of rollbacks in a row, newest first, since the last release.
+    /// Number of rollbacks in a row, newest first, since the last release. Only those count whose
+    /// change was bad or could not be made.
     pub fn rollbacks_in_a_row(&self) -> u32 {
         let since = self.released.unwrap_or_default();
 
-        // A rehearsal proves nothing about the effect of a change: it does not end the row.
-        let tried = self.ended.iter().filter(|it| it.state != RunState::Rehearsed);
-        let rolled_back = |it: &&EndedRun| it.state == RunState::RolledBack && it.at > since;
+        // A rehearsal, or a run that gave way to another one, proves nothing about the effect of a
+        // change: it does not end the row.
+        let has_failed = |it: &EndedRun| it.rollback_reason.is_none_or(RollbackReason::is_failure);
+        let tried = self.ended.iter().filter(|it| match it.state {
+            RunState::Rehearsed => false,
+            RunState::RolledBack => has_failed(it),
+            _ => true,
+        });
+        let failed = |it: &&EndedRun| it.state == RunState::RolledBack && it.at > since;
 
-        u32::try_from(tried.take_while(rolled_back).count()).unwrap_or(u32::MAX)
+        u32::try_from(tried.take_while(failed).count()).unwrap_or(u32::MAX)
     }
 
     /// When the cooldown after the last run ends: `cooldown`, doubled for each rollback in a row,
@@ -61,14 +74,17 @@ impl Store {
         cluster: &ClusterName,
         playbook: String,
         target: Target,
+        mode: Mode,
         now: WallTime,
     ) -> Result<RunHistory, StoreError> {
         let cluster = cluster.clone();
         self.call("read the past runs", move |tx| {
+            let until = now.after(CLOCK_ERROR_MAX);
             let wrote_since = |since: WallTime| {
                 tx.query_row(
-                    "SELECT count(*) FROM runs WHERE cluster = ?1 AND written_at > ?2",
-                    params![cluster, since],
+                    "SELECT count(*) FROM runs WHERE cluster = ?1 AND written_at > ?2
+                     AND written_at <= ?3",
+                    params![cluster, since, until],
                     |row| row.get(0),
                 )
             };
@@ -83,13 +99,11 @@ impl Store {
                 |row| row.get(0),
             )?;
 
-            Ok(RunHistory {
-                ended: ended(tx, &cluster, &playbook, &target)?,
-                released,
-                wrote_last_hour: wrote_since(now.before(Duration::from_hours(1)))?,
-                wrote_last_day: wrote_since(now.before(Duration::from_hours(24)))?,
-                stuck,
-            })
+            let wrote_last_hour = wrote_since(now.before(Duration::from_hours(1)))?;
+            let wrote_last_day = wrote_since(now.before(Duration::from_hours(24)))?;
+            let ended = ended(tx, &PastRuns { cluster, playbook, target, mode, until })?;
+
+            Ok(RunHistory { ended, released, wrote_last_hour, wrote_last_day, stuck })
         })
         .await
     }
@@ -98,12 +112,14 @@ impl Store {
     pub async fn last_expired(
         &self,
         cluster: &ClusterName,
+        now: WallTime,
     ) -> Result<Option<WallTime>, StoreError> {
         let cluster = cluster.clone();
         self.call("read the last expired run", move |tx| {
             Ok(tx.query_row(
-                "SELECT max(ended_at) FROM runs WHERE cluster = ?1 AND state = ?2",
-                params![cluster, RunState::Expired],
+                "SELECT max(ended_at) FROM runs WHERE cluster = ?1 AND state = ?2
+                 AND ended_at <= ?3",
+                params![cluster, RunState::Expired, now.after(CLOCK_ERROR_MAX)],
                 |row| row.get(0),
             )?)
         })
@@ -130,19 +146,33 @@ impl Store {
     }
 }
 
-fn ended(
-    tx: &Transaction<'_>,
-    cluster: &ClusterName,
-    playbook: &str,
-    target: &Target,
-) -> rusqlite::Result<Vec<EndedRun>> {
+/// Which past runs limit a run.
+struct PastRuns {
+    cluster: ClusterName,
+    playbook: String,
+    target: Target,
+    mode: Mode,
+    until: WallTime,
+}
+
+fn ended(tx: &Transaction<'_>, past: &PastRuns) -> rusqlite::Result<Vec<EndedRun>> {
     let mut query = tx.prepare_cached(
-        "SELECT state, ended_at FROM runs WHERE cluster = ?1 AND playbook = ?2 AND target = ?3
-         AND ended_at IS NOT NULL AND state <> 'cancelled' AND NOT dry_run
-         ORDER BY ended_at DESC, id DESC LIMIT ?4",
+        "SELECT state, rollback_reason, ended_at FROM runs
+         WHERE cluster = ?1 AND playbook = ?2 AND target = ?3
+         AND ended_at <= ?4 AND state <> 'cancelled' AND NOT dry_run
+         AND (state <> 'rehearsed' OR ?5 <> 'act')
+         ORDER BY ended_at DESC, id DESC LIMIT ?6",
     )?;
-    let runs = query.query_map(params![cluster, playbook, target, ENDED_MAX], |row| {
-        Ok(EndedRun { state: row.get("state")?, at: row.get("ended_at")? })
-    })?;
+    let PastRuns { cluster, playbook, target, mode, until } = past;
+    let runs = query.query_map(
+        params![cluster, playbook, target, until, mode.label(), ENDED_MAX],
+        |row| {
+            Ok(EndedRun {
+                state: row.get("state")?,
+                rollback_reason: row.get("rollback_reason")?,
+                at: row.get("ended_at")?,
+            })
+        },
+    )?;
     runs.collect()
 }

@@ -3,19 +3,12 @@
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Measurement, NewRun, Priority, RunDetail, RunRow, StepRow, Store, StoreError, Times,
-    TransactionError, columns::Json, journal, steps,
+    Measurement, NewRun, RunDetail, RunRow, StepRow, Store, StoreError, Times, TransactionError,
+    columns::Json, journal, steps,
 };
 use crate::model::{
-    ClusterName, HoldReason, RollbackReason, RunEvent, RunId, RunState, Verdict, WallTime,
+    ClusterName, HoldReason, RollbackReason, RunEvent, RunId, RunState, Trigger, Verdict, WallTime,
 };
-
-/// Maximum number of waiting runs of a cluster (I2).
-const WAITING_MAX: i64 = 100;
-
-/// Maximum number of critical runs that are checked while another run is observed: each takes two
-/// queries to Prometheus. The others wait for the end of the observation.
-const CRITICAL_MAX: u32 = 10;
 
 /// The attempt of an episode, from 1, that a new run handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +38,7 @@ pub struct Claims {
 pub struct EpisodeAttempt {
     pub number: u32,
     pub state: RunState,
+    pub rollback_reason: Option<RollbackReason>,
     pub ended: Option<WallTime>,
 }
 
@@ -78,7 +72,16 @@ impl Store {
             }
 
             let (run, added) = match find_equal(tx, &new)? {
-                Some(run) => (run, Added::Merged),
+                Some(run) => {
+                    // A person's order does not end with the alert that it joins.
+                    if new.trigger == Trigger::Person {
+                        tx.execute(
+                            "UPDATE runs SET trigger = ?2 WHERE id = ?1",
+                            params![run, new.trigger],
+                        )?;
+                    }
+                    (run, Added::Merged)
+                }
                 None => (insert(tx, &new, claim)?, Added::New),
             };
             if let Some(claim) = claim {
@@ -151,11 +154,17 @@ impl Store {
         .await
     }
 
-    pub async fn set_measured(&self, run: RunId, measured: Measurement) -> Result<(), StoreError> {
+    /// Stores what was measured, and the verdict on a canary.
+    pub async fn set_measured(
+        &self,
+        run: RunId,
+        measured: Measurement,
+        canary: Option<Verdict>,
+    ) -> Result<(), StoreError> {
         self.call("store a measurement", move |tx| {
             tx.execute(
-                "UPDATE runs SET measured = ?2 WHERE id = ?1",
-                params![run, Json(&measured)],
+                "UPDATE runs SET measured = ?2, verdict = coalesce(?3, verdict) WHERE id = ?1",
+                params![run, Json(&measured), canary],
             )?;
             Ok(())
         })
@@ -199,14 +208,34 @@ impl Store {
         .await
     }
 
-    /// The first queued runs of critical alerts that wait for `run`, of other playbooks.
-    pub async fn waiting_critical(&self, run: &RunRow) -> Result<Vec<RunRow>, StoreError> {
-        let (cluster, playbook) = (run.cluster.clone(), run.playbook.clone());
-        self.call("read the critical runs", move |tx| {
-            let filter = "WHERE cluster = ?1 AND playbook <> ?2 AND priority = ?3
-                          AND state = 'queued' ORDER BY id LIMIT ?4";
-            let values = params![cluster, playbook, Priority::Critical, CRITICAL_MAX];
-            Ok(select(tx, filter, values)?)
+    /// The runs of alerts that wait although all of their episodes are closed.
+    pub async fn resolved_runs(&self, cluster: &ClusterName) -> Result<Vec<RunRow>, StoreError> {
+        let cluster = cluster.clone();
+        self.call("read the resolved runs", move |tx| {
+            let filter = "WHERE cluster = ?1 AND ended_at IS NULL AND trigger = ?2
+                 AND state IN ('queued', 'held', 'awaiting_approval')
+                 AND EXISTS (SELECT 1 FROM claims c WHERE c.run = runs.id)
+                 AND NOT EXISTS (SELECT 1 FROM claims c JOIN episodes e ON e.id = c.episode
+                                 WHERE c.run = runs.id AND e.closed_at IS NULL)";
+            Ok(select(tx, filter, params![cluster, Trigger::Alert])?)
+        })
+        .await
+    }
+
+    /// The latest runs of `cluster` and those that change it, newest first.
+    pub async fn shown_runs(
+        &self,
+        cluster: &ClusterName,
+        limit: u32,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        let cluster = cluster.clone();
+        self.call("read the runs", move |tx| {
+            let filter = "WHERE id IN (SELECT id FROM runs WHERE cluster = ?1
+                                       ORDER BY id DESC LIMIT ?2)
+                 OR (cluster = ?1 AND ended_at IS NULL AND state IN
+                     ('acting', 'settling', 'observing', 'rolling_back', 'expiring'))
+                 ORDER BY id DESC";
+            Ok(select(tx, filter, params![cluster, limit])?)
         })
         .await
     }
@@ -234,23 +263,15 @@ impl Store {
     /// One run with its steps, measurement and journal.
     pub async fn run(&self, run: RunId) -> Result<Option<RunDetail>, StoreError> {
         self.call("read a run", move |tx| {
-            let found = tx
-                .query_row("SELECT * FROM runs WHERE id = ?1", [run], |row| {
-                    let measured: Option<Json<Measurement>> = row.get("measured")?;
-                    Ok((run_row(row)?, measured.map(|Json(it)| it).unwrap_or_default()))
-                })
-                .optional()?;
-
-            let Some((row, measured)) = found else { return Ok(None) };
-
-            Ok(Some(RunDetail {
-                run: row,
-                steps: steps::read(tx, run)?,
-                measured,
-                journal: journal::read(tx, run)?,
-            }))
+            let Some(found) = detail(tx, run)? else { return Ok(None) };
+            Ok(Some(RunDetail { journal: journal::read(tx, run)?, ..found }))
         })
         .await
+    }
+
+    /// The same with an empty journal, which grows and which nothing is decided by.
+    pub async fn run_without_journal(&self, run: RunId) -> Result<Option<RunDetail>, StoreError> {
+        self.call("read a run", move |tx| Ok(detail(tx, run)?)).await
     }
 
     /// Counts the episodes that `run` handles.
@@ -267,30 +288,42 @@ impl Store {
         .await
     }
 
-    /// The last attempt of `playbook` on an episode.
-    pub async fn last_attempt(
+    /// The attempts of `playbook` on an episode, newest first.
+    pub async fn attempts(
         &self,
         episode: i64,
         playbook: String,
-    ) -> Result<Option<EpisodeAttempt>, StoreError> {
+    ) -> Result<Vec<EpisodeAttempt>, StoreError> {
         self.call("read the attempts", move |tx| {
-            Ok(tx
-                .query_row(
-                    "SELECT c.attempt, r.state, r.ended_at FROM claims c JOIN runs r ON r.id = c.run
-                     WHERE c.episode = ?1 AND c.playbook = ?2 ORDER BY c.attempt DESC LIMIT 1",
-                    params![episode, playbook],
-                    |row| {
-                        Ok(EpisodeAttempt {
-                            number: row.get("attempt")?,
-                            state: row.get("state")?,
-                            ended: row.get("ended_at")?,
-                        })
-                    },
-                )
-                .optional()?)
+            let mut query = tx.prepare_cached(
+                "SELECT c.attempt, r.state, r.rollback_reason, r.ended_at
+                 FROM claims c JOIN runs r ON r.id = c.run
+                 WHERE c.episode = ?1 AND c.playbook = ?2 ORDER BY c.attempt DESC",
+            )?;
+            let attempts = query.query_map(params![episode, playbook], |row| {
+                Ok(EpisodeAttempt {
+                    number: row.get("attempt")?,
+                    state: row.get("state")?,
+                    rollback_reason: row.get("rollback_reason")?,
+                    ended: row.get("ended_at")?,
+                })
+            })?;
+            Ok(attempts.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
+}
+
+fn detail(tx: &Transaction<'_>, run: RunId) -> rusqlite::Result<Option<RunDetail>> {
+    let found = tx
+        .query_row("SELECT * FROM runs WHERE id = ?1", [run], |row| {
+            let measured: Option<Json<Measurement>> = row.get("measured")?;
+            Ok((run_row(row)?, measured.map(|Json(it)| it).unwrap_or_default()))
+        })
+        .optional()?;
+    let Some((row, measured)) = found else { return Ok(None) };
+
+    Ok(Some(RunDetail { run: row, steps: steps::read(tx, run)?, measured, journal: Vec::new() }))
 }
 
 fn is_claimed(tx: &Transaction<'_>, new: &NewRun, claim: NewClaim) -> rusqlite::Result<bool> {
@@ -301,45 +334,36 @@ fn is_claimed(tx: &Transaction<'_>, new: &NewRun, claim: NewClaim) -> rusqlite::
     )
 }
 
-/// A waiting or active run with the same effect on the same target.
+/// A run with the same effect on the same target that has not been judged: one that is being undone
+/// does nothing for another alert.
 fn find_equal(tx: &Transaction<'_>, new: &NewRun) -> rusqlite::Result<Option<RunId>> {
     tx.query_row(
-        "SELECT id FROM runs WHERE cluster = ?1 AND optimizer = ?2 AND level IS ?3 AND target = ?4
-         AND dry_run = ?5 AND ended_at IS NULL ORDER BY id LIMIT 1",
-        params![new.cluster, new.optimizer, new.level, new.target, new.dry_run],
+        "SELECT id FROM runs WHERE cluster = ?1 AND optimizer = ?2 AND parameters = ?3
+         AND target = ?4 AND dry_run = ?5 AND ended_at IS NULL AND verdict IS NULL
+         AND state NOT IN ('rolling_back', 'expiring') ORDER BY id LIMIT 1",
+        params![new.cluster, new.optimizer, new.parameters, new.target, new.dry_run],
         |row| row.get("id"),
     )
     .optional()
 }
 
 fn insert(tx: &Transaction<'_>, new: &NewRun, claim: Option<NewClaim>) -> rusqlite::Result<RunId> {
-    let waiting: i64 = tx.query_row(
-        "SELECT count(*) FROM runs WHERE cluster = ?1 AND ended_at IS NULL",
-        [&new.cluster],
-        |row| row.get(0),
-    )?;
-    let (state, hold) = if waiting < WAITING_MAX {
-        (RunState::Queued, None)
-    } else {
-        (RunState::Held, Some(HoldReason::QueueFull))
-    };
-
     tx.execute(
-        "INSERT INTO runs (cluster, playbook, optimizer, level, target, trigger, cause, dry_run,
-         attempt, state, hold, priority, created_at)
+        "INSERT INTO runs (cluster, playbook, optimizer, level, parameters, target, trigger, cause,
+         dry_run, attempt, state, priority, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             new.cluster,
             new.playbook,
             new.optimizer,
             new.level,
+            new.parameters,
             new.target,
             new.trigger,
             new.cause,
             new.dry_run,
             claim.map_or(1, |it| it.attempt),
-            state,
-            hold,
+            RunState::Queued,
             new.priority,
             new.created,
         ],

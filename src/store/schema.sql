@@ -26,6 +26,7 @@ CREATE TABLE runs (
     playbook        TEXT NOT NULL,
     optimizer       TEXT NOT NULL,
     level           TEXT,              -- NULL: the optimizer has no levels
+    parameters      TEXT NOT NULL DEFAULT '', -- of the optimizer: compared, never parsed
     target          TEXT NOT NULL,     -- 'cluster', 'broker 1', 'group orders'
     trigger         TEXT NOT NULL,
     cause           TEXT NOT NULL,

@@ -32,6 +32,7 @@ async fn add_run(store: &Store, cluster: &str, broker: i32) -> RunId {
         playbook: "shed".to_owned(),
         optimizer: OptimizerKind::ShedLoad,
         level: None,
+        parameters: String::new(),
         target: Target::Broker(BrokerId::from_wire(broker).unwrap()),
         trigger: Trigger::Person,
         cause: "shed-load".to_owned(),

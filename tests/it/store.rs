@@ -6,8 +6,8 @@ use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels},
     model::{
         AlertOutcome, BrokerConfigChange, BrokerConfigRemoval, BrokerId, Change, ClusterName,
-        HoldReason, RemovedKey, ResourceKey, RunEvent, RunId, RunState, Target, Trigger, WallTime,
-        Written,
+        HoldReason, Mode, RemovedKey, ResourceKey, RollbackReason, RunEvent, RunId, RunState,
+        Target, Trigger, WallTime, Written,
     },
     playbook::{Level, OptimizerKind},
     store::{
@@ -50,6 +50,7 @@ fn new_run(id: i32, stored: WallTime) -> NewRun {
         playbook: "threads".to_owned(),
         optimizer: OptimizerKind::TuneBrokers,
         level: Some(Level::Moderate),
+        parameters: "moderate".to_owned(),
         target: broker(id),
         trigger: Trigger::Alert,
         cause: "Slow".to_owned(),
@@ -79,11 +80,16 @@ fn step() -> StepRow {
 
 /// The past runs of the playbook `threads`.
 async fn history(store: &Store, target: Target, now: WallTime) -> RunHistory {
-    store.history(&main_cluster(), "threads".to_owned(), target, now).await.unwrap()
+    let (playbook, mode) = ("threads".to_owned(), Mode::Act);
+    store.history(&main_cluster(), playbook, target, mode, now).await.unwrap()
 }
 
 /// A run on broker 1 that wrote at `at` and was rolled back then.
 async fn rolled_back(store: &Store, at: WallTime) -> RunId {
+    rolled_back_because(store, at, RollbackReason::Verdict).await
+}
+
+async fn rolled_back_because(store: &Store, at: WallTime, reason: RollbackReason) -> RunId {
     let (run, _) = store.add_run(new_run(1, at), None).await.unwrap().unwrap();
     let rehearsed = RunUpdate { steps: vec![step()], ..RunUpdate::default() };
     store.move_run(run, at, RunEvent::Rehearse, rehearsed).await.unwrap();
@@ -94,10 +100,37 @@ async fn rolled_back(store: &Store, at: WallTime) -> RunId {
         store.move_step(change, at).await.unwrap();
     }
 
-    store.move_run(run, at, RunEvent::RollBack, RunUpdate::default()).await.unwrap();
+    let reason = RunUpdate { rollback_reason: Some(reason), ..RunUpdate::default() };
+    store.move_run(run, at, RunEvent::RollBack, reason).await.unwrap();
     store.move_run(run, at, RunEvent::Undo, RunUpdate::default()).await.unwrap();
 
     run
+}
+
+#[tokio::test]
+async fn i26_runs_that_gave_way_were_counted_as_rollbacks() {
+    let store = Store::in_memory().unwrap();
+    for reason in [RollbackReason::Preempted, RollbackReason::Interrupted, RollbackReason::Person] {
+        rolled_back_because(&store, START, reason).await;
+    }
+    let past = history(&store, broker(1), START).await;
+
+    assert_eq!((past.ended.len(), past.rollbacks_in_a_row()), (3, 0));
+    assert_eq!(past.cooldown_end(HOUR, 24 * HOUR), Some(START.after(HOUR)), "not doubled");
+
+    rolled_back(&store, START.after(HOUR)).await;
+
+    assert_eq!(history(&store, broker(1), START.after(HOUR)).await.rollbacks_in_a_row(), 1);
+}
+
+#[tokio::test]
+async fn i25_a_clock_that_ran_ahead_stopped_remediation_until_then() {
+    let store = Store::in_memory().unwrap();
+    rolled_back(&store, START.after(48 * HOUR)).await;
+    let past = history(&store, broker(1), START).await;
+
+    assert_eq!(past.cooldown_end(HOUR, 24 * HOUR), None);
+    assert_eq!((past.wrote_last_hour, past.wrote_last_day), (0, 0));
 }
 
 #[tokio::test]
@@ -143,6 +176,17 @@ async fn i4_an_attempt_of_an_episode_is_claimed_once() {
 }
 
 #[tokio::test]
+async fn i5_an_alert_was_merged_into_a_run_that_does_something_else() {
+    let store = Store::in_memory().unwrap();
+    let claim = |episode| Some(NewClaim { episode, attempt: 1 });
+    store.add_run(new_run(1, START), claim(1)).await.unwrap().unwrap();
+    let other = NewRun { parameters: "aggressive".to_owned(), ..new_run(1, START) };
+    let (_, added) = store.add_run(other, claim(2)).await.unwrap().unwrap();
+
+    assert_eq!(added, Added::New);
+}
+
+#[tokio::test]
 async fn i5_the_same_effect_on_the_same_target_is_merged_into_the_run_that_waits() {
     let store = Store::in_memory().unwrap();
     let claim = |episode| Some(NewClaim { episode, attempt: 1 });
@@ -155,7 +199,8 @@ async fn i5_the_same_effect_on_the_same_target_is_merged_into_the_run_that_waits
     assert_eq!(other.1, Added::New);
 
     // Its claim is kept: the episode does not start its own run after this one.
-    assert_eq!(store.last_attempt(2, "threads".to_owned()).await.unwrap().unwrap().number, 1);
+    let attempts = store.attempts(2, "threads".to_owned()).await.unwrap();
+    assert_eq!(attempts.iter().map(|it| it.number).collect::<Vec<_>>(), [1]);
 }
 
 #[tokio::test]
@@ -369,7 +414,7 @@ async fn the_runs_of_a_version_2_file_are_migrated() {
 
     assert_eq!(expiring.times.created, START);
     assert_eq!(expiring.times.expires, Some(START.after(HOUR)));
-    assert_eq!(store.last_expired(&main_cluster()).await.unwrap(), Some(START));
+    assert_eq!(store.last_expired(&main_cluster(), START).await.unwrap(), Some(START));
     assert_eq!(store.run(RunId(1)).await.unwrap().unwrap().journal.len(), 1);
 }
 
@@ -463,7 +508,9 @@ async fn a_version_3_file_gets_an_installation_id_that_stays() {
 
     assert_eq!(store.installation().await.unwrap(), id);
     assert_ne!(Store::in_memory().unwrap().installation().await.unwrap(), id);
-    assert_eq!(store.runs(10).await.unwrap().len(), 2);
+    let runs = store.runs(10).await.unwrap();
+    assert_eq!(runs.len(), 3);
+    assert_eq!((runs[0].state, runs[0].hold), (RunState::Queued, None), "no place is needed now");
     assert_eq!(store.ownership(&main_cluster()).await.unwrap().len(), 1);
 
     let migrated = rusqlite::Connection::open(&file).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::super::{context::Context, execute::elapsed, hold::Hold};
+use super::super::{context::Context, hold::Hold};
 use crate::{
     model::{
         BrokerId, ConsumerContainer, GroupListing, GroupMembers, GroupName, GroupState, GroupType,
@@ -19,8 +19,8 @@ use crate::{
 const FLAT_ROUNDS_MAX: u32 = 5;
 
 /// How long a group may take to be stable again after its clones have started.
-const STABLE_MAX: Duration = Duration::from_mins(2);
-const STABLE_POLL_INTERVAL: Duration = Duration::from_secs(1);
+pub(in crate::remediation) const STABLE_MAX: Duration = Duration::from_mins(2);
+pub(in crate::remediation) const STABLE_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Part of the assignor's name of every Kafka Streams application.
 const STREAMS_ASSIGNOR: &str = "stream";
@@ -163,35 +163,26 @@ fn check_progress(context: &Context, group: &Group) -> Result<(), Hold> {
     })
 }
 
-/// Waits until the group is stable again after its clones have started.
+/// Checks that the group is stable again after its clones have started.
 ///
 /// # Errors
 ///
-/// Why it is not stable within [`STABLE_MAX`].
-pub(in crate::remediation) async fn wait_until_stable(
+/// The group's state, or why it cannot be read.
+pub(in crate::remediation) async fn check_stable(
     context: &Context,
     name: &GroupName,
 ) -> Result<(), String> {
-    let started = context.clock.monotonic();
-
-    loop {
-        let members = async {
-            let topology = context.kafka.topology().await?;
-            let Some((coordinator, listing)) = find(context, name, &topology).await? else {
-                return Err(Hold::new(HoldReason::UnknownTarget, "it was deleted"));
-            };
-            describe(context, coordinator, listing.group_type, name).await
+    let members = async {
+        let topology = context.kafka.topology().await?;
+        let Some((coordinator, listing)) = find(context, name, &topology).await? else {
+            return Err(Hold::new(HoldReason::UnknownTarget, "it was deleted"));
         };
-        let seen = match members.await {
-            Ok(members) if members.state == GroupState::Stable => return Ok(()),
-            Ok(members) => members.state.to_string(),
-            Err(hold) => hold.detail,
-        };
+        describe(context, coordinator, listing.group_type, name).await
+    };
 
-        if elapsed(context, started) >= STABLE_MAX {
-            let limit = STABLE_MAX.as_secs();
-            return Err(format!("the group `{name}` was not stable within {limit} s: {seen}"));
-        }
-        context.clock.sleep(STABLE_POLL_INTERVAL).await;
+    match members.await {
+        Ok(members) if members.state == GroupState::Stable => Ok(()),
+        Ok(members) => Err(members.state.to_string()),
+        Err(hold) => Err(hold.detail),
     }
 }

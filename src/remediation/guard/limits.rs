@@ -20,6 +20,13 @@ pub(super) async fn check(
     run: &RunRow,
     playbook: &Playbook,
 ) -> Result<(), Hold> {
+    check_not_stopped(context)?;
+    let history = history(context, run).await?;
+    check_history(context, &history, playbook)
+}
+
+/// Checks that no person has stopped remediation, and that the cluster is not someone else's.
+pub(super) fn check_not_stopped(context: &Context) -> Result<(), Hold> {
     // The pause comes first: no other reason may hide that a person stopped remediation.
     Hold::unless(!context.pause.is_set(), HoldReason::Paused, || {
         "remediation is paused".to_owned()
@@ -28,20 +35,29 @@ pub(super) async fn check(
         let detail = format!("the cluster is managed by {operator}: change it there");
         return Err(Hold::new(HoldReason::AdviseOnly, detail));
     }
+    Ok(())
+}
 
-    let history = context
-        .store
-        .history(&context.cluster.name, run.playbook.clone(), run.target.clone(), context.now())
-        .await
-        .map_err(unreadable)?;
+async fn history(context: &Context, run: &RunRow) -> Result<RunHistory, Hold> {
+    let (name, mode) = (&context.cluster.name, context.remediation.mode);
+    let (playbook, target) = (run.playbook.clone(), run.target.clone());
+    let history = context.store.history(name, playbook, target, mode, context.now()).await;
+    history.map_err(unreadable)
+}
 
-    check_history(context, &history, playbook)
+/// Checks that no run of the cluster is stuck.
+pub(super) async fn check_none_stuck(context: &Context, run: &RunRow) -> Result<(), Hold> {
+    none_stuck(&history(context, run).await?)
+}
+
+fn none_stuck(history: &RunHistory) -> Result<(), Hold> {
+    Hold::unless(history.stuck == 0, HoldReason::Stuck, || {
+        format!("{} run(s) of this cluster are stuck: repair and acknowledge them", history.stuck)
+    })
 }
 
 fn check_history(context: &Context, history: &RunHistory, playbook: &Playbook) -> Result<(), Hold> {
-    Hold::unless(history.stuck == 0, HoldReason::Stuck, || {
-        format!("{} run(s) of this cluster are stuck: repair and acknowledge them", history.stuck)
-    })?;
+    none_stuck(history)?;
 
     let rollbacks = history.rollbacks_in_a_row();
 
@@ -140,7 +156,8 @@ async fn check_unchanged(
 
 /// Checks that no temporary change expired within the baseline, which would mix two states (I40).
 pub(super) async fn check_no_overlap(context: &Context, baseline: Duration) -> Result<(), Hold> {
-    let expired = context.store.last_expired(&context.cluster.name).await.map_err(unreadable)?;
+    let expired = context.store.last_expired(&context.cluster.name, context.now()).await;
+    let expired = expired.map_err(unreadable)?;
     let clear = expired.map(|it| it.after(baseline)).filter(|it| *it > context.now());
     Hold::unless(clear.is_none(), HoldReason::Overlap, || {
         let left = seconds_left(clear.unwrap_or_default().since(context.now()));

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 
 use super::{
+    approval,
     breach::Breach,
     change::{self, Direction},
     context::Context,
@@ -28,13 +29,29 @@ use super::{
 };
 use crate::{
     model::{
-        BrokerId, HoldReason, MinInsync, RunId, Target, TopicName, Topology, Trigger, WriteMode,
+        BrokerId, HoldReason, MinInsync, Mode, RunId, Target, TopicName, Topology, Trigger,
+        WriteMode,
     },
     optimizers::Plan,
     playbook::{Optimizer, Playbook, Rollout},
-    store::{Measurement, RunRow, StepRow, StepState},
+    store::{Measurement, RunDetail, RunRow, StepRow, StepState},
     telemetry::chain,
 };
+
+/// Permission to write one wave of steps. Every forward write takes one, and only the guard gives
+/// one, in the mode in force at that moment (I41).
+#[derive(Debug)]
+pub(super) struct Permit {
+    /// The wave that the brokers have just validated.
+    validated: Option<u32>,
+}
+
+impl Permit {
+    /// Whether the brokers have validated the step when the permit was given.
+    pub(super) fn covers(&self, step: &StepRow) -> bool {
+        self.validated == Some(step.wave)
+    }
+}
 
 /// What a run needs to start: its rehearsed plan, and its baseline.
 #[derive(Debug)]
@@ -42,6 +59,9 @@ pub(super) struct Cleared {
     pub(super) steps: Vec<StepRow>,
     pub(super) remarks: Vec<String>,
     pub(super) measured: Measurement,
+    /// For the first wave; `None` while an approval is missing, and for a run that ends with its
+    /// rehearsal.
+    pub(super) permit: Option<Permit>,
 }
 
 /// Makes all checks, and plans.
@@ -67,24 +87,90 @@ pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Ho
 
     let plan = planning::plan(context, run, playbook, &topology, canary).await?;
     let steps = rows(context, run.id, &plan);
-    rehearse(context, &steps).await?;
+    rehearse(context, first_waves(&steps)).await?;
 
     let baseline = evidence::baseline(context, &expressions, playbook.windows.baseline).await?;
     let measured = Measurement { canary: canary.map(BrokerId::to_wire), ..baseline };
 
-    Ok(Cleared { steps, remarks: plan.remarks, measured })
+    let may_act = !ends_rehearsed(context, run) && !approval::is_missing(context, run);
+    let permit = may_act.then_some(Permit { validated: Some(0) });
+
+    Ok(Cleared { steps, remarks: plan.remarks, measured, permit })
 }
 
-/// Checks what must hold before another run is ended for this one: the limits, and that Prometheus
-/// confirms the alert. No broker is asked.
+/// Whether the run ends when its plan is rehearsed: a dry run, or a mode that may not act.
+pub(super) fn ends_rehearsed(context: &Context, run: &RunRow) -> bool {
+    context.remediation.mode != Mode::Act || run.dry_run
+}
+
+/// Checks that a run may write the next wave of the stage that it has begun.
+///
+/// # Errors
+///
+/// Why it has to stop.
+pub(super) fn go_on(context: &Context) -> Result<Permit, Hold> {
+    check_mode(context)?;
+    actor::check(context)?;
+    limits::check_not_stopped(context)?;
+    Ok(Permit { validated: None })
+}
+
+/// Checks that a run may go on from its canary to the other brokers: the cluster and the mode may
+/// have changed since the canary was written. Its alert is not confirmed again, since the canary
+/// may have cured it.
+///
+/// # Errors
+///
+/// Why it may not, for now.
+pub(super) async fn widen(context: &Context, detail: &RunDetail) -> Result<Permit, Hold> {
+    if Breach::I41GateIsPassedBy.is_played() {
+        return Ok(Permit { validated: None });
+    }
+    check_mode(context)?;
+    actor::check(context)?;
+    limits::check_not_stopped(context)?;
+    limits::check_none_stuck(context, &detail.run).await?;
+    health::check_snapshot(context)?;
+
+    let run = &detail.run;
+    let playbook = playbook(context, run)?;
+    let topology = context.kafka.topology().await?;
+    health::check_cluster(context, run, playbook.optimizer.kind(), &topology).await?;
+
+    let planned = || detail.steps.iter().filter(|it| it.state == StepState::Planned);
+    let first = planned().map(|it| it.wave).min();
+    rehearse(context, planned().filter(|it| Some(it.wave) == first)).await?;
+
+    Ok(Permit { validated: first })
+}
+
+fn check_mode(context: &Context) -> Result<(), Hold> {
+    let mode = context.remediation.mode;
+    Hold::unless(mode == Mode::Act, HoldReason::NotActing, || {
+        format!("remediation.mode is `{mode}` now")
+    })
+}
+
+/// Checks what must hold before another run is ended for this one: it would start at once, as far
+/// as can be told before the other one is undone. It has a plan, Prometheus confirms its alert, and
+/// it needs no approval.
 pub(super) async fn may_preempt(context: &Context, run: &RunRow) -> Result<(), Hold> {
     let playbook = playbook(context, run)?;
     limits::check(context, run, playbook).await?;
+    Hold::unless(!approval::is_missing(context, run), HoldReason::NotConfirmed, || {
+        "a person has to approve it".to_owned()
+    })?;
 
-    let values = context.values(&run.target, canary(context, run, playbook));
+    let canary = canary(context, run, playbook);
+    let values = context.values(&run.target, canary);
     let expressions = Expressions::of(playbook, &run.target, &values)?;
+    check_confirmed(context, run, playbook, &expressions).await?;
 
-    check_confirmed(context, run, playbook, &expressions).await
+    let topology = context.kafka.topology().await?;
+    health::check_cluster(context, run, playbook.optimizer.kind(), &topology).await?;
+    planning::plan(context, run, playbook, &topology, canary).await?;
+
+    Ok(())
 }
 
 fn playbook<'a>(context: &'a Context, run: &RunRow) -> Result<&'a Playbook, Hold> {
@@ -134,12 +220,21 @@ fn targets(run: &RunRow, topology: &Topology) -> Vec<BrokerId> {
     live.filter(|it| only.is_none_or(|only| only == *it)).collect()
 }
 
-/// Sends the first steps with `validate_only`: the brokers run their real checks.
-async fn rehearse(context: &Context, steps: &[StepRow]) -> Result<(), Hold> {
-    let first = steps.iter().filter(|it| it.wave == 0);
+/// The steps of the first wave of each stage: what is effective now decides whether a broker accepts
+/// them. A later one cannot be validated before the one in front of it is effective (I19).
+fn first_waves(steps: &[StepRow]) -> impl Iterator<Item = &StepRow> {
+    let first = |stage| steps.iter().filter(|it| it.stage == stage).map(|it| it.wave).min();
+    steps.iter().filter(move |it| Some(it.wave) == first(it.stage))
+}
+
+/// Sends steps with `validate_only`: the brokers run their real checks.
+async fn rehearse<'a>(
+    context: &Context,
+    steps: impl Iterator<Item = &'a StepRow>,
+) -> Result<(), Hold> {
     let writes = Breach::I19DryRunWrites.is_played();
     let mode = if writes { WriteMode::Write } else { WriteMode::ValidateOnly };
-    let requests = first.map(|it| change::apply(context, it, Direction::Desired, mode));
+    let requests = steps.map(|it| change::apply(context, it, Direction::Desired, mode));
     match try_join_all(requests).await {
         Ok(_) => Ok(()),
         Err(error) if error.is_refusal() => {

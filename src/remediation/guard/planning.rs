@@ -31,12 +31,9 @@ pub(super) async fn plan(
     topology: &Topology,
     canary: Option<BrokerId>,
 ) -> Result<Plan, Hold> {
-    match &playbook.optimizer {
-        Optimizer::TuneBrokers(configured) => {
-            // A person's order may ask for another level than the playbook.
-            let level = run.level.unwrap_or(configured.level);
-            let parameters = TuneBrokers { level, ..*configured };
-            plan_tuning(context, run, parameters, topology, canary).await
+    match &playbook.optimizer.at_level(run.level) {
+        Optimizer::TuneBrokers(parameters) => {
+            plan_tuning(context, run, *parameters, topology, canary).await
         }
         Optimizer::Reapply => plan_reapply(context, run, topology).await,
         Optimizer::ElectLeaders => Ok(elect_leaders::plan(topology, run.target.broker())?),

@@ -10,3 +10,10 @@ CREATE TABLE clusters (
     kafka_id TEXT,
     position INTEGER
 ) STRICT, WITHOUT ROWID;
+
+-- What a run does, for comparing it with another one. Open runs of an older version are merged with
+-- none.
+ALTER TABLE runs ADD COLUMN parameters TEXT NOT NULL DEFAULT '';
+
+-- A place in the queue is no longer taken by what waits.
+UPDATE runs SET state = 'queued', hold = NULL, note = NULL WHERE hold = 'queue_full';

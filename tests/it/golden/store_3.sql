@@ -113,6 +113,8 @@ CREATE TABLE releases (          -- when a person last released the quarantines 
 INSERT INTO runs (id, cluster, playbook, optimizer, level, target, trigger, cause, dry_run, attempt, state, priority, created_at, written_at, effective_at, expires_at, ended_at)
 VALUES (1, 'main', 'threads', 'tune_brokers', 'moderate', 'cluster', 'alert', 'Slow', 0, 1, 'kept', 'normal', 1800000000000, 1800000000000, 1800000000000, NULL, 1800000000000),
        (2, 'main', 'shed', 'shed_load', NULL, 'cluster', 'alert', 'Flood', 0, 1, 'kept', 'critical', 1800000000000, 1800000000000, 1800000000000, 1800003600000, 1800000000000);
+INSERT INTO runs (id, cluster, playbook, optimizer, target, trigger, cause, attempt, state, hold, priority, created_at)
+VALUES (3, 'main', 'shed', 'shed_load', 'cluster', 'alert', 'Flood', 1, 'held', 'queue_full', 'critical', 1800000000000);
 INSERT INTO steps (run, idx, stage, wave, change, state, at)
 VALUES (1, 0, 0, 0, '{"kind":"broker_config","broker":1,"key":"num.io.threads","from":"4","from_stored":null,"to":"8"}', 'applied', 1800000000000);
 INSERT INTO journal (run, at, entry, text) VALUES (1, 1800000000000, 'step', 'step 0: applied');

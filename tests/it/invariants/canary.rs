@@ -16,7 +16,7 @@ fn canary(playbook: &mut Playbook) {
 }
 
 /// A world with a slow cluster, in which broker 1 is the canary.
-async fn before(effect: Effect) -> World {
+pub(super) async fn before(effect: Effect) -> World {
     let mut setup = Setup::new(1, effect);
     let (objective, load) = {
         let of_broker = setup.playbook();
@@ -33,7 +33,7 @@ async fn before(effect: Effect) -> World {
     world
 }
 
-fn written(world: &World) -> Vec<BrokerId> {
+pub(super) fn written(world: &World) -> Vec<BrokerId> {
     let mut brokers: Vec<BrokerId> =
         world.kafka.calls(CallKind::Write).iter().filter_map(|it| it.broker).collect();
     brokers.sort_unstable();

@@ -17,7 +17,7 @@ use super::{
 use crate::world::{
     CallFault, CallKind, Crash, Effect, ProcessEnd, QueryFault, Setup, WorkerEnd, World,
     docker::{DockerCall, DockerCallKind},
-    firing, id, notification, resolved, simulate,
+    id, simulate,
 };
 
 /// Starts a second process after the first one, which ends when `reached`.
@@ -279,37 +279,6 @@ fn i19_an_unanswered_rehearsal_was_taken_for_a_refusal() {
 
         assert_eq!(run.hold, Some(HoldReason::KafkaUnavailable));
         assert!(run.note.unwrap().contains("no answer within"));
-    });
-}
-
-#[test]
-fn i2_a_plan_held_by_a_full_queue_had_no_note() {
-    helps(async |setup| {
-        let mut world = World::starved(setup).await;
-        world.checks.forbid_writes();
-        world.start(Crash::Never);
-        let name = |it: u32| (1000 + it).to_string();
-        let all = (0..103).map(|it| firing("Slow", Some(&name(it)))).collect();
-        world.remediation.take(notification(all)).await.unwrap();
-        world.pass(Duration::from_secs(40)).await;
-
-        assert_eq!(world.all_runs(), 103);
-
-        for number in 101..=103 {
-            let run = world.run(number).await.run;
-            assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::QueueFull)));
-            assert_eq!(run.note.as_deref(), Some("100 runs wait before it"));
-        }
-
-        let counted = r#"playbook="broker-threads",reason="queue_full"} 3"#;
-        assert!(world.telemetry.encode().unwrap().contains(counted));
-
-        let over = (0..5).map(|it| resolved("Slow", Some(&name(it)))).collect();
-        world.remediation.take(notification(over)).await.unwrap();
-        world.pass(Duration::from_secs(40)).await;
-
-        assert_eq!(world.run(1).await.run.state, RunState::Cancelled);
-        assert_eq!(world.run(103).await.run.hold, Some(HoldReason::NotConfirmed));
     });
 }
 

@@ -12,6 +12,7 @@ mod others;
 mod reload;
 mod sweeps;
 mod temporary;
+mod turns;
 
 use std::time::Duration;
 

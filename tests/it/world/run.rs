@@ -10,7 +10,7 @@ use kafka_optimizer::{
     optimizers::tune_brokers::{IO_THREADS, WRITES},
     remediation::{Context, IdentityCell, PauseFile, Remediator},
     snapshot::{Section, Snapshot},
-    store::{RunDetail, Store},
+    store::{RunDetail, StepState, Store},
     telemetry::{BuildInfo, Telemetry},
 };
 use tempfile::TempDir;
@@ -327,7 +327,11 @@ impl World {
 
     /// Whether run 1 is in `state`.
     pub(crate) fn is_in_state(&self, state: RunState) -> bool {
-        self.count(&format!("WHERE id = 1 AND state = '{state}'")) == 1
+        self.is_run_in_state(1, state)
+    }
+
+    pub(crate) fn is_run_in_state(&self, run: i64, state: RunState) -> bool {
+        self.count(&format!("WHERE id = {run} AND state = '{state}'")) == 1
     }
 
     pub(crate) async fn run(&self, number: i64) -> RunDetail {
@@ -352,7 +356,8 @@ impl World {
             let RunDetail { run, steps, .. } = self.run(i64::from(number)).await;
             match run.state {
                 RunState::Kept => {
-                    let set = steps.into_iter().filter_map(|it| {
+                    let written = steps.into_iter().filter(|it| it.state == StepState::Applied);
+                    let set = written.filter_map(|it| {
                         let Change::BrokerConfig(it) = it.change else { return None };
                         Some(((it.broker, it.key), (Some(it.to.clone()), it.to)))
                     });
