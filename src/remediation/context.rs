@@ -33,7 +33,8 @@ use crate::{
 #[expect(missing_debug_implementations, reason = "the seams have none")]
 pub struct Context {
     pub cluster: Arc<ClusterConfig>,
-    /// Whether no other cluster is configured: then an alert without `kafka_cluster` is about this one.
+    /// Whether no other cluster is configured: then an alert without `kafka_cluster` is about
+    /// this one.
     pub is_only_cluster: bool,
     pub remediation: Arc<RemediationConfig>,
     pub kafka: SharedKafka,

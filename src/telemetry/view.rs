@@ -1,7 +1,7 @@
 //! Gauges that are encoded from the latest reported values.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -136,6 +136,10 @@ pub(super) struct Views {
     page: Option<PageMade>,
     clusters: BTreeMap<ClusterName, ClusterView>,
     orphaned_runs: BTreeMap<ClusterName, u64>,
+    /// Clusters that a reload removed: their last tasks may still report.
+    removed: BTreeSet<ClusterName>,
+    /// What those report.
+    discarded: ClusterView,
 }
 
 impl Views {
@@ -149,10 +153,16 @@ impl Views {
             page: None,
             clusters,
             orphaned_runs: BTreeMap::new(),
+            removed: BTreeSet::new(),
+            discarded: ClusterView::default(),
         }
     }
 
     fn of(&mut self, cluster: &ClusterName) -> &mut ClusterView {
+        if self.removed.contains(cluster) {
+            return &mut self.discarded;
+        }
+
         self.clusters.entry(cluster.clone()).or_default()
     }
 
@@ -167,7 +177,9 @@ impl Views {
 
     pub(super) fn configured(&mut self, clusters: &[ClusterName], removed: &[ClusterName]) {
         self.clusters.retain(|it, _| !removed.contains(it));
+        self.removed.extend(removed.iter().cloned());
         for cluster in clusters {
+            self.removed.remove(cluster);
             self.of(cluster);
         }
     }
