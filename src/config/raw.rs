@@ -233,8 +233,8 @@ pub(super) struct RawDocker {
     /// Socket of the Docker engine that runs the brokers. Without `docker`, containers are not
     /// read; `docker: {}`, or `docker:` with nothing after it, uses the default socket. Brokers are
     /// found by the labels `kafka-optimizer.role: broker`, `kafka-optimizer.cluster` and
-    /// `kafka-optimizer.broker-id`, consumers by `kafka-optimizer.role: consumer`, `kafka-optimizer.cluster` and
-    /// `kafka-optimizer.group`.
+    /// `kafka-optimizer.broker-id`, consumers by `kafka-optimizer.role: consumer`,
+    /// `kafka-optimizer.cluster` and `kafka-optimizer.group`.
     ///
     /// Default: `/var/run/docker.sock`
     pub(super) socket: Option<PathBuf>,
