@@ -34,7 +34,6 @@ const DOCKER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the start, or a reload, waits for clusters that are to be told apart.
 const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What all clusters share.
 pub(super) struct ClusterBuilder {
     pub(super) clock: SharedClock,
     pub(super) store: Store,
@@ -119,7 +118,6 @@ struct RunningCluster {
     worker: Tasks,
 }
 
-/// The clusters that run.
 pub(super) struct Clusters {
     builder: ClusterBuilder,
     running: BTreeMap<ClusterName, RunningCluster>,

@@ -42,7 +42,6 @@ enum ReloadError {
     Store(#[from] StoreError),
 }
 
-/// What a reload replaces.
 pub(super) struct Reloader {
     /// `None` for a process without a configuration file.
     pub(super) path: Option<PathBuf>,

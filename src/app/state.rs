@@ -28,7 +28,6 @@ const STORE_FILE: &str = "state.db";
 pub(super) struct State {
     pub(super) store: Store,
     pub(super) pause: PauseFile,
-    /// `None` without a directory.
     lock: Option<StateLock>,
 }
 

@@ -141,13 +141,13 @@ pub(super) fn from_yaml<T: DeserializeOwned + Default>(text: &str) -> Result<T, 
         SyntaxError {
             line: location.as_ref().map(serde_yaml::Location::line),
             column: location.as_ref().map(serde_yaml::Location::column),
-            message: with_remedy(&with_suggestion(message)),
+            message: with_advice(&with_suggestion(message)),
         }
     })
 }
 
 /// What to do about a message of the parser, by a part of it.
-const REMEDIES: &[(&str, &str)] = &[
+const ADVICE: &[(&str, &str)] = &[
     ("unknown key `<<`", "merge keys are not supported: write the keys out"),
     ("cannot start any token", "indent with spaces, not with tabs"),
     ("more than one document", "keep one document: remove `---` and what follows it"),
@@ -164,7 +164,7 @@ const PLAIN_WORDS: &[(&str, &str)] = &[
 ];
 
 /// Adds what to do, and leaves out the names of this program's types.
-fn with_remedy(message: &str) -> String {
+fn with_advice(message: &str) -> String {
     let mut message = match message.split_once("expected struct ") {
         Some((before, name)) => {
             let rest = name.trim_start_matches(|it: char| it.is_ascii_alphanumeric());
@@ -177,8 +177,8 @@ fn with_remedy(message: &str) -> String {
         message = message.replace(word, plain);
     }
 
-    match REMEDIES.iter().find(|it| message.contains(it.0)) {
-        Some((_, remedy)) => format!("{message}; {remedy}"),
+    match ADVICE.iter().find(|it| message.contains(it.0)) {
+        Some((_, advice)) => format!("{message}; {advice}"),
         None => message,
     }
 }

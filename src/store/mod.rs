@@ -8,6 +8,7 @@
 //! [`RunState::after`]: crate::model::RunState::after
 
 mod alerts;
+mod closed_lists;
 mod clusters;
 mod columns;
 mod history;
@@ -17,7 +18,6 @@ mod ownership;
 mod rows;
 mod runs;
 mod steps;
-mod words;
 
 use std::{
     fmt,
@@ -152,7 +152,7 @@ impl Store {
         } else {
             info!(bytes, "The state store is too large to be checked at the start.");
         }
-        store.check_words()?;
+        store.check_closed_lists()?;
 
         Ok(store)
     }
@@ -166,8 +166,8 @@ impl Store {
     }
 
     /// Finds words of a newer version, which would otherwise fail whatever lists the runs.
-    fn check_words(&self) -> Result<(), StoreError> {
-        words::check(&lock(&self.connection))
+    fn check_closed_lists(&self) -> Result<(), StoreError> {
+        closed_lists::check(&lock(&self.connection))
     }
 
     /// Whether the store could be read and written when it was last used.

@@ -340,9 +340,7 @@ impl Telemetry {
 closed_list! {
     /// Which limit of the HTTP server a connection met.
     pub enum ConnectionLimit {
-        /// Connections of one address.
         Address = "address",
-        /// All connections.
         Total = "total",
     }
 }

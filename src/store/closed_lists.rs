@@ -1,4 +1,4 @@
-//! Checks at the start that every word of a closed list is one that this version has.
+//! Checks at the start that stored labels of closed lists are ones that this version has.
 
 use rusqlite::Connection;
 
@@ -20,7 +20,7 @@ pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
     column::<StepState>(connection, "steps.state")
 }
 
-/// Checks a column, `table.column`.
+/// `column` is `table.column`.
 fn column<T: ClosedList>(connection: &Connection, column: &'static str) -> Result<(), StoreError> {
     let table = column.split('.').next().unwrap_or_default();
     let known: Vec<String> = T::ALL.iter().map(|it| format!("'{}'", it.label())).collect();
