@@ -30,6 +30,10 @@ pub(super) enum Breach {
     I27NeverExpires,
     /// The brokers after a canary are written without asking the guard.
     I41GateIsPassedBy,
+    /// A run starts although another process acts on the cluster.
+    I43OtherActorIsIgnored,
+    /// State of a cluster is used on another one with the same name.
+    I43ClusterIdIsIgnored,
 }
 
 impl Breach {

@@ -14,7 +14,10 @@ use kafka_optimizer::{
 };
 use kafka_protocol::messages::ApiKey;
 
-use crate::fake_broker::{BrokerFault, FakeBroker, FakeCluster};
+use crate::{
+    fake_broker::{BrokerFault, FakeBroker, FakeCluster},
+    serving,
+};
 
 /// Heartbeats are sent six times in it, and the lease is valid for two thirds of it.
 const SESSION: Duration = Duration::from_secs(3);
@@ -162,4 +165,33 @@ async fn a_coordinator_that_hangs_up_costs_the_lease_nothing_for_a_while() {
 
     assert_eq!(wire.acting_lease(), ActingLease::Held);
     assert_eq!(broker.seen(ApiKey::JoinGroup).len(), 2, "once for an id, and once to join");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i43_two_names_for_one_cluster_are_refused_at_the_start() {
+    let cluster = FakeCluster::default();
+    let broker = cluster.start(1).await;
+    let dir = tempfile::tempdir().unwrap();
+    let entry = |name: &str| {
+        format!(
+            "  - name: {name}\n    bootstrap_servers: ['{}']\n    prometheus: {{url: 'http://127.0.0.1:1'}}\n",
+            broker.address
+        )
+    };
+    let text = format!(
+        "clusters:\n{}{}remediation:\n  state_dir: state\n  playbooks:\n    - name: leaders\n      \
+         match: {{alertname: Away}}\n      optimizer: {{elect_leaders: {{}}}}\n      \
+         objective: {{query: 'sum(a)', better: lower}}\n      load: 'sum(b)'\n",
+        entry("main"),
+        entry("again")
+    );
+    let config = dir.path().join("config.yaml");
+    std::fs::write(&config, text).unwrap();
+
+    let ended = tokio::task::spawn_blocking(move || serving::program(&config).output().unwrap());
+    let ended = ended.await.unwrap();
+
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    assert!(said.contains("`main` and `again` are the same Kafka cluster (fake)"), "{said}");
 }

@@ -19,8 +19,9 @@ use kafka_optimizer::{
         wire::{Wire, WireOptions},
     },
     model::{
-        Api, BrokerId, ConfigChange, ElectionFailure, GroupName, GroupType, OffsetSpec,
-        QuotaChange, QuotaEntity, QuotaKey, ReadFailure, TopicName, TopicPartitions, WriteMode,
+        ActingLease, Api, BrokerId, ConfigChange, ElectionFailure, GroupName, GroupType,
+        OffsetSpec, QuotaChange, QuotaEntity, QuotaKey, ReadFailure, TopicName, TopicPartitions,
+        WriteMode,
     },
     security::{IdentityFiles, PasswordFile, Sasl, Security, TlsFiles},
     shutdown::Tasks,
@@ -216,6 +217,31 @@ async fn the_rights_that_security_md_lists_are_enough_for_every_call() {
     let elected = wire.elect_preferred_leaders(&first).await.unwrap();
 
     assert_eq!(elected[0].1, Err(ElectionFailure::NotNeeded), "it leads already");
+}
+
+#[tokio::test]
+#[ignore = "needs the live stack: run `make test`"]
+async fn i43_the_right_to_read_the_group_of_actors_is_enough_for_the_lease() {
+    let files = CredentialFiles::new();
+    let login = |name: &str, password| encrypted(Some(Sasl::Plain(files.password(name, password))));
+    let monitor = wire_to(&listener("PASSWORDS"), login("monitor", PASSWORD));
+    monitor.compete();
+    eventually("the lease is held", Duration::from_mins(1), async || {
+        (monitor.acting_lease() == ActingLease::Held).then_some(())
+    })
+    .await;
+    monitor.resign().await;
+
+    let stranger = wire_to(&listener("PASSWORDS"), login("stranger", "eraser"));
+    stranger.compete();
+    eventually("a stranger is refused", Duration::from_mins(1), async || {
+        match stranger.acting_lease() {
+            ActingLease::Unconfirmed(why) if why.contains("error 30") => Some(()),
+            _ => None,
+        }
+    })
+    .await;
+    stranger.resign().await;
 }
 
 /// Such a topic hides no other; otherwise partitions under min ISR would go unnoticed.

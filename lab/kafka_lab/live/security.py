@@ -110,6 +110,7 @@ def _create_users_and_acls(project: ComposeProject) -> None:
         (*monitor, "--operation", "Describe", *every, "--group", "*"),
         (*monitor, "--operation", "DescribeConfigs", *every),
         (*monitor, "--operation", "AlterConfigs", "--operation", "Alter", "--cluster"),
+        (*monitor, "--operation", "Read", "--group", "kafka-optimizer-actor"),
         (*denied, "--operation", "DescribeConfigs", "--topic", "sealed"),
     ]
     with ThreadPoolExecutor(len(tools)) as threads:

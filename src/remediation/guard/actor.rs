@@ -1,11 +1,12 @@
 //! Checks that this process is the one that may change the cluster (I43).
 
-use super::super::{context::Context, hold::Hold, identity};
+use super::super::{breach::Breach, context::Context, hold::Hold, identity};
 use crate::model::{ActingLease, ActorIdentity, HoldReason, Mode};
 
-/// Competes for the acting lease in mode `act`, and gives it up in every other mode.
+/// Competes for the acting lease in mode `act` with playbooks, and gives it up otherwise.
 pub(in crate::remediation) async fn take_part(context: &Context) {
-    if context.remediation.mode == Mode::Act {
+    let acts = context.remediation.mode == Mode::Act;
+    if acts && !context.remediation.playbooks.is_empty() {
         context.kafka.compete();
     } else {
         context.kafka.resign().await;
@@ -19,7 +20,8 @@ pub(in crate::remediation) fn check(context: &Context) -> Result<(), Hold> {
         let detail = format!("`{other}` is the same Kafka cluster: remove one of the two names");
         return Err(Hold::new(HoldReason::SameCluster, detail));
     }
-    if context.remediation.mode != Mode::Act {
+    let is_ignored = Breach::I43OtherActorIsIgnored.is_played();
+    if context.remediation.mode != Mode::Act || is_ignored {
         return Ok(());
     }
 
