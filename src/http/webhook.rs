@@ -1,7 +1,7 @@
 //! `POST /api/v1/alerts`: Alertmanager's webhook.
 //!
-//! I2: 200 means that every usable alert of the notification is durable. If the store fails the response
-//! is 503, and Alertmanager retries. I3: no run happens inside the request.
+//! I2: 200 means that every usable alert of the notification is durable. If the store fails the
+//! response is 503, and Alertmanager retries. I3: no run happens inside the request.
 
 use std::sync::Arc;
 

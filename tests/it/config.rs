@@ -137,6 +137,7 @@ remediation:
   playbooks:
     - name: broker-threads
       match: {alertname: KafkaRequestHandlersSaturated, remediation: tune-brokers}
+      confirm: 'kafka:request_handler_idle:ratio{kafka_cluster=\"$kafka_cluster\"} < 0.3'
       when: 'kafka:broker_cpu:ratio{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"} < 0.8'
       optimizer: {tune_brokers: {level: moderate}}
       objective:
