@@ -29,6 +29,10 @@ def post_json(url: str, body: Any, token: str | None = None) -> Any:
     return _json(request, WRITE_TIMEOUT)
 
 
+def delete(url: str) -> None:
+    _json(urllib.request.Request(url, method="DELETE"), WRITE_TIMEOUT)
+
+
 def answers(url: str) -> bool:
     """Whether the service answers with a 2xx status."""
     try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from .http_json import answers, get_json, post_json
+from .rfc3339 import rfc3339, unix_seconds
 
 # States in which nothing more happens to a run by itself. A kept run may still expire.
 ENDED = frozenset({"kept", "expired", "rolled_back", "stuck", "cancelled", "rehearsed"})
@@ -74,6 +74,24 @@ class Run(RunSummary):
 
 
 @dataclass(frozen=True)
+class PostedAlert:
+    """An alert of a notification that comes from no Alertmanager."""
+
+    labels: dict[str, str]
+    starts: float
+    ends: float | None = None  # None: it fires
+
+    def json(self) -> dict[str, Any]:
+        resolved = {} if self.ends is None else {"endsAt": rfc3339(self.ends)}
+        return {
+            "status": "resolved" if resolved else "firing",
+            "labels": self.labels,
+            "startsAt": rfc3339(self.starts),
+            **resolved,
+        }
+
+
+@dataclass(frozen=True)
 class Optimizer:
     url: str
     token: str
@@ -125,6 +143,16 @@ class Optimizer:
         released: list[str] = self._post("quarantine/release")["released"]
         return released
 
+    def notify(self, alerts: list[PostedAlert]) -> dict[str, int]:
+        """Posts a notification as Alertmanager does. Returns what became of how many alerts."""
+        body = {"version": "4", "alerts": [alert.json() for alert in alerts]}
+        counts: dict[str, int] = self._post("alerts", body)["alerts"]
+        return counts
+
+    def reload(self) -> None:
+        """Makes it read its configuration file again."""
+        post_json(f"{self.url}/-/reload", {}, self.token)
+
     def _post(self, path: str, body: Order | None = None) -> Any:
         return post_json(f"{self.url}/api/v1/{path}", body or {}, self.token)
 
@@ -168,7 +196,3 @@ def _summary_fields(run: dict[str, Any]) -> dict[str, Any]:
         for name in ("created", "written", "effective", "expires", "ended")
     }
     return {name: run[name] for name in same} | times
-
-
-def unix_seconds(rfc3339: str) -> float:
-    return datetime.fromisoformat(rfc3339).timestamp()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import unittest
 from unittest.mock import patch
 
-from ..optimizer import Optimizer, run_of, summary_of
+from ..optimizer import Optimizer, PostedAlert, run_of, summary_of
 from .fakes import run_json
 
 
@@ -45,3 +45,20 @@ class Queries(unittest.TestCase):
             self.assertEqual([run.id for run in found], [2, 3, 5])
             found = self.optimizer.runs_caused_by(alert, since, "broker 2")
             self.assertEqual([run.id for run in found], [5])
+
+    def test_a_notification_is_as_alertmanager_sends_it(self) -> None:
+        alerts = [
+            PostedAlert({"alertname": "A"}, 1767323045.0),
+            PostedAlert({"alertname": "B"}, 1767323045.0, ends=1767323050.0),
+        ]
+        answer = {"alerts": {"new": 1, "resolved": 1}, "truncated": 0}
+        with patch("kafka_lab.optimizer.post_json", return_value=answer) as post:
+            self.assertEqual(self.optimizer.notify(alerts), {"new": 1, "resolved": 1})
+
+        url, body, token = post.call_args.args
+        self.assertEqual((url, token), ("http://127.0.0.1:1/api/v1/alerts", "token"))
+        firing, resolved = body["alerts"]
+        self.assertEqual((firing["status"], "endsAt" in firing), ("firing", False))
+        self.assertEqual(resolved["status"], "resolved")
+        self.assertEqual(resolved["startsAt"], "2026-01-02T03:04:05Z")
+        self.assertEqual(resolved["endsAt"], "2026-01-02T03:04:10Z")
