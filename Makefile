@@ -51,7 +51,7 @@ bench: ## cost of this exporter and its peers on a real cluster of three sizes (
 frozen: ## what this exporter and its peers show while a broker hangs (about 10 minutes)
 	@lab/run.sh frozen
 
-heal: ## faults on a real cluster: fixed, or undone exactly, and no record lost (about 35 minutes; ONLY=leaders,flood)
+heal: ## faults on a real cluster: fixed, or undone exactly, and no record lost (about 70 minutes, 20 of them kafka-away-at-expiry; ONLY=leaders,flood)
 	@lab/run.sh heal
 
 sim: ## 1,000 random runs of the simulated world, and ten deliberate breaches that it has to detect (about 7 minutes; SEEDS=n, SEED=n)

@@ -179,6 +179,8 @@ def _for_heal(out: Path) -> None:
         out / "alertmanager/alertmanager.yml",
         setting("group_wait", "1s"),
         setting("group_interval", "5s"),
+        # It knows no new incident of an alert of which it could not say that it was resolved.
+        setting("repeat_interval", "1m"),
         setting("timeout", "4s"),
     )
 

@@ -14,12 +14,15 @@ from ..load import Load, Loads
 from ..optimizer import Optimizer
 from ..progress import Progress, milliseconds
 from ..prometheus import Prometheus, selector
+from ..rendering import rewrite, setting
 from ..stack import BROKERS, Stack
 from ..waiting import Waiter
 from .referee import BrokerConfig, Referee, RefereeError
 from .replicas import Fault
 
 CLONE_LABEL = "kafka-optimizer.run"
+# Seconds, with those until the optimizer has collected often enough.
+FIRST_MINUTE = 75.0
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,15 @@ class HealCluster:
         return fault
 
     @contextmanager
-    def frozen_broker(self, broker: str, what: str) -> Iterator[Fault]:
+    def frozen_brokers(self, what: str, *brokers: str) -> Iterator[Fault]:
         project = self.stack.project
+        services = [f"kafka-{broker}" for broker in brokers]
         with self.fault(what) as fault:
-            project.compose("pause", f"kafka-{broker}")
+            project.compose("pause", *services)
             try:
                 yield fault
             finally:
-                project.compose("unpause", f"kafka-{broker}")
+                project.compose("unpause", *services)
 
     def _broker_answers(self, broker: str) -> bool:
         try:
@@ -123,6 +127,26 @@ class HealCluster:
         except RefereeError:
             return False  # not every client knows yet that it is back
         return True
+
+    @contextmanager
+    def mode(self, mode: str) -> Iterator[None]:
+        """Reloads the optimizer with another `remediation.mode`, and with `act` at the end."""
+        try:
+            self._set_mode(mode)
+            yield
+        finally:
+            self._set_mode("act")
+
+    def _set_mode(self, mode: str) -> None:
+        rewrite(self.stack.config / "kafka-optimizer.yml", setting("mode", mode))
+        self.optimizer.reload()
+        self.progress.say(f"the optimizer is reloaded with mode: {mode}")
+
+    def wait_for_first_minute(self) -> None:
+        """No run starts in the first minute after the optimizer was started or reloaded."""
+        loaded = "kafka_optimizer_config_last_reload_success_timestamp_seconds"
+        since = self.waiter.until("when it was loaded", lambda: self.prometheus.value(loaded), 30)
+        self.waiter.sleep(since + FIRST_MINUTE - time.time())
 
     # ---- state
 

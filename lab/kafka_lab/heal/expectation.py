@@ -20,6 +20,10 @@ TUNED = {
 }
 
 
+# Seconds from an alert to the first write: notification, baseline, guard, and one more look.
+ANSWER_MAX = 20.0
+
+
 @dataclass(frozen=True)
 class Recovery:
     """How to see that users are well again: an expression that has a series from then on."""
@@ -93,6 +97,13 @@ def record(
     if recovery and moments.written:
         recovered = cluster.prometheus.first_time(recovery.expression(run), moments.written)
         row.action_to_recovery_s = elapsed(moments.written, recovered, 1)
+
+
+def require_prompt(cluster: HealCluster, row: Row) -> None:
+    """The run of the row was not kept waiting."""
+    took = row.alert_to_action_s
+    require(took is not None and took <= ANSWER_MAX, f"answered after {took} s")
+    cluster.progress.say(f"answered {took} s after the alert; at most {ANSWER_MAX:.0f} s is usual")
 
 
 def require_complete(

@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+from unittest.mock import Mock
 
 from ..errors import LabError
+from ..heal.cluster import HealCluster
 from ..heal.command import acting_span, attempt
-from ..heal.referee import DynamicValue, assignment, parse_broker_config
+from ..heal.expectation import ANSWER_MAX, require_prompt
+from ..heal.referee import DynamicValue, Referee, assignment, parse_broker_config
 from ..heal.replicas import (
     Fault,
     Observation,
@@ -19,8 +25,11 @@ from ..heal.replicas import (
 )
 from ..heal.result import Row, write
 from ..heal.scenarios import SCENARIOS, chosen
+from ..heal.scenarios.alerts import MADE_UP_ALERTS, made_up_alerts
 from ..optimizer import run_of
-from .fakes import run_json
+from ..paths import LAB
+from ..stack import BROKERS, Stack
+from .fakes import fake_waiter, run_json
 
 
 class ResultFile(unittest.TestCase):
@@ -100,6 +109,95 @@ class UnderMinimum(unittest.TestCase):
     def test_a_run_acts_from_its_first_write_to_its_last_journal_line(self) -> None:
         self.assertEqual(acting_span(run_of(run_json())), Span(1767323046.5, 1767323165.0))
         self.assertIsNone(acting_span(run_of(run_json(written_at=None))))
+
+
+class Answers(unittest.TestCase):
+    def require_prompt(self, took: float | None) -> None:
+        row = Row("storm-of-nonsense", alert_to_action_s=took)
+        cluster = SimpleNamespace(progress=fake_waiter().progress)
+        require_prompt(cast(HealCluster, cluster), row)
+
+    def test_an_alert_is_answered_within_the_usual_time(self) -> None:
+        self.require_prompt(ANSWER_MAX)
+        for took in (ANSWER_MAX + 0.1, None):
+            with self.assertRaisesRegex(LabError, "answered after"):
+                self.require_prompt(took)
+
+    def test_each_made_up_alert_is_about_a_broker_of_its_own(self) -> None:
+        alerts = made_up_alerts(1767323045.0)
+        brokers = {alert.labels["broker_id"] for alert in alerts}
+        self.assertEqual((len(alerts), len(brokers)), (MADE_UP_ALERTS, MADE_UP_ALERTS))
+        self.assertFalse(brokers & set(BROKERS))
+
+
+class Playbooks(unittest.TestCase):
+    config = (LAB / "heal/kafka-optimizer.yml").read_text()
+    rules = (LAB / "heal/rules/lab.yml").read_text()
+
+    def test_each_alert_has_a_playbook_and_each_playbook_an_alert(self) -> None:
+        fired = re.findall(r"alert: (\w+)", self.rules)
+        matched = re.findall(r"match: {alertname: (\w+)}", self.config)
+        self.assertEqual(sorted(fired), sorted(matched))
+
+    def test_the_older_of_two_quotas_ends_first_and_within_the_newer_one(self) -> None:
+        """A run is kept 40 s after its change; the newer one begins after that."""
+        older, newer = (self.expire_after(name) for name in ("lab-shed-first", "lab-shed-second"))
+        judged = 40
+        self.assertLess(newer, older)
+        self.assertGreater(judged + newer, older + 15)
+
+    def expire_after(self, playbook: str) -> int:
+        found = re.search(rf"name: {playbook}\n(?:.+\n)*? +expire_after: (\d+)([sm])", self.config)
+        if found is None:
+            self.fail(f"{playbook} has no expire_after")
+        return int(found[1]) * {"s": 1, "m": 60}[found[2]]
+
+
+class FrozenBrokers(unittest.TestCase):
+    def test_all_are_paused_at_once_and_go_on_after_a_failure(self) -> None:
+        calls: list[tuple[str, ...]] = []
+        project = SimpleNamespace(compose=lambda *words: calls.append(words))
+        stack = SimpleNamespace(
+            project=project, prometheus=Mock(), alertmanager=Mock(), optimizer=Mock()
+        )
+        cluster = HealCluster(cast(Stack, stack), cast(Referee, Mock()), fake_waiter())
+
+        with self.assertRaises(LabError), cluster.frozen_brokers("away", "1", "2"):
+            raise LabError("not as expected")
+        self.assertEqual(
+            calls, [("pause", "kafka-1", "kafka-2"), ("unpause", "kafka-1", "kafka-2")]
+        )
+        self.assertIsNotNone(cluster.faults[0].until)
+
+
+class Modes(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.file = folder / "kafka-optimizer.yml"
+        self.file.write_text((LAB / "heal/kafka-optimizer.yml").read_text())
+        self.modes: list[str] = []
+        optimizer = SimpleNamespace(reload=lambda: self.modes.append(self.mode_in_file()))
+        stack = SimpleNamespace(
+            project=Mock(),
+            config=folder,
+            prometheus=Mock(),
+            alertmanager=Mock(),
+            optimizer=lambda: optimizer,
+        )
+        self.cluster = HealCluster(cast(Stack, stack), cast(Referee, Mock()), fake_waiter())
+
+    def mode_in_file(self) -> str:
+        found = re.findall(r"^ *mode: (\w+)", self.file.read_text(), re.MULTILINE)
+        self.assertEqual(len(found), 1)
+        return str(found[0])
+
+    def test_it_is_set_back_after_a_failure_in_the_same_file(self) -> None:
+        """The file is mounted by itself: another file of that name would not be seen."""
+        before = self.file.stat().st_ino
+        with self.assertRaises(LabError), self.cluster.mode("rehearse"):
+            raise LabError("not as expected")
+        self.assertEqual(self.modes, ["rehearse", "act"])
+        self.assertEqual(self.file.stat().st_ino, before)
 
 
 class Attempts(unittest.TestCase):

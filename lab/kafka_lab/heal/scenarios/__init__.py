@@ -1,12 +1,20 @@
 """The scenarios: what is done to the cluster, and how the optimizer has to answer."""
 
 from ...errors import LabError
+from .alerts import ALERTS
 from .disturbed import DISTURBED
 from .helped import HELPED
+from .quotas import QUOTAS
 from .rolled_back import ROLLED_BACK
 from .scenario import Scenario
 
-SCENARIOS: tuple[Scenario, ...] = (*HELPED, *ROLLED_BACK, *DISTURBED)
+SCENARIOS: tuple[Scenario, ...] = (
+    *HELPED,
+    *ROLLED_BACK,
+    *DISTURBED,
+    *ALERTS,
+    *QUOTAS,
+)
 
 
 def chosen(only: tuple[str, ...]) -> list[Scenario]:

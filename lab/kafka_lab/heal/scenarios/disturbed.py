@@ -9,7 +9,14 @@ from ...errors import require
 from ...optimizer import Order, Run
 from ...stack import BROKERS
 from ..cluster import HealCluster
-from ..expectation import TUNED, Expectation, expect, record, require_complete
+from ..expectation import (
+    TUNED,
+    Expectation,
+    expect,
+    record,
+    require_complete,
+    require_state,
+)
 from ..result import Row
 from .scenario import EACH, Scenario, ended_run, tune_order, victim_load
 
@@ -142,7 +149,34 @@ def _notifications(cluster: HealCluster) -> dict[str, float]:
     return {sample.labels["instance"]: sample.value for sample in found}
 
 
+def switch_to_rehearse(cluster: HealCluster, row: Row) -> None:
+    """the mode is set to rehearse while a canary is judged: it is kept, nothing more is written"""
+    before = cluster.state()
+    fault = time.time()
+    cluster.referee.create_topic("heal-canary", ["1"], 3)
+    found = cluster.follower.alert_to_run("LabCanary", fault)
+    cluster.follower.reach(found.id, {"settling", "observing"})
+
+    with cluster.mode("rehearse"):
+        run = cluster.follower.reach(found.id, {"kept"})
+        record(cluster, row, run, fault)
+        cluster.referee.delete_topic("heal-canary")
+        cluster.waiter.sleep(20)  # time for another write
+        require_state(cluster, before.with_broker("1", TUNED))
+    cluster.progress.say(f"run {run.id} is kept, on broker 1 only: {run.note}")
+
+    run = cluster.optimizer.run(run.id)
+    others = [step for step in run.steps if step.subject != "broker 1"]
+    require(len(others) > 0, "the run planned nothing for the other brokers")
+    begun = [step.subject for step in others if step.state != "planned"]
+    require(not begun, f"steps were begun on {', '.join(begun)}")
+
+    cluster.follower.roll_back(run.id)
+    require_state(cluster, before)
+
+
 DISTURBED = (
     Scenario("kill9", 1500, kill9),
     Scenario("two-alertmanagers", 240, two_alertmanagers),
+    Scenario("switch-to-rehearse", 300, switch_to_rehearse),
 )

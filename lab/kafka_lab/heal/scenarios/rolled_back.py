@@ -110,7 +110,7 @@ def frozen_broker(cluster: HealCluster, row: Row) -> None:
     def freeze(run: RunSummary) -> None:
         cluster.follower.reach(run.id, {"settling", "observing"})
         cluster.waiter.sleep(random.uniform(2, 14))
-        with cluster.frozen_broker("2", "broker 2 is frozen"):
+        with cluster.frozen_brokers("broker 2 is frozen", "2"):
             cluster.waiter.sleep(20)
         cluster.progress.say("broker 2 goes on")
 
@@ -167,7 +167,7 @@ def harmful(cluster: HealCluster, row: Row) -> None:
 
     def freeze_follower(run: RunSummary) -> None:
         cluster.follower.reach(run.id, {"observing"})
-        with cluster.frozen_broker("3", "broker 3, the follower of heal-small, is frozen"):
+        with cluster.frozen_brokers("broker 3, the follower of heal-small, is frozen", "3"):
             cluster.follower.reach(run.id, {"rolling_back", "rolled_back"}, 60)
 
     expectation = Expectation(
