@@ -7,6 +7,11 @@ use std::{
 
 use kafka_optimizer::cli::{self, Terminal};
 
+/// Columns of the terminal that standard output is.
+fn columns() -> Option<u16> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0)
+}
+
 fn main() -> ExitCode {
     let input = io::stdin();
     let interactive = input.is_terminal();
@@ -17,6 +22,7 @@ fn main() -> ExitCode {
         err: &mut io::stderr(),
         input: &mut input.lock(),
         interactive,
+        width: io::stdout().is_terminal().then(columns).flatten(),
     };
 
     ExitCode::from(cli::run(std::env::args_os(), &mut terminal).code())

@@ -15,7 +15,7 @@ use crate::{
     clock::{SharedClock, SystemClock},
     config::{ClusterConfig, Config, RemediationConfig},
     expose::Exposer,
-    http::{self, ClusterInfo, Limits, ServerInfo, Settings, Web},
+    http::{self, Access, ClusterInfo, Limits, ServerInfo, Settings, Web},
     model::ClusterName,
     prometheus::PrometheusError,
     remediation::{NoCluster, Remediator},
@@ -85,8 +85,10 @@ pub enum AppError {
     NoCluster(#[from] NoCluster),
     #[error("cannot create the Prometheus client")]
     Prometheus(#[from] PrometheusError),
-    /// I9: `client_sans` replaces the token, so certificates must be verified.
-    #[error("remediation.client_sans is set, but client certificates are not verified")]
+    /// I9: a certificate replaces a token, so it must be verified.
+    #[error(
+        "remediation.client_sans or remediation.clients is set, but client certificates are not verified"
+    )]
     ClientsNotVerified,
     #[error("cannot install signal handlers")]
     Signals(#[source] io::Error),
@@ -208,7 +210,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
 }
 
 fn check_web(web: &Web, remediation: &RemediationConfig) -> Result<(), AppError> {
-    if !remediation.client_sans.is_empty() && !web.verifies_clients() {
+    if !remediation.access.clients.is_empty() && !web.verifies_clients() {
         return Err(AppError::ClientsNotVerified);
     }
 
@@ -227,8 +229,7 @@ fn settings(config: &Config, telemetry_path: String) -> Settings {
     };
 
     Settings {
-        token: config.remediation.token.clone(),
-        client_sans: config.remediation.client_sans.clone(),
+        access: Access::new(&config.remediation.access),
         about: ServerInfo {
             version: BUILD.version,
             mode: config.remediation.mode,

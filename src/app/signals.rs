@@ -8,6 +8,7 @@ use tracing::{error, info};
 use super::{AppError, reload::Reloader};
 use crate::{
     http::ReloadRequests,
+    model::Principal,
     shutdown::{Drained, Tasks},
 };
 
@@ -57,8 +58,12 @@ impl Signals {
                 () = stopping.cancelled() => break Err(AppError::TaskEnded),
                 _ = self.terminate.recv() => break Ok(()),
                 _ = self.interrupt.recv() => break Ok(()),
-                _ = self.pause.recv() => log_result("Remediation paused.", remediation.pause()),
-                _ = self.resume.recv() => log_result("Remediation resumed.", remediation.resume()),
+                _ = self.pause.recv() => {
+                    log_error(remediation.pause(&Principal::new("signal SIGUSR1")).await);
+                }
+                _ = self.resume.recv() => {
+                    log_error(remediation.resume(&Principal::new("signal SIGUSR2")).await);
+                }
                 // Its result is logged and exported.
                 _ = self.reload.recv() => drop(reloader.reload().await),
                 request = requests.next() => request.answer(reloader.reload().await),
@@ -79,9 +84,8 @@ impl Signals {
     }
 }
 
-fn log_result(done: &'static str, result: io::Result<()>) {
-    match result {
-        Ok(()) => info!("{done}"),
-        Err(error) => error!(%error, "Cannot change the pause file."),
+fn log_error(result: io::Result<()>) {
+    if let Err(error) = result {
+        error!(%error, "Cannot change the pause file.");
     }
 }

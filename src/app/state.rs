@@ -98,9 +98,7 @@ impl State {
 
 /// Whether nothing in the configuration can lead to a run.
 pub(super) fn only_exports(remediation: &RemediationConfig) -> bool {
-    remediation.playbooks.is_empty()
-        && remediation.token.is_none()
-        && remediation.client_sans.is_empty()
+    remediation.playbooks.is_empty() && remediation.access.is_empty()
 }
 
 /// The state in `dir`, if there is a store with open runs. Not if another process holds the lock:

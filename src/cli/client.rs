@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::http::{Method, StatusCode, Uri, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Certificate, Identity, RequestBuilder, Response, redirect::Policy};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -30,8 +31,8 @@ pub(super) struct ServerArgs {
     )]
     server: String,
 
-    /// File with the token that the server reads from `remediation.token_file`. Needed by every
-    /// command that changes something.
+    /// File with a token that the server knows (`remediation.tokens`, `remediation.token_file`).
+    /// Needed by every command that changes something.
     #[arg(long, value_name = "FILE", env = "KAFKA_OPTIMIZER_TOKEN_FILE")]
     token_file: Option<PathBuf>,
 
@@ -67,6 +68,17 @@ enum Authorization {
     Token(Secret),
 }
 
+/// The path with those parameters that have a value.
+pub(super) fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
+    let written: Vec<String> = parameters
+        .iter()
+        .filter_map(|(name, value)| value.as_ref().map(|it| (name, it)))
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+        .collect();
+
+    format!("{path}?{}", written.join("&"))
+}
+
 #[derive(Debug)]
 pub(super) struct ApiClient {
     url: String,
@@ -95,7 +107,7 @@ impl ServerArgs {
 
     fn authorization(&self) -> Result<Authorization, Failure> {
         if let Some(path) = &self.token_file {
-            let advice = "pass the file that the server names in remediation.token_file";
+            let advice = "pass a file with a token that the server names in remediation.tokens";
             let text = read_text(path, "token", advice)?;
             return Ok(Authorization::Token(Secret::new(text.trim().to_owned())));
         }
@@ -282,7 +294,7 @@ fn failure_of(status: StatusCode, error: ErrorPayload) -> Failure {
                 .to_owned()
         }
         StatusCode::FORBIDDEN => {
-            "configure a token on the server, and restart the server".to_owned()
+            "pass a token with that scope; the server's `remediation.tokens` has them".to_owned()
         }
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
             "`kafka-optimizer runs` shows all runs and their states".to_owned()

@@ -1,26 +1,44 @@
-//! The commands that decide about one run: `approve`, `rollback` and `acknowledge`.
+//! The commands that decide about one run: `approve`, `reject`, `cancel`, `rollback`, `retry` and
+//! `acknowledge`.
 
 use clap::{Args, Subcommand};
 
 use super::{
     YesArg,
-    client::ServerArgs,
+    client::{ApiClient, ServerArgs},
     show,
     terminal::{Exit, Failure, Output, Terminal},
 };
-use crate::http::payload::{NothingPayload, RunDetailPayload};
+use crate::http::payload::{ApprovePayload, NothingPayload, ReasonPayload, RunDetailPayload};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DecisionCommand {
-    /// Approve a run that is waiting for approval.
+    /// Approve the plan of a run that is waiting for approval.
     ///
-    /// The guard checks the run once more before it writes anything. An approval is valid for 30
-    /// minutes; a run that nobody approves within 30 minutes is cancelled.
+    /// Shows the plan first, and approves that plan only: if it changes, the run asks again. The
+    /// guard checks the run once more before it writes anything. An approval is valid for 30
+    /// minutes; a run that nobody approves within 30 minutes is cancelled. Needs the scope
+    /// `approve`.
     #[command(after_help = "\
 Examples:
-  kafka-optimizer runs 7      what it would do
-  kafka-optimizer approve 7   let it proceed")]
+  kafka-optimizer approve 7         show the plan, ask, let it proceed
+  kafka-optimizer approve 7 --yes   show the plan, do not ask")]
     Approve(DecisionArgs),
+
+    /// Reject the plan of a run that is waiting for approval. The run ends.
+    ///
+    /// Needs the scope `approve`.
+    #[command(after_help = "\
+Examples:
+  kafka-optimizer reject 7 --reason \"not during the sale\"")]
+    Reject(ReasonArgs),
+
+    /// Cancel a run that has not started: queued, held, or awaiting approval.
+    #[command(after_help = "\
+Examples:
+  kafka-optimizer runs --state queued,held,awaiting_approval   which runs wait
+  kafka-optimizer cancel 7                                     end run 7")]
+    Cancel(ReasonArgs),
 
     /// Roll a run back: restore every value exactly, last step first.
     ///
@@ -30,6 +48,16 @@ Examples:
   kafka-optimizer rollback 7         asks first if a person is at the terminal
   kafka-optimizer rollback 7 --yes   does not ask")]
     Rollback(DecisionArgs),
+
+    /// Try again to undo a stuck run.
+    ///
+    /// A run is stuck if a step could not be undone. Each step is read first: what is restored
+    /// already is left alone.
+    #[command(after_help = "\
+Examples:
+  kafka-optimizer runs 7    which values were not restored, and why
+  kafka-optimizer retry 7   try again")]
+    Retry(DecisionArgs),
 
     /// Acknowledge a stuck run after you have fixed what it left behind, so that runs can start
     /// again.
@@ -56,48 +84,108 @@ pub(super) struct DecisionArgs {
     server: ServerArgs,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ReasonArgs {
+    #[command(flatten)]
+    decision: DecisionArgs,
+
+    /// Why, for the journal.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
 impl DecisionCommand {
     /// Asks for confirmation, sends the decision, and prints what became of the run.
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
-        let verb = match self {
-            Self::Approve(_) => "approve",
-            Self::Rollback(_) => "rollback",
-            Self::Acknowledge(_) => "acknowledge",
+        let DecisionArgs { run: id, yes, server } = match &self {
+            Self::Approve(args)
+            | Self::Rollback(args)
+            | Self::Retry(args)
+            | Self::Acknowledge(args) => args,
+            Self::Reject(args) | Self::Cancel(args) => &args.decision,
         };
-
-        let (Self::Approve(args) | Self::Rollback(args) | Self::Acknowledge(args)) = &self;
-        let DecisionArgs { run: id, yes, server } = args;
         let client = server.client()?;
 
-        let url = client.url();
-        let question = match self {
-            Self::Approve(_) => format!("This lets {url} carry out the plan of run {id}."),
-            Self::Rollback(_) => format!("This asks {url} to undo every step of run {id}."),
-            Self::Acknowledge(_) => {
-                format!("This lets new runs start although run {id} is stuck.")
+        // An approval is for the plan that the person has seen.
+        let shown = match &self {
+            Self::Approve(_) => Some(show_plan(&client, *id, server.output, terminal).await?),
+            _ => None,
+        };
+        terminal.confirm(yes.yes, &self.question(client.url(), *id))?;
+
+        let path = format!("/api/v1/runs/{id}/{}", self.verb());
+        let detail: RunDetailPayload = match &self {
+            Self::Approve(_) => {
+                let plan_digest = shown.and_then(|it| it.plan_digest);
+                client.post(&path, &ApprovePayload { plan_digest }).await?
+            }
+            Self::Reject(args) | Self::Cancel(args) => {
+                client.post(&path, &ReasonPayload { reason: args.reason.clone() }).await?
+            }
+            Self::Rollback(_) | Self::Retry(_) | Self::Acknowledge(_) => {
+                client.post(&path, &NothingPayload {}).await?
             }
         };
 
-        terminal.confirm(yes.yes, &question)?;
-
-        let path = format!("/api/v1/runs/{id}/{verb}");
-        let detail: RunDetailPayload = client.post(&path, &NothingPayload {}).await?;
-        let status = show::status(&detail.run);
         match server.output {
             Output::Json => terminal.json(&detail)?,
             Output::Text => {
-                let done = match self {
-                    Self::Approve(_) => format!("Run {id} is approved; its state is {status}."),
-                    Self::Rollback(_) => {
-                        format!("The rollback of run {id} is requested; its state is {status}.")
-                    }
-                    Self::Acknowledge(_) => format!("Run {id} is acknowledged."),
-                };
-
-                writeln!(terminal.out, "{done}")?;
+                let status = show::status(&detail.run);
+                writeln!(terminal.out, "{}", self.done(*id, &status))?;
             }
         }
 
         Ok(Exit::Done)
     }
+
+    const fn verb(&self) -> &'static str {
+        match self {
+            Self::Approve(_) => "approve",
+            Self::Reject(_) => "reject",
+            Self::Cancel(_) => "cancel",
+            Self::Rollback(_) => "rollback",
+            Self::Retry(_) => "retry",
+            Self::Acknowledge(_) => "acknowledge",
+        }
+    }
+
+    fn question(&self, url: &str, id: i64) -> String {
+        match self {
+            Self::Approve(_) => format!("This lets {url} carry out the plan of run {id}."),
+            Self::Reject(_) => format!("This ends run {id}; its plan is not carried out."),
+            Self::Cancel(_) => format!("This ends run {id} before it starts."),
+            Self::Rollback(_) => format!("This asks {url} to undo every step of run {id}."),
+            Self::Retry(_) => format!("This asks {url} to try the undo of run {id} again."),
+            Self::Acknowledge(_) => {
+                format!("This lets new runs start although run {id} is stuck.")
+            }
+        }
+    }
+
+    fn done(&self, id: i64, status: &str) -> String {
+        match self {
+            Self::Approve(_) => format!("Run {id} is approved; its state is {status}."),
+            Self::Reject(_) | Self::Cancel(_) => format!("Run {id} is {status}."),
+            Self::Rollback(_) => {
+                format!("The rollback of run {id} is requested; its state is {status}.")
+            }
+            Self::Retry(_) => format!("The retry of run {id} is requested; its state is {status}."),
+            Self::Acknowledge(_) => format!("Run {id} is acknowledged."),
+        }
+    }
+}
+
+async fn show_plan(
+    client: &ApiClient,
+    id: i64,
+    output: Output,
+    terminal: &mut Terminal<'_>,
+) -> Result<RunDetailPayload, Failure> {
+    let detail: RunDetailPayload = client.get(&format!("/api/v1/runs/{id}")).await?;
+    if output == Output::Text {
+        show::plan(&detail, terminal.width, terminal.out)?;
+        writeln!(terminal.out)?;
+    }
+
+    Ok(detail)
 }

@@ -3,9 +3,11 @@
 //! Commands send requests to the API of a running `serve`; they keep no state and use no adapter.
 //! All output goes through the [`Terminal`] that is passed in.
 
+mod about;
 mod check_config;
 mod client;
 mod decision;
+mod journal;
 mod load;
 mod order;
 mod pause;
@@ -13,6 +15,7 @@ mod release;
 mod runs;
 mod serve;
 mod show;
+mod status;
 mod temporary_changes;
 mod terminal;
 
@@ -23,7 +26,7 @@ use tokio::runtime::{Builder, Runtime};
 
 pub use terminal::{Exit, Terminal};
 
-use terminal::Failure;
+use terminal::{Failure, Output};
 
 use crate::load::LoadCommand;
 
@@ -33,6 +36,7 @@ Examples:
   kafka-optimizer serve --config.file config.yaml             export metrics, answer alerts
   kafka-optimizer check-config config.yaml                    report every problem in a file
   kafka-optimizer tune-brokers --level moderate --rehearse    plan, and let the brokers validate it
+  kafka-optimizer status                                      what is going on, and what waits
   kafka-optimizer runs                                        what was changed, and the verdict
   kafka-optimizer rollback 7                                  undo run 7 exactly
 
@@ -48,8 +52,7 @@ Exit codes:
     name = "kafka-optimizer",
     version,
     after_help = AFTER_HELP,
-    args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true
+    args_conflicts_with_subcommands = true
 )]
 struct Arguments {
     #[command(flatten)]
@@ -64,7 +67,9 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     #[command(flatten)]
     Order(order::OrderCommand),
+    Status(status::StatusArgs),
     Runs(runs::RunsArgs),
+    Journal(journal::JournalArgs),
     TemporaryChanges(temporary_changes::TemporaryChangesArgs),
     #[command(flatten)]
     Decision(decision::DecisionCommand),
@@ -74,6 +79,8 @@ enum Command {
     /// Put real load on a cluster.
     #[command(subcommand)]
     Load(LoadCommand),
+    Version(about::VersionArgs),
+    Completion(about::CompletionArgs),
 }
 
 /// Runs the command named by `args`, of which the first is the program's own name.
@@ -82,16 +89,26 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let output = requested_output(&args);
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
-        Err(error) => return terminal.report_usage(&error),
+        Err(error) => return terminal.report_usage(&error, output),
     };
 
     let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
     match dispatch(command, terminal) {
         Ok(exit) => exit,
-        Err(failure) => terminal.report_failure(&failure),
+        Err(failure) => terminal.report_failure(&failure, output),
     }
+}
+
+/// `--output` as it is written: errors of the other arguments are in that form too.
+fn requested_output(args: &[OsString]) -> Output {
+    let is_json = args.windows(2).any(|it| it[0] == "--output" && it[1] == "json")
+        || args.iter().any(|it| it == "--output=json");
+
+    if is_json { Output::Json } else { Output::Text }
 }
 
 fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
@@ -107,12 +124,16 @@ fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failu
             Command::Serve(args) => args.run(terminal).await,
             Command::CheckConfig(args) => args.run(terminal),
             Command::Order(command) => command.run(terminal).await,
+            Command::Status(args) => args.run(terminal).await,
             Command::Runs(args) => args.run(terminal).await,
+            Command::Journal(args) => args.run(terminal).await,
             Command::TemporaryChanges(args) => args.run(terminal).await,
             Command::Decision(command) => command.run(terminal).await,
             Command::Release(args) => args.run(terminal).await,
             Command::Pause(command) => command.run(terminal).await,
             Command::Load(command) => load::run(command, terminal).await,
+            Command::Version(args) => args.run(terminal),
+            Command::Completion(args) => args.run(terminal),
         }
     })
 }

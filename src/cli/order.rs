@@ -175,6 +175,11 @@ pub(super) struct OrderArgs {
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
 
+    /// Name of the playbook that judges the run, if several have this optimizer; the first that
+    /// fits if left out.
+    #[arg(long, value_name = "NAME")]
+    playbook: Option<String>,
+
     /// Plan, and let the brokers validate the plan; change nothing (a dry run).
     #[arg(long)]
     rehearse: bool,
@@ -247,7 +252,7 @@ impl OrderCommand {
     /// Asks for confirmation, sends the order, and waits for the end of the run with `--wait`.
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
         let OrderRequest { action, payload, args } = self.request();
-        let OrderArgs { cluster, rehearse, wait, yes, server } = args;
+        let OrderArgs { cluster, playbook, rehearse, wait, yes, server } = args;
         let client = server.client()?;
 
         if !rehearse {
@@ -257,7 +262,7 @@ impl OrderCommand {
             terminal.confirm(yes.yes, &question)?;
         }
 
-        let payload = OrderPayload { cluster, rehearse, ..payload };
+        let payload = OrderPayload { cluster, playbook, rehearse, ..payload };
         let ordered: OrderedPayload = client.post("/api/v1/runs", &payload).await?;
         if wait {
             return follow(&client, ordered.id, server.output, terminal).await;
@@ -300,7 +305,7 @@ async fn follow(
 
     match output {
         Output::Json => terminal.json(&detail)?,
-        Output::Text => show::run(&detail, terminal.out)?,
+        Output::Text => show::run(&detail, terminal.width, terminal.out)?,
     }
 
     let good = [RunState::Kept, RunState::Rehearsed, RunState::Expired].map(RunState::label);

@@ -1,25 +1,59 @@
 //! `runs`: the history of runs, and one run in detail.
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 
 use super::{
-    client::ServerArgs,
+    client::{ServerArgs, query},
     show,
     terminal::{Exit, Failure, Output, Terminal},
 };
-use crate::http::payload::{RunDetailPayload, RunsPayload};
+use crate::{
+    http::payload::{RunDetailPayload, RunsPayload},
+    model::RunState,
+};
 
 /// Show the latest runs, or one run with its plan, steps, timeline and verdict.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  kafka-optimizer runs                   the latest runs, newest first
-  kafka-optimizer runs 7                 everything about run 7
-  kafka-optimizer runs 7 --output json   the same for a program")]
+  kafka-optimizer runs                                    the latest runs, newest first
+  kafka-optimizer runs --state held,stuck --since 24h     those of the last day that need attention
+  kafka-optimizer runs --cluster main --before 120        the next page
+  kafka-optimizer runs 7                                  everything about run 7
+  kafka-optimizer runs 7 --output json                    the same for a program")]
 pub(super) struct RunsArgs {
     /// Number of the run.
-    #[arg(value_name = "RUN")]
+    #[arg(
+        value_name = "RUN",
+        conflicts_with_all = ["cluster", "state", "playbook", "since", "before"]
+    )]
     run: Option<i64>,
+
+    /// Only runs of this cluster.
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+
+    /// Only runs in these states, separated by commas.
+    #[arg(
+        long,
+        value_name = "STATE",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(RunState::ALL.iter().map(|it| it.label()))
+    )]
+    state: Vec<String>,
+
+    /// Only runs of this playbook.
+    #[arg(long, value_name = "NAME")]
+    playbook: Option<String>,
+
+    /// Only runs created since then: a time such as 2026-01-02T03:04:05Z, or a duration such as
+    /// 24h.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+
+    /// Only runs with a smaller number: the next page.
+    #[arg(long, value_name = "RUN")]
+    before: Option<i64>,
 
     /// Maximum number of runs to show.
     #[arg(
@@ -41,15 +75,18 @@ impl RunsArgs {
             let run: RunDetailPayload = client.get(&format!("/api/v1/runs/{id}")).await?;
             match self.server.output {
                 Output::Json => terminal.json(&run)?,
-                Output::Text => show::run(&run, terminal.out)?,
+                Output::Text => show::run(&run, terminal.width, terminal.out)?,
             }
 
             return Ok(Exit::Done);
         }
 
-        let runs: RunsPayload = client.get(&format!("/api/v1/runs?limit={}", self.limit)).await?;
+        let runs: RunsPayload = client.get(&self.path()).await?;
         match self.server.output {
             Output::Json => terminal.json(&runs)?,
+            Output::Text if runs.runs.is_empty() && self.is_filtered() => {
+                writeln!(terminal.out, "No run matches.")?;
+            }
             Output::Text if runs.runs.is_empty() => {
                 writeln!(
                     terminal.out,
@@ -57,9 +94,37 @@ impl RunsArgs {
                      `kafka-optimizer tune-brokers`."
                 )?;
             }
-            Output::Text => show::runs(&runs, terminal.out)?,
+            Output::Text => {
+                show::runs(&runs, terminal.width, terminal.out)?;
+                if let Some(next) = runs.next {
+                    writeln!(terminal.err, "Older runs: --before {next}")?;
+                }
+            }
         }
 
         Ok(Exit::Done)
+    }
+
+    const fn is_filtered(&self) -> bool {
+        self.cluster.is_some()
+            || !self.state.is_empty()
+            || self.playbook.is_some()
+            || self.since.is_some()
+            || self.before.is_some()
+    }
+
+    fn path(&self) -> String {
+        let states = (!self.state.is_empty()).then(|| self.state.join(","));
+        query(
+            "/api/v1/runs",
+            &[
+                ("limit", Some(self.limit.to_string())),
+                ("cluster", self.cluster.clone()),
+                ("state", states),
+                ("playbook", self.playbook.clone()),
+                ("since", self.since.clone()),
+                ("before", self.before.map(|it| it.to_string())),
+            ],
+        )
     }
 }

@@ -5,24 +5,39 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Table, presets::NOTHING};
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use jiff::{Timestamp, Unit};
 
 use crate::{
-    http::payload::{ObjectivePayload, RunDetailPayload, RunPayload, RunsPayload},
+    http::payload::{
+        JournalPagePayload, JournalPayload, ObjectivePayload, RunDetailPayload, RunPayload,
+        RunsPayload,
+    },
     model::{RollbackReason, RunState},
 };
 
 /// Maximum characters of a step's key or value in a table; `--output json` has all of them.
 const CELL_CHARS_MAX: usize = 32;
+/// Characters of a plan's digest that are shown; `--output json` has all of them.
+const DIGEST_CHARS: usize = 12;
+/// Columns of a terminal that has room for all columns of the table of runs.
+const WIDE: u16 = 130;
 
 /// Replaces control characters.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|it| if it.is_control() { '\u{FFFD}' } else { it }).collect()
 }
 
-/// The state of a run with its reason: `held (cooldown): until 12:00`, `kept (improved)`.
+/// The state of a run with its reason and note: `held (cooldown): until 12:00`.
 pub(super) fn status(run: &RunPayload) -> String {
+    let note = run.note.as_ref().filter(|_| note_explains_state(run));
+    let note = note.map(|it| format!(": {it}")).unwrap_or_default();
+
+    plain(&format!("{}{note}", state_and_reason(run)))
+}
+
+/// `held (cooldown)`, `kept (improved)`.
+fn state_and_reason(run: &RunPayload) -> String {
     // A rollback reason of `verdict` says less than the verdict itself.
     let by_verdict = RollbackReason::Verdict.label();
     let reason = [&run.hold, &run.rollback_reason, &run.verdict]
@@ -32,10 +47,7 @@ pub(super) fn status(run: &RunPayload) -> String {
 
     let reason = reason.map(|it| format!(" ({it})")).unwrap_or_default();
 
-    let note = run.note.as_ref().filter(|_| note_explains_state(run));
-    let note = note.map(|it| format!(": {it}")).unwrap_or_default();
-
-    plain(&format!("{}{reason}{note}", run.state))
+    format!("{}{reason}", run.state)
 }
 
 /// Whether the note explains why the run does not proceed. Otherwise it says what the plan omits.
@@ -44,7 +56,12 @@ fn note_explains_state(run: &RunPayload) -> bool {
     waits.contains(&run.state.as_str())
 }
 
-pub(super) fn runs(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
+/// `width`: columns of the terminal. `None`: the output is no terminal, so no line is wrapped.
+pub(super) fn runs(runs: &RunsPayload, width: Option<u16>, out: &mut dyn Write) -> io::Result<()> {
+    if width.is_some_and(|it| it < WIDE) {
+        return narrow_runs(runs, width, out);
+    }
+
     let mut table = table(&[
         "RUN", "CREATED", "STATE", "VERDICT", "CLUSTER", "TARGET", "PLAYBOOK", "CAUSE", "REASON",
     ]);
@@ -64,10 +81,31 @@ pub(super) fn runs(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
         table.add_row(cells.map(|it| plain(&it)));
     }
 
-    writeln!(out, "{}", rendered(table))
+    writeln!(out, "{}", rendered(table, width))
 }
 
-pub(super) fn temporary_changes(runs: &RunsPayload, out: &mut dyn Write) -> io::Result<()> {
+fn narrow_runs(runs: &RunsPayload, width: Option<u16>, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = table(&["RUN", "CREATED", "STATE", "CLUSTER", "TARGET", "PLAYBOOK"]);
+    for run in &runs.runs {
+        let cells = [
+            run.id.to_string(),
+            clock_time(&run.created_at),
+            state_and_reason(run),
+            run.cluster.clone(),
+            run.target.clone(),
+            run.playbook.clone(),
+        ];
+        table.add_row(cells.map(|it| plain(&it)));
+    }
+
+    writeln!(out, "{}", rendered(table, width))
+}
+
+pub(super) fn temporary_changes(
+    runs: &RunsPayload,
+    width: Option<u16>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut table = table(&["RUN", "OPTIMIZER", "CLUSTER", "TARGET", "IN EFFECT SINCE", "EXPIRES"]);
     for run in &runs.runs {
         let time = |it: &Option<String>| it.as_deref().map_or("-".to_owned(), clock_time);
@@ -82,10 +120,14 @@ pub(super) fn temporary_changes(runs: &RunsPayload, out: &mut dyn Write) -> io::
         table.add_row(cells.map(|it| plain(&it)));
     }
 
-    writeln!(out, "{}", rendered(table))
+    writeln!(out, "{}", rendered(table, width))
 }
 
-pub(super) fn run(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn run(
+    detail: &RunDetailPayload,
+    width: Option<u16>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let run = &detail.run;
     writeln!(out, "Run {} is {}\n", run.id, status(run))?;
     let mut facts = table(&[]);
@@ -97,12 +139,15 @@ pub(super) fn run(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<
     let playbook = format!("{}, attempt {}", run.playbook, run.attempt);
     facts.add_row(["  playbook", &plain(&playbook)]);
     facts.add_row(["  cause", &plain(&format!("{} {}", run.trigger, run.cause))]);
-    writeln!(out, "{}", rendered(facts))?;
+    writeln!(out, "{}", rendered(facts, width))?;
 
     times(run, out)?;
-    plan(detail, out)?;
-    verdict(run, &detail.objective, out)?;
-    journal(detail, out)?;
+    plan(detail, width, out)?;
+    verdict(run, &detail.objective, width, out)?;
+    journal(detail, width, out)?;
+    if let Some(advice) = &run.advice {
+        writeln!(out, "\nWhat to do: {}", plain(advice))?;
+    }
     if let Some(next) = next_step(run) {
         writeln!(out, "\n{next}")?;
     }
@@ -127,10 +172,14 @@ fn times(run: &RunPayload, out: &mut dyn Write) -> io::Result<()> {
         }
     }
 
-    writeln!(out, "\nTimes\n{}", rendered(rows))
+    writeln!(out, "\nTimes\n{}", rendered(rows, None))
 }
 
-fn plan(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn plan(
+    detail: &RunDetailPayload,
+    width: Option<u16>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if detail.steps.is_empty() {
         return writeln!(out, "\nPlan\n  none yet");
     }
@@ -151,7 +200,11 @@ fn plan(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
         rows.add_row(cells.map(|it| plain(&it)));
     }
 
-    writeln!(out, "\nPlan\n{}", rendered(rows))?;
+    writeln!(out, "\nPlan\n{}", rendered(rows, width))?;
+    if let Some(digest) = detail.plan_digest.as_ref().filter(|_| is_open(&detail.run)) {
+        let short: String = digest.chars().take(DIGEST_CHARS).collect();
+        writeln!(out, "  digest {}", plain(&short))?;
+    }
 
     if let Some(remarks) = detail.run.note.as_ref().filter(|_| !note_explains_state(&detail.run)) {
         writeln!(out, "  {}", plain(remarks))?;
@@ -160,7 +213,12 @@ fn plan(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn verdict(run: &RunPayload, measured: &ObjectivePayload, out: &mut dyn Write) -> io::Result<()> {
+fn verdict(
+    run: &RunPayload,
+    measured: &ObjectivePayload,
+    width: Option<u16>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let Some(verdict) = &run.verdict else { return Ok(()) };
     let number = |it: Option<f64>| it.map_or_else(|| "unknown".to_owned(), significant);
     let before = match measured.baseline_mad {
@@ -181,10 +239,10 @@ fn verdict(run: &RunPayload, measured: &ObjectivePayload, out: &mut dyn Write) -
         rows.add_row(["  load", &format!("{:+.1} %", change * 100.0)]);
     }
 
-    writeln!(out, "\nVerdict: {}\n{}", plain(verdict), rendered(rows))
+    writeln!(out, "\nVerdict: {}\n{}", plain(verdict), rendered(rows, width))
 }
 
-fn journal(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
+fn journal(detail: &RunDetailPayload, width: Option<u16>, out: &mut dyn Write) -> io::Result<()> {
     if detail.journal.is_empty() {
         return Ok(());
     }
@@ -192,10 +250,48 @@ fn journal(detail: &RunDetailPayload, out: &mut dyn Write) -> io::Result<()> {
     let mut rows = table(&[]);
     for line in &detail.journal {
         let at = since(&detail.run.created_at, &line.at);
-        rows.add_row([format!("  {at}"), plain(&line.entry), plain(&line.text)]);
+        let again = repeated(line, |last| since(&detail.run.created_at, last));
+        rows.add_row([format!("  {at}"), plain(&line.entry), plain(&line.text) + &again]);
     }
 
-    writeln!(out, "\nTimeline\n{}", rendered(rows))
+    writeln!(out, "\nTimeline\n{}", rendered(rows, width))
+}
+
+pub(super) fn journal_page(
+    page: &JournalPagePayload,
+    width: Option<u16>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut rows = table(&["ID", "AT", "CLUSTER", "RUN", "ENTRY", "TEXT"]);
+    for line in &page.lines {
+        let cells = [
+            line.id.to_string(),
+            clock_time(&line.at),
+            or_dash(line.cluster.as_ref()),
+            line.run.map_or_else(|| "-".to_owned(), |it| it.to_string()),
+            line.entry.clone(),
+            line.text.clone() + &repeated(line, clock_time),
+        ];
+        rows.add_row(cells.map(|it| plain(&it)));
+    }
+
+    writeln!(out, "{}", rendered(rows, width))
+}
+
+/// How often equal lines followed: ` (12 more, until …)`.
+fn repeated(line: &JournalPayload, show_time: impl Fn(&str) -> String) -> String {
+    if line.repeated == 0 {
+        return String::new();
+    }
+
+    let until = line.last_at.as_deref().map(|it| format!(", until {}", show_time(it)));
+    format!(" ({} more{})", line.repeated, until.unwrap_or_default())
+}
+
+/// Whether the plan may still be carried out.
+fn is_open(run: &RunPayload) -> bool {
+    let open = [RunState::Queued, RunState::Held, RunState::AwaitingApproval].map(RunState::label);
+    open.contains(&run.state.as_str())
 }
 
 /// The command that a person may want to run next.
@@ -206,10 +302,12 @@ fn next_step(run: &RunPayload) -> Option<String> {
             Some(format!("`kafka-optimizer rollback {id}` rolls it back."))
         }
         RunState::Stuck if !run.acknowledged => Some(format!(
-            "Some values were not restored. Fix them, then run `kafka-optimizer acknowledge {id}`."
+            "Some values were not restored. `kafka-optimizer retry {id}` tries again; or fix them, \
+             then run `kafka-optimizer acknowledge {id}`."
         )),
         RunState::AwaitingApproval => Some(format!(
-            "`kafka-optimizer approve {id}` lets it proceed; the approval is valid for 30 minutes."
+            "`kafka-optimizer approve {id}` lets it proceed; the approval is valid for 30 minutes. \
+             `kafka-optimizer reject {id}` ends it."
         )),
         RunState::Stuck
         | RunState::Queued
@@ -244,7 +342,10 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-fn rendered(mut table: Table) -> String {
+fn rendered(mut table: Table, width: Option<u16>) -> String {
+    if let Some(width) = width {
+        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
+    }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -257,7 +358,7 @@ fn or_dash(text: Option<&String>) -> String {
 }
 
 /// `2026-01-02 03:04:05Z`. Text that is not a timestamp is returned as it is.
-fn clock_time(at: &str) -> String {
+pub(super) fn clock_time(at: &str) -> String {
     match at.parse::<Timestamp>() {
         Ok(at) => at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
         Err(_) => plain(at),
@@ -346,7 +447,7 @@ mod tests {
         let page = |run: RunPayload| {
             let mut out = Vec::new();
             let steps = vec![StepPayload::default()];
-            plan(&RunDetailPayload { run, steps, ..RunDetailPayload::default() }, &mut out)
+            plan(&RunDetailPayload { run, steps, ..RunDetailPayload::default() }, None, &mut out)
                 .unwrap();
 
             String::from_utf8(out).unwrap()

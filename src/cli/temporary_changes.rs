@@ -34,7 +34,7 @@ impl TemporaryChangesArgs {
             Output::Text if runs.runs.is_empty() => {
                 writeln!(terminal.out, "No temporary change is in effect.")?;
             }
-            Output::Text => show::temporary_changes(&runs, terminal.out)?,
+            Output::Text => show::temporary_changes(&runs, terminal.width, terminal.out)?,
         }
 
         Ok(Exit::Done)

@@ -33,6 +33,8 @@ pub struct Terminal<'a> {
     pub input: &'a mut dyn BufRead,
     /// Whether a person is at the terminal. Only then does a command ask before it acts.
     pub interactive: bool,
+    /// Columns of the terminal, which tables fit into. `None` if the output goes elsewhere.
+    pub width: Option<u16>,
 }
 
 impl std::fmt::Debug for Terminal<'_> {
@@ -81,6 +83,11 @@ pub(super) enum Output {
     Json,
 }
 
+/// Errors with `--output json`: one object, on `err`.
+fn json_error(what: &str, advice: &str) -> String {
+    serde_json::json!({"error": what, "advice": advice}).to_string()
+}
+
 impl Terminal<'_> {
     /// Asks a person to confirm `what`, a sentence. Scripts are not asked, nor is anyone who gave
     /// `--yes`.
@@ -105,18 +112,29 @@ impl Terminal<'_> {
         Ok(writeln!(self.out, "{text}")?)
     }
 
-    pub(super) fn report_failure(&mut self, failure: &Failure) -> Exit {
+    pub(super) fn report_failure(&mut self, failure: &Failure, output: Output) -> Exit {
         if failure.exit != Exit::Done {
+            let text = match output {
+                Output::Text => format!("error: {}\n  {}", failure.what, failure.advice),
+                Output::Json => json_error(&failure.what, &failure.advice),
+            };
             // If even this cannot be written, the exit code still tells.
-            let _unwritable = writeln!(self.err, "error: {}\n  {}", failure.what, failure.advice);
+            let _unwritable = writeln!(self.err, "{text}");
         }
 
         failure.exit
     }
 
     /// Prints what clap has to say: help and version to `out`, wrong arguments to `err`.
-    pub(super) fn report_usage(&mut self, error: &clap::Error) -> Exit {
+    pub(super) fn report_usage(&mut self, error: &clap::Error, output: Output) -> Exit {
         let text = error.render();
+        if error.use_stderr() && output == Output::Json {
+            let text = text.to_string();
+            let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let advice = "`kafka-optimizer help COMMAND` shows the arguments";
+            let _unwritable = writeln!(self.err, "{}", json_error(what, advice));
+            return Exit::Usage;
+        }
         if error.use_stderr() {
             let _unwritable = write!(self.err, "{text}");
             return Exit::Usage;

@@ -18,7 +18,7 @@ pub use load::{ConfigError, Loaded, SecretFile, SecretReader, load, of_servers, 
 pub use crate::security::Secret;
 
 use crate::{
-    model::{ClusterName, Export, GroupState, Mode, TopicName},
+    model::{ClusterName, Export, GroupState, Mode, Principal, Scope, Scopes, TopicName},
     playbook::Playbook,
     security::{HttpOptions, Security},
 };
@@ -133,14 +133,51 @@ pub struct ProbeConfig {
     pub record_bytes: u32,
 }
 
+/// Who may change state over HTTP. Names are unique, and so are tokens and SANs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessConfig {
+    pub tokens: Vec<TokenGrant>,
+    pub clients: Vec<ClientGrant>,
+}
+
+/// A token, and what it allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenGrant {
+    pub name: Principal,
+    pub scopes: Scopes,
+    /// Where the token was read from.
+    pub file: PathBuf,
+    pub token: Secret,
+}
+
+/// A client certificate, and what it allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientGrant {
+    /// One of the certificate's subject alternative names.
+    pub san: String,
+    /// By default the SAN.
+    pub name: Principal,
+    pub scopes: Scopes,
+}
+
+impl AccessConfig {
+    /// Whether nobody may change state.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && self.clients.is_empty()
+    }
+
+    /// Whether anyone has `scope`.
+    pub fn grants(&self, scope: Scope) -> bool {
+        let tokens = self.tokens.iter().map(|it| &it.scopes);
+        tokens.chain(self.clients.iter().map(|it| &it.scopes)).any(|it| it.contains(&scope))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct RemediationConfig {
     pub mode: Mode,
-    /// Token that requests must present to change state.
-    pub token: Option<Secret>,
-    /// Names of client certificates that are accepted instead of the token. In mode `act` there is
-    /// a token, or this is not empty.
-    pub client_sans: Vec<String>,
+    /// Who may change state over HTTP. Not empty in mode `act`.
+    pub access: AccessConfig,
     /// Directory of the store, its lock and the pause file.
     pub state_dir: PathBuf,
     /// Maximum runs per hour and cluster that write anything.

@@ -378,17 +378,26 @@ pub(super) struct RawRemediation {
     pub(super) mode: Option<String>,
     /// File with the token that requests must send as `Authorization: Bearer …` to change state.
     /// One word of at least 16 bytes; make one with `openssl rand -hex 32`. Surrounding whitespace
-    /// is ignored. Required in mode `act`, unless `client_sans` is set. Without either, the webhook
-    /// and every other request that changes state gets 403.
+    /// is ignored. The simple form of `tokens`: its name is `token`, and it has all scopes. Mode
+    /// `act` requires a token or a client certificate. Without any, the webhook and every other
+    /// request that changes state gets 403.
     ///
     /// Default: none
     pub(super) token_file: Option<PathBuf>,
-    /// Subject alternative names of client certificates that may change state without the token:
-    /// DNS names, mail addresses, IPs or URIs, each exactly as in the certificate. Requires a web
-    /// configuration that verifies clients.
+    /// Tokens with a name and scopes, such as one for Alertmanager and one for each operator.
+    ///
+    /// Default: `[]`
+    pub(super) tokens: Option<Vec<RawToken>>,
+    /// Subject alternative names of client certificates that may change state without a token: DNS
+    /// names, mail addresses, IPs or URIs, each exactly as in the certificate. The simple form of
+    /// `clients`: all scopes. Requires a web configuration that verifies clients.
     ///
     /// Default: `[]`
     pub(super) client_sans: Option<Vec<String>>,
+    /// Client certificates with scopes. Requires a web configuration that verifies clients.
+    ///
+    /// Default: `[]`
+    pub(super) clients: Option<Vec<RawClient>>,
     /// Directory of the state store, its lock and the pause file. Only one process can use it.
     ///
     /// Default: `/var/lib/kafka-optimizer`
@@ -407,6 +416,45 @@ pub(super) struct RawRemediation {
     /// Default: `30s`
     pub(super) shrink_pause: Option<Scalar>,
     pub(super) playbooks: Option<Vec<RawPlaybook>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawToken {
+    /// Who uses the token; the same characters as in a cluster's name, unique. The journal and the
+    /// log say who did what by this name.
+    ///
+    /// Default: required
+    pub(super) name: Option<String>,
+    /// File with the token, as `token_file` above. No two tokens may be equal.
+    ///
+    /// Default: required
+    pub(super) token_file: Option<PathBuf>,
+    /// What the token allows. `alerts`: deliver alerts to the webhook. `operate`: start, cancel,
+    /// retry and roll back runs, pause, resume, release, acknowledge. `approve`: approve and reject
+    /// plans.
+    ///
+    /// Default: required
+    pub(super) scopes: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawClient {
+    /// A subject alternative name of the certificate, exactly as in it; unique.
+    ///
+    /// Default: required
+    pub(super) san: Option<String>,
+    /// Who has the certificate, as for a token.
+    ///
+    /// Default: the value of `san`
+    pub(super) name: Option<String>,
+    /// What the certificate allows, as for a token.
+    ///
+    /// Default: required
+    pub(super) scopes: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

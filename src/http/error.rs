@@ -28,13 +28,18 @@ pub(super) struct ApiError {
     status: StatusCode,
     /// What the client reads.
     message: String,
-    /// What only the log says, if that is more.
+    /// What the log says instead.
     log: Option<String>,
 }
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), log: None }
+    }
+
+    /// `message` quotes what the client sent, which the log does not: it says `log`.
+    pub(super) fn quoting(status: StatusCode, message: String, log: &str) -> Self {
+        Self { status, message, log: Some(log.to_owned()) }
     }
 
     /// `error` and its causes are only logged.
@@ -61,7 +66,9 @@ impl From<OrderError> for ApiError {
     fn from(refusal: OrderError) -> Self {
         match refusal {
             OrderError::Store(error) => error.into(),
-            OrderError::NotFound(reason) => Self::new(StatusCode::NOT_FOUND, reason),
+            OrderError::NotFound(reason) => {
+                Self::quoting(StatusCode::NOT_FOUND, reason, "there is no such run or cluster")
+            }
             OrderError::Conflict(reason) => Self::new(StatusCode::CONFLICT, reason),
         }
     }

@@ -1,8 +1,8 @@
 //! The HTTP server: metrics, health checks, Alertmanager's webhook, the API, the landing page.
 //!
 //! Handlers use channels, watches and plain data ([`AppState`]) only. Reading is open to everyone,
-//! or to the users of the web configuration (`web`); whatever changes state requires the token or a
-//! client certificate (`auth`).
+//! or to the users of the web configuration (`web`); whatever changes state requires a token or a
+//! client certificate with the scope for it (`auth`).
 
 mod auth;
 mod body;
@@ -26,6 +26,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub use auth::Access;
 pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
 pub use serve::{Limits, serve};
 pub use state::{AppState, ClusterInfo, Pipeline, ServerInfo, Settings};
@@ -53,7 +54,12 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/rollback", post(runs::roll_back))
         .route("/api/v1/runs/{id}/acknowledge", post(runs::acknowledge))
+        .route("/api/v1/runs/{id}/retry", post(runs::retry))
+        .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/api/v1/runs/{id}/approve", post(runs::approve))
+        .route("/api/v1/runs/{id}/reject", post(runs::reject))
+        .route("/api/v1/status", get(runs::status))
+        .route("/api/v1/journal", get(runs::journal))
         .route("/api/v1/temporary-changes", get(runs::temporary_changes))
         .route("/api/v1/quarantine/release", post(runs::release))
         .route("/api/v1/pause", post(runs::pause))
@@ -67,7 +73,8 @@ pub fn router(state: AppState) -> Router {
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, format!("no such path: {}", uri.path()))
+    let message = format!("no such path: {}", uri.path());
+    ApiError::quoting(StatusCode::NOT_FOUND, message, "there is no such path")
 }
 
 async fn no_such_method() -> ApiError {

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    model::{BrokerId, ChangeText, WallTime},
-    store::{JournalLine, Measurement, RunDetail, RunRow, StepRow},
+    model::{BrokerId, ChangeText, RunState, WallTime},
+    remediation::{ClusterRemediation, RemediationStatus},
+    store::{JournalLine, Measurement, RunDetail, RunRow, StepRow, plan_digest},
 };
 
 /// Body of every response with a status of 400 or above.
@@ -41,6 +42,55 @@ pub struct ReceivedPayload {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunsPayload {
     pub runs: Vec<RunPayload>,
+    /// Pass it as `before` to get the next page; null on the last one.
+    #[serde(default)]
+    pub next: Option<i64>,
+}
+
+/// Response to `GET /api/v1/status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusPayload {
+    /// `observe`, `rehearse` or `act`.
+    pub mode: String,
+    pub paused: bool,
+    pub clusters: Vec<ClusterStatusPayload>,
+}
+
+/// What is going on in one cluster. Each list has at most 100 runs, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterStatusPayload {
+    pub cluster: String,
+    /// Runs that write, that are watched, or that are being undone.
+    pub active: Vec<RunPayload>,
+    /// Number of queued runs.
+    pub queued: u32,
+    /// Held runs by reason, the most frequent first.
+    pub held: Vec<HeldPayload>,
+    pub awaiting_approval: Vec<RunPayload>,
+    /// Runs that are stuck and not acknowledged.
+    pub stuck: Vec<RunPayload>,
+    pub temporary_changes: Vec<RunPayload>,
+    pub quarantined: Vec<QuarantinePayload>,
+    /// What someone else changed and nobody has released, as text for people.
+    pub changed_by_others: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldPayload {
+    pub reason: String,
+    /// Number of runs.
+    pub runs: u32,
+    /// Why they do not start, as text for people.
+    pub meaning: String,
+    /// What to do, as text for people.
+    pub advice: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinePayload {
+    pub playbook: String,
+    /// `cluster`, `broker 1` or `group orders`.
+    pub target: String,
 }
 
 /// One run, without its steps.
@@ -68,6 +118,9 @@ pub struct RunPayload {
     pub verdict: Option<String>,
     /// Why it does not start; null unless the state is `held`.
     pub hold: Option<String>,
+    /// What to do about the hold, as text for people; null unless the state is `held`.
+    #[serde(default)]
+    pub advice: Option<String>,
     /// Explains the hold or the end, or lists what the plan omits, as text for people.
     pub note: Option<String>,
     /// Null unless the run is or was rolled back.
@@ -96,6 +149,9 @@ pub struct RunDetailPayload {
     pub run: RunPayload,
     /// Steps of the plan, in order.
     pub steps: Vec<StepPayload>,
+    /// SHA-256 of what the steps change; null without steps. An approval is for this plan.
+    #[serde(default)]
+    pub plan_digest: Option<String>,
     pub objective: ObjectivePayload,
     /// Entries of the journal, oldest first.
     pub journal: Vec<JournalPayload>,
@@ -141,10 +197,50 @@ pub struct ObjectivePayload {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct JournalPayload {
+    pub id: i64,
     pub at: String,
     pub entry: String,
     pub text: String,
+    /// Null if the line is not about one run.
+    pub run: Option<i64>,
+    /// Null if the line is about all clusters.
+    pub cluster: Option<String>,
+    /// Who gave the order: the name of a token or of a client certificate, or a signal. Null for
+    /// what the program did by itself.
+    pub by: Option<String>,
+    /// How often an equal line followed, which is counted here instead.
+    pub repeated: u32,
+    /// When the last of those followed.
+    pub last_at: Option<String>,
+}
+
+/// Response to `GET /api/v1/journal`, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalPagePayload {
+    pub lines: Vec<JournalPayload>,
+    /// Pass it as `before` to get the next page; null on the last one.
+    pub next: Option<i64>,
+}
+
+/// Body of `POST /api/v1/runs/ID/approve`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovePayload {
+    /// `plan_digest` of the run as it was shown: a plan that has changed since is not approved. If
+    /// left out, the plan that the run has now is approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_digest: Option<String>,
+}
+
+/// Body of `POST /api/v1/runs/ID/cancel` and `/reject`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonPayload {
+    /// Why, for the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Body of `POST /api/v1/runs`. Unknown fields are rejected: a misspelt `rehearse` must not start a
@@ -167,6 +263,9 @@ pub struct OrderPayload {
     /// Required by `tune_brokers`, otherwise not allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
+    /// Name of the playbook that judges the run; the first that fits if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<String>,
     /// Dry run: plan, let the brokers validate the plan, change nothing.
     #[serde(default)]
     pub rehearse: bool,
@@ -185,6 +284,16 @@ pub struct ReleasePayload {
     /// Name of the cluster; all clusters if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// With `target`: release only the quarantine of this playbook on that target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playbook: Option<String>,
+    /// `cluster`, `broker 1` or `group orders`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Release only this key that someone else changed: `num.io.threads`. With `target`, only of
+    /// that broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,6 +329,10 @@ impl From<&RunRow> for RunPayload {
             attempt: run.attempt,
             verdict: run.verdict.map(|it| it.to_string()),
             hold: run.hold.map(|it| it.to_string()),
+            advice: run
+                .hold
+                .filter(|_| run.state == RunState::Held)
+                .map(|it| it.help().advice.to_owned()),
             note: run.note.clone(),
             rollback_reason: run.rollback_reason.map(|it| it.to_string()),
             acknowledged: run.acknowledged,
@@ -234,11 +347,50 @@ impl From<&RunRow> for RunPayload {
     }
 }
 
+impl From<&RemediationStatus> for StatusPayload {
+    fn from(status: &RemediationStatus) -> Self {
+        Self {
+            mode: status.mode.to_string(),
+            paused: status.paused,
+            clusters: status.clusters.iter().map(ClusterStatusPayload::from).collect(),
+        }
+    }
+}
+
+impl From<&ClusterRemediation> for ClusterStatusPayload {
+    fn from(status: &ClusterRemediation) -> Self {
+        let list = |runs: &[RunRow]| runs.iter().map(RunPayload::from).collect();
+        let held = status.runs.held.iter().map(|it| HeldPayload {
+            reason: it.reason.to_string(),
+            runs: it.runs,
+            meaning: it.reason.help().meaning.to_owned(),
+            advice: it.reason.help().advice.to_owned(),
+        });
+        let quarantined = status.quarantined.iter().map(|it| QuarantinePayload {
+            playbook: it.playbook.clone(),
+            target: it.target.to_string(),
+        });
+
+        Self {
+            cluster: status.name.to_string(),
+            active: list(&status.runs.active),
+            queued: status.runs.queued,
+            held: held.collect(),
+            awaiting_approval: list(&status.runs.awaiting_approval),
+            stuck: list(&status.runs.stuck),
+            temporary_changes: list(&status.temporary_changes),
+            quarantined: quarantined.collect(),
+            changed_by_others: status.changed_by_others.clone(),
+        }
+    }
+}
+
 impl From<&RunDetail> for RunDetailPayload {
     fn from(detail: &RunDetail) -> Self {
         Self {
             run: (&detail.run).into(),
             steps: detail.steps.iter().map(StepPayload::from).collect(),
+            plan_digest: plan_digest(&detail.steps),
             objective: (&detail.measured).into(),
             journal: detail.journal.iter().map(JournalPayload::from).collect(),
         }
@@ -280,7 +432,17 @@ impl From<&Measurement> for ObjectivePayload {
 
 impl From<&JournalLine> for JournalPayload {
     fn from(line: &JournalLine) -> Self {
-        Self { at: rfc3339(line.at), entry: line.entry.clone(), text: line.text.clone() }
+        Self {
+            id: line.id,
+            at: rfc3339(line.at),
+            entry: line.entry.clone(),
+            text: line.text.clone(),
+            run: line.run.map(|it| it.0),
+            cluster: line.cluster.as_ref().map(ToString::to_string),
+            by: line.by.as_ref().map(ToString::to_string),
+            repeated: line.repeated,
+            last_at: line.last_at.map(rfc3339),
+        }
     }
 }
 

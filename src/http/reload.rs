@@ -9,8 +9,9 @@ use axum::{
 };
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
+use tracing::info;
 
-use super::{Inner, auth::WriteAccess, error::ApiError};
+use super::{Inner, auth::Operator, error::ApiError};
 
 /// Requests that may wait for the one in hand.
 const WAITING_MAX: usize = 8;
@@ -66,9 +67,10 @@ pub(super) struct ReloadedPayload {
 
 pub(super) async fn reload(
     State(inner): State<Arc<Inner>>,
-    _access: WriteAccess,
+    Operator(by): Operator,
     _request: Request,
 ) -> Result<Json<ReloadedPayload>, ApiError> {
+    info!(%by, "Reload ordered.");
     match inner.state.reload.reload().await {
         Some(Ok(())) => Ok(Json(ReloadedPayload { reloaded: true })),
         Some(Err(reason)) => {

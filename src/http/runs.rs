@@ -1,4 +1,5 @@
-//! Handlers of `/api/v1/…`. Each one that changes state takes a [`WriteAccess`].
+//! Handlers of `/api/v1/…`. Each one that changes state takes an [`Operator`] or an
+//! [`Approver`].
 
 use std::sync::Arc;
 
@@ -11,18 +12,20 @@ use serde::Deserialize;
 
 use super::{
     Inner,
-    auth::WriteAccess,
+    auth::{Approver, Operator},
     body,
     error::ApiError,
     payload::{
-        NothingPayload, OrderPayload, OrderedPayload, PausedPayload, ReleasePayload,
-        ReleasedPayload, RunDetailPayload, RunPayload, RunsPayload,
+        ApprovePayload, JournalPagePayload, JournalPayload, NothingPayload, OrderPayload,
+        OrderedPayload, PausedPayload, ReasonPayload, ReleasePayload, ReleasedPayload,
+        RunDetailPayload, RunPayload, RunsPayload, StatusPayload,
     },
 };
 use crate::{
-    model::{BrokerId, ClusterName, GroupName, RunId, Target},
+    model::{BrokerId, ClusterName, GroupName, Principal, RunId, RunState, Target, WallTime},
     playbook::{Level, OptimizerKind},
-    remediation::Order,
+    remediation::{Decision, Order, ReleaseOrder},
+    store::{JournalFilter, RunFilter},
 };
 
 const LIMIT_DEFAULT: u32 = 50;
@@ -32,6 +35,13 @@ const LIMIT_MAX: u32 = 1000;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    cluster: Option<String>,
+    /// One state, or several separated by commas.
+    state: Option<String>,
+    playbook: Option<String>,
+    /// A time, or a duration before now.
+    since: Option<String>,
+    before: Option<i64>,
     limit: Option<u32>,
 }
 
@@ -39,19 +49,71 @@ pub(super) async fn list(
     State(inner): State<Arc<Inner>>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<RunsPayload>, ApiError> {
-    let advice = format!("the only query parameter is limit, from 1 to {LIMIT_MAX}");
-    let Ok(Query(ListQuery { limit })) = query else {
+    let Ok(Query(query)) = query else {
+        let advice = "the query parameters are cluster, state, playbook, since, before and limit";
         return Err(ApiError::new(StatusCode::BAD_REQUEST, advice));
     };
 
+    let limit = check_limit(query.limit)?;
+    let filter = RunFilter {
+        cluster: query.cluster.map(ClusterName::new),
+        states: states(query.state.as_deref().unwrap_or_default())?,
+        playbook: query.playbook,
+        since: match &query.since {
+            Some(text) => Some(since(text, inner.state.clock.wall())?),
+            None => None,
+        },
+        before: query.before.map(RunId),
+        limit,
+    };
+    let runs = inner.state.pipeline.runs(filter).await?;
+
+    Ok(Json(RunsPayload {
+        next: runs.last().map(|it| it.id.0).filter(|_| is_full(runs.len(), limit)),
+        runs: runs.iter().map(RunPayload::from).collect(),
+    }))
+}
+
+fn check_limit(limit: Option<u32>) -> Result<u32, ApiError> {
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, advice));
+    if (1..=LIMIT_MAX).contains(&limit) {
+        return Ok(limit);
     }
 
-    let runs = inner.state.pipeline.runs(limit).await?;
+    let advice = format!("limit must be from 1 to {LIMIT_MAX}; `before` gets what is older");
+    Err(ApiError::new(StatusCode::BAD_REQUEST, advice))
+}
 
-    Ok(Json(RunsPayload { runs: runs.iter().map(RunPayload::from).collect() }))
+/// Whether there may be another page.
+fn is_full(lines: usize, limit: u32) -> bool {
+    u32::try_from(lines).is_ok_and(|it| it == limit)
+}
+
+fn states(text: &str) -> Result<Vec<RunState>, ApiError> {
+    let labels = text.split(',').filter(|it| !it.is_empty());
+    let states: Option<Vec<RunState>> = labels.map(RunState::from_label).collect();
+    states.ok_or_else(|| {
+        let all: Vec<&str> = RunState::ALL.iter().map(|it| it.label()).collect();
+        let advice = format!("state must be one or more of {}", all.join(","));
+        ApiError::new(StatusCode::BAD_REQUEST, advice)
+    })
+}
+
+/// A time such as `2026-01-02T03:04:05Z`, or a duration before now such as `24h`.
+fn since(text: &str, now: WallTime) -> Result<WallTime, ApiError> {
+    let at = text.parse::<jiff::Timestamp>().map(|it| WallTime(it.as_millisecond()));
+    let before = humantime::parse_duration(text).map(|it| now.before(it));
+    at.ok().or(before.ok()).ok_or_else(|| {
+        let advice = "since must be a time such as 2026-01-02T03:04:05Z, or a duration such as 24h";
+        ApiError::new(StatusCode::BAD_REQUEST, advice)
+    })
+}
+
+pub(super) async fn status(
+    State(inner): State<Arc<Inner>>,
+) -> Result<Json<StatusPayload>, ApiError> {
+    let status = inner.state.pipeline.status().await?;
+    Ok(Json((&status).into()))
 }
 
 pub(super) async fn show(
@@ -68,11 +130,11 @@ async fn detail(inner: &Inner, id: RunId) -> Result<RunDetailPayload, ApiError> 
 
 pub(super) async fn start(
     State(inner): State<Arc<Inner>>,
-    _access: WriteAccess,
+    Operator(by): Operator,
     request: Request,
 ) -> Result<(StatusCode, Json<OrderedPayload>), ApiError> {
     let order = order(inner.read(request).await?)?;
-    let RunId(id) = inner.state.pipeline.order(order).await?;
+    let RunId(id) = inner.state.pipeline.order(order, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(OrderedPayload { id })))
 }
 
@@ -89,7 +151,8 @@ fn order(payload: OrderPayload) -> Result<Order, ApiError> {
     let level = level(optimizer, payload.level.as_deref()).map_err(bad)?;
     let target = target(optimizer, payload.broker, payload.consumergroup).map_err(bad)?;
     let (cluster, dry_run) = (payload.cluster.map(ClusterName::new), payload.rehearse);
-    Ok(Order { cluster, optimizer, target, level, dry_run })
+    let playbook = payload.playbook;
+    Ok(Order { cluster, optimizer, playbook, target, level, dry_run })
 }
 
 fn level(optimizer: OptimizerKind, written: Option<&str>) -> Result<Option<Level>, String> {
@@ -127,73 +190,160 @@ pub(super) async fn temporary_changes(
     State(inner): State<Arc<Inner>>,
 ) -> Result<Json<RunsPayload>, ApiError> {
     let runs = inner.state.pipeline.temporary_changes().await?;
-    Ok(Json(RunsPayload { runs: runs.iter().map(RunPayload::from).collect() }))
+    let runs = runs.iter().map(RunPayload::from).collect();
+    Ok(Json(RunsPayload { runs, next: None }))
 }
 
 pub(super) async fn approve(
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
-    _access: WriteAccess,
+    Approver(by): Approver,
     request: Request,
 ) -> Result<(StatusCode, Json<RunDetailPayload>), ApiError> {
     let id = run_id(&id)?;
-    let NothingPayload {} = inner.read(request).await?;
-    inner.state.pipeline.approve(id).await?;
-    Ok((StatusCode::ACCEPTED, Json(detail(&inner, id).await?)))
+    let ApprovePayload { plan_digest } = inner.read(request).await?;
+    decide(&inner, id, Decision::Approve { plan_digest }, &by).await
+}
+
+pub(super) async fn reject(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    Approver(by): Approver,
+    request: Request,
+) -> Result<(StatusCode, Json<RunDetailPayload>), ApiError> {
+    let id = run_id(&id)?;
+    let ReasonPayload { reason } = inner.read(request).await?;
+    decide(&inner, id, Decision::Reject { reason }, &by).await
+}
+
+pub(super) async fn cancel(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    Operator(by): Operator,
+    request: Request,
+) -> Result<(StatusCode, Json<RunDetailPayload>), ApiError> {
+    let id = run_id(&id)?;
+    let ReasonPayload { reason } = inner.read(request).await?;
+    decide(&inner, id, Decision::Cancel { reason }, &by).await
 }
 
 pub(super) async fn roll_back(
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
-    _access: WriteAccess,
+    Operator(by): Operator,
     request: Request,
 ) -> Result<(StatusCode, Json<RunDetailPayload>), ApiError> {
     let id = run_id(&id)?;
     let NothingPayload {} = inner.read(request).await?;
-    inner.state.pipeline.roll_back(id).await?;
-    Ok((StatusCode::ACCEPTED, Json(detail(&inner, id).await?)))
+    decide(&inner, id, Decision::RollBack, &by).await
+}
+
+pub(super) async fn retry(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    Operator(by): Operator,
+    request: Request,
+) -> Result<(StatusCode, Json<RunDetailPayload>), ApiError> {
+    let id = run_id(&id)?;
+    let NothingPayload {} = inner.read(request).await?;
+    decide(&inner, id, Decision::Retry, &by).await
 }
 
 pub(super) async fn acknowledge(
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
-    _access: WriteAccess,
+    Operator(by): Operator,
     request: Request,
 ) -> Result<Json<RunDetailPayload>, ApiError> {
     let id = run_id(&id)?;
     let NothingPayload {} = inner.read(request).await?;
-    inner.state.pipeline.acknowledge(id).await?;
-    detail(&inner, id).await.map(Json)
+    decide(&inner, id, Decision::Acknowledge, &by).await.map(|(_, run)| run)
+}
+
+/// Responds with what became of the run.
+async fn decide(
+    inner: &Inner,
+    id: RunId,
+    decision: Decision,
+    by: &Principal,
+) -> Result<(StatusCode, Json<RunDetailPayload>), ApiError> {
+    inner.state.pipeline.decide(id, decision, by).await?;
+    Ok((StatusCode::ACCEPTED, Json(detail(inner, id).await?)))
 }
 
 pub(super) async fn release(
     State(inner): State<Arc<Inner>>,
-    _access: WriteAccess,
+    Operator(by): Operator,
     request: Request,
 ) -> Result<Json<ReleasedPayload>, ApiError> {
-    let ReleasePayload { cluster } = inner.read(request).await?;
-    let released = inner.state.pipeline.release(cluster.map(ClusterName::new)).await?;
+    let ReleasePayload { cluster, playbook, target, key } = inner.read(request).await?;
+    let target = match target {
+        None => None,
+        Some(text) => Some(Target::parse(&text).ok_or_else(|| {
+            let advice = "target is not `cluster`, `broker N` or `group NAME`";
+            ApiError::new(StatusCode::BAD_REQUEST, advice)
+        })?),
+    };
+
+    let cluster = cluster.map(ClusterName::new);
+    let order = ReleaseOrder { cluster, playbook, target, key };
+    let released = inner.state.pipeline.release(order, &by).await?;
     Ok(Json(ReleasedPayload { released }))
 }
 
 pub(super) async fn pause(
     State(inner): State<Arc<Inner>>,
-    _access: WriteAccess,
+    Operator(by): Operator,
     request: Request,
 ) -> Result<Json<PausedPayload>, ApiError> {
     let NothingPayload {} = inner.read(request).await?;
-    inner.state.pipeline.pause().map_err(|error| pause_file_error(&error))?;
+    inner.state.pipeline.pause(&by).await.map_err(|error| pause_file_error(&error))?;
     Ok(Json(PausedPayload { paused: true }))
 }
 
 pub(super) async fn resume(
     State(inner): State<Arc<Inner>>,
-    _access: WriteAccess,
+    Operator(by): Operator,
     request: Request,
 ) -> Result<Json<PausedPayload>, ApiError> {
     let NothingPayload {} = inner.read(request).await?;
-    inner.state.pipeline.resume().map_err(|error| pause_file_error(&error))?;
+    inner.state.pipeline.resume(&by).await.map_err(|error| pause_file_error(&error))?;
     Ok(Json(PausedPayload { paused: false }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JournalQuery {
+    cluster: Option<String>,
+    entry: Option<String>,
+    by: Option<String>,
+    before: Option<i64>,
+    limit: Option<u32>,
+}
+
+pub(super) async fn journal(
+    State(inner): State<Arc<Inner>>,
+    query: Result<Query<JournalQuery>, QueryRejection>,
+) -> Result<Json<JournalPagePayload>, ApiError> {
+    let Ok(Query(query)) = query else {
+        let advice = "the query parameters are cluster, entry, by, before and limit";
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, advice));
+    };
+
+    let limit = check_limit(query.limit)?;
+    let filter = JournalFilter {
+        cluster: query.cluster.map(ClusterName::new),
+        entry: query.entry,
+        by: query.by.map(Principal::new),
+        before: query.before,
+        limit,
+    };
+    let lines = inner.state.pipeline.journal(filter).await?;
+
+    Ok(Json(JournalPagePayload {
+        next: lines.last().map(|it| it.id).filter(|_| is_full(lines.len(), limit)),
+        lines: lines.iter().map(JournalPayload::from).collect(),
+    }))
 }
 
 impl Inner {
@@ -213,5 +363,9 @@ fn run_id(text: &str) -> Result<RunId, ApiError> {
 }
 
 fn no_run(id: &str) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, format!("there is no run {id}"))
+    ApiError::quoting(
+        StatusCode::NOT_FOUND,
+        format!("there is no run {id}"),
+        "there is no such run",
+    )
 }

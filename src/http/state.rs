@@ -5,15 +5,16 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{ReloadHandle, Web};
+use super::{Access, ReloadHandle, Web};
 use crate::{
     alert::Notification,
     clock::SharedClock,
-    config::Secret,
     expose::Exposition,
-    model::{ClusterName, Mode, RunId},
-    remediation::{Order, OrderError, Remediator, Taken},
-    store::{RunDetail, RunRow, StoreError},
+    model::{ClusterName, Mode, Principal, RunId},
+    remediation::{
+        Decision, Order, OrderError, ReleaseOrder, RemediationStatus, Remediator, Taken,
+    },
+    store::{JournalFilter, JournalLine, RunDetail, RunFilter, RunRow, StoreError},
     telemetry::Telemetry,
 };
 
@@ -43,13 +44,10 @@ impl AppState {
 }
 
 /// What the handlers need of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Settings {
-    /// Required of requests that change state, unless the client certificate has one of
-    /// `client_sans`.
-    pub token: Option<Secret>,
-    /// Subject alternative names of client certificates that are accepted instead of the token.
-    pub client_sans: Vec<String>,
+    /// Who may change state.
+    pub access: Access,
     pub about: ServerInfo,
 }
 
@@ -77,20 +75,22 @@ pub struct ClusterInfo {
 }
 
 /// The remediation pipeline as the handlers use it. Implemented by [`Remediator`], whose methods
-/// say what each one does.
+/// say what each one does. `by` is who sent the request.
 #[async_trait]
 pub trait Pipeline: Send + Sync + 'static {
     async fn take(&self, notification: Notification) -> Result<Taken, StoreError>;
-    async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError>;
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, StoreError>;
+    async fn status(&self) -> Result<RemediationStatus, StoreError>;
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError>;
-    async fn order(&self, order: Order) -> Result<RunId, OrderError>;
+    async fn journal(&self, filter: JournalFilter) -> Result<Vec<JournalLine>, StoreError>;
     async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError>;
-    async fn approve(&self, id: RunId) -> Result<(), OrderError>;
-    async fn roll_back(&self, id: RunId) -> Result<(), OrderError>;
-    async fn acknowledge(&self, id: RunId) -> Result<(), OrderError>;
-    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError>;
-    fn pause(&self) -> std::io::Result<()>;
-    fn resume(&self) -> std::io::Result<()>;
+    async fn order(&self, order: Order, by: &Principal) -> Result<RunId, OrderError>;
+    async fn decide(&self, id: RunId, decision: Decision, by: &Principal)
+    -> Result<(), OrderError>;
+    async fn release(&self, order: ReleaseOrder, by: &Principal)
+    -> Result<Vec<String>, OrderError>;
+    async fn pause(&self, by: &Principal) -> std::io::Result<()>;
+    async fn resume(&self, by: &Principal) -> std::io::Result<()>;
     fn paused(&self) -> bool;
 }
 
@@ -100,44 +100,53 @@ impl Pipeline for Remediator {
         Remediator::take(self, notification).await
     }
 
-    async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        Remediator::runs(self, limit).await
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, StoreError> {
+        Remediator::runs(self, filter).await
+    }
+
+    async fn status(&self) -> Result<RemediationStatus, StoreError> {
+        Remediator::status(self).await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
         Remediator::run(self, id).await
     }
 
-    async fn order(&self, order: Order) -> Result<RunId, OrderError> {
-        Remediator::order(self, order).await
+    async fn journal(&self, filter: JournalFilter) -> Result<Vec<JournalLine>, StoreError> {
+        Remediator::journal(self, filter).await
     }
 
     async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError> {
         Remediator::temporary_changes(self).await
     }
 
-    async fn approve(&self, id: RunId) -> Result<(), OrderError> {
-        Remediator::approve(self, id).await
+    async fn order(&self, order: Order, by: &Principal) -> Result<RunId, OrderError> {
+        Remediator::order(self, order, by).await
     }
 
-    async fn roll_back(&self, id: RunId) -> Result<(), OrderError> {
-        Remediator::roll_back(self, id).await
+    async fn decide(
+        &self,
+        id: RunId,
+        decision: Decision,
+        by: &Principal,
+    ) -> Result<(), OrderError> {
+        Remediator::decide(self, id, decision, by).await
     }
 
-    async fn acknowledge(&self, id: RunId) -> Result<(), OrderError> {
-        Remediator::acknowledge(self, id).await
+    async fn release(
+        &self,
+        order: ReleaseOrder,
+        by: &Principal,
+    ) -> Result<Vec<String>, OrderError> {
+        Remediator::release(self, order, by).await
     }
 
-    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError> {
-        Remediator::release(self, cluster).await
+    async fn pause(&self, by: &Principal) -> std::io::Result<()> {
+        Remediator::pause(self, by).await
     }
 
-    fn pause(&self) -> std::io::Result<()> {
-        Remediator::pause(self)
-    }
-
-    fn resume(&self) -> std::io::Result<()> {
-        Remediator::resume(self)
+    async fn resume(&self, by: &Principal) -> std::io::Result<()> {
+        Remediator::resume(self, by).await
     }
 
     fn paused(&self) -> bool {

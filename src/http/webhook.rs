@@ -14,8 +14,9 @@ use axum::{
 };
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
+use tracing::debug;
 
-use super::{Inner, auth::WriteAccess, error::ApiError, payload::ReceivedPayload};
+use super::{Inner, auth::AlertSender, error::ApiError, payload::ReceivedPayload};
 use crate::{
     alert::{NotANotification, Notification},
     remediation::Taken,
@@ -28,12 +29,13 @@ const PARSE_INLINE_BYTES_MAX: usize = 64 << 10;
 
 pub(super) async fn receive(
     State(inner): State<Arc<Inner>>,
-    _access: WriteAccess,
+    AlertSender(by): AlertSender,
     request: Request,
 ) -> Result<Json<ReceivedPayload>, ApiError> {
     let body = inner.bodies.read(request).await?;
     let notification = parse(body.bytes.clone()).await?;
     let truncated = notification.truncated;
+    debug!(%by, alerts = notification.alerts.len(), "Alerts received.");
     let Taken { counts, faults } = inner.state.pipeline.take(notification).await?;
 
     Ok(Json(ReceivedPayload {

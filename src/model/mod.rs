@@ -2,6 +2,7 @@
 //!
 //! Does no I/O, knows no wire format and no file format, and names no other module of this crate.
 
+mod access;
 mod actor;
 mod change;
 mod closed_list;
@@ -11,6 +12,7 @@ mod election;
 mod export;
 mod failure;
 mod group;
+mod hold_advice;
 mod id;
 mod lag;
 mod log_dir;
@@ -23,6 +25,7 @@ mod target;
 mod time;
 mod topology;
 
+pub use access::{Principal, Scope, Scopes};
 pub use actor::{ActingLease, ActorIdentity};
 pub use change::{
     BrokerConfigChange, BrokerConfigRemoval, Change, ChangeText, ClientQuotaChange, ConsumerClone,
@@ -38,6 +41,7 @@ pub use failure::ReadFailure;
 pub use group::{
     GroupDescription, GroupListing, GroupMembers, GroupOffsets, GroupState, GroupType,
 };
+pub use hold_advice::HoldHelp;
 pub use id::{BrokerId, ClusterName, GroupName, NegativeId, RunId, TopicName, TopicPartition};
 pub use lag::{LagMethod, LagTime};
 pub use log_dir::{LogDir, TopicLogSize};

@@ -118,16 +118,20 @@ pub struct PauseFile {
     /// `None` for a process without a state directory.
     path: Option<PathBuf>,
     paused: Arc<AtomicBool>,
+    /// Whether remediation was paused when this process last looked or changed it.
+    was_set: Arc<AtomicBool>,
 }
 
 impl PauseFile {
     pub fn in_dir(state_dir: &Path) -> Self {
-        Self { path: Some(state_dir.join("paused")), ..Self::in_memory() }
+        let file = Self { path: Some(state_dir.join("paused")), ..Self::in_memory() };
+        file.was_set.store(file.is_set(), Ordering::SeqCst);
+        file
     }
 
     /// A pause that ends with the process.
     pub fn in_memory() -> Self {
-        Self { path: None, paused: Arc::default() }
+        Self { path: None, paused: Arc::default(), was_set: Arc::default() }
     }
 
     /// Whether remediation is paused. It is if the directory cannot be read.
@@ -149,6 +153,8 @@ impl PauseFile {
         // Not with a file: whoever removes it resumes.
         self.paused.store(!matches!(created, Some(Ok(()))), Ordering::SeqCst);
 
+        self.was_set.store(true, Ordering::SeqCst);
+
         created.unwrap_or(Ok(()))
     }
 
@@ -162,7 +168,15 @@ impl PauseFile {
         }
 
         self.paused.store(false, Ordering::SeqCst);
+        self.was_set.store(false, Ordering::SeqCst);
 
         Ok(())
+    }
+
+    /// Whether remediation is paused, if someone made or removed the file without this process
+    /// since the last call. All clones share one answer.
+    pub(super) fn changed_by_hand(&self) -> Option<bool> {
+        let is_set = self.is_set();
+        (self.was_set.swap(is_set, Ordering::SeqCst) != is_set).then_some(is_set)
     }
 }

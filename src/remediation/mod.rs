@@ -18,10 +18,12 @@ mod firing;
 mod guard;
 mod hold;
 mod identity;
+mod orders;
 mod orphans;
 mod queue;
 mod reconcile;
 mod schedule;
+mod status;
 mod temporary;
 mod transition;
 mod undo;
@@ -34,46 +36,21 @@ use std::sync::Arc;
 
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::warn;
 
 pub use context::{Context, IdentityCell, PauseFile};
+pub use orders::{Decision, Order, ReleaseOrder};
+pub use status::{ClusterRemediation, QuarantinedTarget, RemediationStatus};
 
 use crate::{
     alert::{Alert, AlertFault, Faults, Notification, UnusableAlert},
     clock::SharedClock,
     config::RemediationConfig,
-    model::{AlertOutcome, ClusterName, RunId, RunState, Target, Trigger},
-    playbook::{Level, OptimizerKind, Playbook},
+    model::{AlertOutcome, ClusterName, RunId},
     shutdown::Tasks,
-    store::{AlertCounts, NewRun, Priority, RoutedAlert, RunDetail, RunRow, Store, StoreError},
+    store::{AlertCounts, RoutedAlert, RunDetail, RunRow, Store, StoreError},
     telemetry::Telemetry,
 };
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// May be left out when one cluster is configured.
-    pub cluster: Option<ClusterName>,
-    pub optimizer: OptimizerKind,
-    pub target: Target,
-    /// `None` for an optimizer without levels.
-    pub level: Option<Level>,
-    /// Whether to stop after the rehearsal.
-    pub dry_run: bool,
-}
-
-impl Order {
-    /// The command line as a person types it.
-    fn command(&self) -> String {
-        let command = match self.optimizer {
-            OptimizerKind::TuneBrokers => "tune-brokers",
-            OptimizerKind::Reapply => "reapply",
-            OptimizerKind::ElectLeaders => "elect-leaders",
-            OptimizerKind::ShedLoad => "shed-load",
-            OptimizerKind::ScaleConsumers => "scale-consumers",
-        };
-        self.level.map_or_else(|| command.to_owned(), |it| format!("{command} --level {it}"))
-    }
-}
 
 /// Why an order was refused.
 #[derive(Debug, thiserror::Error)]
@@ -156,29 +133,6 @@ impl ActiveClusters {
     /// The context of a cluster; `None` if it is not configured.
     fn cluster(&self, name: &ClusterName) -> Option<&Context> {
         self.clusters.iter().find(|it| it.cluster.name == *name)
-    }
-
-    /// The playbook whose objective, guards and windows judge the run.
-    fn playbook_for(&self, order: &Order) -> Result<&Playbook, OrderError> {
-        let kind = order.optimizer;
-        let playbooks = self.remediation.playbooks.iter();
-        let mut fitting = playbooks.filter(|it| it.optimizer.kind() == kind).peekable();
-        if fitting.peek().is_none() {
-            return Err(OrderError::Conflict(format!(
-                "no playbook has the optimizer `{kind}`: configure one, its objective judges the run"
-            )));
-        }
-
-        // With a canary, the expressions are about that broker.
-        let can_judge = |it: &&Playbook| {
-            order.target.broker().is_some() || it.has_canary() || !it.needs("broker_id")
-        };
-        fitting.find(can_judge).ok_or_else(|| {
-            OrderError::Conflict(format!(
-                "every playbook with the optimizer `{kind}` judges one broker: name one with \
-                 `--broker`, or configure a playbook without $broker_id"
-            ))
-        })
     }
 
     /// The named cluster, or the only one.
@@ -310,151 +264,14 @@ impl Remediator {
         }
     }
 
-    /// The latest runs, newest first.
-    pub async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        self.shared.store.runs(limit).await
-    }
-
     /// One run with its steps, measurement and journal.
     pub async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
         self.shared.store.run(id).await
     }
 
-    /// Stores a person's order as a run.
-    pub async fn order(&self, order: Order) -> Result<RunId, OrderError> {
-        let active = self.active();
-        let cluster = active.find_cluster(order.cluster.as_ref())?;
-        let playbook = active.playbook_for(&order)?;
-        let new = NewRun {
-            cluster: cluster.cluster.name.clone(),
-            playbook: playbook.name.clone(),
-            optimizer: order.optimizer,
-            level: order.level,
-            parameters: format!("{:?}", playbook.optimizer.at_level(order.level)),
-            cause: order.command(),
-            target: order.target,
-            trigger: Trigger::Person,
-            dry_run: order.dry_run,
-            priority: Priority::Normal,
-            created: self.shared.clock.wall(),
-        };
-
-        let added = self.shared.store.add_run(new, None).await?;
-        self.wake();
-
-        added
-            .map(|(run, _)| run)
-            .ok_or_else(|| OrderError::Conflict("it is stored already".to_owned()))
-    }
-
-    /// Requests the rollback of a kept or active run.
-    pub async fn roll_back(&self, id: RunId) -> Result<(), OrderError> {
-        let run = self.find_run(id).await?;
-
-        match run.state {
-            RunState::Kept | RunState::Acting | RunState::Settling | RunState::Observing => {
-                self.shared.store.request_undo(id, self.shared.clock.wall()).await?;
-                self.wake();
-                Ok(())
-            }
-            RunState::Queued
-            | RunState::Held
-            | RunState::AwaitingApproval
-            | RunState::Rehearsed
-            | RunState::Expiring
-            | RunState::Expired
-            | RunState::RollingBack
-            | RunState::RolledBack
-            | RunState::Stuck
-            | RunState::Cancelled => Err(OrderError::Conflict(format!(
-                "run {id} is {}: only a kept or active run can be rolled back",
-                run.state
-            ))),
-        }
-    }
-
-    /// Approves a run that waits for it. The guard checks it again before anything is written.
-    pub async fn approve(&self, id: RunId) -> Result<(), OrderError> {
-        let run = self.find_run(id).await?;
-        if run.state != RunState::AwaitingApproval {
-            return Err(OrderError::Conflict(format!(
-                "run {id} is {}, not awaiting_approval",
-                run.state
-            )));
-        }
-        self.shared.store.approve(id, self.shared.clock.wall()).await?;
-
-        self.wake();
-
-        Ok(())
-    }
-
     /// The temporary changes that are in effect, oldest first.
     pub async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError> {
         self.shared.store.temporary_changes().await
-    }
-
-    /// Acknowledges a stuck run, so that others of its cluster may start again, or a run of a
-    /// cluster that is not configured, so that it no longer counts as orphaned.
-    pub async fn acknowledge(&self, id: RunId) -> Result<(), OrderError> {
-        let run = self.find_run(id).await?;
-        let is_configured = self.active().cluster(&run.cluster).is_some();
-        if run.state != RunState::Stuck && is_configured {
-            return Err(OrderError::Conflict(format!("run {id} is {}, not stuck", run.state)));
-        }
-        self.shared.store.acknowledge(id, self.shared.clock.wall()).await?;
-
-        self.wake();
-
-        Ok(())
-    }
-
-    async fn find_run(&self, id: RunId) -> Result<RunRow, OrderError> {
-        let run = self.shared.store.run(id).await?.map(|it| it.run);
-        run.ok_or_else(|| OrderError::NotFound(format!("there is no run {id}")))
-    }
-
-    /// Releases the quarantines and the externally changed values of a cluster, or of all. Returns
-    /// what was released, in words.
-    pub async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError> {
-        let active = self.active();
-        let chosen = match &cluster {
-            Some(name) => std::slice::from_ref(active.find_cluster(Some(name))?),
-            None => active.clusters.as_slice(),
-        };
-
-        let mut released = Vec::new();
-
-        for it in chosen {
-            let name = &it.cluster.name;
-            for resource in self.shared.store.release(name, it.clock.wall()).await? {
-                released.push(format!("{name}: {resource}"));
-            }
-            released.push(format!("{name}: quarantines"));
-        }
-        self.wake();
-
-        Ok(released)
-    }
-
-    /// Stops new runs; survives a restart, unless the pause file cannot be created.
-    pub fn pause(&self) -> std::io::Result<()> {
-        if let Err(error) = self.shared.pause.set() {
-            error!(%error, "Remediation is paused only until this process ends: the pause file cannot be created.");
-        }
-
-        self.wake();
-        Ok(())
-    }
-
-    pub fn resume(&self) -> std::io::Result<()> {
-        self.shared.pause.clear()?;
-        self.wake();
-        Ok(())
-    }
-
-    pub fn paused(&self) -> bool {
-        self.shared.pause.is_set()
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) async fn reconcile(
     let run = &detail.run;
 
     match run.state {
-        RunState::AwaitingApproval => approval::update(context, run).await,
+        RunState::AwaitingApproval => approval::update(context, &detail).await,
         RunState::Queued | RunState::Held => start(context, run, progress).await,
         // The process ended before the first step: the plan may be outdated.
         RunState::Rehearsed if run.times.ended.is_none() => {
@@ -138,7 +138,14 @@ async fn start(
         }
     };
 
-    let note = (!cleared.remarks.is_empty()).then(|| cleared.remarks.join("; "));
+    let mut note = (!cleared.remarks.is_empty()).then(|| cleared.remarks.join("; "));
+    let asks = cleared.permit.is_none() && !guard::ends_rehearsed(context, run);
+    if asks
+        && let Some(changed) = approval::note_on_changed_plan(context, run, &cleared.steps).await?
+    {
+        note = Some(note.map_or(changed.clone(), |it| format!("{changed}; {it}")));
+    }
+
     let change = RunUpdate {
         note,
         steps: cleared.steps.clone(),

@@ -93,6 +93,7 @@ async fn add_attempt(
         cause: playbook.matcher.labels.get("alertname").cloned().unwrap_or_default(),
         dry_run: false,
         priority,
+        by: None,
         // The first attempt counts from the alert, a later one from our own timer.
         created: if attempt == 1 { episode.opened } else { context.now() },
     };

@@ -25,6 +25,10 @@ pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
         ..RemediationView::idle(context.remediation.mode)
     };
 
+    let waiting = context.store.overview(name).await?.awaiting_approval;
+    view.awaiting_approval = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
+    view.approval_asked = waiting.iter().filter_map(|it| it.times.asked).min();
+
     for (playbook, target) in context.store.targets(name).await? {
         let mode = context.remediation.mode;
         let history = context.store.history(name, playbook.clone(), target.clone(), mode, now);

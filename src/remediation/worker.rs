@@ -6,12 +6,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{error, info};
 
 use super::{
     ActiveClusters,
     context::Context,
-    guard, identity,
+    guard, identity, orders,
     queue::{Queue, Rank},
     reconcile::{Requeue, reconcile},
     schedule::{self, Reported},
@@ -57,6 +57,10 @@ pub(super) async fn run(
         let wait = match turn {
             Ok(Turn::Taken) => continue,
             Ok(Turn::Wait(wait)) => wait,
+            Err(StoreError::InvalidTransition { run, problem }) => {
+                info!(%run, %problem, "A person ended the run while it was checked.");
+                continue;
+            }
             Err(failure) => {
                 // Nothing was done that is not stored; the next pass continues from there.
                 error!(error = chain(&failure), "Remediation cannot use its store, trying again.");
@@ -77,6 +81,7 @@ async fn pass(
     state: &mut WorkerState,
     stop: &CancellationToken,
 ) -> Result<Turn, StoreError> {
+    orders::note_pause_by_hand(context).await?;
     schedule::add_runs(context, &mut state.reported).await?;
     cancel_resolved(context).await?;
     view::publish(context).await?;

@@ -221,7 +221,8 @@ fn sweep(tx: &Transaction<'_>, now: WallTime) -> rusqlite::Result<()> {
 
     let idle = "SELECT id FROM runs WHERE written_at IS NULL AND ended_at < ?1";
     let idle_until = now.before(IDLE_RUN_RETENTION);
-    tx.execute(&format!("DELETE FROM journal WHERE run IN ({idle})"), [idle_until])?;
+    let forgotten = format!("DELETE FROM journal WHERE principal IS NULL AND run IN ({idle})");
+    tx.execute(&forgotten, [idle_until])?;
     tx.execute(&format!("DELETE FROM runs WHERE id IN ({idle})"), [idle_until])?;
 
     Ok(())

@@ -7,8 +7,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Priority, StepState};
 use crate::{
     model::{
-        ClosedList, ClusterName, HoldReason, RollbackReason, RunId, RunState, Target, Trigger,
-        Verdict, WallTime,
+        ClosedList, ClusterName, HoldReason, Principal, RollbackReason, RunId, RunState, Target,
+        Trigger, Verdict, WallTime,
     },
     playbook::{Level, OptimizerKind},
 };
@@ -89,6 +89,18 @@ impl FromSql for ClusterName {
 }
 
 impl ToSql for ClusterName {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_str().into())
+    }
+}
+
+impl FromSql for Principal {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str().map(Self::new)
+    }
+}
+
+impl ToSql for Principal {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.as_str().into())
     }

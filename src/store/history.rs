@@ -28,7 +28,7 @@ pub struct RunHistory {
     /// Ended runs of the playbook on the target, newest first, without cancelled ones, dry runs, and,
     /// where the mode is `act`, rehearsed ones.
     pub ended: Vec<EndedRun>,
-    /// When a person last released the quarantines of the cluster.
+    /// When a person last released the target, or all of the cluster.
     pub released: Option<WallTime>,
     /// Number of runs of the cluster that wrote anything in the last hour.
     pub wrote_last_hour: u32,
@@ -94,8 +94,10 @@ impl Store {
                 |row| row.get(0),
             )?;
             let released = tx.query_row(
-                "SELECT max(at) FROM releases WHERE cluster = ?1",
-                [&cluster],
+                "SELECT max(at) FROM (SELECT at FROM releases WHERE cluster = ?1 UNION ALL
+                 SELECT at FROM target_releases
+                 WHERE cluster = ?1 AND playbook = ?2 AND target = ?3)",
+                params![cluster, playbook, target],
                 |row| row.get(0),
             )?;
 

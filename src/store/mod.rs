@@ -13,8 +13,10 @@ mod clusters;
 mod columns;
 mod history;
 mod journal;
+mod listing;
 mod migrate;
 mod ownership;
+mod release;
 mod rows;
 mod runs;
 mod steps;
@@ -37,12 +39,15 @@ use tracing::info;
 pub use alerts::{AlertCounts, Episode, RoutedAlert};
 pub use clusters::{Identification, OrphanedRuns};
 pub use history::{EndedRun, RunHistory};
+pub use journal::{JournalFilter, NewLine};
+pub use listing::{ClusterOverview, HeldCount, RunFilter};
 pub use ownership::Ownership;
+pub use release::Release;
 pub use rows::{
     JournalLine, Measurement, NewRun, Priority, RunDetail, RunRow, StepRow, StepState, Times,
 };
 pub use runs::{Added, Claims, EpisodeAttempt, NewClaim, RunUpdate};
-pub use steps::StepUpdate;
+pub use steps::{StepUpdate, plan_digest};
 
 use crate::model::{InvalidTransition, RunId, RunState};
 

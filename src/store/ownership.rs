@@ -135,36 +135,30 @@ impl Store {
         })
         .await
     }
+}
 
-    /// Releases the quarantines of `cluster` and the resources that someone else changed: this
-    /// program then owns none of those. Returns them.
-    pub async fn release(
-        &self,
-        cluster: &ClusterName,
-        now: WallTime,
-    ) -> Result<Vec<ResourceKey>, StoreError> {
-        let known = self.ownership(cluster).await?;
-        let released: Vec<ResourceKey> =
-            known.into_iter().filter(|it| it.hands_off).map(|it| it.resource).collect();
+/// The resources of `cluster` that someone else changed.
+pub(super) fn hands_off(
+    tx: &Transaction<'_>,
+    cluster: &ClusterName,
+) -> rusqlite::Result<Vec<ResourceKey>> {
+    let mut query =
+        tx.prepare_cached("SELECT resource FROM hands_off WHERE cluster = ?1 ORDER BY resource")?;
+    let found = query.query_map([cluster], |row| row.get("resource").map(|Json(it)| it))?;
+    found.collect()
+}
 
-        let cluster = cluster.clone();
-        self.call("release a cluster", move |tx| {
-            for resource in &released {
-                for table in ["written", "hands_off"] {
-                    tx.execute(
-                        &format!("DELETE FROM {table} WHERE cluster = ?1 AND resource = ?2"),
-                        params![cluster, Json(resource)],
-                    )?;
-                }
-            }
-
-            tx.execute(
-                "INSERT INTO releases (cluster, at) VALUES (?1, ?2)
-                 ON CONFLICT (cluster) DO UPDATE SET at = excluded.at",
-                params![cluster, now],
-            )?;
-            Ok(released)
-        })
-        .await
+/// From now on, this program has written nothing to the resource.
+pub(super) fn forget(
+    tx: &Transaction<'_>,
+    cluster: &ClusterName,
+    resource: &ResourceKey,
+) -> rusqlite::Result<()> {
+    for table in ["written", "hands_off"] {
+        tx.execute(
+            &format!("DELETE FROM {table} WHERE cluster = ?1 AND resource = ?2"),
+            params![cluster, Json(resource)],
+        )?;
     }
+    Ok(())
 }

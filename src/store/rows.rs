@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        Change, ClusterName, HoldReason, RollbackReason, RunId, RunState, Target, Trigger, Verdict,
-        WallTime, closed_list,
+        Change, ClusterName, HoldReason, Principal, RollbackReason, RunId, RunState, Target,
+        Trigger, Verdict, WallTime, closed_list,
     },
     playbook::{Level, OptimizerKind},
 };
@@ -56,6 +56,8 @@ pub struct RunRow {
     pub undo_requested: bool,
     /// Whether a person has acknowledged that the run is stuck.
     pub acknowledged: bool,
+    /// Digest of the plan that a person approved, as [`super::plan_digest`] makes it.
+    pub approved_digest: Option<String>,
     pub priority: Priority,
     pub times: Times,
 }
@@ -128,13 +130,24 @@ pub struct Measurement {
     pub interval_seconds: Option<f64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalLine {
+    pub id: i64,
     pub at: WallTime,
     /// Kind of the line: `created`, `merged`, `state`, `step`, `order`, `verdict`, `stop`,
     /// `expire`, `gate` or `cluster`.
     pub entry: String,
     pub text: String,
+    /// `None` if the line is not about one run.
+    pub run: Option<RunId>,
+    /// `None` if the line is about all clusters, or its run has been deleted.
+    pub cluster: Option<ClusterName>,
+    /// Who gave the order; `None` for what the program did by itself.
+    pub by: Option<Principal>,
+    /// How often an equal line followed.
+    pub repeated: u32,
+    /// When the last of those followed.
+    pub last_at: Option<WallTime>,
 }
 
 /// A run with its steps, measurement and journal.
@@ -167,4 +180,6 @@ pub struct NewRun {
     pub priority: Priority,
     /// When the alert or the order was stored.
     pub created: WallTime,
+    /// Who ordered it; `None` for an alert.
+    pub by: Option<Principal>,
 }

@@ -4,10 +4,11 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::{
     Measurement, NewRun, RunDetail, RunRow, StepRow, Store, StoreError, Times, TransactionError,
-    columns::Json, journal, steps,
+    columns::Json, journal, journal::NewLine, steps,
 };
 use crate::model::{
-    ClusterName, HoldReason, RollbackReason, RunEvent, RunId, RunState, Trigger, Verdict, WallTime,
+    ClusterName, HoldReason, Principal, RollbackReason, RunEvent, RunId, RunState, Trigger,
+    Verdict, WallTime,
 };
 
 /// The attempt of an episode, from 1, that a new run handles.
@@ -53,6 +54,8 @@ pub struct RunUpdate {
     /// Replaces the plan unless empty.
     pub steps: Vec<StepRow>,
     pub expires: Option<WallTime>,
+    /// Who decided it.
+    pub by: Option<Principal>,
 }
 
 impl Store {
@@ -95,9 +98,14 @@ impl Store {
                 Added::New => "created",
                 Added::Merged => "merged",
             };
-            let text = format!("{} ({})", new.cause, new.trigger);
+            let text = match &new.by {
+                Some(by) => format!("{} ({by})", new.cause),
+                None => format!("{} ({})", new.cause, new.trigger),
+            };
+            let by = new.by.clone();
+            let line = NewLine { run: Some(run), entry, text, by, ..NewLine::default() };
 
-            journal::append(tx, run, new.created, entry, &text)?;
+            journal::insert(tx, &line, new.created)?;
             Ok(Some((run, added)))
         })
         .await
@@ -135,7 +143,11 @@ impl Store {
             // A held run is checked every 15 s; the same hold is written once.
             let same_hold = next == RunState::Held && state == next && hold == change.hold;
             if !same_hold {
-                journal::append(tx, run, now, "state", &describe(next, &change))?;
+                let text = describe(next, &change);
+                let by = change.by.clone();
+                let line =
+                    NewLine { run: Some(run), entry: "state", text, by, ..NewLine::default() };
+                journal::insert(tx, &line, now)?;
             }
             Ok(next)
         })
@@ -172,28 +184,58 @@ impl Store {
     }
 
     /// Stores that a person asked to roll a run back.
-    pub async fn request_undo(&self, run: RunId, now: WallTime) -> Result<(), StoreError> {
+    pub async fn request_undo(
+        &self,
+        run: RunId,
+        now: WallTime,
+        by: &Principal,
+    ) -> Result<(), StoreError> {
+        let by = by.clone();
         self.call("store the order to roll back", move |tx| {
             tx.execute("UPDATE runs SET undo_requested = 1 WHERE id = ?1", [run])?;
-            Ok(journal::append(tx, run, now, "order", "a person asked to roll it back")?)
+            Ok(journal::append_order(tx, run, now, &by, "asked to roll it back")?)
         })
         .await
     }
 
     /// Stores that a person has acknowledged a stuck run.
-    pub async fn acknowledge(&self, run: RunId, now: WallTime) -> Result<(), StoreError> {
+    pub async fn acknowledge(
+        &self,
+        run: RunId,
+        now: WallTime,
+        by: &Principal,
+    ) -> Result<(), StoreError> {
+        let by = by.clone();
         self.call("acknowledge a run", move |tx| {
             tx.execute("UPDATE runs SET acknowledged = 1 WHERE id = ?1", [run])?;
-            Ok(journal::append(tx, run, now, "order", "a person has acknowledged it")?)
+            Ok(journal::append_order(tx, run, now, &by, "acknowledged it")?)
         })
         .await
     }
 
-    /// Stores that a person approved a run. The guard checks it again.
-    pub async fn approve(&self, run: RunId, now: WallTime) -> Result<(), StoreError> {
+    /// Stores that a person approved a run's plan. The guard checks the run again. Returns whether
+    /// the plan is the one with the digest `shown`; if not, nothing is stored. Without a digest,
+    /// the plan that the store has is approved.
+    pub async fn approve(
+        &self,
+        run: RunId,
+        now: WallTime,
+        by: &Principal,
+        shown: Option<String>,
+    ) -> Result<bool, StoreError> {
+        let by = by.clone();
         self.call("approve a run", move |tx| {
-            tx.execute("UPDATE runs SET approved_at = ?2 WHERE id = ?1", params![run, now])?;
-            Ok(journal::append(tx, run, now, "order", "a person has approved it")?)
+            let digest = steps::plan_digest(&steps::read(tx, run)?);
+            if shown.is_some() && shown != digest {
+                return Ok(false);
+            }
+
+            tx.execute(
+                "UPDATE runs SET approved_at = ?2, approved_digest = ?3 WHERE id = ?1",
+                params![run, now, digest],
+            )?;
+            journal::append_order(tx, run, now, &by, "approved it")?;
+            Ok(true)
         })
         .await
     }
@@ -390,6 +432,8 @@ fn update(
          measured = coalesce(?7, measured),
          effective_at = CASE WHEN ?2 = 'settling' THEN ?8 ELSE effective_at END,
          asked_at = CASE WHEN ?2 = 'awaiting_approval' THEN ?8 ELSE asked_at END,
+         approved_at = CASE WHEN ?2 = 'awaiting_approval' THEN NULL ELSE approved_at END,
+         approved_digest = CASE WHEN ?2 = 'awaiting_approval' THEN NULL ELSE approved_digest END,
          expires_at = coalesce(?10, expires_at),
          undo_requested = CASE WHEN ?2 IN ('rolling_back', 'expiring') THEN 0
          ELSE undo_requested END,
@@ -422,7 +466,7 @@ fn describe(state: RunState, change: &RunUpdate) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
 }
 
-fn select(
+pub(super) fn select(
     tx: &Transaction<'_>,
     filter: &str,
     values: impl rusqlite::Params,
@@ -451,6 +495,7 @@ fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         rollback_reason: row.get("rollback_reason")?,
         undo_requested: row.get("undo_requested")?,
         acknowledged: row.get("acknowledged")?,
+        approved_digest: row.get("approved_digest")?,
         priority: row.get("priority")?,
         times: Times {
             created: row.get("created_at")?,

@@ -43,6 +43,7 @@ CREATE TABLE runs (
     created_at      INTEGER NOT NULL,
     asked_at        INTEGER,
     approved_at     INTEGER,
+    approved_digest TEXT,              -- of the plan that was approved
     written_at      INTEGER,
     effective_at    INTEGER,
     expires_at      INTEGER,           -- NULL: the change is not temporary
@@ -74,19 +75,29 @@ CREATE TABLE steps (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE journal (
-    id    INTEGER PRIMARY KEY,
-    run   INTEGER NOT NULL,
-    at    INTEGER NOT NULL,
-    entry TEXT NOT NULL,
-    text  TEXT NOT NULL
+    id        INTEGER PRIMARY KEY,
+    run       INTEGER NOT NULL,  -- 0: not about one run
+    at        INTEGER NOT NULL,
+    entry     TEXT NOT NULL,
+    text      TEXT NOT NULL,
+    principal TEXT,              -- who gave the order; NULL: the program itself
+    cluster   TEXT,              -- NULL: that of the run, or all
+    repeated  INTEGER NOT NULL DEFAULT 0,  -- how often an equal line followed (see journal.rs)
+    last_at   INTEGER            -- when the last of those followed
 ) STRICT;
 CREATE INDEX journal_run ON journal (run);
 
--- The journal is append-only; the lines of runs that never wrote anything may be deleted.
-CREATE TRIGGER journal_never_changes BEFORE UPDATE ON journal
+-- The journal is append-only: a line never changes, except that equal lines that follow are
+-- counted. What a person ordered is never deleted, nor are the lines of runs that wrote anything.
+CREATE TRIGGER journal_never_changes
+BEFORE UPDATE OF id, run, at, entry, text, principal, cluster ON journal
+BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER journal_only_counts BEFORE UPDATE ON journal
+WHEN NEW.repeated <> OLD.repeated + 1 OR NEW.last_at < coalesce(OLD.last_at, OLD.at)
 BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
-WHEN (SELECT written_at FROM runs WHERE id = OLD.run) IS NOT NULL
+WHEN OLD.principal IS NOT NULL OR OLD.run = 0
+OR (SELECT written_at FROM runs WHERE id = OLD.run) IS NOT NULL
 BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
 
 CREATE TABLE written (           -- values that this program wrote and has not undone; the newest counts
@@ -120,4 +131,12 @@ CREATE TABLE clusters (          -- which Kafka cluster each name stands for
     name     TEXT PRIMARY KEY,
     kafka_id TEXT,               -- NULL: not seen yet
     position INTEGER             -- in the configuration; NULL: not configured
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE target_releases (   -- when a person last released one quarantined target
+    cluster  TEXT NOT NULL,
+    playbook TEXT NOT NULL,
+    target   TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (cluster, playbook, target)
 ) STRICT, WITHOUT ROWID;

@@ -1,6 +1,7 @@
 //! The steps of runs.
 
 use rusqlite::{Row, Transaction, params};
+use sha2::{Digest, Sha256};
 
 use super::{StepRow, StepState, Store, StoreError, columns::Json, journal, ownership};
 use crate::model::{RunId, WallTime};
@@ -12,6 +13,24 @@ pub struct StepUpdate {
     pub index: u32,
     pub state: StepState,
     pub text: String,
+}
+
+/// Digest of what a plan changes and in which order, in hexadecimal: equal plans have equal
+/// digests. `None` without a plan.
+pub fn plan_digest(steps: &[StepRow]) -> Option<String> {
+    if steps.is_empty() {
+        return None;
+    }
+
+    let mut hash = Sha256::new();
+    for step in steps {
+        hash.update(format!("{} {} ", step.stage, step.wave));
+        // Fields in the order of their declaration: the same change is always the same text.
+        hash.update(serde_json::to_vec(&step.change).unwrap_or_default());
+        hash.update("\n");
+    }
+
+    Some(hash.finalize().iter().map(|it| format!("{it:02x}")).collect())
 }
 
 impl Store {

@@ -73,6 +73,11 @@ specs! {
         "From a step's request to its value being read back", "clusters";
     STUCK: Gauge "kafka_optimizer_stuck" ["kafka_cluster"]
         "Runs whose undo failed and that no person has acknowledged", "clusters";
+    AWAITING_APPROVAL: Gauge "kafka_optimizer_awaiting_approval" ["kafka_cluster"]
+        "Runs whose plan waits for a person's approval", "clusters";
+    APPROVAL_ASKED: Gauge "kafka_optimizer_approval_asked_timestamp_seconds" ["kafka_cluster"]
+        "When the first of the plans that wait for approval asked for it; a plan waits 30 minutes",
+        "clusters, while a plan waits";
     QUARANTINED: Gauge "kafka_optimizer_quarantined" ["kafka_cluster", "playbook", "target"]
         "1 for a playbook and target that rolled back three times in a row",
         "playbooks × brokers, while quarantined";

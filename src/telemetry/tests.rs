@@ -69,6 +69,8 @@ fn view(runs: i64) -> RemediationView {
         active: Some(RunState::Acting),
         runs: (1..=runs).map(run).collect(),
         stuck: 1,
+        awaiting_approval: 1,
+        approval_asked: Some(WallTime(8_000)),
         quarantined: vec![Quarantine { playbook: "p".into(), target: "t".into() }],
         cooldowns: vec![Cooldown {
             playbook: "p".into(),

@@ -38,6 +38,10 @@ pub struct RemediationView {
     pub runs: Vec<RunInfo>,
     /// Number of stuck runs that no person has acknowledged.
     pub stuck: u64,
+    /// Number of runs whose plan waits for a person's approval.
+    pub awaiting_approval: u64,
+    /// When the first of those asked.
+    pub approval_asked: Option<WallTime>,
     pub quarantined: Vec<Quarantine>,
     pub cooldowns: Vec<Cooldown>,
     /// `None` unless the mode is `act`.
@@ -52,6 +56,8 @@ impl RemediationView {
             active: None,
             runs: Vec::new(),
             stuck: 0,
+            awaiting_approval: 0,
+            approval_asked: None,
             quarantined: Vec::new(),
             cooldowns: Vec::new(),
             lease: None,
@@ -367,6 +373,15 @@ impl Views {
         )?;
 
         gauges(encoder, &own::STUCK, self.by_remediation(|it| count(it.stuck)))?;
+        gauges(
+            encoder,
+            &own::AWAITING_APPROVAL,
+            self.by_remediation(|it| count(it.awaiting_approval)),
+        )?;
+        let asked = self
+            .remediations()
+            .filter_map(|(cluster, it)| Some((texts(&[cluster]), it.approval_asked?.seconds())));
+        gauges(encoder, &own::APPROVAL_ASKED, asked)?;
         let states = self.remediations().flat_map(|(cluster, it)| {
             RunState::ALL.iter().map(move |state| {
                 (texts(&[cluster, state.label()]), f64::from(it.active == Some(*state)))

@@ -11,12 +11,12 @@ use axum::{
 use kafka_optimizer::{
     alert::Notification,
     clock::SystemClock,
-    config::Secret,
+    config::{AccessConfig, Secret, TokenGrant},
     expose::Exposition,
-    http::{self, Pipeline, ServerInfo, Settings, Web},
-    model::{ClusterName, Mode, RunId},
-    remediation::{Order, OrderError, Taken},
-    store::{RunDetail, RunRow, StoreError},
+    http::{self, Access, Pipeline, ServerInfo, Settings, Web},
+    model::{Mode, Principal, RunId, Scope},
+    remediation::{Decision, Order, OrderError, ReleaseOrder, RemediationStatus, Taken},
+    store::{JournalFilter, JournalLine, RunDetail, RunFilter, RunRow, StoreError},
     telemetry::{BuildInfo, Telemetry},
 };
 use rand::RngExt;
@@ -94,15 +94,23 @@ impl Pipeline for NullPipeline {
         Ok(Taken { faults: notification.faults, ..Taken::default() })
     }
 
-    async fn runs(&self, _limit: u32) -> Result<Vec<RunRow>, StoreError> {
+    async fn runs(&self, _filter: RunFilter) -> Result<Vec<RunRow>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn status(&self) -> Result<RemediationStatus, StoreError> {
+        Ok(RemediationStatus { mode: Mode::Observe, paused: false, clusters: Vec::new() })
     }
 
     async fn run(&self, _id: RunId) -> Result<Option<RunDetail>, StoreError> {
         Ok(None)
     }
 
-    async fn order(&self, _order: Order) -> Result<RunId, OrderError> {
+    async fn journal(&self, _filter: JournalFilter) -> Result<Vec<JournalLine>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn order(&self, _order: Order, _by: &Principal) -> Result<RunId, OrderError> {
         Ok(RunId(7))
     }
 
@@ -110,27 +118,28 @@ impl Pipeline for NullPipeline {
         Ok(Vec::new())
     }
 
-    async fn approve(&self, _id: RunId) -> Result<(), OrderError> {
+    async fn decide(
+        &self,
+        _id: RunId,
+        _decision: Decision,
+        _by: &Principal,
+    ) -> Result<(), OrderError> {
         Ok(())
     }
 
-    async fn roll_back(&self, _id: RunId) -> Result<(), OrderError> {
-        Ok(())
-    }
-
-    async fn acknowledge(&self, _id: RunId) -> Result<(), OrderError> {
-        Ok(())
-    }
-
-    async fn release(&self, _cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError> {
+    async fn release(
+        &self,
+        _order: ReleaseOrder,
+        _by: &Principal,
+    ) -> Result<Vec<String>, OrderError> {
         Ok(Vec::new())
     }
 
-    fn pause(&self) -> std::io::Result<()> {
+    async fn pause(&self, _by: &Principal) -> std::io::Result<()> {
         Ok(())
     }
 
-    fn resume(&self) -> std::io::Result<()> {
+    async fn resume(&self, _by: &Principal) -> std::io::Result<()> {
         Ok(())
     }
 
@@ -140,9 +149,14 @@ impl Pipeline for NullPipeline {
 }
 
 fn settings() -> Settings {
+    let token = TokenGrant {
+        name: Principal::new("token"),
+        scopes: Scope::ALL.iter().copied().collect(),
+        file: "token".into(),
+        token: Secret::new(TOKEN.to_owned()),
+    };
     Settings {
-        token: Some(Secret::new(TOKEN.to_owned())),
-        client_sans: Vec::new(),
+        access: Access::new(&AccessConfig { tokens: vec![token], clients: Vec::new() }),
         about: ServerInfo {
             version: "0",
             mode: Mode::Observe,

@@ -22,9 +22,13 @@ struct CommandOutput {
 }
 
 fn ran(args: &[String], input: &str, interactive: bool) -> CommandOutput {
+    ran_in(args, input, interactive, None)
+}
+
+fn ran_in(args: &[String], input: &str, interactive: bool, width: Option<u16>) -> CommandOutput {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut terminal =
-        Terminal { out: &mut out, err: &mut err, input: &mut input.as_bytes(), interactive };
+    let input = &mut input.as_bytes();
+    let mut terminal = Terminal { out: &mut out, err: &mut err, input, interactive, width };
     let program = ["kafka-optimizer".to_owned()];
     let exit = cli::run(program.iter().chain(args), &mut terminal);
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -134,6 +138,7 @@ Times
 Plan
   WAVE  SUBJECT   KEY             FROM  STORED BEFORE  TO  STATE    AT
   0     broker 1  num.io.threads  8     -              16  applied  +0.000s
+  digest 38417e96a044
 
 Verdict: improved
   objective  a
@@ -144,8 +149,132 @@ Verdict: improved
 
 Timeline
   +0.000s  stored  <b>\"quotes\" {braces}\u{FFFD}[31m</b>
+
+What to do: Wait: the note says how long. The playbook's `cooldown` sets it.
 "
     );
+}
+
+#[tokio::test]
+async fn i33_approve_shows_the_plan_and_approves_that_plan_only() {
+    let server = ApiServer::new().await;
+    let ran = server.script(&["runs", "7", "--output", "json"]).await;
+    let run: Value = serde_json::from_str(&ran.out).unwrap();
+    let digest = run["plan_digest"].as_str().unwrap();
+    assert_eq!(digest.len(), 64);
+
+    let refused = server.run(&["approve", "7"], "n\n", true).await;
+    assert!(refused.out.contains("num.io.threads"), "{}", refused.out);
+    assert!(refused.out.contains(&digest[..12]), "{}", refused.out);
+    let ran = server.run(&["approve", "7"], "y\n", true).await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+
+    let approvals: Vec<String> =
+        server.called().into_iter().filter(|it| it.starts_with("approve")).collect();
+    assert_eq!(approvals, [format!("approve 7 Some({digest:?})")]);
+}
+
+#[tokio::test]
+async fn status_says_what_is_going_on_and_what_to_do() {
+    let server = ApiServer::new().await;
+    server.script(&["pause"]).await;
+    let ran = server.script(&["status"]).await;
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert_eq!(
+        ran.out,
+        "\
+Mode act, paused: `kafka-optimizer resume` ends that
+
+Cluster main
+  no run is active
+  queued: 2
+  held: 3, because the last run of this playbook on this target ended not long ago (cooldown)
+    Wait: the note says how long. The playbook's `cooldown` sets it.
+  temporary until 2026-01-02 04:04:05Z: run 7 (broker-threads on broker 1) is kept (improved)
+  changed by someone else: num.io.threads of broker 1
+"
+    );
+
+    let ran = server.script(&["status", "--output", "json"]).await;
+    let status: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(status["clusters"][0]["held"][0]["reason"], "cooldown");
+}
+
+#[tokio::test]
+async fn filters_and_names_reach_the_server() {
+    let server = ApiServer::new().await;
+    let filtered = ["--cluster", "a b&c", "--state", "held,stuck", "--since", "24h"];
+    let ran = server.script(&[&["runs", "--before", "120"], &filtered[..]].concat()).await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    let filter = server.front.pipe.filters.lock().unwrap()[0].clone();
+    assert_eq!(filter.cluster.unwrap().as_str(), "a b&c");
+    assert_eq!((filter.states.len(), filter.before.map(|it| it.0)), (2, Some(120)));
+    assert!(filter.since.is_some());
+
+    let ran = server.script(&["journal", "--by", "alice", "--limit", "1"]).await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert!(ran.out.starts_with("ID  AT "), "{}", ran.out);
+    assert!(ran.err.contains("--before 0"), "{}", ran.err);
+
+    server.script(&["elect-leaders", "--playbook", "second", "--yes"]).await;
+    let order = server.front.pipe.orders.lock().unwrap()[0].clone();
+    assert_eq!(order.playbook.as_deref(), Some("second"));
+
+    let release = ["release", "--key", "num.io.threads", "--target", "broker 1"];
+    let ran = server.script(&release).await;
+    assert!(ran.out.contains("key: Some(\"num.io.threads\")"), "{}", ran.out);
+    for wrong in [&["--target", "broker 1"][..], &["--playbook", "p"], &["--target", "x"]] {
+        let ran = server.script(&[&["release"], wrong].concat()).await;
+        assert_ne!(ran.exit, Exit::Done, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn tables_fit_a_terminal_of_80_columns() {
+    let server = ApiServer::new().await;
+    for command in [&["runs"][..], &["runs", "7"], &["journal"], &["temporary-changes"]] {
+        let mut args: Vec<String> = command.iter().map(|it| (*it).to_owned()).collect();
+        args.extend(["--server".to_owned(), server.url.clone()]);
+        let ran = spawn_blocking(move || ran_in(&args, "", true, Some(80))).await.unwrap();
+
+        assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+        let widest = ran.out.lines().map(|it| it.chars().count()).max().unwrap();
+        assert!(widest <= 80, "{command:?} {widest}\n{}", ran.out);
+        assert!(ran.out.contains('7') || ran.out.contains("stored"), "{}", ran.out);
+    }
+}
+
+#[tokio::test]
+async fn output_json_covers_errors() {
+    let server = ApiServer::new().await;
+    let ran = server.script(&["rollback", "8", "--output", "json"]).await;
+    let error: Value = serde_json::from_str(&ran.err).unwrap();
+
+    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Failed, ""));
+    assert_eq!(error["error"], "it has ended");
+    assert!(error["advice"].is_string());
+
+    let ran = offline(&["runs", "--limit", "0", "--output=json"]);
+    let error: Value = serde_json::from_str(&ran.err).unwrap();
+    assert_eq!(ran.exit, Exit::Usage);
+    assert!(error["error"].as_str().unwrap().contains("--limit"), "{error}");
+}
+
+#[test]
+fn help_of_a_command_version_and_completion() {
+    let help = offline(&["help", "runs"]);
+    assert_eq!(help.exit, Exit::Done, "{}", help.err);
+    assert!(help.out.contains("--state"), "{}", help.out);
+
+    let version = offline(&["version"]);
+    assert_eq!(version.out, offline(&["--version"]).out);
+
+    for shell in ["bash", "zsh", "fish"] {
+        let script = offline(&["completion", shell]);
+        assert_eq!(script.exit, Exit::Done, "{}", script.err);
+        assert!(script.out.contains("temporary-changes"), "{shell}");
+    }
 }
 
 #[tokio::test]
@@ -176,6 +305,9 @@ async fn an_order_reaches_the_server_unchanged() {
     for command in [
         &["rollback", "7"][..],
         &["acknowledge", "7"],
+        &["retry", "7"],
+        &["cancel", "7"],
+        &["reject", "7", "--reason", "no"],
         &["release", "--cluster", "main"],
         &["pause"],
         &["resume"],
@@ -185,16 +317,33 @@ async fn an_order_reaches_the_server_unchanged() {
         assert!(!ran.out.is_empty(), "{command:?}");
     }
 
-    let wanted =
-        ["order", "roll back 7", "run 7", "acknowledge 7", "run 7", "release", "pause", "resume"];
+    let wanted = [
+        "order",
+        "roll back 7",
+        "run 7",
+        "acknowledge 7",
+        "run 7",
+        "retry 7",
+        "run 7",
+        "cancel 7 None",
+        "run 7",
+        "reject 7 Some(\"no\")",
+        "run 7",
+        "release",
+        "pause",
+        "resume",
+    ];
     assert_eq!(server.called(), wanted);
 }
 
 #[tokio::test]
 async fn commands_ask_for_confirmation_and_a_no_changes_nothing() {
     let server = ApiServer::new().await;
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 9] = [
         &["tune-brokers", "--level", "moderate"],
+        &["cancel", "7"],
+        &["reject", "7"],
+        &["retry", "7"],
         &["rollback", "7"],
         &["acknowledge", "7"],
         &["release"],

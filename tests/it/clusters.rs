@@ -39,6 +39,7 @@ async fn add_run(store: &Store, cluster: &str, broker: i32) -> RunId {
         dry_run: false,
         priority: Priority::Normal,
         created: NOW,
+        by: None,
     };
     store.add_run(new, None).await.unwrap().unwrap().0
 }

@@ -26,6 +26,7 @@ fn good_token(path: &Path) -> io::Result<SecretFile> {
     let text = match path.extension().and_then(|it| it.to_str()) {
         Some("pem") => PAIR.0.clone(),
         Some("key") => PAIR.1.clone(),
+        _ if path.ends_with("alertmanager-token") => "alertmanager's token\n".replace(' ', "-"),
         _ => format!("{TOKEN}\n"),
     };
     Ok(SecretFile { text, world_readable: false })
@@ -134,6 +135,8 @@ clusters:
              password_file: /run/secrets/kafka-password}
 remediation:
   token_file: /run/secrets/kafka-optimizer-token
+  tokens: [{name: alertmanager, token_file: /run/secrets/alertmanager-token, scopes: [alerts]}]
+  clients: [{san: alice.example.com, name: alice, scopes: [operate, approve]}]
   playbooks:
     - name: broker-threads
       match: {alertname: KafkaRequestHandlersSaturated, remediation: tune-brokers}
@@ -412,7 +415,9 @@ remediation: {mode: act}";
     let config = meant(&with_token);
 
     assert_eq!(config.remediation.mode, Mode::Act);
-    assert_eq!(config.remediation.token.unwrap().reveal(), TOKEN);
+    let tokens = config.remediation.access.tokens;
+    assert_eq!(tokens[0].token.reveal(), TOKEN);
+    assert_eq!((tokens[0].name.as_str(), tokens[0].scopes.len()), ("token", 3));
 }
 
 #[test]
@@ -420,13 +425,68 @@ fn i9_mode_act_may_name_certificates_instead_of_a_token() {
     let text = "clusters: [{bootstrap_servers: [a:1], prometheus: {url: 'http://p'}}]
 remediation: {mode: act, client_sans: [alertmanager.example]}";
 
-    assert_eq!(meant(text).remediation.client_sans, ["alertmanager.example"]);
+    assert_eq!(meant(text).remediation.access.clients[0].san, "alertmanager.example");
 
     let nobody = text.replace("alertmanager.example", "''");
-    assert_eq!(problems(&nobody).0, ["remediation.client_sans"]);
+    assert_eq!(problems(&nobody).0, ["remediation.client_sans[0]"]);
 
     let none = text.replace("alertmanager.example", "");
     assert_eq!(problems(&none).0, ["remediation.token_file"]);
+}
+
+#[test]
+fn i9_tokens_and_certificates_have_names_and_scopes() {
+    let text = "clusters: [{bootstrap_servers: [a:1]}]
+remediation:
+  tokens:
+    - {name: alertmanager, token_file: /a, scopes: [alerts]}
+    - {name: alice, token_file: /b, scopes: [operate, approve]}
+  clients:
+    - {san: bob.example.com, name: bob, scopes: [operate]}
+    - {san: carol.example.com, scopes: [approve]}";
+    let tokens = |path: &Path| {
+        let text = format!("the token of the file {}", path.display()).replace(' ', "-");
+        Ok(SecretFile { text, world_readable: false })
+    };
+    let access = parse(text, &tokens).unwrap().config.remediation.access;
+    let names: Vec<String> = access
+        .tokens
+        .iter()
+        .map(|it| format!("{} {:?}", it.name, it.scopes))
+        .chain(access.clients.iter().map(|it| format!("{} {:?}", it.name, it.scopes)))
+        .collect();
+
+    assert_eq!(
+        names,
+        [
+            "alertmanager {Alerts}",
+            "alice {Operate, Approve}",
+            "bob {Operate}",
+            "carol.example.com {Approve}"
+        ]
+    );
+    let shown = format!("{access:?}");
+    assert!(!shown.contains("the-token"), "{shown}");
+
+    // Every file has the same content.
+    let equal = |_: &Path| Ok(SecretFile { text: TOKEN.to_owned(), world_readable: false });
+    let error = parse(text, &equal).unwrap_err().to_string();
+    assert!(error.starts_with("remediation.tokens[1].token_file: contains the same"), "{error}");
+    assert!(!error.contains(TOKEN), "{error}");
+
+    for (from, to, path) in [
+        ("name: alice", "name: alertmanager", "remediation.tokens[1].token_file"),
+        ("name: bob", "name: alice", "remediation.clients[0].san"),
+        ("name: alice", "name: ' '", "remediation.tokens[1].name"),
+        ("token_file: /b, ", "", "remediation.tokens[1].token_file"),
+        ("[alerts]", "[]", "remediation.tokens[0].scopes"),
+        ("[alerts]", "[all]", "remediation.tokens[0].scopes[0]"),
+        ("san: carol.example.com", "san: bob.example.com", "remediation.clients[1].san"),
+        ("san: carol.example.com, ", "", "remediation.clients[1].san"),
+    ] {
+        let error = parse(&text.replace(from, to), &tokens).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{path}: ")), "{from} → {to}: {error}");
+    }
 }
 
 #[test]
@@ -488,7 +548,7 @@ fn a_configuration_file_is_loaded_with_its_token() {
 
     let loaded = load(&file).unwrap();
 
-    assert_eq!(loaded.config.remediation.token.unwrap().reveal(), TOKEN);
+    assert_eq!(loaded.config.remediation.access.tokens[0].token.reveal(), TOKEN);
 
     let missing = load(&dir.path().join("none.yaml")).unwrap_err().to_string();
     assert!(missing.contains("none.yaml"), "{missing}");
@@ -830,7 +890,7 @@ remediation: {token_file: token, state_dir: state}",
     let config = load(&file).unwrap().config;
 
     assert_eq!(config.remediation.state_dir, dir.path().join("state"));
-    assert!(config.remediation.token.is_some());
+    assert!(!config.remediation.access.is_empty());
     assert_eq!(config.clusters[0].docker.as_ref().unwrap().socket, Path::new("/run/docker.sock"));
 }
 

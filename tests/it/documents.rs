@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kafka_optimizer::config::{SecretFile, parse};
+use kafka_optimizer::{
+    config::{SecretFile, parse},
+    model::HoldReason,
+};
 use serde_json::Value;
 
 fn text(path: impl AsRef<Path>) -> String {
@@ -177,4 +180,26 @@ fn links_between_documents_lead_somewhere() {
     }
 
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn the_runbook_of_held_runs_explains_every_hold() {
+    const FILE: &str = "docs/runbooks/held-runs.md";
+
+    let document = text(FILE);
+    let (before, rest) = document.split_once("<!-- holds -->\n").unwrap();
+    let (found, after) = rest.split_once("<!-- end -->").unwrap();
+    let rows = HoldReason::ALL.iter().map(|it| {
+        let help = it.help();
+        format!("| `{it}` | {} | {} |\n", help.meaning, help.advice)
+    });
+    let head = "| hold | the run does not start, because … | what to do |\n| --- | --- | --- |\n";
+    let wanted: String = std::iter::once(head.to_owned()).chain(rows).collect();
+
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let made = format!("{before}<!-- holds -->\n{wanted}<!-- end -->{after}");
+        fs::write(FILE, made).unwrap();
+        return;
+    }
+    assert_eq!(found, wanted, "make golden writes {FILE}");
 }

@@ -1,6 +1,6 @@
 //! The HTTP router with a recording pipeline, with and without a socket.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -10,10 +10,10 @@ use axum::{
 use http_body_util::BodyExt;
 use kafka_optimizer::{
     clock::SystemClock,
-    config::Secret,
+    config::{AccessConfig, ClientGrant, Secret, TokenGrant},
     expose::{Exposition, make},
-    http::{self, ClusterInfo, Limits, ServerInfo, Settings, Web},
-    model::{ClusterName, Mode},
+    http::{self, Access, ClusterInfo, Limits, ServerInfo, Settings, Web},
+    model::{ClusterName, Mode, Principal, Scope},
     shutdown::Tasks,
     snapshot::Snapshot,
     telemetry::{BuildInfo, Telemetry},
@@ -32,6 +32,7 @@ pub(crate) struct HttpHarness {
     pub(crate) web: Web,
     pub(crate) pipe: Arc<RecordingPipeline>,
     pub(crate) telemetry: Arc<Telemetry>,
+    settings: watch::Sender<Arc<Settings>>,
     pub(crate) ready: watch::Sender<bool>,
 }
 
@@ -40,10 +41,9 @@ fn page_of_an_unknown_cluster() -> Exposition {
     make(&[Arc::new(Snapshot::unknown(ClusterName::new("main")))]).0
 }
 
-fn settings(token: Option<&str>, client_sans: &[&str]) -> Settings {
+fn settings(access: &AccessConfig) -> Settings {
     Settings {
-        token: token.map(|it| Secret::new(it.to_owned())),
-        client_sans: client_sans.iter().map(|it| (*it).to_owned()).collect(),
+        access: Access::new(access),
         about: ServerInfo {
             version: "0.1.0",
             mode: Mode::Rehearse,
@@ -62,6 +62,27 @@ pub(crate) fn front(token: Option<&str>) -> HttpHarness {
 
 /// With a web configuration, and the SANs of client certificates with write access.
 pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> HttpHarness {
+    let tokens = token.map(|it| token_grant("token", it, Scope::ALL));
+    let clients = client_sans.iter().map(|it| ClientGrant {
+        san: (*it).to_owned(),
+        name: Principal::new(*it),
+        scopes: Scope::ALL.iter().copied().collect(),
+    });
+    let access = AccessConfig { tokens: tokens.into_iter().collect(), clients: clients.collect() };
+    front_with(&access, web)
+}
+
+pub(crate) fn token_grant(name: &str, token: &str, scopes: &[Scope]) -> TokenGrant {
+    TokenGrant {
+        name: Principal::new(name),
+        scopes: scopes.iter().copied().collect(),
+        file: PathBuf::from("token"),
+        token: Secret::new(token.to_owned()),
+    }
+}
+
+pub(crate) fn front_with(access: &AccessConfig, web: Web) -> HttpHarness {
+    let (set_settings, settings_in_force) = watch::channel(Arc::new(settings(access)));
     let pipe = Arc::<RecordingPipeline>::default();
     let build = BuildInfo { version: "0.1.0", revision: "test", rustc: "test" };
     let telemetry = Arc::new(Telemetry::new(build, &[], &[ClusterName::new("main")]));
@@ -71,16 +92,21 @@ pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> H
         pages: watch::channel(Arc::new(page_of_an_unknown_cluster())).1,
         telemetry: telemetry.clone(),
         ready: is_ready,
-        settings: watch::channel(Arc::new(settings(token, client_sans))).1,
+        settings: settings_in_force,
         reload: http::reload_channel().0,
         web: web.clone(),
         clock: Arc::new(SystemClock::new()),
     });
 
-    HttpHarness { router, web, pipe, telemetry, ready }
+    HttpHarness { router, web, pipe, telemetry, settings: set_settings, ready }
 }
 
 impl HttpHarness {
+    /// As a reload of the configuration does.
+    pub(crate) fn replace_access(&self, access: &AccessConfig) {
+        self.settings.send_replace(Arc::new(settings(access)));
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> (StatusCode, Response<Body>) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         (response.status(), response)

@@ -6,13 +6,14 @@ use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels},
     model::{
         AlertOutcome, BrokerConfigChange, BrokerConfigRemoval, BrokerId, Change, ClusterName,
-        HoldReason, Mode, RemovedKey, ResourceKey, RollbackReason, RunEvent, RunId, RunState,
-        Target, Trigger, WallTime, Written,
+        HoldReason, Mode, Principal, RemovedKey, ResourceKey, RollbackReason, RunEvent, RunId,
+        RunState, Target, Trigger, WallTime, Written,
     },
     playbook::{Level, OptimizerKind},
     store::{
-        Added, Claims, NewClaim, NewRun, Priority, RoutedAlert, RunHistory, RunUpdate, StepRow,
-        StepState, StepUpdate, Store,
+        Added, Claims, JournalFilter, NewClaim, NewLine, NewRun, Priority, Release, RoutedAlert,
+        RunFilter, RunHistory, RunRow, RunUpdate, StepRow, StepState, StepUpdate, Store,
+        plan_digest,
     },
 };
 
@@ -44,6 +45,10 @@ fn broker(id: i32) -> Target {
     Target::Broker(BrokerId::from_wire(id).unwrap())
 }
 
+fn alice() -> Principal {
+    Principal::new("alice")
+}
+
 fn new_run(id: i32, stored: WallTime) -> NewRun {
     NewRun {
         cluster: main_cluster(),
@@ -57,6 +62,7 @@ fn new_run(id: i32, stored: WallTime) -> NewRun {
         dry_run: false,
         priority: Priority::Normal,
         created: stored,
+        by: None,
     }
 }
 
@@ -249,7 +255,7 @@ async fn i26_rollbacks_in_a_row_are_counted_until_released() {
 
     assert_eq!(past().await.rollbacks_in_a_row(), 3);
 
-    store.release(&main_cluster(), later).await.unwrap();
+    store.release(Release::all(&main_cluster()), later, &alice()).await.unwrap();
     assert_eq!(past().await.rollbacks_in_a_row(), 0);
 }
 
@@ -580,7 +586,8 @@ async fn i12_a_removal_owns_each_of_its_keys_and_a_drifted_one_marks_each() {
 
     let owned = step_is(StepState::Drifted).await;
     assert!(owned.len() == 2 && owned.iter().all(|it| it.hands_off), "{owned:?}");
-    assert_eq!(store.release(&main_cluster(), START).await.unwrap(), change.resources());
+    let released = store.release(Release::all(&main_cluster()), START, &alice()).await.unwrap();
+    assert_eq!(released, change.resources());
     assert_eq!(store.ownership(&main_cluster()).await.unwrap(), []);
 }
 
@@ -661,4 +668,210 @@ async fn a_store_is_usable_again_only_after_a_write() {
     sql.execute_batch("ALTER TABLE hidden RENAME TO runs").unwrap();
     store.runs(1).await.unwrap();
     assert!(store.is_usable());
+}
+
+/// Holds run 1 with this note, as the worker does every 15 s.
+async fn hold(store: &Store, reason: HoldReason, note: &str, now: WallTime) {
+    let change =
+        RunUpdate { hold: Some(reason), note: Some(note.to_owned()), ..RunUpdate::default() };
+    store.move_run(RunId(1), now, RunEvent::Hold, change).await.unwrap();
+}
+
+#[tokio::test]
+async fn i32_a_run_that_alternates_between_two_holds_for_a_day_has_two_lines() {
+    let store = Store::in_memory().unwrap();
+    store.add_run(new_run(1, START), None).await.unwrap();
+
+    for round in 0..2_880_u64 {
+        let now = START.after(Duration::from_secs(30 * round));
+        let stale = format!("the snapshot is {} s old", 31 + round % 7);
+        hold(&store, HoldReason::EvidenceStale, &stale, now).await;
+        let now = now.after(Duration::from_secs(15));
+        hold(&store, HoldReason::NotConfirmed, "`ALERTS` has no series", now).await;
+    }
+
+    let journal = store.run(RunId(1)).await.unwrap().unwrap().journal;
+    let end = START.after(24 * HOUR);
+    let folded: Vec<_> =
+        journal.iter().map(|it| (it.entry.as_str(), it.repeated, it.last_at)).collect();
+    assert_eq!(
+        folded,
+        [
+            ("created", 0, None),
+            ("state", 2_879, Some(end.before(Duration::from_secs(30)))),
+            ("state", 2_879, Some(end.before(Duration::from_secs(15)))),
+        ]
+    );
+    assert_eq!(journal[1].text, "held: evidence_stale: the snapshot is 31 s old");
+
+    // What comes between is not folded over.
+    store.move_run(RunId(1), end, RunEvent::AskApproval, RunUpdate::default()).await.unwrap();
+    hold(&store, HoldReason::NotConfirmed, "`ALERTS` has no series", end).await;
+    assert_eq!(store.run(RunId(1)).await.unwrap().unwrap().journal.len(), 5);
+}
+
+#[tokio::test]
+async fn i32_the_journal_lets_repetitions_be_counted_and_nothing_else_be_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    let store = Store::open(&file).unwrap();
+    store.add_run(new_run(1, START), None).await.unwrap();
+    let line = NewLine {
+        entry: "order",
+        text: "alice paused remediation".to_owned(),
+        by: Some(alice()),
+        ..NewLine::default()
+    };
+    store.record(line, START).await.unwrap();
+
+    let shell = rusqlite::Connection::open(&file).unwrap();
+    for wrong in [
+        "UPDATE journal SET text = 'other'",
+        "UPDATE journal SET principal = 'bob'",
+        "UPDATE journal SET at = 0",
+        "UPDATE journal SET repeated = 5",
+        "UPDATE journal SET repeated = repeated + 1, last_at = 1",
+        "DELETE FROM journal WHERE run = 0",
+    ] {
+        let refused = shell.execute(wrong, []).unwrap_err().to_string();
+        assert!(refused.contains("append-only"), "{wrong}: {refused}");
+    }
+
+    let filter = |by: &str| JournalFilter {
+        by: Some(Principal::new(by)),
+        limit: 10,
+        ..JournalFilter::default()
+    };
+    assert_eq!(store.journal(filter("alice")).await.unwrap().len(), 1);
+    assert!(store.journal(filter("bob")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_people_ordered_outlives_the_run() {
+    let store = Store::in_memory().unwrap();
+    let ordered = NewRun { by: Some(alice()), trigger: Trigger::Person, ..new_run(1, START) };
+    store.add_run(ordered, None).await.unwrap();
+    store.move_run(RunId(1), START, RunEvent::Cancel, RunUpdate::default()).await.unwrap();
+    store.open_episodes(&main_cluster(), START.after(31 * 24 * HOUR)).await.unwrap();
+
+    assert!(store.run(RunId(1)).await.unwrap().is_none());
+    let all = JournalFilter { limit: 10, ..JournalFilter::default() };
+    let left = store.journal(all).await.unwrap();
+    let left: Vec<_> = left.iter().map(|it| (it.run, it.text.as_str())).collect();
+    assert_eq!(left, [(Some(RunId(1)), "Slow (alice)")]);
+}
+
+#[tokio::test]
+async fn runs_older_than_a_thousand_are_reached_page_by_page() {
+    let store = Store::in_memory().unwrap();
+    for id in 1..=25_i32 {
+        let at = START.after(Duration::from_secs(id.unsigned_abs().into()));
+        let playbook = if id % 2 == 0 { "even" } else { "odd" };
+        let run = NewRun { playbook: playbook.to_owned(), ..new_run(id, at) };
+        store.add_run(run, None).await.unwrap();
+    }
+    let page = |before: Option<RunId>| RunFilter {
+        playbook: Some("even".to_owned()),
+        states: vec![RunState::Queued, RunState::Held],
+        before,
+        limit: 5,
+        ..RunFilter::default()
+    };
+    let ids = |runs: Vec<RunRow>| runs.iter().map(|it| it.id.0).collect::<Vec<_>>();
+
+    let first = ids(store.list_runs(page(None)).await.unwrap());
+    assert_eq!(first, [24, 22, 20, 18, 16]);
+    assert_eq!(ids(store.list_runs(page(Some(RunId(16)))).await.unwrap()), [14, 12, 10, 8, 6]);
+
+    let late = RunFilter {
+        since: Some(START.after(Duration::from_secs(24))),
+        limit: 50,
+        ..RunFilter::default()
+    };
+    assert_eq!(ids(store.list_runs(late).await.unwrap()), [25, 24]);
+    let none = RunFilter { cluster: Some(ClusterName::new("other")), limit: 5, ..page(None) };
+    assert!(store.list_runs(none).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn i26_a_release_of_one_target_leaves_the_others() {
+    let store = Store::in_memory().unwrap();
+    let later = START.after(HOUR);
+    rolled_back(&store, START).await;
+    let release = |target| Release {
+        playbook: Some("threads".to_owned()),
+        target: Some(target),
+        ..Release::all(&main_cluster())
+    };
+
+    store.release(release(broker(2)), later, &alice()).await.unwrap();
+    assert_eq!(history(&store, broker(1), later).await.rollbacks_in_a_row(), 1);
+
+    store.release(release(broker(1)), later, &alice()).await.unwrap();
+    assert_eq!(history(&store, broker(1), later).await.rollbacks_in_a_row(), 0);
+}
+
+#[tokio::test]
+async fn a_release_of_one_key_leaves_the_others() {
+    let store = Store::in_memory().unwrap();
+    let resource = |broker: i32| ResourceKey::BrokerConfig {
+        broker: BrokerId::from_wire(broker).unwrap(),
+        key: "num.io.threads".to_owned(),
+    };
+    for id in [1, 2] {
+        store.mark_hands_off(&main_cluster(), resource(id), START).await.unwrap();
+    }
+    let key = |target: Option<Target>| Release {
+        key: Some("num.io.threads".to_owned()),
+        target,
+        ..Release::all(&main_cluster())
+    };
+
+    let released = store.release(key(Some(broker(2))), START, &alice()).await.unwrap();
+    assert_eq!(released, [resource(2)]);
+    let other = Release { key: Some("num.network.threads".to_owned()), ..key(None) };
+    assert!(store.release(other, START, &alice()).await.unwrap().is_empty());
+    assert_eq!(store.release(key(None), START, &alice()).await.unwrap(), [resource(1)]);
+}
+
+#[tokio::test]
+async fn i33_an_approval_is_for_the_plan_that_was_shown() {
+    let store = Store::in_memory().unwrap();
+    store.add_run(new_run(1, START), None).await.unwrap();
+    let planned = RunUpdate { steps: vec![step()], ..RunUpdate::default() };
+    store.move_run(RunId(1), START, RunEvent::AskApproval, planned).await.unwrap();
+    let shown = plan_digest(&[step()]);
+
+    let other = Some("0000".to_owned());
+    assert!(!store.approve(RunId(1), START, &alice(), other).await.unwrap());
+    assert_eq!(store.run(RunId(1)).await.unwrap().unwrap().run.times.approved, None);
+
+    assert!(store.approve(RunId(1), START, &alice(), shown.clone()).await.unwrap());
+    let approved = store.run(RunId(1)).await.unwrap().unwrap();
+    assert_eq!(approved.run.approved_digest, shown);
+    assert_eq!(approved.journal.last().unwrap().text, "alice approved it");
+
+    // A later time is no other plan, another value is one.
+    let moved = StepRow { at: START.after(HOUR), state: StepState::Applied, ..step() };
+    assert_eq!(plan_digest(&[moved]), shown);
+    assert_ne!(plan_digest(&[StepRow { wave: 1, ..step() }]), shown);
+    assert_eq!(plan_digest(&[]), None);
+}
+
+#[tokio::test]
+async fn a_journal_of_version_3_names_nobody_and_stays_append_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_3).unwrap();
+    let store = Store::open(&file).unwrap();
+    let kept = store.run(RunId(1)).await.unwrap().unwrap();
+
+    assert_eq!((kept.run.state, kept.run.approved_digest), (RunState::Kept, None));
+    let lines: Vec<_> =
+        kept.journal.iter().map(|it| (it.text.as_str(), it.by.clone(), it.repeated)).collect();
+    assert_eq!(lines, [("step 0: applied", None, 0)]);
+
+    let shell = rusqlite::Connection::open(&file).unwrap();
+    assert!(shell.execute("UPDATE journal SET text = 'other'", []).is_err());
+    assert!(shell.execute("DELETE FROM journal", []).is_err());
 }

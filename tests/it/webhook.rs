@@ -11,8 +11,10 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http_body_util::BodyExt;
 use kafka_optimizer::{
-    http::Limits,
-    model::{BrokerId, Target},
+    config::AccessConfig,
+    http::{Limits, Web},
+    model::{BrokerId, ClusterName, HoldReason, RunId, RunState, Scope, Target, WallTime},
+    store::RunFilter,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -20,7 +22,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::http_harness::{TOKEN, front, good, listening, text};
+use crate::http_harness::{
+    HttpHarness, TOKEN, front, front_with, good, listening, text, token_grant,
+};
 
 const ALERT: &str = r#"{"version":"4","truncatedAlerts":2,"alerts":[{"status":"firing",
     "labels":{"alertname":"A"},"startsAt":"2026-01-02T03:04:05Z"}]}"#;
@@ -31,6 +35,10 @@ const CHANGES: &[&str] = &[
     "/api/v1/runs",
     "/api/v1/runs/7/rollback",
     "/api/v1/runs/7/acknowledge",
+    "/api/v1/runs/7/approve",
+    "/api/v1/runs/7/reject",
+    "/api/v1/runs/7/cancel",
+    "/api/v1/runs/7/retry",
     "/api/v1/quarantine/release",
     "/api/v1/pause",
     "/api/v1/resume",
@@ -212,6 +220,140 @@ async fn i9_a_request_that_a_browser_form_can_send_is_refused() {
     assert_eq!(front.send(request.body(Body::from(ALERT)).unwrap()).await.0, StatusCode::OK);
 }
 
+/// A request with `token`, and the status of its response and its error.
+async fn with_token(front: &HttpHarness, path: &str, token: &str) -> (StatusCode, String) {
+    let body = if path == "/api/v1/alerts" { ALERT } else { "{}" };
+    let request = Request::post(path)
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body))
+        .unwrap();
+    let (status, response) = front.send(request).await;
+    let answer: Value = serde_json::from_str(&text(response).await).unwrap();
+
+    (status, answer["error"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn i9_a_token_allows_only_what_its_scopes_say() {
+    let tokens = [
+        ("alertmanager", "token of alertmanager", Scope::Alerts),
+        ("bob", "token of bob, who operates", Scope::Operate),
+        ("alice", "token of alice, who approves", Scope::Approve),
+    ];
+    let granted = tokens.map(|(name, token, scope)| token_grant(name, token, &[scope]));
+    let access = AccessConfig { tokens: granted.to_vec(), clients: Vec::new() };
+    let front = front_with(&access, Web::plain());
+
+    for path in CHANGES {
+        let wanted = match *path {
+            "/api/v1/alerts" => Scope::Alerts,
+            "/api/v1/runs/7/approve" | "/api/v1/runs/7/reject" => Scope::Approve,
+            _ => Scope::Operate,
+        };
+        for (name, token, scope) in tokens {
+            let (status, error) = with_token(&front, path, token).await;
+            if scope == wanted {
+                assert_ne!(status, StatusCode::FORBIDDEN, "{path} {name} {error}");
+            } else {
+                assert_eq!(status, StatusCode::FORBIDDEN, "{path} {name}");
+                assert_eq!(error, format!("`{name}` does not have the scope `{wanted}`"));
+            }
+        }
+    }
+
+    let mut people: Vec<String> =
+        front.pipe.principals.lock().unwrap().iter().map(ToString::to_string).collect();
+    people.dedup();
+    assert!(people.iter().all(|it| it == "bob" || it == "alice"), "{people:?}");
+    assert!(people.len() > 2, "{people:?}");
+}
+
+#[tokio::test]
+async fn replaced_tokens_count_from_the_next_request_on() {
+    let old = AccessConfig {
+        tokens: vec![token_grant("bob", "the old token of bob", Scope::ALL)],
+        clients: Vec::new(),
+    };
+    let front = front_with(&old, Web::plain());
+    assert_eq!(with_token(&front, "/api/v1/pause", "the old token of bob").await.0, StatusCode::OK);
+
+    let new = AccessConfig {
+        tokens: vec![token_grant("bob", "the new token of bob", Scope::ALL)],
+        clients: Vec::new(),
+    };
+    front.replace_access(&new);
+
+    let (status, _) = with_token(&front, "/api/v1/pause", "the old token of bob").await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert_eq!(with_token(&front, "/api/v1/pause", "the new token of bob").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn runs_are_filtered_and_come_in_pages() {
+    let front = front(None);
+    let path = "/api/v1/runs?cluster=main&state=held,stuck&playbook=threads\
+                &since=2026-01-02T03:04:05Z&before=120&limit=1";
+    let (status, body) = front.get(path).await;
+    let answer: Value = serde_json::from_str(&body).unwrap();
+
+    assert_eq!((status, &answer["next"]), (StatusCode::OK, &json!(7)), "{body}");
+    assert_eq!(answer["runs"][0]["advice"], HoldReason::Cooldown.help().advice);
+    let filter = front.pipe.filters.lock().unwrap()[0].clone();
+    assert_eq!(
+        filter,
+        RunFilter {
+            cluster: Some(ClusterName::new("main")),
+            states: vec![RunState::Held, RunState::Stuck],
+            playbook: Some("threads".to_owned()),
+            since: Some(WallTime(1_767_323_045_000)),
+            before: Some(RunId(120)),
+            limit: 1,
+        }
+    );
+
+    assert_eq!(front.get("/api/v1/runs?since=24h").await.0, StatusCode::OK);
+    for wrong in ["state=odd", "since=yesterday", "before=x", "limit=0", "limit=1001", "odd=1"] {
+        let (status, _) = front.get(&format!("/api/v1/runs?{wrong}")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn status_says_in_words_what_holds_the_runs() {
+    let front = front(None);
+    let (status, body) = front.get("/api/v1/status").await;
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    let cluster = &answer["clusters"][0];
+
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!((&answer["mode"], &answer["paused"]), (&json!("act"), &json!(false)));
+    assert_eq!(cluster["held"][0]["runs"], 3);
+    assert_eq!(cluster["held"][0]["advice"], HoldReason::Cooldown.help().advice);
+    assert_eq!(cluster["temporary_changes"][0]["state"], "kept");
+}
+
+#[tokio::test]
+async fn an_approval_carries_the_digest_and_a_rejection_the_reason() {
+    let front = front(Some(TOKEN));
+    front.post("/api/v1/runs/7/approve", r#"{"plan_digest": "ab"}"#).await;
+    front.post("/api/v1/runs/7/reject", r#"{"reason": "no"}"#).await;
+    front.post("/api/v1/runs/7/cancel", "").await;
+    let called = front.pipe.called.lock().unwrap().clone();
+
+    assert_eq!(
+        called,
+        [
+            r#"approve 7 Some("ab")"#,
+            "run 7",
+            r#"reject 7 Some("no")"#,
+            "run 7",
+            "cancel 7 None",
+            "run 7"
+        ]
+    );
+}
+
 #[tokio::test]
 async fn runs_are_listed_with_the_labels_of_the_contract() {
     let front = front(None);
@@ -225,9 +367,10 @@ async fn runs_are_listed_with_the_labels_of_the_contract() {
         json!({"runs": [{"id": 7, "state": "held", "cluster": "main", "playbook": "broker-threads",
             "optimizer": "tune_brokers", "level": "moderate", "target": "broker 1", "trigger": "alert",
             "cause": "KafkaRequestHandlersSaturated", "attempt": 1, "verdict": "improved",
-            "hold": "cooldown", "note": null, "rollback_reason": null, "acknowledged": false,
+            "hold": "cooldown",
+            "advice": HoldReason::Cooldown.help().advice, "note": null, "rollback_reason": null, "acknowledged": false,
             "created_at": "2026-01-02T03:04:05.006Z", "written_at": "2026-01-02T03:04:06.006Z", "effective_at": null,
-            "asked_at": null, "approved_at": null, "expires_at": null, "ended_at": null}]})
+            "asked_at": null, "approved_at": null, "expires_at": null, "ended_at": null}], "next": null})
     );
     assert_eq!(*front.pipe.called.lock().unwrap(), ["runs 5"]);
 
@@ -317,7 +460,13 @@ async fn rollback_acknowledge_release_pause_and_resume_reach_the_pipeline() {
     let (status, answer) = front.post("/api/v1/quarantine/release", r#"{"cluster":"main"}"#).await;
     assert_eq!(
         (status, &answer["released"][0]),
-        (StatusCode::OK, &json!("Some(ClusterName(\"main\"))"))
+        (
+            StatusCode::OK,
+            &json!(
+                "ReleaseOrder { cluster: Some(ClusterName(\"main\")), playbook: None, \
+                 target: None, key: None }"
+            )
+        )
     );
 
     let (_, answer) = front.post("/api/v1/pause", "").await;

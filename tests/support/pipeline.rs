@@ -10,14 +10,16 @@ use kafka_optimizer::{
     alert::Notification,
     http::Pipeline,
     model::{
-        AlertOutcome, BrokerConfigChange, BrokerId, Change, ClusterName, HoldReason, RunId,
-        RunState, Target, Trigger, Verdict, WallTime,
+        AlertOutcome, BrokerConfigChange, BrokerId, Change, ClusterName, HoldReason, Mode,
+        Principal, RunId, RunState, Target, Trigger, Verdict, WallTime,
     },
     playbook::{Level, OptimizerKind},
-    remediation::{Order, OrderError, Taken},
+    remediation::{
+        ClusterRemediation, Decision, Order, OrderError, ReleaseOrder, RemediationStatus, Taken,
+    },
     store::{
-        AlertCounts, JournalLine, Measurement, Priority, RunDetail, RunRow, StepRow, StepState,
-        StoreError, Times,
+        AlertCounts, ClusterOverview, HeldCount, JournalFilter, JournalLine, Measurement, Priority,
+        RunDetail, RunFilter, RunRow, StepRow, StepState, StoreError, Times,
     },
 };
 
@@ -27,6 +29,10 @@ pub(crate) struct RecordingPipeline {
     pub(crate) taken: Mutex<Vec<Notification>>,
     pub(crate) orders: Mutex<Vec<Order>>,
     pub(crate) called: Mutex<Vec<String>>,
+    /// Of each list of runs.
+    pub(crate) filters: Mutex<Vec<RunFilter>>,
+    /// Who gave each order.
+    pub(crate) principals: Mutex<Vec<Principal>>,
     pub(crate) paused: AtomicBool,
     /// Writes to the store fail.
     pub(crate) broken: AtomicBool,
@@ -63,9 +69,32 @@ impl Pipeline for RecordingPipeline {
         Ok(Taken { counts, faults })
     }
 
-    async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        self.note(format!("runs {limit}"))?;
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, StoreError> {
+        self.note(format!("runs {}", filter.limit))?;
+        self.filters.lock().unwrap().push(filter);
         Ok(vec![run()])
+    }
+
+    async fn status(&self) -> Result<RemediationStatus, StoreError> {
+        self.note("status")?;
+        let held = vec![HeldCount { reason: HoldReason::Cooldown, runs: 3 }];
+        let kept = RunRow {
+            state: RunState::Kept,
+            hold: None,
+            times: Times { expires: Some(WallTime(1_767_326_645_006)), ..run().times },
+            ..run()
+        };
+        Ok(RemediationStatus {
+            mode: Mode::Act,
+            paused: self.paused.load(Ordering::Relaxed),
+            clusters: vec![ClusterRemediation {
+                name: ClusterName::new("main"),
+                runs: ClusterOverview { queued: 2, held, ..ClusterOverview::default() },
+                temporary_changes: vec![kept],
+                quarantined: Vec::new(),
+                changed_by_others: vec!["num.io.threads of broker 1".to_owned()],
+            }],
+        })
     }
 
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
@@ -73,13 +102,19 @@ impl Pipeline for RecordingPipeline {
         Ok((id == RunId(7)).then(detail))
     }
 
-    async fn order(&self, order: Order) -> Result<RunId, OrderError> {
+    async fn journal(&self, filter: JournalFilter) -> Result<Vec<JournalLine>, StoreError> {
+        self.note(format!("journal {filter:?}"))?;
+        Ok(vec![journal_line()])
+    }
+
+    async fn order(&self, order: Order, by: &Principal) -> Result<RunId, OrderError> {
         self.note("order")?;
         if order.cluster.as_ref().is_some_and(|it| it.as_str() == "other") {
             return Err(OrderError::NotFound("there is no cluster other".to_owned()));
         }
 
         self.orders.lock().unwrap().push(order);
+        self.principals.lock().unwrap().push(by.clone());
 
         Ok(RunId(7))
     }
@@ -89,32 +124,44 @@ impl Pipeline for RecordingPipeline {
         Ok(vec![run()])
     }
 
-    async fn approve(&self, id: RunId) -> Result<(), OrderError> {
-        Ok(self.note(format!("approve {id}"))?)
-    }
-
-    async fn roll_back(&self, id: RunId) -> Result<(), OrderError> {
-        self.note(format!("roll back {id}"))?;
+    async fn decide(
+        &self,
+        id: RunId,
+        decision: Decision,
+        by: &Principal,
+    ) -> Result<(), OrderError> {
+        self.note(match &decision {
+            Decision::RollBack => format!("roll back {id}"),
+            Decision::Acknowledge => format!("acknowledge {id}"),
+            Decision::Retry => format!("retry {id}"),
+            Decision::Approve { plan_digest } => format!("approve {id} {plan_digest:?}"),
+            Decision::Reject { reason } => format!("reject {id} {reason:?}"),
+            Decision::Cancel { reason } => format!("cancel {id} {reason:?}"),
+        })?;
+        self.principals.lock().unwrap().push(by.clone());
         if id == RunId(7) { Ok(()) } else { Err(OrderError::Conflict("it has ended".to_owned())) }
     }
 
-    async fn acknowledge(&self, id: RunId) -> Result<(), OrderError> {
-        Ok(self.note(format!("acknowledge {id}"))?)
-    }
-
-    async fn release(&self, cluster: Option<ClusterName>) -> Result<Vec<String>, OrderError> {
+    async fn release(
+        &self,
+        order: ReleaseOrder,
+        by: &Principal,
+    ) -> Result<Vec<String>, OrderError> {
         self.note("release")?;
-        Ok(vec![format!("{cluster:?}")])
+        self.principals.lock().unwrap().push(by.clone());
+        Ok(vec![format!("{order:?}")])
     }
 
-    fn pause(&self) -> std::io::Result<()> {
+    async fn pause(&self, by: &Principal) -> std::io::Result<()> {
         self.note("pause").map_err(std::io::Error::other)?;
+        self.principals.lock().unwrap().push(by.clone());
         self.paused.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    fn resume(&self) -> std::io::Result<()> {
+    async fn resume(&self, by: &Principal) -> std::io::Result<()> {
         self.note("resume").map_err(std::io::Error::other)?;
+        self.principals.lock().unwrap().push(by.clone());
         self.paused.store(false, Ordering::Relaxed);
         Ok(())
     }
@@ -143,6 +190,7 @@ fn run() -> RunRow {
         rollback_reason: None,
         undo_requested: false,
         acknowledged: false,
+        approved_digest: None,
         priority: Priority::Normal,
         times: Times {
             created: WallTime(1_767_323_045_006),
@@ -179,10 +227,15 @@ fn detail() -> RunDetail {
             load_change: Some(-0.03),
             ..Measurement::default()
         },
-        journal: vec![JournalLine {
-            at: WallTime(1_767_323_045_006),
-            entry: "stored".to_owned(),
-            text: "<b>\"quotes\" {braces}\u{1b}[31m</b>".to_owned(),
-        }],
+        journal: vec![journal_line()],
+    }
+}
+
+fn journal_line() -> JournalLine {
+    JournalLine {
+        at: WallTime(1_767_323_045_006),
+        entry: "stored".to_owned(),
+        text: "<b>\"quotes\" {braces}\u{1b}[31m</b>".to_owned(),
+        ..JournalLine::default()
     }
 }

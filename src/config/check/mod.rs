@@ -4,6 +4,7 @@
 //! replaced by its default only to let the check continue; with any problem there is no [`Config`].
 //! Pure, except that files named in the configuration are read through the caller's function.
 
+mod access;
 mod http_client;
 mod key_path;
 mod optimizer;
@@ -12,13 +13,14 @@ mod probe;
 mod security;
 mod selection;
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
+use access::RawAccess;
 use key_path::KeyPath;
 
 use super::{
     ClusterConfig, Config, DockerConfig, Loaded, Problem, PrometheusConfig, RemediationConfig,
-    Secret, SecretReader,
+    SecretReader,
     raw::{RawCluster, RawConfig, RawPrometheus, RawRemediation, Scalar},
 };
 use crate::{
@@ -44,8 +46,6 @@ const RUNS_PER_DAY_DEFAULT: u32 = 12;
 const SHRINK_PAUSE_DEFAULT: Duration = Duration::from_secs(30);
 /// Upper bound of every duration in the file; keeps sums of durations from overflowing.
 const DURATION_MAX: Duration = Duration::from_hours(24 * 30);
-/// Shorter tokens can be guessed. 128 bits in hexadecimal have 32 bytes.
-const TOKEN_BYTES_MIN: usize = 16;
 const NAME_BYTES_MAX: usize = 64;
 
 /// Problems and warnings found so far.
@@ -61,6 +61,7 @@ pub(super) fn check(raw: RawConfig, tokens: SecretReader<'_>) -> Result<Loaded, 
     let remediation = remediation(written, &clusters, tokens, &mut report);
     needs_prometheus(&clusters, &remediation, &mut report);
     needs_docker(&clusters, &remediation, &mut report);
+    access::warn_unused(&remediation, &mut report);
     if report.problems.is_empty() {
         Ok(Loaded { config: Config { clusters, remediation }, warnings: report.warnings })
     } else {
@@ -221,20 +222,13 @@ fn remediation(
     let mode = raw.mode.and_then(|written| report.choice(path.key("mode"), &written));
     let mode = mode.unwrap_or(Mode::Rehearse);
 
-    let token = raw.token_file.and_then(|path| token(&path, tokens, report));
-    let client_sans = raw.client_sans.unwrap_or_default();
-    if client_sans.iter().any(String::is_empty) {
-        report.problem(path.key("client_sans"), "must not contain an empty name");
-    }
-
-    // I9, I1: `act` without authentication is rejected at start, on loopback too.
-    let unauthenticated = token.is_none() && client_sans.is_empty();
-    if mode == Mode::Act && unauthenticated && !report.has("remediation.token_file") {
-        report.problem(
-            path.key("token_file"),
-            "is required in mode `act`: name a file with a token of at least 16 bytes",
-        );
-    }
+    let access = RawAccess {
+        token_file: raw.token_file,
+        tokens: raw.tokens.unwrap_or_default(),
+        client_sans: raw.client_sans.unwrap_or_default(),
+        clients: raw.clients.unwrap_or_default(),
+    };
+    let access = access::access(access, mode, tokens, report);
 
     let state_dir = raw.state_dir.unwrap_or_else(|| STATE_DIR_DEFAULT.into());
     if state_dir.as_os_str().is_empty() {
@@ -253,8 +247,7 @@ fn remediation(
 
     RemediationConfig {
         mode,
-        token,
-        client_sans,
+        access,
         state_dir,
         runs_per_hour_max: report.count(
             path.key("runs_per_hour_max"),
@@ -314,45 +307,6 @@ fn needs_docker(
             "is required by scale_consumers, which starts containers; `docker: {}` is enough";
         report.problem("clusters[0].docker", advice);
     }
-}
-
-fn token(path: &Path, tokens: SecretReader<'_>, report: &mut CheckReport) -> Option<Secret> {
-    let key = KeyPath::root("remediation").key("token_file");
-    let file = match tokens(path) {
-        Ok(file) => file,
-        Err(error) => {
-            report.problem(key, format!("cannot read {}: {error}", path.display()));
-            return None;
-        }
-    };
-
-    let text = file.text.trim();
-    if text.len() < TOKEN_BYTES_MIN {
-        let advice = format!(
-            "{} contains {} bytes; a token needs at least {TOKEN_BYTES_MIN}: make one with `openssl rand \
-             -hex 32`",
-            path.display(),
-            text.len(),
-        );
-        report.problem(key, advice);
-        return None;
-    }
-
-    // It is sent in a header.
-    if !text.bytes().all(|it| it.is_ascii_graphic()) {
-        let advice = format!("{}: a token must be one word of printable ASCII", path.display());
-        report.problem(key, advice);
-        return None;
-    }
-
-    if file.world_readable {
-        report.warning(
-            key,
-            format!("{} is readable by every user; run chmod o-r on it", path.display()),
-        );
-    }
-
-    Some(Secret::new(text.to_owned()))
 }
 
 /// Says what is wrong with an entry that is not `host:port`.
@@ -416,10 +370,6 @@ impl CheckReport {
 
     fn warning(&mut self, path: impl Into<String>, advice: impl Into<String>) {
         self.warnings.push(Problem { path: path.into(), advice: advice.into() });
-    }
-
-    fn has(&self, path: &str) -> bool {
-        self.problems.iter().any(|it| it.path == path)
     }
 
     /// Checks a name that is used as a metric label, in tables and as a command line argument.

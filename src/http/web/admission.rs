@@ -1,6 +1,6 @@
 //! Middleware before all handlers: rate limit, users, and response headers.
 //!
-//! If users are configured, every request needs one. The token is accepted instead, because a
+//! If users are configured, every request needs one. A token is accepted instead, because a
 //! request has only one `Authorization` header, and a client that may change the cluster may also
 //! read. A user can only read (docs/adr/0013).
 
@@ -14,7 +14,7 @@ use axum::{
 };
 
 use super::{ActiveConfig, Web, passwords::BasicCredentials};
-use crate::http::{Inner, auth, error::ApiError};
+use crate::http::{Inner, error::ApiError};
 
 pub(in crate::http) async fn admission(
     State(inner): State<Arc<Inner>>,
@@ -40,9 +40,7 @@ async fn check(inner: &Inner, active: &ActiveConfig, headers: &HeaderMap) -> Res
         return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, advice).into_response());
     }
 
-    let settings = inner.state.settings();
-    let token = settings.token.as_ref();
-    if active.users.is_empty() || token.is_some_and(|it| auth::has_token(headers, it)) {
+    if active.users.is_empty() || inner.state.settings().access.accepts_token(headers) {
         return Ok(());
     }
 

@@ -92,7 +92,7 @@ pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Ho
     let baseline = evidence::baseline(context, &expressions, playbook.windows.baseline).await?;
     let measured = Measurement { canary: canary.map(BrokerId::to_wire), ..baseline };
 
-    let may_act = !ends_rehearsed(context, run) && !approval::is_missing(context, run);
+    let may_act = !ends_rehearsed(context, run) && !approval::is_missing(context, run, &steps);
     let permit = may_act.then_some(Permit { validated: Some(0) });
 
     Ok(Cleared { steps, remarks: plan.remarks, measured, permit })
@@ -157,10 +157,6 @@ fn check_mode(context: &Context) -> Result<(), Hold> {
 pub(super) async fn may_preempt(context: &Context, run: &RunRow) -> Result<(), Hold> {
     let playbook = playbook(context, run)?;
     limits::check(context, run, playbook).await?;
-    Hold::unless(!approval::is_missing(context, run), HoldReason::NotConfirmed, || {
-        "a person has to approve it".to_owned()
-    })?;
-
     let canary = canary(context, run, playbook);
     let values = context.values(&run.target, canary);
     let expressions = Expressions::of(playbook, &run.target, &values)?;
@@ -168,9 +164,12 @@ pub(super) async fn may_preempt(context: &Context, run: &RunRow) -> Result<(), H
 
     let topology = context.kafka.topology().await?;
     health::check_cluster(context, run, playbook.optimizer.kind(), &topology).await?;
-    planning::plan(context, run, playbook, &topology, canary).await?;
+    let plan = planning::plan(context, run, playbook, &topology, canary).await?;
 
-    Ok(())
+    let steps = rows(context, run.id, &plan);
+    Hold::unless(!approval::is_missing(context, run, &steps), HoldReason::NotConfirmed, || {
+        "a person has to approve it".to_owned()
+    })
 }
 
 fn playbook<'a>(context: &'a Context, run: &RunRow) -> Result<&'a Playbook, Hold> {

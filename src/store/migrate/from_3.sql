@@ -17,3 +17,31 @@ ALTER TABLE runs ADD COLUMN parameters TEXT NOT NULL DEFAULT '';
 
 -- A place in the queue is no longer taken by what waits.
 UPDATE runs SET state = 'queued', hold = NULL, note = NULL WHERE hold = 'queue_full';
+
+-- Names in the journal, and approvals of one plan.
+ALTER TABLE runs ADD COLUMN approved_digest TEXT;
+
+ALTER TABLE journal ADD COLUMN principal TEXT;
+ALTER TABLE journal ADD COLUMN cluster TEXT;
+ALTER TABLE journal ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE journal ADD COLUMN last_at INTEGER;
+DROP TRIGGER journal_never_changes;
+DROP TRIGGER journal_never_forgets;
+CREATE TRIGGER journal_never_changes
+BEFORE UPDATE OF id, run, at, entry, text, principal, cluster ON journal
+BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER journal_only_counts BEFORE UPDATE ON journal
+WHEN NEW.repeated <> OLD.repeated + 1 OR NEW.last_at < coalesce(OLD.last_at, OLD.at)
+BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER journal_never_forgets BEFORE DELETE ON journal
+WHEN OLD.principal IS NOT NULL OR OLD.run = 0
+OR (SELECT written_at FROM runs WHERE id = OLD.run) IS NOT NULL
+BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
+
+CREATE TABLE target_releases (
+    cluster  TEXT NOT NULL,
+    playbook TEXT NOT NULL,
+    target   TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (cluster, playbook, target)
+) STRICT, WITHOUT ROWID;

@@ -186,11 +186,12 @@ fn i4_an_alert_merged_into_a_manual_run_was_lost_with_it() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         let before = world.key_states();
-        world.remediation.pause().unwrap();
+        world.remediation.pause().await.unwrap();
         world.alert("Slow", Some("1")).await;
         let order = Order {
             cluster: None,
             optimizer: OptimizerKind::TuneBrokers,
+            playbook: None,
             target: Target::Broker(id(1)),
             level: Some(Level::Moderate),
             dry_run: false,
@@ -201,7 +202,7 @@ fn i4_an_alert_merged_into_a_manual_run_was_lost_with_it() {
 
         assert_eq!(world.run(1).await.run.hold, Some(HoldReason::Paused));
 
-        world.remediation.resume().unwrap();
+        world.remediation.resume().await.unwrap();
         world.until_over().await;
         world.verify(&before).await;
 
@@ -218,6 +219,7 @@ fn i26_a_rehearsal_reset_the_rollback_count_and_started_a_cooldown() {
         let order = |dry_run| Order {
             cluster: None,
             optimizer: OptimizerKind::TuneBrokers,
+            playbook: None,
             target: Target::Broker(id(1)),
             level: Some(Level::Moderate),
             dry_run,

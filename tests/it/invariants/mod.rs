@@ -9,6 +9,7 @@ mod intake;
 mod lost;
 mod operator;
 mod others;
+mod people;
 mod reload;
 mod sweeps;
 mod temporary;

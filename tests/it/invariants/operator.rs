@@ -17,6 +17,7 @@ fn order(dry_run: bool) -> Order {
     Order {
         cluster: None,
         optimizer: OptimizerKind::TuneBrokers,
+        playbook: None,
         target: Target::Broker(id(1)),
         level: Some(Level::Moderate),
         dry_run,
@@ -40,7 +41,7 @@ fn i31_a_pause_survives_a_restart_and_nothing_starts() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         let before = world.key_states();
-        world.remediation.pause().unwrap();
+        world.remediation.pause().await.unwrap();
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
@@ -55,7 +56,7 @@ fn i31_a_pause_survives_a_restart_and_nothing_starts() {
         let page = world.telemetry.encode().unwrap();
         assert!(page.contains(r#"kafka_optimizer_paused{kafka_cluster="main"} 1"#), "{page}");
 
-        world.remediation.resume().unwrap();
+        world.remediation.resume().await.unwrap();
         world.until_over().await;
         world.verify(&before).await;
 
@@ -67,7 +68,7 @@ fn i31_a_pause_survives_a_restart_and_nothing_starts() {
 fn i31_a_pause_finishes_the_current_step_and_rolls_back() {
     helps(async |setup| {
         let mut world = among_the_steps(setup).await;
-        world.remediation.pause().unwrap();
+        world.remediation.pause().await.unwrap();
         let sent = world.kafka.calls(CallKind::Write).len();
         world.until_over().await;
         let run = world.run(1).await.run;

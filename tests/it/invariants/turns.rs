@@ -27,6 +27,7 @@ fn order(broker: i32) -> Order {
     Order {
         cluster: None,
         optimizer: OptimizerKind::TuneBrokers,
+        playbook: None,
         target: Target::Broker(id(broker)),
         level: Some(Level::Moderate),
         dry_run: false,
@@ -301,7 +302,7 @@ fn i6_an_order_was_cancelled_when_an_alert_that_joined_it_was_resolved() {
         let mut world = World::starved(setup).await;
         world.remediation.order(order(1)).await.unwrap();
         world.alert("Slow", Some("1")).await;
-        world.remediation.pause().unwrap();
+        world.remediation.pause().await.unwrap();
         world.start(Crash::Never);
         world.pass(Duration::from_secs(20)).await;
 
@@ -319,7 +320,7 @@ fn i6_an_order_was_cancelled_when_an_alert_that_joined_it_was_resolved() {
 fn i31_a_pause_during_an_observation_was_not_shown() {
     helps(async |setup| {
         let mut world = slow_until(setup, RunState::Observing).await;
-        world.remediation.pause().unwrap();
+        world.remediation.pause().await.unwrap();
         world.pass(Duration::from_secs(2)).await;
 
         let page = world.telemetry.encode().unwrap();

@@ -11,6 +11,7 @@ mod controller;
 mod crash_points;
 pub(crate) mod docker;
 mod kafka;
+mod person;
 mod prometheus;
 mod run;
 mod setup;

@@ -25,6 +25,7 @@ use super::{
     crash_points::{Crash, CrashPoints, ProcessEnd, SimulatedProcess},
     docker::SimulatedDocker,
     kafka::{CallKind, KafkaCall, SimulatedKafka},
+    person::Person,
     prometheus::{SCRAPE, SimulatedPrometheus},
     setup::{self, Setup},
 };
@@ -58,7 +59,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<WorldClock>,
     pub(crate) checks: Arc<Checks>,
     pub(crate) crash_points: CrashPoints,
-    pub(crate) remediation: Remediator,
+    pub(crate) remediation: Person,
     pub(crate) store: Store,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) setup: Setup,
@@ -122,7 +123,7 @@ impl World {
             clock,
             checks,
             crash_points,
-            remediation,
+            remediation: Person(remediation),
             store,
             telemetry,
             setup,
@@ -206,7 +207,7 @@ impl World {
             setup: &self.setup,
         };
         let (remediation, telemetry) = parts.pipeline(&self.store, self.snapshots.subscribe());
-        (self.remediation, self.telemetry) = (remediation.clone(), telemetry);
+        (self.remediation, self.telemetry) = (Person(remediation.clone()), telemetry);
         let (name, stop) = (self.setup.cluster.name.clone(), self.stop.clone());
         let checks = Arc::clone(&self.checks);
         let ends = move || matches!(crash, Crash::AfterLine(line) if line <= checks.lines());
@@ -226,7 +227,7 @@ impl World {
         };
         let latest = self.snapshots.subscribe();
         let context = parts.context(&self.store, latest, &self.telemetry);
-        self.remediation.replace(vec![context]).unwrap();
+        self.remediation.0.replace(vec![context]).unwrap();
     }
 
     /// Asks the process to stop, and waits until it has.

@@ -9,7 +9,7 @@ use std::{
 
 use kafka_optimizer::{
     alert::{Alert, AlertStatus, Faults, Labels, Notification},
-    config::{ClusterConfig, DockerConfig, PrometheusConfig, RemediationConfig},
+    config::{AccessConfig, ClusterConfig, DockerConfig, PrometheusConfig, RemediationConfig},
     model::{ClusterName, Mode, QuotaEntity, QuotaKey, WallTime},
     playbook::{
         AboveStatic, AlertMatcher, Better, Factor, Level, Objective, Optimizer, Playbook, Rollout,
@@ -170,8 +170,7 @@ impl Setup {
             },
             remediation: RemediationConfig {
                 mode: Mode::Act,
-                token: None,
-                client_sans: Vec::new(),
+                access: AccessConfig::default(),
                 state_dir: Path::new("/nowhere").to_owned(),
                 runs_per_hour_max: 100,
                 runs_per_day_max: 100,

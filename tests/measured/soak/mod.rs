@@ -14,8 +14,9 @@ use std::{
 
 use kafka_optimizer::{
     clock::SystemClock,
+    config::AccessConfig,
     expose::{Exposer, Exposition, SnapshotSource},
-    http::{self, Limits, ServerInfo, Settings, Web},
+    http::{self, Access, Limits, ServerInfo, Settings, Web},
     model::{ClusterName, Mode},
     snapshot::Latest,
     telemetry::Telemetry,
@@ -114,8 +115,7 @@ fn sources(latest: &Latest) -> watch::Receiver<Vec<SnapshotSource>> {
 
 fn settings() -> Settings {
     Settings {
-        token: None,
-        client_sans: Vec::new(),
+        access: Access::new(&AccessConfig::default()),
         about: ServerInfo {
             version: "0",
             mode: Mode::Observe,
