@@ -113,7 +113,7 @@ class UnderMinimum(unittest.TestCase):
 
 class Answers(unittest.TestCase):
     def require_prompt(self, took: float | None) -> None:
-        row = Row("storm-of-nonsense", alert_to_action_s=took)
+        row = Row("silenced", alert_to_action_s=took)
         cluster = SimpleNamespace(progress=fake_waiter().progress)
         require_prompt(cast(HealCluster, cluster), row)
 
@@ -138,6 +138,11 @@ class Playbooks(unittest.TestCase):
         fired = re.findall(r"alert: (\w+)", self.rules)
         matched = re.findall(r"match: {alertname: (\w+)}", self.config)
         self.assertEqual(sorted(fired), sorted(matched))
+
+    def test_no_alert_is_labelled_with_its_topic(self) -> None:
+        """The next scenario's alert would be the same incident with a label that changed."""
+        by_topic = re.findall(r"expr: label_replace\(kafka_topic_partitions", self.rules)
+        self.assertEqual(by_topic, [])
 
     def test_the_older_of_two_quotas_ends_first_and_within_the_newer_one(self) -> None:
         """A run is kept 40 s after its change; the newer one begins after that."""

@@ -77,7 +77,7 @@ ALERTS_PER_NOTIFICATION = 1_000  # as in alertmanager.yml
 FIRST_MADE_UP_BROKER = 10_000
 
 
-def storm_of_nonsense(cluster: HealCluster, row: Row) -> None:
+def made_up_storm(cluster: HealCluster, row: Row) -> None:
     """5,000 alerts for brokers that do not exist, then a real one: answered as soon as ever"""
     before = cluster.state()
     cluster.wait_for_first_minute()
@@ -138,5 +138,5 @@ def _require_nothing_written(cluster: HealCluster, since: float) -> None:
 
 ALERTS = (
     Scenario("silenced", 540, silenced),
-    Scenario("storm-of-nonsense", 420, storm_of_nonsense),
+    Scenario("storm-of-nonsense", 420, made_up_storm),
 )
