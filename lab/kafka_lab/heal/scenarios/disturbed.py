@@ -176,7 +176,7 @@ def switch_to_rehearse(cluster: HealCluster, row: Row) -> None:
 
 
 DISTURBED = (
-    Scenario("kill9", 1500, kill9),
+    Scenario("kill9", 2100, kill9),
     Scenario("two-alertmanagers", 240, two_alertmanagers),
     Scenario("switch-to-rehearse", 300, switch_to_rehearse),
 )
