@@ -99,10 +99,24 @@ class Optimizer:
     def is_ready(self) -> bool:
         return answers(f"{self.url}/-/ready")
 
-    def runs(self) -> list[RunSummary]:
-        """Newest first."""
-        found = get_json(f"{self.url}/api/v1/runs", {"limit": "1000"})["runs"]
-        return [summary_of(run) for run in found]
+    def runs(self, **filters: str) -> list[RunSummary]:
+        """The newest thousand that match, newest first."""
+        return [summary_of(run) for run in self._page(filters)["runs"]]
+
+    def all_runs(self, since: float) -> list[RunSummary]:
+        """Every run that was created since then, newest first."""
+        filters = {"since": rfc3339(since)}
+        found: list[RunSummary] = []
+        while True:
+            page = self._page(filters)
+            found += [summary_of(run) for run in page["runs"]]
+            if page["next"] is None:
+                return found
+            filters["before"] = str(page["next"])
+
+    def _page(self, filters: dict[str, str]) -> dict[str, Any]:
+        page: dict[str, Any] = get_json(f"{self.url}/api/v1/runs", {"limit": "1000", **filters})
+        return page
 
     def run(self, id: int) -> Run:
         return run_of(self.run_json(id))

@@ -14,7 +14,7 @@ from ..cleanup import exclusive, uninterrupted
 from ..commands import run
 from ..engine import build_everything, install_packages, kafka_client_libraries, running_engine
 from ..errors import LabError
-from ..optimizer import Run
+from ..optimizer import Run, RunSummary
 from ..paths import LAB, TARGET
 from ..progress import Progress
 from ..rendering import Windows
@@ -154,20 +154,21 @@ class Session:
             cleaned = f"not left clean: {cleaned}"
         return [problem for problem in (played, saved, cleaned, judged) if problem]
 
-    def _new_runs(self) -> list[int]:
-        return [it.id for it in self._cluster.optimizer.runs() if it.id not in self._judged]
+    def _new_runs(self) -> list[RunSummary]:
+        return [it for it in self._cluster.optimizer.runs() if it.id not in self._judged]
 
     def _save_runs(self, slug: str) -> None:
         """The scenario's runs with their journals, for whoever looks into a failure."""
-        runs = [self._cluster.optimizer.run_json(id) for id in self._new_runs()]
+        runs = [self._cluster.optimizer.run_json(it.id) for it in self._new_runs()]
         path = self._cluster.stack.folder / f"{slug}.json"
         write_atomically(path, json.dumps(runs, indent=1) + "\n")
 
     def _judge(self, row: Row) -> None:
         """No acknowledged record is lost, and no partition is short of replicas by our doing."""
         cluster = self._cluster
-        runs = [cluster.optimizer.run(id) for id in self._new_runs()]
-        self._judged.update(run.id for run in runs)
+        found = self._new_runs()
+        self._judged.update(run.id for run in found)
+        runs = [cluster.optimizer.run(run.id) for run in found if run.written is not None]
 
         observations = read_timeline(cluster.referee.timeline)
         spans = [span for span in map(acting_span, runs) if span]

@@ -25,7 +25,7 @@ from ..heal.replicas import (
 )
 from ..heal.result import Row, write
 from ..heal.scenarios import SCENARIOS, chosen
-from ..heal.scenarios.alerts import MADE_UP_ALERTS, made_up_alerts
+from ..heal.scenarios.alerts import MADE_UP_ALERTS, is_made_up, made_up_alerts
 from ..optimizer import run_of
 from ..paths import LAB
 from ..stack import BROKERS, Stack
@@ -128,6 +128,11 @@ class Answers(unittest.TestCase):
         brokers = {alert.labels["broker_id"] for alert in alerts}
         self.assertEqual((len(alerts), len(brokers)), (MADE_UP_ALERTS, MADE_UP_ALERTS))
         self.assertFalse(brokers & set(BROKERS))
+
+    def test_a_run_about_such_a_broker_is_known_by_its_target(self) -> None:
+        targets = {"broker 10000": True, "broker 2": False, "cluster": False, "group 12000": False}
+        for target, made_up in targets.items():
+            self.assertEqual(is_made_up(run_of(run_json(target=target))), made_up)
 
 
 class Playbooks(unittest.TestCase):

@@ -46,6 +46,17 @@ class Queries(unittest.TestCase):
             found = self.optimizer.runs_caused_by(alert, since, "broker 2")
             self.assertEqual([run.id for run in found], [5])
 
+    def test_all_runs_are_read_page_by_page(self) -> None:
+        pages = [
+            {"runs": [run_json(id=9), run_json(id=8)], "next": 8},
+            {"runs": [run_json(id=7)], "next": None},
+        ]
+        with patch("kafka_lab.optimizer.get_json", side_effect=pages) as get:
+            found = self.optimizer.all_runs(1767323045.0)
+        self.assertEqual([run.id for run in found], [9, 8, 7])
+        filters = {"limit": "1000", "since": "2026-01-02T03:04:05Z", "before": "8"}
+        self.assertEqual(get.call_args.args[1], filters)
+
     def test_a_notification_is_as_alertmanager_sends_it(self) -> None:
         alerts = [
             PostedAlert({"alertname": "A"}, 1767323045.0),

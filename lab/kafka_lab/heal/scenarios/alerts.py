@@ -122,18 +122,21 @@ def _notify(cluster: HealCluster, alerts: list[PostedAlert], outcome: str) -> No
 
 
 def _require_nothing_written(cluster: HealCluster, since: float) -> None:
-    """Of the runs that the API lists, the latest thousand."""
-
-    def made_up() -> list[RunSummary]:
-        runs = cluster.optimizer.runs_caused_by("LabTune", since)
-        return [run for run in runs if run.target != "broker 2"]
+    optimizer = cluster.optimizer
 
     def all_ended() -> bool:
-        return all(run.has_ended() for run in made_up())
+        return not any(is_made_up(run) for run in optimizer.runs(state="queued,held"))
 
     cluster.waiter.until("the runs of made-up alerts to end", all_ended, 120)
-    wrote = [str(run.id) for run in made_up() if run.written is not None]
+    runs = [run for run in optimizer.all_runs(since) if is_made_up(run)]
+    wrote = [str(run.id) for run in runs if run.written is not None]
     require(not wrote, f"runs of made-up alerts wrote something: {', '.join(wrote)}")
+    cluster.progress.say(f"{len(runs):,} runs of made-up alerts have ended and wrote nothing")
+
+
+def is_made_up(run: RunSummary) -> bool:
+    kind, _, broker = run.target.partition(" ")
+    return kind == "broker" and int(broker) >= FIRST_MADE_UP_BROKER
 
 
 ALERTS = (
