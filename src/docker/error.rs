@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::RequestOutcome;
+
 /// Why a call failed. `of` is the container or network that it was about.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,20 +32,21 @@ pub enum DockerError {
 }
 
 impl DockerError {
-    /// Whether the call may have taken effect, wholly or in part.
-    pub const fn outcome_is_unknown(&self) -> bool {
+    /// What is known of a call that failed with this error. An engine that is away refuses nothing.
+    pub const fn outcome(&self) -> RequestOutcome {
         match self {
+            Self::NotConfigured | Self::Unreachable { .. } => RequestOutcome::NotSent,
+            Self::Refused { .. } => RequestOutcome::Refused,
             Self::Broken { .. }
             | Self::NoAnswer { .. }
             | Self::Failed { .. }
-            | Self::Protocol { .. } => true,
-            Self::NotConfigured | Self::Unreachable { .. } | Self::Refused { .. } => false,
+            | Self::Protocol { .. } => RequestOutcome::Unknown,
         }
     }
 
     /// The error of an operation of several calls, some of which have succeeded.
     pub(super) fn in_part(self, call: &'static str, of: &str) -> Self {
-        if self.outcome_is_unknown() {
+        if self.outcome() == RequestOutcome::Unknown {
             return self;
         }
         Self::Failed { call, of: of.to_owned(), problem: self.to_string() }

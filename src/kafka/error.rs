@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::model::{BrokerId, ReadFailure};
+use crate::model::{BrokerId, ReadFailure, RequestOutcome};
 
 /// Kafka's `Errors.REQUEST_TIMED_OUT`.
 const REQUEST_TIMED_OUT: i16 = 7;
+
+/// Kafka's `Errors.NOT_CONTROLLER`.
+const NOT_CONTROLLER: i16 = 41;
 
 /// Why a request failed. `peer` is the `host:port` that it went to.
 #[derive(Debug, thiserror::Error)]
@@ -70,21 +73,25 @@ impl KafkaError {
         }
     }
 
-    /// Whether a write that failed with this error may have taken effect. `REQUEST_TIMED_OUT`
-    /// counts: a broker sends it when it has forwarded the request and the controller has not
-    /// answered.
-    pub const fn outcome_is_unknown(&self) -> bool {
+    /// What is known of a write that failed with this error. `REQUEST_TIMED_OUT` is no refusal: a
+    /// broker sends it when it has forwarded the request and the controller has not answered.
+    pub const fn outcome(&self) -> RequestOutcome {
         match self {
             Self::Broken { .. }
             | Self::NoAnswer { .. }
             | Self::Protocol { .. }
-            | Self::Refused { code: REQUEST_TIMED_OUT, .. } => true,
+            | Self::Refused { code: REQUEST_TIMED_OUT, .. } => RequestOutcome::Unknown,
             Self::Unreachable { .. }
             | Self::Tls { .. }
             | Self::Authentication { .. }
-            | Self::Refused { .. }
-            | Self::UnknownBroker(_) => false,
+            | Self::UnknownBroker(_) => RequestOutcome::NotSent,
+            Self::Refused { .. } => RequestOutcome::Refused,
         }
+    }
+
+    /// Whether the broker answered that it does not reach the controllers. Another broker may.
+    pub(crate) const fn is_cut_off(&self) -> bool {
+        matches!(self, Self::Refused { code: REQUEST_TIMED_OUT | NOT_CONTROLLER, .. })
     }
 }
 
@@ -101,7 +108,8 @@ mod tests {
             message: None,
         };
 
-        assert!(refused(REQUEST_TIMED_OUT).outcome_is_unknown());
-        assert!(!refused(42).outcome_is_unknown());
+        assert_eq!(refused(REQUEST_TIMED_OUT).outcome(), RequestOutcome::Unknown);
+        assert_eq!(refused(42).outcome(), RequestOutcome::Refused);
+        assert_eq!(refused(NOT_CONTROLLER).outcome(), RequestOutcome::Refused);
     }
 }

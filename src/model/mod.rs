@@ -48,7 +48,7 @@ pub use log_dir::{LogDir, TopicLogSize};
 pub use offset::{OffsetRange, OffsetSpec, TopicOffsets, TopicPartitions};
 pub use quorum::{Quorum, QuorumReplica, QuorumRole};
 pub use quota::{ClientQuota, QuotaChange, QuotaEntity, QuotaKey};
-pub use request::{Api, RequestCount, WriteMode};
+pub use request::{Api, RequestCount, RequestOutcome, WriteMode};
 pub use run::{
     AlertOutcome, HoldReason, InvalidTransition, Mode, RollbackReason, RunEvent, RunState, Trigger,
     Verdict,

@@ -51,6 +51,18 @@ pub struct RequestCount {
     pub failed: Vec<(ReadFailure, u64)>,
 }
 
+/// What is known of a write that failed. Each seam's error says which: what may be repeated, and
+/// what has to be read back, depends on nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// No one received it: the broker or engine is away. It may answer later.
+    NotSent,
+    /// It was answered, and nothing was changed.
+    Refused,
+    /// It may have taken effect, wholly or in part, or may still.
+    Unknown,
+}
+
 /// Whether an alter request changes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteMode {

@@ -15,7 +15,7 @@ use super::{
     guard::Permit,
 };
 use crate::{
-    model::{MonotonicTime, WriteMode},
+    model::{MonotonicTime, RequestOutcome, WriteMode},
     store::{StepRow, StepState, StepUpdate, StoreError},
     telemetry::chain,
 };
@@ -81,7 +81,9 @@ pub(super) async fn perform(
         record(context, step, StepState::Began, intent).await?;
     }
     let outcome = match &answer {
-        Err(error) if !error.outcome_is_unknown() => StepOutcome::Failed(chain(error)),
+        Err(error) if error.outcome() != RequestOutcome::Unknown => {
+            StepOutcome::Failed(chain(error))
+        }
         Err(_) => read_back(context, step, EFFECTIVE_UNANSWERED_MAX, Observed::Desired).await,
         Ok(()) if Breach::I21AnswerIsBelieved.is_played() => StepOutcome::Done,
         Ok(()) => read_back(context, step, EFFECTIVE_MAX, Observed::Desired).await,
@@ -141,7 +143,10 @@ async fn with_retries<'a, T>(
 
     loop {
         match request().await {
-            Err(error) if !error.is_refusal() && elapsed(context, started) < CHECKS_MAX => {
+            Err(error)
+                if error.outcome() != RequestOutcome::Refused
+                    && elapsed(context, started) < CHECKS_MAX =>
+            {
                 context.clock.sleep(PAUSE_MAX).await;
             }
             answer => return answer,

@@ -18,7 +18,7 @@ use axum::{
 use kafka_optimizer::{
     clock::SystemClock,
     docker::{Docker, DockerError, engine::Engine},
-    model::{CloneName, CloneState},
+    model::{CloneName, CloneState, RequestOutcome},
     shutdown::Tasks,
 };
 use serde_json::{Value, json};
@@ -264,7 +264,7 @@ async fn i36_a_container_that_is_not_this_runs_clone_is_not_touched() {
     of_another["Config"]["Labels"]["kafka-optimizer.clone-of"] = json!("77aa");
     let harness = EngineHarness::with(of_another);
 
-    assert!(!harness.start().await.unwrap_err().outcome_is_unknown());
+    assert_ne!(harness.start().await.unwrap_err().outcome(), RequestOutcome::Unknown);
 
     harness.changed_nothing();
 }
@@ -282,7 +282,10 @@ async fn i37_a_container_with_objections_is_not_cloned() {
         harness.answers("GET /containers/9eaa/json", 200, template);
         let error = harness.start().await.unwrap_err();
 
-        assert!(!error.outcome_is_unknown() && error.to_string().contains(words), "{error}");
+        assert!(
+            error.outcome() != RequestOutcome::Unknown && error.to_string().contains(words),
+            "{error}"
+        );
 
         harness.changed_nothing();
     }
@@ -295,15 +298,15 @@ async fn a_refusal_tells_whether_the_call_had_an_effect() {
         harness.answers(call, status, json!({"message": "in its own words"}));
         async move { harness.start().await.unwrap_err() }
     };
-    for (call, status, unknown) in [
-        ("GET /containers/9eaa/json", 404, false),
-        ("POST /containers/create", 409, false),
-        ("POST /containers/create", 500, true),
-        ("POST /networks/bb02/connect", 403, true),
-        ("POST /containers/3f0a/start", 400, true),
+    for (call, status, outcome) in [
+        ("GET /containers/9eaa/json", 404, RequestOutcome::Refused),
+        ("POST /containers/create", 409, RequestOutcome::Refused),
+        ("POST /containers/create", 500, RequestOutcome::Unknown),
+        ("POST /networks/bb02/connect", 403, RequestOutcome::Unknown),
+        ("POST /containers/3f0a/start", 400, RequestOutcome::Unknown),
     ] {
         let error = refuses(call, status).await;
-        assert_eq!(error.outcome_is_unknown(), unknown, "{call}: {error}");
+        assert_eq!(error.outcome(), outcome, "{call}: {error}");
         assert!(status == 404 || error.to_string().contains("in its own words"), "{error}");
     }
 }
@@ -316,7 +319,7 @@ async fn a_timeout_leaves_the_outcome_unknown() {
     let error = engine.start_clone("9eaa", &clone_name()).await.unwrap_err();
 
     assert!(matches!(error, DockerError::NoAnswer { .. }), "{error}");
-    assert!(error.outcome_is_unknown());
+    assert_eq!(error.outcome(), RequestOutcome::Unknown);
 }
 
 #[tokio::test]
@@ -333,7 +336,7 @@ async fn an_unreachable_engine_means_nothing_was_sent() {
         let error = engine.remove_clone(&clone_name()).await.unwrap_err();
 
         assert!(matches!(error, DockerError::Unreachable { .. }), "{error:?}");
-        assert!(!error.outcome_is_unknown());
+        assert_eq!(error.outcome(), RequestOutcome::NotSent);
     }
 }
 

@@ -8,7 +8,7 @@ use kafka_optimizer::{
         Kafka, KafkaError,
         wire::{Wire, WireOptions},
     },
-    model::{Api, BrokerId, ReadFailure},
+    model::{Api, BrokerId, ReadFailure, RequestOutcome},
     security::{PasswordFile, Sasl, Security},
     shutdown::Tasks,
 };
@@ -51,7 +51,7 @@ impl SecuredClient {
     async fn refusal(&self) -> String {
         let error = self.wire.topology().await.unwrap_err();
         assert_eq!(error.failure(), ReadFailure::Authentication, "{error}");
-        assert!(!error.outcome_is_unknown());
+        assert_ne!(error.outcome(), RequestOutcome::Unknown);
 
         error.to_string()
     }

@@ -9,7 +9,7 @@ use std::{process::Command, sync::Arc, time::Duration};
 use kafka_optimizer::{
     clock::SystemClock,
     docker::{Docker, engine::Engine},
-    model::{CloneName, CloneState, ConsumerContainer},
+    model::{CloneName, CloneState, ConsumerContainer, RequestOutcome},
 };
 use serde_json::{Value, json};
 
@@ -264,10 +264,10 @@ async fn i36_a_container_with_a_clone_name_but_no_labels_is_left_alone() {
     let template = place.template().await;
     let refused = place.engine.start_clone(&template.id, &clone).await.unwrap_err();
 
-    assert!(!refused.outcome_is_unknown(), "{refused}");
+    assert_ne!(refused.outcome(), RequestOutcome::Unknown, "{refused}");
 
     let refused = place.engine.remove_clone(&clone).await.unwrap_err();
-    assert!(!refused.outcome_is_unknown(), "{refused}");
+    assert_ne!(refused.outcome(), RequestOutcome::Unknown, "{refused}");
 
     let after = inspect(&clone.name);
     assert_eq!((&after["Id"], &after["State"]), (&before["Id"], &before["State"]));

@@ -11,7 +11,7 @@ use kafka_optimizer::{
     },
     model::{
         BrokerId, ConfigChange, ConfigEntry, ConfigSource, GroupName, GroupState, GroupType,
-        OffsetSpec, TopicName, TopicPartitions, WriteMode,
+        OffsetSpec, RequestOutcome, TopicName, TopicPartitions, WriteMode,
     },
     security::Security,
     shutdown::Tasks,
@@ -233,7 +233,7 @@ async fn kafka_3_9_validates_writes_reads_back_and_refuses() {
     let words = "value should not be greater than double the current value 4";
 
     assert!(refused.to_string().contains(words), "{refused}");
-    assert!(!refused.outcome_is_unknown());
+    assert_ne!(refused.outcome(), RequestOutcome::Unknown);
 
     let read_only = ConfigChange {
         key: "socket.send.buffer.bytes".to_owned(),

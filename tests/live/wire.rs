@@ -16,8 +16,8 @@ use kafka_optimizer::{
     },
     model::{
         Api, BrokerId, ConfigChange, ConfigSource, ElectionFailure, GroupName, GroupType,
-        OffsetSpec, QuorumRole, QuotaChange, QuotaEntity, QuotaKey, TopicName, TopicPartition,
-        TopicPartitions, Topology, WriteMode,
+        OffsetSpec, QuorumRole, QuotaChange, QuotaEntity, QuotaKey, RequestOutcome, TopicName,
+        TopicPartition, TopicPartitions, Topology, WriteMode,
     },
     security::Security,
     shutdown::Tasks,
@@ -111,7 +111,7 @@ pub(super) async fn a_quota_comes_and_goes(wire: &Wire, client_id: &str) {
         for mode in [WriteMode::ValidateOnly, WriteMode::Write] {
             let refused = wire.alter_client_quota(&to(Some(0.0)), mode).await.unwrap_err();
             assert!(refused.to_string().contains("must be greater than 0"), "{refused}");
-            assert!(!refused.outcome_is_unknown(), "{refused}");
+            assert_ne!(refused.outcome(), RequestOutcome::Unknown, "{refused}");
         }
 
         // Longer than a quota would take to become visible.
@@ -348,7 +348,7 @@ async fn a_thread_count_is_validated_written_read_back_and_deleted() {
         words.contains("value should not be greater than double the current value 8"),
         "{words}"
     );
-    assert!(!refused.outcome_is_unknown());
+    assert_ne!(refused.outcome(), RequestOutcome::Unknown);
 
     let config = wire.broker_config(broker(3), &[KEY]).await.unwrap();
     assert_eq!(config.get(KEY).unwrap().stored(), None, "rehearsing stores nothing");

@@ -54,6 +54,7 @@ pub(super) fn unless_gone<T>(answer: Result<T, Error>) -> Result<Option<T>, Erro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::RequestOutcome;
 
     fn answered(status_code: u16) -> Error {
         Error::DockerResponseServerError { status_code, message: "in its words".to_owned() }
@@ -61,29 +62,27 @@ mod tests {
 
     #[test]
     fn a_refusal_has_changed_nothing_and_a_failure_may_have() {
-        for (status, unknown) in [(400, false), (403, false), (404, false), (409, false)]
-            .into_iter()
-            .chain([(500, true), (502, true), (503, true), (504, true)])
-        {
+        let refusals = [400, 403, 404, 409].map(|it| (it, RequestOutcome::Refused));
+        let failures = [500, 502, 503, 504].map(|it| (it, RequestOutcome::Unknown));
+        for (status, outcome) in refusals.into_iter().chain(failures) {
             let error = failed(EngineCall::new("start container", "a"), &answered(status));
-            assert_eq!(error.outcome_is_unknown(), unknown, "{error}");
+            assert_eq!(error.outcome(), outcome, "{error}");
             let text = error.to_string();
             assert!(text.contains("start container a") && text.contains("in its words"), "{text}");
         }
 
-        assert!(
-            failed(EngineCall::new("stop container", "a"), &Error::RequestTimeoutError)
-                .outcome_is_unknown()
-        );
+        let late = failed(EngineCall::new("stop container", "a"), &Error::RequestTimeoutError);
+        assert_eq!(late.outcome(), RequestOutcome::Unknown);
         let missing = Error::SocketNotFoundError("/nowhere".to_owned());
-        assert!(!failed(EngineCall::new("open", "/nowhere"), &missing).outcome_is_unknown());
+        let away = failed(EngineCall::new("open", "/nowhere"), &missing);
+        assert_eq!(away.outcome(), RequestOutcome::NotSent);
     }
 
     #[test]
     fn a_refusal_after_the_first_part_leaves_the_outcome_open() {
         let refused = failed(EngineCall::new("start container", "a"), &answered(400));
         let error = refused.in_part("clone to", "a");
-        assert!(error.outcome_is_unknown());
+        assert_eq!(error.outcome(), RequestOutcome::Unknown);
         assert!(error.to_string().contains("in its words"), "{error}");
     }
 

@@ -36,7 +36,8 @@ pub(super) struct BrokerClient {
     context: Arc<AdapterContext>,
     /// Locked while a connection is opened, so that concurrent callers open only one.
     slot: Mutex<ConnectionSlot>,
-    /// The last call got no answer. Calls that any broker can answer try other brokers first.
+    /// The last call got no answer, or the broker did not reach the controllers. Calls that any
+    /// broker can answer try other brokers first.
     suspect: AtomicBool,
 }
 
@@ -51,7 +52,7 @@ impl BrokerClient {
         Self { address, context, slot: Mutex::default(), suspect: AtomicBool::new(false) }
     }
 
-    /// Whether the last call got no answer.
+    /// Whether the last call got no answer, or the broker did not reach the controllers.
     pub(super) fn is_suspect(&self) -> bool {
         self.suspect.load(Ordering::Relaxed)
     }
@@ -80,7 +81,11 @@ impl BrokerClient {
         match failure {
             // The refusing broker was marked when it refused. Others only share its back-off.
             Some(ReadFailure::Authentication) => {}
-            None | Some(ReadFailure::Refused) => self.suspect.store(false, Ordering::Relaxed),
+            None => self.suspect.store(false, Ordering::Relaxed),
+            Some(ReadFailure::Refused) => {
+                let is_cut_off = outcome.as_ref().is_err_and(KafkaError::is_cut_off);
+                self.suspect.store(is_cut_off, Ordering::Relaxed);
+            }
             Some(_) => self.suspect.store(true, Ordering::Relaxed),
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     kafka::KafkaError,
-    model::{Broker, BrokerId, MonotonicTime},
+    model::{Broker, BrokerId, MonotonicTime, RequestOutcome},
 };
 
 /// The client of one cluster: routes each call to a broker.
@@ -76,7 +76,8 @@ impl ClusterClient {
         self.known_broker(broker).ok_or(KafkaError::UnknownBroker(broker))
     }
 
-    /// Sends a read to one broker after the other until one answers. An error code is an answer.
+    /// Sends a read to one broker after the other until one answers. An error code is an answer,
+    /// unless it says that this broker does not reach the controllers.
     pub(super) async fn call_any<C: ApiCall>(&self, call: &C) -> Result<C::Output, KafkaError> {
         self.try_brokers(call, |_| false).await
     }
@@ -84,7 +85,7 @@ impl ClusterClient {
     /// Sends a write to any broker. Tries the next broker only if the one before has certainly not
     /// received the request, so that nothing is changed twice.
     pub(super) async fn mutate_any<C: ApiCall>(&self, call: &C) -> Result<C::Output, KafkaError> {
-        self.try_brokers(call, KafkaError::outcome_is_unknown).await
+        self.try_brokers(call, |it| it.outcome() == RequestOutcome::Unknown).await
     }
 
     /// Tries one broker after the other until one answers, or fails with an error for which
@@ -102,8 +103,10 @@ impl ClusterClient {
         for client in self.candidates() {
             match client.call(call).await {
                 Ok(output) => return Ok(output),
-                Err(error @ KafkaError::Refused { .. }) => return Err(error),
                 Err(error) if is_final(&error) => return Err(error),
+                Err(error @ KafkaError::Refused { .. }) if !error.is_cut_off() => {
+                    return Err(error);
+                }
                 Err(error) => last_error = Some(error),
             }
             if clock.monotonic() >= last_start {

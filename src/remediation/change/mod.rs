@@ -14,7 +14,7 @@ use super::context::Context;
 use crate::{
     docker::DockerError,
     kafka::KafkaError,
-    model::{Change, RunId, WriteMode},
+    model::{Change, RequestOutcome, RunId, WriteMode},
     store::StepRow,
 };
 
@@ -53,21 +53,10 @@ pub(super) enum ApplyError {
 }
 
 impl ApplyError {
-    /// Whether the change may have been made all the same.
-    pub(super) fn outcome_is_unknown(&self) -> bool {
+    pub(super) const fn outcome(&self) -> RequestOutcome {
         match self {
-            Self::Kafka(error) => error.outcome_is_unknown(),
-            Self::Docker(error) => error.outcome_is_unknown(),
-        }
-    }
-
-    /// Whether the request was answered with a refusal.
-    pub(super) fn is_refusal(&self) -> bool {
-        match self {
-            Self::Kafka(error) => {
-                matches!(error, KafkaError::Refused { .. }) && !error.outcome_is_unknown()
-            }
-            Self::Docker(error) => !error.outcome_is_unknown(),
+            Self::Kafka(error) => error.outcome(),
+            Self::Docker(error) => error.outcome(),
         }
     }
 }

@@ -29,8 +29,8 @@ use super::{
 };
 use crate::{
     model::{
-        BrokerId, HoldReason, MinInsync, Mode, RunId, Target, TopicName, Topology, Trigger,
-        WriteMode,
+        BrokerId, HoldReason, MinInsync, Mode, RequestOutcome, RunId, Target, TopicName, Topology,
+        Trigger, WriteMode,
     },
     optimizers::Plan,
     playbook::{Optimizer, Playbook, Rollout},
@@ -236,7 +236,7 @@ async fn rehearse<'a>(
     let requests = steps.map(|it| change::apply(context, it, Direction::Desired, mode));
     match try_join_all(requests).await {
         Ok(_) => Ok(()),
-        Err(error) if error.is_refusal() => {
+        Err(error) if error.outcome() == RequestOutcome::Refused => {
             Err(Hold::new(HoldReason::RehearsalRefused, chain(&error)))
         }
         Err(error) => Err(error.into()),

@@ -17,7 +17,7 @@ use super::{
     guard::{self, availability},
 };
 use crate::{
-    model::{BrokerId, ResourceKey, RunId, WriteMode},
+    model::{BrokerId, RequestOutcome, ResourceKey, RunId, WriteMode},
     optimizers::tune_brokers::changes_network_threads,
     store::{StepRow, StepState, StoreError},
     telemetry::chain,
@@ -202,7 +202,10 @@ impl UndoAttempt {
     }
 
     fn failed(error: &ApplyError) -> Self {
-        Self { outcome: StepOutcome::Failed(chain(error)), is_answered: error.is_refusal() }
+        Self {
+            outcome: StepOutcome::Failed(chain(error)),
+            is_answered: error.outcome() == RequestOutcome::Refused,
+        }
     }
 }
 
@@ -220,19 +223,21 @@ async fn attempt(context: &Context, step: &StepRow, may_be_in_flight: &mut bool)
     };
 
     let answer = change::apply(context, step, Direction::Prior, WriteMode::Write).await;
-    if answer.as_ref().err().is_none_or(ApplyError::is_refusal) {
+    let failure = answer.as_ref().err().map(ApplyError::outcome);
+    if failure.is_none_or(|it| it == RequestOutcome::Refused) {
         if was_in_flight {
             context.clock.sleep(change::in_flight_max(&step.change)).await;
         }
         *may_be_in_flight = false;
     }
 
-    let has_failed = match &answer {
-        Ok(()) => false,
+    let has_failed = match failure {
+        None => false,
         // Nothing was changed. That is fine if nothing had to be.
-        Err(error) if error.is_refusal() => !is_prior,
+        Some(RequestOutcome::Refused) => !is_prior,
         // The answer was lost. Where there is something to see, the read-back decides.
-        Err(error) => is_prior || !error.outcome_is_unknown(),
+        Some(RequestOutcome::Unknown) => is_prior,
+        Some(RequestOutcome::NotSent) => true,
     };
     match answer {
         Err(error) if has_failed => UndoAttempt::failed(&error),

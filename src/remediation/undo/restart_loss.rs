@@ -10,7 +10,7 @@ use super::super::{
     execute::{self, EFFECTIVE_MAX, StepOutcome},
 };
 use crate::{
-    model::{BrokerConfigChange, BrokerId, Change, ConfigChange, WriteMode},
+    model::{BrokerConfigChange, BrokerId, Change, ConfigChange, RequestOutcome, WriteMode},
     store::{StepRow, StepState, StoreError},
     telemetry::chain,
 };
@@ -95,7 +95,7 @@ async fn restore(
     }
 
     let answer = context.kafka.alter_broker_config(broker, &changes, WriteMode::Write).await;
-    if let Some(error) = answer.err().filter(|it| !it.outcome_is_unknown()) {
+    if let Some(error) = answer.err().filter(|it| it.outcome() != RequestOutcome::Unknown) {
         let text = format!("broker {broker} keeps what a restart lost: {}", chain(&error));
         return match lost.iter().find_map(|it| it.steps.first()) {
             Some(step) => context.store.note(step.run, context.now(), "step", text).await,

@@ -160,7 +160,7 @@ impl SimulatedController {
 mod tests {
     use kafka_optimizer::{
         kafka::{Kafka, KafkaError},
-        model::{ClientQuota, QuotaEntity, QuotaKey, TopicName},
+        model::{ClientQuota, QuotaEntity, QuotaKey, RequestOutcome, TopicName},
     };
 
     use super::{
@@ -240,7 +240,10 @@ mod tests {
                 assert_eq!((set.is_ok(), elected.is_ok()), (succeeds, succeeds), "{fault:?}");
 
                 for error in [set.err(), elected.err()].into_iter().flatten() {
-                    assert!(error.outcome_is_unknown() || !happens, "{fault:?}: {error}");
+                    assert!(
+                        error.outcome() == RequestOutcome::Unknown || !happens,
+                        "{fault:?}: {error}"
+                    );
                 }
 
                 world.kafka.fail(|_| None);

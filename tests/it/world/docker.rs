@@ -397,6 +397,8 @@ impl Docker for SimulatedDocker {
 
 #[cfg(test)]
 mod tests {
+    use kafka_optimizer::model::RequestOutcome;
+
     use super::{
         super::{Effect, Setup, World, simulate},
         *,
@@ -436,7 +438,10 @@ mod tests {
 
             let other = CloneName { run: 2, ..name.clone() };
             assert_eq!(docker.clone_state(&other).await.unwrap(), CloneState::Foreign);
-            assert!(!docker.remove_clone(&other).await.unwrap_err().outcome_is_unknown());
+            assert_ne!(
+                docker.remove_clone(&other).await.unwrap_err().outcome(),
+                RequestOutcome::Unknown
+            );
 
             docker.remove_clone(&name).await.unwrap();
             docker.remove_clone(&name).await.unwrap();
@@ -451,7 +456,10 @@ mod tests {
             world.docker.state().templates[0].objections.push("it does not run".to_owned());
             let refused = world.docker.start_clone(id, &clone_name("shop-2")).await.unwrap_err();
 
-            assert!(!refused.outcome_is_unknown() && refused.to_string().contains("not run"));
+            assert!(
+                refused.outcome() != RequestOutcome::Unknown
+                    && refused.to_string().contains("not run")
+            );
 
             world.docker.start_clone("gone", &clone_name("shop-2")).await.unwrap_err();
             assert!(world.docker.state().clones.is_empty());
@@ -477,7 +485,7 @@ mod tests {
                 let (docker, name) = (&world.docker, clone_name("shop-2"));
                 docker.fail(move |it| (it.kind == DockerCallKind::Start).then_some(fault));
                 let answer = docker.start_clone(id, &name).await;
-                let told = answer.err().map(|it| it.outcome_is_unknown());
+                let told = answer.err().map(|it| it.outcome() == RequestOutcome::Unknown);
 
                 assert_eq!(told, unknown, "{fault:?}");
 
