@@ -40,7 +40,7 @@ closed_list! {
         RollingBack = "rolling_back",
         /// Every prior value is restored.
         RolledBack = "rolled_back",
-        /// An undo failed. A person has to repair and acknowledge it.
+        /// An undo failed. It is tried again when it would be taken, or when a person asks for it.
         Stuck = "stuck",
         /// Ended before anything was written.
         Cancelled = "cancelled",
@@ -112,8 +112,8 @@ impl RunState {
             Self::Rehearsed if event == E::Act => Some(Self::Acting),
             // A crash between the rehearsal and the first write: nothing was written.
             Self::Rehearsed => (event == E::Requeue).then_some(Self::Queued),
-            // Only a person rolls back a kept run.
-            Self::Acting | Self::Settling | Self::Observing | Self::Kept
+            // Only a person rolls back a kept run. The undo of a stuck one is tried again.
+            Self::Acting | Self::Settling | Self::Observing | Self::Kept | Self::Stuck
                 if event == E::RollBack =>
             {
                 Some(Self::RollingBack)
@@ -122,7 +122,7 @@ impl RunState {
             Self::Settling => (event == E::Settle).then_some(Self::Observing),
             Self::Observing if event == E::Widen => Some(Self::Acting),
             Self::Observing => (event == E::Keep).then_some(Self::Kept),
-            Self::Kept if event == E::Expire => Some(Self::Expiring),
+            Self::Kept | Self::Stuck if event == E::Expire => Some(Self::Expiring),
             Self::Expiring if event == E::Undo => Some(Self::Expired),
             Self::RollingBack if event == E::Undo => Some(Self::RolledBack),
             Self::Expiring | Self::RollingBack => (event == E::Jam).then_some(Self::Stuck),
@@ -326,15 +326,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_run_can_end_and_of_the_ended_only_a_kept_one_can_change() {
+    fn every_run_can_end_and_of_the_ended_only_a_kept_or_stuck_one_can_change() {
         for &state in RunState::ALL {
             let next: Vec<RunState> =
                 RunEvent::ALL.iter().filter_map(|&event| state.after(event).ok()).collect();
-            let ended =
-                [RunState::Expired, RunState::RolledBack, RunState::Stuck, RunState::Cancelled];
+            let ended = [RunState::Expired, RunState::RolledBack, RunState::Cancelled];
             if ended.contains(&state) {
                 assert!(next.is_empty(), "{state}");
-            } else if state == RunState::Kept {
+            } else if [RunState::Kept, RunState::Stuck].contains(&state) {
                 assert_eq!(next, [RunState::Expiring, RunState::RollingBack]);
             } else {
                 assert!(!next.is_empty(), "{state}");

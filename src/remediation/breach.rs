@@ -24,6 +24,8 @@ pub(super) enum Breach {
     I22IntentAfterRequest,
     /// An undo writes the prior value where there was no entry of its own.
     I23UndoLeavesEntry,
+    /// A stuck undo is tried again without a look at what is there by then.
+    I23RetryIsBlind,
     /// A guard that rises above its baseline is not seen.
     I24GuardIsIgnored,
     /// A temporary change does not expire by time.
@@ -34,6 +36,8 @@ pub(super) enum Breach {
     I43OtherActorIsIgnored,
     /// State of a cluster is used on another one with the same name.
     I43ClusterIdIsIgnored,
+    /// An undo does not see what other runs wrote to the same resource.
+    I42StackIsLost,
 }
 
 impl Breach {

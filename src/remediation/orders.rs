@@ -129,12 +129,17 @@ impl Remediator {
         Ok(run)
     }
 
-    /// Requests the rollback of a kept or active run.
+    /// Requests the rollback of a kept or active run, or that the undo of a stuck one is tried
+    /// again.
     pub async fn roll_back(&self, id: RunId, by: &Principal) -> Result<(), OrderError> {
         let run = self.find_run(id).await?;
 
         match run.state {
-            RunState::Kept | RunState::Acting | RunState::Settling | RunState::Observing => {
+            RunState::Kept
+            | RunState::Acting
+            | RunState::Settling
+            | RunState::Observing
+            | RunState::Stuck => {
                 self.shared.store.request_undo(id, self.shared.clock.wall(), by).await?;
                 info!(run = %id, %by, "Rollback ordered.");
                 self.wake();
@@ -148,9 +153,8 @@ impl Remediator {
             | RunState::Expired
             | RunState::RollingBack
             | RunState::RolledBack
-            | RunState::Stuck
             | RunState::Cancelled => Err(OrderError::Conflict(format!(
-                "run {id} is {}: only a kept or active run can be rolled back",
+                "run {id} is {}: only a kept, active or stuck run can be rolled back",
                 run.state
             ))),
         }

@@ -18,7 +18,7 @@ pub(super) enum Rank {
     RollbackOrdered,
     /// Its effect is watched.
     Observed,
-    /// A temporary change: it expires when it is time.
+    /// A temporary change, which expires when it is time, or a stuck run, which is tried again.
     Temporary,
     /// A person ordered it, and waits for an answer.
     PersonWaits,
@@ -31,11 +31,13 @@ impl Rank {
     pub(super) fn of(run: &RunRow) -> Option<Self> {
         match run.state {
             RunState::Acting | RunState::RollingBack | RunState::Expiring => Some(Self::InHand),
-            RunState::Settling | RunState::Observing | RunState::Kept if run.undo_requested => {
+            RunState::Settling | RunState::Observing | RunState::Kept | RunState::Stuck
+                if run.undo_requested =>
+            {
                 Some(Self::RollbackOrdered)
             }
             RunState::Settling | RunState::Observing => Some(Self::Observed),
-            RunState::Kept => Some(Self::Temporary),
+            RunState::Kept | RunState::Stuck => Some(Self::Temporary),
             RunState::Queued
             | RunState::Held
             | RunState::AwaitingApproval
@@ -44,9 +46,7 @@ impl Rank {
                 (Trigger::Alert, Priority::Critical) => Self::CriticalWaits,
                 (Trigger::Alert, Priority::Normal) => Self::Waits,
             }),
-            RunState::Expired | RunState::RolledBack | RunState::Stuck | RunState::Cancelled => {
-                None
-            }
+            RunState::Expired | RunState::RolledBack | RunState::Cancelled => None,
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
     },
     temporary,
     transition::{self, roll_back, transition},
-    undo,
+    undo::{self, UndoProgress, stuck::LOOK_INTERVAL},
     watch::{self, StopWatching, Watched},
     worker::CHECK_INTERVAL,
 };
@@ -92,7 +92,11 @@ pub(super) async fn reconcile(
         RunState::Acting => recover(context, &detail, progress).await,
         RunState::Settling | RunState::Observing => watch(context, &detail, progress).await,
         RunState::RollingBack | RunState::Expiring => undo_all(context, &detail).await,
-        RunState::Kept => end_kept(context, run).await,
+        RunState::Kept => end_kept(context, &detail).await,
+        RunState::Stuck if run.undo_requested || !run.acknowledged => {
+            let is_retried = undo::stuck::retry(context, &detail).await?;
+            Ok(if is_retried { Requeue::NOW } else { Requeue::After(LOOK_INTERVAL) })
+        }
         RunState::Rehearsed
         | RunState::Expired
         | RunState::RolledBack
@@ -102,7 +106,9 @@ pub(super) async fn reconcile(
 }
 
 /// Begins to undo a kept change if a person asked for it, or if it is temporary and expires.
-async fn end_kept(context: &Context, run: &RunRow) -> Result<Requeue, StoreError> {
+async fn end_kept(context: &Context, detail: &RunDetail) -> Result<Requeue, StoreError> {
+    let run = &detail.run;
+
     match (run.undo_requested, run.times.expires) {
         // A person may end a temporary change early. It has done its work: no rollback.
         (true, Some(_)) => {
@@ -110,7 +116,7 @@ async fn end_kept(context: &Context, run: &RunRow) -> Result<Requeue, StoreError
         }
         (true, None) => roll_back_on_request(context, run).await?,
         (false, Some(_)) => {
-            if !temporary::expire_if_due(context, run).await? {
+            if !temporary::expire_if_due(context, detail).await? {
                 return Ok(Requeue::After(CHECK_INTERVAL));
             }
         }
@@ -273,7 +279,10 @@ async fn all_effective(
 
     let took = context.now().since(run.times.created);
     context.telemetry.alert_to_effect(&context.cluster.name, took);
-    transition(context, run, RunEvent::Apply, RunUpdate::default()).await?;
+
+    // From now on its end is in the store, whatever becomes of the watch.
+    let change = RunUpdate { expires: temporary::expiry(context, run), ..RunUpdate::default() };
+    transition(context, run, RunEvent::Apply, change).await?;
     info!(run = %run.id, target = %run.target, "Change is in effect.");
     *progress = Progress::default();
 
@@ -310,7 +319,8 @@ async fn recover(
             | StepState::UndoBegan
             | StepState::Undone
             | StepState::UndoFailed
-            | StepState::Drifted => is_complete = false,
+            | StepState::Drifted
+            | StepState::Superseded => is_complete = false,
         }
     }
 
@@ -438,9 +448,8 @@ async fn keep(
     verdict: Verdict,
     note: Option<String>,
 ) -> Result<Requeue, StoreError> {
-    let temporary = context.playbook(run).and_then(|it| it.temporary.as_ref());
-    let effective = run.times.effective.unwrap_or_else(|| context.now());
-    let expires = temporary.map(|it| effective.after(it.expire_after));
+    // An earlier version stored the end only now.
+    let expires = run.times.expires.or_else(|| temporary::expiry(context, run));
     let change = RunUpdate { verdict: Some(verdict), expires, note, ..RunUpdate::default() };
     transition(context, run, RunEvent::Keep, change).await?;
     info!(run = %run.id, %verdict, "Run kept.");
@@ -451,18 +460,21 @@ async fn keep(
 /// Undoes all steps; the run is stuck if one cannot be undone.
 async fn undo_all(context: &Context, detail: &RunDetail) -> Result<Requeue, StoreError> {
     let run = &detail.run;
-    undo::restart_loss::restore_lost(context, &detail.steps).await?;
-    let steps = context.store.run(run.id).await?.map(|it| it.steps).unwrap_or_default();
-    let undone = undo::all(context, &steps).await?;
+    let undone = match undo::advance(context, detail).await? {
+        UndoProgress::Again(time) => return Ok(Requeue::After(time.since(context.now()))),
+        UndoProgress::Finished(undone) => undone,
+    };
 
-    let (event, note) = if undone.failed.is_empty() {
-        (RunEvent::Undo, undone.drifted.join("; "))
+    let is_stuck = !undone.failed.is_empty();
+    let has_drifted = !is_stuck && !undone.drifted.is_empty();
+    let (event, notes) = if is_stuck {
+        (RunEvent::Jam, undone.failed)
     } else {
-        (RunEvent::Jam, undone.failed.join("; "))
+        (RunEvent::Undo, [undone.drifted, undone.superseded].concat())
     };
     let change = RunUpdate {
-        note: (!note.is_empty()).then_some(note),
-        rollback_reason: (!undone.drifted.is_empty()).then_some(RollbackReason::ExternallyChanged),
+        note: (!notes.is_empty()).then(|| notes.join("; ")),
+        rollback_reason: has_drifted.then_some(RollbackReason::ExternallyChanged),
         ..RunUpdate::default()
     };
     let state = transition(context, run, event, change).await?;

@@ -1,6 +1,6 @@
 //! What `/metrics` shows of remediation, read from the store after each transition.
 
-use super::{context::Context, guard};
+use super::{context::Context, guard, temporary};
 use crate::{
     model::Mode,
     playbook::COOLDOWN_MAX,
@@ -22,6 +22,7 @@ pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
         active: runs.iter().map(|it| it.state).find(|it| it.is_active()),
         runs: runs.iter().map(info).collect(),
         lease: (context.remediation.mode == Mode::Act).then(|| context.kafka.acting_lease()),
+        overdue: temporary::overdue(context).await?,
         ..RemediationView::idle(context.remediation.mode)
     };
 

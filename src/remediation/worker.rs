@@ -89,7 +89,8 @@ async fn pass(
     // Before anything is undone or resumed: the open runs may belong to another cluster.
     let is_identified = identity::settle(context).await?;
     let open = context.store.open_runs(&context.cluster.name).await?;
-    let waiting = |it: &RunRow| !it.state.is_active() && it.state != RunState::Kept;
+    let is_ended = |it: &RunRow| matches!(it.state, RunState::Kept | RunState::Stuck);
+    let waiting = |it: &RunRow| !it.state.is_active() && !is_ended(it);
     let open = open.into_iter().filter(|it| is_identified || waiting(it)).collect();
 
     take_turn(context, &mut state.queue, open, stop).await
@@ -171,8 +172,12 @@ async fn admit(
 ) -> Result<Admission, StoreError> {
     let observed = runs.iter().map(|(_, it)| it).find(|it| is_observed(it) && it.id != run.id);
 
+    // An undo that waits for its next try has the cluster all the same (I10).
+    let is_in_hand = runs.iter().any(|(rank, it)| *rank == Rank::InHand && it.id != run.id);
+
     match rank {
         Rank::InHand => Ok(Admission::Granted),
+        Rank::RollbackOrdered | Rank::Temporary if is_in_hand => Ok(Admission::Denied),
         // A person does not wait for the end of somebody else's observation.
         Rank::RollbackOrdered => match observed.filter(|it| !it.undo_requested) {
             Some(other) => {
@@ -189,7 +194,8 @@ async fn admit(
             None => Ok(Admission::Granted),
         },
         Rank::Temporary => match observed {
-            Some(other) if temporary::is_overdue(context, run) => {
+            // No end of another run helps a stuck one.
+            Some(other) if run.state == RunState::Kept && temporary::is_overdue(context, run) => {
                 let text = format!("the temporary change of run {} had to expire", run.id);
                 give_way(context, other, RollbackReason::Overlap, text).await
             }

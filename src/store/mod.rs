@@ -41,10 +41,11 @@ pub use clusters::{Identification, OrphanedRuns};
 pub use history::{EndedRun, RunHistory};
 pub use journal::{JournalFilter, NewLine};
 pub use listing::{ClusterOverview, HeldCount, RunFilter};
-pub use ownership::Ownership;
+pub use ownership::{Ownership, StackedStep};
 pub use release::Release;
 pub use rows::{
-    JournalLine, Measurement, NewRun, Priority, RunDetail, RunRow, StepRow, StepState, Times,
+    JournalLine, Measurement, NewRun, Priority, RunDetail, RunRow, StepProgress, StepRow,
+    StepState, Times,
 };
 pub use runs::{Added, Claims, EpisodeAttempt, NewClaim, RunUpdate};
 pub use steps::{StepUpdate, plan_digest};

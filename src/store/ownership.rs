@@ -1,10 +1,12 @@
-//! Who wrote a resource last: what this program wrote and has not undone, and what someone else
-//! changed after it (I12).
+//! Who wrote a resource: what this program wrote and has not undone, in the order of writing (I42),
+//! and what someone else changed after it (I12).
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{StepState, StepUpdate, Store, StoreError, columns::Json};
-use crate::model::{Change, ClusterName, ResourceKey, WallTime, Written};
+use super::{
+    StepRow, StepState, StepUpdate, Store, StoreError, columns::Json, journal, steps::step_row,
+};
+use crate::model::{Change, ClusterName, ResourceKey, RunId, RunState, WallTime, Written};
 
 /// A resource that this program wrote, or that someone else changed after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,16 @@ pub struct Ownership {
     pub hands_off: bool,
 }
 
+/// One step in the stack of a resource: written by a run of ours, and not undone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StackedStep {
+    /// Higher than that of each step below it.
+    pub seq: i64,
+    pub step: StepRow,
+    /// State of the step's run.
+    pub run_state: RunState,
+}
+
 /// Updates both tables inside the transaction that stores a step's new state.
 pub(super) fn update(
     tx: &Transaction<'_>,
@@ -23,7 +35,8 @@ pub(super) fn update(
     now: WallTime,
 ) -> rusqlite::Result<()> {
     match step.state {
-        StepState::Applied => add_written(tx, step),
+        StepState::Began => add_written(tx, step, false),
+        StepState::Applied => add_written(tx, step, true),
         StepState::Undone => {
             tx.execute(
                 "DELETE FROM written WHERE run = ?1 AND idx = ?2",
@@ -33,14 +46,16 @@ pub(super) fn update(
         }
         StepState::Drifted => add_hands_off(tx, step, now),
         StepState::Planned
-        | StepState::Began
         | StepState::Failed
+        | StepState::Superseded
         | StepState::UndoBegan
         | StepState::UndoFailed => Ok(()),
     }
 }
 
-fn add_written(tx: &Transaction<'_>, step: &StepUpdate) -> rusqlite::Result<()> {
+/// Puts a step on top of the stack of each of its resources before its request is sent, since that
+/// may take effect unnoticed.
+fn add_written(tx: &Transaction<'_>, step: &StepUpdate, applied: bool) -> rusqlite::Result<()> {
     let Some((cluster, change)) = change_of(tx, step)? else { return Ok(()) };
     let value = match change.written() {
         Some(Written::Value(value)) => Some(value),
@@ -50,9 +65,10 @@ fn add_written(tx: &Transaction<'_>, step: &StepUpdate) -> rusqlite::Result<()> 
 
     for resource in change.resources() {
         tx.execute(
-            "INSERT OR REPLACE INTO written (cluster, resource, run, idx, value)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![cluster, Json(&resource), step.run, step.index, value],
+            "INSERT INTO written (cluster, resource, run, idx, value, seq, applied)
+             VALUES (?1, ?2, ?3, ?4, ?5, (SELECT coalesce(max(seq), 0) + 1 FROM written), ?6)
+             ON CONFLICT DO UPDATE SET applied = excluded.applied",
+            params![cluster, Json(&resource), step.run, step.index, value, applied],
         )?;
     }
     Ok(())
@@ -96,13 +112,12 @@ impl Store {
                     SELECT w.resource, w.value,
                            EXISTS (SELECT 1 FROM hands_off h WHERE h.cluster = w.cluster
                                    AND h.resource = w.resource) AS hands_off,
-                           row_number() OVER (PARTITION BY w.resource
-                                              ORDER BY w.run DESC, w.idx DESC) AS n
-                    FROM written w WHERE w.cluster = ?1) WHERE n = 1
+                           row_number() OVER (PARTITION BY w.resource ORDER BY w.seq DESC) AS n
+                    FROM written w WHERE w.cluster = ?1 AND w.applied) WHERE n = 1
                  UNION ALL
                  SELECT h.resource, 0, NULL, 1 FROM hands_off h WHERE h.cluster = ?1
                  AND NOT EXISTS (SELECT 1 FROM written w WHERE w.cluster = h.cluster
-                                 AND w.resource = h.resource)
+                                 AND w.resource = h.resource AND w.applied)
                  ORDER BY resource",
             )?;
             let found = query.query_map([&cluster], |row| {
@@ -111,6 +126,31 @@ impl Store {
                 let is_written: bool = row.get("is_written")?;
                 let written = is_written.then(|| value.map_or(Written::Removed, Written::Value));
                 Ok(Ownership { resource, written, hands_off: row.get("hands_off")? })
+            })?;
+            Ok(found.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// The steps that wrote a resource of `cluster` and are not undone, the last one first.
+    pub async fn stack(
+        &self,
+        cluster: &ClusterName,
+        resource: ResourceKey,
+    ) -> Result<Vec<StackedStep>, StoreError> {
+        let cluster = cluster.clone();
+        self.call("read who wrote a value before", move |tx| {
+            let mut query = tx.prepare_cached(
+                "SELECT w.seq, r.state AS run_state, s.* FROM written w
+                 JOIN steps s ON s.run = w.run AND s.idx = w.idx JOIN runs r ON r.id = w.run
+                 WHERE w.cluster = ?1 AND w.resource = ?2 ORDER BY w.seq DESC",
+            )?;
+            let found = query.query_map(params![cluster, Json(&resource)], |row| {
+                Ok(StackedStep {
+                    seq: row.get("seq")?,
+                    step: step_row(row)?,
+                    run_state: row.get("run_state")?,
+                })
             })?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
         })
@@ -159,6 +199,31 @@ pub(super) fn forget(
             &format!("DELETE FROM {table} WHERE cluster = ?1 AND resource = ?2"),
             params![cluster, Json(resource)],
         )?;
+    }
+    Ok(())
+}
+
+/// The steps that wrote the resource are nobody's any more: what is there is what a person wants.
+pub(super) fn disown(
+    tx: &Transaction<'_>,
+    cluster: &ClusterName,
+    resource: &ResourceKey,
+    now: WallTime,
+) -> rusqlite::Result<()> {
+    let mut query = tx.prepare_cached(
+        "UPDATE steps SET state = 'drifted', at = ?3
+         WHERE state IN ('applied', 'superseded', 'undo_failed') AND (run, idx) IN
+         (SELECT run, idx FROM written WHERE cluster = ?1 AND resource = ?2)
+         RETURNING run, idx",
+    )?;
+    let steps = query.query_map(params![cluster, Json(resource), now], |row| {
+        Ok((row.get::<_, RunId>("run")?, row.get::<_, u32>("idx")?))
+    })?;
+
+    for step in steps.collect::<rusqlite::Result<Vec<_>>>()? {
+        let (run, index) = step;
+        let text = format!("step {index}: drifted: a person has released {resource}");
+        journal::append(tx, run, now, "step", &text)?;
     }
     Ok(())
 }

@@ -68,6 +68,7 @@ impl Store {
             let mut released = ownership::hands_off(tx, &release.cluster)?;
             released.retain(|it| release.includes_value(it));
             for resource in &released {
+                ownership::disown(tx, &release.cluster, resource, now)?;
                 ownership::forget(tx, &release.cluster, resource)?;
             }
 

@@ -25,6 +25,9 @@ closed_list! {
         UndoFailed = "undo_failed",
         /// Changed by someone else after our write; never undone.
         Drifted = "drifted",
+        /// The run is undone, and another run of ours wrote the resource later: undone with that
+        /// one (I42).
+        Superseded = "superseded",
     }
 }
 
@@ -101,6 +104,36 @@ pub struct StepRow {
     pub state: StepState,
     /// When the state was reached.
     pub at: WallTime,
+    pub progress: StepProgress,
+}
+
+/// What an undo, or the watch over a temporary change, has to know at its next look at a step. In
+/// the store, so that a crash neither shortens a wait nor grants more tries. Stored as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StepProgress {
+    /// The undo began.
+    pub undo_began: Option<WallTime>,
+    /// The undo was first sent, or could not be.
+    pub first_try: Option<WallTime>,
+    /// Tries of the undo that failed.
+    pub tries: u32,
+    /// Those of them that were answered.
+    pub refusals: u32,
+    /// Why the last try failed.
+    pub problem: Option<String>,
+    /// Nothing is done before that.
+    pub not_before: Option<WallTime>,
+    /// When no request to make the change can still be processed; `None`: one may be in flight.
+    pub settled: Option<WallTime>,
+    /// Whether the broker may lose connections, or was waited for long enough (I15).
+    pub gate_passed: bool,
+    /// Whether it was checked that no restart lost the value.
+    pub loss_checked: bool,
+    /// Whether the undo had failed before, and is tried again.
+    pub is_retried: bool,
+    /// Looks in a row at which a temporary change was not in effect.
+    pub looks_without_effect: u32,
 }
 
 /// Baseline and observation. Stored with the run as JSON.

@@ -240,11 +240,11 @@ impl Store {
         .await
     }
 
-    /// The temporary changes of all clusters that are in effect or being undone, oldest first.
+    /// The temporary changes of all clusters that are kept, being undone or stuck, oldest first.
     pub async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError> {
         self.call("read the temporary changes", |tx| {
             let filter =
-                "WHERE expires_at IS NOT NULL AND state IN ('kept', 'expiring') ORDER BY id";
+                "WHERE expires_at IS NOT NULL AND state IN ('kept', 'expiring', 'stuck') ORDER BY id";
             Ok(select(tx, filter, [])?)
         })
         .await
@@ -290,14 +290,15 @@ impl Store {
         .await
     }
 
-    /// The open runs of `cluster`, oldest first: those that have not ended, and kept ones that are
-    /// temporary or that a person wants rolled back.
+    /// The open runs of `cluster`, oldest first: those that have not ended, kept ones that are
+    /// temporary or that a person wants rolled back, and stuck ones that are to be tried again.
     pub async fn open_runs(&self, cluster: &ClusterName) -> Result<Vec<RunRow>, StoreError> {
         let cluster = cluster.clone();
         self.call("read the open runs", move |tx| {
             let filter = "WHERE cluster = ?1 AND (ended_at IS NULL
-                 OR (state = ?2 AND (undo_requested OR expires_at IS NOT NULL))) ORDER BY id";
-            Ok(select(tx, filter, params![cluster, RunState::Kept])?)
+                 OR (state = ?2 AND (undo_requested OR expires_at IS NOT NULL))
+                 OR (state = ?3 AND (undo_requested OR NOT acknowledged))) ORDER BY id";
+            Ok(select(tx, filter, params![cluster, RunState::Kept, RunState::Stuck])?)
         })
         .await
     }
@@ -437,6 +438,8 @@ fn update(
          expires_at = coalesce(?10, expires_at),
          undo_requested = CASE WHEN ?2 IN ('rolling_back', 'expiring') THEN 0
          ELSE undo_requested END,
+         acknowledged = CASE WHEN ?2 IN ('rolling_back', 'expiring') THEN 0
+         ELSE acknowledged END,
          ended_at = ?9 WHERE id = ?1",
         params![
             run,

@@ -71,6 +71,7 @@ CREATE TABLE steps (
     change TEXT NOT NULL,        -- JSON: `model::Change`
     state  TEXT NOT NULL,
     at     INTEGER NOT NULL,
+    progress TEXT,               -- JSON: `store::StepProgress`
     PRIMARY KEY (run, idx)
 ) STRICT, WITHOUT ROWID;
 
@@ -100,12 +101,14 @@ WHEN OLD.principal IS NOT NULL OR OLD.run = 0
 OR (SELECT written_at FROM runs WHERE id = OLD.run) IS NOT NULL
 BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
 
-CREATE TABLE written (           -- values that this program wrote and has not undone; the newest counts
+CREATE TABLE written (           -- values that this program wrote and has not undone: a stack
     cluster  TEXT NOT NULL,
     resource TEXT NOT NULL,      -- JSON: `model::ResourceKey`
     run      INTEGER NOT NULL,
     idx      INTEGER NOT NULL,
     value    TEXT,               -- NULL: the entry was deleted
+    seq      INTEGER NOT NULL,   -- the order of writing; the highest is what is in effect
+    applied  INTEGER NOT NULL,   -- 0: about to be sent, or its outcome is not known
     PRIMARY KEY (cluster, resource, run, idx)
 ) STRICT, WITHOUT ROWID;
 

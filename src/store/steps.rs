@@ -3,7 +3,9 @@
 use rusqlite::{Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
-use super::{StepRow, StepState, Store, StoreError, columns::Json, journal, ownership};
+use super::{
+    StepProgress, StepRow, StepState, Store, StoreError, columns::Json, journal, ownership,
+};
 use crate::model::{RunId, WallTime};
 
 /// A step's new state, and its line in the journal.
@@ -55,6 +57,23 @@ impl Store {
         })
         .await
     }
+
+    /// Stores what the next look at a step has to know.
+    pub async fn set_progress(
+        &self,
+        run: RunId,
+        index: u32,
+        progress: StepProgress,
+    ) -> Result<(), StoreError> {
+        self.call("store the progress of a step", move |tx| {
+            tx.execute(
+                "UPDATE steps SET progress = ?3 WHERE run = ?1 AND idx = ?2",
+                params![run, index, Json(&progress)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
 }
 
 /// Replaces the plan of an earlier check, of which nothing was written. No steps: keeps that plan.
@@ -89,8 +108,9 @@ pub(super) fn read(tx: &Transaction<'_>, run: RunId) -> rusqlite::Result<Vec<Ste
     steps.collect()
 }
 
-fn step_row(row: &Row<'_>) -> rusqlite::Result<StepRow> {
+pub(super) fn step_row(row: &Row<'_>) -> rusqlite::Result<StepRow> {
     let Json(change) = row.get("change")?;
+    let progress: Option<Json<StepProgress>> = row.get("progress")?;
     Ok(StepRow {
         run: row.get("run")?,
         index: row.get("idx")?,
@@ -99,5 +119,6 @@ fn step_row(row: &Row<'_>) -> rusqlite::Result<StepRow> {
         change,
         state: row.get("state")?,
         at: row.get("at")?,
+        progress: progress.map(|Json(it)| it).unwrap_or_default(),
     })
 }

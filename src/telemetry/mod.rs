@@ -37,7 +37,7 @@ pub use log::{LogError, LogFormat, chain, init};
 pub use probe::{ProbeFailure, ProbeResult};
 pub use spec::{Kind, Spec};
 pub use status::{ClusterStatus, CollectorStatus};
-pub use view::{Cooldown, Quarantine, RemediationView, RunInfo};
+pub use view::{Cooldown, OverdueChange, Quarantine, RemediationView, RunInfo};
 
 use counters::Counters;
 use probe::{PreviousAttempt, Probes};

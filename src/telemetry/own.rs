@@ -100,6 +100,10 @@ specs! {
     ORPHANED_RUNS: Gauge "kafka_optimizer_orphaned_runs" ["kafka_cluster"]
         "Runs with a change in effect, or stuck, on a cluster that is not configured",
         "clusters that are not configured, while there are such runs";
+    TEMPORARY_OVERDUE: Gauge "kafka_optimizer_temporary_change_overdue_seconds"
+        ["kafka_cluster", "run"]
+        "How long ago the time of a temporary change ended that is still in effect",
+        "at most 50 for each cluster, while overdue";
     STORE_WRITE: Histogram "kafka_optimizer_store_write_seconds" []
         "How long a transaction of the store took", "one";
     STORE_USABLE: Gauge "kafka_optimizer_store_usable" []

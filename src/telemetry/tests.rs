@@ -81,6 +81,7 @@ fn view(runs: i64) -> RemediationView {
             installation: "3c4d".into(),
             host: "ops-2".into(),
         })),
+        overdue: vec![OverdueChange { run: RunId(7), late: Duration::from_mins(20) }],
         ..RemediationView::idle(Mode::Act)
     }
 }
@@ -146,12 +147,16 @@ fn a_view_replaces_the_previous_one() {
     check(&telemetry, active, Some(1.0));
     check(&telemetry, acting, Some(1.0));
     check(&telemetry, quarantined, Some(1.0));
+    let overdue =
+        "kafka_optimizer_temporary_change_overdue_seconds{kafka_cluster=\"main\",run=\"7\"}";
+    check(&telemetry, overdue, Some(1200.0));
     check(&telemetry, "kafka_optimizer_mode{mode=\"act\"}", Some(1.0));
     telemetry.remediation_changed(&main_cluster(), RemediationView::idle(Mode::Rehearse));
 
     check(&telemetry, active, Some(0.0));
     check(&telemetry, acting, Some(0.0));
     check(&telemetry, quarantined, None);
+    check(&telemetry, overdue, None);
     check(&telemetry, "kafka_optimizer_mode{mode=\"act\"}", Some(0.0));
     assert!(!telemetry.encode().unwrap().contains("kafka_optimizer_run_info"));
 }

@@ -46,6 +46,8 @@ pub struct RemediationView {
     pub cooldowns: Vec<Cooldown>,
     /// `None` unless the mode is `act`.
     pub lease: Option<ActingLease>,
+    /// At most 50 are exported.
+    pub overdue: Vec<OverdueChange>,
 }
 
 impl RemediationView {
@@ -61,6 +63,7 @@ impl RemediationView {
             quarantined: Vec::new(),
             cooldowns: Vec::new(),
             lease: None,
+            overdue: Vec::new(),
         }
     }
 }
@@ -89,6 +92,14 @@ pub struct Cooldown {
     pub playbook: String,
     pub target: String,
     pub end: WallTime,
+}
+
+/// A temporary change whose time has ended, and that is still in effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverdueChange {
+    pub run: RunId,
+    /// Time since it should have been undone.
+    pub late: Duration,
 }
 
 /// Maximum exported runs per cluster.
@@ -440,7 +451,13 @@ impl Views {
             each.map(move |it| (texts(&[cluster, &it.playbook, &it.target]), it.end.seconds()))
         });
 
-        gauges(encoder, &own::COOLDOWN_END, cooldowns)
+        gauges(encoder, &own::COOLDOWN_END, cooldowns)?;
+        let overdue = self.remediations().flat_map(|(cluster, it)| {
+            let each = it.overdue.iter().take(RUNS_SHOWN_MAX);
+            each.map(move |it| (texts(&[cluster, &it.run.to_string()]), it.late.as_secs_f64()))
+        });
+
+        gauges(encoder, &own::TEMPORARY_OVERDUE, overdue)
     }
 
     fn remediations(&self) -> impl Iterator<Item = (&str, &RemediationView)> {

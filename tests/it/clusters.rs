@@ -9,8 +9,8 @@ use kafka_optimizer::{
     },
     playbook::OptimizerKind,
     store::{
-        Identification, NewRun, OrphanedRuns, Priority, RunUpdate, StepRow, StepState, StepUpdate,
-        Store,
+        Identification, NewRun, OrphanedRuns, Priority, RunUpdate, StepProgress, StepRow,
+        StepState, StepUpdate, Store,
     },
 };
 
@@ -54,8 +54,16 @@ async fn add_temporary(store: &Store, cluster: &str) -> RunId {
         from_stored: None,
         to: "8".to_owned(),
     });
-    let step =
-        StepRow { run, index: 0, stage: 0, wave: 0, change, state: StepState::Planned, at: NOW };
+    let step = StepRow {
+        run,
+        index: 0,
+        stage: 0,
+        wave: 0,
+        change,
+        state: StepState::Planned,
+        at: NOW,
+        progress: StepProgress::default(),
+    };
     let plan = RunUpdate { steps: vec![step], ..RunUpdate::default() };
     store.move_run(run, NOW, RunEvent::Rehearse, plan).await.unwrap();
     store.move_run(run, NOW, RunEvent::Act, RunUpdate::default()).await.unwrap();

@@ -12,8 +12,8 @@ use kafka_optimizer::{
     playbook::{Level, OptimizerKind},
     store::{
         Added, Claims, JournalFilter, NewClaim, NewLine, NewRun, Priority, Release, RoutedAlert,
-        RunFilter, RunHistory, RunRow, RunUpdate, StepRow, StepState, StepUpdate, Store,
-        plan_digest,
+        RunFilter, RunHistory, RunRow, RunUpdate, StepProgress, StepRow, StepState, StepUpdate,
+        Store, plan_digest,
     },
 };
 
@@ -81,6 +81,7 @@ fn step() -> StepRow {
         }),
         state: StepState::Planned,
         at: START,
+        progress: StepProgress::default(),
     }
 }
 
@@ -498,8 +499,50 @@ async fn what_a_version_2_file_says_about_ownership_is_kept() {
     );
 }
 
-/// The tables of version 3, with a kept run, a temporary change, and a value that is ours.
+/// The tables of version 3: two kept runs on one key, written in another order than stored.
 const VERSION_3: &str = include_str!("golden/store_3.sql");
+
+/// The migrated file of version 3.
+fn version_3() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_3).unwrap();
+    let store = Store::open(&file).unwrap();
+
+    (folder, store)
+}
+
+#[tokio::test]
+async fn i42_what_a_version_3_file_wrote_becomes_a_stack_in_the_order_of_writing() {
+    let (_folder, store) = version_3();
+    let [owned] = store.ownership(&main_cluster()).await.unwrap().try_into().unwrap();
+
+    assert_eq!(owned.written, Some(Written::Value("16".to_owned())));
+
+    let stack = store.stack(&main_cluster(), owned.resource).await.unwrap();
+    let runs: Vec<i64> = stack.iter().map(|it| it.step.run.0).collect();
+
+    assert_eq!(runs, [1, 2], "the last one first");
+    assert!(stack.iter().all(|it| it.step.progress == StepProgress::default()));
+}
+
+#[tokio::test]
+async fn i12_what_a_person_releases_is_no_longer_undone() {
+    let (_folder, store) = version_3();
+    let [owned] = store.ownership(&main_cluster()).await.unwrap().try_into().unwrap();
+    store.mark_hands_off(&main_cluster(), owned.resource.clone(), START).await.unwrap();
+
+    assert_eq!(
+        store.release(Release::all(&main_cluster()), START, &alice()).await.unwrap(),
+        [owned.resource.clone()]
+    );
+    assert_eq!(store.stack(&main_cluster(), owned.resource).await.unwrap(), []);
+    for run in 1..=2 {
+        let detail = store.run(RunId(run)).await.unwrap().unwrap();
+        assert_eq!(detail.steps[0].state, StepState::Drifted);
+        assert!(detail.journal[0].text.contains("a person has released num.io.threads"));
+    }
+}
 
 #[tokio::test]
 async fn a_version_3_file_gets_an_installation_id_that_stays() {
@@ -528,13 +571,14 @@ async fn a_version_3_file_gets_an_installation_id_that_stays() {
 
 #[test]
 fn a_migrated_file_has_the_tables_of_a_new_one() {
-    let (folder, _store) = version_2();
-    let migrated = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
-    let fresh_file = folder.path().join("fresh.db");
-    drop(Store::open(&fresh_file).unwrap());
-    let fresh = rusqlite::Connection::open(&fresh_file).unwrap();
+    for (folder, _store) in [version_2(), version_3()] {
+        let migrated = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
+        let fresh_file = folder.path().join("fresh.db");
+        drop(Store::open(&fresh_file).unwrap());
+        let fresh = rusqlite::Connection::open(&fresh_file).unwrap();
 
-    assert_eq!(schema(&migrated), schema(&fresh));
+        assert_eq!(schema(&migrated), schema(&fresh));
+    }
 }
 
 /// The columns and indexes of every table, in an order of their own.

@@ -783,7 +783,7 @@ async fn an_election_of_no_partitions_is_not_an_election_of_all() {
 
 #[tokio::test]
 async fn a_broker_that_is_cut_off_from_the_controllers_kept_the_others_from_being_asked() {
-    // REQUEST_TIMED_OUT may have taken effect: it is not sent again at once. NOT_CONTROLLER has not.
+    // REQUEST_TIMED_OUT may have taken effect: it is not sent again at once.
     for (code, asked) in [(7, [(1, 0), (1, 1)]), (41, [(1, 1), (2, 2)])] {
         let cluster = FakeCluster::default();
         cluster.contents().alter_refusal = Some((code, ""));

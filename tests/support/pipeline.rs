@@ -19,7 +19,7 @@ use kafka_optimizer::{
     },
     store::{
         AlertCounts, ClusterOverview, HeldCount, JournalFilter, JournalLine, Measurement, Priority,
-        RunDetail, RunFilter, RunRow, StepRow, StepState, StoreError, Times,
+        RunDetail, RunFilter, RunRow, StepProgress, StepRow, StepState, StoreError, Times,
     },
 };
 
@@ -217,6 +217,7 @@ fn detail() -> RunDetail {
             }),
             state: StepState::Applied,
             at: WallTime(1_767_323_045_006),
+            progress: StepProgress::default(),
         }],
         measured: Measurement {
             query: "a".to_owned(),

@@ -34,7 +34,7 @@ use crate::{
     },
     optimizers::Plan,
     playbook::{Optimizer, Playbook, Rollout},
-    store::{Measurement, RunDetail, RunRow, StepRow, StepState},
+    store::{Measurement, RunDetail, RunRow, StepProgress, StepRow, StepState},
     telemetry::chain,
 };
 
@@ -253,6 +253,7 @@ fn rows(context: &Context, run: RunId, plan: &Plan) -> Vec<StepRow> {
         change: step.change.clone(),
         state: StepState::Planned,
         at: now,
+        progress: StepProgress::default(),
     });
     rows.collect()
 }

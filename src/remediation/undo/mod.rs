@@ -1,42 +1,58 @@
 //! Undoes steps, last first, each to exactly the state before it (I23).
 //!
-//! Every undo observes before it acts, so that it may be repeated after a crash: a step that is
-//! already undone is not touched, and a value that someone else wrote is theirs (I12).
+//! Nothing here waits for the time to pass: [`advance`] does one unit of work and says when to come
+//! back. What the next unit has to know is in the store, so that a crash loses nothing. Every undo
+//! observes before it acts, so that it may be repeated: a step that is already undone is not
+//! touched, and a value that someone else wrote is theirs (I12).
 
-pub(super) mod restart_loss;
+mod attempt;
+mod order;
+mod restart_loss;
+pub(super) mod stuck;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use self::order::UndoOrder;
 use super::{
-    breach::Breach,
-    change::{self, ApplyError, Direction, Observed},
+    change::{self, Observed},
     context::Context,
-    execute::{self, EFFECTIVE_MAX, StepOutcome},
+    execute,
     guard::{self, availability},
 };
 use crate::{
-    model::{BrokerId, RequestOutcome, ResourceKey, RunId, WriteMode},
+    model::{BrokerId, RequestOutcome, RunId, WallTime},
     optimizers::tune_brokers::changes_network_threads,
-    store::{StepRow, StepState, StoreError},
+    store::{RunDetail, StepProgress, StepRow, StepState, StoreError},
     telemetry::chain,
 };
 
-/// How often an undo is tried if the broker refuses it. The pause between two tries doubles from
-/// one second.
-const TRIES_MAX: u32 = 6;
+/// How often an undo is tried if the broker refuses it.
+const REFUSALS_MAX: u32 = 6;
 
-/// How long an undo is tried if the broker does not answer: a restart with log recovery takes
-/// minutes, and a stuck run needs a person.
+/// How long an undo is tried if nobody answers: a restart with log recovery takes minutes. After
+/// that the run is stuck, which stops other runs and tells people; [`stuck`] goes on from there.
 const UNANSWERED_MAX: Duration = Duration::from_mins(10);
 
-/// Longest pause between two tries.
+/// Longest pause between two tries. The first is one second; it doubles.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// How long an undo of network threads waits until the broker may lose connections (I15).
 const AVAILABILITY_MAX: Duration = Duration::from_mins(5);
 const AVAILABILITY_POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Longest wait that is ever stored, apart from the pause between two halvings. A later time means
+/// that the clock was set back.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// What [`advance`] leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum UndoProgress {
+    /// There is nothing to do before that time.
+    Again(WallTime),
+    Finished(Undone),
+}
 
 /// Steps that are not undone, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,65 +61,56 @@ pub(super) struct Undone {
     pub(super) failed: Vec<String>,
     /// Someone else changed the resource.
     pub(super) drifted: Vec<String>,
+    /// Another run of ours wrote the resource later: undone with that one.
+    pub(super) superseded: Vec<String>,
 }
 
-/// Undoes every step that may have taken effect, wave by wave, last first.
-pub(super) async fn all(context: &Context, steps: &[StepRow]) -> Result<Undone, StoreError> {
-    let mut undone = Undone::default();
-    let mut waves: Vec<u32> = steps.iter().map(|it| it.wave).collect();
-    waves.sort_unstable();
-    waves.dedup();
+/// Does one unit of a run's undo: one try at the steps of one wave, with at most one read-back.
+pub(super) async fn advance(
+    context: &Context,
+    detail: &RunDetail,
+) -> Result<UndoProgress, StoreError> {
+    let order = UndoOrder::read(context, detail).await?;
+    let now = context.now();
 
-    // A crash between two halvings does not shorten the pause between them.
-    let is_shrunk = |it: &StepRow| shrinking_broker(it).is_some() && it.state == StepState::Undone;
-    let mut has_shrunk = steps.iter().any(is_shrunk);
-
-    let resources = |it: &StepRow| it.change.resources();
-    let drifted = steps.iter().filter(|it| it.state == StepState::Drifted);
-    let mut theirs: BTreeSet<ResourceKey> = drifted.flat_map(resources).collect();
-    let mut failed = BTreeSet::<ResourceKey>::new();
-
-    for wave in waves.into_iter().rev() {
-        let in_wave = steps.iter().filter(|it| {
-            it.wave == wave && may_have_effect(it.state) && it.change.is_restored_on_undo()
-        });
-        // After a failed undo the earlier steps of the same resource cannot be undone.
-        let in_wave: Vec<&StepRow> =
-            in_wave.filter(|it| !resources(it).iter().any(|it| failed.contains(it))).collect();
-
-        if in_wave.iter().any(|it| shrinking_broker(it).is_some()) {
-            if has_shrunk {
-                context.clock.sleep(context.remediation.shrink_pause).await;
-            }
-            has_shrunk = true;
+    if !order.covered.is_empty() {
+        for (step, text) in &order.covered {
+            execute::record(context, step, StepState::Superseded, text.clone()).await?;
         }
-
-        let outcomes = in_wave.iter().map(|step| {
-            // Once someone else changed a resource, an earlier value that looks like ours is
-            // theirs too.
-            let is_theirs = resources(step).iter().any(|it| theirs.contains(it));
-            async move { Ok::<_, StoreError>((*step, undo(context, step, is_theirs).await?)) }
-        });
-        // Not `try_join_all`: an undo that has begun is finished, even if another cannot be stored.
-        for done in join_all(outcomes).await {
-            let (step, outcome) = done?;
-            let text = step.change.text();
-            let named = |problem: String| format!("{} {}: {problem}", text.subject, text.key);
-
-            match outcome {
-                StepOutcome::Done => (),
-                StepOutcome::Failed(problem) => {
-                    failed.extend(resources(step));
-                    undone.failed.push(named(problem));
-                }
-                StepOutcome::Drifted(problem) => {
-                    theirs.extend(resources(step));
-                    undone.drifted.push(named(problem));
-                }
-            }
-        }
+        return Ok(UndoProgress::Again(now));
     }
-    Ok(undone)
+    if restart_loss::restore_lost(context, &order).await? {
+        return Ok(UndoProgress::Again(now));
+    }
+
+    let Some(wave) = order.next_wave() else {
+        return Ok(UndoProgress::Finished(order.outcome()));
+    };
+
+    let steps = order.open_steps(wave);
+    let waits = |it: &&StepRow| it.progress.not_before.filter(|it| is_ahead(context, *it));
+    let (due, waiting): (Vec<&StepRow>, Vec<&StepRow>) =
+        steps.into_iter().partition(|it| waits(it).is_none());
+    if due.is_empty() {
+        let first = waiting.iter().filter_map(waits).min();
+        return Ok(UndoProgress::Again(first.unwrap_or(now)));
+    }
+
+    let tries = due.into_iter().map(|step| undo(context, &order, step));
+    // Not `try_join_all`: an undo that has begun is finished, even if another cannot be stored.
+    for done in join_all(tries).await {
+        done?;
+    }
+
+    // The next call finds out what has to be waited for.
+    Ok(UndoProgress::Again(context.now()))
+}
+
+/// Whether a stored time has to be waited for. One too far ahead was stored by a clock that has
+/// been set back since.
+fn is_ahead(context: &Context, time: WallTime) -> bool {
+    let left = time.since(context.now());
+    !left.is_zero() && left <= WAIT_MAX.max(context.remediation.shrink_pause)
 }
 
 /// The broker that loses network threads, and with them connections, when the step is undone.
@@ -111,72 +118,109 @@ fn shrinking_broker(step: &StepRow) -> Option<BrokerId> {
     step.change.broker().filter(|_| changes_network_threads(&step.change))
 }
 
-/// A failed step may have taken effect too.
-const fn may_have_effect(state: StepState) -> bool {
+/// Whether the undo of a step has to be tried. A failed step may have taken effect too; an undo
+/// that failed is tried again when the run is.
+const fn is_open(state: StepState) -> bool {
     match state {
         StepState::Began
         | StepState::Applied
         | StepState::Failed
         | StepState::UndoBegan
-        | StepState::UndoFailed => true,
-        StepState::Planned | StepState::Undone | StepState::Drifted => false,
+        | StepState::Superseded => true,
+        StepState::Planned | StepState::Undone | StepState::UndoFailed | StepState::Drifted => {
+            false
+        }
     }
 }
 
-/// Undoes one step, and stores how that went. `is_theirs`: someone else changed the resource after
-/// a later step.
-async fn undo(
-    context: &Context,
-    step: &StepRow,
-    is_theirs: bool,
-) -> Result<StepOutcome, StoreError> {
-    if is_theirs {
+/// Tries to undo one step, and stores how that went.
+async fn undo(context: &Context, order: &UndoOrder, step: &StepRow) -> Result<(), StoreError> {
+    if order.is_theirs(step) {
         return drifted(context, step, "someone else changed it after a later step").await;
     }
-    if step.state == StepState::Applied && is_prior(context, step).await {
-        return drifted(context, step, "someone else set it back").await;
+    let mut step = step.clone();
+    if step.state != StepState::UndoBegan {
+        let is_settled = matches!(step.state, StepState::Applied | StepState::Superseded);
+        if is_settled && !order.is_removed(&step) && is_prior(context, &step).await {
+            return drifted(context, &step, "someone else set it back").await;
+        }
+        begin(context, &mut step, is_settled).await?;
+    }
+    if !passes_gate(context, &mut step).await? {
+        return Ok(());
     }
 
-    let text = step.change.text();
-
-    execute::record(context, step, StepState::UndoBegan, text.undo()).await?;
-
-    if let Some(broker) = shrinking_broker(step) {
-        wait_for_availability(context, step.run, broker).await?;
-    }
-
-    // Unless the step is known to be applied, its own request may still be in the broker's queue.
-    // Then the prior state proves nothing, since the request may be processed later. The undo is
-    // sent all the same: once a broker has answered it, no older request of ours is left.
-    let mut may_be_in_flight = step.state != StepState::Applied;
-    let started = context.clock.monotonic();
-    let mut pause = Duration::from_secs(1);
-    let mut tries_left = TRIES_MAX;
-    let mut problem = String::new();
-    while tries_left > 0 && execute::elapsed(context, started) < UNANSWERED_MAX {
-        let attempt = attempt(context, step, &mut may_be_in_flight).await;
-
-        match attempt.outcome {
-            StepOutcome::Done => {
-                let text = format!("{} again, stored: {}", text.from, text.prior());
-                execute::record(context, step, StepState::Undone, text).await?;
-                return Ok(StepOutcome::Done);
+    let attempt = if order.is_removed(&step) {
+        attempt::restore_removed(context, order, &step).await
+    } else {
+        attempt::attempt(context, &step).await
+    };
+    match attempt {
+        attempt::Attempt::Done => {
+            if shrinking_broker(&step).is_some() {
+                order.delay_next_halving(context, &step).await?;
             }
-            StepOutcome::Drifted(text) => return drifted(context, step, &text).await,
-            StepOutcome::Failed(text) => problem = text,
+            let text = step.change.text();
+            let text = format!("{} again, stored: {}", text.from, text.prior());
+            execute::record(context, &step, StepState::Undone, text).await?;
+            order.mention(context, &step).await
         }
-
-        tries_left = tries_left.saturating_sub(u32::from(attempt.is_answered));
-
-        if tries_left > 0 {
-            context.clock.sleep(pause).await;
-            pause = pause.saturating_mul(2).min(PAUSE_MAX);
+        attempt::Attempt::Drifted(text) => drifted(context, &step, &text).await,
+        attempt::Attempt::Settles(time) => {
+            step.progress.settled = Some(time);
+            step.progress.not_before = Some(time);
+            store_progress(context, &step).await
+        }
+        attempt::Attempt::Failed { outcome, problem } => {
+            failed(context, &mut step, outcome, problem).await
         }
     }
+}
 
-    execute::record(context, step, StepState::UndoFailed, problem.clone()).await?;
+/// Stores that the undo of a step begins. `is_settled`: its own request is known to be processed.
+async fn begin(context: &Context, step: &mut StepRow, is_settled: bool) -> Result<(), StoreError> {
+    let now = context.now();
+    step.progress = StepProgress {
+        undo_began: Some(now),
+        settled: is_settled.then_some(now),
+        loss_checked: true,
+        ..StepProgress::default()
+    };
+    store_progress(context, step).await?;
+    execute::record(context, step, StepState::UndoBegan, step.change.text().undo()).await
+}
 
-    Ok(StepOutcome::Failed(problem))
+async fn store_progress(context: &Context, step: &StepRow) -> Result<(), StoreError> {
+    context.store.set_progress(step.run, step.index, step.progress.clone()).await
+}
+
+/// A try failed. Stores when the next one is due, or that there is none.
+async fn failed(
+    context: &Context,
+    step: &mut StepRow,
+    outcome: RequestOutcome,
+    problem: String,
+) -> Result<(), StoreError> {
+    let now = context.now();
+    let progress = &mut step.progress;
+    let first_try = *progress.first_try.get_or_insert(now);
+    let pause = Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(progress.tries));
+    progress.tries = progress.tries.saturating_add(1);
+    if outcome == RequestOutcome::Refused {
+        progress.refusals = progress.refusals.saturating_add(1);
+        // A broker that has lost its values refuses every change but one that restores all.
+        progress.loss_checked = false;
+    }
+    progress.not_before = Some(now.after(pause.min(PAUSE_MAX)));
+    progress.problem = Some(problem.clone());
+
+    let is_over = progress.refusals >= REFUSALS_MAX || now.since(first_try) >= UNANSWERED_MAX;
+    store_progress(context, step).await?;
+
+    if is_over {
+        execute::record(context, step, StepState::UndoFailed, problem).await?;
+    }
+    Ok(())
 }
 
 async fn is_prior(context: &Context, step: &StepRow) -> bool {
@@ -184,95 +228,47 @@ async fn is_prior(context: &Context, step: &StepRow) -> bool {
     matches!(observed, Ok(Observed::Prior | Observed::PriorNotEffective))
 }
 
-async fn drifted(context: &Context, step: &StepRow, text: &str) -> Result<StepOutcome, StoreError> {
-    execute::record(context, step, StepState::Drifted, text.to_owned()).await?;
-    Ok(StepOutcome::Drifted(text.to_owned()))
+async fn drifted(context: &Context, step: &StepRow, text: &str) -> Result<(), StoreError> {
+    execute::record(context, step, StepState::Drifted, text.to_owned()).await
 }
 
-/// One try to undo a step.
-struct UndoAttempt {
-    outcome: StepOutcome,
-    /// Whether the broker or engine answered at all.
-    is_answered: bool,
-}
-
-impl UndoAttempt {
-    fn answered(outcome: StepOutcome) -> Self {
-        Self { outcome, is_answered: true }
-    }
-
-    fn failed(error: &ApplyError) -> Self {
-        Self {
-            outcome: StepOutcome::Failed(chain(error)),
-            is_answered: error.outcome() == RequestOutcome::Refused,
-        }
-    }
-}
-
-async fn attempt(context: &Context, step: &StepRow, may_be_in_flight: &mut bool) -> UndoAttempt {
-    let was_in_flight = *may_be_in_flight;
-    let is_prior = match change::observe(context, step).await {
-        Ok(Observed::Prior) if !was_in_flight => {
-            return UndoAttempt::answered(StepOutcome::Done);
-        }
-        Ok(Observed::Prior) => true,
-        Ok(Observed::Diverged(_)) if Breach::I12UndoOverwrites.is_played() => false,
-        Ok(Observed::Diverged(text)) => return UndoAttempt::answered(StepOutcome::Drifted(text)),
-        Ok(Observed::Desired | Observed::NotEffective | Observed::PriorNotEffective) => false,
-        Err(error) => return UndoAttempt::failed(&error),
+/// Removing network threads closes connections: whether every partition of the broker has an
+/// in-sync replica to spare, or was waited for [`AVAILABILITY_MAX`]. Otherwise the next look is
+/// stored.
+async fn passes_gate(context: &Context, step: &mut StepRow) -> Result<bool, StoreError> {
+    let Some(broker) = shrinking_broker(step).filter(|_| !step.progress.gate_passed) else {
+        return Ok(true);
     };
+    let now = context.now();
+    let began = *step.progress.undo_began.get_or_insert(now);
 
-    let answer = change::apply(context, step, Direction::Prior, WriteMode::Write).await;
-    let failure = answer.as_ref().err().map(ApplyError::outcome);
-    if failure.is_none_or(|it| it == RequestOutcome::Refused) {
-        if was_in_flight {
-            context.clock.sleep(change::in_flight_max(&step.change)).await;
-        }
-        *may_be_in_flight = false;
+    let problem = availability_problem(context, broker).await;
+    if problem.is_some() && now.since(began) < AVAILABILITY_MAX {
+        step.progress.not_before = Some(now.after(AVAILABILITY_POLL_INTERVAL));
+        store_progress(context, step).await?;
+        return Ok(false);
     }
+    if let Some(problem) = problem {
+        note_gate(context, step.run, &problem).await?;
+    }
+    step.progress.gate_passed = true;
+    store_progress(context, step).await?;
 
-    let has_failed = match failure {
-        None => false,
-        // Nothing was changed. That is fine if nothing had to be.
-        Some(RequestOutcome::Refused) => !is_prior,
-        // The answer was lost. Where there is something to see, the read-back decides.
-        Some(RequestOutcome::Unknown) => is_prior,
-        Some(RequestOutcome::NotSent) => true,
-    };
-    match answer {
-        Err(error) if has_failed => UndoAttempt::failed(&error),
-        _ => {
-            let read = execute::read_back(context, step, EFFECTIVE_MAX, Observed::Prior).await;
-            UndoAttempt::answered(read)
-        }
+    Ok(true)
+}
+
+async fn availability_problem(context: &Context, broker: BrokerId) -> Option<String> {
+    match context.kafka.topology().await {
+        Ok(topology) => match guard::minimums(context, &topology, &[broker]).await {
+            Ok(minimums) => availability::problem(&topology, &minimums, broker),
+            Err(hold) => Some(hold.detail),
+        },
+        Err(error) => Some(chain(&error)),
     }
 }
 
-/// Removing network threads closes connections: waits until every partition of the broker has an
-/// in-sync replica to spare, at most [`AVAILABILITY_MAX`].
-async fn wait_for_availability(
-    context: &Context,
-    run: RunId,
-    broker: BrokerId,
-) -> Result<(), StoreError> {
-    let started = context.clock.monotonic();
-
-    loop {
-        let problem = match context.kafka.topology().await {
-            Ok(topology) => match guard::minimums(context, &topology, &[broker]).await {
-                Ok(minimums) => availability::problem(&topology, &minimums, broker),
-                Err(hold) => Some(hold.detail),
-            },
-            Err(error) => Some(chain(&error)),
-        };
-        let Some(problem) = problem else { return Ok(()) };
-
-        if execute::elapsed(context, started) >= AVAILABILITY_MAX {
-            let text = format!(
-                "the availability check did not pass within 5 min ({problem}); the undo goes on"
-            );
-            return context.store.note(run, context.now(), "gate", text).await;
-        }
-        context.clock.sleep(AVAILABILITY_POLL_INTERVAL).await;
-    }
+async fn note_gate(context: &Context, run: RunId, problem: &str) -> Result<(), StoreError> {
+    let text =
+        format!("the availability check did not pass within 5 min ({problem}); the undo goes on");
+    context.store.note(run, context.now(), "gate", text).await
 }

@@ -4,10 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{
-    change::{self, Observed},
-    context::Context,
-    execute::{self, EFFECTIVE_MAX, StepOutcome},
+use super::{
+    super::{
+        change::{self, Observed},
+        context::Context,
+        execute::{self, EFFECTIVE_MAX, StepOutcome},
+    },
+    order::UndoOrder,
 };
 use crate::{
     model::{BrokerConfigChange, BrokerId, Change, ConfigChange, RequestOutcome, WriteMode},
@@ -21,34 +24,39 @@ struct KeySteps<'a> {
     steps: Vec<&'a StepRow>,
 }
 
-/// Restores the entries that are not effective, broker by broker. What fails is left to the steps'
-/// own undo, which says why.
-pub(in crate::remediation) async fn restore_lost(
-    context: &Context,
-    steps: &[StepRow],
-) -> Result<(), StoreError> {
-    for (broker, keys) in by_broker(steps) {
+/// Restores the entries of one broker that are not effective. What fails is left to the steps' own
+/// undo, which says why. Returns whether anything was done.
+pub(super) async fn restore_lost(context: &Context, order: &UndoOrder) -> Result<bool, StoreError> {
+    for (broker, keys) in by_broker(order) {
         let mut lost = Vec::new();
+        let mut has_restored = false;
         for key in keys {
             if is_restored(context, &key).await {
                 let text = "found as before the run";
-                record_all(context, &key, StepState::Undone, text).await?;
-            } else if is_lost(context, &key).await {
+                record_all(context, order, &key, StepState::Undone, text).await?;
+                has_restored = true;
+            } else if is_lost(context, &key).await? {
                 lost.push(key);
             }
         }
         if !lost.is_empty() {
-            restore(context, broker, &lost).await?;
+            restore(context, order, broker, &lost).await?;
+        }
+        if has_restored || !lost.is_empty() {
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
-fn by_broker(steps: &[StepRow]) -> BTreeMap<BrokerId, Vec<KeySteps<'_>>> {
+fn by_broker(order: &UndoOrder) -> BTreeMap<BrokerId, Vec<KeySteps<'_>>> {
     let mut by_key = BTreeMap::<(BrokerId, &str), KeySteps<'_>>::new();
-    for step in steps {
+    let steps: Vec<&StepRow> = order.steps().collect();
+    for step in steps.into_iter().rev() {
         if let Change::BrokerConfig(change) = &step.change
-            && matches!(step.state, StepState::Applied | StepState::UndoBegan)
+            && order.is_open(step)
+            && !order.is_removed(step)
+            && !order.is_theirs(step)
         {
             let key = by_key
                 .entry((change.broker, &change.key))
@@ -60,15 +68,25 @@ fn by_broker(steps: &[StepRow]) -> BTreeMap<BrokerId, Vec<KeySteps<'_>>> {
     let mut by_broker = BTreeMap::<BrokerId, Vec<KeySteps<'_>>>::new();
 
     for ((broker, _), key) in by_key {
-        by_broker.entry(broker).or_default().push(key);
+        // A step whose outcome is not known is undone by itself.
+        let is_known = |it: &&StepRow| !matches!(it.state, StepState::Began | StepState::Failed);
+        if key.steps.iter().all(is_known) {
+            by_broker.entry(broker).or_default().push(key);
+        }
     }
     by_broker
 }
 
-/// Whether the last value is stored and not effective.
-async fn is_lost(context: &Context, key: &KeySteps<'_>) -> bool {
-    let Some(last) = key.steps.last() else { return false };
-    matches!(change::observe(context, last).await, Ok(Observed::NotEffective))
+/// Whether the last value is stored and not effective. Asked once, and again after a refusal.
+async fn is_lost(context: &Context, key: &KeySteps<'_>) -> Result<bool, StoreError> {
+    let Some(last) = key.steps.last().filter(|it| !it.progress.loss_checked) else {
+        return Ok(false);
+    };
+    let mut progress = last.progress.clone();
+    progress.loss_checked = true;
+    context.store.set_progress(last.run, last.index, progress).await?;
+
+    Ok(matches!(change::observe(context, last).await, Ok(Observed::NotEffective)))
 }
 
 /// Whether a process ended after it had restored the key here: only here do all steps of a key
@@ -82,6 +100,7 @@ async fn is_restored(context: &Context, key: &KeySteps<'_>) -> bool {
 
 async fn restore(
     context: &Context,
+    order: &UndoOrder,
     broker: BrokerId,
     lost: &[KeySteps<'_>],
 ) -> Result<(), StoreError> {
@@ -90,14 +109,14 @@ async fn restore(
         let BrokerConfigChange { key: name, from_stored, .. } = key.first;
         let prior = from_stored.as_deref().unwrap_or("no entry of its own");
         let text = format!("broker {broker} {name}, lost at a restart → {prior}");
-        record_all(context, key, StepState::UndoBegan, &text).await?;
+        record_all(context, order, key, StepState::UndoBegan, &text).await?;
         changes.push(ConfigChange { key: name.clone(), value: from_stored.clone() });
     }
 
     let answer = context.kafka.alter_broker_config(broker, &changes, WriteMode::Write).await;
     if let Some(error) = answer.err().filter(|it| it.outcome() != RequestOutcome::Unknown) {
         let text = format!("broker {broker} keeps what a restart lost: {}", chain(&error));
-        return match lost.iter().find_map(|it| it.steps.first()) {
+        return match lost.iter().find_map(|it| it.steps.last()) {
             Some(step) => context.store.note(step.run, context.now(), "step", text).await,
             None => Ok(()),
         };
@@ -107,7 +126,8 @@ async fn restore(
         let Some(first) = key.steps.first() else { continue };
         let read = execute::read_back(context, first, EFFECTIVE_MAX, Observed::Prior).await;
         if read == StepOutcome::Done {
-            record_all(context, key, StepState::Undone, "restored in one request").await?;
+            let text = "restored in one request";
+            record_all(context, order, key, StepState::Undone, text).await?;
         }
     }
     Ok(())
@@ -116,12 +136,16 @@ async fn restore(
 /// Stores a state for all steps of a key, last first as every undo.
 async fn record_all(
     context: &Context,
+    order: &UndoOrder,
     key: &KeySteps<'_>,
     state: StepState,
     text: &str,
 ) -> Result<(), StoreError> {
     for step in key.steps.iter().rev() {
         execute::record(context, step, state, text.to_owned()).await?;
+        if state == StepState::Undone {
+            order.mention(context, step).await?;
+        }
     }
     Ok(())
 }

@@ -1,4 +1,6 @@
--- From version 3 to version 4: an id of the installation, and the Kafka cluster behind each name.
+-- From version 3 to version 4.
+
+-- An id of the installation, and the Kafka cluster behind each name.
 
 CREATE TABLE installation (
     id TEXT NOT NULL
@@ -45,3 +47,24 @@ CREATE TABLE target_releases (
     at       INTEGER NOT NULL,
     PRIMARY KEY (cluster, playbook, target)
 ) STRICT, WITHOUT ROWID;
+
+-- What a step's undo has to know at its next try.
+ALTER TABLE steps ADD COLUMN progress TEXT;
+
+-- Values that were written form a stack, in the order of writing.
+CREATE TABLE new_written (
+    cluster  TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    run      INTEGER NOT NULL,
+    idx      INTEGER NOT NULL,
+    value    TEXT,
+    seq      INTEGER NOT NULL,
+    applied  INTEGER NOT NULL,
+    PRIMARY KEY (cluster, resource, run, idx)
+) STRICT, WITHOUT ROWID;
+INSERT INTO new_written
+SELECT w.cluster, w.resource, w.run, w.idx, w.value,
+       row_number() OVER (ORDER BY coalesce(r.written_at, r.created_at, 0), w.run, w.idx), 1
+FROM written w LEFT JOIN runs r ON r.id = w.run;
+DROP TABLE written;
+ALTER TABLE new_written RENAME TO written;

@@ -110,13 +110,16 @@ CREATE TABLE releases (          -- when a person last released the quarantines 
     at      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO runs (id, cluster, playbook, optimizer, level, target, trigger, cause, dry_run, attempt, state, priority, created_at, written_at, effective_at, expires_at, ended_at)
-VALUES (1, 'main', 'threads', 'tune_brokers', 'moderate', 'cluster', 'alert', 'Slow', 0, 1, 'kept', 'normal', 1800000000000, 1800000000000, 1800000000000, NULL, 1800000000000),
-       (2, 'main', 'shed', 'shed_load', NULL, 'cluster', 'alert', 'Flood', 0, 1, 'kept', 'critical', 1800000000000, 1800000000000, 1800000000000, 1800003600000, 1800000000000);
+-- Run 2 was written before run 1: numbers are given when a run is stored.
+INSERT INTO runs (id, cluster, playbook, optimizer, level, target, trigger, cause, attempt, state, priority, created_at, written_at, effective_at, ended_at)
+VALUES (1, 'main', 'threads', 'tune_brokers', 'moderate', 'broker 1', 'alert', 'Slow', 1, 'kept', 'normal', 1800000000000, 1800000900000, 1800000901000, 1800001000000),
+       (2, 'main', 'threads', 'tune_brokers', 'conservative', 'broker 1', 'person', 'tune-brokers', 1, 'kept', 'normal', 1800000000000, 1800000100000, 1800000101000, 1800000200000);
 INSERT INTO runs (id, cluster, playbook, optimizer, target, trigger, cause, attempt, state, hold, priority, created_at)
 VALUES (3, 'main', 'shed', 'shed_load', 'cluster', 'alert', 'Flood', 1, 'held', 'queue_full', 'critical', 1800000000000);
 INSERT INTO steps (run, idx, stage, wave, change, state, at)
-VALUES (1, 0, 0, 0, '{"kind":"broker_config","broker":1,"key":"num.io.threads","from":"4","from_stored":null,"to":"8"}', 'applied', 1800000000000);
-INSERT INTO journal (run, at, entry, text) VALUES (1, 1800000000000, 'step', 'step 0: applied');
-INSERT INTO written VALUES ('main', '{"kind":"broker_config","broker":1,"key":"num.io.threads"}', 1, 0, '8');
+VALUES (1, 0, 0, 0, '{"kind":"broker_config","broker":1,"key":"num.io.threads","from":"12","from_stored":"12","to":"16"}', 'applied', 1800000901000),
+       (2, 0, 0, 0, '{"kind":"broker_config","broker":1,"key":"num.io.threads","from":"8","from_stored":null,"to":"12"}', 'applied', 1800000101000);
+INSERT INTO written (cluster, resource, run, idx, value)
+VALUES ('main', '{"kind":"broker_config","broker":1,"key":"num.io.threads"}', 1, 0, '16'),
+       ('main', '{"kind":"broker_config","broker":1,"key":"num.io.threads"}', 2, 0, '12');
 PRAGMA user_version = 3;

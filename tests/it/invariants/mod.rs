@@ -11,6 +11,8 @@ mod operator;
 mod others;
 mod people;
 mod reload;
+mod stack;
+mod stuck;
 mod sweeps;
 mod temporary;
 mod turns;

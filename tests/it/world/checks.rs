@@ -219,14 +219,17 @@ impl Checks {
         self.intents().into_iter().find(|it| is_this(&it.1, it.0.undo)).map(|it| it.0)
     }
 
-    /// Every change that a durable intent allows to be made or undone now.
+    /// Every change that a durable intent allows to be made or undone now. A run that is undone may
+    /// have left steps to the run above it (I42).
     fn intents(&self) -> Vec<(WriteOwner, Change)> {
         self.query(|at| {
             at.prepare(
                 "SELECT s.run, s.state = 'undo_began', s.change
-                 FROM steps s JOIN runs r ON r.id = s.run WHERE r.ended_at IS NULL
-                 AND ((s.state = 'began' AND r.state = 'acting')
-                   OR (s.state = 'undo_began' AND r.state IN ('rolling_back', 'expiring')))",
+                 FROM steps s JOIN runs r ON r.id = s.run
+                 WHERE (s.state = 'began' AND r.state = 'acting') OR (s.state = 'undo_began'
+                   AND (r.state IN ('rolling_back', 'expiring')
+                     OR (r.state IN ('rolled_back', 'expired', 'stuck') AND EXISTS
+                       (SELECT 1 FROM runs o WHERE o.state IN ('rolling_back', 'expiring')))))",
             )?
             .query_map([], |row| {
                 let owner = WriteOwner { run: row.get(0)?, undo: row.get(1)? };

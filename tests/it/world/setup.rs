@@ -146,6 +146,18 @@ fn shed() -> Optimizer {
     })
 }
 
+/// A playbook for `alert` that slows `greedy` down to `rate` MiB/s, until `expire_after`.
+pub(crate) fn shed_to(name: &str, alert: &str, rate: u64, expire_after: Duration) -> Playbook {
+    let mut playbook = other(name, alert, shed());
+    let Optimizer::ShedLoad(it) = &mut playbook.optimizer else { unreachable!() };
+    it.clients[0].to = rate * MIB;
+    playbook.temporary = Some(TemporaryChange { expire_after, expire_when: None });
+    // The objective does not change a second time when a second quota is set.
+    playbook.keep_neutral = true;
+
+    playbook
+}
+
 fn scale() -> Optimizer {
     Optimizer::ScaleConsumers(ScaleConsumers { factor: Factor::ByLag, containers_max: 8 })
 }

@@ -1,0 +1,124 @@
+//! One try to undo one step: observes, sends, reads back.
+
+use super::{
+    super::{
+        breach::Breach,
+        change::{self, ApplyError, Direction, Observed},
+        context::Context,
+        execute::{self, EFFECTIVE_MAX, StepOutcome},
+    },
+    is_ahead,
+    order::UndoOrder,
+};
+use crate::{
+    model::{Change, ConfigEntry, RequestOutcome, WallTime, WriteMode},
+    store::StepRow,
+    telemetry::chain,
+};
+
+/// How a try went.
+pub(super) enum Attempt {
+    /// The prior state was read back.
+    Done,
+    /// Someone else changed the resource.
+    Drifted(String),
+    /// It was answered. Until then an older request of ours may still take effect, so that what is
+    /// observed proves nothing.
+    Settles(WallTime),
+    Failed {
+        outcome: RequestOutcome,
+        problem: String,
+    },
+}
+
+impl Attempt {
+    fn failed(error: &ApplyError) -> Self {
+        Self::Failed { outcome: error.outcome(), problem: chain(error) }
+    }
+}
+
+/// Undoes the step if it is not undone.
+///
+/// Unless the step is known to be applied, its own request may still be in the broker's queue. Then
+/// the prior state proves nothing, since the request may be processed later. The undo is sent all
+/// the same: once a broker has answered it, no older request of ours is left.
+pub(super) async fn attempt(context: &Context, step: &StepRow) -> Attempt {
+    let settled = step.progress.settled;
+    let may_be_in_flight = settled.is_none_or(|it| is_ahead(context, it));
+    let is_blind = Breach::I23RetryIsBlind.is_played() && step.progress.is_retried;
+
+    let is_prior = match change::observe(context, step).await {
+        Ok(_) if is_blind => false,
+        Ok(Observed::Prior) if !may_be_in_flight => return Attempt::Done,
+        Ok(Observed::Prior) => true,
+        Ok(Observed::Diverged(_)) if Breach::I12UndoOverwrites.is_played() => false,
+        Ok(Observed::Diverged(text)) => return Attempt::Drifted(text),
+        Ok(Observed::Desired | Observed::NotEffective | Observed::PriorNotEffective) => false,
+        Err(error) => return Attempt::failed(&error),
+    };
+
+    let answer = change::apply(context, step, Direction::Prior, WriteMode::Write).await;
+    match answer {
+        Err(error) if error.outcome() == RequestOutcome::NotSent => Attempt::failed(&error),
+        // Nothing was changed. That is fine if nothing had to be.
+        Err(error) if error.outcome() == RequestOutcome::Refused && !is_prior => {
+            Attempt::failed(&error)
+        }
+        // The answer was lost, and there is nothing to see.
+        Err(error) if error.outcome() == RequestOutcome::Unknown && is_prior => {
+            Attempt::failed(&error)
+        }
+        Err(error) if error.outcome() == RequestOutcome::Unknown => read_back(context, step).await,
+        Ok(()) | Err(_) if may_be_in_flight => {
+            Attempt::Settles(context.now().after(change::in_flight_max(&step.change)))
+        }
+        Ok(()) | Err(_) => read_back(context, step).await,
+    }
+}
+
+/// Undoes a step whose entry a later run of ours has deleted, since the broker did not run it. The
+/// steps of that entry are undone at once: the first one has what was there before all.
+pub(super) async fn restore_removed(
+    context: &Context,
+    order: &UndoOrder,
+    step: &StepRow,
+) -> Attempt {
+    if order.has_open_below(step) {
+        return Attempt::Done;
+    }
+    match change::observe(context, step).await {
+        Ok(Observed::Prior) => return Attempt::Done,
+        Ok(_) => (),
+        Err(error) => return Attempt::failed(&error),
+    }
+    match is_absent(context, step).await {
+        Ok(true) => (),
+        Ok(false) => {
+            let text = "someone else set it after this program had deleted it";
+            return Attempt::Drifted(text.to_owned());
+        }
+        Err(error) => return Attempt::failed(&error),
+    }
+
+    match change::apply(context, step, Direction::Prior, WriteMode::Write).await {
+        Err(error) if error.outcome() != RequestOutcome::Unknown => Attempt::failed(&error),
+        Ok(()) | Err(_) => read_back(context, step).await,
+    }
+}
+
+async fn is_absent(context: &Context, step: &StepRow) -> Result<bool, ApplyError> {
+    let Change::BrokerConfig(change) = &step.change else { return Ok(false) };
+    let config = context.kafka.broker_config(change.broker, &[&change.key]).await?;
+    Ok(config.get(&change.key).and_then(ConfigEntry::stored).is_none())
+}
+
+async fn read_back(context: &Context, step: &StepRow) -> Attempt {
+    match execute::read_back(context, step, EFFECTIVE_MAX, Observed::Prior).await {
+        StepOutcome::Done => Attempt::Done,
+        StepOutcome::Drifted(text) => Attempt::Drifted(text),
+        // It was accepted, and is not in effect: more tries may not help.
+        StepOutcome::Failed(problem) => {
+            Attempt::Failed { outcome: RequestOutcome::Refused, problem }
+        }
+    }
+}
