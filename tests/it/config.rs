@@ -833,12 +833,16 @@ fn i27_only_temporary_changes_have_an_expiry() {
 
     assert_eq!(measure("").expire_after, Duration::from_mins(30));
     assert_eq!(
-        measure("expire_after: 5m\nexpire_when: 'a < 1'").expire_after,
-        Duration::from_mins(5)
+        measure("expire_after: 15m\nexpire_when: 'a < 1'").expire_after,
+        Duration::from_mins(15)
     );
 
     let (_, message) = problems(&with_optimizer(shed, "expire_after: 25h"));
     assert!(message.contains("at most 24h"), "{message}");
+
+    let (paths, message) = problems(&with_optimizer(shed, "expire_after: 10m"));
+    assert_eq!(paths, ["remediation.playbooks[0].expire_after"]);
+    assert!(message.contains("at least 11m: settle (6m) and observe (5m)"), "{message}");
 
     let (paths, message) = problems(&with_optimizer("elect_leaders: {}", "expire_when: a"));
     assert_eq!(paths, ["remediation.playbooks[0].expire_when"]);

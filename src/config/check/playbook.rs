@@ -86,7 +86,7 @@ fn playbook(
 ) -> Option<Playbook> {
     let windows = windows(&raw, scrape, path, report);
     let kind = raw.optimizer.as_ref().and_then(optimizer::kind);
-    let temporary = temporary(&raw, kind, path, report);
+    let temporary = temporary(&raw, kind, &windows, path, report);
     let name = raw.name.unwrap_or_default();
     report.name(&path.key("name"), &name);
     if name == RESERVED_NAME {
@@ -147,6 +147,7 @@ fn playbook(
 fn temporary(
     raw: &RawPlaybook,
     kind: Option<OptimizerKind>,
+    windows: &Windows,
     path: &KeyPath,
     report: &mut CheckReport,
 ) -> Option<TemporaryChange> {
@@ -176,6 +177,18 @@ fn temporary(
         report.duration(&path.key("expire_after"), raw.expire_after.as_ref(), default);
     if expire_after.is_zero() || expire_after > EXPIRE_AFTER_MAX {
         report.problem(path.key("expire_after"), "must be more than 0s and at most 24h");
+    }
+
+    // It would end before it has been judged.
+    let judged = windows.settle.saturating_add(windows.observe);
+    if expire_after < judged {
+        let advice = format!(
+            "must be at least {}: settle ({}) and observe ({})",
+            humantime::format_duration(judged),
+            humantime::format_duration(windows.settle),
+            humantime::format_duration(windows.observe),
+        );
+        report.problem(path.key("expire_after"), advice);
     }
 
     let expire_when =

@@ -121,7 +121,9 @@ async fn containers(context: &Context, name: &GroupName) -> Result<Vec<ConsumerC
 
 fn container_facts(container: ConsumerContainer) -> ContainerFacts {
     let ConsumerContainer { id, name, run, running, objections, .. } = container;
-    ContainerFacts { id, name, is_clone: run.is_some(), running, objections }
+    // A clone that is restarting comes back, and is a member then.
+    let is_clone = run.is_some();
+    ContainerFacts { id, name, is_clone, running: running || is_clone, objections }
 }
 
 /// Lag in records, and the number of partitions with lag, from the latest snapshot, which the guard
