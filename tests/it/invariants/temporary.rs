@@ -19,6 +19,9 @@ pub(super) async fn in_force(work: ChangeKind, effect: Effect) -> World {
 
     assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
 
+    // An alert that still fires would start another run.
+    world.prometheus.script().firing.clear();
+
     world
 }
 
