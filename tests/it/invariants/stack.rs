@@ -183,6 +183,7 @@ fn i12_i42_a_quota_set_by_someone_else_above_two_of_ours_is_theirs() {
 async fn tuned(world: &mut World, level: Level, number: i64) {
     let order = Order {
         cluster: None,
+        playbook: None,
         optimizer: OptimizerKind::TuneBrokers,
         target: Target::Broker(id(1)),
         level: Some(level),
