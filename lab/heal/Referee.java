@@ -51,8 +51,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 /**
  * Watches a cluster with Kafka's own clients, so that the optimizer is judged by something other than
  * itself. It counts acknowledged records that no consumer gets, and partitions with fewer in-sync
- * replicas than {@code min.insync.replicas}. It also does what scenarios do by hand: topics,
- * configuration, elections.
+ * replicas than {@code min.insync.replicas}, or than replicas if those are fewer. It also does what
+ * scenarios do by hand: topics, configuration, elections.
  *
  * <p>usage: Referee HOST:PORT,... TIMELINE
  *
@@ -258,7 +258,7 @@ public final class Referee {
             int minimum = minimums.get(topic.name());
             for (TopicPartitionInfo it : topic.partitions()) {
                 incomplete += it.isr().size() < it.replicas().size() ? 1 : 0;
-                if (it.isr().size() < minimum) {
+                if (it.isr().size() < Math.min(minimum, it.replicas().size())) {
                     under.add(topic.name() + "/" + it.partition());
                 }
             }

@@ -490,7 +490,8 @@ pub(super) struct RawPlaybook {
     /// Default: required
     pub(super) load: Option<String>,
     /// PromQL expressions of which higher values are worse. Two consecutive samples above the
-    /// baseline's maximum roll the change back at once.
+    /// baseline's maximum roll the change back at once. Count what is wrong with `sum`: the `max`
+    /// of values that are 0 or 1 cannot rise while one is 1 already.
     ///
     /// Default: `[]`
     pub(super) guards: Option<Vec<String>>,

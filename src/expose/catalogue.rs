@@ -87,13 +87,15 @@ catalogue! {
     LEADER_CHANGES: Counter "kafka_topic_partition_leader_changes_total" ["topic", "partition"]
         "Changes of the partition's leader seen by this process", "partitions";
     UNDER_MIN_ISR: Gauge "kafka_topic_partition_under_min_isr" ["topic", "partition"]
-        "1 if the partition has fewer replicas in sync than min.insync.replicas", "partitions";
+        "1 if the partition has fewer replicas in sync than min.insync.replicas, or than replicas if \
+         those are fewer", "partitions";
     OFFLINE: Gauge "kafka_topic_partition_offline" ["topic", "partition"]
         "1 if the partition has no leader", "partitions";
     TOPIC_UNDER_REPLICATED: Gauge "kafka_topic_under_replicated_partitions" ["topic"]
         "Partitions of the topic with fewer replicas in sync than assigned", "topics";
     TOPIC_UNDER_MIN_ISR: Gauge "kafka_topic_under_min_isr_partitions" ["topic"]
-        "Partitions of the topic with fewer replicas in sync than min.insync.replicas", "topics";
+        "Partitions of the topic with fewer replicas in sync than min.insync.replicas, or than replicas \
+         if those are fewer", "topics";
     TOPIC_OFFLINE: Gauge "kafka_topic_offline_partitions" ["topic"]
         "Partitions of the topic without a leader", "topics";
     MIN_INSYNC: Gauge "kafka_topic_min_insync_replicas" ["topic"]

@@ -206,6 +206,17 @@ fn a_playbook_is_parsed_completely() {
 }
 
 #[test]
+fn a_guard_that_one_partition_in_the_baseline_would_blind_is_warned_of() {
+    let guard = |text: &str| warnings(&with_playbook(&format!("guards: ['{text}']")));
+    let path = "remediation.playbooks[0].guards[0]";
+
+    assert_eq!(guard("max(kafka_topic_partition_under_min_isr)"), [path]);
+    assert_eq!(guard("max by (topic) (kafka_topic_partition_offline)"), [path]);
+    assert!(guard("sum(kafka_topic_partition_under_min_isr)").is_empty());
+    assert!(guard("max(kafka_consumergroup_lag_max)").is_empty());
+}
+
+#[test]
 fn a_misspelt_key_is_reported_with_its_line_and_a_suggestion() {
     check_syntax(
         "clusters:\n  - bootstrap_servers: [a:1]\n    colect_interval: 3s\n",

@@ -444,6 +444,34 @@ fn create_orders_again(script: &mut ClusterScript) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_topic_with_fewer_replicas_than_its_minimum_needs_no_more_than_it_has() {
+    let mut harness = CollectorHarness::new(world(), None);
+    harness.kafka.change(|it| {
+        let partitions = vec![
+            partition(0, Some(3), &[3], &[3]),
+            partition(1, Some(1), &[1, 2], &[1, 2]),
+            partition(2, Some(1), &[1, 2], &[1]),
+        ];
+        it.topology.topics.push(topic("small", 77, partitions));
+        it.min_insync.insert("small".into(), Ok(3));
+    });
+    let page = harness.page().await;
+    let partition = |index: i32| {
+        let labels = format!("kafka_cluster=\"main\",topic=\"small\",partition=\"{index}\"");
+        format!("kafka_topic_partition_under_min_isr{{{labels}}}")
+    };
+
+    check_has(&page, &partition(0), "0");
+    check_has(&page, &partition(1), "0");
+    check_has(&page, &partition(2), "1");
+    check_has(
+        &page,
+        "kafka_topic_under_min_isr_partitions{kafka_cluster=\"main\",topic=\"small\"}",
+        "1",
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_recreated_topic_starts_without_history() {
     let mut harness = CollectorHarness::new(world(), None);
     harness.next().await;

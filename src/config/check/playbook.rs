@@ -28,6 +28,12 @@ const AT_LEAST_DEFAULT: f64 = 0.2;
 const SHED_EXPIRE_AFTER_DEFAULT: Duration = Duration::from_mins(30);
 const CLONES_EXPIRE_AFTER_DEFAULT: Duration = Duration::from_hours(2);
 const EXPIRE_AFTER_MAX: Duration = Duration::from_hours(24);
+/// Metrics that are 0 or 1 for each partition.
+const FLAGS: [&str; 3] = [
+    "kafka_topic_partition_under_min_isr",
+    "kafka_topic_partition_offline",
+    "kafka_topic_partition_under_replicated_partition",
+];
 /// Runs that a person starts without a playbook are listed under this name.
 const RESERVED_NAME: &str = "manual";
 
@@ -107,7 +113,14 @@ fn playbook(
         required(raw.load, path.key("load"), "for the load that the objective depends on", report);
     let mut guards = Vec::new();
     for (index, text) in raw.guards.unwrap_or_default().iter().enumerate() {
-        guards.extend(template(text, path.key("guards").index(index), report));
+        let path = path.key("guards").index(index);
+        if text.trim_start().starts_with("max") && FLAGS.iter().any(|it| text.contains(it)) {
+            report.warning(
+                &path,
+                "cannot rise while one partition is 1 already: count them with `sum`",
+            );
+        }
+        guards.extend(template(text, path, report));
     }
 
     let playbook = Playbook {

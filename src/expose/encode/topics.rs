@@ -41,9 +41,12 @@ impl<'a> LabelledTopic<'a> {
         found.filter(|(index, _)| *index == partition.index).map_or(OffsetRange::UNKNOWN, |it| it.1)
     }
 
-    /// `None` while `min.insync.replicas` is unknown.
+    /// Whether the leader refuses writes with `acks=all`. No more replicas are needed than the
+    /// partition has (`Partition.effectiveMinIsr`, since Kafka 3.7). `None` while
+    /// `min.insync.replicas` is unknown.
     fn is_under_min_isr(&self, partition: &Partition) -> Option<bool> {
-        Some(partition.isr.len() < usize::try_from(self.min_insync?).ok()?)
+        let needed = usize::try_from(self.min_insync?).ok()?.min(partition.replicas.len());
+        Some(partition.isr.len() < needed)
     }
 
     /// Number of partitions for which `is_so` holds; `None` if that is unknown for one.

@@ -8,14 +8,16 @@ use crate::model::{BrokerId, MinInsync, Partition, Topic, TopicName, Topology};
 /// The first partition that could become unavailable if `broker` lost connections, in words.
 ///
 /// A topic with no more replicas than `min.insync.replicas` does not count, since no broker goes
-/// down in a resize (I15). A topic whose `min.insync.replicas` is unknown does.
+/// down in a resize (I15). A topic whose `min.insync.replicas` is unknown does, except for its
+/// partitions with one replica: the minimum is never below one.
 pub(in crate::remediation) fn problem(
     topology: &Topology,
     min_isr: &BTreeMap<TopicName, MinInsync>,
     broker: BrokerId,
 ) -> Option<String> {
     for topic in &topology.topics {
-        for partition in topic.partitions.iter().filter(|it| it.replicas.contains(&broker)) {
+        let can_be_short = |it: &&Partition| it.replicas.len() > 1 && it.replicas.contains(&broker);
+        for partition in topic.partitions.iter().filter(can_be_short) {
             let min = match min_isr.get(&topic.name) {
                 Some(Ok(min)) => *min,
                 Some(Err(fault)) => return Some(unknown(topic, fault.label())),
@@ -83,6 +85,13 @@ mod tests {
     fn i15_a_topic_that_never_has_a_spare_replica_does_not_block_a_resize() {
         check(&[1, 2], &[1, 2], Some(Ok(2)), true);
         check(&[1], &[1], Some(Ok(1)), true);
+    }
+
+    #[test]
+    fn i15_a_partition_with_one_replica_does_not_block_whatever_its_topics_minimum_is() {
+        check(&[1], &[1], Some(Ok(2)), true);
+        check(&[1], &[1], None, true);
+        check(&[1], &[1], Some(Err(ReadFailure::Unauthorized)), true);
     }
 
     #[test]

@@ -89,7 +89,7 @@ fn broker_playbook() -> Playbook {
             at_least: 0.2,
         },
         load: template(&format!("{LOAD}{of_broker}")),
-        guards: vec![template(&format!(r#"max({GUARD}{{kafka_cluster="$kafka_cluster"}})"#))],
+        guards: vec![template(&format!(r#"sum({GUARD}{{kafka_cluster="$kafka_cluster"}})"#))],
         windows: WINDOWS,
         attempts_max: 1,
         keep_neutral: false,
