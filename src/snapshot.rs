@@ -12,7 +12,8 @@ use tokio::sync::watch;
 
 use crate::model::{
     BrokerConfig, BrokerId, ClusterName, ContainerUsage, Export, GroupName, GroupState, GroupType,
-    LagTime, LogDir, OffsetRange, Quorum, TopicName, TopicPartition, Topology, WallTime,
+    LagTime, LogDir, MonotonicTime, OffsetRange, Quorum, TopicName, TopicPartition, Topology,
+    WallTime,
 };
 
 /// The latest snapshot of one cluster; `None` until the first round has ended.
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub cluster: ClusterName,
     /// When the topology was last read; 0 when it never was.
     pub at: WallTime,
+    /// The same, for its age: no step of the clock changes that. `None` when it never was.
+    pub read: Option<MonotonicTime>,
     /// Whether the topology was read in the latest round.
     pub up: bool,
     pub topology: Option<Section<Topology>>,
@@ -63,7 +66,7 @@ pub struct Snapshot {
     pub containers: Option<Section<Vec<ContainerUsage>>>,
     pub membership: Membership,
     /// When each broker last answered its configuration request.
-    pub reporting: BTreeMap<BrokerId, WallTime>,
+    pub reporting: BTreeMap<BrokerId, MonotonicTime>,
     /// Leader changes of each partition since this process started.
     pub leader_changes: LeaderChanges,
     /// Which parts of the snapshot are exported.
@@ -76,6 +79,7 @@ impl Snapshot {
         Self {
             cluster,
             at: WallTime::default(),
+            read: None,
             up: false,
             topology: None,
             min_insync_replicas: None,
@@ -94,15 +98,18 @@ impl Snapshot {
     }
 }
 
-/// Brokers that this process has seen leave and return. Empty after its own start.
+/// Brokers that this process has seen leave and return. Empty after its own start. No time depends
+/// on the clock, which may be set back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Membership {
+    /// When this process first read which brokers there are; `None` before that.
+    pub watched_since: Option<MonotonicTime>,
     /// Brokers that left and returned, with the time of their return. Forgotten after an hour.
-    pub returned: BTreeMap<BrokerId, WallTime>,
+    pub returned: BTreeMap<BrokerId, MonotonicTime>,
     /// Brokers that left, and since when they are missing. Forgotten after an hour.
-    pub missing: BTreeMap<BrokerId, WallTime>,
+    pub missing: BTreeMap<BrokerId, MonotonicTime>,
     /// When the quorum's epoch was last seen to change: the controller changed.
-    pub controller_changed: Option<WallTime>,
+    pub controller_changed: Option<MonotonicTime>,
 }
 
 /// Start and end offsets by topic, in the order of the topology's partitions.

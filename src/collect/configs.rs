@@ -10,7 +10,7 @@ use super::{
     in_flight::{Request, RequestKey},
 };
 use crate::{
-    model::{BrokerConfig, BrokerId, Topology, WallTime},
+    model::{BrokerConfig, BrokerId, MonotonicTime, Topology},
     snapshot::Snapshot,
     telemetry::CollectorName,
 };
@@ -29,7 +29,7 @@ pub const TUNED_KEYS: &[&str] = &[
 pub(super) struct ConfigsCollector {
     cadence: Duration,
     configs: ByBroker<BrokerConfig>,
-    reporting: BTreeMap<BrokerId, WallTime>,
+    reporting: BTreeMap<BrokerId, MonotonicTime>,
 }
 
 impl ConfigsCollector {
@@ -39,7 +39,7 @@ impl ConfigsCollector {
 
     fn store(&mut self, broker: BrokerId, config: BrokerConfig, at: Timestamps) {
         self.configs.insert(broker, config, at);
-        self.reporting.insert(broker, at.wall);
+        self.reporting.insert(broker, at.monotonic);
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     in_flight::{Request, RequestKey},
 };
 use crate::{
-    model::{Quorum, WallTime},
+    model::{MonotonicTime, Quorum},
     snapshot::{Section, Snapshot},
     telemetry::CollectorName,
 };
@@ -20,7 +20,7 @@ pub(super) struct QuorumCollector {
     cadence: Duration,
     quorum: Option<Cached<Section<Quorum>>>,
     epoch: Option<i32>,
-    controller_changed: Option<WallTime>,
+    controller_changed: Option<MonotonicTime>,
 }
 
 impl QuorumCollector {
@@ -32,7 +32,7 @@ impl QuorumCollector {
     fn store(&mut self, quorum: Quorum, at: Timestamps) {
         let previous = self.epoch.replace(quorum.epoch);
         if previous.is_some_and(|it| it != quorum.epoch) {
-            self.controller_changed = Some(at.wall);
+            self.controller_changed = Some(at.monotonic);
         }
 
         self.quorum = Some(Cached::section(quorum, at));
@@ -57,7 +57,7 @@ impl Collect for QuorumCollector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{BrokerId, MonotonicTime};
+    use crate::model::{BrokerId, WallTime};
 
     fn quorum(leader: Option<i32>, epoch: i32) -> Quorum {
         let leader = leader.and_then(BrokerId::from_wire);
@@ -67,13 +67,14 @@ mod tests {
     #[test]
     fn only_a_new_epoch_is_a_change_of_the_controller() {
         let mut collector = QuorumCollector::new(Duration::from_secs(15));
-        let at = |wall| Timestamps { wall: WallTime(wall), monotonic: MonotonicTime::default() };
+        let time = |seconds| MonotonicTime(Duration::from_secs(seconds));
+        let at = |seconds| Timestamps { wall: WallTime::default(), monotonic: time(seconds) };
 
         collector.store(quorum(None, 7), at(1));
         collector.store(quorum(Some(1), 7), at(2));
         assert_eq!(collector.controller_changed, None);
 
         collector.store(quorum(Some(1), 8), at(3));
-        assert_eq!(collector.controller_changed, Some(WallTime(3)));
+        assert_eq!(collector.controller_changed, Some(time(3)));
     }
 }

@@ -1,8 +1,8 @@
 //! Brokers, topics and partitions: one request to any broker begins each round, and the other
 //! collectors ask for what it shows.
 //!
-//! Publishes `up`, `at`, `topology`, `leader_changes`, and of `membership` which brokers are
-//! missing or have returned.
+//! Publishes `up`, `at`, `read`, `topology`, `leader_changes`, and of `membership` which brokers
+//! are missing or have returned, and since when they are watched.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::NameFilter,
-    model::{BrokerId, Topology, WallTime},
+    model::{BrokerId, MonotonicTime, Topology, WallTime},
     snapshot::{Membership, Section, Snapshot},
 };
 
@@ -25,7 +25,7 @@ pub(super) struct TopologyCollector {
     topics: NameFilter,
     /// Whether the latest round read the topology.
     up: bool,
-    read: WallTime,
+    read: Option<Timestamps>,
     topology: Option<Cached<Section<Topology>>>,
     brokers: BrokerTracker,
     leaders: LeaderChangeCounter,
@@ -37,7 +37,7 @@ impl TopologyCollector {
             cadence,
             topics,
             up: false,
-            read: WallTime::default(),
+            read: None,
             topology: None,
             brokers: BrokerTracker::default(),
             leaders: LeaderChangeCounter::default(),
@@ -49,10 +49,10 @@ impl TopologyCollector {
         topology.topics.retain(|it| self.topics.admits(it.name.as_str()));
         topology.unreadable.retain(|it| self.topics.admits(it.as_str()));
 
-        self.brokers.update(&topology, at.wall);
+        self.brokers.update(&topology, at.monotonic);
         self.leaders.update(&topology);
         self.up = true;
-        self.read = at.wall;
+        self.read = Some(at);
         let topology = self.topology.insert(Cached::section(topology, at));
         Arc::clone(&topology.value().value)
     }
@@ -68,16 +68,21 @@ impl TopologyCollector {
 
     /// When it was last read; 0 when it never was.
     pub(super) fn read(&self) -> WallTime {
-        self.read
+        self.read.map_or(WallTime::default(), |it| it.wall)
     }
 
     pub(super) fn publish(&self, now: Timestamps, snapshot: &mut Snapshot) {
         snapshot.up = self.up;
-        snapshot.at = self.read;
+        snapshot.at = self.read();
+        snapshot.read = self.read.map(|it| it.monotonic);
         snapshot.topology = self.topology.as_ref().and_then(|it| it.fresh(now, self.cadence));
         snapshot.leader_changes = self.leaders.changes();
-        snapshot.membership.missing.clone_from(&self.brokers.membership.missing);
-        snapshot.membership.returned.clone_from(&self.brokers.membership.returned);
+
+        let Membership { watched_since, missing, returned, controller_changed: _ } =
+            self.brokers.membership.clone();
+        snapshot.membership.watched_since = watched_since;
+        snapshot.membership.missing = missing;
+        snapshot.membership.returned = returned;
     }
 }
 
@@ -89,9 +94,10 @@ struct BrokerTracker {
 }
 
 impl BrokerTracker {
-    fn update(&mut self, topology: &Topology, now: WallTime) {
+    fn update(&mut self, topology: &Topology, now: MonotonicTime) {
         let alive: BTreeSet<BrokerId> = topology.brokers.iter().map(|it| it.id).collect();
-        let Membership { missing, returned, .. } = &mut self.membership;
+        let Membership { watched_since, missing, returned, .. } = &mut self.membership;
+        watched_since.get_or_insert(now);
 
         for gone in self.alive.difference(&alive) {
             missing.entry(*gone).or_insert(now);
@@ -124,27 +130,35 @@ mod tests {
         Topology { brokers: ids.iter().map(broker).collect(), ..Topology::default() }
     }
 
+    fn after(seconds: u64) -> MonotonicTime {
+        MonotonicTime(Duration::from_secs(seconds))
+    }
+
     #[test]
     fn a_broker_that_went_is_missed_and_its_return_is_remembered() {
         let mut brokers = BrokerTracker::default();
-        brokers.update(&topology(&[1, 2]), WallTime(1_000));
-        assert_eq!(brokers.membership, Membership::default());
-        brokers.update(&topology(&[1]), WallTime(2_000));
-        brokers.update(&topology(&[1]), WallTime(3_000));
-        assert_eq!(brokers.membership.missing, [(id(2), WallTime(2_000))].into());
-        brokers.update(&topology(&[1, 2]), WallTime(4_000));
+        brokers.update(&topology(&[1, 2]), after(1));
+        let watched = Membership { watched_since: Some(after(1)), ..Membership::default() };
+        assert_eq!(brokers.membership, watched);
+
+        brokers.update(&topology(&[1]), after(2));
+        brokers.update(&topology(&[1]), after(3));
+        assert_eq!(brokers.membership.missing, [(id(2), after(2))].into());
+
+        brokers.update(&topology(&[1, 2]), after(4));
         assert!(brokers.membership.missing.is_empty());
-        assert_eq!(brokers.membership.returned, [(id(2), WallTime(4_000))].into());
+        assert_eq!(brokers.membership.returned, [(id(2), after(4))].into());
+        assert_eq!(brokers.membership.watched_since, Some(after(1)));
     }
 
     #[test]
     fn a_broker_that_stays_away_is_forgotten_after_an_hour() {
         let mut brokers = BrokerTracker::default();
-        brokers.update(&topology(&[1, 2]), WallTime(0));
-        brokers.update(&topology(&[1]), WallTime(1_000));
-        brokers.update(&topology(&[1]), WallTime(3_601_000));
+        brokers.update(&topology(&[1, 2]), after(0));
+        brokers.update(&topology(&[1]), after(1));
+        brokers.update(&topology(&[1]), after(3601));
         assert_eq!(brokers.membership.missing.len(), 1);
-        brokers.update(&topology(&[1]), WallTime(3_601_001));
+        brokers.update(&topology(&[1]), after(3602));
         assert!(brokers.membership.missing.is_empty());
     }
 }

@@ -222,7 +222,8 @@ closed_list! {
         AdviseOnly = "advise_only",
         /// Partitions are being reassigned by someone else.
         ForeignReassignment = "foreign_reassignment",
-        /// A broker came or went in the last 60 s.
+        /// A broker came or went in the last 60 s, or this process has not watched them for that
+        /// long.
         RollingRestart = "rolling_restart",
         /// The controller changed in the last 60 s.
         ControllerChanged = "controller_changed",
@@ -232,7 +233,8 @@ closed_list! {
         OfflinePartitions = "offline_partitions",
         /// More than one broker is missing.
         BrokersMissing = "brokers_missing",
-        /// More than 40 % of the brokers are missing or named by firing alerts.
+        /// More than 40 % of the brokers are missing or named by firing alerts that no playbook
+        /// answers.
         TooBroken = "too_broken",
         /// A partition could become unavailable to producers with acks=all.
         AvailabilityGate = "availability_gate",

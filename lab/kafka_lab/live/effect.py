@@ -40,8 +40,11 @@ def effect(settings: Settings) -> int:
 
         kafka.create_replicated_topic(LOAD_TOPIC, 6)
         Loads(stack.project).start(_light_load())
-        waiter.progress.say("light load on three brokers for 45 s: a run wants a full baseline")
-        waiter.sleep(45)
+        waiter.progress.say(
+            "light load on three brokers for 60 s: a run wants a full baseline, and the optimizer"
+            " has to watch the brokers for a minute first"
+        )
+        waiter.sleep(60)
 
         times = []
         for number in range(1, settings.rounds + 1):

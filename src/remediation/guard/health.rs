@@ -10,9 +10,9 @@ use super::{
     availability,
 };
 use crate::{
-    model::{BrokerId, HoldReason, Topology, WallTime},
+    model::{BrokerId, HoldReason, MonotonicTime, Topology},
     playbook::{OptimizerKind, quoted},
-    snapshot::Snapshot,
+    snapshot::{Membership, Snapshot},
     store::RunRow,
 };
 
@@ -22,35 +22,25 @@ const QUIET: Duration = Duration::from_mins(1);
 /// Checks that the latest snapshot is fresh, that every broker reports, and that no broker came or
 /// went recently.
 pub(super) fn check_snapshot(context: &Context) -> Result<(), Hold> {
+    let now = context.clock.monotonic();
     let latest = context.latest.borrow().clone();
-    let Some(snapshot) = latest else {
-        return Err(Hold::new(HoldReason::EvidenceStale, "no snapshot has been taken yet"));
+    let read = latest.as_ref().and_then(|it| Some((it, it.read?)));
+    let Some((snapshot, read)) = read else {
+        let detail = "the brokers have not been read since this process started";
+        return Err(Hold::new(HoldReason::EvidenceStale, detail));
     };
 
     let limit = context.cluster.collect_interval.saturating_mul(2).max(Duration::from_secs(10));
-    let now = context.now();
-    let age = now.since(snapshot.at);
+    let age = now.since(read);
     Hold::unless(snapshot.up && age <= limit, HoldReason::EvidenceStale, || {
         format!("the latest snapshot is {} s old", age.as_secs())
     })?;
-    check_reporting(&snapshot, now, limit)?;
+    check_reporting(snapshot, now, limit)?;
 
-    let quiet = |since: WallTime| now.since(since) >= QUIET;
-    let moved = snapshot.membership.returned.iter().chain(&snapshot.membership.missing);
-
-    for (broker, &since) in moved {
-        Hold::unless(quiet(since), HoldReason::RollingRestart, || {
-            format!("broker {broker} came or went {} s ago", now.since(since).as_secs())
-        })?;
-    }
-    let changed = snapshot.membership.controller_changed;
-
-    Hold::unless(changed.is_none_or(quiet), HoldReason::ControllerChanged, || {
-        format!("the controller changed {} s ago", now.since(changed.unwrap_or_default()).as_secs())
-    })
+    check_quiet(&snapshot.membership, now)
 }
 
-fn check_reporting(snapshot: &Snapshot, now: WallTime, limit: Duration) -> Result<(), Hold> {
+fn check_reporting(snapshot: &Snapshot, now: MonotonicTime, limit: Duration) -> Result<(), Hold> {
     for broker in snapshot.topology.iter().flat_map(|it| &it.value.brokers) {
         let reported = snapshot.reporting.get(&broker.id);
         let is_recent = reported.is_some_and(|it| now.since(*it) <= limit);
@@ -59,6 +49,34 @@ fn check_reporting(snapshot: &Snapshot, now: WallTime, limit: Duration) -> Resul
         })?;
     }
     Ok(())
+}
+
+/// Checks that no broker came or went and the controller did not change for [`QUIET`] (I11). What
+/// happened before this process watched is unknown, so that it has to watch for as long first.
+fn check_quiet(membership: &Membership, now: MonotonicTime) -> Result<(), Hold> {
+    let quiet = |since: MonotonicTime| now.since(since) >= QUIET;
+    let moved = membership.returned.iter().chain(&membership.missing);
+
+    for (broker, &since) in moved {
+        Hold::unless(quiet(since), HoldReason::RollingRestart, || {
+            format!("broker {broker} came or went {} s ago", now.since(since).as_secs())
+        })?;
+    }
+    if let Some(since) = membership.controller_changed {
+        Hold::unless(quiet(since), HoldReason::ControllerChanged, || {
+            format!("the controller changed {} s ago", now.since(since).as_secs())
+        })?;
+    }
+
+    let watched = membership.watched_since.map_or(Duration::ZERO, |it| now.since(it));
+    Hold::unless(watched >= QUIET, HoldReason::RollingRestart, || {
+        format!(
+            "this process has watched the brokers for {} s of {} s: one may have been restarted \
+             before",
+            watched.as_secs(),
+            QUIET.as_secs()
+        )
+    })
 }
 
 /// Checks the live cluster, and that the run's target is part of it.
@@ -113,17 +131,23 @@ pub(super) async fn check_cluster(
     }
 }
 
-/// Checks that at most 40 % of the brokers are down or named by firing alerts.
+/// Checks that at most 40 % of the brokers are down or named by firing alerts. An alert that is to
+/// be cured does not count: one with the label `remediation`, or that a playbook answers (I14).
 async fn check_not_too_broken(
     context: &Context,
     live: &BTreeSet<BrokerId>,
     missing: BTreeSet<BrokerId>,
 ) -> Result<(), Hold> {
+    let playbooks = &context.remediation.playbooks;
+    let matched = playbooks.iter().flat_map(|it| it.matcher.labels.keys().map(String::as_str));
+    let by: BTreeSet<&str> = matched.chain(["broker_id"]).collect();
     let query = format!(
-        r#"count by (broker_id) (ALERTS{{alertstate="firing",severity!="info",broker_id!="",kafka_cluster={}}})"#,
+        r#"count by ({}) (ALERTS{{alertstate="firing",severity!="info",broker_id!="",remediation="",kafka_cluster={}}})"#,
+        Vec::from_iter(by).join(","),
         quoted(context.cluster.name.as_str())
     );
-    let firing = evidence::prometheus(context)?.instant(&query).await?;
+    let mut firing = evidence::prometheus(context)?.instant(&query).await?;
+    firing.retain(|alert| !playbooks.iter().any(|it| it.matcher.matches(&alert.labels)));
 
     let all = live.union(&missing).count();
     let mut broken = missing;
@@ -133,7 +157,10 @@ async fn check_not_too_broken(
     let is_usable = broken.len().saturating_mul(10) <= all.saturating_mul(4);
 
     Hold::unless(is_usable, HoldReason::TooBroken, || {
-        format!("{} of {all} brokers are missing or named by firing alerts", broken.len())
+        format!(
+            "{} of {all} brokers are missing or named by firing alerts that no playbook answers",
+            broken.len()
+        )
     })
 }
 

@@ -3,16 +3,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kafka_optimizer::{
+    clock::Clock,
     model::{
-        ActingLease, ActorIdentity, HoldReason, Mode, ReadFailure, RunState, TopicName,
-        TopicPartition,
+        ActingLease, ActorIdentity, HoldReason, Mode, MonotonicTime, ReadFailure, RunState,
+        TopicName, TopicPartition,
     },
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
+    prometheus::LabelSet,
     snapshot::Snapshot,
 };
 
 use super::slow;
-use crate::world::{CallFault, CallKind, Crash, Effect, QueryFault, Setup, World, id, simulate};
+use crate::world::{
+    CallFault, CallKind, Crash, Effect, QueryFault, Setup, WorkerEnd, World, id, labels, simulate,
+};
 
 /// Changes the setup of a world, and the world itself.
 type Arrange = (fn(&mut Setup), fn(&mut World));
@@ -70,16 +74,43 @@ fn i11_a_broker_that_joined_or_left_just_now_holds() {
         HoldReason::RollingRestart,
         "broker 2 came or went",
         (as_usual, |world| {
-            snapshot(world, |it| it.membership.returned.extend([(id(2), it.at)]));
+            snapshot(world, |it| it.membership.returned.extend([(id(2), it.read.unwrap())]));
         }),
     );
     check(
         HoldReason::RollingRestart,
         "broker 3 came or went",
         (as_usual, |world| {
-            snapshot(world, |it| it.membership.missing.extend([(id(3), it.at)]));
+            snapshot(world, |it| it.membership.missing.extend([(id(3), it.read.unwrap())]));
         }),
     );
+}
+
+#[test]
+fn i11_the_minute_after_our_own_start_holds_since_a_broker_may_have_restarted_with_us() {
+    check(
+        HoldReason::RollingRestart,
+        "this process has watched the brokers for",
+        (as_usual, |world| {
+            let started = world.clock.monotonic();
+            world.tweak = Box::new(move |it| it.membership.watched_since = Some(started));
+        }),
+    );
+}
+
+#[test]
+fn i11_a_run_starts_once_the_brokers_were_watched_for_a_minute() {
+    simulate(async {
+        let mut world = World::starved(Setup::new(1, Effect::Help)).await;
+        let started = world.clock.monotonic();
+        world.tweak = Box::new(move |it| it.membership.watched_since = Some(started));
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        let acts = |it: &World| !it.kafka.calls(CallKind::Write).is_empty();
+
+        assert_eq!(world.live(Duration::from_secs(90), acts).await, WorkerEnd::Reached);
+        assert!(world.clock.monotonic().since(started) >= Duration::from_mins(1));
+    });
 }
 
 #[test]
@@ -88,9 +119,25 @@ fn i11_a_recent_controller_change_holds() {
         HoldReason::ControllerChanged,
         "the controller changed",
         (as_usual, |world| {
-            snapshot(world, |it| it.membership.controller_changed = Some(it.at));
+            snapshot(world, |it| it.membership.controller_changed = it.read);
         }),
     );
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_prolong_a_hold() {
+    simulate(async {
+        let mut world = World::starved(Setup::new(1, Effect::Help)).await;
+        let changed = world.clock.monotonic();
+        world.tweak = Box::new(move |it| it.membership.controller_changed = Some(changed));
+        world.alert("Slow", Some("1")).await;
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(20)).await;
+        world.clock.set_by(-7_200_000);
+
+        let acts = |it: &World| !it.kafka.calls(CallKind::Write).is_empty();
+        assert_eq!(world.live(Duration::from_mins(3), acts).await, WorkerEnd::Reached);
+    });
 }
 
 #[test]
@@ -105,7 +152,9 @@ fn i13_a_snapshot_that_is_old_or_missing_holds() {
         HoldReason::EvidenceStale,
         "the latest snapshot is 6",
         (as_usual, |world| {
-            snapshot(world, |it| it.at = it.at.before(Duration::from_mins(1)));
+            snapshot(world, |it| {
+                it.read = it.read.map(|it| MonotonicTime(it.0 - Duration::from_mins(1)));
+            });
         }),
     );
     check(
@@ -113,6 +162,13 @@ fn i13_a_snapshot_that_is_old_or_missing_holds() {
         "the latest snapshot",
         (as_usual, |world| {
             snapshot(world, |it| it.up = false);
+        }),
+    );
+    check(
+        HoldReason::EvidenceStale,
+        "the brokers have not been read since this process started",
+        (as_usual, |world| {
+            snapshot(world, |it| *it = Snapshot::unknown(it.cluster.clone()));
         }),
     );
 }
@@ -242,6 +298,7 @@ fn i14_brokers_named_by_firing_alerts_hold() {
         HoldReason::TooBroken,
         "2 of 3 brokers",
         (as_usual, |world| {
+            world.fire("DiskFull", Some("2"));
             world.fire("DiskFull", Some("3"));
         }),
     );
@@ -250,8 +307,39 @@ fn i14_brokers_named_by_firing_alerts_hold() {
         "2 of 3 brokers",
         (as_usual, |world| {
             world.kafka.state().metadata.gone = vec![id(3)];
+            world.fire("DiskFull", Some("2"));
         }),
     );
+}
+
+/// Checks that the run starts while `others` fire too.
+fn starts_while(others: &[LabelSet]) {
+    simulate(async {
+        let mut world = World::starved(Setup::new(1, Effect::Help)).await;
+        world.alert("Slow", Some("1")).await;
+        world.prometheus.script().firing.extend_from_slice(others);
+        world.start(Crash::Never);
+        let acts = |it: &World| !it.kafka.calls(CallKind::Write).is_empty();
+
+        assert_eq!(world.live(Duration::from_secs(40), acts).await, WorkerEnd::Reached);
+    });
+}
+
+#[test]
+fn i14_alerts_that_are_to_be_cured_are_no_reason_not_to_cure_them() {
+    let firing = |name: &str, broker: &str, remediation: Option<&str>| {
+        let mut labels = labels(name, Some(broker));
+        labels.insert("alertstate".to_owned(), "firing".to_owned());
+        labels.extend(remediation.map(|it| ("remediation".to_owned(), it.to_owned())));
+        labels
+    };
+
+    // The playbook's own alert, on two of three brokers.
+    starts_while(&[firing("Slow", "2", None)]);
+    // One that another playbook answers, on all of them.
+    starts_while(&["1", "2", "3"].map(|it| firing("Lost", it, None)));
+    // One whose rule names a remediation, though no playbook answers it here.
+    starts_while(&["1", "2", "3"].map(|it| firing("Busy", it, Some("tune-brokers"))));
 }
 
 #[test]

@@ -21,4 +21,6 @@ pub(crate) use crash_points::{Crash, ProcessEnd};
 pub(crate) use kafka::{CallFault, CallKind, KafkaCall, id};
 pub(crate) use prometheus::{CPU, Effect, QueryFault, SCRAPE, lies};
 pub(crate) use run::{KeyStates, WorkerEnd, World, simulate};
-pub(crate) use setup::{Setup, firing, greedy, notification, resolved, shed_to, storms, with};
+pub(crate) use setup::{
+    Setup, firing, greedy, labels, notification, resolved, shed_to, storms, with,
+};

@@ -6,10 +6,10 @@ use kafka_optimizer::{
     alert::Alert,
     clock::Clock,
     config::RemediationConfig,
-    model::{BrokerId, Change, RunId, RunState},
+    model::{BrokerId, Change, MonotonicTime, RunId, RunState},
     optimizers::tune_brokers::{IO_THREADS, WRITES},
     remediation::{Context, IdentityCell, PauseFile, Remediator},
-    snapshot::{Section, Snapshot},
+    snapshot::{Membership, Section, Snapshot},
     store::{RunDetail, StepState, Store},
     telemetry::{BuildInfo, Telemetry},
 };
@@ -246,9 +246,15 @@ impl World {
         self.snapshot_at = Some(now);
         let at = self.clock.wall();
         let topology = self.kafka.topology_now();
-        let reporting = topology.brokers.iter().map(|it| (it.id, at)).collect();
+        let read = self.clock.monotonic();
+        let reporting = topology.brokers.iter().map(|it| (it.id, read)).collect();
         let mut snapshot = Snapshot {
             at,
+            read: Some(read),
+            membership: Membership {
+                watched_since: Some(MonotonicTime::default()),
+                ..Membership::default()
+            },
             up: true,
             topology: Some(Section::new(topology, at)),
             reporting,
