@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::RequestOutcome;
+use crate::model::{ReadFailure, RequestOutcome};
 
 /// Why a call failed. `of` is the container or network that it was about.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,18 @@ impl DockerError {
             | Self::NoAnswer { .. }
             | Self::Failed { .. }
             | Self::Protocol { .. } => RequestOutcome::Unknown,
+        }
+    }
+
+    /// As the reason of a value that could not be read.
+    pub const fn failure(&self) -> ReadFailure {
+        match self {
+            Self::Broken { .. } | Self::Unreachable { .. } => ReadFailure::Connection,
+            Self::NoAnswer { .. } => ReadFailure::Timeout,
+            Self::Refused { .. } | Self::Failed { .. } | Self::NotConfigured => {
+                ReadFailure::Refused
+            }
+            Self::Protocol { .. } => ReadFailure::Protocol,
         }
     }
 

@@ -41,9 +41,12 @@ pub const INSTALLATION_LABEL: &str = "kafka-optimizer.installation";
 /// deadline.
 #[async_trait]
 pub trait Docker: Send + Sync + 'static {
-    /// What the broker containers of `cluster` use, by broker, read concurrently. Containers are
-    /// found by their labels. Leaves out containers that cannot be read.
-    async fn broker_usage(&self, cluster: &str) -> Result<Vec<ContainerUsage>, DockerError>;
+    /// What each broker container of `cluster` uses, or why that cannot be read; read concurrently.
+    /// Containers are found by their labels.
+    async fn broker_usage(
+        &self,
+        cluster: &str,
+    ) -> Result<Vec<Result<ContainerUsage, DockerError>>, DockerError>;
 
     /// The consumer containers of `cluster` including clones, by name, whether they run or not.
     async fn consumers(&self, cluster: &str) -> Result<Vec<ConsumerContainer>, DockerError>;

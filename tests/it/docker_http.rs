@@ -18,7 +18,7 @@ use axum::{
 use kafka_optimizer::{
     clock::SystemClock,
     docker::{Docker, DockerError, engine::Engine},
-    model::{CloneName, CloneState, RequestOutcome},
+    model::{CloneName, CloneState, ReadFailure, RequestOutcome},
     shutdown::Tasks,
 };
 use serde_json::{Value, json};
@@ -338,6 +338,72 @@ async fn an_unreachable_engine_means_nothing_was_sent() {
         assert!(matches!(error, DockerError::Unreachable { .. }), "{error:?}");
         assert_eq!(error.outcome(), RequestOutcome::NotSent);
     }
+}
+
+/// Two consumers and one broker: `9eaa` as usual, `3f0a` as `odd` describes it.
+fn engine_with(odd: Value) -> EngineHarness {
+    let harness = EngineHarness::new();
+    let listed = json!([
+        {"Id": "9eaa", "Labels": labels(&[]), "State": "running"},
+        {"Id": "3f0a", "Labels": labels(&[]), "State": odd["State"]["Status"]},
+    ]);
+    harness.answers("GET /containers/json", 200, listed);
+    harness.answers("GET /containers/3f0a/json", 200, odd);
+    harness
+}
+
+#[tokio::test]
+async fn a_container_that_the_engine_describes_in_an_odd_form_hides_no_other() {
+    let mut stopped = template();
+    stopped["State"] = json!({"Status": "stopped", "Running": false});
+    let mut with_text = template();
+    with_text["Config"]["Entrypoint"] = json!("/bin/sh -c run");
+
+    for (mut odd, running) in [(stopped, false), (with_text, true)] {
+        odd["Id"] = json!("3f0a");
+        odd["Name"] = json!("/shop-2");
+        let harness = engine_with(odd);
+        let found = harness.engine(PATIENT).consumers("main").await.unwrap();
+        let said: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.running)).collect();
+
+        assert_eq!(said, [("shop-1", true), ("shop-2", running)]);
+        assert_eq!(found[0].objections, Vec::<String>::new());
+        assert!(found[1].objections.iter().any(|it| it.contains("in another form")), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_engine_whose_proxy_refuses_info_is_used_without_it() {
+    let harness = EngineHarness::new();
+    harness.answers("GET /info", 403, json!({"message": "forbidden"}));
+
+    assert_eq!(harness.engine(PATIENT).consumers("main").await.unwrap().len(), 1);
+    harness.start().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broker_whose_container_cannot_be_read_is_counted_and_hides_no_other() {
+    let harness = EngineHarness::new();
+    let of = |broker: &str, state: &str| {
+        let labels = json!({"kafka-optimizer.role": "broker", "kafka-optimizer.cluster": "main",
+            "kafka-optimizer.broker-id": broker});
+        json!({"Id": format!("b{broker}"), "Labels": labels, "State": state})
+    };
+    harness.answers("GET /containers/json", 200, json!([of("1", "running"), of("2", "stopped")]));
+    for broker in ["b1", "b2"] {
+        let stats = json!({"cpu_stats": {"cpu_usage": {"total_usage": 5_000_000_000_u64}}});
+        harness.answers(&format!("GET /containers/{broker}/stats"), 200, stats);
+        harness.answers(&format!("GET /containers/{broker}/json"), 200, template());
+    }
+    let mut odd = template();
+    odd["State"]["Status"] = json!("stopped");
+    harness.answers("GET /containers/b2/json", 200, odd);
+
+    let found = harness.engine(PATIENT).broker_usage("main").await.unwrap();
+    let said =
+        found.iter().map(|it| it.as_ref().map(|it| it.cpu_seconds).map_err(|it| it.failure()));
+
+    assert_eq!(Vec::from_iter(said), [Ok(Some(5.0)), Err(ReadFailure::Protocol)]);
 }
 
 #[tokio::test]

@@ -311,9 +311,12 @@ pub(crate) struct ScriptedDocker(pub(crate) Vec<ContainerUsage>);
 
 #[async_trait]
 impl Docker for ScriptedDocker {
-    async fn broker_usage(&self, _cluster: &str) -> Result<Vec<ContainerUsage>, DockerError> {
+    async fn broker_usage(
+        &self,
+        _cluster: &str,
+    ) -> Result<Vec<Result<ContainerUsage, DockerError>>, DockerError> {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        Ok(self.0.clone())
+        Ok(self.0.iter().cloned().map(Ok).collect())
     }
 
     async fn consumers(&self, _cluster: &str) -> Result<Vec<ConsumerContainer>, DockerError> {

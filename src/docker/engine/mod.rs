@@ -6,6 +6,7 @@
 mod clones;
 mod consumer;
 mod failure;
+mod odd;
 mod template;
 mod usage;
 
@@ -118,10 +119,17 @@ impl Engine {
         // bollard 0.21 puts no version into its paths, and an engine answers in its newest, also
         // after it was replaced. Were it to name one, an older engine would refuse it without this.
         let docker = docker.negotiate_version().await.map_err(wrong)?;
-        let info = docker.info().await.map_err(wrong)?;
-        let host = Host {
-            cores: info.ncpu.and_then(|it| u32::try_from(it).ok()).map(f64::from),
-            memory_bytes: info.mem_total.and_then(|it| u64::try_from(it).ok()),
+        let host = match docker.info().await.map_err(wrong) {
+            Ok(info) => Host {
+                cores: info.ncpu.and_then(|it| u32::try_from(it).ok()).map(f64::from),
+                memory_bytes: info.mem_total.and_then(|it| u64::try_from(it).ok()),
+            },
+            // A proxy need not let it through: only the limits of unlimited containers come from it.
+            Err(error @ (DockerError::Refused { .. } | DockerError::Protocol { .. })) => {
+                debug!(%error, "The host's cores and memory are unknown.");
+                Host { cores: None, memory_bytes: None }
+            }
+            Err(error) => return Err(error),
         };
 
         Ok(Link { docker, host })
@@ -169,11 +177,32 @@ impl Engine {
         let filters = HashMap::from([("label", labels)]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let docker = self.docker().await?;
-        self.ask(
-            EngineCall::new("list containers with", of.as_str()),
-            docker.list_containers(Some(options)),
-        )
-        .await
+        let list = async {
+            let answer = docker.list_containers(Some(options)).await;
+            answer.or_else(|error| odd::listed(&error).ok_or(error))
+        };
+        self.ask(EngineCall::new("list containers with", of.as_str()), list).await
+    }
+
+    /// `None` when the container is gone, or is no consumer of `cluster`.
+    async fn inspect_consumer(
+        &self,
+        id: &str,
+        cluster: &str,
+    ) -> Result<Option<ConsumerContainer>, DockerError> {
+        let engine_call = EngineCall::new("inspect container", id);
+        let (docker, id) = (self.docker().await?, in_path(engine_call)?);
+        let call = async {
+            match unless_gone(docker.inspect_container(id, None).await) {
+                Ok(found) => Ok(found.and_then(|it| consumer(&it, cluster))),
+                Err(error) => match odd::inspected(&error, cluster) {
+                    Some(odd) => Ok(Some(odd)),
+                    None => Err(error),
+                },
+            }
+        };
+
+        self.ask(engine_call, call).await
     }
 
     /// `None` when there is no container of that name or id.
@@ -193,6 +222,7 @@ impl Engine {
         let filters = HashMap::from([("label", labels.to_vec())]);
         let options = ListContainersOptionsBuilder::new().filters(&filters).build();
         let listed = self.link().await?.docker.list_containers(Some(options)).await;
+        let listed = listed.or_else(|error| odd::listed(&error).ok_or(error));
         let listed =
             listed.map_err(|error| failed(EngineCall::new("list brokers of", cluster), &error))?;
         let mut brokers = Vec::new();
@@ -247,31 +277,31 @@ fn in_path(EngineCall { call, of: name }: EngineCall<'_>) -> Result<&str, Docker
 
 #[async_trait]
 impl Docker for Engine {
-    async fn broker_usage(&self, cluster: &str) -> Result<Vec<ContainerUsage>, DockerError> {
+    async fn broker_usage(
+        &self,
+        cluster: &str,
+    ) -> Result<Vec<Result<ContainerUsage, DockerError>>, DockerError> {
         let list = EngineCall::new("list brokers of", cluster);
         let brokers = self.within(list, self.deadline, self.list(cluster)).await?;
 
         let usages = brokers.iter().map(|(broker, id)| async move {
             let read = EngineCall::new("read statistics of", id.as_str());
             let answer = self.within(read, self.deadline, self.container_usage(*broker, id)).await;
-            answer
-                .inspect_err(|error| debug!(%broker, %error, "Could not read container usage."))
-                .ok()
+            answer.inspect_err(|error| debug!(%broker, %error, "Could not read container usage."))
         });
 
-        Ok(join_all(usages).await.into_iter().flatten().collect())
+        Ok(join_all(usages).await)
     }
 
     async fn consumers(&self, cluster: &str) -> Result<Vec<ConsumerContainer>, DockerError> {
         let listed = self.labelled(&[(ROLE_LABEL, "consumer"), (CLUSTER_LABEL, cluster)]).await?;
         let ids: Vec<String> = listed.into_iter().filter_map(|it| it.id).collect();
-        let inspections: Vec<_> = ids.iter().map(|id| self.inspect(id)).collect();
+        let inspections: Vec<_> = ids.iter().map(|id| self.inspect_consumer(id, cluster)).collect();
         let found = stream::iter(inspections).buffered(CONCURRENT_INSPECTIONS_MAX);
         let found: Vec<_> = found.try_collect().await?;
 
         // A container may be gone since the list was made.
-        let mut found: Vec<ConsumerContainer> =
-            found.iter().flatten().filter_map(|it| consumer(it, cluster)).collect();
+        let mut found: Vec<ConsumerContainer> = found.into_iter().flatten().collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }

@@ -368,7 +368,10 @@ async fn wait(
 
 #[async_trait]
 impl Docker for SimulatedDocker {
-    async fn broker_usage(&self, _: &str) -> Result<Vec<ContainerUsage>, DockerError> {
+    async fn broker_usage(
+        &self,
+        _: &str,
+    ) -> Result<Vec<Result<ContainerUsage, DockerError>>, DockerError> {
         unreachable!("remediation reads no statistics")
     }
 
