@@ -17,9 +17,9 @@ use async_trait::async_trait;
 pub use error::KafkaError;
 
 use crate::model::{
-    ActingLease, BrokerConfig, BrokerId, ClientQuota, ConfigChange, ElectionFailure,
+    ActingLease, BrokerConfig, BrokerId, ClientQuotas, ConfigChange, ElectionFailure,
     GroupDescription, GroupListing, GroupName, GroupOffsets, GroupState, GroupType, LogDir,
-    MinInsync, OffsetSpec, Quorum, QuotaChange, RequestCount, TopicName, TopicOffsets,
+    MinInsync, OffsetSpec, Quorum, QuotaChange, RequestCount, Topic, TopicName, TopicOffsets,
     TopicPartition, TopicPartitions, Topology, WriteMode,
 };
 
@@ -99,9 +99,15 @@ pub trait Kafka: Send + Sync + 'static {
         mode: WriteMode,
     ) -> Result<(), KafkaError>;
 
-    /// The client quotas of named users and client ids, in one request to any broker. Leaves out
-    /// default and IP entities, and other keys.
-    async fn client_quotas(&self) -> Result<Vec<ClientQuota>, KafkaError>;
+    /// The topics of these names, as each of two brokers reports them, in one request to each. At
+    /// least one answer. Leaves out topics that the broker does not know. A broker that is cut off
+    /// from the controllers reports an old state, so one answer does not show that someone changed
+    /// something.
+    async fn topics(&self, names: &[TopicName]) -> Result<Vec<Vec<Topic>>, KafkaError>;
+
+    /// The client quotas as each of two brokers reports them, as for [`Kafka::topics`]. Leaves out
+    /// IP entities and other keys.
+    async fn client_quotas(&self) -> Result<Vec<ClientQuotas>, KafkaError>;
 
     /// Sets or removes one quota. Any broker forwards the request to the controller. With
     /// [`WriteMode::ValidateOnly`] the change is only checked.

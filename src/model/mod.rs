@@ -47,7 +47,9 @@ pub use lag::{LagMethod, LagTime};
 pub use log_dir::{LogDir, TopicLogSize};
 pub use offset::{OffsetRange, OffsetSpec, TopicOffsets, TopicPartitions};
 pub use quorum::{Quorum, QuorumReplica, QuorumRole};
-pub use quota::{ClientQuota, QuotaChange, QuotaEntity, QuotaKey};
+pub use quota::{
+    ClientQuota, ClientQuotas, DefaultQuota, QuotaChange, QuotaEntity, QuotaKey, QuotaName,
+};
 pub use request::{Api, RequestCount, RequestOutcome, WriteMode};
 pub use run::{
     AlertOutcome, HoldReason, InvalidTransition, Mode, RollbackReason, RunEvent, RunState, Trigger,

@@ -53,6 +53,40 @@ pub struct ClientQuota {
     pub value: f64,
 }
 
+/// The user or the client id that a quota applies to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum QuotaName {
+    /// Every one without a quota of its own.
+    Default,
+    Named(String),
+}
+
+/// A quota whose user, client id, or both are the default. It is read, and never set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DefaultQuota {
+    pub user: Option<QuotaName>,
+    pub client_id: Option<QuotaName>,
+    pub key: QuotaKey,
+    /// Bytes per second and broker.
+    pub value: f64,
+}
+
+/// The client quotas as one broker reports them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientQuotas {
+    /// Those of named users and client ids.
+    pub named: Vec<ClientQuota>,
+    pub defaults: Vec<DefaultQuota>,
+}
+
+impl ClientQuotas {
+    /// The value of one quota; `None` if it is not set.
+    pub fn get(&self, entity: &QuotaEntity, key: QuotaKey) -> Option<f64> {
+        let mut named = self.named.iter();
+        named.find(|it| it.entity == *entity && it.key == key).map(|it| it.value)
+    }
+}
+
 /// Sets a quota, or removes it (`AlterClientQuotas`, KIP-546).
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuotaChange {

@@ -44,3 +44,15 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unplannable(pub String);
+
+impl Unplannable {
+    /// `why`, and what a plan would have said beside its steps.
+    fn with_remarks(why: String, remarks: &[String]) -> Self {
+        let mut text = why;
+        for remark in remarks {
+            text.push_str("; ");
+            text.push_str(remark);
+        }
+        Self(text)
+    }
+}

@@ -42,12 +42,8 @@ pub fn plan(facts: &[WrittenConfig]) -> Result<Plan, Unplannable> {
     plan.sort();
 
     if plan.steps.is_empty() {
-        let mut text = "every value that this program wrote is effective".to_owned();
-        for remark in &plan.remarks {
-            text.push_str("; ");
-            text.push_str(remark);
-        }
-        return Err(Unplannable(text));
+        let why = "every value that this program wrote is effective".to_owned();
+        return Err(Unplannable::with_remarks(why, &plan.remarks));
     }
     Ok(plan)
 }

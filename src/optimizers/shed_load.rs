@@ -8,20 +8,35 @@
 
 use super::{Plan, PlannedStep, Unplannable};
 use crate::{
-    model::{Change, ClientQuota, ClientQuotaChange},
+    model::{Change, ClientQuotaChange, ClientQuotas, DefaultQuota, QuotaEntity, QuotaName},
     playbook::{Shed, ShedLoad},
 };
 
-/// Plans for all clients at the same time, from the quotas in `set`.
+/// Plans for all clients at the same time, from the quotas that are set. A client whose quota would
+/// have no effect is left out.
 ///
 /// # Errors
 ///
-/// When every client has its rate, or a lower one.
-pub fn plan(set: &[ClientQuota], parameters: &ShedLoad) -> Result<Plan, Unplannable> {
+/// When no client is left: each has its rate or a lower one, or is left out.
+pub fn plan(quotas: &ClientQuotas, parameters: &ShedLoad) -> Result<Plan, Unplannable> {
     let mut plan = Plan::default();
     for shed in &parameters.clients {
-        let same = |it: &&ClientQuota| it.entity == shed.entity && it.key == shed.key;
-        let current = set.iter().find(same).map(|it| it.value);
+        let Precedence { first, for_some } = Precedence::over(shed, quotas);
+        if let Some(first) = first {
+            let (entity, key) = (&shed.entity, shed.key);
+            plan.remarks.push(format!(
+                "a {key} of {entity} would have no effect: that of {first} comes before it"
+            ));
+            continue;
+        }
+        plan.remarks.extend(for_some.into_iter().map(|other| {
+            let (entity, key) = (&shed.entity, shed.key);
+            format!(
+                "for clients that match both, the {key} of {other} comes before that of {entity}"
+            )
+        }));
+
+        let current = quotas.get(&shed.entity, shed.key);
         let steps = steps(shed, current);
         if let (true, Some(rate)) = (steps.is_empty(), current) {
             plan.remarks.push(format!("{} has {} {rate} already", shed.entity, shed.key));
@@ -33,8 +48,8 @@ pub fn plan(set: &[ClientQuota], parameters: &ShedLoad) -> Result<Plan, Unplanna
     plan.steps.sort_by_key(|it| it.wave);
 
     if plan.steps.is_empty() {
-        let remarks = plan.remarks.join("; ");
-        return Err(Unplannable(format!("no client is left to slow down: {remarks}")));
+        let why = "no client is left to slow down".to_owned();
+        return Err(Unplannable::with_remarks(why, &plan.remarks));
     }
 
     plan.remarks.push(
@@ -43,6 +58,72 @@ pub fn plan(set: &[ClientQuota], parameters: &ShedLoad) -> Result<Plan, Unplanna
             .to_owned(),
     );
     Ok(plan)
+}
+
+/// Quotas of the same key that a broker prefers to that of a client or user that is slowed down
+/// (`ClientQuotaManager`): the first of user and client, user and default client, user, default
+/// user and client, default user and default client, default user, client, default client.
+#[derive(Debug, Default)]
+struct Precedence {
+    /// One that comes before it for all of its clients, or is made for its very client.
+    first: Option<String>,
+    /// Those that come before it for some of its clients.
+    for_some: Vec<String>,
+}
+
+impl Precedence {
+    fn over(shed: &Shed, quotas: &ClientQuotas) -> Self {
+        let mut found = Self::default();
+        for quota in quotas.named.iter().filter(|it| it.key == shed.key) {
+            let other = &quota.entity;
+            match (&shed.entity.user, &shed.entity.client_id) {
+                (None, Some(client)) if other.user.is_some() => {
+                    found.add(other.to_string(), other.client_id.as_ref() == Some(client));
+                }
+                (Some(user), None) if other.user.as_ref() == Some(user) => {
+                    if other.client_id.is_some() {
+                        found.add(other.to_string(), false);
+                    }
+                }
+                _ => (),
+            }
+        }
+
+        for quota in quotas.defaults.iter().filter(|it| it.key == shed.key) {
+            let QuotaEntity { user, client_id } = &shed.entity;
+            let is_user = |name: &String| quota.user == Some(QuotaName::Named(name.clone()));
+            match (user, client_id) {
+                (None, Some(client)) => match (&quota.user, &quota.client_id) {
+                    (Some(QuotaName::Default), Some(QuotaName::Named(it))) if it != client => (),
+                    (Some(QuotaName::Default), _) => found.add(text(quota), true),
+                    (Some(QuotaName::Named(_)), _) => found.add(text(quota), false),
+                    (None, _) => (),
+                },
+                (Some(user), None) if is_user(user) => found.add(text(quota), true),
+                _ => (),
+            }
+        }
+        found
+    }
+
+    fn add(&mut self, other: String, covers_all: bool) {
+        if !covers_all {
+            self.for_some.push(other);
+        } else if self.first.is_none() {
+            self.first = Some(other);
+        }
+    }
+}
+
+/// As `QuotaEntity` is shown: `default user, client greedy`.
+fn text(quota: &DefaultQuota) -> String {
+    let part = |kind: &str, name: &QuotaName| match name {
+        QuotaName::Default => format!("default {kind}"),
+        QuotaName::Named(name) => format!("{kind} {name}"),
+    };
+    let parts = [("user", &quota.user), ("client", &quota.client_id)];
+    let parts = parts.iter().filter_map(|(kind, name)| Some(part(kind, name.as_ref()?)));
+    Vec::from_iter(parts).join(", ")
 }
 
 fn steps(shed: &Shed, current: Option<f64>) -> Vec<PlannedStep> {
@@ -78,7 +159,7 @@ const fn whole(rate: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{QuotaEntity, QuotaKey};
+    use crate::model::{ClientQuota, QuotaKey};
     use std::collections::BTreeSet;
 
     const MIB: u64 = 1 << 20;
@@ -92,12 +173,16 @@ mod tests {
         Shed { entity, key, usual, to, even_if: BTreeSet::new() }
     }
 
+    fn named(named: Vec<ClientQuota>) -> ClientQuotas {
+        ClientQuotas { named, defaults: Vec::new() }
+    }
+
     #[track_caller]
     fn check(set: &[(&str, f64)], clients: Vec<Shed>, want: &[&str]) -> Plan {
         let key = QuotaKey::ProducerByteRate;
         let quota =
             |(name, value): &(&str, f64)| ClientQuota { entity: client(name), key, value: *value };
-        let set: Vec<ClientQuota> = set.iter().map(quota).collect();
+        let set = named(set.iter().map(quota).collect());
         let plan = plan(&set, &ShedLoad { clients }).unwrap();
         let shown = |it: &PlannedStep| {
             let text = it.change.text();
@@ -159,8 +244,89 @@ mod tests {
         );
         let key = QuotaKey::ProducerByteRate;
         let quota = |name| ClientQuota { entity: client(name), key, value: 5.0 };
-        let set = [quota("greedy"), quota("calm")];
+        let set = named(vec![quota("greedy"), quota("calm")]);
 
         assert!(super::plan(&set, &ShedLoad { clients }).is_err());
+    }
+
+    /// `+` is the default, `-` no part.
+    fn scope(text: &str) -> Option<QuotaName> {
+        match text {
+            "-" => None,
+            "+" => Some(QuotaName::Default),
+            name => Some(QuotaName::Named(name.to_owned())),
+        }
+    }
+
+    /// The quotas of these (user, client) entities, 1 GB/s each.
+    fn quotas(key: QuotaKey, entities: &[[&str; 2]]) -> ClientQuotas {
+        let mut quotas = ClientQuotas::default();
+        for [user, client_id] in entities {
+            let (user, client_id) = (scope(user), scope(client_id));
+            let name = |it: &Option<QuotaName>| match it {
+                Some(QuotaName::Named(name)) => Some(name.clone()),
+                Some(QuotaName::Default) | None => None,
+            };
+            let is_default = [&user, &client_id].contains(&&Some(QuotaName::Default));
+            if is_default {
+                quotas.defaults.push(DefaultQuota { user, client_id, key, value: 1e9 });
+            } else {
+                let entity = QuotaEntity { user: name(&user), client_id: name(&client_id) };
+                quotas.named.push(ClientQuota { entity, key, value: 1e9 });
+            }
+        }
+        quotas
+    }
+
+    fn greedy(user: &str, client_id: &str) -> ShedLoad {
+        let name = |it: &str| (it != "-").then(|| it.to_owned());
+        let entity = QuotaEntity { user: name(user), client_id: name(client_id) };
+        ShedLoad { clients: vec![Shed { entity, ..shed("greedy", 4 * MIB, MIB) }] }
+    }
+
+    #[test]
+    fn a_quota_that_another_one_overrides_is_not_set() {
+        let key = QuotaKey::ProducerByteRate;
+        for (shed, other, words) in [
+            (["-", "greedy"], ["+", "-"], "that of default user comes before it"),
+            (["-", "greedy"], ["+", "greedy"], "default user, client greedy comes before it"),
+            (["-", "greedy"], ["+", "+"], "default user, default client comes before it"),
+            (["-", "greedy"], ["batch", "greedy"], "user batch, client greedy comes before it"),
+            (["batch", "-"], ["batch", "+"], "user batch, default client comes before it"),
+        ] {
+            let [user, client_id] = shed;
+            let why = plan(&quotas(key, &[other]), &greedy(user, client_id)).unwrap_err();
+            assert!(why.to_string().contains(words), "{shed:?} {other:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_quota_that_comes_first_for_some_of_the_clients_is_named() {
+        let key = QuotaKey::ProducerByteRate;
+        for (shed, other, named) in [
+            (["-", "greedy"], ["batch", "-"], "user batch"),
+            (["-", "greedy"], ["batch", "+"], "user batch, default client"),
+            (["batch", "-"], ["batch", "other"], "user batch, client other"),
+        ] {
+            let [user, client_id] = shed;
+            let plan = plan(&quotas(key, &[other]), &greedy(user, client_id)).unwrap();
+            let words = format!("the producer_byte_rate of {named} comes before that of");
+            assert!(plan.remarks.iter().any(|it| it.contains(&words)), "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn a_quota_with_less_precedence_or_another_key_changes_nothing() {
+        let (produce, consume) = (QuotaKey::ProducerByteRate, QuotaKey::ConsumerByteRate);
+        for (shed, key, others) in [
+            (["-", "greedy"], produce, &[["-", "+"], ["-", "other"], ["+", "other"]][..]),
+            (["-", "greedy"], consume, &[["+", "-"], ["batch", "greedy"]]),
+            (["batch", "-"], produce, &[["+", "-"], ["+", "greedy"], ["-", "+"], ["other", "+"]]),
+            (["batch", "greedy"], produce, &[["batch", "+"], ["batch", "-"], ["+", "greedy"]]),
+        ] {
+            let [user, client_id] = shed;
+            let plan = plan(&quotas(key, others), &greedy(user, client_id)).unwrap();
+            assert_eq!(plan.remarks.len(), 1, "{shed:?}: {plan:?}");
+        }
     }
 }

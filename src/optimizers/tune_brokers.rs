@@ -4,7 +4,7 @@
 //! static value only if the playbook says so: with such a value a broker loses all of its dynamic
 //! keys at its next restart (I18, KAFKA-20890).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Plan, PlannedStep, Unplannable, ladder};
 use crate::{
@@ -22,13 +22,16 @@ pub const RECEIVE_BUFFER: &str = "socket.receive.buffer.bytes";
 
 /// The keys that this optimizer may write, and no other (I17).
 pub const WRITES: &[&str] = &[IO_THREADS, NETWORK_THREADS];
-/// The keys that this optimizer reads.
-pub const READS: &[&str] = &[IO_THREADS, NETWORK_THREADS, SEND_BUFFER, RECEIVE_BUFFER];
 
 /// Maximum size of a thread pool.
 pub const POOL_MAX: u32 = 64;
 /// Maximum size of a thread pool per core of the broker, where the number of cores is known.
 pub const POOL_PER_CORE_MAX: u32 = 8;
+
+/// `listener.name.LISTENER.KEY` sets a key for one listener.
+const LISTENER_PREFIX: &str = "listener.name.";
+const LISTENERS: &str = "listeners";
+const CONTROLLER_LISTENERS: &str = "controller.listener.names";
 
 /// What a level asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,7 @@ pub const fn goal(level: Level) -> Goal {
 
 #[derive(Clone, Debug)]
 pub struct BrokerFacts {
-    /// Read from the broker itself.
+    /// All keys, read from the broker itself: any listener may have keys of its own.
     pub config: BrokerConfig,
     /// Number of cores that the broker may use; `None` if unknown.
     pub cores: Option<u32>,
@@ -63,6 +66,38 @@ impl BrokerFacts {
     fn foreign_entry(&self) -> Option<&ConfigEntry> {
         let mut stored = self.config.entries.iter().filter(|it| it.stored().is_some());
         stored.find(|it| self.wrote.get(&it.key).map(String::as_str) != it.stored())
+    }
+
+    /// Listeners with a number of network threads of their own, which [`NETWORK_THREADS`] does not
+    /// change, as (listener, threads). The names are in lower case, as in such a key.
+    fn own_network_threads(&self) -> BTreeMap<&str, &str> {
+        let own = self.config.entries.iter().filter_map(|it| {
+            let name = it.key.strip_prefix(LISTENER_PREFIX)?.strip_suffix(NETWORK_THREADS)?;
+            Some((name.strip_suffix('.')?, it.effective.as_deref()?))
+        });
+        own.collect()
+    }
+
+    /// The listeners for brokers and clients, in lower case; empty if the broker does not report
+    /// them.
+    fn listeners(&self) -> BTreeSet<String> {
+        let value = |key: &str| self.config.get(key).and_then(|it| it.effective.as_deref());
+        let names = |text: &str| -> BTreeSet<String> {
+            let parts = text.split(',').map(|it| it.split("://").next().unwrap_or_default());
+            parts.map(|it| it.trim().to_lowercase()).filter(|it| !it.is_empty()).collect()
+        };
+        let controllers = value(CONTROLLER_LISTENERS).map(names).unwrap_or_default();
+        let mut listeners = value(LISTENERS).map(names).unwrap_or_default();
+        listeners.retain(|it| !controllers.contains(it));
+
+        listeners
+    }
+
+    /// Whether no listener would have another number of threads with another value of
+    /// [`NETWORK_THREADS`].
+    fn network_threads_are_overridden(&self) -> bool {
+        let (own, listeners) = (self.own_network_threads(), self.listeners());
+        !listeners.is_empty() && listeners.iter().all(|it| own.contains_key(it.as_str()))
     }
 }
 
@@ -80,18 +115,24 @@ pub fn plan(
     let mut plan = Plan::default();
     for broker in facts {
         for key in WRITES {
+            if *key == NETWORK_THREADS && broker.network_threads_are_overridden() {
+                continue;
+            }
             let steps = pool_steps(broker, key, parameters, &mut plan.remarks)?;
             plan.steps.extend(steps);
         }
+        plan.remarks.extend(overridden(broker));
         plan.remarks.extend(restart_only(broker, goal(parameters.level)));
     }
     if let Some(canary) = canary.filter(|_| !plan.steps.is_empty()) {
-        after_canary(&mut plan, canary)?;
+        after_canary(&mut plan, canary);
     }
     plan.sort();
 
     if plan.steps.is_empty() {
-        return Err(Unplannable(nothing_to_do(parameters.level, &plan.remarks)));
+        let level = parameters.level;
+        let why = format!("every thread pool has reached the level {level} or its limit");
+        return Err(Unplannable::with_remarks(why, &plan.remarks));
     }
     if plan.steps.iter().any(|it| changes_network_threads(&it.change)) {
         plan.remarks.push(
@@ -103,20 +144,34 @@ pub fn plan(
     Ok(plan)
 }
 
+/// A remark on each listener with network threads of its own.
+fn overridden(facts: &BrokerFacts) -> Vec<String> {
+    let broker = facts.config.broker;
+    let own = facts.own_network_threads().into_iter();
+    let remarks = own.map(|(listener, threads)| {
+        format!(
+            "broker {broker}: the listener {listener} keeps its {threads} network threads, set by \
+             {LISTENER_PREFIX}{listener}.{NETWORK_THREADS}"
+        )
+    });
+    remarks.collect()
+}
+
 /// Whether undoing the change removes network threads, which closes connections.
 pub fn changes_network_threads(change: &Change) -> bool {
     matches!(change, Change::BrokerConfig(it) if it.key == NETWORK_THREADS)
 }
 
-/// Moves the steps of all brokers but the canary to the second stage, after its last wave.
-fn after_canary(plan: &mut Plan, canary: BrokerId) -> Result<(), Unplannable> {
+/// Moves the steps of all brokers but the canary to the second stage, after its last wave. Where
+/// the canary has nothing to change, all others go together.
+fn after_canary(plan: &mut Plan, canary: BrokerId) {
     let is_canary = |it: &PlannedStep| it.change.broker() == Some(canary);
     let last_wave = plan.steps.iter().filter(|it| is_canary(it)).map(|it| it.wave).max();
     let Some(last_wave) = last_wave else {
-        return Err(Unplannable(format!(
-            "broker {canary} would go first, but has reached the level and can prove nothing: name \
-             one of the others"
-        )));
+        plan.remarks.push(format!(
+            "broker {canary} would go first and has nothing to change: the others go together"
+        ));
+        return;
     };
 
     for step in plan.steps.iter_mut().filter(|it| !is_canary(it)) {
@@ -124,17 +179,6 @@ fn after_canary(plan: &mut Plan, canary: BrokerId) -> Result<(), Unplannable> {
         step.wave = step.wave.saturating_add(last_wave).saturating_add(1);
     }
     plan.remarks.push(format!("broker {canary} goes first, the others after its verdict"));
-
-    Ok(())
-}
-
-fn nothing_to_do(level: Level, remarks: &[String]) -> String {
-    let mut text = format!("every thread pool has reached the level {level} or its limit");
-    for remark in remarks {
-        text.push_str("; ");
-        text.push_str(remark);
-    }
-    text
 }
 
 /// The steps of one pool of one broker, one wave each.
@@ -369,6 +413,69 @@ mod tests {
             assert!(plan.steps.iter().all(|it| to(it) <= POOL_MAX));
             assert!(plan.remarks.iter().any(|it| it.contains(SEND_BUFFER)), "{plan:?}");
         }
+    }
+
+    /// A broker with two listeners, and a key for each of `own`.
+    fn with_listeners(id: i32, own: &[(&str, u32)]) -> BrokerFacts {
+        let mut broker = fresh(id);
+        let text = |key: &str, value: &str| ConfigEntry {
+            key: key.to_owned(),
+            effective: Some(value.to_owned()),
+            source: ConfigSource::Static,
+            read_only: false,
+            synonyms: vec![(ConfigSource::Static, Some(value.to_owned()))],
+        };
+        let entries = &mut broker.config.entries;
+        entries.push(text(LISTENERS, "INTERNAL://:9092, CLIENTS://:9094,CONTROLLER://:9093"));
+        entries.push(text(CONTROLLER_LISTENERS, "CONTROLLER"));
+        for (listener, threads) in own {
+            let key = format!("{LISTENER_PREFIX}{listener}.{NETWORK_THREADS}");
+            entries.push(text(&key, &threads.to_string()));
+        }
+        broker
+    }
+
+    #[test]
+    fn a_listener_that_keeps_threads_of_its_own_is_named() {
+        let plan = check(
+            &[with_listeners(1, &[("internal", 4)])],
+            Level::Moderate,
+            &["0 broker 1 num.io.threads 8(-)>16", "0 broker 1 num.network.threads 8(-)>16"],
+        );
+        let remarks = plan.remarks.join("; ");
+
+        assert!(remarks.contains("the listener internal keeps its 4 network threads"), "{remarks}");
+    }
+
+    #[test]
+    fn network_threads_that_no_listener_would_use_are_not_changed() {
+        let plan = check(
+            &[with_listeners(1, &[("internal", 4), ("clients", 8)])],
+            Level::Moderate,
+            &["0 broker 1 num.io.threads 8(-)>16"],
+        );
+        let remarks = plan.remarks.join("; ");
+
+        assert!(remarks.contains("the listener clients keeps its 8 network threads"), "{remarks}");
+    }
+
+    fn with_canary(facts: &[BrokerFacts]) -> Plan {
+        let parameters = TuneBrokers { rollout: Rollout::Canary, ..to(Level::Moderate) };
+        plan(facts, parameters, BrokerId::from_wire(1)).unwrap()
+    }
+
+    #[test]
+    fn where_the_canary_has_nothing_to_change_all_others_go_together() {
+        let plan = with_canary(&[fresh(1), fresh(2)]);
+        let stages: Vec<(u32, u32)> = plan.steps.iter().map(|it| (it.stage, it.wave)).collect();
+        assert_eq!(stages, [(0, 0), (0, 0), (1, 1), (1, 1)]);
+
+        let done = facts(1, entry(IO_THREADS, 16, None, 16), entry(NETWORK_THREADS, 16, None, 16));
+        let plan = with_canary(&[done, fresh(2), fresh(3)]);
+        let stages: Vec<(u32, u32)> = plan.steps.iter().map(|it| (it.stage, it.wave)).collect();
+
+        assert_eq!(stages, [(0, 0); 4]);
+        assert!(plan.remarks.iter().any(|it| it.contains("the others go together")), "{plan:?}");
     }
 
     #[test]

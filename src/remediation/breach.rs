@@ -12,6 +12,8 @@ pub(super) enum Breach {
     I4AttemptsWithoutLimit,
     /// An undo overwrites a value that someone else has set.
     I12UndoOverwrites,
+    /// What the first broker reports decides, though it may be cut off from the controllers.
+    I12OneBrokerDecides,
     /// Samples that are too old are taken for new ones.
     I13OldEvidencePasses,
     /// The first steps are written instead of validated.
@@ -30,6 +32,8 @@ pub(super) enum Breach {
     I24GuardIsIgnored,
     /// A temporary change does not expire by time.
     I27NeverExpires,
+    /// Lag on a topic that no member subscribes to counts.
+    I29UnreadLagCounts,
     /// The brokers after a canary are written without asking the guard.
     I41GateIsPassedBy,
     /// A run starts although another process acts on the cluster.

@@ -34,6 +34,9 @@ const CHECKS_MAX: Duration = Duration::from_secs(30);
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
+/// A change was made if one broker reports it: others may be late.
+pub(super) const MADE: &[Observed] = &[Observed::Desired, Observed::Propagating];
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum StepOutcome {
     /// The wanted state was read back.
@@ -84,9 +87,9 @@ pub(super) async fn perform(
         Err(error) if error.outcome() != RequestOutcome::Unknown => {
             StepOutcome::Failed(chain(error))
         }
-        Err(_) => read_back(context, step, EFFECTIVE_UNANSWERED_MAX, Observed::Desired).await,
+        Err(_) => read_back(context, step, EFFECTIVE_UNANSWERED_MAX, MADE).await,
         Ok(()) if Breach::I21AnswerIsBelieved.is_played() => StepOutcome::Done,
-        Ok(()) => read_back(context, step, EFFECTIVE_MAX, Observed::Desired).await,
+        Ok(()) => read_back(context, step, EFFECTIVE_MAX, MADE).await,
     };
 
     let took = elapsed(context, started);
@@ -111,7 +114,8 @@ pub(super) async fn perform(
 /// if it is not.
 async fn check_before(context: &Context, step: &StepRow, permit: &Permit) -> Option<StepOutcome> {
     match with_retries(context, || Box::pin(change::observe(context, step))).await {
-        Ok(Observed::Prior) => (),
+        // What is on its way is what this run writes: writing it again changes nothing.
+        Ok(Observed::Prior | Observed::Propagating) => (),
         // Kafka has elected the leaders itself: what the step would do is done.
         Ok(Observed::Desired) if !step.change.is_restored_on_undo() => {
             return Some(StepOutcome::Done);
@@ -154,19 +158,19 @@ async fn with_retries<'a, T>(
     }
 }
 
-/// Polls until `wanted` is observed, at most `limit`. The next step is validated against what is
-/// effective, so that a fixed pause would be too short or too long.
+/// Polls until one of `wanted` is observed, at most `limit`. The next step is validated against
+/// what is effective, so that a fixed pause would be too short or too long.
 pub(super) async fn read_back(
     context: &Context,
     step: &StepRow,
     limit: Duration,
-    wanted: Observed,
+    wanted: &[Observed],
 ) -> StepOutcome {
     let started = context.clock.monotonic();
     let mut pause = PAUSE_FIRST;
     loop {
         let found = change::observe(context, step).await;
-        if found.as_ref().is_ok_and(|it| *it == wanted) {
+        if found.as_ref().is_ok_and(|it| wanted.contains(it)) {
             return StepOutcome::Done;
         }
         if elapsed(context, started) >= limit {

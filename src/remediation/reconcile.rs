@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::{
     approval,
     breach::Breach,
-    change::{self, Observed},
+    change,
     context::Context,
     execute::{self, StepOutcome},
     guard::{
@@ -306,7 +306,7 @@ async fn recover(
             StepState::Applied => (),
             StepState::Began => {
                 let limit = RECOVERY_READ_BACK_MAX;
-                let outcome = execute::read_back(context, step, limit, Observed::Desired).await;
+                let outcome = execute::read_back(context, step, limit, execute::MADE).await;
                 if outcome == StepOutcome::Done {
                     let text = "found effective after a restart".to_owned();
                     execute::record(context, step, StepState::Applied, text).await?;

@@ -83,7 +83,7 @@ async fn check_drift(
     let mut not_effective = None;
     for step in last_of_each_resource(steps) {
         let changed = match change::observe(context, step).await {
-            Ok(Observed::Desired) | Err(_) => continue,
+            Ok(Observed::Desired | Observed::Propagating) | Err(_) => continue,
             Ok(Observed::NotEffective) => {
                 let text = step.change.text();
                 not_effective =

@@ -32,6 +32,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const CALLS: &[(ApiKey, FuzzedCall)] = &[
     (ApiKey::ApiVersions, FuzzedCall::Topology),
     (ApiKey::Metadata, FuzzedCall::Topology),
+    (ApiKey::Metadata, FuzzedCall::Topics),
     (ApiKey::ListOffsets, FuzzedCall::Offsets(OffsetSpec::Earliest)),
     (ApiKey::ListOffsets, FuzzedCall::Offsets(OffsetSpec::Latest)),
     (ApiKey::ListGroups, FuzzedCall::Groups),
@@ -53,6 +54,7 @@ const CALLS: &[(ApiKey, FuzzedCall)] = &[
 #[derive(Clone, Copy, Debug)]
 enum FuzzedCall {
     Topology,
+    Topics,
     Offsets(OffsetSpec),
     Groups,
     Describe(GroupType),
@@ -117,6 +119,7 @@ impl ClientUnderTest {
         let (wire, id) = (&self.wire, BrokerId::from_wire(1).unwrap());
         match call {
             FuzzedCall::Topology => wire.topology().await.map(drop),
+            FuzzedCall::Topics => wire.topics(&self.topics).await.map(drop),
             FuzzedCall::Offsets(edge) => wire.offsets(id, edge, &self.partitions).await.map(drop),
             FuzzedCall::Groups => wire.groups(id, &[]).await.map(drop),
             FuzzedCall::Describe(kind) => {

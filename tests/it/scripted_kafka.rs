@@ -13,7 +13,7 @@ use kafka_optimizer::{
     docker::{Docker, DockerError},
     kafka::{Kafka, KafkaError},
     model::{
-        ActingLease, Api, Broker, BrokerConfig, BrokerId, ClientQuota, CloneName, CloneState,
+        ActingLease, Api, Broker, BrokerConfig, BrokerId, ClientQuotas, CloneName, CloneState,
         ConfigChange, ConfigEntry, ConfigSource, ConsumerContainer, ContainerUsage,
         ElectionFailure, GroupDescription, GroupListing, GroupMembers, GroupName, GroupOffsets,
         GroupState, GroupType, LogDir, MinInsync, MonotonicTime, OffsetSpec, Partition, Quorum,
@@ -82,7 +82,6 @@ pub(crate) struct ClusterScript {
     pub(crate) min_insync: BTreeMap<String, MinInsync>,
     pub(crate) quorum: Option<Quorum>,
     pub(crate) moving: Vec<TopicPartition>,
-    pub(crate) quotas: Vec<ClientQuota>,
 }
 
 #[derive(Default)]
@@ -269,8 +268,12 @@ impl Kafka for ScriptedKafka {
         panic!("collection changed broker {broker}");
     }
 
-    async fn client_quotas(&self) -> Result<Vec<ClientQuota>, KafkaError> {
-        self.anywhere("quotas", |it| it.quotas.clone())
+    async fn topics(&self, names: &[TopicName]) -> Result<Vec<Vec<Topic>>, KafkaError> {
+        panic!("collection asked for {names:?} alone");
+    }
+
+    async fn client_quotas(&self) -> Result<Vec<ClientQuotas>, KafkaError> {
+        panic!("collection read quotas");
     }
 
     async fn alter_client_quota(

@@ -9,9 +9,10 @@ use kafka_optimizer::{
         wire::{Wire, WireOptions},
     },
     model::{
-        Api, BrokerId, ClientQuota, ConfigChange, ConfigSource, ElectionFailure, GroupName,
-        GroupState, GroupType, OffsetSpec, QuotaChange, QuotaEntity, QuotaKey, ReadFailure,
-        RequestOutcome, TopicName, TopicOffsets, TopicPartition, TopicPartitions, WriteMode,
+        Api, BrokerId, ClientQuota, ClientQuotas, ConfigChange, ConfigSource, DefaultQuota,
+        ElectionFailure, GroupName, GroupState, GroupType, OffsetSpec, QuotaChange, QuotaEntity,
+        QuotaKey, QuotaName, ReadFailure, RequestOutcome, Topic, TopicName, TopicOffsets,
+        TopicPartition, TopicPartitions, WriteMode,
     },
     security::Security,
     shutdown::{Drained, Tasks},
@@ -674,7 +675,8 @@ async fn only_quotas_of_users_and_client_ids_are_read() {
     }
 
     let broker = cluster.start(1).await;
-    let quotas = wire_to(&[&broker]).client_quotas().await.unwrap();
+    let views = wire_to(&[&broker]).client_quotas().await.unwrap();
+    let [ClientQuotas { named, defaults }] = views.as_slice() else { panic!("{views:?}") };
     let quota = |user, client_id, key, value| {
         let entity = entity(user, client_id);
         ClientQuota { entity, key, value }
@@ -686,8 +688,41 @@ async fn only_quotas_of_users_and_client_ids_are_read() {
         quota(Some("batch"), Some("greedy"), QuotaKey::ProducerByteRate, 4.0),
     ];
 
-    assert_eq!(quotas, want);
+    assert_eq!(*named, want);
+
+    let batch = Some(QuotaName::Named("batch".to_owned()));
+    let default = |user, value| DefaultQuota {
+        user,
+        client_id: Some(QuotaName::Default),
+        key: QuotaKey::ProducerByteRate,
+        value,
+    };
+    assert_eq!(*defaults, [default(None, 5.0), default(batch, 6.0)]);
     assert_eq!(broker.seen(ApiKey::DescribeClientQuotas).len(), 1);
+}
+
+#[tokio::test]
+async fn named_topics_and_quotas_are_read_from_two_brokers() {
+    let cluster = FakeCluster::default();
+    for topic in ["orders", "payments"] {
+        cluster.contents().topics.insert(topic.to_owned(), vec![led_by(1)]);
+    }
+    let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
+    let wire = wire_to(&[&broker, &other]);
+    wire.topology().await.unwrap();
+
+    let names = ["orders", "deleted"].map(TopicName::new);
+    let views = wire.topics(&names).await.unwrap();
+    let found = |topics: &Vec<Topic>| topics.iter().map(|it| it.name.to_string()).collect();
+    let found: Vec<Vec<String>> = views.iter().map(found).collect();
+    assert_eq!(found, [["orders"], ["orders"]]);
+
+    assert_eq!(wire.client_quotas().await.unwrap().len(), 2);
+
+    // The other one is passed over as long as it does not answer.
+    other.stop().await;
+    assert_eq!(wire.client_quotas().await.unwrap().len(), 1);
+    assert_eq!(wire.topics(&names).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -15,9 +15,9 @@ use kafka_optimizer::{
         wire::{Wire, WireOptions},
     },
     model::{
-        Api, BrokerId, ConfigChange, ConfigSource, ElectionFailure, GroupName, GroupType,
-        OffsetSpec, QuorumRole, QuotaChange, QuotaEntity, QuotaKey, RequestOutcome, TopicName,
-        TopicPartition, TopicPartitions, Topology, WriteMode,
+        Api, BrokerId, ClientQuotas, ConfigChange, ConfigSource, ElectionFailure, GroupName,
+        GroupType, OffsetSpec, QuorumRole, QuotaChange, QuotaEntity, QuotaKey, RequestOutcome,
+        TopicName, TopicPartition, TopicPartitions, Topology, WriteMode,
     },
     security::Security,
     shutdown::Tasks,
@@ -81,13 +81,16 @@ const SOON: Duration = Duration::from_secs(20);
 /// Waits until the broker sees this quota, or none: the response comes before that.
 async fn wait_for_quota(wire: &Wire, of: &QuotaChange) {
     eventually(&format!("{} of {} is {:?}", of.key, of.entity, of.value), SOON, async || {
-        let quotas = wire.client_quotas().await.unwrap();
-        let mut ours = quotas.iter().filter(|it| it.entity == of.entity);
-        let value = ours.next().map(|it| it.value);
+        let views = wire.client_quotas().await.unwrap();
+        let value = |it: &ClientQuotas| {
+            let mut ours = it.named.iter().filter(|it| it.entity == of.entity);
+            let value = ours.next().map(|it| it.value);
 
-        assert!(ours.next().is_none(), "another key of {}: {quotas:?}", of.entity);
+            assert!(ours.next().is_none(), "another key of {}: {it:?}", of.entity);
+            value
+        };
 
-        (value == of.value).then_some(())
+        views.iter().all(|it| value(it) == of.value).then_some(())
     })
     .await;
 }

@@ -31,6 +31,12 @@ struct BrokerClients {
     by_address: BTreeMap<String, Arc<BrokerClient>>,
 }
 
+/// An answer, and who gave it.
+struct FirstAnswer<T> {
+    output: T,
+    client: Arc<BrokerClient>,
+}
+
 impl ClusterClient {
     pub(super) fn new(context: Arc<AdapterContext>) -> Self {
         Self { context, clients: Mutex::default() }
@@ -79,13 +85,35 @@ impl ClusterClient {
     /// Sends a read to one broker after the other until one answers. An error code is an answer,
     /// unless it says that this broker does not reach the controllers.
     pub(super) async fn call_any<C: ApiCall>(&self, call: &C) -> Result<C::Output, KafkaError> {
-        self.try_brokers(call, |_| false).await
+        Ok(self.try_brokers(call, |_| false).await?.output)
+    }
+
+    /// Sends a read to two brokers, one after the other, and returns what each answered. The second
+    /// one is passed over if it does not answer, and so is a broker that did not answer last time.
+    pub(super) async fn call_two<C: ApiCall>(
+        &self,
+        call: &C,
+    ) -> Result<Vec<C::Output>, KafkaError> {
+        let first = self.try_brokers(call, |_| false).await?;
+        let second = {
+            let clients = self.lock();
+            let is_other =
+                |it: &&Arc<BrokerClient>| !Arc::ptr_eq(it, &first.client) && !it.is_suspect();
+            clients.by_id.values().find(is_other).cloned()
+        };
+
+        let mut answers = vec![first.output];
+        if let Some(client) = second {
+            answers.extend(client.call(call).await.ok());
+        }
+        Ok(answers)
     }
 
     /// Sends a write to any broker. Tries the next broker only if the one before has certainly not
     /// received the request, so that nothing is changed twice.
     pub(super) async fn mutate_any<C: ApiCall>(&self, call: &C) -> Result<C::Output, KafkaError> {
-        self.try_brokers(call, |it| it.outcome() == RequestOutcome::Unknown).await
+        let is_final = |it: &KafkaError| it.outcome() == RequestOutcome::Unknown;
+        Ok(self.try_brokers(call, is_final).await?.output)
     }
 
     /// Tries one broker after the other until one answers, or fails with an error for which
@@ -94,7 +122,7 @@ impl ClusterClient {
         &self,
         call: &C,
         is_final: fn(&KafkaError) -> bool,
-    ) -> Result<C::Output, KafkaError> {
+    ) -> Result<FirstAnswer<C::Output>, KafkaError> {
         let clock = &self.context.clock;
         let budget = self.context.options.request_timeout.saturating_mul(ANY_BROKER_TIMEOUTS_MAX);
         let last_start = MonotonicTime(clock.monotonic().0.saturating_add(budget));
@@ -102,7 +130,7 @@ impl ClusterClient {
         let mut last_error = None;
         for client in self.candidates() {
             match client.call(call).await {
-                Ok(output) => return Ok(output),
+                Ok(output) => return Ok(FirstAnswer { output, client }),
                 Err(error) if is_final(&error) => return Err(error),
                 Err(error @ KafkaError::Refused { .. }) if !error.is_cut_off() => {
                     return Err(error);

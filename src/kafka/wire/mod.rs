@@ -42,10 +42,10 @@ use crate::{
     clock::SharedClock,
     kafka::{Kafka, KafkaError},
     model::{
-        ActingLease, ActorIdentity, BrokerConfig, BrokerId, ClientQuota, ConfigChange,
+        ActingLease, ActorIdentity, BrokerConfig, BrokerId, ClientQuotas, ConfigChange,
         ElectionFailure, GroupDescription, GroupListing, GroupName, GroupOffsets, GroupState,
         GroupType, LogDir, MinInsync, MonotonicTime, OffsetSpec, Quorum, QuotaChange, RequestCount,
-        TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology, WriteMode,
+        Topic, TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology, WriteMode,
     },
     shutdown::Tasks,
 };
@@ -245,8 +245,12 @@ impl Kafka for Wire {
         self.cluster.call(broker, &requests::AlterBrokerConfig { broker, changes, mode }).await
     }
 
-    async fn client_quotas(&self) -> Result<Vec<ClientQuota>, KafkaError> {
-        self.cluster.call_any(&requests::DescribeClientQuotas).await
+    async fn topics(&self, names: &[TopicName]) -> Result<Vec<Vec<Topic>>, KafkaError> {
+        self.cluster.call_two(&requests::TopicMetadata(names)).await
+    }
+
+    async fn client_quotas(&self) -> Result<Vec<ClientQuotas>, KafkaError> {
+        self.cluster.call_two(&requests::DescribeClientQuotas).await
     }
 
     async fn alter_client_quota(

@@ -5,20 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{super::context::Context, ApplyChange, ApplyError, Direction, Observed};
-use crate::model::{ClientQuotaChange, QuotaChange, RunId, WriteMode};
+use crate::model::{ClientQuotaChange, ClientQuotas, QuotaChange, RunId, WriteMode};
 
 /// A broker measures a client's rate over about this time (11 samples of one second), and the
 /// client sends meanwhile what it held back.
 const MEASUREMENT_WINDOW: Duration = Duration::from_secs(10);
 
-#[async_trait]
-impl ApplyChange for ClientQuotaChange {
-    async fn observe(&self, context: &Context, _: RunId) -> Result<Observed, ApplyError> {
-        let quotas = context.kafka.client_quotas().await?;
-        let found = quotas.iter().find(|it| it.entity == self.entity && it.key == self.key);
-        let rate = found.map(|it| it.value);
+impl ClientQuotaChange {
+    fn compare(&self, quotas: &ClientQuotas) -> Observed {
+        let rate = quotas.get(&self.entity, self.key);
 
-        Ok(if rate == Some(self.to) {
+        if rate == Some(self.to) {
             Observed::Desired
         } else if rate == self.from {
             Observed::Prior
@@ -31,7 +28,15 @@ impl ApplyChange for ClientQuotaChange {
                 text(rate),
                 text(self.from)
             ))
-        })
+        }
+    }
+}
+
+#[async_trait]
+impl ApplyChange for ClientQuotaChange {
+    async fn observe(&self, context: &Context, _: RunId) -> Result<Observed, ApplyError> {
+        let views = context.kafka.client_quotas().await?;
+        Ok(Observed::of_views(views.iter().map(|it| self.compare(it))))
     }
 
     async fn apply(

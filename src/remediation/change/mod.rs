@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::context::Context;
+use super::{breach::Breach, context::Context};
 use crate::{
     docker::DockerError,
     kafka::KafkaError,
@@ -32,8 +32,25 @@ pub(super) enum Observed {
     NotEffective,
     /// The prior value is stored again, and the new one is still effective.
     PriorNotEffective,
+    /// One broker reports the prior state, and another the desired one: the change is on its way.
+    Propagating,
     /// Neither; in words.
     Diverged(String),
+}
+
+impl Observed {
+    /// What the views of several brokers show together. A broker that is cut off from the
+    /// controllers has an old state, so that only what all of them report is a change by someone
+    /// else.
+    fn of_views(views: impl IntoIterator<Item = Self>) -> Self {
+        let joined = views.into_iter().reduce(|one, other| match (one, other) {
+            (first, _) if Breach::I12OneBrokerDecides.is_played() => first,
+            (Self::Diverged(_), known) | (known, Self::Diverged(_)) => known,
+            (one, other) if one == other => one,
+            _ => Self::Propagating,
+        });
+        joined.unwrap_or_else(|| Self::Diverged("no broker reports it".to_owned()))
+    }
 }
 
 /// The state that `apply` brings about: [`Direction::Prior`] undoes the change.

@@ -6,15 +6,20 @@ use async_trait::async_trait;
 
 use super::{super::context::Context, ApplyChange, ApplyError, Direction, Observed};
 use crate::model::{
-    LeaderChange, PreferredLeaderElection, RunId, TopicName, TopicPartitions, Topology, WriteMode,
+    LeaderChange, PreferredLeaderElection, RunId, Topic, TopicName, TopicPartitions, WriteMode,
 };
 
 #[async_trait]
 impl ApplyChange for PreferredLeaderElection {
     async fn observe(&self, context: &Context, _: RunId) -> Result<Observed, ApplyError> {
-        let topology = context.kafka.topology().await?;
-        let all_done = self.partitions.iter().all(|it| is_done(&topology, it));
-        Ok(if all_done { Observed::Desired } else { Observed::Prior })
+        let mut names: Vec<TopicName> = self.partitions.iter().map(|it| it.topic.clone()).collect();
+        names.dedup();
+        let views = context.kafka.topics(&names).await?;
+
+        Ok(Observed::of_views(views.iter().map(|topics| {
+            let all_done = self.partitions.iter().all(|it| is_done(topics, it));
+            if all_done { Observed::Desired } else { Observed::Prior }
+        })))
     }
 
     /// An election cannot be validated, and it is never undone. A partition that no longer needs an
@@ -47,8 +52,8 @@ impl ApplyChange for PreferredLeaderElection {
 }
 
 /// Whether the preferred replica leads. A deleted partition counts as done.
-fn is_done(topology: &Topology, wanted: &LeaderChange) -> bool {
-    let topic = topology.topics.iter().find(|it| it.name == wanted.topic);
+fn is_done(topics: &[Topic], wanted: &LeaderChange) -> bool {
+    let topic = topics.iter().find(|it| it.name == wanted.topic);
     let mut partitions = topic.iter().flat_map(|it| &it.partitions);
     let found = partitions.find(|it| it.index == wanted.partition);
     found.is_none_or(|it| it.leader == Some(wanted.to))
@@ -57,7 +62,7 @@ fn is_done(topology: &Topology, wanted: &LeaderChange) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{BrokerId, Partition, Topic};
+    use crate::model::{BrokerId, Partition};
 
     #[test]
     fn an_election_is_done_when_the_preferred_replica_leads_or_the_partition_is_deleted() {
@@ -72,12 +77,11 @@ mod tests {
         let partitions =
             vec![led_by(0, Some(broker(1))), led_by(1, Some(broker(2))), led_by(2, None)];
 
-        let topic = Topic { name: name.clone(), id: 0, internal: false, partitions };
-        let topology = Topology { topics: vec![topic], ..Topology::default() };
+        let topics = [Topic { name: name.clone(), id: 0, internal: false, partitions }];
 
         let done = |topic: &TopicName, partition| {
             let topic = topic.clone();
-            is_done(&topology, &LeaderChange { topic, partition, from: None, to: broker(1) })
+            is_done(&topics, &LeaderChange { topic, partition, from: None, to: broker(1) })
         };
         assert_eq!([0, 1, 2, 3].map(|it| done(&name, it)), [true, false, false, true]);
 

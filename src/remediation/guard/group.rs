@@ -1,18 +1,18 @@
 //! Checks whether a consumer group may get more consumers (I29, I37), and reads what the plan
 //! needs.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::try_join_all;
 
-use super::super::{context::Context, hold::Hold};
+use super::super::{breach::Breach, context::Context, hold::Hold};
 use crate::{
     model::{
         BrokerId, ConsumerContainer, GroupListing, GroupMembers, GroupName, GroupState, GroupType,
-        HoldReason, Topology,
+        HoldReason, OffsetRange, TopicName, Topology,
     },
-    optimizers::scale_consumers::{ContainerFacts, GroupFacts},
-    snapshot::Group,
+    optimizers::scale_consumers::{ContainerFacts, GroupFacts, TopicFacts},
+    snapshot::{Group, GroupPartition, GroupTopic},
 };
 
 /// Collection rounds without progress of the committed offsets after which a group is stuck (I29).
@@ -33,12 +33,16 @@ pub(super) async fn facts(
 ) -> Result<GroupFacts, Hold> {
     let members = scalable_members(context, name, topology).await?;
     let containers = containers(context, name).await?;
-    let (lag, partitions_with_lag) = lag(context, name)?;
+    let topics = topics(context, name, &members)?;
+
+    let subscribed = members.assigned.iter().flat_map(BTreeMap::keys);
+    let is_excluded = |it: &&TopicName| !context.cluster.topics.admits(it.as_str());
 
     Ok(GroupFacts {
         group: name.clone(),
-        lag,
-        partitions_with_lag,
+        topics,
+        excluded: subscribed.filter(is_excluded).cloned().collect(),
+        assignor: members.assignor,
         members: members.count,
         containers: containers.into_iter().map(container_facts).collect(),
     })
@@ -126,37 +130,84 @@ fn container_facts(container: ConsumerContainer) -> ContainerFacts {
     ContainerFacts { id, name, is_clone, running: running || is_clone, objections }
 }
 
-/// Lag in records, and the number of partitions with lag, from the latest snapshot, which the guard
-/// has found fresh. An unknown lag is not 0: it holds the run.
-fn lag(context: &Context, name: &GroupName) -> Result<(u64, u32), Hold> {
+/// What the group has yet to read in each topic, from the latest snapshot, which the guard has
+/// found fresh. An unknown lag is not 0: it holds the run.
+fn topics(
+    context: &Context,
+    name: &GroupName,
+    members: &GroupMembers,
+) -> Result<Vec<TopicFacts>, Hold> {
     let latest = context.latest.borrow().clone();
     let mut groups = latest.iter().flat_map(|it| &it.groups).flat_map(|it| it.value.iter());
     let Some(group) = groups.find(|it| it.name == *name) else {
         let detail = format!("the latest snapshot has no group `{name}`");
         return Err(Hold::new(HoldReason::EvidenceMissing, detail));
     };
+    let offsets = latest.as_ref().and_then(|it| it.offsets.as_ref()).map(|it| &*it.value);
 
-    let (mut records, mut partitions) = (0_u64, 0_u32);
-
-    for it in group.topics.iter().flat_map(|it| &it.partitions) {
-        let Some(lag) = it.lag else {
-            let detail = format!("the lag of `{name}` is unknown on some partition");
-            return Err(Hold::new(HoldReason::EvidenceMissing, detail));
-        };
-        records = records.saturating_add(lag);
-
-        partitions = partitions.saturating_add(u32::from(lag > 0));
-    }
-
+    let facts = group.topics.iter().map(|topic| {
+        let ranges = offsets.and_then(|it| it.get(&topic.topic)).map_or(&[][..], Vec::as_slice);
+        // Without a list of topics, each may have a member that reads it.
+        let is_subscribed = Breach::I29UnreadLagCounts.is_played()
+            || members.assigned.as_ref().is_none_or(|it| it.contains_key(&topic.topic));
+        topic_facts(name, topic, ranges, is_subscribed)
+    });
+    let facts = facts.collect::<Result<Vec<_>, _>>()?;
     check_progress(context, group)?;
 
-    Ok((records, partitions))
+    Ok(facts)
+}
+
+/// A topic that no member subscribes to is counted as far as it is known.
+fn topic_facts(
+    name: &GroupName,
+    topic: &GroupTopic,
+    ranges: &[(i32, OffsetRange)],
+    is_subscribed: bool,
+) -> Result<TopicFacts, Hold> {
+    let mut facts = TopicFacts {
+        topic: topic.topic.clone(),
+        lag: 0,
+        lost: 0,
+        partitions_with_lag: 0,
+        is_subscribed,
+    };
+
+    for it in &topic.partitions {
+        let range = ranges.iter().find(|(index, _)| *index == it.partition);
+        let lost = it.lag.and_then(|lag| lost(it, lag, range?.1));
+        // Nothing is lost of no lag, wherever the log starts.
+        let (Some(lag), Some(lost)) = (it.lag, lost.or(it.lag.filter(|lag| *lag == 0))) else {
+            if !is_subscribed {
+                continue;
+            }
+            let what = if it.lag.is_some() { "log start offset" } else { "lag" };
+            return Err(Hold::new(
+                HoldReason::EvidenceMissing,
+                format!("the {what} of `{name}` is unknown on some partition of {}", topic.topic),
+            ));
+        };
+
+        facts.lag = facts.lag.saturating_add(lag);
+        facts.lost = facts.lost.saturating_add(lost);
+        facts.partitions_with_lag = facts.partitions_with_lag.saturating_add(u32::from(lag > lost));
+    }
+    Ok(facts)
+}
+
+/// How many of the records that the group has yet to read are no longer in the log.
+fn lost(partition: &GroupPartition, lag: u64, range: OffsetRange) -> Option<u64> {
+    let deleted = range.start?.saturating_sub(partition.committed?);
+    Some(u64::try_from(deleted).unwrap_or(0).min(lag))
 }
 
 /// Members that commit nothing new are stuck; more of them would be stuck, too.
 fn check_progress(context: &Context, group: &Group) -> Result<(), Hold> {
     let limit = context.cluster.collect_interval.saturating_mul(FLAT_ROUNDS_MAX);
-    let flat = group.progressed.map(|it| context.now().since(it));
+    let now = context.now();
+    // A time in the future is from before the clock was set back: it proves nothing.
+    let progressed = group.progressed.filter(|it| it.since(now) <= limit);
+    let flat = progressed.map(|it| now.since(it));
     Hold::unless(flat.is_some_and(|it| it <= limit), HoldReason::GroupNotMoving, || match flat {
         Some(flat) => {
             format!("`{}` has committed nothing new for {} s", group.name, flat.as_secs())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::{context::Context, hold::Hold};
 use crate::{
-    model::{BrokerConfig, ClientQuota, ConfigEntry, HoldReason, ResourceKey, Written},
+    model::{BrokerConfig, ClientQuotas, ConfigEntry, HoldReason, ResourceKey, Written},
     playbook::{COOLDOWN_MAX, Playbook},
     store::{Ownership, RunHistory, RunRow, StoreError},
     telemetry::chain,
@@ -108,19 +108,30 @@ pub(super) async fn check_broker_entries(
     Ok(())
 }
 
-/// Checks that no one else changed a quota after this program wrote it (I12).
+/// Checks that no one else changed a quota after this program wrote it (I12): none of the brokers
+/// still reports what it wrote.
 pub(super) async fn check_quotas(
     context: &Context,
-    quotas: &[ClientQuota],
+    views: &[ClientQuotas],
     ownership: &[Ownership],
 ) -> Result<(), Hold> {
     for owned in ownership {
         let ResourceKey::ClientQuota { entity, key } = &owned.resource else { continue };
-        let found = quotas.iter().find(|it| it.entity == *entity && it.key == *key);
-        let stored = found.map(|it| it.value.to_string());
-        check_unchanged(context, owned, stored.as_deref()).await?;
+        let stored = views.iter().map(|it| it.get(entity, *key).map(|it| it.to_string()));
+        let stored: Vec<Option<String>> = stored.collect();
+        let known = stored.iter().find(|it| !is_changed(owned, it.as_deref()));
+        let shown = known.or(stored.first()).and_then(Option::as_deref);
+        check_unchanged(context, owned, shown).await?;
     }
     Ok(())
+}
+
+fn is_changed(owned: &Ownership, stored: Option<&str>) -> bool {
+    match &owned.written {
+        Some(Written::Value(value)) => stored != Some(value),
+        Some(Written::Removed) => stored.is_some(),
+        None => false,
+    }
 }
 
 /// A changed resource is marked, so that it holds every run until a person releases it.
@@ -129,11 +140,7 @@ async fn check_unchanged(
     owned: &Ownership,
     stored: Option<&str>,
 ) -> Result<(), Hold> {
-    let is_changed = match &owned.written {
-        Some(Written::Value(value)) => stored != Some(value),
-        Some(Written::Removed) => stored.is_some(),
-        None => false,
-    };
+    let is_changed = is_changed(owned, stored);
     if is_changed && !owned.hands_off {
         let resource = owned.resource.clone();
         context

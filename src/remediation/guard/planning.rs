@@ -9,11 +9,11 @@ use super::{
     group, health, limits,
 };
 use crate::{
-    model::{BrokerConfig, BrokerId, HoldReason, ResourceKey, Topology, Written},
+    model::{BrokerConfig, BrokerId, ClientQuotas, HoldReason, ResourceKey, Topology, Written},
     optimizers::{
         Plan, Unplannable, elect_leaders, reapply, scale_consumers, shed_load, tune_brokers,
     },
-    playbook::{AboveStatic, Optimizer, Playbook, ScaleConsumers, ShedLoad, TuneBrokers},
+    playbook::{Optimizer, Playbook, ScaleConsumers, Shed, ShedLoad, TuneBrokers},
     store::{Ownership, RunRow},
 };
 
@@ -33,7 +33,9 @@ pub(super) async fn plan(
 ) -> Result<Plan, Hold> {
     match &playbook.optimizer.at_level(run.level) {
         Optimizer::TuneBrokers(parameters) => {
-            plan_tuning(context, run, *parameters, topology, canary).await
+            let plan = plan_tuning(context, run, *parameters, topology, canary).await?;
+            check_canary(&plan, playbook, canary)?;
+            Ok(plan)
         }
         Optimizer::Reapply => plan_reapply(context, run, topology).await,
         Optimizer::ElectLeaders => Ok(elect_leaders::plan(topology, run.target.broker())?),
@@ -51,13 +53,9 @@ async fn plan_tuning(
     topology: &Topology,
     canary: Option<BrokerId>,
 ) -> Result<Plan, Hold> {
-    // All keys are read where a dynamic key of someone else limits the plan.
-    let keys = match parameters.above_static {
-        AboveStatic::Cap => tune_brokers::READS,
-        AboveStatic::Reapply => &[],
-    };
+    // All keys: a listener may have keys of its own, and one of someone else may limit the plan.
     let targets = super::targets(run, topology).into_iter();
-    let requests = targets.map(|broker| context.kafka.broker_config(broker, keys));
+    let requests = targets.map(|broker| context.kafka.broker_config(broker, &[]));
     let configs: Vec<BrokerConfig> = try_join_all(requests).await?;
 
     let ownership = limits::ownership(context).await?;
@@ -72,6 +70,19 @@ async fn plan_tuning(
     let facts: Vec<tune_brokers::BrokerFacts> = facts.collect();
 
     Ok(tune_brokers::plan(&facts, parameters, canary)?)
+}
+
+/// Checks that the playbook's expressions are about a broker that the plan changes.
+fn check_canary(plan: &Plan, playbook: &Playbook, canary: Option<BrokerId>) -> Result<(), Hold> {
+    let Some(canary) = canary.filter(|_| playbook.needs("broker_id")) else { return Ok(()) };
+    let is_changed = plan.steps.iter().any(|it| it.change.broker() == Some(canary));
+
+    Hold::unless(is_changed, HoldReason::Unplannable, || {
+        format!(
+            "the playbook's expressions are about broker {canary}, which would go first and has \
+             nothing to change: name one of the others"
+        )
+    })
 }
 
 /// The values that this program wrote on a broker and no one else changed, by key.
@@ -101,10 +112,25 @@ async fn plan_reapply(context: &Context, run: &RunRow, topology: &Topology) -> R
 }
 
 async fn plan_shedding(context: &Context, parameters: &ShedLoad) -> Result<Plan, Hold> {
-    let quotas = context.kafka.client_quotas().await?;
+    let views = context.kafka.client_quotas().await?;
     let ownership = limits::ownership(context).await?;
-    limits::check_quotas(context, &quotas, &ownership).await?;
+    limits::check_quotas(context, &views, &ownership).await?;
+    check_agreement(&views, parameters)?;
+    let quotas = views.into_iter().next().unwrap_or_default();
     Ok(shed_load::plan(&quotas, parameters)?)
+}
+
+/// What is set now is what an undo restores: no plan begins with an old value.
+fn check_agreement(views: &[ClientQuotas], parameters: &ShedLoad) -> Result<(), Hold> {
+    for Shed { entity, key, .. } in &parameters.clients {
+        let values: Vec<Option<f64>> = views.iter().map(|it| it.get(entity, *key)).collect();
+        let agree = values.iter().all(|it| Some(it) == values.first());
+
+        Hold::unless(agree, HoldReason::KafkaUnavailable, || {
+            format!("two brokers report different values of {key} of {entity}: one is behind")
+        })?;
+    }
+    Ok(())
 }
 
 async fn plan_scaling(

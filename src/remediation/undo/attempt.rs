@@ -53,7 +53,12 @@ pub(super) async fn attempt(context: &Context, step: &StepRow) -> Attempt {
         Ok(Observed::Prior) => true,
         Ok(Observed::Diverged(_)) if Breach::I12UndoOverwrites.is_played() => false,
         Ok(Observed::Diverged(text)) => return Attempt::Drifted(text),
-        Ok(Observed::Desired | Observed::NotEffective | Observed::PriorNotEffective) => false,
+        Ok(
+            Observed::Desired
+            | Observed::NotEffective
+            | Observed::PriorNotEffective
+            | Observed::Propagating,
+        ) => false,
         Err(error) => return Attempt::failed(&error),
     };
 
@@ -68,11 +73,15 @@ pub(super) async fn attempt(context: &Context, step: &StepRow) -> Attempt {
         Err(error) if error.outcome() == RequestOutcome::Unknown && is_prior => {
             Attempt::failed(&error)
         }
-        Err(error) if error.outcome() == RequestOutcome::Unknown => read_back(context, step).await,
+        // Without an answer, one broker that reports the prior state may just be cut off.
+        Err(error) if error.outcome() == RequestOutcome::Unknown => {
+            read_back(context, step, &[Observed::Prior]).await
+        }
         Ok(()) | Err(_) if may_be_in_flight => {
             Attempt::Settles(context.now().after(change::in_flight_max(&step.change)))
         }
-        Ok(()) | Err(_) => read_back(context, step).await,
+        Ok(()) => read_back(context, step, &[Observed::Prior, Observed::Propagating]).await,
+        Err(_) => read_back(context, step, &[Observed::Prior]).await,
     }
 }
 
@@ -102,7 +111,7 @@ pub(super) async fn restore_removed(
 
     match change::apply(context, step, Direction::Prior, WriteMode::Write).await {
         Err(error) if error.outcome() != RequestOutcome::Unknown => Attempt::failed(&error),
-        Ok(()) | Err(_) => read_back(context, step).await,
+        Ok(()) | Err(_) => read_back(context, step, &[Observed::Prior]).await,
     }
 }
 
@@ -112,8 +121,8 @@ async fn is_absent(context: &Context, step: &StepRow) -> Result<bool, ApplyError
     Ok(config.get(&change.key).and_then(ConfigEntry::stored).is_none())
 }
 
-async fn read_back(context: &Context, step: &StepRow) -> Attempt {
-    match execute::read_back(context, step, EFFECTIVE_MAX, Observed::Prior).await {
+async fn read_back(context: &Context, step: &StepRow, wanted: &[Observed]) -> Attempt {
+    match execute::read_back(context, step, EFFECTIVE_MAX, wanted).await {
         StepOutcome::Done => Attempt::Done,
         StepOutcome::Drifted(text) => Attempt::Drifted(text),
         // It was accepted, and is not in effect: more tries may not help.

@@ -124,7 +124,7 @@ async fn restore(
 
     for key in lost {
         let Some(first) = key.steps.first() else { continue };
-        let read = execute::read_back(context, first, EFFECTIVE_MAX, Observed::Prior).await;
+        let read = execute::read_back(context, first, EFFECTIVE_MAX, &[Observed::Prior]).await;
         if read == StepOutcome::Done {
             let text = "restored in one request";
             record_all(context, order, key, StepState::Undone, text).await?;

@@ -75,7 +75,7 @@ fn i16_a_canary_that_does_not_help_stays_the_only_changed_broker() {
 }
 
 #[test]
-fn i16_a_canary_without_steps_holds_the_run() {
+fn i16_a_canary_that_has_nothing_to_change_and_is_judged_holds_the_run() {
     simulate(async {
         let mut world = before(Effect::Help).await;
         for key in WRITES {
@@ -88,7 +88,30 @@ fn i16_a_canary_without_steps_holds_the_run() {
         let run = world.run(1).await.run;
 
         assert_eq!(run.hold, Some(HoldReason::Unplannable), "{}", world.story().await);
-        assert!(run.note.unwrap().contains("can prove nothing"));
+        let note = run.note.unwrap();
+        assert!(note.contains("the playbook's expressions are about broker 1"), "{note}");
+    });
+}
+
+#[test]
+fn i16_where_the_canary_has_nothing_to_change_the_others_go_together() {
+    simulate(async {
+        let mut setup = Setup::new(1, Effect::Help);
+        canary(setup.playbook_of("cluster-threads"));
+        let mut world = World::new(setup);
+        for key in WRITES {
+            world.kafka.set(1, key, Some(16));
+        }
+        world.pass(Duration::from_mins(5)).await;
+        world.alert("AllSlow", None).await;
+        let key_states = world.key_states();
+        world.start(Crash::Never);
+
+        assert_eq!(world.until_over().await, WorkerEnd::Reached);
+        assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);
+        assert_eq!(written(&world), [id(2), id(3)]);
+
+        world.verify(&key_states).await;
     });
 }
 

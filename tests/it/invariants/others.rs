@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use kafka_optimizer::{
     model::{
-        CloneState, GroupMembers, GroupName, GroupState, GroupType, HoldReason, LagMethod, LagTime,
-        QuotaKey, RunState, TopicName, WallTime,
+        CloneState, DefaultQuota, GroupMembers, GroupName, GroupState, GroupType, HoldReason,
+        LagMethod, LagTime, OffsetRange, Partition, QuotaKey, QuotaName, RunState, TopicName,
+        WallTime,
     },
-    snapshot::{Group, GroupPartition, GroupTopic, Section, Snapshot},
+    snapshot::{Group, GroupPartition, GroupTopic, Offsets, Section, Snapshot},
     store::RunRow,
 };
 
@@ -47,7 +48,7 @@ fn behind(world: &mut World) {
         fingerprint: 7,
         static_members: 0,
         assignor: "range".to_owned(),
-        assigned: None,
+        assigned: Some(BTreeMap::from([(TopicName::new("orders"), 4)])),
     };
     world.kafka.state().metadata.groups.insert(GroupName::new(GROUP), members);
     world.tweak = Box::new(|it| show(it, 30_000));
@@ -59,8 +60,15 @@ pub(super) fn show(snapshot: &mut Snapshot, lag: u64) {
     let time = Some(LagTime { age: Duration::from_secs(9), method: LagMethod::Interpolated });
     let partition =
         |partition| GroupPartition { partition, committed: Some(10), lag: Some(lag), time };
+    let name = TopicName::new("orders");
+    let ranges = (0..4).map(|index| {
+        let end = 10 + i64::try_from(lag).unwrap();
+        (index, OffsetRange { start: Some(0), end: Some(end) })
+    });
+    let offsets = Offsets::from([(name.clone(), ranges.collect())]);
+    snapshot.offsets = Some(Section::new(offsets, at));
     let topic = GroupTopic {
-        topic: TopicName::new("orders"),
+        topic: name,
         partitions: (0..4).map(partition).collect(),
         committed_sum: Some(40),
         lag_sum: Some(4 * lag),
@@ -377,6 +385,169 @@ fn i29_i37_a_group_that_may_not_be_scaled_holds_the_run() {
     });
     check(HoldReason::Unplannable, "it is scaled above 50000", |it| {
         it.tweak = Box::new(|it| show(it, 100));
+    });
+    check(HoldReason::EvidenceMissing, "the log start offset", |it| {
+        it.tweak = Box::new(|it| {
+            show(it, 30_000);
+            it.offsets = None;
+        });
+    });
+}
+
+/// Checks that the alert for a group that is behind starts no clone, and why.
+#[track_caller]
+fn scales_nothing(words: &str, tweak: fn(&mut Snapshot), arrange: fn(&mut World)) {
+    simulate(async {
+        let mut world = before(ChangeKind::Scale, 1, Effect::Help).await;
+        world.tweak = Box::new(tweak);
+        arrange(&mut world);
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        let run = world.run(1).await.run;
+        let note = run.note.unwrap_or_default();
+
+        assert_eq!(run.hold, Some(HoldReason::Unplannable), "{note}");
+        assert!(note.contains(words), "{note}");
+        assert!(world.docker.state().clones.is_empty());
+    });
+}
+
+#[test]
+fn i29_lag_on_a_topic_that_nobody_reads_makes_no_clone() {
+    let subscribed_elsewhere: fn(&mut World) = |it| {
+        let other = BTreeMap::from([(TopicName::new("payments"), 4)]);
+        group(it, |it| it.assigned = Some(other));
+    };
+    scales_nothing(
+        "orders does not count: the group is 120000 records behind on it, and no member subscribes",
+        |it| show(it, 30_000),
+        subscribed_elsewhere,
+    );
+}
+
+#[test]
+fn i29_lag_that_retention_deleted_makes_no_clone() {
+    scales_nothing(
+        "120000 of the 120000 records behind on orders do not count: they are deleted",
+        |it| {
+            show(it, 30_000);
+            let end = Some(30_010);
+            let ranges = (0..4).map(|index| (index, OffsetRange { start: end, end }));
+            let offsets = Offsets::from([(TopicName::new("orders"), ranges.collect())]);
+            it.offsets = Some(Section::new(offsets, it.at));
+        },
+        |_| (),
+    );
+}
+
+#[test]
+fn i28_a_quota_that_the_default_of_all_users_overrides_is_not_set() {
+    simulate(async {
+        let mut world = before(ChangeKind::Shed, 1, Effect::Help).await;
+        let quota = DefaultQuota {
+            user: Some(QuotaName::Default),
+            client_id: None,
+            key: QuotaKey::ProducerByteRate,
+            value: 1e9,
+        };
+        world.kafka.state().metadata.default_quotas.push(quota);
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        let run = world.run(1).await.run;
+        let note = run.note.unwrap_or_default();
+
+        assert_eq!(run.hold, Some(HoldReason::Unplannable), "{note}");
+        assert!(note.contains("would have no effect: that of default user"), "{note}");
+    });
+}
+
+#[test]
+fn i12_a_broker_that_is_cut_off_from_the_controllers_is_not_taken_for_someone_else() {
+    for work in [ChangeKind::Shed, ChangeKind::Leaders] {
+        for since in [RunState::Held, RunState::Observing] {
+            simulate(async {
+                let mut world = before(work, 1, Effect::Help).await;
+                let standing = standing(&world);
+                if since == RunState::Held {
+                    world.kafka.cut_off(1);
+                }
+                world.start(Crash::Never);
+                world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::Observing)).await;
+                if since == RunState::Observing {
+                    world.kafka.cut_off(1);
+                }
+                world.until_over().await;
+                assert!(world.is_in_state(RunState::Kept), "{work:?}: {}", world.story().await);
+
+                verify(&mut world, work, &standing).await;
+                if work == ChangeKind::Shed {
+                    let expires = |it: &World| it.is_in_state(RunState::Expired);
+                    let end = world.live(Duration::from_mins(30), expires).await;
+                    assert_eq!(end, WorkerEnd::Reached, "{}", world.story().await);
+                    verify(&mut world, work, &standing).await;
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn i23_an_undo_is_not_believed_because_of_a_broker_that_is_cut_off() {
+    for fault in [CallFault::LoseRequest, CallFault::LoseAnswer, CallFault::Refuse] {
+        simulate(async {
+            let mut world = before(ChangeKind::Shed, 1, Effect::Nothing).await;
+            let standing = standing(&world);
+            // It reports no quota, as after the undo.
+            world.kafka.cut_off(1);
+            // Three steps down, two up; the next one removes the quota.
+            world.kafka.fail(move |call| {
+                (call.kind == CallKind::WriteQuota && call.nth == 5).then_some(fault)
+            });
+            live_through(&mut world, &[]).await;
+            verify(&mut world, ChangeKind::Shed, &standing).await;
+
+            assert!(world.is_in_state(RunState::RolledBack), "{}", world.story().await);
+            assert!(world.kafka.calls(CallKind::WriteQuota).len() > 5);
+        });
+    }
+}
+
+#[test]
+fn i12_no_plan_begins_while_two_brokers_report_different_quotas() {
+    simulate(async {
+        let mut world = before(ChangeKind::Shed, 1, Effect::Help).await;
+        world.kafka.cut_off(1);
+        let key = (greedy(), QuotaKey::ProducerByteRate);
+        world.kafka.state().metadata.quotas.insert(key, 8_388_608.5);
+        world.start(Crash::Never);
+        world.pass(Duration::from_secs(40)).await;
+        let run = world.run(1).await.run;
+        let note = run.note.unwrap_or_default();
+
+        assert_eq!(run.hold, Some(HoldReason::KafkaUnavailable), "{note}");
+        assert!(note.contains("one is behind"), "{note}");
+    });
+}
+
+#[test]
+fn elections_do_not_read_the_whole_metadata_again_for_each_wave() {
+    simulate(async {
+        let mut world = before(ChangeKind::Leaders, 1, Effect::Help).await;
+        {
+            let mut state = world.kafka.state();
+            let orders = &mut state.metadata.topics[0];
+            let away = Partition { leader: Some(id(2)), ..orders.partitions[0].clone() };
+            orders.partitions =
+                (0..1_000).map(|index| Partition { index, ..away.clone() }).collect();
+        }
+        world.start(Crash::Never);
+        world.live(Duration::from_mins(10), |it| it.is_in_state(RunState::Settling)).await;
+
+        let waves = world.kafka.calls(CallKind::Elect).len();
+        let (whole, named) = (CallKind::Topology, CallKind::Topics);
+        assert!(waves >= 10, "{waves} waves");
+        assert!(world.kafka.calls(named).len() >= 2 * waves);
+        assert!(world.kafka.calls(whole).len() <= 2, "{:?}", world.kafka.calls(whole));
     });
 }
 

@@ -160,7 +160,7 @@ impl SimulatedController {
 mod tests {
     use kafka_optimizer::{
         kafka::{Kafka, KafkaError},
-        model::{ClientQuota, QuotaEntity, QuotaKey, RequestOutcome, TopicName},
+        model::{QuotaEntity, QuotaKey, RequestOutcome, TopicName},
     };
 
     use super::{
@@ -186,7 +186,7 @@ mod tests {
 
     async fn quotas(world: &World) -> Vec<f64> {
         let quotas = world.kafka.client_quotas().await.unwrap();
-        quotas.into_iter().map(|ClientQuota { value, .. }| value).collect()
+        quotas[0].named.iter().map(|it| it.value).collect()
     }
 
     fn first_of_orders() -> [TopicPartitions; 1] {

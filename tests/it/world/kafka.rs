@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use kafka_optimizer::{
     kafka::{Kafka, KafkaError},
     model::{
-        self, ActingLease, BrokerConfig, BrokerId, ClientQuota, ConfigChange, ElectionFailure,
-        GroupDescription, GroupListing, GroupMembers, GroupName, GroupOffsets, GroupState,
-        GroupType, LogDir, MinInsync, OffsetSpec, Partition, Quorum, QuotaChange, QuotaEntity,
-        QuotaKey, ReadFailure, RequestCount, Topic, TopicName, TopicOffsets, TopicPartition,
-        TopicPartitions, Topology, WriteMode,
+        self, ActingLease, BrokerConfig, BrokerId, ClientQuota, ClientQuotas, ConfigChange,
+        DefaultQuota, ElectionFailure, GroupDescription, GroupListing, GroupMembers, GroupName,
+        GroupOffsets, GroupState, GroupType, LogDir, MinInsync, OffsetSpec, Partition, Quorum,
+        QuotaChange, QuotaEntity, QuotaKey, ReadFailure, RequestCount, Topic, TopicName,
+        TopicOffsets, TopicPartition, TopicPartitions, Topology, WriteMode,
     },
 };
 
@@ -49,6 +49,7 @@ pub(crate) enum CallKind {
     Elect,
     Groups,
     Members,
+    Topics,
 }
 
 #[derive(Clone, Debug)]
@@ -100,6 +101,7 @@ pub(crate) struct SimulatedMetadata {
     pub(crate) quorum: Quorum,
     pub(crate) reassignments: Vec<TopicPartition>,
     pub(crate) quotas: BTreeMap<(QuotaEntity, QuotaKey), f64>,
+    pub(crate) default_quotas: Vec<DefaultQuota>,
     pub(crate) gone: Vec<BrokerId>,
     pub(crate) cluster_id: String,
     /// Whether this process has the right to change the cluster.
@@ -132,6 +134,8 @@ pub(crate) struct ClusterState {
     pub(crate) controller: SimulatedController,
     pub(crate) calls: Vec<KafkaCall>,
     pub(crate) faults: KafkaFaults,
+    /// Brokers that are cut off from the controllers, with what they last learned.
+    cut_off: BTreeMap<BrokerId, SimulatedMetadata>,
     /// Time, and whether a quota was set or all leaders were preferred from then on.
     relief: Vec<(Duration, bool)>,
     seed: u64,
@@ -212,6 +216,7 @@ impl SimulatedKafka {
             quorum: Quorum { leader: Some(id(100)), epoch: 7, ..Quorum::default() },
             reassignments: Vec::new(),
             quotas: BTreeMap::new(),
+            default_quotas: Vec::new(),
             gone: Vec::new(),
             cluster_id: "world".to_owned(),
             lease: ActingLease::Held,
@@ -223,6 +228,7 @@ impl SimulatedKafka {
             controller: SimulatedController::default(),
             calls: Vec::new(),
             faults: Box::new(|_| None),
+            cut_off: BTreeMap::new(),
             relief: Vec::new(),
             seed,
         };
@@ -253,6 +259,22 @@ impl SimulatedKafka {
         let now = self.clock.elapsed();
         let mut state = self.state();
         state.brokers.get_mut(&id(broker)).unwrap().frozen.push((now + from, now + to));
+    }
+
+    /// From now on a broker learns nothing from the controllers.
+    pub(crate) fn cut_off(&self, broker: i32) {
+        let mut state = self.state();
+        let metadata = state.metadata.clone();
+        state.cut_off.insert(id(broker), metadata);
+    }
+
+    /// What two brokers that are up report, or one if there are no more.
+    fn views<T>(&self, view: impl Fn(&SimulatedMetadata) -> T) -> Vec<T> {
+        let now = self.clock.elapsed();
+        let state = self.state();
+        let live = state.brokers.values().filter(|it| it.down_until <= now).map(|it| it.id);
+        let live = live.filter(|it| !state.metadata.gone.contains(it)).take(2);
+        live.map(|it| view(state.cut_off.get(&it).unwrap_or(&state.metadata))).collect()
     }
 
     pub(crate) fn fail(&self, faults: impl Fn(&KafkaCall) -> Option<CallFault> + Send + 'static) {
@@ -466,7 +488,7 @@ impl SimulatedKafka {
 
 const fn name(kind: CallKind) -> &'static str {
     match kind {
-        CallKind::Topology => "Metadata",
+        CallKind::Topology | CallKind::Topics => "Metadata",
         CallKind::Minimums | CallKind::Describe => "DescribeConfigs",
         CallKind::Quorum => "DescribeQuorum",
         CallKind::Reassignments => "ListPartitionReassignments",
@@ -582,10 +604,24 @@ impl Kafka for SimulatedKafka {
         }
     }
 
-    async fn client_quotas(&self) -> Result<Vec<ClientQuota>, KafkaError> {
+    async fn topics(&self, names: &[TopicName]) -> Result<Vec<Vec<Topic>>, KafkaError> {
         let answer = |it: &Self| {
-            let quotas = it.state().metadata.quotas.clone().into_iter();
-            quotas.map(|((entity, key), value)| ClientQuota { entity, key, value }).collect()
+            it.views(|metadata| {
+                let named = metadata.topics.iter().filter(|it| names.contains(&it.name));
+                named.cloned().collect()
+            })
+        };
+        self.read(CallKind::Topics, None, answer).await
+    }
+
+    async fn client_quotas(&self) -> Result<Vec<ClientQuotas>, KafkaError> {
+        let answer = |it: &Self| {
+            it.views(|metadata| {
+                let named = metadata.quotas.clone().into_iter();
+                let quota = |((entity, key), value)| ClientQuota { entity, key, value };
+                let defaults = metadata.default_quotas.clone();
+                ClientQuotas { named: named.map(quota).collect(), defaults }
+            })
         };
         self.read(CallKind::Quotas, None, answer).await
     }

@@ -26,4 +26,4 @@ pub(super) use membership::{
 pub(super) use offsets::ListOffsets;
 pub(super) use quotas::{AlterClientQuota, DescribeClientQuotas};
 pub(super) use streams::DescribeStreamsGroups;
-pub(super) use topology::{BrokerMetadata, ClusterMetadata};
+pub(super) use topology::{BrokerMetadata, ClusterMetadata, TopicMetadata};

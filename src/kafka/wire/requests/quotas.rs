@@ -1,4 +1,4 @@
-//! `DescribeClientQuotas` and `AlterClientQuotas`, for named users and client ids.
+//! `DescribeClientQuotas`, for users and client ids, and `AlterClientQuotas`, for named ones.
 
 use kafka_protocol::{
     messages::{
@@ -12,14 +12,17 @@ use kafka_protocol::{
 
 use crate::{
     kafka::wire::api_call::{ApiCall, ResponseError, check_code, dedup_by_key, str_bytes},
-    model::{Api, ClientQuota, QuotaChange, QuotaEntity, QuotaKey, WriteMode},
+    model::{
+        Api, ClientQuota, ClientQuotas, DefaultQuota, QuotaChange, QuotaEntity, QuotaKey,
+        QuotaName, WriteMode,
+    },
 };
 
 /// Entity types of the Java client's `ClientQuotaEntity`.
 const USER: &str = "user";
 const CLIENT_ID: &str = "client-id";
 
-/// Quotas of named users and client ids.
+/// Quotas of users and client ids, named ones and defaults.
 pub(crate) struct DescribeClientQuotas;
 
 pub(crate) struct AlterClientQuota<'a> {
@@ -30,39 +33,45 @@ pub(crate) struct AlterClientQuota<'a> {
 impl ApiCall for DescribeClientQuotas {
     const API: Api = Api::DescribeClientQuotas;
     type Request = DescribeClientQuotasRequest;
-    type Output = Vec<ClientQuota>;
+    type Output = ClientQuotas;
 
     fn request(&self, _version: i16) -> DescribeClientQuotasRequest {
         // Without filter components, the response lists the quotas of all entities.
         DescribeClientQuotasRequest::default().with_strict(false)
     }
 
-    fn parse(
-        &self,
-        response: DescribeClientQuotasResponse,
-    ) -> Result<Vec<ClientQuota>, ResponseError> {
+    fn parse(&self, response: DescribeClientQuotasResponse) -> Result<ClientQuotas, ResponseError> {
         check_code(response.error_code, response.error_message.as_ref())?;
 
         let Some(entries) = response.entries else {
             return Err(ResponseError::Malformed("entries are null".to_owned()));
         };
 
-        let mut quotas = Vec::new();
+        let mut quotas = ClientQuotas::default();
         for entry in entries {
             let parts = entry.entity.iter().map(|it| (&it.entity_type, &it.entity_name));
-            let Some(entity) = named_entity(parts) else { continue };
+            let Some(QuotaScope { user, client_id }) = scope(parts) else { continue };
             for quota in &entry.values {
                 let Some(key) = QuotaKey::from_label(&quota.key) else { continue };
-                if !quota.value.is_finite() {
-                    let problem = format!("{key} of {entity} is {}", quota.value);
+                let value = quota.value;
+                if !value.is_finite() {
+                    let problem = format!("{key} of {user:?}, {client_id:?} is {value}");
                     return Err(ResponseError::Malformed(problem));
                 }
-                quotas.push(ClientQuota { entity: entity.clone(), key, value: quota.value });
+                match named(&user, &client_id) {
+                    Some(entity) => quotas.named.push(ClientQuota { entity, key, value }),
+                    None => quotas.defaults.push(DefaultQuota {
+                        user: user.clone(),
+                        client_id: client_id.clone(),
+                        key,
+                        value,
+                    }),
+                }
             }
         }
 
-        let mut quotas = dedup_by_key(quotas, |it| (it.entity.clone(), it.key));
-        quotas.sort_by(|a, b| (&a.entity, a.key).cmp(&(&b.entity, b.key)));
+        quotas.named = dedup_by_key(quotas.named, |it| (it.entity.clone(), it.key));
+        quotas.named.sort_by(|a, b| (&a.entity, a.key).cmp(&(&b.entity, b.key)));
 
         Ok(quotas)
     }
@@ -101,7 +110,8 @@ impl ApiCall for AlterClientQuota<'_> {
         let entity = &self.change.entity;
         let is_ours = |it: &&alter_client_quotas_response::EntryData| {
             let parts = it.entity.iter().map(|it| (&it.entity_type, &it.entity_name));
-            named_entity(parts).as_ref() == Some(entity)
+            let found = scope(parts).and_then(|it| named(&it.user, &it.client_id));
+            found.as_ref() == Some(entity)
         };
         let Some(entry) = response.entries.iter().find(is_ours) else {
             let problem = format!("{entity} is missing from the response");
@@ -112,22 +122,39 @@ impl ApiCall for AlterClientQuota<'_> {
     }
 }
 
-/// The named user, the named client id, or both, from the type and name of each part of an entity.
-/// `None` for other types, and for default entities, whose name is null.
-fn named_entity<'a>(
+/// The user and the client id of an entity.
+struct QuotaScope {
+    user: Option<QuotaName>,
+    client_id: Option<QuotaName>,
+}
+
+/// The user, the client id, or both, from the type and name of each part of an entity. The name of
+/// a default is null. `None` for other types.
+fn scope<'a>(
     parts: impl Iterator<Item = (&'a StrBytes, &'a Option<StrBytes>)>,
-) -> Option<QuotaEntity> {
-    let mut entity = QuotaEntity { user: None, client_id: None };
+) -> Option<QuotaScope> {
+    let mut scope = QuotaScope { user: None, client_id: None };
     for (kind, name) in parts {
-        let name = Some(name.as_ref()?.to_string());
+        let name = name.as_ref();
+        let name = name.map_or(QuotaName::Default, |it| QuotaName::Named(it.to_string()));
         match kind.as_str() {
-            USER => entity.user = name,
-            CLIENT_ID => entity.client_id = name,
+            USER => scope.user = Some(name),
+            CLIENT_ID => scope.client_id = Some(name),
             _ => return None,
         }
     }
 
-    (entity.user.is_some() || entity.client_id.is_some()).then_some(entity)
+    (scope.user.is_some() || scope.client_id.is_some()).then_some(scope)
+}
+
+/// The entity, unless a part of it is a default.
+fn named(user: &Option<QuotaName>, client_id: &Option<QuotaName>) -> Option<QuotaEntity> {
+    let name = |it: &Option<QuotaName>| match it {
+        Some(QuotaName::Named(name)) => Some(Some(name.clone())),
+        Some(QuotaName::Default) => None,
+        None => Some(None),
+    };
+    Some(QuotaEntity { user: name(user)?, client_id: name(client_id)? })
 }
 
 #[cfg(test)]
@@ -155,7 +182,7 @@ mod tests {
 
     fn parse(
         entries: Option<Vec<describe_client_quotas_response::EntryData>>,
-    ) -> Result<Vec<ClientQuota>, ResponseError> {
+    ) -> Result<ClientQuotas, ResponseError> {
         DescribeClientQuotas.parse(DescribeClientQuotasResponse::default().with_entries(entries))
     }
 
@@ -163,7 +190,7 @@ mod tests {
     fn a_duplicate_quota_is_dropped() {
         let (entity, key) = (greedy(), QuotaKey::ProducerByteRate);
         let want = [ClientQuota { entity, key, value: 1.5 }];
-        assert_eq!(parse(Some(vec![listed(1.5), listed(2.5)])).unwrap(), want);
+        assert_eq!(parse(Some(vec![listed(1.5), listed(2.5)])).unwrap().named, want);
     }
 
     #[test]
@@ -171,7 +198,7 @@ mod tests {
         for entries in [None, Some(vec![listed(f64::NAN)]), Some(vec![listed(f64::INFINITY)])] {
             assert!(matches!(parse(entries), Err(ResponseError::Malformed(_))));
         }
-        assert_eq!(parse(Some(Vec::new())).unwrap(), []);
+        assert_eq!(parse(Some(Vec::new())).unwrap(), ClientQuotas::default());
     }
 
     #[test]

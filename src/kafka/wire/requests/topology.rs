@@ -2,13 +2,14 @@
 
 use kafka_protocol::messages::{
     self, MetadataRequest, MetadataResponse,
+    metadata_request::MetadataRequestTopic,
     metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
 };
 
 use crate::{
     kafka::wire::{
-        api_call::{ApiCall, ResponseError, check_code},
-        error_codes::ParseResponseErrorCode,
+        api_call::{ApiCall, ResponseError, check_code, str_bytes},
+        error_codes::{ErrorCode, ParseResponseErrorCode},
         options::BROKERS_MAX,
     },
     model::{Api, Broker, BrokerId, Partition, Topic, TopicName, Topology},
@@ -19,6 +20,44 @@ pub(crate) struct ClusterMetadata;
 
 /// Brokers only, without topics.
 pub(crate) struct BrokerMetadata;
+
+/// These topics with their partitions.
+pub(crate) struct TopicMetadata<'a>(pub(crate) &'a [TopicName]);
+
+impl ApiCall for TopicMetadata<'_> {
+    const API: Api = Api::Metadata;
+    type Request = MetadataRequest;
+    type Output = Vec<Topic>;
+
+    fn request(&self, _version: i16) -> MetadataRequest {
+        let topic = |it: &TopicName| {
+            let name = messages::TopicName(str_bytes(it.as_str()));
+            MetadataRequestTopic::default().with_name(Some(name))
+        };
+        // Without this a broker creates a topic that has been deleted.
+        MetadataRequest::default()
+            .with_topics(Some(self.0.iter().map(topic).collect()))
+            .with_allow_auto_topic_creation(false)
+    }
+
+    fn parse(&self, response: MetadataResponse) -> Result<Vec<Topic>, ResponseError> {
+        check_code(response.error_code, None)?;
+
+        let mut topics = Vec::with_capacity(response.topics.len());
+        for topic in response.topics {
+            let Some(name) = topic.name.as_ref().map(|it| TopicName::new(it.as_str())) else {
+                continue;
+            };
+            if topic.error_code == ErrorCode::UnknownTopicOrPartition.code() {
+                continue;
+            }
+            check_code(topic.error_code, None)?;
+            topics.push(topic_of(name, &topic));
+        }
+
+        Ok(topics)
+    }
+}
 
 impl ApiCall for ClusterMetadata {
     const API: Api = Api::Metadata;
@@ -122,7 +161,6 @@ fn partition(partition: &MetadataResponsePartition) -> Partition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::wire::api_call::str_bytes;
 
     fn listed(count: i32) -> Vec<MetadataResponseBroker> {
         let broker = |id: i32| MetadataResponseBroker::default().with_node_id(id.into());
@@ -134,6 +172,24 @@ mod tests {
         let max = i32::try_from(BROKERS_MAX).unwrap();
         assert_eq!(brokers(&listed(max)).unwrap().len(), BROKERS_MAX);
         assert!(brokers(&listed(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn a_topic_that_is_gone_is_left_out_and_one_that_cannot_be_read_is_an_error() {
+        let topic = |name: &str, code: i16| {
+            MetadataResponseTopic::default()
+                .with_name(Some(messages::TopicName(str_bytes(name))))
+                .with_error_code(code)
+        };
+        let parse =
+            |topics| TopicMetadata(&[]).parse(MetadataResponse::default().with_topics(topics));
+        let gone = ErrorCode::UnknownTopicOrPartition.code();
+
+        let found = parse(vec![topic("orders", 0), topic("gone", gone)]).unwrap();
+        assert_eq!(found.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["orders"]);
+
+        // TOPIC_AUTHORIZATION_FAILED
+        assert!(parse(vec![topic("orders", 0), topic("secret", 29)]).is_err());
     }
 
     #[test]

@@ -32,13 +32,26 @@ pub(super) fn metadata(cluster: &ClusterContents, request: &MetadataRequest) -> 
     let broken = cluster.broken_topics.iter().map(|(name, code)| {
         MetadataResponseTopic::default().with_name(Some(topic(name))).with_error_code(*code)
     });
-    let all = request.topics.is_none();
+    let asked = request.topics.as_ref().map(|topics| {
+        let names = topics.iter().filter_map(|it| it.name.as_ref());
+        names.map(|it| it.0.to_string()).collect::<Vec<_>>()
+    });
+    let is_asked = |it: &MetadataResponseTopic| {
+        let name = it.name.as_ref().map_or("", |it| it.0.as_str());
+        asked.as_ref().is_none_or(|asked| asked.iter().any(|it| it == name))
+    };
+    let is_unknown = |it: &&String| {
+        !cluster.topics.contains_key(*it) && !cluster.broken_topics.contains_key(*it)
+    };
+    let unknown = asked.iter().flatten().filter(is_unknown).map(|name| {
+        MetadataResponseTopic::default().with_name(Some(topic(name))).with_error_code(3)
+    });
 
     MetadataResponse::default()
         .with_brokers(brokers.collect())
         .with_cluster_id(Some(text("fake")))
         .with_controller_id(cluster.brokers.keys().next().map_or(-1, |it| *it).into())
-        .with_topics(whole.chain(broken).filter(|_| all).collect())
+        .with_topics(whole.chain(broken).filter(is_asked).chain(unknown).collect())
 }
 
 fn ids(raw: &[i32]) -> Vec<messages::BrokerId> {
