@@ -79,7 +79,12 @@ async fn would_be_taken(context: &Context, step: &StepRow) -> bool {
     match change::observe(context, step).await {
         // There may be nothing left to do.
         Ok(Observed::Prior | Observed::Diverged(_)) => true,
-        Ok(Observed::Desired | Observed::NotEffective | Observed::PriorNotEffective) => {
+        Ok(
+            Observed::Desired
+            | Observed::NotEffective
+            | Observed::PriorNotEffective
+            | Observed::Propagating,
+        ) => {
             change::apply(context, step, Direction::Prior, WriteMode::ValidateOnly).await.is_ok()
         }
         Err(_) => false,
