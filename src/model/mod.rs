@@ -52,8 +52,8 @@ pub use quota::{
 };
 pub use request::{Api, RequestCount, RequestOutcome, WriteMode};
 pub use run::{
-    AlertOutcome, HoldReason, InvalidTransition, Mode, RollbackReason, RunEvent, RunState, Trigger,
-    Verdict,
+    AlertOutcome, EpisodeEnd, HoldReason, InvalidTransition, Mode, RollbackReason, RunEvent,
+    RunState, Trigger, Verdict,
 };
 pub use target::Target;
 pub use time::{MonotonicTime, WallTime};

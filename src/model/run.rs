@@ -311,8 +311,24 @@ closed_list! {
         /// It was resolved, and no episode of it was open.
         ResolvedUnknown = "resolved_unknown",
         Unmatched = "unmatched",
-        /// It has no `alertname`, an unknown cluster, or too many or too long labels.
+        /// It cannot be used: it has no `alertname`, an unknown cluster, too many or too long labels,
+        /// or not the form of an alert.
         Invalid = "invalid",
+    }
+}
+
+closed_list! {
+    /// Why an episode is closed.
+    pub enum EpisodeEnd {
+        Resolved = "resolved",
+        /// Prometheus no longer reports the alert; a `resolved` did not come.
+        NotFiring = "not_firing",
+        /// No notification came for a day.
+        Silent = "silent",
+        /// The alert fires again, with a later start: a new episode has begun.
+        Replaced = "replaced",
+        /// No playbook matches it any more.
+        Unmatched = "unmatched",
     }
 }
 

@@ -42,9 +42,60 @@ pub(super) struct Firing {
     /// Whether an alert without a `kafka_cluster` is about this cluster.
     is_only_cluster: bool,
     /// Labels of the pending and firing alerts that playbooks match.
-    alerts: Result<Vec<LabelSet>, Hold>,
+    alerts: Result<SeriesIndex, Hold>,
     /// Labels of the series of each `confirm` expression.
-    confirmed: BTreeMap<String, Result<Vec<LabelSet>, Hold>>,
+    confirmed: BTreeMap<String, Result<SeriesIndex, Hold>>,
+}
+
+/// Labels of series, by the alert's name and by what they are about: tens of thousands of episodes
+/// are looked up in thousands of series.
+#[derive(Debug, Default)]
+struct SeriesIndex {
+    series: Vec<LabelSet>,
+    by_subject: BTreeMap<SeriesSubject, Vec<usize>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SeriesSubject {
+    /// Empty for the series of a `confirm` expression.
+    alert: String,
+    label: &'static str,
+    /// Empty if the series does not have the label.
+    value: String,
+}
+
+impl SeriesIndex {
+    fn new(series: Vec<LabelSet>) -> Self {
+        let mut by_subject = BTreeMap::<SeriesSubject, Vec<usize>>::new();
+        for (position, labels) in series.iter().enumerate() {
+            for name in [BROKER_LABEL, GROUP_LABEL] {
+                let subject = SeriesSubject {
+                    alert: label(labels, ALERT_LABEL).unwrap_or_default().to_owned(),
+                    label: name,
+                    value: label(labels, name).unwrap_or_default().to_owned(),
+                };
+                by_subject.entry(subject).or_default().push(position);
+            }
+        }
+        Self { series, by_subject }
+    }
+
+    /// The series of `alert` that name `target`, or no target of its kind.
+    fn about(&self, alert: &str, target: &Target) -> impl Iterator<Item = &LabelSet> {
+        let (label, value) = match target {
+            Target::Cluster => (BROKER_LABEL, String::new()),
+            Target::Broker(id) => (BROKER_LABEL, id.to_string()),
+            Target::Group(name) => (GROUP_LABEL, name.to_string()),
+        };
+        let named = SeriesSubject { alert: alert.to_owned(), label, value };
+        let unnamed = SeriesSubject { value: String::new(), ..named.clone() };
+
+        let mut found = self.by_subject.get(&named).cloned().unwrap_or_default();
+        if unnamed != named {
+            found.extend(self.by_subject.get(&unnamed).into_iter().flatten());
+        }
+        found.into_iter().filter_map(|it| self.series.get(it))
+    }
 }
 
 impl Firing {
@@ -63,7 +114,7 @@ impl Firing {
         for playbook in playbooks {
             match &playbook.confirm {
                 Some(template) => {
-                    drop(expressions.insert(confirm_query(&context.cluster.name, template)))
+                    expressions.insert(confirm_query(&context.cluster.name, template));
                 }
                 None => by_alert.push(playbook),
             }
@@ -71,7 +122,7 @@ impl Firing {
 
         let alerts = match alerts_query(&context.cluster.name, &by_alert) {
             Some(query) => series(context, &query).await,
-            None => Ok(Vec::new()),
+            None => Ok(SeriesIndex::default()),
         };
         let confirmed = expressions.into_iter().map(|query| async move {
             let found = series(context, &query).await;
@@ -83,6 +134,17 @@ impl Firing {
             is_only_cluster: context.is_only_cluster,
             alerts,
             confirmed: join_all(confirmed).await.into_iter().collect(),
+        }
+    }
+
+    /// Whether Prometheus has answered about the playbook's alert.
+    pub(super) fn has_answered(&self, playbook: &Playbook) -> bool {
+        match &playbook.confirm {
+            Some(template) => {
+                let query = confirm_query(&self.cluster, template);
+                self.confirmed.get(&query).is_some_and(Result::is_ok)
+            }
+            None => self.alerts.is_ok(),
         }
     }
 
@@ -137,7 +199,7 @@ impl Firing {
         };
         let wanted = Wanted::of_target(target);
         let names_target = |it: &LabelSet| wanted.missing(it).is_some_and(|it| it.is_empty());
-        let fires = found.iter().filter(of_cluster).any(names_target);
+        let fires = found.about("", target).filter(of_cluster).any(names_target);
 
         Ok(if fires { Reported::Firing } else { Reported::Absent })
     }
@@ -152,9 +214,8 @@ impl Firing {
         wanted.present.extend(labels.map(|(name, value)| (name.as_str(), value.clone())));
 
         let alert = alert_name(playbook);
-        let named = alerts.iter().filter(|it| label(it, ALERT_LABEL) == Some(alert));
         let mut reported = Reported::Absent;
-        for series in named {
+        for series in alerts.about(alert, target) {
             let Some(missing) = wanted.missing(series) else { continue };
             let is_firing = label(series, STATE_LABEL) == Some(FIRING);
 
@@ -220,9 +281,9 @@ fn alert_name(playbook: &Playbook) -> &str {
     playbook.matcher.labels.get(ALERT_LABEL).map_or("", String::as_str)
 }
 
-async fn series(context: &Context, query: &str) -> Result<Vec<LabelSet>, Hold> {
+async fn series(context: &Context, query: &str) -> Result<SeriesIndex, Hold> {
     let found = evidence::prometheus(context)?.instant(query).await?;
-    Ok(found.into_iter().map(|it| it.labels).collect())
+    Ok(SeriesIndex::new(found.into_iter().map(|it| it.labels).collect()))
 }
 
 /// The pending and firing alerts of these playbooks; `None` if there are none. Grouped by the
@@ -301,7 +362,7 @@ mod tests {
         Firing {
             cluster: ClusterName::new("main"),
             is_only_cluster: false,
-            alerts: Ok(series),
+            alerts: Ok(SeriesIndex::new(series)),
             confirmed: BTreeMap::new(),
         }
     }
@@ -377,13 +438,25 @@ mod tests {
 
         let series = vec![labels(&[("broker_id", "1")]), labels(&[("kafka_cluster", "other")])];
         let found = Firing {
-            confirmed: BTreeMap::from([(query, Ok(series))]),
+            confirmed: BTreeMap::from([(query, Ok(SeriesIndex::new(series)))]),
             ..firing(vec![labels(&[SLOW, FIRES, OF_MAIN, ("broker_id", "2")])])
         };
 
         assert_eq!(found.confirms(&playbook, &broker("1")), Ok(()));
         assert!(found.confirms(&playbook, &broker("2")).is_err());
         assert!(found.confirms(&playbook, &Target::Cluster).is_err());
+    }
+
+    #[test]
+    fn fifty_thousand_episodes_are_looked_up_by_their_target() {
+        let playbook = playbook(&[SLOW], None);
+        let series = (0..2_000)
+            .map(|id: u32| labels(&[SLOW, FIRES, OF_MAIN, ("broker_id", &id.to_string())]));
+        let found = firing(series.collect());
+        let confirmed = (0..50_000_u32)
+            .filter(|id| found.confirms(&playbook, &broker(&id.to_string())).is_ok());
+
+        assert_eq!(confirmed.count(), 2_000);
     }
 
     #[test]

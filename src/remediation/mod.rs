@@ -48,7 +48,9 @@ use crate::{
     config::RemediationConfig,
     model::{AlertOutcome, ClusterName, RunId},
     shutdown::Tasks,
-    store::{AlertCounts, RoutedAlert, RunDetail, RunRow, Store, StoreError},
+    store::{
+        AlertCounts, RoutedAlert, RunDetail, RunRow, Store, StoreError, StoredAlerts, VaryingLabels,
+    },
     telemetry::Telemetry,
 };
 
@@ -95,7 +97,7 @@ impl ActiveClusters {
         Ok(Arc::new(Self { remediation: Arc::clone(&first.remediation), clusters }))
     }
 
-    /// Finds the alert's cluster, and whether a playbook matches it.
+    /// Finds the alert's cluster, and the playbooks that match it.
     fn route(&self, alert: Alert) -> Result<RoutedAlert, UnusableAlert> {
         let clusters = &self.clusters;
         let known = || {
@@ -118,7 +120,7 @@ impl ActiveClusters {
         match context {
             Ok(context) => Ok(RoutedAlert {
                 cluster: context.cluster.name.clone(),
-                is_matched: playbooks.iter().any(|it| it.matcher.matches(&alert.labels)),
+                subjects: schedule::subjects(playbooks, &alert.labels),
                 alert,
             }),
             Err(fault) => Err(UnusableAlert {
@@ -238,7 +240,7 @@ impl Remediator {
         let started = shared.clock.monotonic();
         let taken = shared.store.take_alerts(routed, shared.clock.wall()).await;
         shared.telemetry.store_used(shared.store.is_usable());
-        let mut counts = taken?;
+        let StoredAlerts { mut counts, varying } = taken?;
         shared.telemetry.store_written(shared.clock.monotonic().0.saturating_sub(started.0));
 
         if faults.count > 0 {
@@ -249,6 +251,9 @@ impl Remediator {
         }
         for unusable in &faults.first {
             warn!(%unusable, "Alert cannot be used.");
+        }
+        for VaryingLabels { cluster, subject, labels } in &varying {
+            shared.telemetry.labels_vary(cluster, &subject.playbook, labels);
         }
         if truncated > 0 {
             shared.telemetry.truncated_alerts(truncated);

@@ -1,76 +1,220 @@
-//! Turns open episodes into runs: each attempt of an episode, for each playbook that matches it,
-//! once (I4).
+//! Turns open episodes into runs: each attempt of an episode once (I4). Episodes follow what
+//! Prometheus reports, because a `resolved` may never come.
 
-use std::{collections::BTreeSet, time::Duration};
-
-use super::{breach::Breach, context::Context};
-use crate::{
-    alert::Labels,
-    model::{BrokerId, GroupName, HoldReason, Mode, RollbackReason, RunState, Target, Trigger},
-    playbook::{COOLDOWN_MAX, Optimizer, OptimizerKind, Playbook},
-    store::{Episode, EpisodeAttempt, NewClaim, NewRun, Priority, StoreError},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
 };
 
-/// (episode, playbook) pairs already reported as not producing a run.
-pub(super) type Reported = BTreeSet<(i64, String)>;
+use tracing::{info, warn};
+
+use super::{
+    breach::Breach,
+    context::Context,
+    firing::{Firing, Reported},
+};
+use crate::{
+    alert::Labels,
+    config::RemediationConfig,
+    model::{
+        BrokerId, GroupName, HoldReason, Mode, MonotonicTime, RollbackReason, RunState, Target,
+        Trigger,
+    },
+    playbook::{COOLDOWN_MAX, Optimizer, OptimizerKind, Playbook},
+    store::{
+        Episode, EpisodeAttempt, EpisodeSubject, FiringUpdate, GAP_MIN, NewAttempt, NewClaim,
+        NewRun, StoreError,
+    },
+};
 
 pub(super) const BROKER_LABEL: &str = "broker_id";
 pub(super) const GROUP_LABEL: &str = "consumergroup";
-const SEVERITY_LABEL: &str = "severity";
-const CRITICAL: &str = "critical";
+const ALERT_LABEL: &str = "alertname";
 
-/// Stores the runs that are due. Counts each pair of episode and playbook that produces no run
-/// once.
-pub(super) async fn add_runs(context: &Context, reported: &mut Reported) -> Result<(), StoreError> {
-    let episodes = context.store.open_episodes(&context.cluster.name, context.now()).await?;
-    let open: BTreeSet<i64> = episodes.iter().map(|it| it.id).collect();
-    reported.retain(|(id, _)| open.contains(id));
+/// How often Prometheus is asked which alerts fire.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(15);
 
-    for episode in &episodes {
-        for playbook in &context.remediation.playbooks {
-            let mut alerts = episode.alerts.iter();
-            let Some(alert) = alerts.find(|it| playbook.matcher.matches(it)) else { continue };
+/// An episode that Prometheus does not report for so long is closed.
+const ABSENT_MAX: Duration = Duration::from_mins(10);
 
-            let reason = match target(alert, playbook.optimizer.kind()) {
-                Ok(target) if context.remediation.mode != Mode::Observe => {
-                    add_attempt(context, episode, playbook, target).await?;
-                    continue;
-                }
-                Ok(_) => HoldReason::ModeObserve,
-                Err(reason) => reason,
-            };
-            let pair = (episode.id, playbook.name.clone());
-            if reported.insert(pair) {
-                context.telemetry.held(&context.cluster.name, &playbook.name, reason);
-            }
-        }
+/// How often an episode that Prometheus reports is marked as seen, if no notification comes.
+const SEEN_INTERVAL: Duration = Duration::from_hours(1);
+
+/// How often silent episodes are closed, and old ones deleted.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
+
+/// Number of episodes without a target that are described in the log in one pass.
+const UNKNOWN_TARGETS_SHOWN: usize = 10;
+
+/// Maximum number of runs that are stored in one transaction. More only after a flood: it must not
+/// keep Alertmanager's notifications waiting.
+const ADDED_MAX: usize = 5_000;
+
+/// What the schedule keeps between passes. Losing it costs a repeated line in the log, and time
+/// until an episode is closed.
+#[derive(Debug, Default)]
+pub(super) struct ScheduleState {
+    /// Episodes already reported as not producing a run.
+    reported: BTreeSet<i64>,
+    /// When Prometheus was last asked which alerts fire.
+    asked: Option<MonotonicTime>,
+    /// Since when Prometheus has answered about each playbook without a failure.
+    answered_since: BTreeMap<String, MonotonicTime>,
+    swept: Option<MonotonicTime>,
+    /// The configuration whose playbooks the open alerts were last matched with.
+    matched: Option<Arc<RemediationConfig>>,
+}
+
+/// Stores the runs that are due. Episodes follow what Prometheus reports, and each one that produces
+/// no run is counted once.
+pub(super) async fn add_runs(
+    context: &Context,
+    state: &mut ScheduleState,
+) -> Result<(), StoreError> {
+    let cluster = &context.cluster.name;
+    let configured = &context.remediation;
+    if !state.matched.as_ref().is_some_and(|it| Arc::ptr_eq(it, configured)) {
+        rematch(context).await?;
+        state.matched = Some(Arc::clone(configured));
     }
-    Ok(())
+    let mut episodes = context.store.open_episodes(cluster).await?;
+    let now = context.clock.monotonic();
+    if is_due(state.asked, now, FOLLOW_INTERVAL) && context.remediation.mode != Mode::Observe {
+        follow(context, state, &mut episodes).await?;
+    }
+
+    if is_due(state.swept, now, SWEEP_INTERVAL) {
+        sweep(context, state).await?;
+        state.swept = Some(now);
+    }
+
+    add_due(context, &episodes).await?;
+    report_idle(context, state, &episodes).await
+}
+
+fn is_due(last: Option<MonotonicTime>, now: MonotonicTime, interval: Duration) -> bool {
+    last.is_none_or(|it| now.0.saturating_sub(it.0) >= interval)
+}
+
+/// The playbooks that match an alert, each with the target that the alert names.
+pub(super) fn subjects(playbooks: &[Playbook], alert: &Labels) -> Vec<EpisodeSubject> {
+    let matching = playbooks.iter().filter(|it| it.matcher.matches(alert));
+    let subject = |it: &Playbook| EpisodeSubject {
+        playbook: it.name.clone(),
+        target: target(alert, it.optimizer.kind()),
+    };
+    matching.map(subject).collect()
 }
 
 /// The target that an alert names. A label that cannot be a broker id is no target: it must not
 /// become "every broker" (I8). Any text may name a group; the guard checks that the group exists.
-fn target(alert: &Labels, optimizer: OptimizerKind) -> Result<Target, HoldReason> {
+fn target(alert: &Labels, optimizer: OptimizerKind) -> Option<Target> {
     if optimizer.is_about_a_group() {
         let group = alert.get(GROUP_LABEL).filter(|it| !it.is_empty());
-        let group = group.map(|it| Target::Group(GroupName::new(it.as_str())));
-        return group.ok_or(HoldReason::UnknownTarget);
+        return group.map(|it| Target::Group(GroupName::new(it.as_str())));
     }
 
     match alert.get(BROKER_LABEL).filter(|it| !it.is_empty()) {
-        None => Ok(Target::Cluster),
-        Some(text) => BrokerId::parse(text).map(Target::Broker).ok_or(HoldReason::UnknownTarget),
+        None => Some(Target::Cluster),
+        Some(text) => BrokerId::parse(text).map(Target::Broker),
     }
 }
 
-async fn add_attempt(
+/// Playbooks may have changed since the alerts were stored.
+async fn rematch(context: &Context) -> Result<(), StoreError> {
+    let remediation = Arc::clone(&context.remediation);
+    let subjects = move |it: &Labels| subjects(&remediation.playbooks, it);
+    context.store.rematch_episodes(&context.cluster.name, subjects, context.now()).await
+}
+
+/// Asks Prometheus which alerts fire, stores what changed, and removes episodes that are over.
+async fn follow(
     context: &Context,
-    episode: &Episode,
-    playbook: &Playbook,
-    target: Target,
+    state: &mut ScheduleState,
+    episodes: &mut Vec<Episode>,
 ) -> Result<(), StoreError> {
-    let attempts = context.store.attempts(episode.id, playbook.name.clone()).await?;
-    let Some(attempt) = next_attempt(context, &attempts, playbook) else { return Ok(()) };
+    let asked = context.clock.monotonic();
+    state.asked = Some(asked);
+    let firing = Firing::query(context).await;
+    let (now, clock) = (context.now(), context.clock.monotonic());
+
+    let playbooks = context.remediation.playbooks.iter();
+    for playbook in playbooks {
+        if firing.has_answered(playbook) {
+            state.answered_since.entry(playbook.name.clone()).or_insert(asked);
+        } else {
+            state.answered_since.remove(&playbook.name);
+        }
+    }
+
+    let mut update = FiringUpdate::default();
+    for episode in episodes.iter() {
+        let Some(playbook) = playbook(context, episode) else { continue };
+        let Some(target) = &episode.target else { continue };
+        let answered = state.answered_since.get(&playbook.name);
+        let answered = answered.map_or(Duration::ZERO, |it| clock.0.saturating_sub(it.0));
+        let absent = episode.not_firing_since.map(|it| now.since(it).min(answered));
+
+        match (firing.reported(playbook, target), absent) {
+            (Ok(Reported::Firing), Some(absent)) if absent >= GAP_MIN => {
+                update.again_after_gap.push(episode.id);
+            }
+            (Ok(Reported::Firing), Some(_)) => update.again.push(episode.id),
+            (Ok(Reported::Firing), None) if now.since(episode.seen) >= SEEN_INTERVAL => {
+                update.silent.push(episode.id);
+            }
+            (Ok(Reported::Absent), None) => update.absent.push(episode.id),
+            (Ok(Reported::Absent), Some(absent)) if absent >= ABSENT_MAX => {
+                info!(episode = episode.id, playbook = playbook.name, %target,
+                      "Episode closed: Prometheus does not report the alert.");
+                update.gone.push(episode.id);
+            }
+            (Ok(_) | Err(_), _) => (),
+        }
+    }
+
+    let gone: BTreeSet<i64> = update.gone.iter().copied().collect();
+    context.store.follow_episodes(update, now).await?;
+    episodes.retain(|it| !gone.contains(&it.id));
+
+    Ok(())
+}
+
+/// Closes silent episodes and deletes old ones. Where Prometheus is asked, an episode is silent
+/// only if Prometheus answers and does not report it.
+async fn sweep(context: &Context, state: &ScheduleState) -> Result<(), StoreError> {
+    let playbooks = &context.remediation.playbooks;
+    let is_asked = context.prometheus.is_some() && context.remediation.mode != Mode::Observe;
+    let has_answered =
+        |it: &Playbook| !is_asked || state.answered_since.contains_key(it.name.as_str());
+    let is_answered = playbooks.iter().all(has_answered);
+
+    context.store.sweep_episodes(&context.cluster.name, is_answered, context.now()).await
+}
+
+fn playbook<'a>(context: &'a Context, episode: &Episode) -> Option<&'a Playbook> {
+    context.remediation.playbooks.iter().find(|it| it.name == episode.playbook)
+}
+
+/// Stores the attempts that are due.
+async fn add_due(context: &Context, episodes: &[Episode]) -> Result<(), StoreError> {
+    if context.remediation.mode == Mode::Observe {
+        return Ok(());
+    }
+
+    let due: Vec<NewAttempt> = episodes.iter().filter_map(|it| attempt(context, it)).collect();
+    for some in due.chunks(ADDED_MAX) {
+        context.store.add_runs(some.to_vec()).await?;
+    }
+    Ok(())
+}
+
+/// The next attempt of an episode, if it is due.
+fn attempt(context: &Context, episode: &Episode) -> Option<NewAttempt> {
+    let playbook = playbook(context, episode)?;
+    let target = episode.target.clone()?;
+    let attempt = next_attempt(context, &episode.attempts, playbook)?;
 
     let level = match &playbook.optimizer {
         Optimizer::TuneBrokers(parameters) => Some(parameters.level),
@@ -79,10 +223,7 @@ async fn add_attempt(
         | Optimizer::ShedLoad(_)
         | Optimizer::ScaleConsumers(_) => None,
     };
-    let is_critical = |it: &Labels| it.get(SEVERITY_LABEL).is_some_and(|it| it == CRITICAL);
-    let priority =
-        if episode.alerts.iter().any(is_critical) { Priority::Critical } else { Priority::Normal };
-    let new = NewRun {
+    let run = NewRun {
         cluster: context.cluster.name.clone(),
         playbook: playbook.name.clone(),
         optimizer: playbook.optimizer.kind(),
@@ -90,16 +231,15 @@ async fn add_attempt(
         parameters: format!("{:?}", playbook.optimizer),
         target,
         trigger: Trigger::Alert,
-        cause: playbook.matcher.labels.get("alertname").cloned().unwrap_or_default(),
+        cause: playbook.matcher.labels.get(ALERT_LABEL).cloned().unwrap_or_default(),
         dry_run: false,
-        priority,
+        priority: episode.priority,
         by: None,
         // The first attempt counts from the alert, a later one from our own timer.
         created: if attempt == 1 { episode.opened } else { context.now() },
     };
-    context.store.add_run(new, Some(NewClaim { episode: episode.id, attempt })).await?;
 
-    Ok(())
+    Some(NewAttempt { run, claim: NewClaim { episode: episode.id, attempt } })
 }
 
 /// Number of the attempt that is due. The guard knows the doubled cooldown; the check of the plain
@@ -145,4 +285,42 @@ fn next_attempt(
 fn is_failure(attempt: &EpisodeAttempt) -> bool {
     attempt.state == RunState::RolledBack
         && attempt.rollback_reason.is_none_or(RollbackReason::is_failure)
+}
+
+/// Counts each episode that produces no run once, and says which alerts name no target.
+async fn report_idle(
+    context: &Context,
+    state: &mut ScheduleState,
+    episodes: &[Episode],
+) -> Result<(), StoreError> {
+    let open: BTreeSet<i64> = episodes.iter().map(|it| it.id).collect();
+    state.reported.retain(|id| open.contains(id));
+
+    let mut without_target = Vec::new();
+    for episode in episodes {
+        let reason = match &episode.target {
+            None => HoldReason::UnknownTarget,
+            Some(_) if context.remediation.mode == Mode::Observe => HoldReason::ModeObserve,
+            Some(_) => continue,
+        };
+        if state.reported.insert(episode.id) {
+            context.telemetry.held(&context.cluster.name, &episode.playbook, reason);
+            if reason == HoldReason::UnknownTarget {
+                without_target.push(episode);
+            }
+        }
+    }
+
+    without_target.truncate(UNKNOWN_TARGETS_SHOWN);
+    let ids = without_target.iter().map(|it| it.id).collect();
+    let labels = context.store.episode_labels(ids).await?;
+    for (episode, labels) in without_target.into_iter().zip(labels) {
+        let is_about_a_group =
+            playbook(context, episode).is_some_and(|it| it.optimizer.kind().is_about_a_group());
+        let label = if is_about_a_group { GROUP_LABEL } else { BROKER_LABEL };
+        let alert = labels.get(ALERT_LABEL).map_or("", String::as_str);
+        let value = labels.get(label).map_or("", String::as_str);
+        warn!(playbook = episode.playbook, alert, label, value, "Alert names no target.");
+    }
+    Ok(())
 }

@@ -14,13 +14,15 @@ use super::{
     guard, identity, orders,
     queue::{Queue, Rank},
     reconcile::{Requeue, reconcile},
-    schedule::{self, Reported},
+    schedule::{self, ScheduleState},
     temporary,
     transition::{roll_back, transition},
     view,
 };
 use crate::{
-    model::{ClusterName, MonotonicTime, RollbackReason, RunEvent, RunId, RunState, Verdict},
+    model::{
+        ClusterName, EpisodeEnd, MonotonicTime, RollbackReason, RunEvent, RunId, RunState, Verdict,
+    },
     store::{Priority, RunRow, RunUpdate, StoreError},
     telemetry::chain,
 };
@@ -35,7 +37,7 @@ const CRITICAL_MAX: usize = 10;
 /// What a worker keeps between passes. Losing it costs a repeated look.
 #[derive(Default)]
 struct WorkerState {
-    reported: Reported,
+    schedule: ScheduleState,
     queue: Queue,
 }
 
@@ -82,7 +84,7 @@ async fn pass(
     stop: &CancellationToken,
 ) -> Result<Turn, StoreError> {
     orders::note_pause_by_hand(context).await?;
-    schedule::add_runs(context, &mut state.reported).await?;
+    schedule::add_runs(context, &mut state.schedule).await?;
     cancel_resolved(context).await?;
     view::publish(context).await?;
 
@@ -254,7 +256,14 @@ async fn find_preempting<'a>(
 /// person ordered does not depend on an alert.
 async fn cancel_resolved(context: &Context) -> Result<(), StoreError> {
     for run in context.store.resolved_runs(&context.cluster.name).await? {
-        let note = Some("the alert is resolved".to_owned());
+        let note = match context.store.claims(run.id).await?.last_end {
+            None | Some(EpisodeEnd::Resolved) => "the alert is resolved",
+            Some(EpisodeEnd::NotFiring) => "Prometheus no longer reports the alert",
+            Some(EpisodeEnd::Silent) => "no notification of the alert came for a day",
+            Some(EpisodeEnd::Replaced) => "the alert ended and fires again",
+            Some(EpisodeEnd::Unmatched) => "the playbook no longer matches the alert",
+        };
+        let note = Some(note.to_owned());
         let change = RunUpdate { note, ..RunUpdate::default() };
         transition(context, &run, RunEvent::Cancel, change).await?;
     }

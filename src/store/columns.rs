@@ -7,8 +7,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Priority, StepState};
 use crate::{
     model::{
-        ClosedList, ClusterName, HoldReason, Principal, RollbackReason, RunId, RunState, Target,
-        Trigger, Verdict, WallTime,
+        ClosedList, ClusterName, EpisodeEnd, HoldReason, Principal, RollbackReason, RunId,
+        RunState, Target, Trigger, Verdict, WallTime,
     },
     playbook::{Level, OptimizerKind},
 };
@@ -47,6 +47,7 @@ macro_rules! stored_as_label {
     )+};
 }
 stored_as_label!(
+    EpisodeEnd,
     HoldReason,
     Level,
     OptimizerKind,

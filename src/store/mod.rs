@@ -36,7 +36,10 @@ use std::{
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tracing::info;
 
-pub use alerts::{AlertCounts, Episode, RoutedAlert};
+pub use alerts::{
+    AlertCounts, Episode, EpisodeSubject, FiringUpdate, GAP_MIN, RoutedAlert, StoredAlerts,
+    VaryingLabels,
+};
 pub use clusters::{Identification, OrphanedRuns};
 pub use history::{EndedRun, RunHistory};
 pub use journal::{JournalFilter, NewLine};
@@ -47,7 +50,7 @@ pub use rows::{
     JournalLine, Measurement, NewRun, Priority, RunDetail, RunRow, StepProgress, StepRow,
     StepState, Times,
 };
-pub use runs::{Added, Claims, EpisodeAttempt, NewClaim, RunUpdate};
+pub use runs::{Added, Claims, EpisodeAttempt, NewAttempt, NewClaim, RunUpdate};
 pub use steps::{StepUpdate, plan_digest};
 
 use crate::model::{InvalidTransition, RunId, RunState};

@@ -7,8 +7,8 @@ use super::{
     columns::Json, journal, journal::NewLine, steps,
 };
 use crate::model::{
-    ClusterName, HoldReason, Principal, RollbackReason, RunEvent, RunId, RunState, Trigger,
-    Verdict, WallTime,
+    ClusterName, EpisodeEnd, HoldReason, Principal, RollbackReason, RunEvent, RunId, RunState,
+    Trigger, Verdict, WallTime,
 };
 
 /// The attempt of an episode, from 1, that a new run handles.
@@ -16,6 +16,13 @@ use crate::model::{
 pub struct NewClaim {
     pub episode: i64,
     pub attempt: u32,
+}
+
+/// A new run for an attempt of an episode.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewAttempt {
+    pub run: NewRun,
+    pub claim: NewClaim,
 }
 
 /// Whether a run was added, or an equal one found.
@@ -32,6 +39,8 @@ pub struct Claims {
     /// Those that are still open.
     pub open: u32,
     pub all: u32,
+    /// Why the last of them was closed.
+    pub last_end: Option<EpisodeEnd>,
 }
 
 /// The run that handles one attempt of an episode; attempts are counted from 1.
@@ -67,46 +76,19 @@ impl Store {
         new: NewRun,
         claim: Option<NewClaim>,
     ) -> Result<Option<(RunId, Added)>, StoreError> {
-        self.call("store a run", move |tx| {
-            if let Some(claim) = claim
-                && is_claimed(tx, &new, claim)?
-            {
-                return Ok(None);
+        self.call("store a run", move |tx| Ok(add(tx, &new, claim)?)).await
+    }
+
+    /// Adds the runs of several episodes, each as [`Self::add_run`] does.
+    pub async fn add_runs(&self, attempts: Vec<NewAttempt>) -> Result<(), StoreError> {
+        if attempts.is_empty() {
+            return Ok(());
+        }
+        self.call("store runs", move |tx| {
+            for NewAttempt { run, claim } in &attempts {
+                add(tx, run, Some(*claim))?;
             }
-
-            let (run, added) = match find_equal(tx, &new)? {
-                Some(run) => {
-                    // A person's order does not end with the alert that it joins.
-                    if new.trigger == Trigger::Person {
-                        tx.execute(
-                            "UPDATE runs SET trigger = ?2 WHERE id = ?1",
-                            params![run, new.trigger],
-                        )?;
-                    }
-                    (run, Added::Merged)
-                }
-                None => (insert(tx, &new, claim)?, Added::New),
-            };
-            if let Some(claim) = claim {
-                tx.execute(
-                    "INSERT INTO claims (episode, playbook, attempt, run) VALUES (?1, ?2, ?3, ?4)",
-                    params![claim.episode, new.playbook, claim.attempt, run],
-                )?;
-            }
-
-            let entry = match added {
-                Added::New => "created",
-                Added::Merged => "merged",
-            };
-            let text = match &new.by {
-                Some(by) => format!("{} ({by})", new.cause),
-                None => format!("{} ({})", new.cause, new.trigger),
-            };
-            let by = new.by.clone();
-            let line = NewLine { run: Some(run), entry, text, by, ..NewLine::default() };
-
-            journal::insert(tx, &line, new.created)?;
-            Ok(Some((run, added)))
+            Ok(())
         })
         .await
     }
@@ -322,10 +304,16 @@ impl Store {
         self.call("read the claims", move |tx| {
             Ok(tx.query_row(
                 "SELECT count(*) FILTER (WHERE e.closed_at IS NULL AND e.id IS NOT NULL) AS open,
-                 count(*) AS every FROM claims c LEFT JOIN episodes e ON e.id = c.episode
+                 count(*) AS every, max(e.closed_at), e.ended_by FROM claims c LEFT JOIN episodes e ON e.id = c.episode
                  WHERE c.run = ?1",
                 [run],
-                |row| Ok(Claims { open: row.get("open")?, all: row.get("every")? }),
+                |row| {
+                    Ok(Claims {
+                        open: row.get("open")?,
+                        all: row.get("every")?,
+                        last_end: row.get("ended_by")?,
+                    })
+                },
             )?)
         })
         .await
@@ -367,6 +355,52 @@ fn detail(tx: &Transaction<'_>, run: RunId) -> rusqlite::Result<Option<RunDetail
     let Some((row, measured)) = found else { return Ok(None) };
 
     Ok(Some(RunDetail { run: row, steps: steps::read(tx, run)?, measured, journal: Vec::new() }))
+}
+
+fn add(
+    tx: &Transaction<'_>,
+    new: &NewRun,
+    claim: Option<NewClaim>,
+) -> rusqlite::Result<Option<(RunId, Added)>> {
+    if let Some(claim) = claim
+        && is_claimed(tx, new, claim)?
+    {
+        return Ok(None);
+    }
+
+    let (run, added) = match find_equal(tx, new)? {
+        Some(run) => {
+            // A person's order does not end with the alert that it joins.
+            if new.trigger == Trigger::Person {
+                tx.execute(
+                    "UPDATE runs SET trigger = ?2 WHERE id = ?1",
+                    params![run, new.trigger],
+                )?;
+            }
+            (run, Added::Merged)
+        }
+        None => (insert(tx, new, claim)?, Added::New),
+    };
+    if let Some(claim) = claim {
+        tx.prepare_cached(
+            "INSERT INTO claims (episode, playbook, attempt, run) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![claim.episode, new.playbook, claim.attempt, run])?;
+    }
+
+    let entry = match added {
+        Added::New => "created",
+        Added::Merged => "merged",
+    };
+    let text = match &new.by {
+        Some(by) => format!("{} ({by})", new.cause),
+        None => format!("{} ({})", new.cause, new.trigger),
+    };
+    let by = new.by.clone();
+    let line = NewLine { run: Some(run), entry, text, by, ..NewLine::default() };
+
+    journal::insert(tx, &line, new.created)?;
+    Ok(Some((run, added)))
 }
 
 fn is_claimed(tx: &Transaction<'_>, new: &NewRun, claim: NewClaim) -> rusqlite::Result<bool> {

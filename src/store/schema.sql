@@ -2,21 +2,32 @@
 -- their labels (see `model`).
 
 CREATE TABLE episodes (
-    id        INTEGER PRIMARY KEY,
-    cluster   TEXT NOT NULL,
-    key       TEXT NOT NULL,     -- hash of the labels except `severity`
-    opened_at INTEGER NOT NULL,
-    seen_at   INTEGER NOT NULL,
-    closed_at INTEGER
+    id               INTEGER PRIMARY KEY,
+    cluster          TEXT NOT NULL,
+    key              TEXT NOT NULL,    -- playbook and target, or a hash of the labels except `severity`
+    playbook         TEXT,             -- NULL: no playbook matches
+    target           TEXT,             -- NULL: no playbook matches, or the labels name no target
+    opened_at        INTEGER NOT NULL,
+    seen_at          INTEGER NOT NULL,
+    starts_at        INTEGER NOT NULL, -- the newest `startsAt` of its alerts
+    not_firing_since INTEGER,          -- NULL: Prometheus reports it
+    gap_at           INTEGER,          -- begin of the last time for which Prometheus did not report it
+    priority         TEXT NOT NULL,
+    is_varying       INTEGER NOT NULL DEFAULT 0, -- its alerts differ in more than `severity`
+    labels           TEXT NOT NULL,    -- JSON: of its last alert
+    closed_at        INTEGER,
+    ended_by         TEXT
 ) STRICT;
 CREATE UNIQUE INDEX episodes_open ON episodes (cluster, key) WHERE closed_at IS NULL;
+CREATE INDEX episodes_key ON episodes (cluster, key);
+CREATE INDEX episodes_seen ON episodes (seen_at) WHERE closed_at IS NULL;
 
-CREATE TABLE alerts (            -- firing alerts, each in an open episode
+CREATE TABLE alerts (            -- firing alerts, in the open episode of each playbook that matches
     cluster     TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     episode     INTEGER NOT NULL REFERENCES episodes (id) ON DELETE CASCADE,
     labels      TEXT NOT NULL,   -- JSON
-    PRIMARY KEY (cluster, fingerprint)
+    PRIMARY KEY (cluster, fingerprint, episode)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX alerts_episode ON alerts (episode);
 
@@ -51,6 +62,7 @@ CREATE TABLE runs (
     measured        TEXT               -- JSON: baseline and observation
 ) STRICT;
 CREATE INDEX runs_open ON runs (cluster, state) WHERE ended_at IS NULL;
+CREATE INDEX runs_equal ON runs (cluster, optimizer, target) WHERE ended_at IS NULL;
 CREATE INDEX runs_temporary ON runs (cluster) WHERE expires_at IS NOT NULL;
 CREATE INDEX runs_ended ON runs (cluster, playbook, ended_at);
 

@@ -37,6 +37,7 @@ pub(super) struct Counters {
     connections: CounterFamily,
     alerts: CounterFamily,
     truncated: Counter,
+    varying: CounterFamily,
     holds: CounterFamily,
     runs: CounterFamily,
     verdicts: CounterFamily,
@@ -57,6 +58,7 @@ impl Counters {
             connections: family(registry, &own::CONNECTIONS_REFUSED),
             alerts: family(registry, &own::ALERTS),
             truncated: Counter::default(),
+            varying: family(registry, &own::VARYING_LABELS),
             holds: family(registry, &own::HOLDS),
             runs: family(registry, &own::RUNS),
             verdicts: family(registry, &own::VERDICTS),
@@ -92,6 +94,10 @@ impl Counters {
     }
 
     pub(super) fn create_for(&self, cluster: &ClusterName, playbooks: &[String]) {
+        for playbook in playbooks {
+            touch(&self.varying, &of_playbook(cluster, playbook));
+        }
+
         for playbook in playbooks.iter().map(String::as_str).chain([MANUAL]) {
             for reason in HoldReason::ALL {
                 touch(&self.holds, &holds(cluster, playbook, *reason));
@@ -121,6 +127,9 @@ impl Counters {
             Event::AlertsTaken(outcome, count) => add(&self.alerts, &alerts(outcome), count),
             Event::TruncatedAlerts(count) => {
                 self.truncated.inc_by(count);
+            }
+            Event::LabelsVary(cluster, playbook, _) => {
+                add(&self.varying, &of_playbook(cluster, playbook), 1);
             }
             Event::Held(cluster, playbook, reason) => {
                 add(&self.holds, &holds(cluster, playbook, reason), 1);
@@ -155,6 +164,10 @@ fn alerts(outcome: AlertOutcome) -> LabelPairs {
 
 pub(super) fn cluster_label(cluster: &ClusterName) -> (&'static str, String) {
     ("kafka_cluster", cluster.to_string())
+}
+
+fn of_playbook(cluster: &ClusterName, playbook: &str) -> LabelPairs {
+    vec![cluster_label(cluster), ("playbook", playbook.to_owned())]
 }
 
 fn holds(cluster: &ClusterName, playbook: &str, reason: HoldReason) -> LabelPairs {

@@ -164,6 +164,11 @@ impl Telemetry {
         self.emit(Event::AlertsTaken(outcome, count));
     }
 
+    /// The alerts of an episode differ in `labels`. Call it once for each episode.
+    pub fn labels_vary(&self, cluster: &ClusterName, playbook: &str, labels: &[String]) {
+        self.emit(Event::LabelsVary(cluster, playbook, labels));
+    }
+
     /// Alertmanager omitted `count` alerts from a notification.
     pub fn truncated_alerts(&self, count: u64) {
         self.emit(Event::TruncatedAlerts(count));
@@ -362,6 +367,7 @@ enum Event<'a> {
     ConnectionRefused(ConnectionLimit),
     AlertsTaken(AlertOutcome, u64),
     TruncatedAlerts(u64),
+    LabelsVary(&'a ClusterName, &'a str, &'a [String]),
     Held(&'a ClusterName, &'a str, HoldReason),
     RunEnded(&'a ClusterName, OptimizerKind, RunState),
     VerdictGiven(&'a ClusterName, OptimizerKind, Verdict),
@@ -382,6 +388,9 @@ impl Event<'_> {
             }
             Self::TruncatedAlerts(count) => {
                 warn!(count, "Alertmanager truncated the notification.");
+            }
+            Self::LabelsVary(cluster, playbook, labels) => {
+                warn!(%cluster, playbook, ?labels, "Alerts of one playbook and target differ in labels: they are one episode. If a label changes with each evaluation or replica, remove it from the rule.");
             }
             Self::Held(cluster, playbook, reason) => {
                 info!(%cluster, playbook, reason = reason.label(), "Run held.");

@@ -53,6 +53,9 @@ specs! {
         "Alerts of accepted notifications, by what became of them", "six outcomes";
     TRUNCATED_ALERTS: Counter "kafka_optimizer_truncated_alerts_total" []
         "Alerts that Alertmanager cut off its notifications", "one";
+    VARYING_LABELS: Counter "kafka_optimizer_varying_label_episodes_total"
+        ["kafka_cluster", "playbook"]
+        "Episodes whose alerts differ in more labels than severity", "clusters × playbooks";
     HOLDS: Counter "kafka_optimizer_holds_total" ["kafka_cluster", "playbook", "reason"]
         "Runs that could start and were held", "clusters × playbooks × reasons";
     RUNS: Counter "kafka_optimizer_runs_total" ["kafka_cluster", "optimizer", "outcome"]

@@ -68,3 +68,45 @@ SELECT w.cluster, w.resource, w.run, w.idx, w.value,
 FROM written w LEFT JOIN runs r ON r.id = w.run;
 DROP TABLE written;
 ALTER TABLE new_written RENAME TO written;
+
+-- Episodes are about a playbook and a target, follow what Prometheus reports, and know when their
+-- alerts started. Those that are open are matched again when the worker starts.
+CREATE TABLE new_alerts (
+    cluster     TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    episode     INTEGER NOT NULL REFERENCES episodes (id) ON DELETE CASCADE,
+    labels      TEXT NOT NULL,
+    PRIMARY KEY (cluster, fingerprint, episode)
+) STRICT, WITHOUT ROWID;
+INSERT INTO new_alerts SELECT cluster, fingerprint, episode, labels FROM alerts;
+DROP TABLE alerts;
+ALTER TABLE new_alerts RENAME TO alerts;
+CREATE INDEX alerts_episode ON alerts (episode);
+
+CREATE TABLE new_episodes (
+    id               INTEGER PRIMARY KEY,
+    cluster          TEXT NOT NULL,
+    key              TEXT NOT NULL,
+    playbook         TEXT,
+    target           TEXT,
+    opened_at        INTEGER NOT NULL,
+    seen_at          INTEGER NOT NULL,
+    starts_at        INTEGER NOT NULL,
+    not_firing_since INTEGER,
+    gap_at           INTEGER,
+    priority         TEXT NOT NULL,
+    is_varying       INTEGER NOT NULL DEFAULT 0,
+    labels           TEXT NOT NULL,
+    closed_at        INTEGER,
+    ended_by         TEXT
+) STRICT;
+INSERT INTO new_episodes (id, cluster, key, opened_at, seen_at, starts_at, priority, labels, closed_at)
+SELECT id, cluster, key, opened_at, seen_at, opened_at, 'normal', '{}', closed_at FROM episodes;
+DROP TABLE episodes;
+ALTER TABLE new_episodes RENAME TO episodes;
+CREATE UNIQUE INDEX episodes_open ON episodes (cluster, key) WHERE closed_at IS NULL;
+CREATE INDEX episodes_key ON episodes (cluster, key);
+CREATE INDEX episodes_seen ON episodes (seen_at) WHERE closed_at IS NULL;
+
+-- A flood of alerts must not make each new run more expensive than the one before.
+CREATE INDEX runs_equal ON runs (cluster, optimizer, target) WHERE ended_at IS NULL;

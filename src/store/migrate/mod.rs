@@ -12,8 +12,8 @@ const FROM_1: &str = include_str!("from_1.sql");
 /// Version 2 had other names for a run's columns, and steps as text.
 const FROM_2: &str = include_str!("from_2.sql");
 
-/// Version 3 knew clusters by their names only, named nobody in the journal, and did not know in
-/// which order values were written.
+/// Version 3 knew clusters by their names only, named nobody in the journal, did not know in which
+/// order values were written, and had one episode for each set of labels.
 const FROM_3: &str = include_str!("from_3.sql");
 
 /// Migrates from `version`, which is at least 1 and below the current one.

@@ -122,4 +122,10 @@ VALUES (1, 0, 0, 0, '{"kind":"broker_config","broker":1,"key":"num.io.threads","
 INSERT INTO written (cluster, resource, run, idx, value)
 VALUES ('main', '{"kind":"broker_config","broker":1,"key":"num.io.threads"}', 1, 0, '16'),
        ('main', '{"kind":"broker_config","broker":1,"key":"num.io.threads"}', 2, 0, '12');
+INSERT INTO episodes (id, cluster, key, opened_at, seen_at, closed_at)
+VALUES (1, 'main', '00000000000000000000000000000001', 1800000000000, 1800000000000, NULL),
+       (2, 'main', '00000000000000000000000000000002', 1800000000000, 1800000000000, 1800000000000);
+INSERT INTO alerts (cluster, fingerprint, episode, labels)
+VALUES ('main', '00ff', 1, '{"alertname":"Slow","kafka_cluster":"main"}');
+INSERT INTO claims (episode, playbook, attempt, run) VALUES (1, 'threads', 1, 1);
 PRAGMA user_version = 3;

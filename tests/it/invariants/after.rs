@@ -18,7 +18,7 @@ use crate::world::{
 /// Delivers the alert as a new episode.
 async fn again(world: &mut World) {
     world.remediation.take(notification(vec![resolved("Slow", Some("1"))])).await.unwrap();
-    world.remediation.take(notification(vec![firing("Slow", Some("1"))])).await.unwrap();
+    world.notify(firing("Slow", Some("1"))).await;
 }
 
 #[test]

@@ -6,9 +6,9 @@ use futures_util::future::join_all;
 use kafka_optimizer::{
     alert::Notification,
     clock::{Clock, SystemClock},
-    model::{AlertOutcome, ClusterName, HoldReason, RunState, WallTime},
+    model::{AlertOutcome, BrokerId, ClusterName, HoldReason, RunState, Target, WallTime},
     playbook::Template,
-    store::{RoutedAlert, Store},
+    store::{EpisodeSubject, RoutedAlert, Store},
 };
 
 use super::{helps, slow, slow_until};
@@ -85,14 +85,17 @@ async fn store_ten_thousand() -> Duration {
     let routed = |it: u32| RoutedAlert {
         cluster: ClusterName::new("main"),
         alert: firing("Slow", Some(&it.to_string())),
-        is_matched: true,
+        subjects: vec![EpisodeSubject {
+            playbook: "broker-threads".to_owned(),
+            target: BrokerId::parse(&it.to_string()).map(Target::Broker),
+        }],
     };
     let alerts: Vec<RoutedAlert> = (0..10_000).map(routed).collect();
     let clock = SystemClock::new();
     let taken = store.take_alerts(alerts, WallTime(1)).await.unwrap();
     let took = clock.monotonic().0;
 
-    assert_eq!(taken[&AlertOutcome::New], 10_000);
+    assert_eq!(taken.counts[&AlertOutcome::New], 10_000);
 
     took
 }
@@ -388,7 +391,7 @@ fn i4_i25_a_flapping_alert_acts_only_as_often_as_the_cooldown_allows() {
             for _ in 0..30 {
                 // Two Alertmanagers, each with its own order.
                 for alert in [firing("Slow", Some("1")), firing("Slow", Some("1"))] {
-                    world.remediation.take(notification(vec![alert])).await.unwrap();
+                    world.notify(alert).await;
                 }
 
                 world.pass(Duration::from_secs(12)).await;

@@ -2,6 +2,7 @@
 
 mod after;
 mod canary;
+mod episodes;
 mod found;
 mod holds;
 mod identity;

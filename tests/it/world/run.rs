@@ -159,8 +159,7 @@ impl World {
     /// The alert fires in Prometheus, and Alertmanager delivers it.
     pub(crate) async fn alert(&self, name: &str, broker: Option<&str>) {
         self.fire(name, broker);
-        let sent = setup::notification(vec![setup::firing(name, broker)]);
-        self.remediation.take(sent).await.unwrap();
+        self.notify(setup::firing(name, broker)).await;
     }
 
     /// The alert fires with these labels, and Alertmanager delivers it.
@@ -168,6 +167,12 @@ impl World {
         let mut labels = alert.labels.clone();
         labels.insert("alertstate".to_owned(), "firing".to_owned());
         self.prometheus.script().firing.push(labels);
+        self.notify(alert).await;
+    }
+
+    /// Alertmanager delivers the alert, which fires since now.
+    pub(crate) async fn notify(&self, alert: Alert) {
+        let alert = Alert { starts_at: self.clock.wall(), ..alert };
         self.remediation.take(setup::notification(vec![alert])).await.unwrap();
     }
 
