@@ -84,9 +84,7 @@ async fn would_be_taken(context: &Context, step: &StepRow) -> bool {
             | Observed::NotEffective
             | Observed::PriorNotEffective
             | Observed::Propagating,
-        ) => {
-            change::apply(context, step, Direction::Prior, WriteMode::ValidateOnly).await.is_ok()
-        }
+        ) => change::apply(context, step, Direction::Prior, WriteMode::ValidateOnly).await.is_ok(),
         Err(_) => false,
     }
 }
