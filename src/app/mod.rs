@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::{
     clock::{SharedClock, SystemClock},
-    config::{ClusterConfig, Config, RemediationConfig},
+    config::{ClusterConfig, Config, RemediationConfig, TokenStamps},
     expose::Exposer,
     http::{self, Access, ClusterInfo, Limits, ServerInfo, Settings, Web},
     model::ClusterName,
@@ -204,7 +204,9 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
 
     let has_state_dir = state.has_dir();
     let path = options.config_file;
-    let reloader = Reloader { path, config, clusters, remediator, settings, web, has_state_dir };
+    let token_stamps = TokenStamps::unchecked();
+    let reloader =
+        Reloader { path, config, clusters, remediator, settings, web, has_state_dir, token_stamps };
 
     signals.until_stop(reloader, requests, &tasks).await
 }

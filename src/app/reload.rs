@@ -5,11 +5,11 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::spawn_blocking, time::timeout};
-use tracing::warn;
+use tracing::{debug, error, warn};
 
 use super::{AppError, check_web, clusters::Clusters, settings, state};
 use crate::{
-    config::{self, Config, ConfigError, Loaded},
+    config::{self, Config, ConfigError, Loaded, TokenStamps},
     http::{Settings, Web},
     model::{ClusterName, RunId, RunState},
     remediation::Remediator,
@@ -51,6 +51,7 @@ pub(super) struct Reloader {
     pub(super) settings: watch::Sender<Arc<Settings>>,
     pub(super) web: Web,
     pub(super) has_state_dir: bool,
+    pub(super) token_stamps: TokenStamps,
 }
 
 impl Reloader {
@@ -66,6 +67,33 @@ impl Reloader {
                 let reason = chain(&error);
                 telemetry.config_rejected(&reason);
                 Err(reason)
+            }
+        }
+    }
+
+    /// Reads the token files again if they have changed, as every other secret. Files that cannot
+    /// be used change nothing, and are logged once.
+    pub(super) async fn refresh_tokens(&mut self) {
+        let access = self.config.remediation.access.clone();
+        let mut stamps = self.token_stamps.clone();
+        let reading = spawn_blocking(move || {
+            let read = stamps.reread(&access);
+            (stamps, read)
+        });
+
+        // A slow disk is asked again at the next check.
+        let Ok(Ok((stamps, read))) = timeout(READ_TIMEOUT, reading).await else { return };
+        self.token_stamps = stamps;
+        match read {
+            Ok(None) => (),
+            Ok(Some(access)) => {
+                self.config.remediation.access = access;
+                self.publish_settings();
+                debug!("Token files read.");
+            }
+            Err(error) => {
+                let reason = chain(&error);
+                error!(reason, "Token files rejected, the previous tokens stay valid.");
             }
         }
     }
@@ -87,8 +115,8 @@ impl Reloader {
         self.telemetry().configured(&config.playbook_names(), &config.cluster_names(), &removed);
         self.remediator.replace(prepared.contexts()).map_err(AppError::from)?;
         self.clusters.start(prepared, &self.remediator);
-        self.settings.send_replace(Arc::new(settings(&config, self.telemetry_path())));
         self.config = config;
+        self.publish_settings();
 
         Ok(())
     }
@@ -121,6 +149,12 @@ impl Reloader {
 
     fn telemetry(&self) -> &Arc<Telemetry> {
         &self.clusters.builder().telemetry
+    }
+
+    /// From now on the handlers use the current configuration.
+    fn publish_settings(&self) {
+        let settings = settings(&self.config, self.telemetry_path());
+        self.settings.send_replace(Arc::new(settings));
     }
 
     fn telemetry_path(&self) -> String {

@@ -15,6 +15,9 @@ use crate::{
 /// Time for the current step to be read back, and for responses to be sent.
 const DRAIN_GRACE: Duration = Duration::from_secs(30);
 
+/// How often the token files are checked for changes: a token that leaked is soon worthless.
+const TOKEN_CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
 /// Handlers of SIGTERM, SIGINT, SIGHUP (reload), SIGUSR1 (pause) and SIGUSR2 (resume).
 pub(super) struct Signals {
     terminate: Signal,
@@ -52,6 +55,7 @@ impl Signals {
         tasks: &Tasks,
     ) -> Result<(), AppError> {
         let stopping = tasks.stopping();
+        let mut token_check = tokio::time::interval(TOKEN_CHECK_INTERVAL);
         let remediation = reloader.remediator.clone();
         let result = loop {
             tokio::select! {
@@ -66,6 +70,7 @@ impl Signals {
                 }
                 // Its result is logged and exported.
                 _ = self.reload.recv() => drop(reloader.reload().await),
+                _ = token_check.tick() => reloader.refresh_tokens().await,
                 request = requests.next() => request.answer(reloader.reload().await),
             }
         };

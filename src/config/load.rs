@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 use strsim::levenshtein;
 
 use super::{
-    Config, Problem, check,
+    AccessConfig, Config, Problem, check,
     raw::{RawCluster, RawConfig},
 };
-use crate::security::{SECRET_BYTES_MAX, read_limited};
+use crate::security::{FileStamps, SECRET_BYTES_MAX, read_limited};
 
 /// Largest configuration file: 60 MB name 2.5 million servers.
 const CONFIG_BYTES_MAX: u64 = 64 << 20;
@@ -94,6 +94,33 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     raw.resolve_paths(path.parent().unwrap_or(Path::new("")));
 
     check::check(raw, &read_token).map_err(ConfigError::Problems)
+}
+
+/// The token files at the last check for a change.
+#[derive(Clone, Debug)]
+pub struct TokenStamps(FileStamps);
+
+impl TokenStamps {
+    /// Before the first check, which reads the files: they may have changed since the start.
+    pub fn unchecked() -> Self {
+        Self(FileStamps::of_paths([]))
+    }
+
+    /// Reads the token files of `access` again if one of them has changed. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be used.
+    pub fn reread(&mut self, access: &AccessConfig) -> Result<Option<AccessConfig>, ConfigError> {
+        let now = FileStamps::of_paths(access.tokens.iter().map(|it| it.file.as_path()));
+        if now == self.0 {
+            return Ok(None);
+        }
+
+        self.0 = now;
+
+        check::access::reread(access, &read_token).map(Some).map_err(ConfigError::Problems)
+    }
 }
 
 fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {

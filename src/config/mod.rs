@@ -13,7 +13,9 @@ pub mod web;
 use std::{fmt, path::PathBuf, time::Duration};
 
 pub use filter::NameFilter;
-pub use load::{ConfigError, Loaded, SecretFile, SecretReader, load, of_servers, parse};
+pub use load::{
+    ConfigError, Loaded, SecretFile, SecretReader, TokenStamps, load, of_servers, parse,
+};
 
 pub use crate::security::Secret;
 

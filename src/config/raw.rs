@@ -50,6 +50,8 @@ impl RawConfig {
             paths.extend(
                 [&mut remediation.token_file, &mut remediation.state_dir].into_iter().flatten(),
             );
+            let tokens = remediation.tokens.iter_mut().flatten();
+            paths.extend(tokens.filter_map(|it| it.token_file.as_mut()));
         }
 
         // An empty path stays empty: the check refuses it.

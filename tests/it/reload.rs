@@ -144,3 +144,25 @@ fn a_half_sent_body_does_not_delay_the_stop() {
 
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
 }
+
+/// The old token stayed valid until the next restart.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the process under test has a clock of its own")]
+fn a_token_file_that_changes_is_read_again() {
+    let files = ConfigFiles::new();
+    files.write(&["a"], "observe");
+    let serving = ServeProcess::start(&files.config());
+    let is_accepted = |token| serving.post("/api/v1/pause", token).starts_with("HTTP/1.1 200 ");
+    assert!(is_accepted(TOKEN) && !is_accepted(OTHER_TOKEN));
+
+    fs::write(files.path("token"), OTHER_TOKEN).unwrap();
+    for _ in 0..400 {
+        if is_accepted(OTHER_TOKEN) {
+            assert!(!is_accepted(TOKEN), "the old token is still accepted");
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+
+    panic!("the new token was never accepted");
+}

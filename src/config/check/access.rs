@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use super::{CheckReport, KeyPath};
 use crate::{
     config::{
-        AccessConfig, ClientGrant, RemediationConfig, Secret, SecretReader, TokenGrant,
+        AccessConfig, ClientGrant, Problem, RemediationConfig, Secret, SecretReader, TokenGrant,
         raw::{RawClient, RawToken},
     },
     model::{Mode, Principal, Scope, Scopes},
@@ -64,6 +64,23 @@ pub(super) fn access(
     }
 
     check.found
+}
+
+/// The same grants, with the tokens that their files contain now.
+pub(in crate::config) fn reread(
+    access: &AccessConfig,
+    reader: SecretReader<'_>,
+) -> Result<AccessConfig, Vec<Problem>> {
+    let mut report = CheckReport { problems: Vec::new(), warnings: Vec::new() };
+    let found = AccessConfig { tokens: Vec::new(), clients: access.clients.clone() };
+    let mut check = AccessCheck { reader, report: &mut report, names: BTreeSet::new(), found };
+    let path = KeyPath::root("remediation").key("token_file");
+    for it in &access.tokens {
+        check.add_token(it.name.to_string(), it.scopes.clone(), it.file.clone(), &path);
+    }
+
+    let found = check.found;
+    if report.problems.is_empty() { Ok(found) } else { Err(report.problems) }
 }
 
 /// Warns where playbooks need a scope that nobody has.

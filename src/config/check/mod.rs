@@ -4,7 +4,7 @@
 //! replaced by its default only to let the check continue; with any problem there is no [`Config`].
 //! Pure, except that files named in the configuration are read through the caller's function.
 
-mod access;
+pub(super) mod access;
 mod http_client;
 mod key_path;
 mod optimizer;
