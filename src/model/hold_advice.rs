@@ -26,8 +26,9 @@ impl HoldReason {
                 help("the mode is `observe`", "Set `remediation.mode` to `rehearse` or `act`.")
             }
             Self::QueueFull => help(
-                "too many runs of the cluster wait",
-                "Wait, or cancel runs that are not needed: `kafka-optimizer runs --state held`.",
+                "100 runs of the cluster wait whose alerts Prometheus does not confirm",
+                "The alert gets a run when Prometheus confirms it. See `not_confirmed` for why it \
+                 may not.",
             ),
             Self::Stuck => help(
                 "another run of the cluster is stuck",

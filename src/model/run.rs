@@ -194,7 +194,7 @@ closed_list! {
         ModeObserve = "mode_observe",
         /// The mode was `act` when the run began, and is not any longer.
         NotActing = "not_acting",
-        /// 100 runs of this cluster wait already.
+        /// 100 runs of this cluster wait already whose alerts Prometheus does not confirm.
         QueueFull = "queue_full",
         /// A run of this cluster is stuck, and no person has acknowledged it.
         Stuck = "stuck",
@@ -311,8 +311,8 @@ closed_list! {
         /// It was resolved, and no episode of it was open.
         ResolvedUnknown = "resolved_unknown",
         Unmatched = "unmatched",
-        /// It cannot be used: it has no `alertname`, an unknown cluster, too many or too long labels,
-        /// or not the form of an alert.
+        /// It cannot be used: it has no `alertname`, an unknown cluster, too many or too long
+        /// labels, or not the form of an alert.
         Invalid = "invalid",
     }
 }

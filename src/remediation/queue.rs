@@ -49,6 +49,14 @@ impl Rank {
             RunState::Expired | RunState::RolledBack | RunState::Cancelled => None,
         }
     }
+
+    /// Whether the run has not begun.
+    pub(super) const fn is_waiting(self) -> bool {
+        match self {
+            Self::PersonWaits | Self::CriticalWaits | Self::Waits => true,
+            Self::InHand | Self::RollbackOrdered | Self::Observed | Self::Temporary => false,
+        }
+    }
 }
 
 /// What is remembered of an open run.

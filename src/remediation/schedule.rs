@@ -47,6 +47,11 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 /// Number of episodes without a target that are described in the log in one pass.
 const UNKNOWN_TARGETS_SHOWN: usize = 10;
 
+/// Maximum number of runs of a cluster that wait although Prometheus does not confirm their alerts.
+/// Anyone may be able to write to Alertmanager: the episodes of other such alerts get a run when
+/// Prometheus confirms them (I2, I34).
+const UNCONFIRMED_MAX: usize = 100;
+
 /// Maximum number of runs that are stored in one transaction. More only after a flood: it must not
 /// keep Alertmanager's notifications waiting.
 const ADDED_MAX: usize = 5_000;
@@ -59,6 +64,10 @@ pub(super) struct ScheduleState {
     reported: BTreeSet<i64>,
     /// When Prometheus was last asked which alerts fire.
     asked: Option<MonotonicTime>,
+    /// What it answered.
+    firing: Option<Firing>,
+    /// The latest episode that was open then.
+    asked_about: i64,
     /// Since when Prometheus has answered about each playbook without a failure.
     answered_since: BTreeMap<String, MonotonicTime>,
     swept: Option<MonotonicTime>,
@@ -66,8 +75,8 @@ pub(super) struct ScheduleState {
     matched: Option<Arc<RemediationConfig>>,
 }
 
-/// Stores the runs that are due. Episodes follow what Prometheus reports, and each one that produces
-/// no run is counted once.
+/// Stores the runs that are due. Episodes follow what Prometheus reports, and each one that
+/// produces no run is counted once.
 pub(super) async fn add_runs(
     context: &Context,
     state: &mut ScheduleState,
@@ -80,7 +89,9 @@ pub(super) async fn add_runs(
     }
     let mut episodes = context.store.open_episodes(cluster).await?;
     let now = context.clock.monotonic();
-    if is_due(state.asked, now, FOLLOW_INTERVAL) && context.remediation.mode != Mode::Observe {
+    let is_new = |it: &Episode| it.id > state.asked_about;
+    let asks = is_due(state.asked, now, FOLLOW_INTERVAL) || episodes.iter().any(is_new);
+    if asks && context.remediation.mode != Mode::Observe {
         follow(context, state, &mut episodes).await?;
     }
 
@@ -89,7 +100,7 @@ pub(super) async fn add_runs(
         state.swept = Some(now);
     }
 
-    add_due(context, &episodes).await?;
+    add_due(context, state, &episodes).await?;
     report_idle(context, state, &episodes).await
 }
 
@@ -174,6 +185,9 @@ async fn follow(
         }
     }
 
+    state.asked_about = episodes.iter().map(|it| it.id).max().unwrap_or(state.asked_about);
+    state.firing = Some(firing);
+
     let gone: BTreeSet<i64> = update.gone.iter().copied().collect();
     context.store.follow_episodes(update, now).await?;
     episodes.retain(|it| !gone.contains(&it.id));
@@ -197,17 +211,54 @@ fn playbook<'a>(context: &'a Context, episode: &Episode) -> Option<&'a Playbook>
     context.remediation.playbooks.iter().find(|it| it.name == episode.playbook)
 }
 
-/// Stores the attempts that are due.
-async fn add_due(context: &Context, episodes: &[Episode]) -> Result<(), StoreError> {
+/// Stores the attempts that are due; of those that Prometheus does not confirm, a limited number.
+async fn add_due(
+    context: &Context,
+    state: &mut ScheduleState,
+    episodes: &[Episode],
+) -> Result<(), StoreError> {
     if context.remediation.mode == Mode::Observe {
         return Ok(());
     }
 
-    let due: Vec<NewAttempt> = episodes.iter().filter_map(|it| attempt(context, it)).collect();
+    let fires = |it: &Episode| {
+        let firing = state.firing.as_ref();
+        let known = firing.zip(playbook(context, it)).zip(it.target.as_ref());
+        known.is_some_and(|((firing, playbook), target)| {
+            firing.reported(playbook, target) == Ok(Reported::Firing)
+        })
+    };
+    let waits = |it: &&Episode| it.attempts.first().is_some_and(|it| is_waiting(it.state));
+    let waiting = episodes.iter().filter(waits).filter(|it| !fires(it)).count();
+    let mut places = UNCONFIRMED_MAX.saturating_sub(waiting);
+
+    let (mut due, mut passed_over) = (Vec::new(), Vec::new());
+    for episode in episodes {
+        let Some(attempt) = attempt(context, episode) else { continue };
+        if fires(episode) {
+            due.push(attempt);
+        } else if places > 0 {
+            places = places.saturating_sub(1);
+            due.push(attempt);
+        } else {
+            passed_over.push(episode);
+        }
+    }
+    for episode in passed_over {
+        if state.reported.insert(episode.id) {
+            let name = &context.cluster.name;
+            context.telemetry.held(name, &episode.playbook, HoldReason::QueueFull);
+        }
+    }
+
     for some in due.chunks(ADDED_MAX) {
         context.store.add_runs(some.to_vec()).await?;
     }
     Ok(())
+}
+
+const fn is_waiting(state: RunState) -> bool {
+    matches!(state, RunState::Queued | RunState::Held | RunState::AwaitingApproval)
 }
 
 /// The next attempt of an episode, if it is due.

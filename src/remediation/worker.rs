@@ -20,9 +20,7 @@ use super::{
     view,
 };
 use crate::{
-    model::{
-        ClusterName, EpisodeEnd, MonotonicTime, RollbackReason, RunEvent, RunId, RunState, Verdict,
-    },
+    model::{ClusterName, EpisodeEnd, MonotonicTime, RollbackReason, RunEvent, RunState, Verdict},
     store::{Priority, RunRow, RunUpdate, StoreError},
     telemetry::chain,
 };
@@ -33,6 +31,13 @@ pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(15);
 /// Maximum number of critical runs that are looked at in one scrape interval while another run is
 /// observed: each look takes queries to Prometheus and to the brokers.
 const CRITICAL_MAX: usize = 10;
+
+/// Number of usual runs that wait and that are looked at in one [`CHECK_INTERVAL`]: each look takes
+/// queries to Prometheus and to the brokers.
+const LOOKS_MAX: usize = 100;
+
+/// How long waiting runs are looked at before the worker decides anew.
+const LOOKS_LENGTH_MAX: Duration = Duration::from_secs(1);
 
 /// What a worker keeps between passes. Losing it costs a repeated look.
 #[derive(Default)]
@@ -115,6 +120,10 @@ async fn take_turn(
 ) -> Result<Turn, StoreError> {
     let runs = queue.sort(open);
     let now = context.clock.monotonic();
+
+    // Where many wait, each is looked at less often.
+    let waiting = runs.iter().filter(|(rank, _)| *rank == Rank::Waits).count();
+    let share = u32::try_from(waiting.div_ceil(LOOKS_MAX)).unwrap_or(u32::MAX).max(1);
     let mut next = MonotonicTime(now.0.saturating_add(CHECK_INTERVAL));
 
     for (rank, run) in &runs {
@@ -128,33 +137,33 @@ async fn take_turn(
         }
 
         match admit(context, &runs, *rank, run).await? {
-            Admission::Granted => {
-                return reconcile_one(context, queue, run.id, stop).await.map(|()| Turn::Taken);
-            }
+            Admission::Granted => (),
             Admission::Made => return Ok(Turn::Taken),
-            Admission::Denied => (),
+            Admission::Denied => continue,
+        }
+
+        let requeue = reconcile(context, run.id, queue.progress(run.id), stop).await?;
+        let done = context.clock.monotonic();
+        let still_waits = rank.is_waiting() && requeue == Requeue::After(CHECK_INTERVAL);
+        match requeue {
+            Requeue::Done => queue.forget(run.id),
+            Requeue::After(_) if still_waits && *rank == Rank::Waits => {
+                let pause = CHECK_INTERVAL.saturating_mul(share);
+                queue.requeue(run.id, done, MonotonicTime(done.0.saturating_add(pause)));
+            }
+            Requeue::After(pause) => {
+                queue.requeue(run.id, done, MonotonicTime(done.0.saturating_add(pause)));
+            }
+        }
+
+        // A run that goes on waiting changes nothing for the next one.
+        let is_long = done.0.saturating_sub(now.0) >= LOOKS_LENGTH_MAX;
+        if !still_waits || is_long {
+            return Ok(Turn::Taken);
         }
     }
 
     Ok(Turn::Wait(next.0.saturating_sub(now.0)))
-}
-
-async fn reconcile_one(
-    context: &Context,
-    queue: &mut Queue,
-    run: RunId,
-    stop: &CancellationToken,
-) -> Result<(), StoreError> {
-    let requeue = reconcile(context, run, queue.progress(run), stop).await?;
-
-    let now = context.clock.monotonic();
-    match requeue {
-        Requeue::Done => queue.forget(run),
-        Requeue::After(pause) => {
-            queue.requeue(run, now, MonotonicTime(now.0.saturating_add(pause)));
-        }
-    }
-    Ok(())
 }
 
 /// Whether a run that is due may have its turn.

@@ -25,8 +25,8 @@ const CLOCK_ERROR_MAX: Duration = Duration::from_mins(5);
 /// The past runs of one playbook on one target, and of their cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunHistory {
-    /// Ended runs of the playbook on the target, newest first, without cancelled ones, dry runs, and,
-    /// where the mode is `act`, rehearsed ones.
+    /// Ended runs of the playbook on the target, newest first, without cancelled ones, dry runs,
+    /// and, where the mode is `act`, rehearsed ones.
     pub ended: Vec<EndedRun>,
     /// When a person last released the target, or all of the cluster.
     pub released: Option<WallTime>,

@@ -201,8 +201,8 @@ pub struct NewRun {
     pub optimizer: OptimizerKind,
     /// `None` for an optimizer without levels.
     pub level: Option<Level>,
-    /// The optimizer with its parameters, as text: runs with equal ones do the same. Compared, never
-    /// parsed.
+    /// The optimizer with its parameters, as text: runs with equal ones do the same. Compared,
+    /// never parsed.
     pub parameters: String,
     pub target: Target,
     pub trigger: Trigger,

@@ -304,7 +304,8 @@ impl Store {
         self.call("read the claims", move |tx| {
             Ok(tx.query_row(
                 "SELECT count(*) FILTER (WHERE e.closed_at IS NULL AND e.id IS NOT NULL) AS open,
-                 count(*) AS every, max(e.closed_at), e.ended_by FROM claims c LEFT JOIN episodes e ON e.id = c.episode
+                 count(*) AS every, max(e.closed_at), e.ended_by
+                 FROM claims c LEFT JOIN episodes e ON e.id = c.episode
                  WHERE c.run = ?1",
                 [run],
                 |row| {

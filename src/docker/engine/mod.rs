@@ -124,7 +124,7 @@ impl Engine {
                 cores: info.ncpu.and_then(|it| u32::try_from(it).ok()).map(f64::from),
                 memory_bytes: info.mem_total.and_then(|it| u64::try_from(it).ok()),
             },
-            // A proxy need not let it through: only the limits of unlimited containers come from it.
+            // A proxy need not let it through: only limits of unlimited containers come from it.
             Err(error @ (DockerError::Refused { .. } | DockerError::Protocol { .. })) => {
                 debug!(%error, "The host's cores and memory are unknown.");
                 Host { cores: None, memory_bytes: None }

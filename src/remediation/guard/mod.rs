@@ -219,8 +219,8 @@ fn targets(run: &RunRow, topology: &Topology) -> Vec<BrokerId> {
     live.filter(|it| only.is_none_or(|only| only == *it)).collect()
 }
 
-/// The steps of the first wave of each stage: what is effective now decides whether a broker accepts
-/// them. A later one cannot be validated before the one in front of it is effective (I19).
+/// The steps of the first wave of each stage: what is effective now decides whether a broker
+/// accepts them. A later one cannot be validated before the one in front of it is effective (I19).
 fn first_waves(steps: &[StepRow]) -> impl Iterator<Item = &StepRow> {
     let first = |stage| steps.iter().filter(|it| it.stage == stage).map(|it| it.wave).min();
     steps.iter().filter(move |it| Some(it.wave) == first(it.stage))

@@ -122,6 +122,7 @@ VALUES (1, 0, 0, 0, '{"kind":"broker_config","broker":1,"key":"num.io.threads","
 INSERT INTO written (cluster, resource, run, idx, value)
 VALUES ('main', '{"kind":"broker_config","broker":1,"key":"num.io.threads"}', 1, 0, '16'),
        ('main', '{"kind":"broker_config","broker":1,"key":"num.io.threads"}', 2, 0, '12');
+INSERT INTO journal (run, at, entry, text) VALUES (1, 1800000901000, 'step', 'step 0: applied');
 INSERT INTO episodes (id, cluster, key, opened_at, seen_at, closed_at)
 VALUES (1, 'main', '00000000000000000000000000000001', 1800000000000, 1800000000000, NULL),
        (2, 'main', '00000000000000000000000000000002', 1800000000000, 1800000000000, 1800000000000);

@@ -380,7 +380,7 @@ fn i13_a_guard_that_could_not_be_read_was_skipped_for_ever() {
     helps(async |setup| {
         let mut world = slow_until(setup, RunState::Settling).await;
         world.prometheus.fail(|query, _| {
-            let is_guard = query.starts_with("max(kafka_topic_partition_under_min_isr");
+            let is_guard = query.starts_with("sum(kafka_topic_partition_under_min_isr");
             is_guard.then_some(QueryFault::Unavailable)
         });
         world.until_over().await;
@@ -396,7 +396,7 @@ fn i13_a_guard_that_could_not_be_read_was_skipped_for_ever() {
 fn i13_a_change_was_kept_although_its_guard_could_not_be_read_at_the_end() {
     let blind = async |it: &mut World| {
         it.prometheus.fail(|query, now| {
-            let is_guard = query.starts_with("max(kafka_topic_partition_under_min_isr");
+            let is_guard = query.starts_with("sum(kafka_topic_partition_under_min_isr");
             (is_guard && now > Duration::from_secs(350)).then_some(QueryFault::Unavailable)
         });
     };

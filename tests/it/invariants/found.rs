@@ -15,7 +15,7 @@ use super::{
     slow_until,
 };
 use crate::world::{
-    CallFault, CallKind, Crash, Effect, ProcessEnd, QueryFault, Setup, WorkerEnd, World,
+    CallFault, CallKind, Crash, Effect, ProcessEnd, Setup, WorkerEnd, World,
     docker::{DockerCall, DockerCallKind},
     id, simulate,
 };
@@ -157,14 +157,10 @@ fn i23_a_step_that_never_began_was_undone_on_a_broker_that_was_gone() {
 
 #[test]
 fn i10_a_requested_undo_came_before_an_active_run() {
-    helps(async |mut setup| {
-        setup.playbook().windows.cooldown = Duration::from_secs(1);
+    helps(async |setup| {
         let mut world = slow_until(setup, RunState::Kept).await;
 
         // Run 2 raises the network threads of broker 2, and its process ends in the middle.
-        world
-            .prometheus
-            .fail(|it, _| it.starts_with("count by (broker_id)").then_some(QueryFault::Empty));
         world.kafka.set(2, NETWORK_THREADS, Some(4));
         world.alert("Slow", Some("2")).await;
         world.live(Duration::from_mins(2), |it| 6 <= it.kafka.calls(CallKind::Write).len()).await;

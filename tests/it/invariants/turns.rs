@@ -1,5 +1,5 @@
-//! Whose turn it is: what may write, what gives way to what, and what an attempt costs (I2, I5, I10,
-//! I25, I26, I40, I41).
+//! Whose turn it is: what may write, what gives way to what, and what an attempt costs (I2, I5,
+//! I10, I25, I26, I40, I41).
 
 use std::time::Duration;
 
@@ -128,8 +128,9 @@ fn i2_i34_a_hundred_runs_that_could_never_start_blocked_every_later_one() {
         let all = (0..2000).map(|it| critical(nonsense(it))).collect();
         world.remediation.take(notification(all)).await.unwrap();
         world.start(Crash::Never);
-        world.pass(Duration::from_mins(2)).await;
+        world.pass(Duration::from_mins(1)).await;
         assert!(written(&world).is_empty());
+        assert_eq!(world.all_runs(), 100, "more would only wait");
 
         world.alert("Slow", Some("1")).await;
         world.pass(Duration::from_secs(10)).await;
@@ -156,21 +157,6 @@ fn i2_an_order_behind_a_hundred_runs_that_cannot_be_planned_was_cancelled() {
 }
 
 #[test]
-fn i5_an_alert_was_merged_into_a_run_that_was_being_undone() {
-    simulate(async {
-        let mut setup = Setup::new(0, Effect::Nothing);
-        setup.playbook().windows.cooldown = Duration::from_secs(1);
-        let mut world = slow_until(setup, RunState::RollingBack).await;
-        let again = with(firing("Slow", Some("1")), "severity", "info");
-        world.remediation.take(notification(vec![resolved("Slow", Some("1"))])).await.unwrap();
-        world.deliver(again).await;
-        world.live(Duration::from_mins(1), |it| it.all_runs() == 2).await;
-
-        assert_eq!(world.all_runs(), 2, "{}", world.story().await);
-    });
-}
-
-#[test]
 fn i40_the_run_that_ended_an_observation_was_not_next() {
     simulate(async {
         let mut world = World::healthy(Setup::new(1, Effect::Help)).await;
@@ -179,13 +165,12 @@ fn i40_the_run_that_ended_an_observation_was_not_next() {
         world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::Observing)).await;
         world.deliver(firing("LeadersAway", None)).await;
         world.deliver(critical(firing("Flood", None))).await;
-        world.pass(Duration::from_mins(4)).await;
+        world.pass(Duration::from_mins(1)).await;
 
         let (usual, urgent) = (world.run(2).await.run, world.run(3).await.run);
         assert_eq!(world.run(1).await.run.rollback_reason, Some(RollbackReason::Preempted));
         assert!(urgent.times.written.is_some(), "{}", world.story().await);
-        assert!(usual.times.written.is_none_or(|it| it > urgent.times.written.unwrap()));
-        assert_eq!(usual.rollback_reason, None, "{}", world.story().await);
+        assert_eq!(usual.times.written, None, "{}", world.story().await);
     });
 }
 
@@ -350,12 +335,10 @@ fn leaders_elected_by_kafka_itself_were_taken_for_a_fault() {
 
         // Kafka's own election comes between the plan and the step.
         let slow = CallFault::Slow(Duration::from_secs(2));
-        let before_step = |it: &KafkaCall| it.kind == CallKind::Topology && it.nth == 1;
+        let before_step = |it: &KafkaCall| it.kind == CallKind::Topics && it.nth == 0;
         world.kafka.fail(move |it| before_step(it).then_some(slow));
         world.start(Crash::Never);
-        world
-            .live(Duration::from_mins(1), |it| it.kafka.calls(CallKind::Topology).len() == 2)
-            .await;
+        world.live(Duration::from_mins(1), |it| it.kafka.calls(CallKind::Topics).len() == 1).await;
         for topic in &mut world.kafka.state().metadata.topics {
             for partition in &mut topic.partitions {
                 partition.leader = partition.replicas.first().copied();
