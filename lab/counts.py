@@ -85,6 +85,8 @@ PHRASES = re.compile(
     r"|\b(?:a|its|this|that|long|real) rest\b",
     re.IGNORECASE,
 )
+# Public names with hyphens that contain an old word and stay: read as one whole word each.
+SLUGS = re.compile(r"(?<![\w-])(?:storm-of-nonsense)(?![\w-])")
 # Types, by the name of their definition. `Known` as a variant of `Reading` is right.
 TYPES = words(
     """
@@ -369,6 +371,7 @@ def old_words(path: str, text: str) -> Iterator[Place]:
 
 def words_of(line: str) -> Iterator[str]:
     """Each old word and phrase in a line of text."""
+    line = SLUGS.sub("", line)
     for identifier in IDENTIFIER.findall(line):
         for part in parts(identifier):
             if part in WORDS:

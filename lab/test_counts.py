@@ -68,6 +68,11 @@ class OldWords(unittest.TestCase):
         self.check("src/a.rs", "x.lift_when", ["lift in `lift_when`"])
         self.check("docs/a.md", "LiftedRuns, uplifting", ["lifted in `LiftedRuns`"])
 
+    def test_the_name_of_a_scenario_is_one_whole_word(self) -> None:
+        self.check("lab/a.py", '"storm-of-nonsense"', [])
+        self.check("docs/a.md", "nonsense", ["nonsense in `nonsense`"])
+        self.check("docs/a.md", "storm-of-nonsense-2", ["nonsense in `nonsense`"])
+
     def test_a_verb_stays_and_the_noun_does_not(self) -> None:
         self.check("docs/a.md", "It measures lag until a measure ends.", ["a measure"])
 

@@ -80,7 +80,7 @@ pub enum AlertFault {
 pub struct UnusableAlert {
     /// Position in the notification, from 0.
     pub position: usize,
-    /// Its `alertname`.
+    /// Value of the label `alertname`.
     pub name: Option<String>,
     pub fingerprint: Option<String>,
     pub fault: AlertFault,

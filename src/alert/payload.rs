@@ -28,8 +28,8 @@ pub(super) struct CountPayload(pub(super) u64);
 impl<'de> Deserialize<'de> for CountPayload {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Ok(match from.deserialize_any(AnyJson)? {
-            Json::Count(count) => Self(count),
-            Json::Text(_) | Json::Other(_) => Self(0),
+            JsonValue::Count(count) => Self(count),
+            JsonValue::Text(_) | JsonValue::Other(_) => Self(0),
         })
     }
 }
@@ -120,7 +120,7 @@ impl AlertPayload {
             }
             "fingerprint" => {
                 // Computed if it is missing.
-                if let Json::Text(it) = map.next_value()? {
+                if let JsonValue::Text(it) = map.next_value()? {
                     self.fingerprint = Some(it);
                 }
                 None
@@ -137,11 +137,11 @@ impl AlertPayload {
 }
 
 /// Stores a text field; returns the fault if it is something else.
-fn text(field: &mut Option<String>, name: &'static str, json: Json) -> Option<AlertFault> {
+fn text(field: &mut Option<String>, name: &'static str, json: JsonValue) -> Option<AlertFault> {
     match json {
-        Json::Text(text) => *field = Some(text),
-        Json::Count(_) => return Some(AlertFault::NotText { field: name, found: "a number" }),
-        Json::Other(found) => return Some(AlertFault::NotText { field: name, found }),
+        JsonValue::Text(text) => *field = Some(text),
+        JsonValue::Count(_) => return Some(AlertFault::NotText { field: name, found: "a number" }),
+        JsonValue::Other(found) => return Some(AlertFault::NotText { field: name, found }),
     }
     None
 }
@@ -195,14 +195,14 @@ impl<'de> Deserialize<'de> for LabelsPayload {
                 let (mut labels, mut fault) = (Labels::new(), None);
                 while let Some(label) = map.next_key::<String>()? {
                     let found = match map.next_value()? {
-                        Json::Text(value) => {
+                        JsonValue::Text(value) => {
                             if labels.insert(label.clone(), value).is_some() {
                                 fault.get_or_insert(AlertFault::DuplicateLabel(label));
                             }
                             continue;
                         }
-                        Json::Count(_) => "a number",
-                        Json::Other(found) => found,
+                        JsonValue::Count(_) => "a number",
+                        JsonValue::Other(found) => found,
                     };
                     fault.get_or_insert(AlertFault::LabelNotText { label, found });
                 }
@@ -219,14 +219,14 @@ impl<'de> Deserialize<'de> for LabelsPayload {
 }
 
 /// A JSON value, as far as we tell them apart.
-enum Json {
+enum JsonValue {
     Text(String),
     Count(u64),
     /// What it is, in words.
     Other(&'static str),
 }
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de> Deserialize<'de> for JsonValue {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(AnyJson)
     }
@@ -236,44 +236,44 @@ impl<'de> Deserialize<'de> for Json {
 struct AnyJson;
 
 impl<'de> Visitor<'de> for AnyJson {
-    type Value = Json;
+    type Value = JsonValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<JsonValue, E> {
+        Ok(JsonValue::Text(text.to_owned()))
     }
 
-    fn visit_u64<E>(self, count: u64) -> Result<Json, E> {
-        Ok(Json::Count(count))
+    fn visit_u64<E>(self, count: u64) -> Result<JsonValue, E> {
+        Ok(JsonValue::Count(count))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Other("a number"))
+    fn visit_i64<E>(self, _: i64) -> Result<JsonValue, E> {
+        Ok(JsonValue::Other("a number"))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Other("a number"))
+    fn visit_f64<E>(self, _: f64) -> Result<JsonValue, E> {
+        Ok(JsonValue::Other("a number"))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Other("a boolean"))
+    fn visit_bool<E>(self, _: bool) -> Result<JsonValue, E> {
+        Ok(JsonValue::Other("a boolean"))
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Other("null"))
+    fn visit_unit<E>(self) -> Result<JsonValue, E> {
+        Ok(JsonValue::Other("null"))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<JsonValue, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Json::Other("a list"))
+        Ok(JsonValue::Other("a list"))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonValue, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Json::Other("an object"))
+        Ok(JsonValue::Other("an object"))
     }
 }
 

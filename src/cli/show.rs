@@ -36,7 +36,7 @@ pub(super) fn status(run: &RunPayload) -> String {
     plain(&format!("{}{note}", state_and_reason(run)))
 }
 
-/// `held (cooldown)`, `kept (improved)`.
+/// State and reason in one text, as in `held (cooldown)`.
 fn state_and_reason(run: &RunPayload) -> String {
     // A rollback reason of `verdict` says less than the verdict itself.
     let by_verdict = RollbackReason::Verdict.label();

@@ -157,7 +157,7 @@ pub struct TokenGrant {
 pub struct ClientGrant {
     /// One of the certificate's subject alternative names.
     pub san: String,
-    /// By default the SAN.
+    /// The SAN unless another name is configured.
     pub name: Principal,
     pub scopes: Scopes,
 }
@@ -168,7 +168,6 @@ impl AccessConfig {
         self.tokens.is_empty() && self.clients.is_empty()
     }
 
-    /// Whether anyone has `scope`.
     pub fn grants(&self, scope: Scope) -> bool {
         let tokens = self.tokens.iter().map(|it| &it.scopes);
         tokens.chain(self.clients.iter().map(|it| &it.scopes)).any(|it| it.contains(&scope))

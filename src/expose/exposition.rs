@@ -147,7 +147,6 @@ impl Iterator for Pieces {
     }
 }
 
-/// Compresses one [`Part`].
 #[derive(Debug)]
 struct PartWriter {
     zip: DeflateEncoder<Vec<u8>>,

@@ -17,7 +17,7 @@ use crate::{
     model::{Principal, Scope, Scopes},
 };
 
-/// Who may change state.
+/// The tokens and client certificates that may change state.
 pub struct Access {
     tokens: Vec<HashedToken>,
     clients: Vec<ClientGrant>,

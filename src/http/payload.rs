@@ -50,7 +50,7 @@ pub struct RunsPayload {
 /// Response to `GET /api/v1/status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusPayload {
-    /// `observe`, `rehearse` or `act`.
+    /// One of `observe`, `rehearse` and `act`.
     pub mode: String,
     pub paused: bool,
     pub clusters: Vec<ClusterStatusPayload>,
@@ -62,7 +62,6 @@ pub struct ClusterStatusPayload {
     pub cluster: String,
     /// Runs that write, that are watched, or that are being undone.
     pub active: Vec<RunPayload>,
-    /// Number of queued runs.
     pub queued: u32,
     /// Held runs by reason, the most frequent first.
     pub held: Vec<HeldPayload>,
@@ -78,7 +77,7 @@ pub struct ClusterStatusPayload {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldPayload {
     pub reason: String,
-    /// Number of runs.
+    /// Number of runs held for that reason.
     pub runs: u32,
     /// Why they do not start, as text for people.
     pub meaning: String,
@@ -238,7 +237,7 @@ pub struct ApprovePayload {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReasonPayload {
-    /// Why, for the journal.
+    /// Why it was decided, as the journal keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -29,7 +29,6 @@ pub struct AppState {
     pub ready: watch::Receiver<bool>,
     /// What a reload of the configuration replaces.
     pub settings: watch::Receiver<Arc<Settings>>,
-    /// Reloads the configuration.
     pub reload: ReloadHandle,
     /// TLS, users, headers and the rate limit.
     pub web: Web,
@@ -37,7 +36,6 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// The settings in force.
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.borrow())
     }
@@ -46,7 +44,6 @@ impl AppState {
 /// What the handlers need of the configuration.
 #[derive(Debug)]
 pub struct Settings {
-    /// Who may change state.
     pub access: Access,
     pub about: ServerInfo,
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::model::{BrokerId, ReadFailure, RequestOutcome};
 
-/// Kafka's `Errors.REQUEST_TIMED_OUT`.
+/// The code of Kafka's `Errors.REQUEST_TIMED_OUT`.
 const REQUEST_TIMED_OUT: i16 = 7;
 
-/// Kafka's `Errors.NOT_CONTROLLER`.
+/// The code of Kafka's `Errors.NOT_CONTROLLER`.
 const NOT_CONTROLLER: i16 = 41;
 
 /// Why a request failed. `peer` is the `host:port` that it went to.

@@ -22,9 +22,8 @@ impl fmt::Display for ActorIdentity {
 /// The right to change a cluster: one process at a time has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActingLease {
-    /// This process has it.
+    /// This process has the lease.
     Held,
-    /// Another process has it.
     HeldBy(ActorIdentity),
     /// It is not known who has it, and why not.
     Unconfirmed(String),

@@ -68,7 +68,6 @@ impl LoadedClient {
         options.stamps() == self.stamps
     }
 
-    /// Adds the credentials.
     pub(super) fn authorize(
         &self,
         options: &HttpOptions,

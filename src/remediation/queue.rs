@@ -16,7 +16,6 @@ pub(super) enum Rank {
     InHand,
     /// A person wants it rolled back.
     RollbackOrdered,
-    /// Its effect is watched.
     Observed,
     /// A temporary change, which expires when it is time, or a stuck run, which is tried again.
     Temporary,
@@ -76,8 +75,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// The runs by urgency; within a rank, the least recently reconciled first. Forgets the runs
-    /// that are not open any longer.
+    /// The runs, most urgent first; within a rank, the least recently reconciled first. Forgets the
+    /// runs that are not open any longer.
     pub(super) fn sort(&mut self, open: Vec<RunRow>) -> Vec<(Rank, RunRow)> {
         let ids: BTreeSet<RunId> = open.iter().map(|it| it.id).collect();
         self.entries.retain(|id, _| ids.contains(id));

@@ -19,7 +19,7 @@ use super::{
     },
     temporary,
     transition::{self, roll_back, transition},
-    undo::{self, UndoProgress, stuck::LOOK_INTERVAL},
+    undo::{self, UndoProgress, stuck::STUCK_CHECK_INTERVAL},
     watch::{self, StopWatching, Watched},
     worker::CHECK_INTERVAL,
 };
@@ -95,7 +95,7 @@ pub(super) async fn reconcile(
         RunState::Kept => end_kept(context, &detail).await,
         RunState::Stuck if run.undo_requested || !run.acknowledged => {
             let is_retried = undo::stuck::retry(context, &detail).await?;
-            Ok(if is_retried { Requeue::NOW } else { Requeue::After(LOOK_INTERVAL) })
+            Ok(if is_retried { Requeue::NOW } else { Requeue::After(STUCK_CHECK_INTERVAL) })
         }
         RunState::Rehearsed
         | RunState::Expired
@@ -346,7 +346,7 @@ async fn watch(
     }
 
     if let Some(StopWatching { reason, verdict, text }) =
-        watch::look(context, detail, &mut progress.watched).await
+        watch::check(context, detail, &mut progress.watched).await
     {
         context.telemetry.verdict_given(&context.cluster.name, run.optimizer, verdict);
         roll_back(context, run, reason, Some(verdict), text).await?;

@@ -64,7 +64,6 @@ pub(super) struct ScheduleState {
     reported: BTreeSet<i64>,
     /// When Prometheus was last asked which alerts fire.
     asked: Option<MonotonicTime>,
-    /// What it answered.
     firing: Option<Firing>,
     /// The latest episode that was open then.
     asked_about: i64,

@@ -46,8 +46,8 @@ pub(super) struct Watched {
     not_effective: u32,
 }
 
-/// Looks once at the effect of a run.
-pub(super) async fn look(
+/// Checks the effect of a run once.
+pub(super) async fn check(
     context: &Context,
     detail: &RunDetail,
     watched: &mut Watched,

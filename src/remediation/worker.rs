@@ -62,8 +62,8 @@ pub(super) async fn run(
         let turn = pass(&context, &mut state, &stop).await;
         context.telemetry.store_used(context.store.is_usable());
         let wait = match turn {
-            Ok(Turn::Taken) => continue,
-            Ok(Turn::Wait(wait)) => wait,
+            Ok(PassOutcome::Taken) => continue,
+            Ok(PassOutcome::Wait(wait)) => wait,
             Err(StoreError::InvalidTransition { run, problem }) => {
                 info!(%run, %problem, "A person ended the run while it was checked.");
                 continue;
@@ -87,7 +87,7 @@ async fn pass(
     context: &Context,
     state: &mut WorkerState,
     stop: &CancellationToken,
-) -> Result<Turn, StoreError> {
+) -> Result<PassOutcome, StoreError> {
     orders::note_pause_by_hand(context).await?;
     schedule::add_runs(context, &mut state.schedule).await?;
     cancel_resolved(context).await?;
@@ -103,8 +103,8 @@ async fn pass(
     take_turn(context, &mut state.queue, open, stop).await
 }
 
-/// What came of one look at the queue.
-enum Turn {
+/// What came of one pass over the queue.
+enum PassOutcome {
     /// A run was reconciled, so that another one may be more urgent now.
     Taken,
     /// No run is due before this time has passed.
@@ -117,7 +117,7 @@ async fn take_turn(
     queue: &mut Queue,
     open: Vec<RunRow>,
     stop: &CancellationToken,
-) -> Result<Turn, StoreError> {
+) -> Result<PassOutcome, StoreError> {
     let runs = queue.sort(open);
     let now = context.clock.monotonic();
 
@@ -138,7 +138,7 @@ async fn take_turn(
 
         match admit(context, &runs, *rank, run).await? {
             Admission::Granted => (),
-            Admission::Made => return Ok(Turn::Taken),
+            Admission::Made => return Ok(PassOutcome::Taken),
             Admission::Denied => continue,
         }
 
@@ -159,11 +159,11 @@ async fn take_turn(
         // A run that goes on waiting changes nothing for the next one.
         let is_long = done.0.saturating_sub(now.0) >= LOOKS_LENGTH_MAX;
         if !still_waits || is_long {
-            return Ok(Turn::Taken);
+            return Ok(PassOutcome::Taken);
         }
     }
 
-    Ok(Turn::Wait(next.0.saturating_sub(now.0)))
+    Ok(PassOutcome::Wait(next.0.saturating_sub(now.0)))
 }
 
 /// Whether a run that is due may have its turn.

@@ -23,13 +23,12 @@ pub struct HttpOptions {
     pub proxy_url: Option<String>,
 }
 
-/// The header `Authorization`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HttpAuthorization {
     Token {
-        /// Usually `Bearer`.
+        /// The scheme of the header, `Bearer` by default.
         scheme: String,
-        /// Contains the token.
+        /// The file that contains the token.
         credentials_file: PathBuf,
     },
     Basic(PasswordFile),

@@ -102,7 +102,7 @@ pub struct StoredAlerts {
 pub struct FiringUpdate {
     /// No longer reported, since now.
     pub absent: Vec<i64>,
-    /// Reported again.
+    /// Reported again, after less than [`GAP_MIN`].
     pub again: Vec<i64>,
     /// Reported again, after at least [`GAP_MIN`].
     pub again_after_gap: Vec<i64>,
@@ -363,7 +363,7 @@ struct Fired {
 }
 
 /// An episode, as a firing alert finds it.
-struct Found {
+struct LatestEpisode {
     id: i64,
     starts_at: WallTime,
     closed: Option<WallTime>,
@@ -374,7 +374,7 @@ struct Found {
     labels: Labels,
 }
 
-impl Found {
+impl LatestEpisode {
     /// The open episode with this key, or else the last one that was closed.
     fn read(
         tx: &Transaction<'_>,
@@ -432,7 +432,7 @@ fn fire(
     let starts_at = alert.starts_at.min(now);
     let mut fired = Fired::default();
 
-    let id = match Found::read(tx, cluster, &key)? {
+    let id = match LatestEpisode::read(tx, cluster, &key)? {
         Some(open) if open.closed.is_none() && !open.is_over(starts_at, now) => {
             if subject.is_some() && !open.is_varying {
                 fired.varying = differing(&open.labels, &alert.labels);
@@ -699,7 +699,7 @@ impl OpenAlert {
                 continue;
             }
 
-            let open = Found::read(tx, cluster, &key)?.filter(|it| it.closed.is_none());
+            let open = LatestEpisode::read(tx, cluster, &key)?.filter(|it| it.closed.is_none());
             let episode = match open {
                 Some(found) => found.id,
                 None => {

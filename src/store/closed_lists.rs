@@ -20,7 +20,7 @@ pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
     column::<StepState>(connection, "steps.state")
 }
 
-/// `column` is `table.column`.
+/// `column` names its table too, as in `runs.state`.
 fn column<T: ClosedList>(connection: &Connection, column: &'static str) -> Result<(), StoreError> {
     let table = column.split('.').next().unwrap_or_default();
     let known: Vec<String> = T::ALL.iter().map(|it| format!("'{}'", it.label())).collect();

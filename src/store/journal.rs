@@ -28,7 +28,6 @@ pub struct NewLine {
     pub cluster: Option<ClusterName>,
     pub entry: &'static str,
     pub text: String,
-    /// Who gave the order.
     pub by: Option<Principal>,
 }
 

@@ -28,9 +28,8 @@ pub struct ClusterOverview {
     /// Writing, watched or being undone.
     pub active: Vec<RunRow>,
     pub awaiting_approval: Vec<RunRow>,
-    /// Not acknowledged.
+    /// Stuck runs that nobody has acknowledged.
     pub stuck: Vec<RunRow>,
-    /// Number of queued runs.
     pub queued: u32,
     pub held: Vec<HeldCount>,
 }

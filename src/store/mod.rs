@@ -81,7 +81,6 @@ pub enum StoreError {
         "{column} has the value `{word}`, which this program does not know: a newer version wrote it"
     )]
     UnknownWord { column: &'static str, word: String },
-    /// Another program's database.
     #[error("the file is no store of kafka-optimizer: it is an SQLite file with other tables")]
     Foreign,
     /// Not an SQLite file, or a damaged one.

@@ -112,7 +112,6 @@ pub struct StepRow {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StepProgress {
-    /// The undo began.
     pub undo_began: Option<WallTime>,
     /// The undo was first sent, or could not be.
     pub first_try: Option<WallTime>,

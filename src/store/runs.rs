@@ -63,7 +63,6 @@ pub struct RunUpdate {
     /// Replaces the plan unless empty.
     pub steps: Vec<StepRow>,
     pub expires: Option<WallTime>,
-    /// Who decided it.
     pub by: Option<Principal>,
 }
 

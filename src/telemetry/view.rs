@@ -155,7 +155,7 @@ pub(super) struct Views {
     orphaned_runs: BTreeMap<ClusterName, u64>,
     /// Clusters that a reload removed: their last tasks may still report.
     removed: BTreeSet<ClusterName>,
-    /// What those report.
+    /// Receives the reports of the removed clusters.
     discarded: ClusterView,
 }
 

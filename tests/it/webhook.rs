@@ -87,7 +87,7 @@ async fn an_unusable_alert_of_a_batch_is_named_in_the_answer() {
 }
 
 #[tokio::test]
-async fn when_too_many_alerts_are_open_the_sender_is_told_so() {
+async fn when_too_many_alerts_are_open_the_sender_gets_the_reason() {
     let front = front(Some(TOKEN));
     front.pipe.full.store(true, Ordering::Relaxed);
     let (status, answer) = front.post("/api/v1/alerts", ALERT).await;

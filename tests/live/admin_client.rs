@@ -66,7 +66,7 @@ const LEAVES: i32 = -1;
 
 /// Group protocols without a Rust client.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum GroupProtocol {
+pub(super) enum GroupKind {
     /// KIP-932
     Share,
     /// KIP-1071
@@ -292,29 +292,17 @@ impl AdminClient {
     }
 
     /// Joins a group that reads `topic`; the member stays until its session times out.
-    pub(super) async fn join(
-        &self,
-        protocol: GroupProtocol,
-        group: &str,
-        member: &str,
-        topic: &str,
-    ) {
+    pub(super) async fn join(&self, protocol: GroupKind, group: &str, member: &str, topic: &str) {
         self.heartbeat(protocol, group, member, JOINS, topic).await;
     }
 
-    pub(super) async fn leave(
-        &self,
-        protocol: GroupProtocol,
-        group: &str,
-        member: &str,
-        topic: &str,
-    ) {
+    pub(super) async fn leave(&self, protocol: GroupKind, group: &str, member: &str, topic: &str) {
         self.heartbeat(protocol, group, member, LEAVES, topic).await;
     }
 
     async fn heartbeat(
         &self,
-        protocol: GroupProtocol,
+        protocol: GroupKind,
         group: &str,
         member: &str,
         epoch: i32,
@@ -325,7 +313,7 @@ impl AdminClient {
         settled(&format!("{protocol:?} heartbeat of {group}, epoch {epoch}"), async || {
             let coordinator = self.coordinator(group).await?;
             match protocol {
-                GroupProtocol::Share => {
+                GroupKind::Share => {
                     let request = ShareGroupHeartbeatRequest::default()
                         .with_group_id(group_id(group))
                         .with_member_id(text(member))
@@ -333,7 +321,7 @@ impl AdminClient {
                         .with_subscribed_topic_names(subscribed());
                     Ok(ask(&coordinator, 1, &request).await?.error_code)
                 }
-                GroupProtocol::Streams => {
+                GroupKind::Streams => {
                     let frame = streams::heartbeat(group, member, epoch, topic);
                     Ok(streams::error_code(&exchange(&coordinator, &frame).await?))
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kafka_optimizer::model::GroupState;
 
 use super::{
-    admin_client::{AdminClient, GroupProtocol},
+    admin_client::{AdminClient, GroupKind},
     exporter::{ExporterProcess, ScrapedPage},
     member::{self, GroupMember},
     stack::variable,
@@ -75,8 +75,8 @@ async fn share_and_streams_groups_have_type_state_and_members_and_no_lag() {
     let exporter = ExporterProcess::start(&bootstrap).await;
 
     for (group, protocol, group_type) in [
-        ("kinds-share", GroupProtocol::Share, "share"),
-        ("kinds-streams", GroupProtocol::Streams, "streams"),
+        ("kinds-share", GroupKind::Share, "share"),
+        ("kinds-streams", GroupKind::Streams, "streams"),
     ] {
         let member = "00000000-0000-0000-0000-000000000001";
         admin.join(protocol, group, member, topic).await;

@@ -31,7 +31,6 @@ pub(crate) struct RecordingPipeline {
     pub(crate) called: Mutex<Vec<String>>,
     /// Of each list of runs.
     pub(crate) filters: Mutex<Vec<RunFilter>>,
-    /// Who gave each order.
     pub(crate) principals: Mutex<Vec<Principal>>,
     pub(crate) paused: AtomicBool,
     /// Writes to the store fail.

@@ -200,7 +200,7 @@ pub fn parse(text: &str, dir: &Path) -> Result<WebConfig, ConfigError> {
     }
 }
 
-/// `None` with a problem.
+/// Returns `None` after adding a problem.
 fn tls(raw: RawTlsServer, dir: &Path, problems: &mut Vec<Problem>) -> Option<TlsConfig> {
     if is_empty(&raw) {
         let advice = "is empty: name cert_file and key_file in it, or remove it to serve plain \

@@ -58,7 +58,7 @@ pub(super) struct LeaseHolder {
 struct LeaseState {
     context: Arc<AdapterContext>,
     session_timeout: Duration,
-    membership: Mutex<Membership>,
+    membership: Mutex<GroupMembership>,
     /// Cancelled when this process gives the lease up.
     resigned: CancellationToken,
     /// Cancelled when the group has been left.
@@ -67,11 +67,11 @@ struct LeaseState {
 
 /// What the coordinator last said.
 #[derive(Debug, Default)]
-struct Membership {
+struct GroupMembership {
     leader: Option<Leader>,
     /// When the last request that the coordinator answered was sent.
     confirmed: MonotonicTime,
-    /// What failed since then.
+    /// The latest failure since then, if any.
     problem: Option<String>,
 }
 
@@ -146,7 +146,7 @@ impl LeaseState {
         self.context.clock.monotonic()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Membership> {
+    fn lock(&self) -> MutexGuard<'_, GroupMembership> {
         self.membership.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

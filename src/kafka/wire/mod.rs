@@ -120,7 +120,7 @@ impl Wire {
         self
     }
 
-    /// Replaces [`SESSION_TIMEOUT`], for tests.
+    /// Replaces [`SESSION_TIMEOUT`]; only tests do this.
     #[must_use]
     pub const fn with_session_timeout(mut self, session_timeout: Duration) -> Self {
         self.session_timeout = session_timeout;

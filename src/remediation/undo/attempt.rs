@@ -16,8 +16,7 @@ use crate::{
     telemetry::chain,
 };
 
-/// How a try went.
-pub(super) enum Attempt {
+pub(super) enum UndoAttempt {
     /// The prior state was read back.
     Done,
     /// Someone else changed the resource.
@@ -31,7 +30,7 @@ pub(super) enum Attempt {
     },
 }
 
-impl Attempt {
+impl UndoAttempt {
     fn failed(error: &ApplyError) -> Self {
         Self::Failed { outcome: error.outcome(), problem: chain(error) }
     }
@@ -42,43 +41,43 @@ impl Attempt {
 /// Unless the step is known to be applied, its own request may still be in the broker's queue. Then
 /// the prior state proves nothing, since the request may be processed later. The undo is sent all
 /// the same: once a broker has answered it, no older request of ours is left.
-pub(super) async fn attempt(context: &Context, step: &StepRow) -> Attempt {
+pub(super) async fn attempt(context: &Context, step: &StepRow) -> UndoAttempt {
     let settled = step.progress.settled;
     let may_be_in_flight = settled.is_none_or(|it| is_ahead(context, it));
     let is_blind = Breach::I23RetryIsBlind.is_played() && step.progress.is_retried;
 
     let is_prior = match change::observe(context, step).await {
         Ok(_) if is_blind => false,
-        Ok(Observed::Prior) if !may_be_in_flight => return Attempt::Done,
+        Ok(Observed::Prior) if !may_be_in_flight => return UndoAttempt::Done,
         Ok(Observed::Prior) => true,
         Ok(Observed::Diverged(_)) if Breach::I12UndoOverwrites.is_played() => false,
-        Ok(Observed::Diverged(text)) => return Attempt::Drifted(text),
+        Ok(Observed::Diverged(text)) => return UndoAttempt::Drifted(text),
         Ok(
             Observed::Desired
             | Observed::NotEffective
             | Observed::PriorNotEffective
             | Observed::Propagating,
         ) => false,
-        Err(error) => return Attempt::failed(&error),
+        Err(error) => return UndoAttempt::failed(&error),
     };
 
     let answer = change::apply(context, step, Direction::Prior, WriteMode::Write).await;
     match answer {
-        Err(error) if error.outcome() == RequestOutcome::NotSent => Attempt::failed(&error),
+        Err(error) if error.outcome() == RequestOutcome::NotSent => UndoAttempt::failed(&error),
         // Nothing was changed. That is fine if nothing had to be.
         Err(error) if error.outcome() == RequestOutcome::Refused && !is_prior => {
-            Attempt::failed(&error)
+            UndoAttempt::failed(&error)
         }
         // The answer was lost, and there is nothing to see.
         Err(error) if error.outcome() == RequestOutcome::Unknown && is_prior => {
-            Attempt::failed(&error)
+            UndoAttempt::failed(&error)
         }
         // Without an answer, one broker that reports the prior state may just be cut off.
         Err(error) if error.outcome() == RequestOutcome::Unknown => {
             read_back(context, step, &[Observed::Prior]).await
         }
         Ok(()) | Err(_) if may_be_in_flight => {
-            Attempt::Settles(context.now().after(change::in_flight_max(&step.change)))
+            UndoAttempt::Settles(context.now().after(change::in_flight_max(&step.change)))
         }
         Ok(()) => read_back(context, step, &[Observed::Prior, Observed::Propagating]).await,
         Err(_) => read_back(context, step, &[Observed::Prior]).await,
@@ -91,26 +90,26 @@ pub(super) async fn restore_removed(
     context: &Context,
     order: &UndoOrder,
     step: &StepRow,
-) -> Attempt {
+) -> UndoAttempt {
     if order.has_open_below(step) {
-        return Attempt::Done;
+        return UndoAttempt::Done;
     }
     match change::observe(context, step).await {
-        Ok(Observed::Prior) => return Attempt::Done,
+        Ok(Observed::Prior) => return UndoAttempt::Done,
         Ok(_) => (),
-        Err(error) => return Attempt::failed(&error),
+        Err(error) => return UndoAttempt::failed(&error),
     }
     match is_absent(context, step).await {
         Ok(true) => (),
         Ok(false) => {
             let text = "someone else set it after this program had deleted it";
-            return Attempt::Drifted(text.to_owned());
+            return UndoAttempt::Drifted(text.to_owned());
         }
-        Err(error) => return Attempt::failed(&error),
+        Err(error) => return UndoAttempt::failed(&error),
     }
 
     match change::apply(context, step, Direction::Prior, WriteMode::Write).await {
-        Err(error) if error.outcome() != RequestOutcome::Unknown => Attempt::failed(&error),
+        Err(error) if error.outcome() != RequestOutcome::Unknown => UndoAttempt::failed(&error),
         Ok(()) | Err(_) => read_back(context, step, &[Observed::Prior]).await,
     }
 }
@@ -121,13 +120,13 @@ async fn is_absent(context: &Context, step: &StepRow) -> Result<bool, ApplyError
     Ok(config.get(&change.key).and_then(ConfigEntry::stored).is_none())
 }
 
-async fn read_back(context: &Context, step: &StepRow, wanted: &[Observed]) -> Attempt {
+async fn read_back(context: &Context, step: &StepRow, wanted: &[Observed]) -> UndoAttempt {
     match execute::read_back(context, step, EFFECTIVE_MAX, wanted).await {
-        StepOutcome::Done => Attempt::Done,
-        StepOutcome::Drifted(text) => Attempt::Drifted(text),
+        StepOutcome::Done => UndoAttempt::Done,
+        StepOutcome::Drifted(text) => UndoAttempt::Drifted(text),
         // It was accepted, and is not in effect: more tries may not help.
         StepOutcome::Failed(problem) => {
-            Attempt::Failed { outcome: RequestOutcome::Refused, problem }
+            UndoAttempt::Failed { outcome: RequestOutcome::Refused, problem }
         }
     }
 }

@@ -46,7 +46,6 @@ const AVAILABILITY_POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// that the clock was set back.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
-/// What [`advance`] leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum UndoProgress {
     /// There is nothing to do before that time.
@@ -156,7 +155,7 @@ async fn undo(context: &Context, order: &UndoOrder, step: &StepRow) -> Result<()
         attempt::attempt(context, &step).await
     };
     match attempt {
-        attempt::Attempt::Done => {
+        attempt::UndoAttempt::Done => {
             if shrinking_broker(&step).is_some() {
                 order.delay_next_halving(context, &step).await?;
             }
@@ -165,13 +164,13 @@ async fn undo(context: &Context, order: &UndoOrder, step: &StepRow) -> Result<()
             execute::record(context, &step, StepState::Undone, text).await?;
             order.mention(context, &step).await
         }
-        attempt::Attempt::Drifted(text) => drifted(context, &step, &text).await,
-        attempt::Attempt::Settles(time) => {
+        attempt::UndoAttempt::Drifted(text) => drifted(context, &step, &text).await,
+        attempt::UndoAttempt::Settles(time) => {
             step.progress.settled = Some(time);
             step.progress.not_before = Some(time);
             store_progress(context, &step).await
         }
-        attempt::Attempt::Failed { outcome, problem } => {
+        attempt::UndoAttempt::Failed { outcome, problem } => {
             failed(context, &mut step, outcome, problem).await
         }
     }

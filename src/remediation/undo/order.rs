@@ -207,7 +207,6 @@ impl UndoOrder {
         context.store.note(self.run, context.now(), "step", text).await
     }
 
-    /// What is not undone.
     pub(super) fn outcome(&self) -> Undone {
         let mut undone = Undone::default();
         for step in self.steps() {

@@ -1,6 +1,6 @@
 //! A run is stuck when one of its undos failed. That stops other runs and tells people, and is not
-//! the end: a person's rollback tries again at once, and every [`LOOK_INTERVAL`] it is looked
-//! whether the undo would be taken now.
+//! the end: a person's rollback tries again at once, and every [`STUCK_CHECK_INTERVAL`] it is
+//! checked whether the undo would be taken now.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::{
     store::{RunDetail, RunRow, RunUpdate, StepProgress, StepRow, StepState, StoreError},
 };
 
-/// How often a stuck run is looked at that nobody has acknowledged.
-pub(in crate::remediation) const LOOK_INTERVAL: Duration = Duration::from_mins(5);
+/// How often a stuck run is checked that nobody has acknowledged.
+pub(in crate::remediation) const STUCK_CHECK_INTERVAL: Duration = Duration::from_mins(5);
 
 /// Tries a stuck run again, if a person asks for it or the undo would be taken now. Returns whether
 /// it does.
@@ -62,7 +62,7 @@ pub(in crate::remediation) async fn retry(
 
 fn has_just_failed(context: &Context, run: &RunRow) -> bool {
     let now = context.now();
-    run.times.ended.is_some_and(|it| it <= now && now.since(it) < LOOK_INTERVAL)
+    run.times.ended.is_some_and(|it| it <= now && now.since(it) < STUCK_CHECK_INTERVAL)
 }
 
 /// A temporary change that did its work expires; every other run is rolled back.

@@ -520,7 +520,7 @@ fn a_held_run_starts_once_the_hold_is_gone() {
 }
 
 #[test]
-fn i43_a_run_beside_another_process_that_acts_is_held() {
+fn i43_a_run_while_another_process_acts_is_held() {
     let other = ActorIdentity { installation: "3c4d".to_owned(), host: "ops-2".to_owned() };
     let held_by: fn(&mut World) = |world| {
         let other = ActorIdentity { installation: "3c4d".to_owned(), host: "ops-2".to_owned() };

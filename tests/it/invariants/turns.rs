@@ -73,7 +73,7 @@ fn i1_i41_a_canary_went_on_to_all_brokers_after_the_mode_was_set_back() {
 }
 
 #[test]
-fn i11_i41_a_canary_went_on_beside_a_reassignment() {
+fn i11_i41_a_canary_went_on_during_a_reassignment() {
     simulate(async {
         let mut world = canary_observed().await;
         let moving = TopicPartition { topic: TopicName::new("orders"), partition: 0 };
@@ -124,8 +124,8 @@ fn i19_a_broker_after_the_canary_was_not_asked_before_the_canary_was_written() {
 fn i2_i34_a_hundred_runs_that_could_never_start_blocked_every_later_one() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
-        let nonsense = |it: u32| firing("Slow", Some(&(1000 + it).to_string()));
-        let all = (0..2000).map(|it| critical(nonsense(it))).collect();
+        let made_up = |it: u32| firing("Slow", Some(&(1000 + it).to_string()));
+        let all = (0..2000).map(|it| critical(made_up(it))).collect();
         world.remediation.take(notification(all)).await.unwrap();
         world.start(Crash::Never);
         world.pass(Duration::from_mins(1)).await;

@@ -14,7 +14,7 @@ pub(crate) struct Person(pub(super) Remediator);
 impl std::ops::Deref for Person {
     type Target = Remediator;
 
-    /// What needs no name.
+    /// For the calls that need no principal.
     fn deref(&self) -> &Remediator {
         &self.0
     }

@@ -19,7 +19,7 @@ use crate::{
     model::{Api, BrokerId},
 };
 
-/// `CoordinatorType.GROUP`.
+/// The value of Kafka's `CoordinatorType.GROUP`.
 const GROUP_COORDINATOR: i8 = 0;
 
 /// The first version of `FindCoordinator` that takes several keys (KIP-699).
