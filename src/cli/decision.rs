@@ -109,7 +109,11 @@ impl DecisionCommand {
         // An approval is for the plan that the person has seen.
         let shown = match &self {
             Self::Approve(_) => Some(show_plan(&client, *id, server.output, terminal).await?),
-            _ => None,
+            Self::Reject(_)
+            | Self::Cancel(_)
+            | Self::Rollback(_)
+            | Self::Retry(_)
+            | Self::Acknowledge(_) => None,
         };
         terminal.confirm(yes.yes, &self.question(client.url(), *id))?;
 

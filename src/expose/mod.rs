@@ -82,7 +82,7 @@ impl Exposer {
                 // First: the collectors of a replaced configuration end.
                 biased;
                 () = replaced(&mut self.sources) => {
-                    sources = self.sources.borrow_and_update().clone();
+                    sources.clone_from(&*self.sources.borrow_and_update());
                 }
                 is_new = any_is_new(&mut sources) => {
                     if is_new.is_err() {
@@ -102,7 +102,7 @@ impl Exposer {
 /// Waits until there are other sources; for ever if nobody can replace them.
 async fn replaced(sources: &mut watch::Receiver<Vec<SnapshotSource>>) {
     if sources.changed().await.is_err() {
-        pending().await
+        pending::<()>().await;
     }
 }
 

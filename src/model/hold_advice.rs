@@ -17,6 +17,7 @@ const fn help(meaning: &'static str, advice: &'static str) -> HoldHelp {
 }
 
 impl HoldReason {
+    #[expect(clippy::too_many_lines, reason = "it is a table: one entry for each reason")]
     pub const fn help(self) -> HoldHelp {
         match self {
             Self::Paused => {

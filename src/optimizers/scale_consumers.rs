@@ -282,23 +282,23 @@ mod tests {
         assert!(why.contains("b does not count: the group is 152493 records behind"), "{why}");
 
         // The same topic, subscribed again.
-        group.topics[1].is_subscribed = true;
+        group.topics.last_mut().unwrap().is_subscribed = true;
         check(&group, BY_LAG, Some(1));
     }
 
     #[test]
     fn i29_records_that_are_deleted_make_no_clone() {
         let mut group = facts(152_493, 6, 1);
-        group.topics[0].lost = 152_493;
-        group.topics[0].partitions_with_lag = 0;
+        group.topics.get_mut(0).unwrap().lost = 152_493;
+        group.topics.get_mut(0).unwrap().partitions_with_lag = 0;
 
         let why = why_not(&group);
         assert!(why.contains("the group is 0 records behind"), "{why}");
         assert!(why.contains("152493 of the 152493 records behind on a do not count"), "{why}");
 
         // With half of them left, half as many containers are added.
-        group.topics[0].lost = 76_000;
-        group.topics[0].partitions_with_lag = 6;
+        group.topics.get_mut(0).unwrap().lost = 76_000;
+        group.topics.get_mut(0).unwrap().partitions_with_lag = 6;
         check(&group, BY_LAG, Some(1));
     }
 

@@ -80,10 +80,10 @@ impl Precedence {
                 (None, Some(client)) if other.user.is_some() => {
                     found.add(other.to_string(), other.client_id.as_ref() == Some(client));
                 }
-                (Some(user), None) if other.user.as_ref() == Some(user) => {
-                    if other.client_id.is_some() {
-                        found.add(other.to_string(), false);
-                    }
+                (Some(user), None)
+                    if other.user.as_ref() == Some(user) && other.client_id.is_some() =>
+                {
+                    found.add(other.to_string(), false);
                 }
                 _ => (),
             }
@@ -123,7 +123,7 @@ fn text(quota: &DefaultQuota) -> String {
     };
     let parts = [("user", &quota.user), ("client", &quota.client_id)];
     let parts = parts.iter().filter_map(|(kind, name)| Some(part(kind, name.as_ref()?)));
-    Vec::from_iter(parts).join(", ")
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn steps(shed: &Shed, current: Option<f64>) -> Vec<PlannedStep> {

@@ -43,7 +43,9 @@ impl Optimizer {
             Self::TuneBrokers(it) => {
                 Self::TuneBrokers(TuneBrokers { level: level.unwrap_or(it.level), ..*it })
             }
-            other => other.clone(),
+            Self::Reapply | Self::ElectLeaders | Self::ShedLoad(_) | Self::ScaleConsumers(_) => {
+                self.clone()
+            }
         }
     }
 }

@@ -150,15 +150,12 @@ fn render(text: &str, values: &Values) -> String {
             Some((literal.strip_prefix(&written)?, value))
         });
         let end = at.saturating_add(1).min(rest.len());
-        match variable {
-            Some((after, value)) => {
-                rendered.push_str(&quoted(value));
-                rest = after;
-            }
-            None => {
-                rendered.push_str(&rest[at..end]);
-                rest = &rest[end..];
-            }
+        if let Some((after, value)) = variable {
+            rendered.push_str(&quoted(value));
+            rest = after;
+        } else {
+            rendered.push_str(&rest[at..end]);
+            rest = &rest[end..];
         }
     }
     rendered.push_str(rest);

@@ -158,12 +158,11 @@ impl Firing {
             Reported::Firing => Ok(()),
             Reported::Unclear(detail) => Err(Hold::new(HoldReason::NotConfirmed, detail)),
             Reported::Absent => {
-                let detail = match &playbook.confirm {
-                    Some(template) => format!("`{template}` has no series for {target}"),
-                    None => {
-                        let alert = alert_name(playbook);
-                        format!("`{alert}` does not fire in Prometheus for {target}")
-                    }
+                let detail = if let Some(template) = &playbook.confirm {
+                    format!("`{template}` has no series for {target}")
+                } else {
+                    let alert = alert_name(playbook);
+                    format!("`{alert}` does not fire in Prometheus for {target}")
                 };
                 Err(Hold::new(HoldReason::NotConfirmed, detail))
             }

@@ -73,11 +73,12 @@ fn report(
         }
         return;
     }
-    match same_as {
-        Some(same_as) => error!(
+    if let Some(same_as) = same_as {
+        error!(
             %cluster, kafka_id, %same_as,
             "Two names stand for one Kafka cluster: this one never acts. Remove one of them."
-        ),
-        None => info!(%cluster, kafka_id, "The cluster no longer has another name."),
+        );
+    } else {
+        info!(%cluster, kafka_id, "The cluster no longer has another name.");
     }
 }

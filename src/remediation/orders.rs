@@ -255,13 +255,12 @@ impl Remediator {
         let change = RunUpdate { note, by: Some(by.clone()), ..RunUpdate::default() };
 
         let active = self.active();
-        let moved = match active.cluster(&run.cluster) {
-            Some(context) => transition(context, run, RunEvent::Cancel, change).await,
+        let moved = if let Some(context) = active.cluster(&run.cluster) {
+            transition(context, run, RunEvent::Cancel, change).await
+        } else {
             // Its cluster is no longer configured.
-            None => {
-                let now = self.shared.clock.wall();
-                self.shared.store.move_run(run.id, now, RunEvent::Cancel, change).await
-            }
+            let now = self.shared.clock.wall();
+            self.shared.store.move_run(run.id, now, RunEvent::Cancel, change).await
         };
         match moved {
             Ok(_) => info!(run = %run.id, %by, reason, "Run {done}."),

@@ -167,12 +167,9 @@ async fn start(
         return Ok(Requeue::Done);
     }
 
-    let permit = match cleared.permit.take() {
-        Some(it) => it,
-        None => {
-            transition(context, run, RunEvent::AskApproval, change).await?;
-            return Ok(Requeue::After(CHECK_INTERVAL));
-        }
+    let Some(permit) = cleared.permit.take() else {
+        transition(context, run, RunEvent::AskApproval, change).await?;
+        return Ok(Requeue::After(CHECK_INTERVAL));
     };
     transition(context, run, RunEvent::Rehearse, change).await?;
     transition(context, run, RunEvent::Act, RunUpdate::default()).await?;
@@ -240,7 +237,6 @@ async fn perform_wave(
 
     // Not `try_join_all`: a step that has begun is finished, even if another cannot be stored.
     let outcomes = join_all(wave.iter().map(|it| execute::perform(context, it, &permit))).await;
-    drop(permit);
 
     for outcome in outcomes {
         let (reason, text) = match outcome? {

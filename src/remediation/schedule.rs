@@ -322,9 +322,10 @@ fn next_attempt(
         | RunState::Cancelled => false,
     } || Breach::I4AttemptsWithoutLimit.is_played() && last.state.is_end();
 
-    let cooldown = match last.state {
-        RunState::Rehearsed => Duration::ZERO,
-        _ => playbook.windows.cooldown.min(COOLDOWN_MAX),
+    let cooldown = if last.state == RunState::Rehearsed {
+        Duration::ZERO
+    } else {
+        playbook.windows.cooldown.min(COOLDOWN_MAX)
     };
     let is_due = context.now() >= last.ended?.after(cooldown);
     (is_allowed && is_due).then(|| last.number.saturating_add(1))

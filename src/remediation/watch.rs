@@ -187,7 +187,7 @@ pub(super) async fn judge(context: &Context, detail: &RunDetail) -> (Verdict, Me
     let load = evidence::window(context, &measured.load_query, range).await;
 
     match (objective, load, counted) {
-        (Ok(objective), Ok(load), Ok(_)) => {
+        (Ok(objective), Ok(load), Ok(())) => {
             let verdict = verdict::judge(&mut measured, &objective, &load, &playbook.objective);
             let text = describe(&measured, objective.len());
 

@@ -700,13 +700,12 @@ impl OpenAlert {
             }
 
             let open = LatestEpisode::read(tx, cluster, &key)?.filter(|it| it.closed.is_none());
-            let episode = match open {
-                Some(found) => found.id,
-                None => {
-                    let Self { opened, seen, starts_at, .. } = *self;
-                    let new = NewEpisode { cluster, key: &key, subject, opened, seen, starts_at };
-                    new.insert(tx, &self.labels)?
-                }
+            let episode = if let Some(found) = open {
+                found.id
+            } else {
+                let Self { opened, seen, starts_at, .. } = *self;
+                let new = NewEpisode { cluster, key: &key, subject, opened, seen, starts_at };
+                new.insert(tx, &self.labels)?
             };
             insert_alert(tx, cluster, &self.fingerprint, episode, &self.labels)?;
             if let Some(subject) = subject {

@@ -243,9 +243,10 @@ fn cancel_waiting(
         let refused =
             |problem| TransactionError::Refused(StoreError::InvalidTransition { run, problem });
         // A run between its rehearsal and its first write has written nothing.
-        let state = match state {
-            RunState::Rehearsed => state.after(RunEvent::Requeue).map_err(refused)?,
-            other => other,
+        let state = if state == RunState::Rehearsed {
+            state.after(RunEvent::Requeue).map_err(refused)?
+        } else {
+            state
         };
         let cancelled = state.after(RunEvent::Cancel).map_err(refused)?;
 

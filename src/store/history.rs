@@ -47,11 +47,11 @@ impl RunHistory {
         // A rehearsal, or a run that gave way to another one, proves nothing about the effect of a
         // change: it does not end the row.
         let has_failed = |it: &EndedRun| it.rollback_reason.is_none_or(RollbackReason::is_failure);
-        let tried = self.ended.iter().filter(|it| match it.state {
-            RunState::Rehearsed => false,
-            RunState::RolledBack => has_failed(it),
-            _ => true,
-        });
+        let is_rollback = |it: &EndedRun| it.state == RunState::RolledBack;
+        let tried = self
+            .ended
+            .iter()
+            .filter(|it| it.state != RunState::Rehearsed && (!is_rollback(it) || has_failed(it)));
         let failed = |it: &&EndedRun| it.state == RunState::RolledBack && it.at > since;
 
         u32::try_from(tried.take_while(failed).count()).unwrap_or(u32::MAX)

@@ -35,7 +35,7 @@ impl Release {
         let (key, broker) = match resource {
             ResourceKey::BrokerConfig { broker, key } => (key.clone(), Some(*broker)),
             ResourceKey::ClientQuota { key, .. } => (key.to_string(), None),
-            ResourceKey::Container { name } => (name.to_string(), None),
+            ResourceKey::Container { name } => (name.clone(), None),
         };
         let is_named = key == *wanted || resource.to_string() == *wanted;
 

@@ -32,7 +32,7 @@ pub fn plan_digest(steps: &[StepRow]) -> Option<String> {
         hash.update("\n");
     }
 
-    Some(hash.finalize().iter().map(|it| format!("{it:02x}")).collect())
+    Some(format!("{:x}", hash.finalize()))
 }
 
 impl Store {

@@ -106,6 +106,7 @@ fn a_short_interval_shortens_the_deadline_with_it() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it shows one whole file")]
 fn the_reference_file_shows_the_defaults() {
     let required = "
 clusters:

@@ -401,9 +401,9 @@ async fn a_broker_whose_container_cannot_be_read_is_counted_and_hides_no_other()
 
     let found = harness.engine(PATIENT).broker_usage("main").await.unwrap();
     let said =
-        found.iter().map(|it| it.as_ref().map(|it| it.cpu_seconds).map_err(|it| it.failure()));
+        found.iter().map(|it| it.as_ref().map(|it| it.cpu_seconds).map_err(DockerError::failure));
 
-    assert_eq!(Vec::from_iter(said), [Ok(Some(5.0)), Err(ReadFailure::Protocol)]);
+    assert_eq!(said.collect::<Vec<_>>(), [Ok(Some(5.0)), Err(ReadFailure::Protocol)]);
 }
 
 #[tokio::test]

@@ -631,10 +631,8 @@ async fn i12_what_a_person_releases_is_no_longer_undone() {
     let [owned] = store.ownership(&main_cluster()).await.unwrap().try_into().unwrap();
     store.mark_hands_off(&main_cluster(), owned.resource.clone(), START).await.unwrap();
 
-    assert_eq!(
-        store.release(Release::all(&main_cluster()), START, &alice()).await.unwrap(),
-        [owned.resource.clone()]
-    );
+    let released = store.release(Release::all(&main_cluster()), START, &alice()).await.unwrap();
+    assert_eq!(released.as_slice(), std::slice::from_ref(&owned.resource));
     assert_eq!(store.stack(&main_cluster(), owned.resource).await.unwrap(), []);
     for run in 1..=2 {
         let detail = store.run(RunId(run)).await.unwrap().unwrap();
@@ -759,7 +757,7 @@ async fn i12_a_removal_owns_each_of_its_keys_and_a_drifted_one_marks_each() {
 }
 
 /// A state file in its own folder, with one run.
-async fn file_with_a_run() -> (tempfile::TempDir, std::path::PathBuf) {
+fn file_with_a_run() -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state.db");
     rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_2).unwrap();
@@ -769,7 +767,7 @@ async fn file_with_a_run() -> (tempfile::TempDir, std::path::PathBuf) {
 
 #[tokio::test]
 async fn a_file_that_cannot_be_used_is_refused_in_words_of_its_own() {
-    let (_folder, file) = file_with_a_run().await;
+    let (_folder, file) = file_with_a_run();
     let good = std::fs::read(&file).unwrap();
     let refused = || Store::open(&file).unwrap_err().to_string();
 
@@ -798,7 +796,7 @@ async fn a_file_that_cannot_be_used_is_refused_in_words_of_its_own() {
 /// One such row made every list of runs fail, so nothing was undone.
 #[tokio::test]
 async fn a_word_of_a_newer_version_is_refused_at_the_start() {
-    let (_folder, file) = file_with_a_run().await;
+    let (_folder, file) = file_with_a_run();
     let sql = rusqlite::Connection::open(&file).unwrap();
     sql.execute_batch("UPDATE runs SET state = 'paused_by_moon' WHERE id = 1").unwrap();
     drop(sql);
@@ -823,7 +821,7 @@ async fn only_its_user_can_read_the_state() {
 
 #[tokio::test]
 async fn a_store_is_usable_again_only_after_a_write() {
-    let (_folder, file) = file_with_a_run().await;
+    let (_folder, file) = file_with_a_run();
     let store = Store::open(&file).unwrap();
     assert!(store.is_usable());
 

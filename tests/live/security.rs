@@ -240,7 +240,7 @@ async fn i43_the_right_to_read_the_group_of_actors_is_enough_for_the_lease() {
     eventually("a stranger is refused", Duration::from_mins(1), async || {
         match stranger.acting_lease() {
             ActingLease::Unconfirmed(why) if why.contains("error 30") => Some(()),
-            _ => None,
+            ActingLease::Unconfirmed(_) | ActingLease::Held | ActingLease::HeldBy(_) => None,
         }
     })
     .await;

@@ -121,7 +121,7 @@ impl AccessCheck<'_> {
         match raw.token_file {
             Some(file) => self.add_token(name, scopes, file, &path.key("token_file")),
             None => {
-                self.report.problem(path.key("token_file"), "is required: the file with the token")
+                self.report.problem(path.key("token_file"), "is required: the file with the token");
             }
         }
     }

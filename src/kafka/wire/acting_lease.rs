@@ -84,13 +84,13 @@ enum Leader {
 impl LeaseHolder {
     /// Joins the group, and stays in it until the lease is given up.
     pub(super) fn start(
-        context: Arc<AdapterContext>,
+        context: &Arc<AdapterContext>,
         identity: &ActorIdentity,
         session_timeout: Duration,
     ) -> Self {
         let resigned = CancellationToken::new();
         let state = Arc::new(LeaseState {
-            context: Arc::clone(&context),
+            context: Arc::clone(context),
             session_timeout,
             membership: Mutex::default(),
             resigned: resigned.clone(),
@@ -99,10 +99,10 @@ impl LeaseHolder {
 
         let member = Member {
             // Its own connections: a coordinator answers nothing else while a JoinGroup waits.
-            cluster: ClusterClient::new(Arc::clone(&context)),
+            cluster: ClusterClient::new(Arc::clone(context)),
             metadata: serde_json::to_vec(identity).unwrap_or_default(),
             state: Arc::clone(&state),
-            member_id: String::new(),
+            assigned_id: String::new(),
             generation: None,
         };
         context.tasks.start_short("acting lease", member.run());
@@ -217,7 +217,7 @@ struct Member {
     metadata: Vec<u8>,
     state: Arc<LeaseState>,
     /// Empty until the coordinator has given one.
-    member_id: String,
+    assigned_id: String,
     /// `None` until the group has been joined.
     generation: Option<GroupGeneration>,
 }
@@ -250,7 +250,7 @@ impl Member {
                 MembershipError::Expired => {
                     self.state.lose("the coordinator had expired this process");
                     self.generation = None;
-                    self.member_id.clear();
+                    self.assigned_id.clear();
                 }
                 MembershipError::Failed(error) => self.state.fail(with_cause(&error)),
             }
@@ -283,19 +283,19 @@ impl Member {
     async fn join(&mut self, coordinator: BrokerId) -> Result<(), MembershipError> {
         let request = JoinGroup {
             protocol: &ACTORS,
-            member_id: &self.member_id,
+            member_id: &self.assigned_id,
             metadata: &self.metadata,
             session_timeout: self.state.session_timeout,
             rebalance_timeout: self.state.session_timeout,
         };
         let generation = match self.cluster.call(coordinator, &request).await? {
             GroupJoined::MemberId(id) => {
-                self.member_id = id;
+                self.assigned_id = id;
                 return Ok(());
             }
             GroupJoined::Generation(generation) => generation,
         };
-        self.member_id.clone_from(&generation.member_id);
+        self.assigned_id.clone_from(&generation.member_id);
 
         let sent = self.state.now();
         let request = SyncGroup {
@@ -333,7 +333,7 @@ impl Member {
 
     /// Leaves the group. If that fails, the coordinator expires this member later.
     async fn leave(&self) {
-        if self.member_id.is_empty() {
+        if self.assigned_id.is_empty() {
             return;
         }
 
@@ -341,7 +341,7 @@ impl Member {
         let cluster = ClusterClient::new(Arc::clone(&self.state.context));
         let left = async {
             let coordinator = cluster.call_any(&FindCoordinator(&ACTORS)).await?;
-            let request = LeaveGroup { protocol: &ACTORS, member_id: &self.member_id };
+            let request = LeaveGroup { protocol: &ACTORS, member_id: &self.assigned_id };
             cluster.call(coordinator, &request).await
         };
         if let Err(error) = left.await {

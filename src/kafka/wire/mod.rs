@@ -275,8 +275,7 @@ impl Kafka for Wire {
     }
 
     fn compete(&self) {
-        let start =
-            || LeaseHolder::start(Arc::clone(&self.context), &self.identity, self.session_timeout);
+        let start = || LeaseHolder::start(&self.context, &self.identity, self.session_timeout);
         self.lease().get_or_insert_with(start);
     }
 

@@ -153,7 +153,8 @@ fn i13_a_snapshot_that_is_old_or_missing_holds() {
         "the latest snapshot is 6",
         (as_usual, |world| {
             snapshot(world, |it| {
-                it.read = it.read.map(|it| MonotonicTime(it.0 - Duration::from_mins(1)));
+                it.read =
+                    it.read.map(|it| MonotonicTime(it.0.saturating_sub(Duration::from_mins(1))));
             });
         }),
     );

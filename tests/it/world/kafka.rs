@@ -607,8 +607,8 @@ impl Kafka for SimulatedKafka {
     async fn topics(&self, names: &[TopicName]) -> Result<Vec<Vec<Topic>>, KafkaError> {
         let answer = |it: &Self| {
             it.views(|metadata| {
-                let named = metadata.topics.iter().filter(|it| names.contains(&it.name));
-                named.cloned().collect()
+                let found = metadata.topics.iter().filter(|it| names.contains(&it.name));
+                found.cloned().collect()
             })
         };
         self.read(CallKind::Topics, None, answer).await

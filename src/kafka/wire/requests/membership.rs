@@ -113,15 +113,12 @@ impl ApiCall for FindCoordinator<'_> {
     }
 
     fn parse(&self, response: FindCoordinatorResponse) -> Result<BrokerId, ResponseError> {
-        let node = match response.coordinators.first() {
-            Some(it) => {
-                check_code(it.error_code, it.error_message.as_ref())?;
-                it.node_id
-            }
-            None => {
-                check_code(response.error_code, response.error_message.as_ref())?;
-                response.node_id
-            }
+        let node = if let Some(it) = response.coordinators.first() {
+            check_code(it.error_code, it.error_message.as_ref())?;
+            it.node_id
+        } else {
+            check_code(response.error_code, response.error_message.as_ref())?;
+            response.node_id
         };
         BrokerId::from_wire(node.0)
             .ok_or_else(|| ResponseError::Malformed(format!("coordinator {}", node.0)))

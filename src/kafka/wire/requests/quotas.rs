@@ -58,7 +58,7 @@ impl ApiCall for DescribeClientQuotas {
                     let problem = format!("{key} of {user:?}, {client_id:?} is {value}");
                     return Err(ResponseError::Malformed(problem));
                 }
-                match named(&user, &client_id) {
+                match named(user.as_ref(), client_id.as_ref()) {
                     Some(entity) => quotas.named.push(ClientQuota { entity, key, value }),
                     None => quotas.defaults.push(DefaultQuota {
                         user: user.clone(),
@@ -110,7 +110,7 @@ impl ApiCall for AlterClientQuota<'_> {
         let entity = &self.change.entity;
         let is_ours = |it: &&alter_client_quotas_response::EntryData| {
             let parts = it.entity.iter().map(|it| (&it.entity_type, &it.entity_name));
-            let found = scope(parts).and_then(|it| named(&it.user, &it.client_id));
+            let found = scope(parts).and_then(|it| named(it.user.as_ref(), it.client_id.as_ref()));
             found.as_ref() == Some(entity)
         };
         let Some(entry) = response.entries.iter().find(is_ours) else {
@@ -148,8 +148,8 @@ fn scope<'a>(
 }
 
 /// The entity, unless a part of it is a default.
-fn named(user: &Option<QuotaName>, client_id: &Option<QuotaName>) -> Option<QuotaEntity> {
-    let name = |it: &Option<QuotaName>| match it {
+fn named(user: Option<&QuotaName>, client_id: Option<&QuotaName>) -> Option<QuotaEntity> {
+    let name = |it: Option<&QuotaName>| match it {
         Some(QuotaName::Named(name)) => Some(Some(name.clone())),
         Some(QuotaName::Default) => None,
         None => Some(None),
