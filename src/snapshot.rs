@@ -184,6 +184,7 @@ impl Retention {
         let length = |from: i64, to: i64| u64::try_from(to.saturating_sub(from)).unwrap_or(0);
         let left = length(committed.max(first), last);
         let headroom = if left == 0 { 1.0 } else { 1.0 - share(left, length(first, last)) };
+
         Self { lost: length(committed, first.min(last)), headroom }
     }
 

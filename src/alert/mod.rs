@@ -92,9 +92,11 @@ impl fmt::Display for UnusableAlert {
         if let Some(name) = &self.name {
             write!(f, " `{}`", shortened(name))?;
         }
+
         if let Some(fingerprint) = &self.fingerprint {
             write!(f, " (fingerprint {})", shortened(fingerprint))?;
         }
+
         write!(f, ": {}", shortened(&self.fault.to_string()))
     }
 }
@@ -197,6 +199,7 @@ impl Alert {
 /// collide.
 fn identity(labels: &Labels) -> String {
     use sha2::{Digest, Sha256};
+
     let mut hash = Sha256::new();
     for (name, value) in labels {
         for part in [name, value] {
@@ -303,6 +306,7 @@ mod tests {
             let both = parse(&format!("{alert},{good}"));
             assert_eq!(both.alerts.len(), 1, "{alert}");
             assert_eq!(both.faults.count, 1, "{alert}");
+
             let fault = &both.faults.first[0];
             assert_eq!((fault.position, fault.fault.to_string().as_str()), (0, why), "{alert}");
         }

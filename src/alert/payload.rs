@@ -62,6 +62,7 @@ impl<'de> Deserialize<'de> for AlertsPayload {
                         None => break,
                     }
                 }
+
                 Ok(AlertsPayload { alerts, faults })
             }
         }
@@ -206,6 +207,7 @@ impl<'de> Deserialize<'de> for LabelsPayload {
                     };
                     fault.get_or_insert(AlertFault::LabelNotText { label, found });
                 }
+
                 Ok(LabelsPayload { labels, fault })
             }
         }

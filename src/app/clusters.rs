@@ -62,6 +62,7 @@ impl Collection {
     fn start(self) -> Tasks {
         let Self { collector, probe, tasks } = self;
         tasks.start("collect", |stop| collector.run(stop));
+
         if let Some(probe) = probe {
             tasks.start("probe", |stop| probe.run(stop));
         }
@@ -97,6 +98,7 @@ impl PreparedClusters {
                 return Err(AppError::SameCluster { clusters: [first, name], kafka_id });
             }
         }
+
         Ok(())
     }
 

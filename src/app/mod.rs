@@ -156,6 +156,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
     let (config, web) = (options.config, options.web);
 
     check_web(&web, &config.remediation)?;
+
     let state = State::open(&config.remediation)?;
     let installation = state.installation(config.cluster_names()).await?;
 
@@ -176,6 +177,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
 
     let prepared = clusters.prepare(&config)?;
     prepared.check_distinct().await?;
+
     let latest = prepared.contexts().into_iter().map(|it| it.latest).collect();
     let exposer = Exposer::new(clusters.sources(), Arc::clone(&telemetry));
     let pages = exposer.pages();

@@ -84,6 +84,7 @@ impl Reloader {
         // A slow disk is asked again at the next check.
         let Ok(Ok((stamps, read))) = timeout(READ_TIMEOUT, reading).await else { return };
         self.token_stamps = stamps;
+
         match read {
             Ok(None) => (),
             Ok(Some(access)) => {
@@ -101,9 +102,12 @@ impl Reloader {
     async fn try_reload(&mut self) -> Result<(), ReloadError> {
         let path = self.path.clone().ok_or(ReloadError::NoFile)?;
         let Loaded { config, warnings } = read(path).await?;
+
         self.check(&config).await?;
+
         let prepared = self.clusters.prepare(&config)?;
         prepared.check_distinct().await?;
+
         self.clusters.builder().store.configure_clusters(config.cluster_names()).await?;
 
         // Nothing below can fail.

@@ -95,6 +95,7 @@ impl ServerArgs {
         let bare = uri.path() == "/" && uri.query().is_none();
         let known = matches!(uri.scheme_str(), Some("http" | "https"));
         let named = uri.host().is_some_and(|it| !it.is_empty());
+
         if !known || !bare || !named || uri.authority().is_some_and(|it| it.as_str().contains('@'))
         {
             return Err(wrong());
@@ -222,6 +223,7 @@ impl ApiClient {
         let response = request.send().await.map_err(|error| self.request_failure(error))?;
         let status = response.status();
         let body = self.body(response).await?;
+
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| self.unexpected(&error));
         }
@@ -249,6 +251,7 @@ impl ApiClient {
     fn request_failure(&self, error: reqwest::Error) -> Failure {
         let (connect, timeout) = (error.is_connect(), error.is_timeout());
         let why = chain(&error.without_url());
+
         if why.contains("CaUsedAsEndEntity") {
             return Failure::new(
                 format!("the certificate of {} is that of a CA: {why}", self.url),

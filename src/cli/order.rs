@@ -264,6 +264,7 @@ impl OrderCommand {
 
         let payload = OrderPayload { cluster, playbook, rehearse, ..payload };
         let ordered: OrderedPayload = client.post("/api/v1/runs", &payload).await?;
+
         if wait {
             return follow(&client, ordered.id, server.output, terminal).await;
         }
@@ -292,6 +293,7 @@ async fn follow(
     let detail = loop {
         let detail: RunDetailPayload = client.get(&path).await?;
         let status = show::status(&detail.run);
+
         if status != printed {
             writeln!(terminal.err, "Run {id}: {status}")?;
             printed = status;
@@ -300,6 +302,7 @@ async fn follow(
         if RunState::from_label(&detail.run.state).is_none_or(RunState::is_end) {
             break detail;
         }
+
         sleep(POLL_INTERVAL).await;
     };
 

@@ -68,6 +68,7 @@ impl ReleaseArgs {
         let Self { cluster, playbook, target, key, .. } = self;
         let release = ReleasePayload { cluster, playbook, target, key };
         let answer: ReleasedPayload = client.post("/api/v1/quarantine/release", &release).await?;
+
         match self.server.output {
             Output::Json => terminal.json(&answer)?,
             Output::Text if answer.released.is_empty() => {

@@ -89,6 +89,7 @@ impl ServeArgs {
         // Compose passes a variable that has no value as an empty one.
         self.config_file = self.config_file.filter(|it| !it.as_os_str().is_empty());
         self.web_config_file = self.web_config_file.filter(|it| !it.as_os_str().is_empty());
+
         if self.config_file.is_some() && !self.kafka_server.is_empty() {
             return Err(Failure::usage(
                 "both --kafka.server and a configuration file are given",
@@ -98,6 +99,7 @@ impl ServeArgs {
 
         let Loaded { config, warnings } = self.load()?;
         let web = self.web()?;
+
         for warning in warnings {
             writeln!(terminal.err, "warning: {warning}")?;
         }
@@ -165,6 +167,7 @@ fn listen_address(text: &str) -> Result<String, String> {
 
     let v6 = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     let legal = |it: u8| it.is_ascii_alphanumeric() || b"-._".contains(&it);
+
     match v6 {
         Some(address) if address.parse::<Ipv6Addr>().is_ok() => Ok(text.to_owned()),
         None if host.bytes().all(legal) => Ok(text.to_owned()),
@@ -181,6 +184,7 @@ fn listen_address(text: &str) -> Result<String, String> {
 fn telemetry_path(text: &str) -> Result<String, String> {
     let plain = |it: char| it.is_ascii_alphanumeric() || "/-_.".contains(it);
     let taken = ["/api/", "/-/"].iter().any(|it| text.starts_with(it));
+
     if text.len() < 2 || !text.starts_with('/') || taken || !text.chars().all(plain) {
         return Err(
             "must start with `/`, must not be /, /api/… or /-/…, and may contain only letters, \

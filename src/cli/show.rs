@@ -136,6 +136,7 @@ pub(super) fn run(
     let level = run.level.as_ref().map(|it| format!(", level {it}")).unwrap_or_default();
     let optimizer = format!("{}{level}", run.optimizer);
     facts.add_row(["  optimizer", &plain(&optimizer)]);
+
     let playbook = format!("{}, attempt {}", run.playbook, run.attempt);
     facts.add_row(["  playbook", &plain(&playbook)]);
     facts.add_row(["  cause", &plain(&format!("{} {}", run.trigger, run.cause))]);
@@ -145,9 +146,11 @@ pub(super) fn run(
     plan(detail, width, out)?;
     verdict(run, &detail.objective, width, out)?;
     journal(detail, width, out)?;
+
     if let Some(advice) = &run.advice {
         writeln!(out, "\nWhat to do: {}", plain(advice))?;
     }
+
     if let Some(next) = next_step(run) {
         writeln!(out, "\n{next}")?;
     }
@@ -166,6 +169,7 @@ fn times(run: &RunPayload, out: &mut dyn Write) -> io::Result<()> {
         ("  expires", &run.expires_at),
         ("  ended", &run.ended_at),
     ];
+
     for (name, at) in later {
         if let Some(at) = at {
             rows.add_row([name.to_owned(), clock_time(at), since(&run.created_at, at)]);
@@ -230,6 +234,7 @@ fn verdict(
     rows.add_row(["  objective", &plain(&measured.query)]);
     rows.add_row(["  before", &before]);
     rows.add_row(["  after", &number(measured.observed_median)]);
+
     if let Some(effect) = measured.effect {
         let direction = if effect < 0.0 { "worse" } else { "better" };
         rows.add_row(["  effect", &format!("{:.1} % {direction}", effect.abs() * 100.0)]);
@@ -335,6 +340,7 @@ fn truncated(text: &str) -> String {
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
+
     if !header.is_empty() {
         table.set_header(header);
     }
@@ -378,6 +384,7 @@ fn since(created: &str, at: &str) -> String {
     let sign = if milliseconds < 0.0 { '-' } else { '+' };
     let seconds = milliseconds.abs() / 1000.0;
     let minutes = (seconds / 60.0).floor();
+
     if minutes < 1.0 {
         format!("{sign}{seconds:.3}s")
     } else {
@@ -440,6 +447,7 @@ mod tests {
         let held = run("held", Some("cooldown"), None);
 
         assert_eq!(status(&held), "held (cooldown): broker 2 stays as it is");
+
         let kept = run("kept", None, Some("improved"));
 
         assert_eq!(status(&kept), "kept (improved)");

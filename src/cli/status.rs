@@ -51,6 +51,7 @@ fn print_cluster(status: &ClusterStatusPayload, out: &mut dyn Write) -> io::Resu
     if status.active.is_empty() {
         writeln!(out, "  no run is active")?;
     }
+
     for run in &status.active {
         writeln!(out, "  active: {}", line(run))?;
     }
@@ -72,6 +73,7 @@ fn print_cluster(status: &ClusterStatusPayload, out: &mut dyn Write) -> io::Resu
     if status.queued > 0 {
         writeln!(out, "  queued: {}", status.queued)?;
     }
+
     for held in &status.held {
         let (reason, meaning) = (plain(&held.reason), plain(&held.meaning));
         writeln!(out, "  held: {}, because {meaning} ({reason})", held.runs)?;
@@ -87,6 +89,7 @@ fn print_cluster(status: &ClusterStatusPayload, out: &mut dyn Write) -> io::Resu
         let (playbook, target) = (plain(&one.playbook), plain(&one.target));
         writeln!(out, "  quarantined: {playbook} on {target}")?;
     }
+
     for one in &status.changed_by_others {
         writeln!(out, "  changed by someone else: {}", plain(one))?;
     }

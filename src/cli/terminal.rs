@@ -101,6 +101,7 @@ impl Terminal<'_> {
 
         let mut answer = String::new();
         self.input.read_line(&mut answer)?;
+
         match answer.trim().to_lowercase().as_str() {
             "y" | "yes" => Ok(()),
             _ => Err(Failure::new("not confirmed, nothing was changed", "answer y, or pass --yes")),
@@ -135,6 +136,7 @@ impl Terminal<'_> {
             let _unwritable = writeln!(self.err, "{}", json_error(what, advice));
             return Exit::Usage;
         }
+
         if error.use_stderr() {
             let _unwritable = write!(self.err, "{text}");
             return Exit::Usage;

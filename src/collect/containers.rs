@@ -98,13 +98,16 @@ impl ContainersCollector {
             Ok(answers) => {
                 let mut unknown = BTreeMap::new();
                 let mut found = Vec::with_capacity(answers.len());
+
                 for answer in answers {
                     match answer {
                         Ok(usage) => found.push(usage),
                         Err(error) => *unknown.entry(error.failure()).or_insert(0) += 1,
                     }
                 }
+
                 found.sort_by_key(|it: &ContainerUsage| it.broker);
+
                 // Two containers with the label of one broker would be two samples of one series.
                 found.dedup_by_key(|it| it.broker);
                 self.usage.send_replace(Some(Cached::section(found, ended)));

@@ -72,6 +72,7 @@ mod tests {
 
         collector.store(quorum(None, 7), at(1));
         collector.store(quorum(Some(1), 7), at(2));
+
         assert_eq!(collector.controller_changed, None);
 
         collector.store(quorum(Some(1), 8), at(3));

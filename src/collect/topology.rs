@@ -54,6 +54,7 @@ impl TopologyCollector {
         self.up = true;
         self.read = Some(at);
         let topology = self.topology.insert(Cached::section(topology, at));
+
         Arc::clone(&topology.value().value)
     }
 
@@ -139,10 +140,12 @@ mod tests {
         let mut brokers = BrokerTracker::default();
         brokers.update(&topology(&[1, 2]), after(1));
         let watched = Membership { watched_since: Some(after(1)), ..Membership::default() };
+
         assert_eq!(brokers.membership, watched);
 
         brokers.update(&topology(&[1]), after(2));
         brokers.update(&topology(&[1]), after(3));
+
         assert_eq!(brokers.membership.missing, [(id(2), after(2))].into());
 
         brokers.update(&topology(&[1, 2]), after(4));
@@ -157,7 +160,9 @@ mod tests {
         brokers.update(&topology(&[1, 2]), after(0));
         brokers.update(&topology(&[1]), after(1));
         brokers.update(&topology(&[1]), after(3601));
+
         assert_eq!(brokers.membership.missing.len(), 1);
+
         brokers.update(&topology(&[1]), after(3602));
         assert!(brokers.membership.missing.is_empty());
     }

@@ -163,6 +163,7 @@ pub(super) fn from_yaml<T: DeserializeOwned + Default>(text: &str) -> Result<T, 
     parsed.map(Option::unwrap_or_default).map_err(|error| {
         let location = error.location();
         let message = error.to_string();
+
         // The position goes before the message, where editors look for it.
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |it| it.0);
         SyntaxError {
@@ -219,6 +220,7 @@ fn with_suggestion(message: &str) -> String {
     let Some((written, rest)) = rest.split_once('`') else { return message.to_owned() };
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
     let all = known.join(", ");
+
     match nearest(written, &known) {
         Some(meant) => {
             format!("{prefix}unknown key `{written}`; did you mean `{meant}`? Known keys: {all}")

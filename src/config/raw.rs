@@ -34,6 +34,7 @@ impl RawConfig {
             if let Some(prometheus) = &mut cluster.prometheus {
                 paths.extend(prometheus.paths());
             }
+
             let Some(security) = &mut cluster.security else { continue };
             if let Some(tls) = &mut security.tls {
                 paths.extend(
@@ -284,6 +285,7 @@ impl RawPrometheus {
         let password = self.basic_auth.iter_mut().map(|it| &mut it.password_file);
         let tls = self.tls_config.iter_mut();
         let tls = tls.flat_map(|it| [&mut it.ca_file, &mut it.cert_file, &mut it.key_file]);
+
         token.chain(password).chain(tls).flatten()
     }
 }

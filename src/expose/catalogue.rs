@@ -187,6 +187,7 @@ pub fn document() -> String {
     table(&mut text, "Of clusters", CLUSTER);
     table(&mut text, "Of the probe, where a cluster's configuration has `probe`", probe::ALL);
     table(&mut text, "Of this process", own::ALL);
+
     text
 }
 
@@ -231,8 +232,10 @@ mod tests {
             assert!(seen.insert(name), "{name} is there twice");
             assert!(name.chars().all(|it| it.is_ascii_lowercase() || it == '_'), "{name}");
             assert_eq!(name.ends_with("_total"), spec.kind == Kind::Counter, "{name}");
+
             let reserved = ["_count", "_sum", "_bucket"].iter().any(|it| name.ends_with(it));
             assert_eq!(reserved, spec.kind == Kind::Untyped, "{name}");
+
             for unit in ["_ms", "_millis", "_kb", "_mb", "_percent", "_ratios"] {
                 assert!(!name.ends_with(unit), "{name}");
             }
@@ -246,6 +249,7 @@ mod tests {
             assert!(!spec.name.starts_with("kafka_optimizer_"), "{}", spec.name);
             assert_eq!(spec.labels.first(), Some(&"kafka_cluster"), "{}", spec.name);
         }
+
         for spec in own::ALL {
             let ours = ["kafka_optimizer_", "process_"];
             assert!(ours.iter().any(|it| spec.name.starts_with(it)), "{}", spec.name);

@@ -98,6 +98,7 @@ impl Exposition {
         let mut body = BytesMut::with_capacity(GZIP_HEADER.len() + bytes + GZIP_TRAILER_BYTES);
         body.extend_from_slice(&GZIP_HEADER);
         let mut crc = Crc::new();
+
         for part in all() {
             body.extend_from_slice(&part.deflated);
             crc.combine(&part.crc);
@@ -240,8 +241,10 @@ mod tests {
         writer.write("b_total 2\n");
         let page = writer.finish();
         let want = "a 1\n# TYPE b_total counter\nb_total 2\n";
+
         assert_eq!(text(&page, Format::Text, "own 3\n"), format!("{want}own 3\n"));
         assert_eq!(page.text_bytes(), u64::try_from(want.len()).unwrap());
+
         let want = "a 1\n# TYPE b counter\nb_total 2\nown 3\n# EOF\n";
         assert_eq!(text(&page, Format::OpenMetrics, "own 3\n"), want);
     }
@@ -254,6 +257,7 @@ mod tests {
         let mut unzipped = String::new();
         let gzip = page.gzip(Format::Text, "process_open_fds 7\n");
         GzDecoder::new(gzip.as_ref()).read_to_string(&mut unzipped).unwrap();
+
         assert_eq!(unzipped, text(&page, Format::Text, "process_open_fds 7\n"));
         assert!(unzipped.ends_with("1\nprocess_open_fds 7\n"));
         assert!(page.gzip_bytes() * 20 < page.text_bytes());

@@ -61,6 +61,7 @@ impl Access {
     fn find_token(&self, presented: &[u8]) -> Option<&Granted> {
         let presented: [u8; 32] = Sha256::digest(presented).into();
         let mut found = u32::MAX;
+
         for (index, token) in (0_u32..).zip(&self.tokens) {
             found.conditional_assign(&index, token.digest.ct_eq(&presented));
         }

@@ -125,6 +125,7 @@ pub(super) async fn finish(
         let route = route.as_ref().map_or("", MatchedPath::as_str);
         let status = error.status.as_u16();
         let reason = error.log.as_ref().unwrap_or(&error.message);
+
         if error.status.is_server_error() {
             warn!(request = id, %method, route, status, reason, "Request failed.");
         } else {

@@ -85,6 +85,7 @@ impl Landing<'_> {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta http-equiv="refresh" content="15";
                     title { (mark) "kafka-optimizer" }
+
                     style { (PreEscaped(STYLE)) }
                 }
                 body {
@@ -98,6 +99,7 @@ impl Landing<'_> {
                         @for it in &summary { p class=(it.severity.class()) { (it.text) } }
                     }
                     (self.links())
+
                     @for cluster in &self.clusters { (self.cluster(cluster)) }
                 }
             }
@@ -256,6 +258,7 @@ impl Landing<'_> {
                         th { "state" }
                         th { "last success" }
                         th { "took" }
+
                         th { "what is missing" }
                     }
                 }
@@ -277,6 +280,7 @@ impl Landing<'_> {
                 td class=(severity.class()) { (state) }
                 td data-of="last success" { (self.since(status.last_success)) }
                 td data-of="took" { (duration(status.took)) }
+
                 td.why { (missing(status)) }
             }
         }
@@ -311,6 +315,7 @@ impl Landing<'_> {
                 " " (run.optimizer) " on " (run.target) " · " (words(run.outcome.label()))
                 @if let Some(verdict) = run.verdict { " · " (verdict) }
                 " "
+
                 span.dim { "· " (self.since(Some(run.started))) }
             }
         }
@@ -416,6 +421,7 @@ mod tests {
     fn a_healthy_cluster_has_one_good_statement() {
         let about = about();
         let page = landing(&about, vec![cluster()]).page();
+
         for wanted in [
             "<div class=\"verdict good\"><p class=\"good\">Every cluster is up, and every collector works.</p>",
             "mode act · 2026-01-02 03:04:05 UTC",
@@ -439,6 +445,7 @@ mod tests {
         down.snapshot = Some(NOW.before(Duration::from_mins(5)));
         let mut landing = landing(&about, vec![down]);
         landing.web_fault = Some("line 3".to_owned());
+
         let summary = landing.summary();
         let want = [
             Statement::new(Severity::Bad, "main: no broker answered the metadata request"),
@@ -450,6 +457,7 @@ mod tests {
         ];
 
         assert_eq!(summary, want);
+
         let page = landing.page();
 
         assert!(page.contains("<title>! kafka-optimizer</title>"));
@@ -464,12 +472,14 @@ mod tests {
         let page = landing(&about, vec![one]).page();
 
         assert!(page.contains("<td class=\"why\">unknown: 2 timeout, 1 not leader</td>"), "{page}");
+
         let mut crowded = cluster();
         crowded.series = Some(SeriesCount { shown: 10, dropped: 2 });
         let text = "main: 2 series are omitted: the limit series_max is reached";
         let want = [Statement::new(Severity::Warning, text)];
 
         assert_eq!(landing(&about, vec![crowded]).summary(), want);
+
         let first =
             ClusterStatus { collectors: Vec::new(), snapshot: None, series: None, ..cluster() };
         let page = landing(&about, vec![first]).page();
@@ -500,6 +510,7 @@ mod tests {
         let stuck = Statement::new(Severity::Bad, "main: 1 stuck run waiting for a person");
 
         assert_eq!(landing.summary(), [stuck]);
+
         let page = landing.page();
 
         assert!(
@@ -522,6 +533,7 @@ mod tests {
         let mut landing = landing(&about, vec![one]);
         landing.web_fault = Some(nasty.to_owned());
         landing.config_fault = Some(nasty.to_owned());
+
         let page = landing.page();
 
         assert!(!page.contains("<script"), "{page}");

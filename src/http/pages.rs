@@ -51,10 +51,12 @@ const VARIES_BY: &str = "Accept, Accept-Encoding";
 fn format_for(headers: &HeaderMap) -> Format {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|it| it.to_str().ok());
     let (mut open, mut text) = (0.0_f32, 0.0_f32);
+
     for range in values.flat_map(|it| it.split(',')) {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default();
         let quality = parts.find_map(|it| it.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+
         if kind.eq_ignore_ascii_case("application/openmetrics-text") {
             open = open.max(quality);
         } else if kind.eq_ignore_ascii_case("text/plain") {
@@ -69,6 +71,7 @@ fn format_for(headers: &HeaderMap) -> Format {
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|it| it.to_str().ok());
     let mut any = false;
+
     for (coding, wanted) in values.flat_map(|it| it.split(',')).map(coding) {
         if coding.eq_ignore_ascii_case("gzip") {
             return wanted;
@@ -86,6 +89,7 @@ fn coding(text: &str) -> (&str, bool) {
     let quality = parts
         .find_map(|it| it.strip_prefix("q=").or_else(|| it.strip_prefix("Q=")))
         .map(str::parse::<f32>);
+
     (coding, quality.is_none_or(|it| it.is_ok_and(|it| it > 0.0)))
 }
 

@@ -152,6 +152,7 @@ fn order(payload: OrderPayload) -> Result<Order, ApiError> {
     let target = target(optimizer, payload.broker, payload.consumergroup).map_err(bad)?;
     let (cluster, dry_run) = (payload.cluster.map(ClusterName::new), payload.rehearse);
     let playbook = payload.playbook;
+
     Ok(Order { cluster, optimizer, playbook, target, level, dry_run })
 }
 
@@ -288,6 +289,7 @@ pub(super) async fn release(
     let cluster = cluster.map(ClusterName::new);
     let order = ReleaseOrder { cluster, playbook, target, key };
     let released = inner.state.pipeline.release(order, &by).await?;
+
     Ok(Json(ReleasedPayload { released }))
 }
 

@@ -92,6 +92,7 @@ pub fn serve(
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     let clients = ClientCounts::default();
+
     for listener in listeners {
         let acceptor = Acceptor {
             router: router.clone(),
@@ -133,6 +134,7 @@ impl ClientCounts {
     fn acquire(&self, address: IpAddr, max: usize) -> Option<ClientPermit> {
         let mut counts = self.lock();
         let count = counts.entry(address).or_default();
+
         if *count >= max {
             return None;
         }
@@ -167,6 +169,7 @@ impl Acceptor {
             match accepted {
                 Ok((stream, permit, peer)) => {
                     let max = self.limits.connections_per_address_max;
+
                     // A client of a dual-stack listener is one client, whatever its notation.
                     let client = peer.ip().to_canonical();
                     let Some(client) = self.clients.acquire(client, max) else {
@@ -241,6 +244,7 @@ impl HttpConnection {
     async fn handshake(&self, stream: TcpStream, tls: &ServerTls) -> Option<TlsStream<TcpStream>> {
         let accepting = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream);
         let accepting = timeout(self.limits.handshake_timeout, accepting);
+
         match self.stop.run_until_cancelled(accepting).await? {
             Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => debug!(%error, "TLS handshake failed."),

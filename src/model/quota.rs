@@ -40,6 +40,7 @@ impl fmt::Display for QuotaEntity {
             let before = if place == 0 { "" } else { ", " };
             write!(f, "{before}{kind} {}", utf8_percent_encode(name, ENCODED))?;
         }
+
         Ok(())
     }
 }

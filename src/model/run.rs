@@ -349,6 +349,7 @@ mod tests {
             let next: Vec<RunState> =
                 RunEvent::ALL.iter().filter_map(|&event| state.after(event).ok()).collect();
             let ended = [RunState::Expired, RunState::RolledBack, RunState::Cancelled];
+
             if ended.contains(&state) {
                 assert!(next.is_empty(), "{state}");
             } else if [RunState::Kept, RunState::Stuck].contains(&state) {

@@ -39,12 +39,14 @@ pub fn plan(facts: &[WrittenConfig]) -> Result<Plan, Unplannable> {
             plan.steps.extend(steps(broker.config.broker, &lost));
         }
     }
+
     plan.sort();
 
     if plan.steps.is_empty() {
         let why = "every value that this program wrote is effective".to_owned();
         return Err(Unplannable::with_remarks(why, &plan.remarks));
     }
+
     Ok(plan)
 }
 
@@ -77,6 +79,7 @@ fn lost_entries(facts: &WrittenConfig) -> Result<(Vec<LostEntry<'_>>, Vec<String
             ));
         }
     }
+
     Ok((lost, foreign))
 }
 
@@ -106,6 +109,7 @@ fn steps(broker: BrokerId, lost: &[LostEntry<'_>]) -> Vec<PlannedStep> {
             (from, from_stored) = (to, Some(to.to_string()));
         }
     }
+
     steps
 }
 
@@ -150,8 +154,10 @@ mod tests {
             let text = it.change.text();
             let stored = text.from_stored.as_deref().unwrap_or("-");
             let to = text.to.as_deref().unwrap_or("-");
+
             format!("{} {} {} {}({stored})>{to}", it.wave, text.subject, text.key, text.from)
         };
+
         assert_eq!(
             plan.steps.iter().map(shown).collect::<Vec<_>>(),
             [

@@ -106,12 +106,14 @@ impl GroupFacts {
                 ));
             }
         }
+
         for topic in &self.excluded {
             remarks.push(format!(
                 "{topic} does not count: the cluster's `topics` leave it out, so that its lag is \
                  not known"
             ));
         }
+
         if self.assigns_by_range() && self.read_topics().count() > 1 {
             remarks.push(
                 "the range assignor gives a member the same partitions of every topic, so that \
@@ -119,6 +121,7 @@ impl GroupFacts {
                     .to_owned(),
             );
         }
+
         remarks
     }
 }
@@ -154,6 +157,7 @@ pub fn plan(
     let each = facts.members.div_ceil(running.max(1)).max(1);
     let useful = with_work.checked_div(each).unwrap_or_default();
     let to = wanted.min(parameters.containers_max).min(useful);
+
     if to <= running {
         let why = format!(
             "{running} container(s) run; {with_work} partition(s) with lag can be read by members \
@@ -173,9 +177,11 @@ pub fn plan(
          lag can be read by members of their own"
     );
     remarks.insert(0, summary);
+
     if to < wanted {
         remarks.push(format!("{wanted} were wanted"));
     }
+
     Ok(Plan { steps: steps.collect(), remarks })
 }
 
@@ -252,6 +258,7 @@ mod tests {
         check(&facts(200_000, 2, 2), BY_LAG, None);
         check(&facts(200_000, 12, 5), BY_LAG, Some(3));
         check(&facts(200_000, 12, 8), BY_LAG, None);
+
         let double = ScaleConsumers { factor: Factor::Double, ..BY_LAG };
         check(&facts(1, 12, 2), double, Some(2));
 
@@ -262,6 +269,7 @@ mod tests {
     fn i29_each_member_of_a_container_needs_a_partition() {
         let threads = GroupFacts { members: 6, ..facts(200_000, 12, 2) };
         check(&threads, BY_LAG, Some(2));
+
         let threads = GroupFacts { members: 6, ..facts(200_000, 9, 2) };
         check(&threads, BY_LAG, Some(1));
     }
@@ -299,6 +307,7 @@ mod tests {
         // With half of them left, half as many containers are added.
         group.topics.get_mut(0).unwrap().lost = 76_000;
         group.topics.get_mut(0).unwrap().partitions_with_lag = 6;
+
         check(&group, BY_LAG, Some(1));
     }
 
@@ -343,6 +352,7 @@ mod tests {
                 "container worker-3-clone-7-3"
             ]
         );
+
         of.containers.last_mut().unwrap().running = false;
 
         let why = plan(&of, BY_LAG, RunId(7)).unwrap_err().to_string();

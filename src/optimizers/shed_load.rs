@@ -29,6 +29,7 @@ pub fn plan(quotas: &ClientQuotas, parameters: &ShedLoad) -> Result<Plan, Unplan
             ));
             continue;
         }
+
         plan.remarks.extend(for_some.into_iter().map(|other| {
             let (entity, key) = (&shed.entity, shed.key);
             format!(
@@ -38,9 +39,11 @@ pub fn plan(quotas: &ClientQuotas, parameters: &ShedLoad) -> Result<Plan, Unplan
 
         let current = quotas.get(&shed.entity, shed.key);
         let steps = steps(shed, current);
+
         if let (true, Some(rate)) = (steps.is_empty(), current) {
             plan.remarks.push(format!("{} has {} {rate} already", shed.entity, shed.key));
         }
+
         plan.steps.extend(steps);
     }
 
@@ -92,6 +95,7 @@ impl Precedence {
         for quota in quotas.defaults.iter().filter(|it| it.key == shed.key) {
             let QuotaEntity { user, client_id } = &shed.entity;
             let is_user = |name: &String| quota.user == Some(QuotaName::Named(name.clone()));
+
             match (user, client_id) {
                 (None, Some(client)) => match (&quota.user, &quota.client_id) {
                     (Some(QuotaName::Default), Some(QuotaName::Named(it))) if it != client => (),
@@ -103,6 +107,7 @@ impl Precedence {
                 _ => (),
             }
         }
+
         found
     }
 
@@ -123,6 +128,7 @@ fn text(quota: &DefaultQuota) -> String {
     };
     let parts = [("user", &quota.user), ("client", &quota.client_id)];
     let parts = parts.iter().filter_map(|(kind, name)| Some(part(kind, name.as_ref()?)));
+
     parts.collect::<Vec<_>>().join(", ")
 }
 
@@ -143,10 +149,12 @@ fn steps(shed: &Shed, current: Option<f64>) -> Vec<PlannedStep> {
 fn halvings(begin: f64, end: f64) -> Vec<f64> {
     let mut rates = Vec::new();
     let mut rate = begin;
+
     while rate > end {
         rate = (rate / 2.0).floor().max(end);
         rates.push(rate);
     }
+
     rates
 }
 
@@ -189,6 +197,7 @@ mod tests {
             let from = text.from_stored.as_deref().unwrap_or("-");
             format!("{} {} {from}>{}", it.wave, text.subject, text.to.as_ref().unwrap())
         };
+
         assert_eq!(plan.steps.iter().map(shown).collect::<Vec<_>>(), want);
 
         plan
@@ -242,6 +251,7 @@ mod tests {
                 .unwrap()
                 .contains("client greedy has producer_byte_rate 1000.5 already")
         );
+
         let key = QuotaKey::ProducerByteRate;
         let quota = |name| ClientQuota { entity: client(name), key, value: 5.0 };
         let set = named(vec![quota("greedy"), quota("calm")]);
@@ -268,6 +278,7 @@ mod tests {
                 Some(QuotaName::Default) | None => None,
             };
             let is_default = [&user, &client_id].contains(&&Some(QuotaName::Default));
+
             if is_default {
                 quotas.defaults.push(DefaultQuota { user, client_id, key, value: 1e9 });
             } else {
@@ -275,6 +286,7 @@ mod tests {
                 quotas.named.push(ClientQuota { entity, key, value: 1e9 });
             }
         }
+
         quotas
     }
 
@@ -311,6 +323,7 @@ mod tests {
             let [user, client_id] = shed;
             let plan = plan(&quotas(key, &[other]), &greedy(user, client_id)).unwrap();
             let words = format!("the producer_byte_rate of {named} comes before that of");
+
             assert!(plan.remarks.iter().any(|it| it.contains(&words)), "{plan:?}");
         }
     }

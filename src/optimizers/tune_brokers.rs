@@ -121,12 +121,15 @@ pub fn plan(
             let steps = pool_steps(broker, key, parameters, &mut plan.remarks)?;
             plan.steps.extend(steps);
         }
+
         plan.remarks.extend(overridden(broker));
         plan.remarks.extend(restart_only(broker, goal(parameters.level)));
     }
+
     if let Some(canary) = canary.filter(|_| !plan.steps.is_empty()) {
         after_canary(&mut plan, canary);
     }
+
     plan.sort();
 
     if plan.steps.is_empty() {
@@ -134,6 +137,7 @@ pub fn plan(
         let why = format!("every thread pool has reached the level {level} or its limit");
         return Err(Unplannable::with_remarks(why, &plan.remarks));
     }
+
     if plan.steps.iter().any(|it| changes_network_threads(&it.change)) {
         plan.remarks.push(
             "undoing network threads closes the connections of the removed processors: one halving \
@@ -141,6 +145,7 @@ pub fn plan(
                 .to_owned(),
         );
     }
+
     Ok(plan)
 }
 
@@ -154,6 +159,7 @@ fn overridden(facts: &BrokerFacts) -> Vec<String> {
              {LISTENER_PREFIX}{listener}.{NETWORK_THREADS}"
         )
     });
+
     remarks.collect()
 }
 
@@ -178,6 +184,7 @@ fn after_canary(plan: &mut Plan, canary: BrokerId) {
         step.stage = 1;
         step.wave = step.wave.saturating_add(last_wave).saturating_add(1);
     }
+
     plan.remarks.push(format!("broker {canary} goes first, the others after its verdict"));
 }
 
@@ -200,6 +207,7 @@ fn pool_steps(
 
     let effective = number(broker, entry, entry.effective.as_deref())?;
     let stored = entry.stored().map(|it| number(broker, entry, Some(it))).transpose()?;
+
     if stored.is_some_and(|it| it != effective) {
         return Err(Unplannable(format!(
             "broker {broker} has {key}={} stored but runs {effective}: while one entry is not \
@@ -224,6 +232,7 @@ fn pool_steps(
 
         (from, from_stored) = (to, Some(to));
     }
+
     Ok(steps)
 }
 
@@ -251,12 +260,14 @@ fn target_size(
              its next restart"
         ));
     }
+
     if pool < wanted {
         remarks.push(format!(
             "broker {broker}: {key} stops at {pool}, not {wanted}: at most {POOL_PER_CORE_MAX} \
              threads per core"
         ));
     }
+
     Ok(wanted.min(survives).min(pool))
 }
 
@@ -268,6 +279,7 @@ fn above_static_max(facts: &BrokerFacts, at_start: u32, remarks: &mut Vec<String
     remarks.push(format!(
         "broker {broker}: {key} is set by someone else, and a restart would lose it with ours"
     ));
+
     at_start.saturating_mul(2)
 }
 
@@ -276,6 +288,7 @@ fn number(broker: BrokerId, entry: &ConfigEntry, value: Option<&str>) -> Result<
     let value =
         value.ok_or_else(|| Unplannable(format!("broker {broker} reports no value for {key}")))?;
     let parsed = value.parse().ok().filter(|it| *it > 0);
+
     parsed.ok_or_else(|| {
         Unplannable(format!("broker {broker} reports {key}={value}, which is no number of threads"))
     })
@@ -299,6 +312,7 @@ fn restart_only(facts: &BrokerFacts, goal: Goal) -> Vec<String> {
             ));
         }
     }
+
     remarks
 }
 
@@ -316,6 +330,7 @@ mod tests {
         if let Some(stored) = stored {
             synonyms.insert(0, (ConfigSource::DynamicBroker, Some(stored.to_string())));
         }
+
         ConfigEntry {
             key: key.to_owned(),
             effective: Some(effective.to_string()),
@@ -332,6 +347,7 @@ mod tests {
             broker: BrokerId::from_wire(id).unwrap(),
             entries: vec![io, network, buffer],
         };
+
         BrokerFacts { config, cores: None, wrote: BTreeMap::new() }
     }
 
@@ -407,6 +423,7 @@ mod tests {
         for &level in Level::ALL {
             let plan = plan(&[fresh(1)], to(level), None).unwrap();
             let text = |it: &PlannedStep| it.change.text();
+
             assert!(plan.steps.iter().all(|it| WRITES.contains(&text(it).key.as_str())));
 
             let to = |it: &PlannedStep| text(it).to.unwrap().parse::<u32>().unwrap();
@@ -428,10 +445,12 @@ mod tests {
         let entries = &mut broker.config.entries;
         entries.push(text(LISTENERS, "INTERNAL://:9092, CLIENTS://:9094,CONTROLLER://:9093"));
         entries.push(text(CONTROLLER_LISTENERS, "CONTROLLER"));
+
         for (listener, threads) in own {
             let key = format!("{LISTENER_PREFIX}{listener}.{NETWORK_THREADS}");
             entries.push(text(&key, &threads.to_string()));
         }
+
         broker
     }
 
@@ -468,6 +487,7 @@ mod tests {
     fn where_the_canary_has_nothing_to_change_all_others_go_together() {
         let plan = with_canary(&[fresh(1), fresh(2)]);
         let stages: Vec<(u32, u32)> = plan.steps.iter().map(|it| (it.stage, it.wave)).collect();
+
         assert_eq!(stages, [(0, 0), (0, 0), (1, 1), (1, 1)]);
 
         let done = facts(1, entry(IO_THREADS, 16, None, 16), entry(NETWORK_THREADS, 16, None, 16));

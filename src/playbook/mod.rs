@@ -113,6 +113,7 @@ impl Playbook {
         let judged = [&self.objective.query, &self.load].into_iter();
         let expire_when = self.temporary.iter().filter_map(|it| it.expire_when.as_ref());
         let mut all = judged.chain(&self.guards).chain(&self.when).chain(expire_when);
+
         all.any(|it| it.needs().any(|name| name == label))
     }
 }

@@ -63,9 +63,11 @@ impl Template {
         let mut found = Selectors::default();
         let Ok(_) = walk_expr(&mut found, &expr);
         let mut whole_values = 0_usize;
+
         for selector in &found.0 {
             whole_values = whole_values.saturating_add(check_matchers(&selector.matchers)?);
         }
+
         // A variable in a string literal or a comment is in no matcher: compare with all variables.
         if variables(text).count() != whole_values {
             let first = variables(text).next().unwrap_or_default();
@@ -105,6 +107,7 @@ fn bare(selector: &VectorSelector) -> String {
     let mut plain = selector.clone();
     plain.offset = None;
     plain.at = None;
+
     plain.to_string()
 }
 
@@ -118,11 +121,14 @@ fn check_matchers(matchers: &Matchers) -> Result<usize, TemplateError> {
         if matcher.op != MatchOp::Equal || matcher.value != format!("${name}") {
             return Err(TemplateError::MisplacedVariable(matcher.to_string()));
         }
+
         if !VARIABLES.contains(&name) {
             return Err(TemplateError::UnknownVariable(name.to_owned()));
         }
+
         found = found.saturating_add(1);
     }
+
     Ok(found)
 }
 
@@ -140,6 +146,7 @@ fn variables(text: &str) -> impl Iterator<Item = &str> {
 fn render(text: &str, values: &Values) -> String {
     let mut rendered = String::with_capacity(text.len());
     let mut rest = text;
+
     while let Some(at) = rest.find(['"', '\'', '`']) {
         let (before, literal) = rest.split_at(at);
         rendered.push_str(before);
@@ -150,6 +157,7 @@ fn render(text: &str, values: &Values) -> String {
             Some((literal.strip_prefix(&written)?, value))
         });
         let end = at.saturating_add(1).min(rest.len());
+
         if let Some((after, value)) = variable {
             rendered.push_str(&quoted(value));
             rest = after;
@@ -158,6 +166,7 @@ fn render(text: &str, values: &Values) -> String {
             rest = &rest[end..];
         }
     }
+
     rendered.push_str(rest);
     rendered
 }
@@ -173,6 +182,7 @@ pub fn quoted(value: &str) -> String {
             it => text.push(it),
         }
     }
+
     text.push('"');
 
     text
@@ -228,6 +238,7 @@ mod tests {
         ] {
             assert!(Template::new(text).is_err(), "{text}");
         }
+
         assert!(Template::new(r#"up{x=~"a$"} and up{broker_id="$broker_id"}"#).is_ok());
     }
 

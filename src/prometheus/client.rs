@@ -83,6 +83,7 @@ impl LoadedClient {
                 let value = HeaderValue::from_str(&format!("{scheme} {}", secret.reveal()));
                 let Ok(mut value) = value else { return request };
                 value.set_sensitive(true);
+
                 request.header(AUTHORIZATION, value)
             }
         }
@@ -103,6 +104,7 @@ fn header_map(options: &HttpOptions, url: &Url) -> Result<HeaderMap, String> {
         let value = HeaderValue::from_str(&host);
         headers.insert(HOST, value.map_err(|_| "the host cannot be sent".to_owned())?);
     }
+
     Ok(headers)
 }
 

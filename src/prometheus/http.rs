@@ -62,6 +62,7 @@ impl HttpPrometheus {
         // An invalid URL may contain credentials anywhere, so it is not shown.
         let invalid = |problem| unavailable("the configured url", problem);
         let base_url = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
+
         if !matches!(base_url.scheme(), "http" | "https") {
             return Err(invalid("the scheme must be http or https".to_owned()));
         }
@@ -80,6 +81,7 @@ impl HttpPrometheus {
             if let Some(current) = loaded.as_ref().filter(|it| it.is_current(&this.options)) {
                 return Ok(current.clone());
             }
+
             let new = LoadedClient::load(&this.options, &this.base_url, this.timeout);
             let new = new.map_err(|problem| this.unavailable(problem))?;
             Ok(loaded.insert(new).clone())
@@ -102,6 +104,7 @@ impl HttpPrometheus {
         if let Some(name) = &self.options.tls.server_name {
             url.set_host(Some(name)).map_err(|error| self.unavailable(error.to_string()))?;
         }
+
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1", endpoint]);
         }
@@ -180,6 +183,7 @@ impl Prometheus for HttpPrometheus {
 
 fn without_credentials(url: &Url) -> String {
     let mut shown = url.clone();
+
     // Fails for a URL that cannot contain credentials.
     let _no_credentials = shown.set_username("").and_then(|()| shown.set_password(None));
     shown.set_query(None);

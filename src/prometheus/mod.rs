@@ -53,6 +53,7 @@ impl QueryRange {
     /// A range with `step` between its points, or more where there would be too many points.
     pub fn new(start: WallTime, end: WallTime, step: Duration) -> Self {
         let step_min = end.since(start) / (POINTS_MAX - 1);
+
         // In whole seconds, as Prometheus rounds them: never below what it accepts.
         let step_min = Duration::from_secs(step_min.as_secs().saturating_add(1));
         let fits = end.since(start).as_nanos() / step.as_nanos().max(1) < u128::from(POINTS_MAX);
@@ -100,6 +101,7 @@ mod tests {
         let hours = |it| QueryRange::new(start, start.after(Duration::from_hours(it)), step);
         assert_eq!(hours(1).step, step);
         assert_eq!(points(hours(45)), 10_801);
+
         for it in [46, 48, 24 * 30] {
             let range = hours(it);
             assert!(range.step > step && points(range) <= 11_000, "{range:?}");

@@ -133,6 +133,7 @@ pub(super) async fn count_samples(
     to: WallTime,
 ) -> Result<u32, Hold> {
     let prometheus = prometheus(context)?;
+
     // Both ends included, as in a range query: one sample more than there are intervals.
     let span = to.since(from).saturating_add(context.scrape_interval());
     let since_end = context.now().since(to);
@@ -153,6 +154,7 @@ pub(super) async fn count_samples(
                  or evaluated less often than `scrape_interval` says?"
             )
         })?;
+
         Ok::<u32, Hold>(whole(count))
     });
 
@@ -204,6 +206,7 @@ pub(super) async fn window(
             ));
         }
     };
+
     Ok(one.samples.iter().map(|it| it.value).filter(|it| it.is_finite()).collect())
 }
 
@@ -215,10 +218,12 @@ pub(super) async fn peaks(
 ) -> Result<Vec<f64>, PrometheusError> {
     let series = prometheus.range(query, range).await?;
     let mut by_time = BTreeMap::<WallTime, f64>::new();
+
     for sample in series.iter().flat_map(|it| &it.samples).filter(|it| it.value.is_finite()) {
         let peak = by_time.entry(sample.at).or_insert(sample.value);
         *peak = peak.max(sample.value);
     }
+
     Ok(by_time.into_values().collect())
 }
 

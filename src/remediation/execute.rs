@@ -71,18 +71,22 @@ pub(super) async fn perform(
                 record(context, step, StepState::Applied, text).await?;
             }
         }
+
         return Ok(outcome);
     }
 
     let intent = step.change.text().to_string();
     let is_late = Breach::I22IntentAfterRequest.is_played();
+
     if !is_late {
         record(context, step, StepState::Began, intent.clone()).await?;
     }
+
     let answer = change::apply(context, step, Direction::Desired, WriteMode::Write).await;
     if is_late {
         record(context, step, StepState::Began, intent).await?;
     }
+
     let outcome = match &answer {
         Err(error) if error.outcome() != RequestOutcome::Unknown => {
             StepOutcome::Failed(chain(error))
@@ -131,6 +135,7 @@ async fn check_before(context: &Context, step: &StepRow, permit: &Permit) -> Opt
     if permit.covers(step) {
         return None;
     }
+
     let (direction, mode) = (Direction::Desired, WriteMode::ValidateOnly);
     let validated =
         with_retries(context, || Box::pin(change::apply(context, step, direction, mode))).await;
@@ -168,11 +173,13 @@ pub(super) async fn read_back(
 ) -> StepOutcome {
     let started = context.clock.monotonic();
     let mut pause = PAUSE_FIRST;
+
     loop {
         let found = change::observe(context, step).await;
         if found.as_ref().is_ok_and(|it| wanted.contains(it)) {
             return StepOutcome::Done;
         }
+
         if elapsed(context, started) >= limit {
             let seen = match found {
                 Ok(Observed::Diverged(text)) => return StepOutcome::Drifted(text),

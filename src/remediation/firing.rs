@@ -77,6 +77,7 @@ impl SeriesIndex {
                 by_subject.entry(subject).or_default().push(position);
             }
         }
+
         Self { series, by_subject }
     }
 
@@ -94,6 +95,7 @@ impl SeriesIndex {
         if unnamed != named {
             found.extend(self.by_subject.get(&unnamed).into_iter().flatten());
         }
+
         found.into_iter().filter_map(|it| self.series.get(it))
     }
 }
@@ -111,6 +113,7 @@ impl Firing {
     ) -> Self {
         let mut by_alert = Vec::new();
         let mut expressions = BTreeSet::new();
+
         for playbook in playbooks {
             match &playbook.confirm {
                 Some(template) => {
@@ -206,14 +209,17 @@ impl Firing {
     fn reported_by_alert(&self, playbook: &Playbook, target: &Target) -> Result<Reported, Hold> {
         let alerts = self.alerts.as_ref().map_err(Hold::clone)?;
         let mut wanted = Wanted::of_target(target);
+
         if !self.is_only_cluster {
             wanted.present.insert(CLUSTER_LABEL, self.cluster.to_string());
         }
+
         let labels = playbook.matcher.labels.iter();
         wanted.present.extend(labels.map(|(name, value)| (name.as_str(), value.clone())));
 
         let alert = alert_name(playbook);
         let mut reported = Reported::Absent;
+
         for series in alerts.about(alert, target) {
             let Some(missing) = wanted.missing(series) else { continue };
             let is_firing = label(series, STATE_LABEL) == Some(FIRING);
@@ -221,6 +227,7 @@ impl Firing {
             if missing.is_empty() && is_firing {
                 return Ok(Reported::Firing);
             }
+
             reported = Reported::Unclear(if missing.is_empty() {
                 format!("`{alert}` is pending in Prometheus for {target}")
             } else {
@@ -232,6 +239,7 @@ impl Firing {
                 )
             });
         }
+
         Ok(reported)
     }
 }
@@ -267,6 +275,7 @@ impl<'a> Wanted<'a> {
                 None => missing.push(name),
             }
         }
+
         Some(missing)
     }
 }
@@ -302,6 +311,7 @@ fn alerts_query(cluster: &ClusterName, playbooks: &[&Playbook]) -> Option<String
         quoted(&names),
         quoted(&format!("{}|", regex::escape(cluster.as_str()))),
     );
+
     (!playbooks.is_empty()).then(|| format!("count by ({by}) ({alerts})"))
 }
 
@@ -382,6 +392,7 @@ mod tests {
 
         assert_eq!(of_broker.confirms(&playbook, &broker("1")), Ok(()));
         assert!(of_broker.confirms(&playbook, &broker("2")).is_err());
+
         // An alert about one broker does not confirm a change of all of them.
         assert!(of_broker.confirms(&playbook, &Target::Cluster).is_err());
         assert_eq!(of_cluster.confirms(&playbook, &Target::Cluster), Ok(()));
@@ -433,6 +444,7 @@ mod tests {
         let text = r#"idle{kafka_cluster="$kafka_cluster"} < 0.3 # percent"#;
         let playbook = playbook(&[SLOW], Some(text));
         let query = confirm_query(&ClusterName::new("main"), &template(text));
+
         assert!(query.contains(r#"kafka_cluster="main""#), "{query}");
 
         let series = vec![labels(&[("broker_id", "1")]), labels(&[("kafka_cluster", "other")])];

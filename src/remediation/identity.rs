@@ -45,6 +45,7 @@ pub(super) async fn settle(context: &Context) -> Result<bool, StoreError> {
         context.telemetry.cluster_identified(name, identity.same_as.clone());
         context.identity.set(identity);
     }
+
     Ok(true)
 }
 
@@ -63,6 +64,7 @@ fn report(
     if let Some(parked) = parked_as {
         context.telemetry.cluster_replaced(cluster, parked);
     }
+
     if let Some(former) = renamed_from {
         warn!(%cluster, kafka_id, %former, "The cluster has a new name: its state goes on under it.");
     }
@@ -73,6 +75,7 @@ fn report(
         }
         return;
     }
+
     if let Some(same_as) = same_as {
         error!(
             %cluster, kafka_id, %same_as,

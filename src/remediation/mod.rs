@@ -230,6 +230,7 @@ impl Remediator {
         let active = self.active();
         let Notification { alerts, mut faults, truncated } = notification;
         let mut routed = Vec::with_capacity(alerts.len());
+
         for alert in alerts {
             match active.route(alert) {
                 Ok(it) => routed.push(it),
@@ -246,18 +247,23 @@ impl Remediator {
         if faults.count > 0 {
             counts.insert(AlertOutcome::Invalid, faults.count);
         }
+
         for (&outcome, &count) in &counts {
             shared.telemetry.alerts_taken(outcome, count);
         }
+
         for unusable in &faults.first {
             warn!(%unusable, "Alert cannot be used.");
         }
+
         for VaryingLabels { cluster, subject, labels } in &varying {
             shared.telemetry.labels_vary(cluster, &subject.playbook, labels);
         }
+
         if truncated > 0 {
             shared.telemetry.truncated_alerts(truncated);
         }
+
         self.wake();
 
         Ok(Taken { counts, faults })

@@ -143,6 +143,7 @@ impl Remediator {
                 self.shared.store.request_undo(id, self.shared.clock.wall(), by).await?;
                 info!(run = %id, %by, "Rollback ordered.");
                 self.wake();
+
                 Ok(())
             }
             RunState::Queued
@@ -184,6 +185,7 @@ impl Remediator {
             let what = format!("run {id} has another plan now: look at it again");
             return Err(OrderError::Conflict(what));
         }
+
         info!(run = %id, %by, "Run approved.");
         self.wake();
 
@@ -262,6 +264,7 @@ impl Remediator {
             let now = self.shared.clock.wall();
             self.shared.store.move_run(run.id, now, RunEvent::Cancel, change).await
         };
+
         match moved {
             Ok(_) => info!(run = %run.id, %by, reason, "Run {done}."),
             // The worker was faster.
@@ -270,6 +273,7 @@ impl Remediator {
             }
             Err(error) => return Err(error.into()),
         }
+
         self.wake();
 
         Ok(())
@@ -280,9 +284,11 @@ impl Remediator {
     pub async fn acknowledge(&self, id: RunId, by: &Principal) -> Result<(), OrderError> {
         let run = self.find_run(id).await?;
         let is_configured = self.active().cluster(&run.cluster).is_some();
+
         if run.state != RunState::Stuck && is_configured {
             return Err(OrderError::Conflict(format!("run {id} is {}, not stuck", run.state)));
         }
+
         self.shared.store.acknowledge(id, self.shared.clock.wall(), by).await?;
         info!(run = %id, %by, "Run acknowledged.");
 
@@ -307,6 +313,7 @@ impl Remediator {
             let what = "name both the playbook and the target whose quarantine to release";
             return Err(OrderError::Conflict(what.to_owned()));
         }
+
         if key.is_some() && playbook.is_some() {
             let what = "a key has no playbook: release the key or the quarantine";
             return Err(OrderError::Conflict(what.to_owned()));
@@ -330,6 +337,7 @@ impl Remediator {
                 key: key.clone(),
             };
             let mut words = Vec::new();
+
             if key.is_none() {
                 for QuarantinedTarget { playbook, target } in status::quarantined(context).await? {
                     if release.includes(&playbook, &target) {
@@ -343,6 +351,7 @@ impl Remediator {
             info!(cluster = %name, %by, released = words.join(", "), "Released.");
             released.append(&mut words);
         }
+
         self.wake();
 
         Ok(released)
@@ -353,6 +362,7 @@ impl Remediator {
         if let Err(error) = self.shared.pause.set() {
             error!(%error, "Remediation is paused only until this process ends: the pause file cannot be created.");
         }
+
         self.wake();
         info!(%by, "Remediation paused.");
         self.record(format!("{by} paused remediation"), by).await;
@@ -396,6 +406,7 @@ impl Remediator {
 fn playbook_for<'a>(active: &'a ActiveClusters, order: &Order) -> Result<&'a Playbook, OrderError> {
     let kind = order.optimizer;
     let playbooks = &active.remediation.playbooks;
+
     if let Some(name) = &order.playbook
         && !playbooks.iter().any(|it| it.name == *name && it.optimizer.kind() == kind)
     {

@@ -48,6 +48,7 @@ pub(super) async fn watch(
                 );
             }
         }
+
         checks = if orphaned.is_empty() { 0 } else { checks.wrapping_add(1) };
         let counts = orphaned.into_iter().map(|it| (it.cluster, u64::from(it.runs)));
         telemetry.orphans_counted(counts.collect());

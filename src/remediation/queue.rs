@@ -87,6 +87,7 @@ impl Queue {
             let seen = self.entries.get(&run.id).and_then(|it| it.reconciled);
             (*rank, seen, run.id)
         });
+
         ranked
     }
 

@@ -122,6 +122,7 @@ async fn end_kept(context: &Context, detail: &RunDetail) -> Result<Requeue, Stor
         }
         (false, None) => return Ok(Requeue::Done),
     }
+
     Ok(Requeue::NOW)
 }
 
@@ -146,6 +147,7 @@ async fn start(
 
     let mut note = (!cleared.remarks.is_empty()).then(|| cleared.remarks.join("; "));
     let asks = cleared.permit.is_none() && !guard::ends_rehearsed(context, run);
+
     if asks
         && let Some(changed) = approval::note_on_changed_plan(context, run, &cleared.steps).await?
     {
@@ -188,6 +190,7 @@ async fn act(
 ) -> Result<Requeue, StoreError> {
     let RunDetail { run, steps, .. } = detail;
     let stage = begun_stage(steps);
+
     if next_wave(steps, stage).is_none() {
         return all_effective(context, run, progress).await;
     }
@@ -206,6 +209,7 @@ async fn act(
             }
         }
     }
+
     Ok(Requeue::NOW)
 }
 
@@ -267,6 +271,7 @@ async fn all_effective(
         if execute::elapsed(context, since) < STABLE_MAX {
             return Ok(Requeue::After(STABLE_POLL_INTERVAL));
         }
+
         let limit = STABLE_MAX.as_secs();
         let text = format!("the group `{group}` was not stable within {limit} s: {seen}");
         roll_back(context, run, RollbackReason::FailedToApply, None, text).await?;
@@ -297,6 +302,7 @@ async fn recover(
 
     let stage = begun_stage(&detail.steps);
     let mut is_complete = true;
+
     for step in detail.steps.iter().filter(|it| it.stage <= stage) {
         match step.state {
             StepState::Applied => (),
@@ -326,6 +332,7 @@ async fn recover(
         let text = "the process ended between two steps".to_owned();
         roll_back(context, run, RollbackReason::Interrupted, None, text).await?;
     }
+
     Ok(Requeue::NOW)
 }
 
@@ -353,10 +360,12 @@ async fn watch(
     if !left.is_zero() {
         return Ok(Requeue::After(context.scrape_interval().min(left)));
     }
+
     if run.state == RunState::Settling {
         transition(context, run, RunEvent::Settle, RunUpdate::default()).await?;
         return Ok(Requeue::NOW);
     }
+
     conclude(context, detail, progress).await
 }
 
@@ -365,9 +374,11 @@ fn window_end(context: &Context, run: &RunRow) -> WallTime {
     let windows = context.playbook(run).map(|it| it.windows);
     let effective = run.times.effective.unwrap_or_default();
     let settled = effective.after(windows.map_or(Duration::ZERO, |it| it.settle));
+
     if run.state == RunState::Settling {
         return settled;
     }
+
     settled.after(windows.map_or(Duration::ZERO, |it| it.observe))
 }
 
@@ -380,6 +391,7 @@ async fn conclude(
 ) -> Result<Requeue, StoreError> {
     let run = &detail.run;
     let is_canary = detail.steps.iter().any(|it| it.state == StepState::Planned);
+
     if let Some(verdict) = run.verdict.filter(|_| is_canary) {
         return widen(context, detail, verdict, progress).await;
     }
@@ -396,10 +408,12 @@ async fn conclude(
         roll_back(context, run, RollbackReason::Verdict, Some(verdict), text).await?;
         return Ok(Requeue::NOW);
     }
+
     context.store.note(run.id, context.now(), "verdict", text).await?;
     if is_canary {
         return Ok(Requeue::NOW);
     }
+
     keep(context, run, verdict, None).await
 }
 
@@ -425,6 +439,7 @@ async fn widen(
 
     let since = *progress.waits_since.get_or_insert_with(|| context.clock.monotonic());
     let is_final = matches!(hold.reason, HoldReason::NotActing | HoldReason::AdviseOnly);
+
     if is_final || execute::elapsed(context, since) >= WIDEN_MAX {
         let note = format!("the other brokers were not changed: {}", hold.detail);
         return keep(context, run, verdict, Some(note)).await;
@@ -435,6 +450,7 @@ async fn widen(
         let text = format!("the other brokers wait: {}", hold.detail);
         context.store.note(run.id, context.now(), "gate", text).await?;
     }
+
     Ok(Requeue::After(CHECK_INTERVAL))
 }
 

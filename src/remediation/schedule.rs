@@ -82,14 +82,17 @@ pub(super) async fn add_runs(
 ) -> Result<(), StoreError> {
     let cluster = &context.cluster.name;
     let configured = &context.remediation;
+
     if !state.matched.as_ref().is_some_and(|it| Arc::ptr_eq(it, configured)) {
         rematch(context).await?;
         state.matched = Some(Arc::clone(configured));
     }
+
     let mut episodes = context.store.open_episodes(cluster).await?;
     let now = context.clock.monotonic();
     let is_new = |it: &Episode| it.id > state.asked_about;
     let asks = is_due(state.asked, now, FOLLOW_INTERVAL) || episodes.iter().any(is_new);
+
     if asks && context.remediation.mode != Mode::Observe {
         follow(context, state, &mut episodes).await?;
     }
@@ -243,6 +246,7 @@ async fn add_due(
             passed_over.push(episode);
         }
     }
+
     for episode in passed_over {
         if state.reported.insert(episode.id) {
             let name = &context.cluster.name;
@@ -253,6 +257,7 @@ async fn add_due(
     for some in due.chunks(ADDED_MAX) {
         context.store.add_runs(some.to_vec()).await?;
     }
+
     Ok(())
 }
 
@@ -365,6 +370,7 @@ async fn report_idle(
     without_target.truncate(UNKNOWN_TARGETS_SHOWN);
     let ids = without_target.iter().map(|it| it.id).collect();
     let labels = context.store.episode_labels(ids).await?;
+
     for (episode, labels) in without_target.into_iter().zip(labels) {
         let is_about_a_group =
             playbook(context, episode).is_some_and(|it| it.optimizer.kind().is_about_a_group());
@@ -373,5 +379,6 @@ async fn report_idle(
         let value = labels.get(label).map_or("", String::as_str);
         warn!(playbook = episode.playbook, alert, label, value, "Alert names no target.");
     }
+
     Ok(())
 }

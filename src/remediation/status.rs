@@ -68,6 +68,7 @@ impl Remediator {
 pub(super) async fn quarantined(context: &Context) -> Result<Vec<QuarantinedTarget>, StoreError> {
     let name = &context.cluster.name;
     let mut found = Vec::new();
+
     for (playbook, target) in context.store.targets(name).await? {
         let past = context
             .store

@@ -42,6 +42,7 @@ pub(super) async fn expire_if_due(
     let Some(why) = why else { return Ok(false) };
     context.store.note(run.id, context.now(), "expire", why).await?;
     transition(context, run, RunEvent::Expire, RunUpdate::default()).await?;
+
     Ok(true)
 }
 
@@ -69,15 +70,18 @@ async fn failed_clone(context: &Context, steps: &[StepRow]) -> Result<Option<Str
         let Ok(observed) = change::observe(context, step).await else { continue };
         let known = step.progress.looks_without_effect;
         let looks = if observed == Observed::Desired { 0 } else { known.saturating_add(1) };
+
         if looks != known {
             let progress = StepProgress { looks_without_effect: looks, ..step.progress.clone() };
             context.store.set_progress(step.run, step.index, progress).await?;
         }
+
         if looks >= LOOKS_MAX {
             let subject = step.change.text().subject;
             return Ok(Some(format!("{subject} did not run at {LOOKS_MAX} looks in a row")));
         }
     }
+
     Ok(None)
 }
 
@@ -90,6 +94,7 @@ pub(super) async fn overdue(context: &Context) -> Result<Vec<OverdueChange>, Sto
         let late = now.since(it.times.expires?);
         Some(OverdueChange { run: it.id, late })
     });
+
     Ok(late.filter(|it| !it.late.is_zero()).collect())
 }
 

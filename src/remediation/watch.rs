@@ -55,6 +55,7 @@ pub(super) async fn check(
     if let Some(stop) = check_drift(context, &detail.steps, watched).await {
         return Some(stop);
     }
+
     let guards = match tripped_guard(context, detail).await {
         Ok(Some(text)) => {
             let (reason, verdict) = (RollbackReason::GuardTripped, Verdict::Regressed);
@@ -137,11 +138,13 @@ async fn tripped_guard(context: &Context, detail: &RunDetail) -> Result<Option<S
                 evidence::exceeds(*it, limit)
             }
         };
+
         if let Some(pair) = peaks.windows(2).find(|pair| pair.iter().all(exceeds)) {
             let text = format!("`{query}` rose to {pair:?}, above {limit} in the baseline");
             return Ok(Some(text));
         }
     }
+
     Ok(None)
 }
 

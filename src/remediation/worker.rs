@@ -74,6 +74,7 @@ pub(super) async fn run(
                 CHECK_INTERVAL
             }
         };
+
         tokio::select! {
             () = stop.cancelled() => return,
             () = context.clock.sleep(wait) => (),
@@ -130,6 +131,7 @@ async fn take_turn(
         if stop.is_cancelled() {
             break;
         }
+
         let due = queue.due(run.id).filter(|_| *rank != Rank::RollbackOrdered);
         if let Some(due) = due.filter(|it| *it > now) {
             next = next.min(due);
@@ -145,6 +147,7 @@ async fn take_turn(
         let requeue = reconcile(context, run.id, queue.progress(run.id), stop).await?;
         let done = context.clock.monotonic();
         let still_waits = rank.is_waiting() && requeue == Requeue::After(CHECK_INTERVAL);
+
         match requeue {
             Requeue::Done => queue.forget(run.id),
             Requeue::After(_) if still_waits && *rank == Rank::Waits => {
@@ -258,6 +261,7 @@ async fn find_preempting<'a>(
             return Some(other);
         }
     }
+
     None
 }
 
@@ -276,5 +280,6 @@ async fn cancel_resolved(context: &Context) -> Result<(), StoreError> {
         let change = RunUpdate { note, ..RunUpdate::default() };
         transition(context, &run, RunEvent::Cancel, change).await?;
     }
+
     Ok(())
 }

@@ -66,6 +66,7 @@ impl HttpOptions {
         let security = self.security();
         let files = security.files().into_iter().map(|it| it.1);
         let secret = self.authorization.as_ref().map(HttpAuthorization::secret_file);
+
         FileStamps::of_paths(files.chain(secret))
     }
 

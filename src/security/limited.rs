@@ -17,6 +17,7 @@ pub const SECRET_BYTES_MAX: u64 = 1 << 20;
 pub fn read_limited(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     File::open(path)?.take(max.saturating_add(1)).read_to_end(&mut content)?;
+
     if u64::try_from(content.len()).is_ok_and(|it| it <= max) {
         return Ok(content);
     }

@@ -99,6 +99,7 @@ impl LoadedSecurity {
 pub fn system_roots() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
+
     // Most system stores contain a few certificates that rustls cannot use. Skip them.
     let (added, _) = roots.add_parsable_certificates(found.certs);
 
@@ -139,6 +140,7 @@ impl Loader<'_> {
                 rustls::sign::SingleCertAndKey::from(identity?),
             )),
         };
+
         // Connections are few and long-lived: verify the certificate of each one.
         config.resumption = Resumption::disabled();
 
@@ -193,6 +195,7 @@ impl Loader<'_> {
         let content = (self.read)(path).map_err(|error| format!("read {shown}: {error}"));
         let parsed =
             content.and_then(|it| parse(&it).map_err(|problem| format!("{shown} {problem}")));
+
         self.check(setting, parsed)
     }
 

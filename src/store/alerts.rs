@@ -135,6 +135,7 @@ impl Store {
                 let outcome = fire_all(tx, routed, now, &mut stored.varying)?;
                 count(&mut stored.counts, outcome);
             }
+
             for routed in resolved {
                 count(&mut stored.counts, resolve(tx, &routed.cluster, &routed.alert, now)?);
             }
@@ -162,6 +163,7 @@ impl Store {
             )?;
             let mut rows = query.query([&cluster])?;
             let mut episodes: Vec<Episode> = Vec::new();
+
             while let Some(row) = rows.next()? {
                 let id: i64 = row.get("id")?;
                 match episodes.last_mut() {
@@ -169,6 +171,7 @@ impl Store {
                     _ => episodes.push(episode(row)?),
                 }
             }
+
             Ok(episodes)
         })
         .await
@@ -220,6 +223,7 @@ impl Store {
             for id in &update.gone {
                 close(tx, *id, EpisodeEnd::NotFiring, now)?;
             }
+
             Ok(())
         })
         .await
@@ -243,6 +247,7 @@ impl Store {
             let (silent, oldest) = (now.before(SILENCE_MAX), now.before(CLOSED_RETENTION));
             let silent = query
                 .query_map(params![silent, cluster, is_answered, oldest], |row| row.get("id"))?;
+
             for id in silent.collect::<rusqlite::Result<Vec<i64>>>()? {
                 close(tx, id, EpisodeEnd::Silent, now)?;
             }
@@ -272,9 +277,11 @@ impl Store {
                  AND NOT EXISTS (SELECT 1 FROM alerts WHERE episode = e.id)",
             )?;
             let empty = query.query_map([&cluster], |row| row.get("id"))?;
+
             for id in empty.collect::<rusqlite::Result<Vec<i64>>>()? {
                 close(tx, id, EpisodeEnd::Unmatched, now)?;
             }
+
             Ok(())
         })
         .await
@@ -343,6 +350,7 @@ fn fire_all(
         if fired.is_new {
             outcome = AlertOutcome::New;
         }
+
         if !fired.varying.is_empty() {
             varying.push(VaryingLabels {
                 cluster: cluster.clone(),
@@ -351,6 +359,7 @@ fn fire_all(
             });
         }
     }
+
     Ok(outcome)
 }
 
@@ -428,6 +437,7 @@ fn fire(
     now: WallTime,
 ) -> rusqlite::Result<Fired> {
     let key = key(alert, subject);
+
     // No incident of the future may hide the next one.
     let starts_at = alert.starts_at.min(now);
     let mut fired = Fired::default();
@@ -450,6 +460,7 @@ fn fire(
             if let Some(open) = found.filter(|it| it.closed.is_none()) {
                 close(tx, open.id, EpisodeEnd::Replaced, now)?;
             }
+
             fired.is_new = true;
             let opened =
                 NewEpisode { cluster, key: &key, subject, opened: now, seen: now, starts_at };
@@ -472,6 +483,7 @@ fn fire(
             !fired.varying.is_empty(),
         ])?;
     }
+
     insert_alert(tx, cluster, &alert.fingerprint, id, &alert.labels)?;
 
     Ok(fired)
@@ -590,6 +602,7 @@ fn resolve(
             by_fingerprint.query_map(params![cluster, alert.fingerprint], |row| row.get(0))?;
         episodes = found.collect::<rusqlite::Result<_>>()?;
     }
+
     if episodes.is_empty() {
         return Ok(AlertOutcome::ResolvedUnknown);
     }
@@ -602,6 +615,7 @@ fn resolve(
             close(tx, episode, EpisodeEnd::Resolved, now)?;
         }
     }
+
     Ok(AlertOutcome::Resolved)
 }
 
@@ -619,6 +633,7 @@ fn check_open_episodes(tx: &Transaction<'_>) -> Result<(), TransactionError> {
         );
         return Err(TransactionError::Refused(StoreError::Full(problem)));
     }
+
     Ok(())
 }
 
@@ -708,6 +723,7 @@ impl OpenAlert {
                 new.insert(tx, &self.labels)?
             };
             insert_alert(tx, cluster, &self.fingerprint, episode, &self.labels)?;
+
             if let Some(subject) = subject {
                 tx.prepare_cached(
                     "INSERT OR IGNORE INTO claims (episode, playbook, attempt, run)
@@ -724,6 +740,7 @@ impl OpenAlert {
             )?
             .execute(params![cluster, self.fingerprint, self.episode])?;
         }
+
         Ok(())
     }
 }

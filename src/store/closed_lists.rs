@@ -17,6 +17,7 @@ pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
     column::<Verdict>(connection, "runs.verdict")?;
     column::<RollbackReason>(connection, "runs.rollback_reason")?;
     column::<Priority>(connection, "runs.priority")?;
+
     column::<StepState>(connection, "steps.state")
 }
 

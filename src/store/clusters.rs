@@ -54,6 +54,7 @@ impl Store {
                     params![name, position],
                 )?;
             }
+
             Ok(())
         })
         .await
@@ -104,6 +105,7 @@ impl Store {
             if found.same_as.is_none() {
                 found.renamed_from = take_over(tx, &name, &kafka_id, now)?;
             }
+
             Ok(found)
         })
         .await
@@ -179,6 +181,7 @@ fn take_over(
         move_rows(tx, old, name, &text, now)?;
         tx.execute("DELETE FROM clusters WHERE name = ?1", [old])?;
     }
+
     Ok(former.last().cloned())
 }
 
@@ -201,6 +204,7 @@ fn move_rows(
     let mut unfinished =
         tx.prepare_cached(&format!("SELECT id FROM runs WHERE cluster = ?1 AND {UNFINISHED}"))?;
     let unfinished = unfinished.query_map([from], |row| row.get("id"))?;
+
     for run in unfinished.collect::<rusqlite::Result<Vec<RunId>>>()? {
         journal::append(tx, run, now, "cluster", text)?;
     }
@@ -213,6 +217,7 @@ fn move_rows(
         )?;
         tx.execute(&format!("DELETE FROM {table} WHERE cluster = ?1"), [from])?;
     }
+
     Ok(())
 }
 
@@ -242,6 +247,7 @@ fn cancel_waiting(
     for (run, state) in waiting {
         let refused =
             |problem| TransactionError::Refused(StoreError::InvalidTransition { run, problem });
+
         // A run between its rehearsal and its first write has written nothing.
         let state = if state == RunState::Rehearsed {
             state.after(RunEvent::Requeue).map_err(refused)?
@@ -256,5 +262,6 @@ fn cancel_waiting(
         )?;
         journal::append(tx, run, now, "state", &format!("{cancelled}: {text}"))?;
     }
+
     Ok(())
 }

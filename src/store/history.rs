@@ -63,6 +63,7 @@ impl RunHistory {
         let last = self.ended.first()?;
         let doublings = self.rollbacks_in_a_row().min(16);
         let doubled = cooldown.saturating_mul(2_u32.saturating_pow(doublings)).min(cooldown_max);
+
         Some(last.at.after(doubled.max(cooldown)))
     }
 }
@@ -176,5 +177,6 @@ fn ended(tx: &Transaction<'_>, past: &PastRuns) -> rusqlite::Result<Vec<EndedRun
             })
         },
     )?;
+
     runs.collect()
 }

@@ -74,6 +74,7 @@ impl Store {
             let lines = query.query_map(params![before, entry, by, cluster, limit], |row| {
                 Ok(JournalLine { cluster: row.get("of_cluster")?, ..line(row)? })
             })?;
+
             Ok(lines.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -167,13 +168,16 @@ fn find_equal(
     while let Some(row) = rows.next()? {
         let (found_entry, found): (String, String) = (row.get("entry")?, row.get("text")?);
         let by: Option<Principal> = row.get("principal")?;
+
         if by.is_some() || !is_repeatable(&found_entry, &found) {
             return Ok(None);
         }
+
         if found_entry == entry && without_numbers(&found) == wanted {
             return row.get("id").map(Some);
         }
     }
+
     Ok(None)
 }
 
@@ -182,6 +186,7 @@ fn find_equal(
 fn without_numbers(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
+
     while let Some(start) = rest.find(|it: char| it.is_ascii_digit()) {
         let (before, number) = rest.split_at(start);
         let end = number.find(|it: char| !it.is_ascii_digit()).unwrap_or(number.len());
@@ -193,6 +198,7 @@ fn without_numbers(text: &str) -> String {
         plain.push_str(if names { number } else { "#" });
         rest = after;
     }
+
     plain.push_str(rest);
     plain
 }
@@ -229,6 +235,7 @@ mod tests {
 
         assert_eq!(without_numbers(&text("31")), without_numbers(&text("452")));
         assert_eq!(without_numbers("12 s, then 22.5s"), "# s, then #.#s");
+
         for name in ["broker 1 is away", "broker 12", "kafka-1", "orders2", "é"] {
             assert_eq!(without_numbers(name), name);
         }

@@ -52,6 +52,7 @@ impl Store {
                  AND (?3 IS NULL OR playbook = ?3) AND (?4 IS NULL OR created_at >= ?4)
                  AND (?5 IS NULL OR id < ?5) ORDER BY id DESC LIMIT ?6";
             let values = params![cluster, Json(&states), playbook, since, before, limit];
+
             Ok(select(tx, matching, values)?)
         })
         .await

@@ -155,11 +155,13 @@ impl Store {
 
         let store = Self::with(Connection::open(path).map_err(failed_to("open the store"))?)?;
         let bytes = path.metadata().map_or(0, |it| it.len());
+
         if bytes <= CHECKED_BYTES_MAX {
             store.check_file()?;
         } else {
             info!(bytes, "The state store is too large to be checked at the start.");
         }
+
         store.check_closed_lists()?;
 
         Ok(store)
@@ -209,6 +211,7 @@ impl Store {
                 .map_err(failed_to("migrate the store from an older version"))?,
             other => return Err(StoreError::UnknownVersion(other)),
         }
+
         Ok(Self { connection: Arc::new(Mutex::new(connection)), has_failed: Arc::default() })
     }
 

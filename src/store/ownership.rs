@@ -71,6 +71,7 @@ fn add_written(tx: &Transaction<'_>, step: &StepUpdate, applied: bool) -> rusqli
             params![cluster, Json(&resource), step.run, step.index, value, applied],
         )?;
     }
+
     Ok(())
 }
 
@@ -125,6 +126,7 @@ impl Store {
                 let value: Option<String> = row.get("value")?;
                 let is_written: bool = row.get("is_written")?;
                 let written = is_written.then(|| value.map_or(Written::Removed, Written::Value));
+
                 Ok(Ownership { resource, written, hands_off: row.get("hands_off")? })
             })?;
             Ok(found.collect::<rusqlite::Result<_>>()?)
@@ -225,5 +227,6 @@ pub(super) fn disown(
         let text = format!("step {index}: drifted: a person has released {resource}");
         journal::append(tx, run, now, "step", &text)?;
     }
+
     Ok(())
 }

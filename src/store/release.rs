@@ -67,6 +67,7 @@ impl Store {
         self.call("release a cluster", move |tx| {
             let mut released = ownership::hands_off(tx, &release.cluster)?;
             released.retain(|it| release.includes_value(it));
+
             for resource in &released {
                 ownership::disown(tx, &release.cluster, resource, now)?;
                 ownership::forget(tx, &release.cluster, resource)?;
@@ -105,5 +106,6 @@ fn end_quarantines(tx: &Transaction<'_>, release: &Release, now: WallTime) -> ru
             params![release.cluster, now],
         )?;
     }
+
     Ok(())
 }

@@ -83,6 +83,7 @@ impl Store {
         if attempts.is_empty() {
             return Ok(());
         }
+
         self.call("store runs", move |tx| {
             for NewAttempt { run, claim } in &attempts {
                 add(tx, run, Some(*claim))?;
@@ -130,6 +131,7 @@ impl Store {
                     NewLine { run: Some(run), entry: "state", text, by, ..NewLine::default() };
                 journal::insert(tx, &line, now)?;
             }
+
             Ok(next)
         })
         .await

@@ -50,6 +50,7 @@ impl Store {
                     params![step.run, now],
                 )?;
             }
+
             ownership::update(tx, &step, now)?;
 
             let text = format!("step {}: {}: {}", step.index, step.state, step.text);
@@ -81,6 +82,7 @@ pub(super) fn replace(tx: &Transaction<'_>, run: RunId, steps: &[StepRow]) -> ru
     if steps.is_empty() {
         return Ok(());
     }
+
     tx.execute("DELETE FROM steps WHERE run = ?1", [run])?;
 
     let mut insert = tx.prepare_cached(
@@ -98,6 +100,7 @@ pub(super) fn replace(tx: &Transaction<'_>, run: RunId, steps: &[StepRow]) -> ru
             step.at
         ])?;
     }
+
     Ok(())
 }
 

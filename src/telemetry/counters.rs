@@ -71,6 +71,7 @@ impl Counters {
         register(registry, &own::TRUNCATED_ALERTS, counters.truncated.clone());
         register(registry, &own::STORE_WRITE, counters.store.clone());
         counters.create_all();
+
         for cluster in clusters {
             counters.create_for(cluster, playbooks);
         }

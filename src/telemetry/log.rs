@@ -56,6 +56,7 @@ fn filter(written: &str) -> Result<EnvFilter, LogError> {
     for directive in written.split(',').map(str::trim) {
         let (module, level) = directive.rsplit_once('=').unwrap_or(("", directive));
         let level = if level.eq_ignore_ascii_case("warning") { "warn" } else { level };
+
         if !LEVELS.iter().any(|it| it.eq_ignore_ascii_case(level)) {
             return Err(LogError::Level(directive.to_owned()));
         }
@@ -72,6 +73,7 @@ fn filter(written: &str) -> Result<EnvFilter, LogError> {
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
+
     while let Some(inner) = cause {
         text.push_str(": ");
         text.push_str(&inner.to_string());

@@ -44,6 +44,7 @@ fn busy_telemetry() -> Telemetry {
     let requests =
         RequestCount { api: Api::Metadata, sent: 9, failed: vec![(ReadFailure::Timeout, 1)] };
     telemetry.requests_counted(&main_cluster(), vec![requests]);
+
     let series = vec![(main_cluster(), SeriesCount { shown: 11, dropped: 0 })];
     telemetry.round_done(&main_cluster(), RoundDone { took: Duration::from_secs(1), requests: 15 });
     telemetry.page_made(PageMade { series, identity_bytes: 100, gzip_bytes: 10 });
@@ -114,10 +115,12 @@ fn an_event_is_counted() {
     telemetry.webhook_responded(418);
     telemetry.truncated_alerts(4);
     telemetry.alert_to_effect(&main_cluster(), Duration::from_millis(400));
+
     let holds = "kafka_optimizer_holds_total{kafka_cluster=\"main\",playbook=\"broker-threads\",reason=\"cooldown\"}";
 
     check(&telemetry, holds, Some(1.0));
     check(&telemetry, "kafka_optimizer_alerts_total{outcome=\"new\"}", Some(3.0));
+
     let runs = "kafka_optimizer_runs_total{kafka_cluster=\"main\",optimizer=\"tune_brokers\",outcome=\"kept\"}";
 
     check(&telemetry, runs, Some(1.0));
@@ -147,10 +150,12 @@ fn a_view_replaces_the_previous_one() {
     check(&telemetry, active, Some(1.0));
     check(&telemetry, acting, Some(1.0));
     check(&telemetry, quarantined, Some(1.0));
+
     let overdue =
         "kafka_optimizer_temporary_change_overdue_seconds{kafka_cluster=\"main\",run=\"7\"}";
     check(&telemetry, overdue, Some(1200.0));
     check(&telemetry, "kafka_optimizer_mode{mode=\"act\"}", Some(1.0));
+
     telemetry.remediation_changed(&main_cluster(), RemediationView::idle(Mode::Rehearse));
 
     check(&telemetry, active, Some(0.0));
@@ -168,6 +173,7 @@ fn the_history_holds_the_last_fifty_runs() {
         page.lines().filter(|it| it.starts_with("kafka_optimizer_run_info{")).collect();
 
     assert_eq!(runs.len(), 50);
+
     let newest = "kafka_optimizer_run_info{kafka_cluster=\"main\",run=\"60\",\
         optimizer=\"tune_brokers\",target=\"broker 1\",verdict=\"none\",outcome=\"acting\"} 3.0";
 
@@ -203,6 +209,7 @@ fn each_metric_is_described_once_as_in_the_catalogue() {
     let page = busy_telemetry().encode().unwrap();
     let comments: Vec<&str> = page.lines().filter(|it| it.starts_with('#')).collect();
     let mut want = BTreeSet::new();
+
     for spec in own::ALL {
         want.insert(format!("# HELP {} {}", spec.name, spec.help));
         want.insert(format!("# TYPE {} {}", spec.name, spec.kind));
@@ -227,6 +234,7 @@ fn the_own_metrics_match_the_golden_file() {
 
     let page: String = lines.collect();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/golden/own_metrics.txt");
+
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &page).unwrap();
     }
@@ -240,9 +248,11 @@ fn the_own_metrics_match_the_golden_file() {
 fn every_series_is_unique_and_has_its_labels_in_order() {
     let page = busy_telemetry().encode().unwrap();
     let mut seen = BTreeSet::new();
+
     for line in page.lines().filter(|it| !it.starts_with('#')) {
         let (series, _) = line.rsplit_once(' ').expect("a value");
         assert!(seen.insert(series), "{series} is there twice");
+
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
         let family = ["_bucket", "_sum", "_count"]
             .iter()
@@ -254,6 +264,7 @@ fn every_series_is_unique_and_has_its_labels_in_order() {
             labels.split("\",").filter_map(|it| it.split("=\"").next()).collect();
         let names: Vec<&str> =
             names.into_iter().filter(|it| !it.is_empty() && *it != "le").collect();
+
         assert_eq!(names, spec.labels, "{series}");
     }
 }
@@ -262,11 +273,13 @@ fn every_series_is_unique_and_has_its_labels_in_order() {
 fn the_probe_series_of_a_broker_start_at_0_and_end_with_the_broker() {
     let telemetry = telemetry();
     assert!(!telemetry.encode().unwrap().contains("kafka_probe_"), "off: not on the page");
+
     let broker = |id| BrokerId::from_wire(id).unwrap();
     telemetry.probe_brokers(&main_cluster(), &[1, 2].map(broker).into());
     let series = |name: &str, more: &str| {
         format!("kafka_probe_{name}{{kafka_cluster=\"main\",broker_id=\"2\"{more}}}")
     };
+
     for failure in ProbeFailure::ALL {
         let series = series("failures_total", &format!(",reason=\"{failure}\""));
         check(&telemetry, &series, Some(0.0));
@@ -288,6 +301,7 @@ fn the_probe_series_of_a_broker_start_at_0_and_end_with_the_broker() {
     check(&telemetry, &series("failures_total", ",reason=\"timeout\""), Some(1.0));
     check(&telemetry, &series("produce_seconds_count", ""), Some(1.0));
     check(&telemetry, &series("round_trip_seconds_count", ""), Some(0.0));
+
     telemetry.probe_brokers(&main_cluster(), &[1, 3].map(broker).into());
 
     // A record that was under way when its broker was forgotten.
@@ -304,6 +318,7 @@ fn the_probe_metrics_are_described_as_in_the_catalogue() {
     let broker = BrokerId::from_wire(1).unwrap();
     telemetry.probe_brokers(&main_cluster(), &[broker].into());
     let page = telemetry.encode().unwrap();
+
     for spec in probe::ALL {
         for line in [
             format!("# HELP {} {}\n", spec.name, spec.help),

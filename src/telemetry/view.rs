@@ -211,6 +211,7 @@ impl Views {
         let previous = view.succeeded.replace(done.failure.is_none());
         view.took = done.took;
         view.unknown = done.unknown;
+
         if done.failure.is_none() {
             view.last_success = Some(done.at);
         }
@@ -281,6 +282,7 @@ impl Views {
         self.encode_requests(encoder)?;
         self.encode_remediation(encoder)?;
         self.encode_actors(encoder)?;
+
         self.encode_history(encoder)
     }
 
@@ -293,6 +295,7 @@ impl Views {
         let successful = f64::from(self.config_fault.is_none());
         let loaded = self.config_loaded.map(|_| (Vec::new(), successful));
         gauges(encoder, &own::CONFIG_SUCCESSFUL, loaded)?;
+
         let since = self.config_loaded.map(|it| (Vec::new(), it.seconds()));
         gauges(encoder, &own::CONFIG_SUCCESS_TIMESTAMP, since)?;
         let sizes = self.page.iter().flat_map(|page| {
@@ -342,6 +345,7 @@ impl Views {
         gauges(encoder, &own::COMMITS_AHEAD, self.by_cluster(|it| Some(count(it.commits_ahead))))?;
         let took = self.by_cluster(|it| it.round.map(|it| it.took.as_secs_f64()));
         gauges(encoder, &own::ROUND_DURATION, took)?;
+
         let requests = self.by_cluster(|it| it.round.map(|it| count(it.requests)));
         gauges(encoder, &own::ROUND_REQUESTS, requests)?;
         gauges(encoder, &own::SERIES, self.by_cluster(|it| it.series.map(|it| count(it.shown))))?;
@@ -435,6 +439,7 @@ impl Views {
                 let optimizer = run.optimizer.label();
                 let outcome = run.outcome.label();
                 let labels = texts(&[cluster, &id, optimizer, &run.target, verdict, outcome]);
+
                 (labels, run.started.seconds())
             })
         });
@@ -507,6 +512,7 @@ fn newest(runs: &[RunInfo]) -> Vec<&RunInfo> {
     let mut runs: Vec<&RunInfo> = runs.iter().collect();
     runs.sort_by_key(|it| std::cmp::Reverse(it.run));
     runs.truncate(RUNS_SHOWN_MAX);
+
     runs
 }
 
@@ -542,6 +548,7 @@ fn family(
 
     let name = spec.name.strip_suffix("_total").unwrap_or(spec.name);
     let mut family = encoder.encode_descriptor(name, spec.help, None, kind)?;
+
     for (values, metric) in rows {
         if values.is_empty() {
             // Avoids the empty braces that the library would write. Without labels there is one

@@ -37,6 +37,7 @@ fn process(broker: &FakeBroker, installation: &str, tasks: Tasks) -> Wire {
     let wire = Wire::new(options, Arc::new(SystemClock::new()), tasks);
     let wire = wire.with_identity(identity(installation)).with_session_timeout(SESSION);
     wire.compete();
+
     wire
 }
 
@@ -70,12 +71,14 @@ async fn i43_of_two_processes_on_one_cluster_one_acts_and_the_other_names_it() {
     // The first stays the leader of the generation that the second has started.
     until_held(&first).await;
     tokio::time::sleep(SESSION).await;
+
     assert_eq!((first.acting_lease(), second.acting_lease()), (ActingLease::Held, other));
 
     // A standby takes over as soon as the first one stops.
     first.resign().await;
     assert_ne!(first.acting_lease(), ActingLease::Held);
     assert_eq!(broker.seen(ApiKey::LeaveGroup).len(), 1);
+
     until_held(&second).await;
     assert_eq!(first_tasks.drain(SESSION).await, Drained::Cleanly);
 }
@@ -95,6 +98,7 @@ async fn i43_a_process_that_the_coordinator_expired_does_not_act_before_it_has_j
 
     until_held(&second).await;
     let other = ActingLease::HeldBy(identity("bbbb"));
+
     assert_eq!(until(&first, |it| *it == other).await, other);
 }
 
@@ -159,7 +163,9 @@ async fn a_coordinator_that_hangs_up_costs_the_lease_nothing_for_a_while() {
 
     broker.fail(ApiKey::Heartbeat, BrokerFault::HangUp);
     tokio::time::sleep(SESSION / 3).await;
+
     assert_eq!(wire.acting_lease(), ActingLease::Held);
+
     broker.heal();
     tokio::time::sleep(SESSION).await;
 

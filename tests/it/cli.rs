@@ -57,6 +57,7 @@ impl ApiServer {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (web, telemetry) = (&front.web, &front.telemetry);
         http::serve(vec![listener], &front.router, web, telemetry, Limits::default(), &tasks);
+
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("token"), format!("{TOKEN}\n")).unwrap();
 
@@ -161,11 +162,13 @@ async fn i33_approve_shows_the_plan_and_approves_that_plan_only() {
     let ran = server.script(&["runs", "7", "--output", "json"]).await;
     let run: Value = serde_json::from_str(&ran.out).unwrap();
     let digest = run["plan_digest"].as_str().unwrap();
+
     assert_eq!(digest.len(), 64);
 
     let refused = server.run(&["approve", "7"], "n\n", true).await;
     assert!(refused.out.contains("num.io.threads"), "{}", refused.out);
     assert!(refused.out.contains(&digest[..12]), "{}", refused.out);
+
     let ran = server.run(&["approve", "7"], "y\n", true).await;
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
 
@@ -198,6 +201,7 @@ Cluster main
 
     let ran = server.script(&["status", "--output", "json"]).await;
     let status: Value = serde_json::from_str(&ran.out).unwrap();
+
     assert_eq!(status["clusters"][0]["held"][0]["reason"], "cooldown");
 }
 
@@ -206,7 +210,9 @@ async fn filters_and_names_reach_the_server() {
     let server = ApiServer::new().await;
     let filtered = ["--cluster", "a b&c", "--state", "held,stuck", "--since", "24h"];
     let ran = server.script(&[&["runs", "--before", "120"], &filtered[..]].concat()).await;
+
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+
     let filter = server.front.pipe.filters.lock().unwrap()[0].clone();
     assert_eq!(filter.cluster.unwrap().as_str(), "a b&c");
     assert_eq!((filter.states.len(), filter.before.map(|it| it.0)), (2, Some(120)));
@@ -219,11 +225,14 @@ async fn filters_and_names_reach_the_server() {
 
     server.script(&["elect-leaders", "--playbook", "second", "--yes"]).await;
     let order = server.front.pipe.orders.lock().unwrap()[0].clone();
+
     assert_eq!(order.playbook.as_deref(), Some("second"));
 
     let release = ["release", "--key", "num.io.threads", "--target", "broker 1"];
     let ran = server.script(&release).await;
+
     assert!(ran.out.contains("key: Some(\"num.io.threads\")"), "{}", ran.out);
+
     for wrong in [&["--target", "broker 1"][..], &["--playbook", "p"], &["--target", "x"]] {
         let ran = server.script(&[&["release"], wrong].concat()).await;
         assert_ne!(ran.exit, Exit::Done, "{wrong:?}");
@@ -239,6 +248,7 @@ async fn tables_fit_a_terminal_of_80_columns() {
         let ran = spawn_blocking(move || ran_in(&args, "", true, Some(80))).await.unwrap();
 
         assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+
         let widest = ran.out.lines().map(|it| it.chars().count()).max().unwrap();
         assert!(widest <= 80, "{command:?} {widest}\n{}", ran.out);
         assert!(ran.out.contains('7') || ran.out.contains("stored"), "{}", ran.out);
@@ -257,6 +267,7 @@ async fn output_json_covers_errors() {
 
     let ran = offline(&["runs", "--limit", "0", "--output=json"]);
     let error: Value = serde_json::from_str(&ran.err).unwrap();
+
     assert_eq!(ran.exit, Exit::Usage);
     assert!(error["error"].as_str().unwrap().contains("--limit"), "{error}");
 }
@@ -624,11 +635,13 @@ fn several_exporters_run_on_one_machine_because_they_keep_no_state() {
     let mut serving = [ServeProcess::start(&config), ServeProcess::start(&config)];
     for it in &mut serving {
         assert!(it.get("/metrics").contains("kafka_optimizer_build_info"));
+
         it.signal("USR1");
         it.until_paused("yes");
         it.signal("USR2");
         it.until_paused("no");
         it.signal("TERM");
+
         assert_eq!(it.child.wait().unwrap().code(), Some(0));
     }
 
@@ -647,6 +660,7 @@ fn an_exporter_uses_a_state_directory_with_open_runs() {
     );
     std::fs::write(&config, text).unwrap();
     std::fs::create_dir(&state).unwrap();
+
     let file = rusqlite::Connection::open(state.join("state.db")).unwrap();
     file.execute_batch(include_str!("golden/store_2.sql")).unwrap();
     drop(file);

@@ -67,12 +67,14 @@ async fn add_temporary(store: &Store, cluster: &str) -> RunId {
     let plan = RunUpdate { steps: vec![step], ..RunUpdate::default() };
     store.move_run(run, NOW, RunEvent::Rehearse, plan).await.unwrap();
     store.move_run(run, NOW, RunEvent::Act, RunUpdate::default()).await.unwrap();
+
     let applied = StepUpdate { run, index: 0, state: StepState::Applied, text: String::new() };
     store.move_step(applied, NOW).await.unwrap();
 
     for event in [RunEvent::Apply, RunEvent::Settle] {
         store.move_run(run, NOW, event, RunUpdate::default()).await.unwrap();
     }
+
     let expires = Some(NOW.after(Duration::from_mins(30)));
     let keep = RunUpdate { expires, ..RunUpdate::default() };
     store.move_run(run, NOW, RunEvent::Keep, keep).await.unwrap();
@@ -163,5 +165,6 @@ async fn a_renamed_cluster_keeps_its_temporary_changes_and_the_journal_says_so()
 
     let journal = store.run(run).await.unwrap().unwrap().journal;
     let line = journal.iter().find(|it| it.entry == "cluster").unwrap();
+
     assert_eq!(line.text, "the cluster `main` is configured as `prod-eu` now");
 }

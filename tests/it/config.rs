@@ -373,10 +373,12 @@ fn what_reaches_no_prometheus_is_found_when_the_file_is_checked() {
 
     let secure = "https://prometheus:9090', tls_config: {cert_file: /client.pem}";
     let text = with_playbook("").replace(url, secure);
+
     assert_eq!(problems(&text).0, ["clusters[0].prometheus.tls_config.key_file"]);
 
     let open = format!("{url}, authorization: {{credentials_file: /t}}");
     let warnings = read(&with_playbook("").replace(url, &open)).unwrap().warnings;
+
     assert!(warnings[0].advice.contains("clear text"), "{warnings:?}");
 }
 
@@ -427,6 +429,7 @@ remediation: {mode: act}";
     let config = meant(&with_token);
 
     assert_eq!(config.remediation.mode, Mode::Act);
+
     let tokens = config.remediation.access.tokens;
     assert_eq!(tokens[0].token.reveal(), TOKEN);
     assert_eq!((tokens[0].name.as_str(), tokens[0].scopes.len()), ("token", 3));
@@ -477,12 +480,14 @@ remediation:
             "carol.example.com {Approve}"
         ]
     );
+
     let shown = format!("{access:?}");
     assert!(!shown.contains("the-token"), "{shown}");
 
     // Every file has the same content.
     let equal = |_: &Path| Ok(SecretFile { text: TOKEN.to_owned(), world_readable: false });
     let error = parse(text, &equal).unwrap_err().to_string();
+
     assert!(error.starts_with("remediation.tokens[1].token_file: contains the same"), "{error}");
     assert!(!error.contains(TOKEN), "{error}");
 
@@ -607,6 +612,7 @@ fn a_section_with_nothing_after_its_key_is_an_empty_section() {
 
     let (paths, _) = problems(&with_security("{tls: {}, sasl: }"));
     assert_eq!(paths, ["clusters[0].security.sasl.mechanism"]);
+
     let (paths, _) = problems("clusters: [{bootstrap_servers: [a:1], prometheus: }]");
     assert_eq!(paths, ["clusters[0].prometheus.url"]);
 }
@@ -915,6 +921,7 @@ remediation: {token_file: token, state_dir: state}",
 fn a_file_without_an_end_is_refused() {
     let error = load(Path::new("/dev/zero")).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
+
     assert_eq!(cause, "it is larger than 64 MiB");
 
     let dir = tempfile::tempdir().unwrap();
@@ -922,11 +929,13 @@ fn a_file_without_an_end_is_refused() {
     let text = "clusters: [{bootstrap_servers: [a:1]}]\nremediation: {token_file: /dev/zero}";
     std::fs::write(&file, text).unwrap();
     let error = load(&file).unwrap_err().to_string();
+
     assert!(error.contains("it is larger than 1 MiB"), "{error}");
 
     std::fs::write(&file, b"clusters: # \xe9\n").unwrap();
     let error = load(&file).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
+
     assert!(cause.contains("not UTF-8"), "{cause}");
 }
 

@@ -349,6 +349,7 @@ fn engine_with(odd: Value) -> EngineHarness {
     ]);
     harness.answers("GET /containers/json", 200, listed);
     harness.answers("GET /containers/3f0a/json", 200, odd);
+
     harness
 }
 
@@ -378,6 +379,7 @@ async fn an_engine_whose_proxy_refuses_info_is_used_without_it() {
     harness.answers("GET /info", 403, json!({"message": "forbidden"}));
 
     assert_eq!(harness.engine(PATIENT).consumers("main").await.unwrap().len(), 1);
+
     harness.start().await.unwrap();
 }
 
@@ -390,11 +392,13 @@ async fn a_broker_whose_container_cannot_be_read_is_counted_and_hides_no_other()
         json!({"Id": format!("b{broker}"), "Labels": labels, "State": state})
     };
     harness.answers("GET /containers/json", 200, json!([of("1", "running"), of("2", "stopped")]));
+
     for broker in ["b1", "b2"] {
         let stats = json!({"cpu_stats": {"cpu_usage": {"total_usage": 5_000_000_000_u64}}});
         harness.answers(&format!("GET /containers/{broker}/stats"), 200, stats);
         harness.answers(&format!("GET /containers/{broker}/json"), 200, template());
     }
+
     let mut odd = template();
     odd["State"]["Status"] = json!("stopped");
     harness.answers("GET /containers/b2/json", 200, odd);

@@ -104,6 +104,7 @@ fn the_example_files_pass_check_config_without_a_warning() {
     let examples = files("config/examples", &["yml", "yaml"]);
 
     assert!(examples.len() >= 2, "{examples:?}");
+
     for path in examples {
         let loaded = parse(&text(&path), &any_file);
         let loaded = loaded.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -201,5 +202,6 @@ fn the_runbook_of_held_runs_explains_every_hold() {
         fs::write(FILE, made).unwrap();
         return;
     }
+
     assert_eq!(found, wanted, "make golden writes {FILE}");
 }

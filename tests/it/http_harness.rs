@@ -69,6 +69,7 @@ pub(crate) fn front_of(token: Option<&str>, web: Web, client_sans: &[&str]) -> H
         scopes: Scope::ALL.iter().copied().collect(),
     });
     let access = AccessConfig { tokens: tokens.into_iter().collect(), clients: clients.collect() };
+
     front_with(&access, web)
 }
 

@@ -213,11 +213,13 @@ async fn a_password_or_token_is_read_again_when_its_file_changes_and_never_shown
 
     std::fs::write(&file, "geheim-2-longer\n").unwrap();
     prometheus.instant("up").await.unwrap();
+
     assert_eq!(given(1), "Bearer geheim-2-longer");
 
     std::fs::write(&file, "geheim 3\n").unwrap();
     let error = prometheus.instant("up").await.unwrap_err();
     let shown = format!("{error} {error:?} {prometheus:?}");
+
     assert!(shown.contains("contains no token") && !shown.contains("geheim"), "{shown}");
 
     let basic = PasswordFile { username: "optimizer".to_owned(), password_file: file.clone() };
@@ -226,6 +228,7 @@ async fn a_password_or_token_is_read_again_when_its_file_changes_and_never_shown
         ..HttpOptions::default()
     };
     with(&address, options).instant("up").await.unwrap();
+
     assert_eq!(given(2), "Basic b3B0aW1pemVyOmdlaGVpbSAz");
 }
 
@@ -248,6 +251,7 @@ async fn serve_tls(tls: TlsAcceptor) -> (u16, oneshot::Receiver<String>) {
     Tasks::default().start_short("fake prometheus", async move {
         let _nobody_waits = send.send(answer_one(listener, tls).await);
     });
+
     (port, request)
 }
 
@@ -256,6 +260,7 @@ async fn answer_one(listener: TcpListener, tls: TlsAcceptor) -> String {
     let (stream, _) = listener.accept().await.unwrap();
     let Ok(mut stream) = tls.accept(stream).await else { return String::new() };
     let mut read = Vec::new();
+
     while !read.ends_with(b"timeout=5") {
         let mut part = [0; 4096];
         match stream.read(&mut part).await {
@@ -269,6 +274,7 @@ async fn answer_one(listener: TcpListener, tls: TlsAcceptor) -> String {
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
     stream.write_all(answer.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
+
     String::from_utf8(read).unwrap()
 }
 
@@ -293,6 +299,7 @@ async fn a_server_of_a_private_ca_gets_a_client_certificate_and_the_tenants_head
         let url = format!("https://127.0.0.1:{port}");
         let prometheus = HttpPrometheus::with_options(&url, TIMEOUT, options).unwrap();
         let answer = prometheus.instant("up").await;
+
         // Without a connection it waits for ever.
         let request = if answer.is_ok() { served.await.unwrap() } else { String::new() };
         (answer, request, port)
@@ -300,6 +307,7 @@ async fn a_server_of_a_private_ca_gets_a_client_certificate_and_the_tenants_head
 
     let (answer, request, port) = query(options.clone()).await;
     assert_eq!(answer.unwrap(), []);
+
     let request = request.to_ascii_lowercase();
     assert!(request.contains("x-scope-orgid: tenant-1\r\n"), "{request}");
     assert!(request.contains(&format!("host: 127.0.0.1:{port}\r\n")), "{request}");

@@ -65,6 +65,7 @@ fn a_hangup_reloads_the_file_and_never_ends_the_process() {
     serving.signal("HUP");
     serving.until_shown("/metrics", "kafka_up{kafka_cluster=\"b\"} 0");
     serving.until_shown("/metrics", "kafka_optimizer_mode{mode=\"rehearse\"} 1");
+
     assert!(serving.get("/").contains("mode rehearse"));
 
     // A bad file changes nothing, and says so.
@@ -72,6 +73,7 @@ fn a_hangup_reloads_the_file_and_never_ends_the_process() {
     serving.signal("HUP");
     serving.until_shown("/metrics", REFUSED);
     let page = serving.get("/");
+
     assert!(page.contains("The configuration was rejected"), "{page}");
     assert!(page.contains("name at least one broker"), "{page}");
     assert!(serving.get("/metrics").contains("kafka_up{kafka_cluster=\"b\"} 0"));
@@ -82,6 +84,7 @@ fn a_hangup_reloads_the_file_and_never_ends_the_process() {
     serving.until_shown("/metrics", SUCCESSFUL);
     serving.until_shown("/metrics", "kafka_optimizer_mode{mode=\"observe\"} 1");
     let page = serving.get("/metrics");
+
     assert!(!page.contains("kafka_up{kafka_cluster=\"a\"}"), "{page}");
     assert!(!serving.get("/").contains("The configuration was rejected"));
     assert!(serving.get("/-/ready").starts_with("HTTP/1.1 200 "));
@@ -97,23 +100,28 @@ fn a_reload_over_http_needs_the_token_and_answers_what_is_wrong() {
     let serving = ServeProcess::start(&files.config());
 
     assert!(serving.post("/-/reload", OTHER_TOKEN).starts_with("HTTP/1.1 401 "));
+
     let answer = serving.post("/-/reload", TOKEN);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 
     fs::write(files.config(), "clusters: [{bootstrap_server: [a:1]}]").unwrap();
     let answer = serving.post("/-/reload", TOKEN);
+
     assert!(answer.starts_with("HTTP/1.1 422 "), "{answer}");
     assert!(answer.contains("did you mean `bootstrap_servers`?"), "{answer}");
 
     // What a running process cannot change.
     files.write_with(&["a"], &format!("state_dir: {}", files.shown("elsewhere")));
     let answer = serving.post("/-/reload", TOKEN);
+
     assert!(answer.contains("remediation.state_dir"), "{answer}");
     assert!(answer.contains("needs a restart"), "{answer}");
 
     files.write(&["a"], "rehearse");
     let answer = serving.post("/-/reload", TOKEN);
+
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
     serving.until_shown("/metrics", "kafka_optimizer_mode{mode=\"rehearse\"} 1");
 }
 
@@ -153,6 +161,7 @@ fn a_token_file_that_changes_is_read_again() {
     files.write(&["a"], "observe");
     let serving = ServeProcess::start(&files.config());
     let is_accepted = |token| serving.post("/api/v1/pause", token).starts_with("HTTP/1.1 200 ");
+
     assert!(is_accepted(TOKEN) && !is_accepted(OTHER_TOKEN));
 
     fs::write(files.path("token"), OTHER_TOKEN).unwrap();

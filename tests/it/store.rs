@@ -124,6 +124,7 @@ async fn i26_runs_that_gave_way_were_counted_as_rollbacks() {
     for reason in [RollbackReason::Preempted, RollbackReason::Interrupted, RollbackReason::Person] {
         rolled_back_because(&store, START, reason).await;
     }
+
     let past = history(&store, broker(1), START).await;
 
     assert_eq!((past.ended.len(), past.rollbacks_in_a_row()), (3, 0));
@@ -147,6 +148,7 @@ async fn i25_a_clock_that_ran_ahead_stopped_remediation_until_then() {
 #[tokio::test]
 async fn i2_ten_thousand_alerts_are_stored_in_one_transaction_in_under_a_second() {
     let mut fastest = Duration::MAX;
+
     // The fastest of three, because other work on the machine must not count.
     for _ in 0..3 {
         let folder = tempfile::tempdir().unwrap();
@@ -170,6 +172,7 @@ async fn i4_i5_severities_share_an_episode_that_ends_with_the_last_of_them() {
         let taken = store.take_alerts(vec![routed(status, severity, 1)], START).await.unwrap();
         let taken = taken.counts;
         let open = store.open_episodes(&main_cluster()).await.unwrap();
+
         (taken.keys().copied().next().unwrap(), open.len())
     };
 
@@ -235,6 +238,7 @@ async fn i2_more_than_fifty_thousand_open_episodes_are_refused_with_the_reason()
         run: new_run(id, START),
         claim: NewClaim { episode: it.id, attempt: 1 },
     });
+
     for some in attempts.collect::<Vec<_>>().chunks(5_000) {
         store.add_runs(some.to_vec()).await.unwrap();
     }
@@ -274,9 +278,11 @@ async fn i5_an_alert_was_merged_into_a_run_that_does_something_else() {
 async fn i5_an_alert_was_merged_into_a_run_that_was_being_undone() {
     let store = Store::in_memory().unwrap();
     let (run, _) = store.add_run(new_run(1, START), None).await.unwrap().unwrap();
+
     for event in [RunEvent::Rehearse, RunEvent::Act, RunEvent::RollBack] {
         store.move_run(run, START, event, RunUpdate::default()).await.unwrap();
     }
+
     let claim = Some(NewClaim { episode: 1, attempt: 1 });
     let (_, added) = store.add_run(new_run(1, START), claim).await.unwrap().unwrap();
 
@@ -427,6 +433,7 @@ async fn an_episode_without_a_notification_for_a_day_is_closed() {
     let later = day.after(Duration::from_secs(1));
 
     assert_eq!(open(true, day).await, 1);
+
     // What Prometheus reports is not silent: it has to be asked first.
     assert_eq!(open(false, later).await, 1);
     assert_eq!(open(true, later).await, 0);
@@ -457,6 +464,7 @@ async fn a_file_of_version_1_is_migrated_completely() {
         let owned = store.ownership(&main_cluster()).await.unwrap();
         let owned: Vec<_> =
             owned.iter().map(|it| (it.resource.to_string(), it.hands_off)).collect();
+
         assert_eq!(
             owned,
             [
@@ -634,9 +642,11 @@ async fn i12_what_a_person_releases_is_no_longer_undone() {
     let released = store.release(Release::all(&main_cluster()), START, &alice()).await.unwrap();
     assert_eq!(released.as_slice(), std::slice::from_ref(&owned.resource));
     assert_eq!(store.stack(&main_cluster(), owned.resource).await.unwrap(), []);
+
     for run in 1..=2 {
         let detail = store.run(RunId(run)).await.unwrap().unwrap();
         assert_eq!(detail.steps[0].state, StepState::Drifted);
+
         let last = detail.journal.last().unwrap();
         assert!(last.text.contains("a person has released num.io.threads"));
     }
@@ -655,6 +665,7 @@ async fn a_version_3_file_gets_an_installation_id_that_stays() {
 
     assert_eq!(store.installation().await.unwrap(), id);
     assert_ne!(Store::in_memory().unwrap().installation().await.unwrap(), id);
+
     let runs = store.runs(10).await.unwrap();
     assert_eq!(runs.len(), 3);
     assert_eq!((runs[0].state, runs[0].hold), (RunState::Queued, None), "no place is needed now");
@@ -685,6 +696,7 @@ async fn i4_an_episode_of_a_version_3_file_keeps_its_attempts_when_it_is_matched
         let open = store.open_episodes(&main_cluster()).await.unwrap();
 
         assert_eq!((open.len(), open[0].target.clone()), (1, Some(Target::Cluster)));
+
         let last = open[0].attempts[0];
         assert_eq!((last.number, last.state), (1, RunState::Kept));
     }
@@ -737,6 +749,7 @@ async fn i12_a_removal_owns_each_of_its_keys_and_a_drifted_one_marks_each() {
     let steps = vec![StepRow { change: change.clone(), ..step() }];
     let rehearsed = RunUpdate { steps, ..RunUpdate::default() };
     store.move_run(run, START, RunEvent::Rehearse, rehearsed).await.unwrap();
+
     let step_is = async |state| {
         let update = StepUpdate { run, index: 0, state, text: String::new() };
         store.move_step(update, START).await.unwrap();
@@ -751,6 +764,7 @@ async fn i12_a_removal_owns_each_of_its_keys_and_a_drifted_one_marks_each() {
 
     let owned = step_is(StepState::Drifted).await;
     assert!(owned.len() == 2 && owned.iter().all(|it| it.hands_off), "{owned:?}");
+
     let released = store.release(Release::all(&main_cluster()), START, &alice()).await.unwrap();
     assert_eq!(released, change.resources());
     assert_eq!(store.ownership(&main_cluster()).await.unwrap(), []);
@@ -762,6 +776,7 @@ fn file_with_a_run() -> (tempfile::TempDir, std::path::PathBuf) {
     let file = folder.path().join("state.db");
     rusqlite::Connection::open(&file).unwrap().execute_batch(VERSION_2).unwrap();
     drop(Store::open(&file).unwrap());
+
     (folder, file)
 }
 
@@ -779,6 +794,7 @@ async fn a_file_that_cannot_be_used_is_refused_in_words_of_its_own() {
     let mut damaged = good.clone();
     damaged[4096..].fill(0x5a);
     std::fs::write(&file, damaged).unwrap();
+
     assert!(refused().contains("the file is damaged"), "{}", refused());
 
     // Another program's.
@@ -787,6 +803,7 @@ async fn a_file_that_cannot_be_used_is_refused_in_words_of_its_own() {
     other.execute_batch("CREATE TABLE runs (a)").unwrap();
     drop(other);
     let error = refused();
+
     assert!(error.contains("other tables") && error.len() < 200, "{error}");
 
     std::fs::write(&file, good).unwrap();
@@ -812,6 +829,7 @@ async fn only_its_user_can_read_the_state() {
 
     let folder = tempfile::tempdir().unwrap();
     let _store = Store::open(&folder.path().join("state.db")).unwrap();
+
     for entry in folder.path().read_dir().unwrap() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode();
@@ -823,15 +841,18 @@ async fn only_its_user_can_read_the_state() {
 async fn a_store_is_usable_again_only_after_a_write() {
     let (_folder, file) = file_with_a_run();
     let store = Store::open(&file).unwrap();
+
     assert!(store.is_usable());
 
     let sql = rusqlite::Connection::open(&file).unwrap();
     sql.execute_batch("ALTER TABLE runs RENAME TO hidden").unwrap();
     store.runs(1).await.unwrap_err();
+
     assert!(!store.is_usable());
 
     sql.execute_batch("ALTER TABLE hidden RENAME TO runs").unwrap();
     store.runs(1).await.unwrap();
+
     assert!(store.is_usable());
 }
 
@@ -859,6 +880,7 @@ async fn i32_a_run_that_alternates_between_two_holds_for_a_day_has_two_lines() {
     let end = START.after(24 * HOUR);
     let folded: Vec<_> =
         journal.iter().map(|it| (it.entry.as_str(), it.repeated, it.last_at)).collect();
+
     assert_eq!(
         folded,
         [
@@ -872,6 +894,7 @@ async fn i32_a_run_that_alternates_between_two_holds_for_a_day_has_two_lines() {
     // What comes between is not folded over.
     store.move_run(RunId(1), end, RunEvent::AskApproval, RunUpdate::default()).await.unwrap();
     hold(&store, HoldReason::NotConfirmed, "`ALERTS` has no series", end).await;
+
     assert_eq!(store.run(RunId(1)).await.unwrap().unwrap().journal.len(), 5);
 }
 
@@ -920,9 +943,11 @@ async fn what_people_ordered_outlives_the_run() {
     store.sweep_episodes(&main_cluster(), true, START.after(31 * 24 * HOUR)).await.unwrap();
 
     assert!(store.run(RunId(1)).await.unwrap().is_none());
+
     let all = JournalFilter { limit: 10, ..JournalFilter::default() };
     let left = store.journal(all).await.unwrap();
     let left: Vec<_> = left.iter().map(|it| (it.run, it.text.as_str())).collect();
+
     assert_eq!(left, [(Some(RunId(1)), "Slow (alice)")]);
 }
 
@@ -935,6 +960,7 @@ async fn runs_older_than_a_thousand_are_reached_page_by_page() {
         let run = NewRun { playbook: playbook.to_owned(), ..new_run(id, at) };
         store.add_run(run, None).await.unwrap();
     }
+
     let page = |before: Option<RunId>| RunFilter {
         playbook: Some("even".to_owned()),
         states: vec![RunState::Queued, RunState::Held],
@@ -954,6 +980,7 @@ async fn runs_older_than_a_thousand_are_reached_page_by_page() {
         ..RunFilter::default()
     };
     assert_eq!(ids(store.list_runs(late).await.unwrap()), [25, 24]);
+
     let none = RunFilter { cluster: Some(ClusterName::new("other")), limit: 5, ..page(None) };
     assert!(store.list_runs(none).await.unwrap().is_empty());
 }
@@ -983,9 +1010,11 @@ async fn a_release_of_one_key_leaves_the_others() {
         broker: BrokerId::from_wire(broker).unwrap(),
         key: "num.io.threads".to_owned(),
     };
+
     for id in [1, 2] {
         store.mark_hands_off(&main_cluster(), resource(id), START).await.unwrap();
     }
+
     let key = |target: Option<Target>| Release {
         key: Some("num.io.threads".to_owned()),
         target,
@@ -994,6 +1023,7 @@ async fn a_release_of_one_key_leaves_the_others() {
 
     let released = store.release(key(Some(broker(2))), START, &alice()).await.unwrap();
     assert_eq!(released, [resource(2)]);
+
     let other = Release { key: Some("num.network.threads".to_owned()), ..key(None) };
     assert!(store.release(other, START, &alice()).await.unwrap().is_empty());
     assert_eq!(store.release(key(None), START, &alice()).await.unwrap(), [resource(1)]);
@@ -1012,6 +1042,7 @@ async fn i33_an_approval_is_for_the_plan_that_was_shown() {
     assert_eq!(store.run(RunId(1)).await.unwrap().unwrap().run.times.approved, None);
 
     assert!(store.approve(RunId(1), START, &alice(), shown.clone()).await.unwrap());
+
     let approved = store.run(RunId(1)).await.unwrap().unwrap();
     assert_eq!(approved.run.approved_digest, shown);
     assert_eq!(approved.journal.last().unwrap().text, "alice approved it");
@@ -1032,6 +1063,7 @@ async fn a_journal_of_version_3_names_nobody_and_stays_append_only() {
     let kept = store.run(RunId(1)).await.unwrap().unwrap();
 
     assert_eq!((kept.run.state, kept.run.approved_digest), (RunState::Kept, None));
+
     let lines: Vec<_> =
         kept.journal.iter().map(|it| (it.text.as_str(), it.by.clone(), it.repeated)).collect();
     assert_eq!(lines, [("step 0: applied", None, 0)]);

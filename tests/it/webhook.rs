@@ -81,6 +81,7 @@ async fn an_unusable_alert_of_a_batch_is_named_in_the_answer() {
     let (status, answer) = front.post("/api/v1/alerts", body).await;
 
     assert_eq!(status, StatusCode::OK);
+
     let why = "alert 0 `Slow` (fingerprint 00ff): the label `n` is a number, not a string";
     assert_eq!(answer["faults"], json!([why]));
     assert_eq!(front.pipe.taken.lock().unwrap()[0].alerts.len(), 1);
@@ -265,6 +266,7 @@ async fn i9_a_token_allows_only_what_its_scopes_say() {
     let mut people: Vec<String> =
         front.pipe.principals.lock().unwrap().iter().map(ToString::to_string).collect();
     people.dedup();
+
     assert!(people.iter().all(|it| it == "bob" || it == "alice"), "{people:?}");
     assert!(people.len() > 2, "{people:?}");
 }
@@ -276,6 +278,7 @@ async fn replaced_tokens_count_from_the_next_request_on() {
         clients: Vec::new(),
     };
     let front = front_with(&old, Web::plain());
+
     assert_eq!(with_token(&front, "/api/v1/pause", "the old token of bob").await.0, StatusCode::OK);
 
     let new = AccessConfig {
@@ -299,6 +302,7 @@ async fn runs_are_filtered_and_come_in_pages() {
 
     assert_eq!((status, &answer["next"]), (StatusCode::OK, &json!(7)), "{body}");
     assert_eq!(answer["runs"][0]["advice"], HoldReason::Cooldown.help().advice);
+
     let filter = front.pipe.filters.lock().unwrap()[0].clone();
     assert_eq!(
         filter,
@@ -313,6 +317,7 @@ async fn runs_are_filtered_and_come_in_pages() {
     );
 
     assert_eq!(front.get("/api/v1/runs?since=24h").await.0, StatusCode::OK);
+
     for wrong in ["state=odd", "since=yesterday", "before=x", "limit=0", "limit=1001", "odd=1"] {
         let (status, _) = front.get(&format!("/api/v1/runs?{wrong}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
@@ -600,6 +605,7 @@ async fn a_client_with_many_connections_leaves_places_for_others() {
     let front = front(None);
     let (address, _tasks) = listening(&front, limits).await;
     let mut held = Vec::new();
+
     for _ in 0..2 {
         held.push(TcpStream::connect(address).await.unwrap());
         held.last_mut().unwrap().write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
@@ -614,14 +620,17 @@ async fn a_client_with_many_connections_leaves_places_for_others() {
     // A place is free again.
     drop(held);
     let request = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
     for _ in 0..100 {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let _refused = stream.write_all(request).await;
         let mut answer = Vec::new();
         let _refused = stream.read_to_end(&mut answer).await;
+
         if answer.starts_with(b"HTTP/1.1 200 ") {
             return;
         }
+
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 
@@ -642,6 +651,7 @@ async fn the_first_head_has_less_time_than_the_pause_between_two_scrapes() {
     scraper.write_all(request).await.unwrap();
     let mut answers = vec![0; 1024];
     let count = scraper.read(&mut answers).await.unwrap();
+
     assert!(answers[..count].starts_with(b"HTTP/1.1 200 "));
 }
 

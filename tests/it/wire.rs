@@ -697,6 +697,7 @@ async fn only_quotas_of_users_and_client_ids_are_read() {
         key: QuotaKey::ProducerByteRate,
         value,
     };
+
     assert_eq!(*defaults, [default(None, 5.0), default(batch, 6.0)]);
     assert_eq!(broker.seen(ApiKey::DescribeClientQuotas).len(), 1);
 }
@@ -707,6 +708,7 @@ async fn named_topics_and_quotas_are_read_from_two_brokers() {
     for topic in ["orders", "payments"] {
         cluster.contents().topics.insert(topic.to_owned(), vec![led_by(1)]);
     }
+
     let (broker, other) = (cluster.start(1).await, cluster.start(2).await);
     let wire = wire_to(&[&broker, &other]);
     wire.topology().await.unwrap();
@@ -715,6 +717,7 @@ async fn named_topics_and_quotas_are_read_from_two_brokers() {
     let views = wire.topics(&names).await.unwrap();
     let found = |topics: &Vec<Topic>| topics.iter().map(|it| it.name.to_string()).collect();
     let found: Vec<Vec<String>> = views.iter().map(found).collect();
+
     assert_eq!(found, [["orders"], ["orders"]]);
 
     assert_eq!(wire.client_quotas().await.unwrap().len(), 2);

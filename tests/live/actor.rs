@@ -75,6 +75,7 @@ async fn i43_a_second_process_on_one_cluster_names_the_first_and_leaves_it_the_l
             .lines()
             .any(|it| it.starts_with("kafka_optimizer_acting_lease{") && it.ends_with(" 0"));
         let named = page.contains("kafka_optimizer_other_actor_info{");
+
         (without && named).then_some(())
     };
     eventually("the second process names the first", Duration::from_mins(1), async || {

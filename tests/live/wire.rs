@@ -87,6 +87,7 @@ async fn wait_for_quota(wire: &Wire, of: &QuotaChange) {
             let value = ours.next().map(|it| it.value);
 
             assert!(ours.next().is_none(), "another key of {}: {it:?}", of.entity);
+
             value
         };
 

@@ -48,6 +48,7 @@ impl RecordingPipeline {
                 source: rusqlite::Error::InvalidQuery,
             });
         }
+
         if self.full.load(Ordering::Relaxed) {
             return Err(StoreError::Full("more than 50000 alerts are open".to_owned()));
         }
@@ -83,6 +84,7 @@ impl Pipeline for RecordingPipeline {
             times: Times { expires: Some(WallTime(1_767_326_645_006)), ..run().times },
             ..run()
         };
+
         Ok(RemediationStatus {
             mode: Mode::Act,
             paused: self.paused.load(Ordering::Relaxed),
@@ -155,6 +157,7 @@ impl Pipeline for RecordingPipeline {
         self.note("pause").map_err(std::io::Error::other)?;
         self.principals.lock().unwrap().push(by.clone());
         self.paused.store(true, Ordering::Relaxed);
+
         Ok(())
     }
 
@@ -162,6 +165,7 @@ impl Pipeline for RecordingPipeline {
         self.note("resume").map_err(std::io::Error::other)?;
         self.principals.lock().unwrap().push(by.clone());
         self.paused.store(false, Ordering::Relaxed);
+
         Ok(())
     }
 

@@ -50,15 +50,18 @@ pub(super) fn access(
         let name = TOKEN_NAME_DEFAULT.to_owned();
         check.add_token(name, all_scopes(), file, &root.key("token_file"));
     }
+
     for (index, token) in raw.tokens.into_iter().enumerate() {
         check.token(token, &root.key("tokens").index(index));
     }
 
     let mut sans = BTreeSet::new();
     let once = raw.client_sans.into_iter().filter(|it| sans.insert(it.clone()));
+
     for (index, san) in once.enumerate() {
         check.add_client(san, None, all_scopes(), &root.key("client_sans").index(index));
     }
+
     for (index, client) in raw.clients.into_iter().enumerate() {
         check.client(client, &root.key("clients").index(index));
     }
@@ -75,6 +78,7 @@ pub(in crate::config) fn reread(
     let found = AccessConfig { tokens: Vec::new(), clients: access.clients.clone() };
     let mut check = AccessCheck { reader, report: &mut report, names: BTreeSet::new(), found };
     let path = KeyPath::root("remediation").key("token_file");
+
     for it in &access.tokens {
         check.add_token(it.name.to_string(), it.scopes.clone(), it.file.clone(), &path);
     }
@@ -97,6 +101,7 @@ pub(super) fn warn_unused(remediation: &RemediationConfig, report: &mut CheckRep
         }
     };
     warn(Scope::Alerts, "no alert can be delivered");
+
     if remediation.playbooks.iter().any(|it| it.approve) {
         warn(Scope::Approve, "nobody can approve the runs of a playbook with `approve: true`");
     }
@@ -118,6 +123,7 @@ impl AccessCheck<'_> {
         let name = raw.name.unwrap_or_default();
         self.report.name(&path.key("name"), &name);
         let scopes = self.scopes(raw.scopes, &path.key("scopes"));
+
         match raw.token_file {
             Some(file) => self.add_token(name, scopes, file, &path.key("token_file")),
             None => {
@@ -165,6 +171,7 @@ impl AccessCheck<'_> {
         if san.is_empty() {
             return self.report.problem(path, "must not be empty: name a SAN of the certificate");
         }
+
         if self.found.clients.iter().any(|it| it.san == san) {
             self.report.problem(path, format!("`{san}` is listed more than once"));
         }

@@ -34,17 +34,21 @@ pub(super) fn options(
 ) -> HttpOptions {
     let is_encrypted = url.starts_with("https://");
     let tls_path = path.key("tls_config");
+
     if raw.tls_config.is_some() && !is_encrypted {
         report.problem(tls_path.clone(), "needs a url that starts with https://");
     }
+
     let tls = raw.tls_config.map(|it| tls(it, &tls_path, tokens, report)).unwrap_or_default();
 
     if raw.authorization.is_some() && raw.basic_auth.is_some() {
         report.problem(path.key("basic_auth"), "cannot be used together with `authorization`");
     }
+
     let token = raw.authorization.and_then(|it| token(it, &path.key("authorization"), report));
     let basic = raw.basic_auth.and_then(|it| basic(it, &path.key("basic_auth"), report));
     let authorization = token.or(basic);
+
     if let Some(authorization) = &authorization {
         check_secret(authorization, is_encrypted, path, tokens, report);
     }
@@ -71,10 +75,12 @@ fn tls(
     let security = Security { tls: Some(files.clone()), sasl: None };
     let read = |file: &_| tokens(file).map(|it| it.text.into_bytes());
     let read = LoadedSecurity::read(&security, &read, &|| Ok(RootCertStore::empty()));
+
     for error in read.err().unwrap_or_default() {
         let key = error.setting.label().trim_start_matches("tls.");
         report.problem(path.key(key), error.problem);
     }
+
     files
 }
 
@@ -85,9 +91,11 @@ fn token(
 ) -> Option<HttpAuthorization> {
     let scheme = raw.scheme.unwrap_or_else(|| "Bearer".to_owned());
     let is_word = !scheme.is_empty() && scheme.bytes().all(|it| it.is_ascii_alphanumeric());
+
     if !is_word {
         report.problem(path.key("type"), "must be one word, such as Bearer");
     }
+
     if scheme.eq_ignore_ascii_case("basic") {
         report.problem(path.key("type"), "must not be Basic: use `basic_auth`");
     }
@@ -95,6 +103,7 @@ fn token(
     if raw.credentials_file.is_none() {
         report.problem(path.key("credentials_file"), "is required: the file with the token");
     }
+
     raw.credentials_file
         .map(|credentials_file| HttpAuthorization::Token { scheme, credentials_file })
 }
@@ -105,6 +114,7 @@ fn basic(raw: RawBasicAuth, path: &KeyPath, report: &mut CheckReport) -> Option<
     if username.is_none() {
         report.problem(path.key("username"), "is required, and must not contain a colon");
     }
+
     if raw.password_file.is_none() {
         report.problem(path.key("password_file"), "is required: the file with the password");
     }
@@ -160,7 +170,9 @@ fn headers(
         } else if !value.bytes().all(|it| it == b' ' || it.is_ascii_graphic()) {
             report.problem(path.key(&name), "must be printable ASCII on one line");
         }
+
         headers.insert(name, value);
     }
+
     headers
 }

@@ -62,6 +62,7 @@ pub(super) fn check(raw: RawConfig, tokens: SecretReader<'_>) -> Result<Loaded, 
     needs_prometheus(&clusters, &remediation, &mut report);
     needs_docker(&clusters, &remediation, &mut report);
     access::warn_unused(&remediation, &mut report);
+
     if report.problems.is_empty() {
         Ok(Loaded { config: Config { clusters, remediation }, warnings: report.warnings })
     } else {
@@ -84,9 +85,11 @@ fn clusters(
     let several = raw.len() > 1;
     let mut names = BTreeSet::new();
     let mut clusters = Vec::with_capacity(raw.len());
+
     for (index, one) in raw.into_iter().enumerate() {
         let path = KeyPath::root("clusters").index(index);
         let has_name = one.name.is_some();
+
         if several && !has_name {
             report.problem(path.key("name"), "is required if there are several clusters");
         }
@@ -114,6 +117,7 @@ fn cluster(
 
     let servers = raw.bootstrap_servers.unwrap_or_default();
     let servers_path = path.key("bootstrap_servers");
+
     if servers.is_empty() {
         report.problem(&servers_path, "name at least one broker, as host:port");
     }
@@ -128,6 +132,7 @@ fn cluster(
     let interval_path = path.key("collect_interval");
     let collect_interval =
         report.duration(&interval_path, raw.collect_interval.as_ref(), COLLECT_INTERVAL_DEFAULT);
+
     if collect_interval < COLLECT_INTERVAL_MIN {
         report.problem(interval_path, "must be at least 1s");
     }
@@ -138,6 +143,7 @@ fn cluster(
     let timeout_default = REQUEST_TIMEOUT_DEFAULT_MAX.min(collect_interval.saturating_mul(2) / 3);
     let request_timeout =
         report.duration(&timeout_path, raw.request_timeout.as_ref(), timeout_default);
+
     if request_timeout.is_zero() || request_timeout >= collect_interval {
         let every = humantime::format_duration(collect_interval);
         report.problem(
@@ -196,12 +202,14 @@ fn prometheus(
     let scrape_path = path.key("scrape_interval");
     let scrape_interval =
         report.duration(&scrape_path, raw.scrape_interval.as_ref(), SCRAPE_INTERVAL_DEFAULT);
+
     if scrape_interval < Duration::from_secs(1) {
         report.problem(scrape_path, "must be at least 1s");
     }
 
     let timeout_path = path.key("timeout");
     let timeout = report.duration(&timeout_path, raw.timeout.as_ref(), QUERY_TIMEOUT_DEFAULT);
+
     if timeout.is_zero() {
         report.problem(timeout_path, "must be more than 0");
     }
@@ -376,6 +384,7 @@ impl CheckReport {
     fn name(&mut self, path: &KeyPath, name: &str) {
         let legal = |it: u8| it.is_ascii_alphanumeric() || b"-._".contains(&it);
         let starts = name.bytes().next().is_some_and(|it| it.is_ascii_alphanumeric());
+
         if !starts || name.len() > NAME_BYTES_MAX || !name.bytes().all(legal) {
             let advice = format!(
                 "invalid name `{name}`: use up to {NAME_BYTES_MAX} letters, digits, `-`, `_` or `.`, starting with a letter or \

@@ -46,6 +46,7 @@ pub(super) fn playbooks(
     let mut names = BTreeSet::new();
     let mut playbooks = Vec::with_capacity(raw.len());
     let path = KeyPath::root("remediation").key("playbooks");
+
     for (index, one) in raw.into_iter().enumerate() {
         let path = path.index(index);
         if let Some(name) = &one.name
@@ -95,6 +96,7 @@ fn playbook(
     let temporary = temporary(&raw, kind, &windows, path, report);
     let name = raw.name.unwrap_or_default();
     report.name(&path.key("name"), &name);
+
     if name == RESERVED_NAME {
         report.problem(path.key("name"), "`manual` is reserved for runs that a person starts");
     }
@@ -112,6 +114,7 @@ fn playbook(
     let load =
         required(raw.load, path.key("load"), "for the load that the objective depends on", report);
     let mut guards = Vec::new();
+
     for (index, text) in raw.guards.unwrap_or_default().iter().enumerate() {
         let path = path.key("guards").index(index);
         if text.trim_start().starts_with("max") && FLAGS.iter().any(|it| text.contains(it)) {
@@ -221,6 +224,7 @@ fn matcher(raw: Option<RawMatch>, path: &KeyPath, report: &mut CheckReport) -> A
     for (name, value) in &labels {
         let legal = |it: u8| it.is_ascii_alphanumeric() || it == b'_';
         let starts_with_digit = name.bytes().next().is_none_or(|it| it.is_ascii_digit());
+
         if starts_with_digit || !name.bytes().all(legal) {
             report.problem(path.key("match"), format!("`{name}` is not a valid label name"));
         }
@@ -238,6 +242,7 @@ fn matcher(raw: Option<RawMatch>, path: &KeyPath, report: &mut CheckReport) -> A
 fn confirm(text: &str, path: KeyPath, report: &mut CheckReport) -> Option<Template> {
     let template = template(text, path.clone(), report)?;
     let variable = template.needs().find(|it| *it != "kafka_cluster").map(str::to_owned);
+
     if let Some(variable) = variable {
         report.problem(
             path,
@@ -329,6 +334,7 @@ fn windows(
 fn percentage(raw: Option<&Scalar>, path: KeyPath, report: &mut CheckReport) -> f64 {
     let Some(Scalar(text)) = raw else { return AT_LEAST_DEFAULT };
     let share = text.strip_suffix('%').and_then(|it| it.trim().parse::<f64>().ok());
+
     match share {
         Some(percent) if (1.0..=100.0).contains(&percent) => percent / 100.0,
         Some(_) => {

@@ -138,9 +138,11 @@ fn check_files(
 ) {
     let read = |file: &_| tokens(file).map(|it| it.text.into_bytes());
     let read = LoadedSecurity::read(security, &read, &|| Ok(RootCertStore::empty()));
+
     for error in read.err().unwrap_or_default() {
         report.problem(path.key(error.setting.label()), error.problem);
     }
+
     for (setting, file) in security.files() {
         let is_open = setting.is_secret() && tokens(file).is_ok_and(|it| it.world_readable);
         if is_open {

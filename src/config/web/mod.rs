@@ -105,6 +105,7 @@ impl PasswordHash {
         let parts: bcrypt::HashParts =
             text.parse().map_err(|error: bcrypt::BcryptError| error.to_string())?;
         let cost = parts.get_cost();
+
         if cost > BCRYPT_COST_MAX {
             return Err(format!(
                 "a cost of {cost} makes each check too slow; the maximum is {BCRYPT_COST_MAX}"
@@ -188,6 +189,7 @@ pub fn parse(text: &str, dir: &Path) -> Result<WebConfig, ConfigError> {
     let tls = raw.tls_server_config.and_then(|it| tls(it, dir, &mut problems));
     let http = raw.http_server_config.unwrap_or_default();
     let rate_limit = raw.rate_limit.and_then(|it| rate_limit(&it, &mut problems));
+
     if problems.is_empty() {
         Ok(WebConfig {
             tls,
@@ -235,6 +237,7 @@ fn tls(raw: RawTlsServer, dir: &Path, problems: &mut Vec<Problem>) -> Option<Tls
 
     let clients = raw.client_auth_type.map_or(ClientAuth::None, |it| it.0);
     let client_ca = pem(raw.client_ca_file, raw.client_ca);
+
     if clients.verifies() && client_ca.is_none() {
         let advice = "is required to verify clients; without it, a certificate of any public CA would be \
                       accepted";
@@ -258,6 +261,7 @@ fn tls(raw: RawTlsServer, dir: &Path, problems: &mut Vec<Problem>) -> Option<Tls
         raw.cipher_suites.unwrap_or_default().into_iter().map(|it| it.0).collect();
     let (min, max) = (raw.min_version.map(|it| it.0), raw.max_version.map(|it| it.0));
     let versions = versions(min, max, &ciphers);
+
     if versions.is_empty() {
         problem(
             "min_version",
@@ -338,6 +342,7 @@ impl Cipher {
 fn rate_limit(raw: &RawRate, problems: &mut Vec<Problem>) -> Option<RateLimit> {
     let Some(Word(Interval(Some(interval)))) = raw.interval else { return None };
     let burst = raw.burst.unwrap_or(0);
+
     if burst == 0 {
         let advice = "must be at least 1: with 0 every request is rejected";
         problems.push(Problem { path: "rate_limit.burst".to_owned(), advice: advice.to_owned() });
@@ -418,6 +423,7 @@ rate_limit: {{interval: 100ms, burst: 20}}
         assert_eq!(tls.curves, [Curve::P384, Curve::X25519]);
         assert_eq!(config.headers["X-Frame-Options"], "deny");
         assert_eq!(config.users["prometheus"].cost(), 4);
+
         let rate = RateLimit { interval: Duration::from_millis(100), burst: 20 };
 
         assert_eq!(config.rate_limit, Some(rate));
@@ -470,6 +476,7 @@ rate_limit: {{interval: 100ms, burst: 20}}
     #[test]
     fn settings_without_effect_are_rejected() {
         check_rejected("tls_server_config: {min_version: TLS12}", &["cert_file", "key_file"]);
+
         let with = |rest: &str| format!("tls_server_config: {{cert: a, key: b, {rest}}}");
 
         check_rejected(

@@ -110,6 +110,7 @@ impl Engine {
         let remove = async { unless_gone(docker.remove_container(&id, Some(options)).await) };
         let removed =
             self.ask(EngineCall::new("remove container", clone.name.as_str()), remove).await;
+
         removed.map(|_| ()).map_err(|error| error.in_part(call, &clone.name))
     }
 
@@ -165,6 +166,7 @@ impl Engine {
         let of_service = labels.get(PROJECT_LABEL).zip(labels.get(SERVICE_LABEL));
         let Some((project, service)) = of_service else { return Ok(None) };
         let service = [(PROJECT_LABEL, project.as_str()), (SERVICE_LABEL, service.as_str())];
+
         Ok(Some(next_number(&self.labelled(&service).await?)))
     }
 
@@ -200,6 +202,7 @@ impl Engine {
         let docker = self.docker().await?;
         let request =
             NetworkConnectRequest { container: id.to_owned(), endpoint_config: Some(to.settings) };
+
         self.ask(engine_call, docker.connect_network(network, request)).await
     }
 }
@@ -275,6 +278,7 @@ mod tests {
     fn a_clone_that_does_not_stay_up_is_seen_as_that() {
         let stands = |text: &str| state(&clone(text, ""));
         let status = |it: &str| format!(r#""State":{{"Status":"{it}"}},"RestartCount":0"#);
+
         assert_eq!(stands(&status("created")), CloneState::Created);
         assert_eq!(stands(&status("running")), CloneState::Running);
 
@@ -291,12 +295,15 @@ mod tests {
         let own =
             |labels: &str| is_own(&clone(r#""RestartCount":0"#, labels), &clone_name(), "1a2b");
         let of = r#","kafka-optimizer.clone-of":"9eaa""#;
+
         assert!(own(&format!(r#"{of},"kafka-optimizer.run":"12""#)));
         assert!(!own(&format!(r#"{of},"kafka-optimizer.run":"13""#)));
         assert!(!own(r#","kafka-optimizer.run":"12""#));
         assert!(!own(of));
+
         let other = CloneName { cluster: "other".to_owned(), ..clone_name() };
         let labels = format!(r#"{of},"kafka-optimizer.run":"12""#);
+
         assert!(!is_own(&clone(r#""RestartCount":0"#, &labels), &other, "1a2b"));
     }
 

@@ -64,17 +64,21 @@ mod tests {
     fn a_refusal_has_changed_nothing_and_a_failure_may_have() {
         let refusals = [400, 403, 404, 409].map(|it| (it, RequestOutcome::Refused));
         let failures = [500, 502, 503, 504].map(|it| (it, RequestOutcome::Unknown));
+
         for (status, outcome) in refusals.into_iter().chain(failures) {
             let error = failed(EngineCall::new("start container", "a"), &answered(status));
             assert_eq!(error.outcome(), outcome, "{error}");
+
             let text = error.to_string();
             assert!(text.contains("start container a") && text.contains("in its words"), "{text}");
         }
 
         let late = failed(EngineCall::new("stop container", "a"), &Error::RequestTimeoutError);
         assert_eq!(late.outcome(), RequestOutcome::Unknown);
+
         let missing = Error::SocketNotFoundError("/nowhere".to_owned());
         let away = failed(EngineCall::new("open", "/nowhere"), &missing);
+
         assert_eq!(away.outcome(), RequestOutcome::NotSent);
     }
 
@@ -82,6 +86,7 @@ mod tests {
     fn a_refusal_after_the_first_part_leaves_the_outcome_open() {
         let refused = failed(EngineCall::new("start container", "a"), &answered(400));
         let error = refused.in_part("clone to", "a");
+
         assert_eq!(error.outcome(), RequestOutcome::Unknown);
         assert!(error.to_string().contains("in its words"), "{error}");
     }

@@ -181,6 +181,7 @@ impl Engine {
             let answer = docker.list_containers(Some(options)).await;
             answer.or_else(|error| odd::listed(&error).ok_or(error))
         };
+
         self.ask(EngineCall::new("list containers with", of.as_str()), list).await
     }
 
@@ -257,6 +258,7 @@ impl Engine {
         let stats = stats.ok_or(DockerError::Protocol { call, of, problem })?;
         let wrong = |error| failed(engine_call, &error);
         let limits = inspected.map_err(wrong)?.host_config.unwrap_or_default();
+
         Ok(container_usage(broker, &stats.map_err(wrong)?, &limits, *host))
     }
 }

@@ -44,6 +44,7 @@ pub(super) fn attachments(template: &ContainerInspectResponse) -> Vec<Attachment
         .collect();
     let is_first = |it: &Attachment| it.network == mode || it.id.as_deref() == Some(mode);
     all.sort_by(|a, b| is_first(b).cmp(&is_first(a)).then_with(|| a.network.cmp(&b.network)));
+
     all
 }
 
@@ -77,6 +78,7 @@ pub(super) fn body(
     host.port_bindings = None;
     host.publish_all_ports = None;
     host.container_id_file = None;
+
     let first = attachments(template).into_iter().next();
 
     if let Some(first) = &first {
@@ -233,6 +235,7 @@ mod tests {
     fn i36_a_clone_is_what_its_template_is() {
         let made = made(&[]);
         let config = template(&[]).config.unwrap();
+
         assert_eq!(made.image.as_deref(), Some("sha256:eddd8f3f"));
         assert_eq!(
             (made.env, made.cmd, made.entrypoint),
@@ -244,6 +247,7 @@ mod tests {
             (config.stop_signal, config.stop_timeout)
         );
         assert_eq!((made.healthcheck, made.volumes), (config.healthcheck, config.volumes));
+
         let host = HostConfig {
             port_bindings: None,
             publish_all_ports: None,
@@ -270,14 +274,17 @@ mod tests {
     fn its_labels_say_whose_it_is() {
         let labels = made(&[]).labels.unwrap();
         let said = |label: &str| labels.get(label).map(String::as_str);
+
         assert_eq!(said("kafka-optimizer.run"), Some("12"));
         assert_eq!(said("kafka-optimizer.installation"), Some("1a2b"));
         assert_eq!(said("kafka-optimizer.clone-of"), template(&[]).id.as_deref());
         assert_eq!(said("kafka-optimizer.group"), Some("billing"));
         assert_eq!(said(PROJECT_LABEL), Some("shop"));
         assert_eq!(said(NUMBER_LABEL), Some("7"));
+
         let plain = template(&[(r#""com.docker.compose.container-number":"1""#, r#""a":"b""#)]);
         let labels = body(&plain, &clone_name(), "1a2b", None).labels.unwrap();
+
         assert_eq!(labels.get(NUMBER_LABEL), None);
     }
 
@@ -285,9 +292,12 @@ mod tests {
     fn it_joins_the_same_networks_under_the_names_that_are_shared() {
         let all = attachments(&template(&[]));
         let names: Vec<&str> = all.iter().map(|it| it.network.as_str()).collect();
+
         assert_eq!(names, ["shop_default", "back"]);
+
         let ids: Vec<Option<&str>> = all.iter().map(|it| it.id.as_deref()).collect();
         assert_eq!(ids, [Some("bb02"), Some("aa01")]);
+
         let shared = EndpointSettings {
             aliases: Some(vec!["consumer".to_owned()]),
             links: Some(vec!["db:database".to_owned()]),
@@ -296,6 +306,7 @@ mod tests {
 
         assert_eq!(all[0].settings, shared);
         assert_eq!(all[1].settings, EndpointSettings::default());
+
         let first = made(&[]).networking_config.unwrap().endpoints_config.unwrap();
         assert_eq!(first, HashMap::from([("shop_default".to_owned(), shared)]));
     }
@@ -309,16 +320,20 @@ mod tests {
 
         assert_eq!(mode(r#""NetworkMode":"bb02""#), "shop_default");
         assert_eq!(mode(r#""NetworkMode":"left since""#), "back");
+
         let none = [(r#""NetworkMode":"shop_default""#, r#""NetworkMode":"none""#)];
         assert!(attachments(&template(&none)).is_empty());
         assert_eq!(made(&none).networking_config, None);
+
         let default = [
             (r#""NetworkMode":"shop_default""#, r#""NetworkMode":"default""#),
             (r#""shop_default":{"#, r#""front":{"#),
             (r#""back":{"#, r#""bridge":{"#),
         ];
         let on_the_default = made(&default);
+
         assert_eq!(on_the_default.networking_config, None);
+
         let host = on_the_default.host_config.unwrap();
         assert_eq!(host.network_mode.as_deref(), Some("bridge"));
     }
@@ -342,9 +357,12 @@ mod tests {
         ]);
         let mut volumes = made.volumes.unwrap();
         volumes.sort();
+
         assert_eq!(volumes, ["/cache", "/data"]);
+
         let host = made.host_config.unwrap();
         assert_eq!(host.binds.unwrap(), ["/srv/conf:/conf:ro"]);
+
         let mounts = host.mounts.unwrap();
         assert_eq!((&mounts[0].source, mounts[0].target.as_deref()), (&None, Some("/state")));
     }

@@ -152,6 +152,7 @@ fn partitions(
         if cluster.snapshot.export.topics == Granularity::Topic || !cluster.admits(most) {
             return;
         }
+
         for topic in &cluster.topics {
             for (at, partition) in topic.topic.partitions.iter().enumerate() {
                 if let Some(sample) = value(topic, partition, at) {

@@ -64,5 +64,6 @@ fn unauthorized() -> Response {
     let mut response = ApiError::new(StatusCode::UNAUTHORIZED, advice).into_response();
     let challenge = HeaderValue::from_static("Basic realm=\"kafka-optimizer\", charset=\"UTF-8\"");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+
     response
 }

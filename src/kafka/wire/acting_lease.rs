@@ -159,6 +159,7 @@ impl LeaseState {
     fn set_leader(&self, sent: MonotonicTime, leader: Leader) {
         let previous = self.lock().leader.replace(leader.clone());
         self.confirm(sent);
+
         if previous.as_ref() == Some(&leader) {
             return;
         }
@@ -254,6 +255,7 @@ impl Member {
                 }
                 MembershipError::Failed(error) => self.state.fail(with_cause(&error)),
             }
+
             self.state.context.clock.sleep(self.heartbeat_interval() / HEARTBEATS_A_SESSION).await;
         }
     }
@@ -344,6 +346,7 @@ impl Member {
             let request = LeaveGroup { protocol: &ACTORS, member_id: &self.assigned_id };
             cluster.call(coordinator, &request).await
         };
+
         if let Err(error) = left.await {
             warn!(%error, "Cannot give up the acting lease: it ends by itself within 30 s.");
         }

@@ -69,6 +69,7 @@ impl BrokerClient {
         let connection = self.connection(self.context.deadline()).await;
         let version = connection.and_then(|it| self.negotiate::<C>(&it));
         self.record_outcome::<C, _>(&version);
+
         version
     }
 
@@ -228,6 +229,7 @@ impl BrokerClient {
                     connection: Some(Arc::clone(&connection)),
                     ..ConnectionSlot::default()
                 };
+
                 Ok(connection)
             }
             Err(error) => {

@@ -106,6 +106,7 @@ impl ClusterClient {
         if let Some(client) = second {
             answers.extend(client.call(call).await.ok());
         }
+
         Ok(answers)
     }
 
@@ -137,6 +138,7 @@ impl ClusterClient {
                 }
                 Err(error) => last_error = Some(error),
             }
+
             if clock.monotonic() >= last_start {
                 break;
             }
@@ -162,6 +164,7 @@ impl ClusterClient {
         let clients = self.lock();
         let mut candidates: Vec<_> = clients.by_id.values().cloned().collect();
         let bootstrap = &self.context.options.bootstrap;
+
         for client in bootstrap.iter().filter_map(|it| clients.by_address.get(it)) {
             if !candidates.iter().any(|it| Arc::ptr_eq(it, client)) {
                 candidates.push(Arc::clone(client));

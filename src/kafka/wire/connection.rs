@@ -263,6 +263,7 @@ impl PendingRequests {
     fn close_if_idle(&self) -> bool {
         let mut state = self.lock();
         let idle = state.in_flight.iter().all(|(_, response)| response.is_closed());
+
         if idle {
             let stopping =
                 || ConnectionError::Broken(io::ErrorKind::NotConnected, "stopping".to_owned());

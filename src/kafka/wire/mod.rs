@@ -104,6 +104,7 @@ impl Wire {
         let credentials = CredentialStore::new(&options);
         let counters = RequestCounters::new();
         let context = Arc::new(AdapterContext { options, clock, tasks, counters, credentials });
+
         Self {
             cluster: ClusterClient::new(Arc::clone(&context)),
             context,

@@ -132,6 +132,7 @@ mod tests {
 
         let error = dial_first(&[dead], &clock, deadline, connect).await.unwrap_err();
         let text = error.into_io().to_string();
+
         assert!(text.starts_with("192.0.2.1:9092: no answer within"), "{text}");
     }
 

@@ -40,6 +40,7 @@ impl ApplyChange for PreferredLeaderElection {
         for it in &self.partitions {
             by_topic.entry(it.topic.clone()).or_default().push(it.partition);
         }
+
         let partitions: Vec<TopicPartitions> = by_topic
             .into_iter()
             .map(|(topic, partitions)| TopicPartitions { topic, partitions })
@@ -56,6 +57,7 @@ fn is_done(topics: &[Topic], wanted: &LeaderChange) -> bool {
     let topic = topics.iter().find(|it| it.name == wanted.topic);
     let mut partitions = topic.iter().flat_map(|it| &it.partitions);
     let found = partitions.find(|it| it.index == wanted.partition);
+
     found.is_none_or(|it| it.leader == Some(wanted.to))
 }
 

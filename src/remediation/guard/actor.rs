@@ -20,6 +20,7 @@ pub(in crate::remediation) fn check(context: &Context) -> Result<(), Hold> {
         let detail = format!("`{other}` is the same Kafka cluster: remove one of the two names");
         return Err(Hold::new(HoldReason::SameCluster, detail));
     }
+
     let is_ignored = Breach::I43OtherActorIsIgnored.is_played();
     if context.remediation.mode != Mode::Act || is_ignored {
         return Ok(());

@@ -28,6 +28,7 @@ pub(in crate::remediation) fn problem(
             }
         }
     }
+
     None
 }
 
@@ -38,6 +39,7 @@ fn unknown(topic: &Topic, why: &str) -> String {
 fn partition_problem(partition: &Partition, min: u32, broker: BrokerId) -> Option<String> {
     let count = |replicas: &[BrokerId]| u32::try_from(replicas.len()).unwrap_or(u32::MAX);
     let (replicas, in_sync) = (count(&partition.replicas), count(&partition.isr));
+
     if replicas <= min {
         return None;
     }

@@ -78,6 +78,7 @@ async fn scalable_members(
     Hold::unless(!members.assignor.contains(STREAMS_ASSIGNOR), HoldReason::Unplannable, || {
         format!("`{name}` is a Kafka Streams application ({}): scale it itself", members.assignor)
     })?;
+
     Ok(members)
 }
 
@@ -153,6 +154,7 @@ fn topics(
         topic_facts(name, topic, ranges, is_subscribed)
     });
     let facts = facts.collect::<Result<Vec<_>, _>>()?;
+
     check_progress(context, group)?;
 
     Ok(facts)
@@ -176,6 +178,7 @@ fn topic_facts(
     for it in &topic.partitions {
         let range = ranges.iter().find(|(index, _)| *index == it.partition);
         let lost = it.lag.and_then(|lag| lost(it, lag, range?.1));
+
         // Nothing is lost of no lag, wherever the log starts.
         let (Some(lag), Some(lost)) = (it.lag, lost.or(it.lag.filter(|lag| *lag == 0))) else {
             if !is_subscribed {
@@ -192,6 +195,7 @@ fn topic_facts(
         facts.lost = facts.lost.saturating_add(lost);
         facts.partitions_with_lag = facts.partitions_with_lag.saturating_add(u32::from(lag > lost));
     }
+
     Ok(facts)
 }
 
@@ -205,6 +209,7 @@ fn lost(partition: &GroupPartition, lag: u64, range: OffsetRange) -> Option<u64>
 fn check_progress(context: &Context, group: &Group) -> Result<(), Hold> {
     let limit = context.cluster.collect_interval.saturating_mul(FLAT_ROUNDS_MAX);
     let now = context.now();
+
     // A time in the future is from before the clock was set back: it proves nothing.
     let progressed = group.progressed.filter(|it| it.since(now) <= limit);
     let flat = progressed.map(|it| now.since(it));

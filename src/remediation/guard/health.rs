@@ -35,6 +35,7 @@ pub(super) fn check_snapshot(context: &Context) -> Result<(), Hold> {
     Hold::unless(snapshot.up && age <= limit, HoldReason::EvidenceStale, || {
         format!("the latest snapshot is {} s old", age.as_secs())
     })?;
+
     check_reporting(snapshot, now, limit)?;
 
     check_quiet(&snapshot.membership, now)
@@ -62,6 +63,7 @@ fn check_quiet(membership: &Membership, now: MonotonicTime) -> Result<(), Hold> 
             format!("broker {broker} came or went {} s ago", now.since(since).as_secs())
         })?;
     }
+
     if let Some(since) = membership.controller_changed {
         Hold::unless(quiet(since), HoldReason::ControllerChanged, || {
             format!("the controller changed {} s ago", now.since(since).as_secs())
@@ -179,6 +181,7 @@ async fn check_availability(
             return Err(Hold::new(HoldReason::AvailabilityGate, problem));
         }
     }
+
     Ok(())
 }
 

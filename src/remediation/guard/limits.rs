@@ -35,6 +35,7 @@ pub(super) fn check_not_stopped(context: &Context) -> Result<(), Hold> {
         let detail = format!("the cluster is managed by {operator}: change it there");
         return Err(Hold::new(HoldReason::AdviseOnly, detail));
     }
+
     Ok(())
 }
 
@@ -42,6 +43,7 @@ async fn history(context: &Context, run: &RunRow) -> Result<RunHistory, Hold> {
     let (name, mode) = (&context.cluster.name, context.remediation.mode);
     let (playbook, target) = (run.playbook.clone(), run.target.clone());
     let history = context.store.history(name, playbook, target, mode, context.now()).await;
+
     history.map_err(unreadable)
 }
 
@@ -103,6 +105,7 @@ pub(super) async fn check_broker_entries(
         let ResourceKey::BrokerConfig { broker, key } = &owned.resource else { continue };
         let Some(config) = configs.iter().find(|it| it.broker == *broker) else { continue };
         let stored = config.get(key).and_then(ConfigEntry::stored);
+
         check_unchanged(context, owned, stored).await?;
     }
     Ok(())
@@ -121,8 +124,10 @@ pub(super) async fn check_quotas(
         let stored: Vec<Option<String>> = stored.collect();
         let known = stored.iter().find(|it| !is_changed(owned, it.as_deref()));
         let shown = known.or(stored.first()).and_then(Option::as_deref);
+
         check_unchanged(context, owned, shown).await?;
     }
+
     Ok(())
 }
 
@@ -166,6 +171,7 @@ pub(super) async fn check_no_overlap(context: &Context, baseline: Duration) -> R
     let expired = context.store.last_expired(&context.cluster.name, context.now()).await;
     let expired = expired.map_err(unreadable)?;
     let clear = expired.map(|it| it.after(baseline)).filter(|it| *it > context.now());
+
     Hold::unless(clear.is_none(), HoldReason::Overlap, || {
         let left = seconds_left(clear.unwrap_or_default().since(context.now()));
         format!("a temporary change expired within the baseline; {left} s until it is clear")

@@ -79,7 +79,9 @@ pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Ho
     let canary = canary(context, run, playbook);
     let values = context.values(&run.target, canary);
     let expressions = Expressions::of(playbook, &run.target, &values)?;
+
     check_confirmed(context, run, playbook, &expressions).await?;
+
     evidence::check_fresh(context, &expressions).await?;
 
     let topology = context.kafka.topology().await?;
@@ -110,6 +112,7 @@ pub(super) fn ends_rehearsed(context: &Context, run: &RunRow) -> bool {
 /// Why it has to stop.
 pub(super) fn go_on(context: &Context) -> Result<Permit, Hold> {
     check_mode(context)?;
+
     actor::check(context)?;
     limits::check_not_stopped(context)?;
     Ok(Permit { validated: None })
@@ -126,7 +129,9 @@ pub(super) async fn widen(context: &Context, detail: &RunDetail) -> Result<Permi
     if Breach::I41GateIsPassedBy.is_played() {
         return Ok(Permit { validated: None });
     }
+
     check_mode(context)?;
+
     actor::check(context)?;
     limits::check_not_stopped(context)?;
     limits::check_none_stuck(context, &detail.run).await?;
@@ -160,6 +165,7 @@ pub(super) async fn may_preempt(context: &Context, run: &RunRow) -> Result<(), H
     let canary = canary(context, run, playbook);
     let values = context.values(&run.target, canary);
     let expressions = Expressions::of(playbook, &run.target, &values)?;
+
     check_confirmed(context, run, playbook, &expressions).await?;
 
     let topology = context.kafka.topology().await?;
@@ -198,6 +204,7 @@ async fn check_confirmed(
             format!("the playbook's condition `{when}` does not hold")
         })?;
     }
+
     Ok(())
 }
 
@@ -207,6 +214,7 @@ fn canary(context: &Context, run: &RunRow, playbook: &Playbook) -> Option<Broker
     if run.target != Target::Cluster || parameters.rollout != Rollout::Canary {
         return None;
     }
+
     let latest = context.latest.borrow().clone();
     let brokers = latest.iter().flat_map(|it| &it.topology).flat_map(|it| &it.value.brokers);
     brokers.map(|it| it.id).min()
@@ -234,6 +242,7 @@ async fn rehearse<'a>(
     let writes = Breach::I19DryRunWrites.is_played();
     let mode = if writes { WriteMode::Write } else { WriteMode::ValidateOnly };
     let requests = steps.map(|it| change::apply(context, it, Direction::Desired, mode));
+
     match try_join_all(requests).await {
         Ok(_) => Ok(()),
         Err(error) if error.outcome() == RequestOutcome::Refused => {

@@ -108,6 +108,7 @@ async fn plan_reapply(context: &Context, run: &RunRow, topology: &Topology) -> R
         let config = context.kafka.broker_config(broker, &keys).await?;
         Ok::<_, Hold>(reapply::WrittenConfig { config, wrote })
     });
+
     Ok(reapply::plan(&try_join_all(requests).await?)?)
 }
 
@@ -115,7 +116,9 @@ async fn plan_shedding(context: &Context, parameters: &ShedLoad) -> Result<Plan,
     let views = context.kafka.client_quotas().await?;
     let ownership = limits::ownership(context).await?;
     limits::check_quotas(context, &views, &ownership).await?;
+
     check_agreement(&views, parameters)?;
+
     let quotas = views.into_iter().next().unwrap_or_default();
     Ok(shed_load::plan(&quotas, parameters)?)
 }
@@ -130,6 +133,7 @@ fn check_agreement(views: &[ClientQuotas], parameters: &ShedLoad) -> Result<(), 
             format!("two brokers report different values of {key} of {entity}: one is behind")
         })?;
     }
+
     Ok(())
 }
 

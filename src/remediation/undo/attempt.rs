@@ -94,11 +94,13 @@ pub(super) async fn restore_removed(
     if order.has_open_below(step) {
         return UndoAttempt::Done;
     }
+
     match change::observe(context, step).await {
         Ok(Observed::Prior) => return UndoAttempt::Done,
         Ok(_) => (),
         Err(error) => return UndoAttempt::failed(&error),
     }
+
     match is_absent(context, step).await {
         Ok(true) => (),
         Ok(false) => {

@@ -78,6 +78,7 @@ pub(super) async fn advance(
         }
         return Ok(UndoProgress::Again(now));
     }
+
     if restart_loss::restore_lost(context, &order).await? {
         return Ok(UndoProgress::Again(now));
     }
@@ -90,12 +91,14 @@ pub(super) async fn advance(
     let waits = |it: &&StepRow| it.progress.not_before.filter(|it| is_ahead(context, *it));
     let (due, waiting): (Vec<&StepRow>, Vec<&StepRow>) =
         steps.into_iter().partition(|it| waits(it).is_none());
+
     if due.is_empty() {
         let first = waiting.iter().filter_map(waits).min();
         return Ok(UndoProgress::Again(first.unwrap_or(now)));
     }
 
     let tries = due.into_iter().map(|step| undo(context, &order, step));
+
     // Not `try_join_all`: an undo that has begun is finished, even if another cannot be stored.
     for done in join_all(tries).await {
         done?;
@@ -137,6 +140,7 @@ async fn undo(context: &Context, order: &UndoOrder, step: &StepRow) -> Result<()
     if order.is_theirs(step) {
         return drifted(context, step, "someone else changed it after a later step").await;
     }
+
     let mut step = step.clone();
     if step.state != StepState::UndoBegan {
         let is_settled = matches!(step.state, StepState::Applied | StepState::Superseded);
@@ -145,6 +149,7 @@ async fn undo(context: &Context, order: &UndoOrder, step: &StepRow) -> Result<()
         }
         begin(context, &mut step, is_settled).await?;
     }
+
     if !passes_gate(context, &mut step).await? {
         return Ok(());
     }
@@ -159,9 +164,11 @@ async fn undo(context: &Context, order: &UndoOrder, step: &StepRow) -> Result<()
             if shrinking_broker(&step).is_some() {
                 order.delay_next_halving(context, &step).await?;
             }
+
             let text = step.change.text();
             let text = format!("{} again, stored: {}", text.from, text.prior());
             execute::record(context, &step, StepState::Undone, text).await?;
+
             order.mention(context, &step).await
         }
         attempt::UndoAttempt::Drifted(text) => drifted(context, &step, &text).await,
@@ -186,6 +193,7 @@ async fn begin(context: &Context, step: &mut StepRow, is_settled: bool) -> Resul
         ..StepProgress::default()
     };
     store_progress(context, step).await?;
+
     execute::record(context, step, StepState::UndoBegan, step.change.text().undo()).await
 }
 
@@ -205,11 +213,13 @@ async fn failed(
     let first_try = *progress.first_try.get_or_insert(now);
     let pause = Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(progress.tries));
     progress.tries = progress.tries.saturating_add(1);
+
     if outcome == RequestOutcome::Refused {
         progress.refusals = progress.refusals.saturating_add(1);
         // A broker that has lost its values refuses every change but one that restores all.
         progress.loss_checked = false;
     }
+
     progress.not_before = Some(now.after(pause.min(PAUSE_MAX)));
     progress.problem = Some(problem.clone());
 
@@ -219,6 +229,7 @@ async fn failed(
     if is_over {
         execute::record(context, step, StepState::UndoFailed, problem).await?;
     }
+
     Ok(())
 }
 
@@ -247,9 +258,11 @@ async fn passes_gate(context: &Context, step: &mut StepRow) -> Result<bool, Stor
         store_progress(context, step).await?;
         return Ok(false);
     }
+
     if let Some(problem) = problem {
         note_gate(context, step.run, &problem).await?;
     }
+
     step.progress.gate_passed = true;
     store_progress(context, step).await?;
 

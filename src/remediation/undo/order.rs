@@ -48,11 +48,13 @@ impl UndoOrder {
 
         let resources: BTreeSet<ResourceKey> = own().flat_map(|it| it.change.resources()).collect();
         let mut below = BTreeMap::<i64, StepRow>::new();
+
         for resource in resources {
             let mut stack = context.store.stack(&detail.run.cluster, resource.clone()).await?;
             if Breach::I42StackIsLost.is_played() {
                 stack.clear();
             }
+
             let own: Vec<&StepRow> =
                 own().filter(|it| it.change.resources().contains(&resource)).collect();
             below.extend(order.add(&own, &stack));
@@ -67,6 +69,7 @@ impl UndoOrder {
             }
             last = Some(wave);
         }
+
         Ok(order)
     }
 
@@ -96,9 +99,11 @@ impl UndoOrder {
             if is_removed {
                 self.removed.insert(id(&it.step));
             }
+
             if is_theirs {
                 self.theirs.insert(id(&it.step));
             }
+
             is_removed |= is_removal(&it.step);
             is_theirs |= it.step.state == StepState::Drifted;
         }
@@ -108,6 +113,7 @@ impl UndoOrder {
         let lowest = own.iter().filter_map(|it| seq_of(it)).map(|it| it.seq).min();
         let is_below = |it: &&StackedStep| lowest.is_none_or(|lowest| it.seq < lowest);
         let mut below = BTreeMap::new();
+
         for it in others().filter(is_below) {
             if is_left_below(it) {
                 below.insert(it.seq, it.step.clone());
@@ -186,10 +192,12 @@ impl UndoOrder {
                 && shrinking_broker(it).is_some()
                 && (it.run, it.wave) != (step.run, step.wave)
         });
+
         for it in later {
             let progress = StepProgress { not_before: Some(due), ..it.progress.clone() };
             context.store.set_progress(it.run, it.index, progress).await?;
         }
+
         Ok(())
     }
 
@@ -202,6 +210,7 @@ impl UndoOrder {
         if step.run == self.run {
             return Ok(());
         }
+
         let text = step.change.text().undo();
         let text = format!("with it, step {} of run {} is undone: {text}", step.index, step.run);
         context.store.note(self.run, context.now(), "step", text).await
@@ -212,6 +221,7 @@ impl UndoOrder {
         for step in self.steps() {
             let text = step.change.text();
             let named = |problem: &str| format!("{} {}: {problem}", text.subject, text.key);
+
             match step.state {
                 StepState::UndoFailed => {
                     let problem = step.progress.problem.as_deref().unwrap_or("the undo failed");
@@ -230,6 +240,7 @@ impl UndoOrder {
                 | StepState::Superseded => (),
             }
         }
+
         undone
     }
 }

@@ -30,6 +30,7 @@ pub(super) async fn restore_lost(context: &Context, order: &UndoOrder) -> Result
     for (broker, keys) in by_broker(order) {
         let mut lost = Vec::new();
         let mut has_restored = false;
+
         for key in keys {
             if is_restored(context, &key).await {
                 let text = "found as before the run";
@@ -39,19 +40,23 @@ pub(super) async fn restore_lost(context: &Context, order: &UndoOrder) -> Result
                 lost.push(key);
             }
         }
+
         if !lost.is_empty() {
             restore(context, order, broker, &lost).await?;
         }
+
         if has_restored || !lost.is_empty() {
             return Ok(true);
         }
     }
+
     Ok(false)
 }
 
 fn by_broker(order: &UndoOrder) -> BTreeMap<BrokerId, Vec<KeySteps<'_>>> {
     let mut by_key = BTreeMap::<(BrokerId, &str), KeySteps<'_>>::new();
     let steps: Vec<&StepRow> = order.steps().collect();
+
     for step in steps.into_iter().rev() {
         if let Change::BrokerConfig(change) = &step.change
             && order.is_open(step)
@@ -74,6 +79,7 @@ fn by_broker(order: &UndoOrder) -> BTreeMap<BrokerId, Vec<KeySteps<'_>>> {
             by_broker.entry(broker).or_default().push(key);
         }
     }
+
     by_broker
 }
 
@@ -130,6 +136,7 @@ async fn restore(
             record_all(context, order, key, StepState::Undone, text).await?;
         }
     }
+
     Ok(())
 }
 

@@ -31,6 +31,7 @@ pub(in crate::remediation) async fn retry(
     if !run.undo_requested && has_just_failed(context, run) {
         return Ok(false);
     }
+
     let order = UndoOrder::read(context, detail).await?;
     let failed: Vec<&StepRow> =
         order.steps().filter(|it| it.state == StepState::UndoFailed).collect();
@@ -41,6 +42,7 @@ pub(in crate::remediation) async fn retry(
             ready.push(*step);
         }
     }
+
     if ready.is_empty() && !failed.is_empty() {
         return Ok(false);
     }
@@ -55,6 +57,7 @@ pub(in crate::remediation) async fn retry(
         let text = format!("tried again: {}", step.change.text().undo());
         execute::record(context, step, StepState::UndoBegan, text).await?;
     }
+
     transition(context, run, way_back(run), RunUpdate::default()).await?;
 
     Ok(true)

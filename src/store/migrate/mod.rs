@@ -32,6 +32,7 @@ pub(super) fn from(version: i32, connection: &Connection) -> rusqlite::Result<()
             }
             _ => tx.execute_batch(FROM_3)?,
         }
+
         tx.pragma_update(None, "user_version", old.saturating_add(1))?;
 
         tx.commit()?;

@@ -111,6 +111,7 @@ fn i12_a_kept_value_changed_later_by_someone_else_holds_until_released() {
         let second = world.run(2).await;
 
         assert_eq!(second.run.state, RunState::Kept);
+
         let text = second.steps[0].change.text();
         assert_eq!((text.from.as_str(), text.to.as_deref()), ("10", Some("16")));
     });
@@ -388,6 +389,7 @@ fn i13_a_guard_that_could_not_be_read_was_skipped_for_ever() {
         let run = world.run(1).await.run;
         let got = (run.state, run.verdict, run.rollback_reason);
         let lost = Some(RollbackReason::EvidenceLost);
+
         assert_eq!(got, (RunState::RolledBack, Some(Verdict::Inconclusive), lost));
     });
 }

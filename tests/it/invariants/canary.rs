@@ -88,6 +88,7 @@ fn i16_a_canary_that_has_nothing_to_change_and_is_judged_holds_the_run() {
         let run = world.run(1).await.run;
 
         assert_eq!(run.hold, Some(HoldReason::Unplannable), "{}", world.story().await);
+
         let note = run.note.unwrap();
         assert!(note.contains("the playbook's expressions are about broker 1"), "{note}");
     });
@@ -99,9 +100,11 @@ fn i16_where_the_canary_has_nothing_to_change_the_others_go_together() {
         let mut setup = Setup::new(1, Effect::Help);
         canary(setup.playbook_of("cluster-threads"));
         let mut world = World::new(setup);
+
         for key in WRITES {
             world.kafka.set(1, key, Some(16));
         }
+
         world.pass(Duration::from_mins(5)).await;
         world.alert("AllSlow", None).await;
         let key_states = world.key_states();

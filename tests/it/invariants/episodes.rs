@@ -42,6 +42,7 @@ fn i4_a_lost_resolved_swallowed_the_next_incident() {
         let (mut world, _) = kept(setup).await;
         world.prometheus.script().firing.clear();
         world.pass(Duration::from_hours(2)).await;
+
         assert_eq!(open_episodes(&world), 0, "Prometheus has not reported the alert for long");
 
         world.alert("Slow", Some("1")).await;
@@ -63,6 +64,7 @@ fn i4_an_incident_two_minutes_after_one_without_a_resolved_is_a_new_one() {
         world.fire("Slow", Some("1"));
         let started = world.clock.wall();
         world.pass(MINUTE).await;
+
         assert_eq!(world.all_runs(), 1, "nothing was notified yet");
 
         let sent = notification(vec![since(started)]);
@@ -104,6 +106,7 @@ fn i4_a_late_notification_after_resolved_is_no_new_incident() {
         for starts_at in [started, started.before(MINUTE)] {
             world.remediation.take(notification(vec![since(starts_at)])).await.unwrap();
         }
+
         world.pass(20 * MINUTE).await;
 
         assert_eq!((world.all_runs(), open_episodes(&world)), (1, 0), "{}", world.story().await);
@@ -120,11 +123,13 @@ fn i4_a_prometheus_that_restarted_made_no_second_attempt() {
         pending.insert("alertstate".to_owned(), "pending".to_owned());
         world.prometheus.script().firing = vec![pending];
         world.pass(15 * MINUTE).await;
+
         assert_eq!(open_episodes(&world), 1);
 
         // The state of Prometheus was lost: the alert is not even pending.
         world.prometheus.script().firing.clear();
         world.pass(15 * MINUTE).await;
+
         assert_eq!(open_episodes(&world), 0);
 
         world.fire("Slow", Some("1"));
@@ -166,10 +171,12 @@ fn i4_i6_a_run_whose_alert_prometheus_no_longer_reports_is_cancelled() {
         world.start(Crash::Never);
         world.pass(9 * MINUTE).await;
         let run = world.run(1).await.run;
+
         assert_eq!((run.state, run.hold), (RunState::Held, Some(HoldReason::NotConfirmed)));
 
         world.pass(2 * MINUTE).await;
         let run = world.run(1).await.run;
+
         assert_eq!(run.state, RunState::Cancelled);
         assert_eq!(run.note.as_deref(), Some("Prometheus no longer reports the alert"));
 
@@ -178,6 +185,7 @@ fn i4_i6_a_run_whose_alert_prometheus_no_longer_reports_is_cancelled() {
         world.remediation.take(notification(vec![firing("Slow", Some("1"))])).await.unwrap();
         world.live(MINUTE, |it| it.all_runs() == 2).await;
         world.until_over().await;
+
         assert_eq!(world.run(2).await.run.state, RunState::Kept, "{}", world.story().await);
     });
 }
@@ -202,13 +210,16 @@ fn i4_i5_a_label_that_changed_with_each_evaluation_made_a_run_each_time() {
                 world.remediation.take(notification(vec![over])).await.unwrap();
                 world.pass(Duration::from_secs(2)).await;
             }
+
             world.remediation.take(notification(vec![alert])).await.unwrap();
             world.pass(Duration::from_secs(35)).await;
         }
+
         world.until_over().await;
         world.verify(&before).await;
 
         assert_eq!(world.all_runs(), 1, "{}", world.story().await);
+
         let counted =
             r#"varying_label_episodes_total{kafka_cluster="main",playbook="broker-threads"} 1"#;
         assert!(world.telemetry.encode().unwrap().contains(counted));
@@ -221,6 +232,7 @@ fn i4_a_playbook_that_is_added_answers_the_alert_that_fires_already() {
         let playbooks = std::mem::take(&mut setup.remediation.playbooks);
         let mut world = slow(setup).await;
         world.pass(MINUTE).await;
+
         assert_eq!(world.all_runs(), 0);
 
         world.stop().await;

@@ -332,13 +332,16 @@ fn i14_alerts_that_are_to_be_cured_are_no_reason_not_to_cure_them() {
         let mut labels = labels(name, Some(broker));
         labels.insert("alertstate".to_owned(), "firing".to_owned());
         labels.extend(remediation.map(|it| ("remediation".to_owned(), it.to_owned())));
+
         labels
     };
 
     // The playbook's own alert, on two of three brokers.
     starts_while(&[firing("Slow", "2", None)]);
+
     // One that another playbook answers, on all of them.
     starts_while(&["1", "2", "3"].map(|it| firing("Lost", it, None)));
+
     // One whose rule names a remediation, though no playbook answers it here.
     starts_while(&["1", "2", "3"].map(|it| firing("Busy", it, Some("tune-brokers"))));
 }
@@ -527,6 +530,7 @@ fn i43_a_run_while_another_process_acts_is_held() {
         let other = ActorIdentity { installation: "3c4d".to_owned(), host: "ops-2".to_owned() };
         world.kafka.state().metadata.lease = ActingLease::HeldBy(other);
     };
+
     check(HoldReason::OtherActor, &other.to_string(), (as_usual, held_by));
     check(
         HoldReason::NoLease,

@@ -29,11 +29,14 @@ fn i43_an_old_temporary_change_removed_a_quota_of_a_cluster_made_anew() {
             if !is_running {
                 world.stop().await;
             }
+
             make_anew(&world);
             let sent = world.kafka.calls(CallKind::WriteQuota).len();
+
             if !is_running {
                 world.start(Crash::Never);
             }
+
             world.pass(Duration::from_mins(15)).await;
 
             assert_eq!(quotas(&world), 1, "{}", world.story().await);
@@ -41,6 +44,7 @@ fn i43_an_old_temporary_change_removed_a_quota_of_a_cluster_made_anew() {
 
             let parked = ClusterName::new("main (cluster id world)");
             let run = world.run(1).await.run;
+
             assert_eq!((&run.cluster, run.state), (&parked, RunState::Kept));
             assert_eq!(
                 world.store.orphaned_runs().await.unwrap(),
@@ -52,6 +56,7 @@ fn i43_an_old_temporary_change_removed_a_quota_of_a_cluster_made_anew() {
 
             let page = world.telemetry.encode().unwrap();
             let replaced = r#"kafka_optimizer_cluster_replacements_total{kafka_cluster="main"} 1"#;
+
             assert!(page.contains(replaced), "{page}");
 
             // The old cluster comes back, and its quota goes.
@@ -102,6 +107,7 @@ fn i43_a_second_name_for_the_same_cluster_never_acts() {
         let page = world.telemetry.encode().unwrap();
         let info =
             r#"kafka_optimizer_duplicate_cluster_info{kafka_cluster="main",same_as="first"} 1"#;
+
         assert!(page.contains(info), "{page}");
     });
 }

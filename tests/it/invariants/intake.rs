@@ -375,6 +375,7 @@ fn an_alert_of_a_ruler_without_alerts_series_is_confirmed_by_the_expression_of_i
         // No broker 98 has a series.
         world.pass(Duration::from_mins(1)).await;
         let other = world.run(2).await.run;
+
         assert_eq!((other.state, other.hold), (RunState::Held, Some(HoldReason::NotConfirmed)));
     });
 }

@@ -67,6 +67,7 @@ pub(super) fn show(snapshot: &mut Snapshot, lag: u64) {
     });
     let offsets = Offsets::from([(name.clone(), ranges.collect())]);
     snapshot.offsets = Some(Section::new(offsets, at));
+
     let topic = GroupTopic {
         topic: name,
         partitions: (0..4).map(partition).collect(),
@@ -468,14 +469,18 @@ fn i12_a_broker_that_is_cut_off_from_the_controllers_is_not_taken_for_someone_el
             simulate(async {
                 let mut world = before(work, 1, Effect::Help).await;
                 let standing = standing(&world);
+
                 if since == RunState::Held {
                     world.kafka.cut_off(1);
                 }
+
                 world.start(Crash::Never);
                 world.live(Duration::from_mins(5), |it| it.is_in_state(RunState::Observing)).await;
+
                 if since == RunState::Observing {
                     world.kafka.cut_off(1);
                 }
+
                 world.until_over().await;
                 assert!(world.is_in_state(RunState::Kept), "{work:?}: {}", world.story().await);
 
@@ -483,7 +488,9 @@ fn i12_a_broker_that_is_cut_off_from_the_controllers_is_not_taken_for_someone_el
                 if work == ChangeKind::Shed {
                     let expires = |it: &World| it.is_in_state(RunState::Expired);
                     let end = world.live(Duration::from_mins(30), expires).await;
+
                     assert_eq!(end, WorkerEnd::Reached, "{}", world.story().await);
+
                     verify(&mut world, work, &standing).await;
                 }
             });
@@ -497,8 +504,10 @@ fn i23_an_undo_is_not_believed_because_of_a_broker_that_is_cut_off() {
         simulate(async {
             let mut world = before(ChangeKind::Shed, 1, Effect::Nothing).await;
             let standing = standing(&world);
+
             // It reports no quota, as after the undo.
             world.kafka.cut_off(1);
+
             // Three steps down, two up; the next one removes the quota.
             world.kafka.fail(move |call| {
                 (call.kind == CallKind::WriteQuota && call.nth == 5).then_some(fault)
@@ -521,6 +530,7 @@ fn i12_no_plan_begins_while_two_brokers_report_different_quotas() {
         world.kafka.state().metadata.quotas.insert(key, 8_388_608.5);
         world.start(Crash::Never);
         world.pass(Duration::from_secs(40)).await;
+
         let run = world.run(1).await.run;
         let note = run.note.unwrap_or_default();
 
@@ -545,6 +555,7 @@ fn elections_do_not_read_the_whole_metadata_again_for_each_wave() {
 
         let waves = world.kafka.calls(CallKind::Elect).len();
         let (whole, named) = (CallKind::Topology, CallKind::Topics);
+
         assert!(waves >= 10, "{waves} waves");
         assert!(world.kafka.calls(named).len() >= 2 * waves);
         assert!(world.kafka.calls(whole).len() <= 2, "{:?}", world.kafka.calls(whole));

@@ -51,6 +51,7 @@ fn i32_every_order_is_in_the_journal_with_the_name_of_who_gave_it() {
         person.roll_back(RunId(1)).await.unwrap();
         world.until_over().await;
         person.release(None).await.unwrap();
+
         let order = Order {
             cluster: None,
             optimizer: OptimizerKind::TuneBrokers,
@@ -71,8 +72,10 @@ fn i32_every_order_is_in_the_journal_with_the_name_of_who_gave_it() {
                 "tune-brokers --level moderate (alice)",
             ]
         );
+
         let lines = orders(&world).await;
         assert!(lines.iter().all(|it| it.by.as_ref().is_some_and(|by| by.as_str() == "alice")));
+
         let runs: Vec<_> = lines.iter().map(|it| it.run).collect();
         assert_eq!(runs, [None, None, Some(RunId(1)), None, Some(RunId(2))]);
     });
@@ -96,6 +99,7 @@ fn i33_a_plan_that_changes_after_its_approval_asks_again() {
         let run = world.run(1).await.run;
         assert_eq!(run.state, RunState::AwaitingApproval, "{}", world.story().await);
         assert_eq!(run.times.approved, None, "the approval was for another plan");
+
         let note = run.note.unwrap();
         assert!(note.starts_with("the plan has changed since it was approved: "), "{note}");
     });
@@ -123,6 +127,7 @@ fn a_waiting_run_can_be_cancelled_and_a_running_one_cannot() {
         let mut world = slow(setup).await;
         world.remediation.pause().await.unwrap();
         world.pass(Duration::from_secs(20)).await;
+
         assert!(world.is_in_state(RunState::Held), "{}", world.story().await);
 
         world.remediation.cancel(RunId(1)).await.unwrap();
@@ -194,6 +199,7 @@ fn i32_a_pause_file_that_someone_made_by_hand_is_in_the_journal() {
 
         let lines = orders(&world).await;
         let by: Vec<_> = lines.iter().map(|it| it.by.as_ref().unwrap().as_str()).collect();
+
         assert_eq!(by, ["pause file", "pause file"]);
         assert!(lines[0].text.ends_with("is paused") && lines[1].text.ends_with("is resumed"));
     });
@@ -216,6 +222,7 @@ fn an_alert_that_joined_an_order_does_not_end_it_when_it_resolves() {
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.pass(Duration::from_secs(20)).await;
+
         assert!(world.is_in_state(RunState::Held), "{}", world.story().await);
 
         world.remediation.take(notification(vec![resolved("Slow", Some("1"))])).await.unwrap();

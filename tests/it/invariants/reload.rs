@@ -16,6 +16,7 @@ fn a_reload_changes_the_mode_of_what_has_not_started() {
         world.start(Crash::Never);
         world.alert("Slow", Some("1")).await;
         world.pass(Duration::from_mins(1)).await;
+
         assert!(world.kafka.calls(CallKind::Write).is_empty());
 
         world.reload(|it| it.mode = Mode::Act);

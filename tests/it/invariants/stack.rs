@@ -29,6 +29,7 @@ async fn two_shedders(warn: Duration, crit: Duration) -> World {
     ]);
     let mut world = World::healthy(setup).await;
     world.start(Crash::Never);
+
     for (number, alert) in [(1, "FloodWarning"), (2, "FloodCritical")] {
         world.deliver(firing(alert, None)).await;
         world.live(Duration::from_mins(1), |it| it.all_runs() == number).await;
@@ -38,6 +39,7 @@ async fn two_shedders(warn: Duration, crit: Duration) -> World {
 
         assert_eq!(run.state, RunState::Kept, "{}", world.story().await);
     }
+
     assert_eq!(rate(&world), Some(2.0 * MIB), "{}", world.story().await);
 
     // An alert that still fires would start another run.
@@ -65,6 +67,7 @@ async fn nothing_is_left(world: &mut World) {
 
     assert!(standing(world).0.is_empty(), "{}", world.story().await);
     assert_eq!(world.store.ownership(&world.setup.cluster.name).await.unwrap(), []);
+
     for number in 1..=2 {
         let run = world.run(number).await.run;
         assert_eq!(run.state, RunState::Expired, "{}", world.story().await);
@@ -89,6 +92,7 @@ fn i27_i42_the_earlier_of_two_quotas_of_one_client_stayed_for_good() {
 
         let steps = world.run(1).await.steps;
         assert!(steps.iter().all(|it| it.state == StepState::Undone));
+
         let journal = world.run(2).await.journal;
         assert!(journal.iter().any(|it| it.text.contains("step 0 of run 1 is undone")));
     });
@@ -124,9 +128,11 @@ fn i42_a_playbook_edited_while_its_change_was_in_effect_left_the_first_quota_beh
         let edited = shed_to("flood", "FloodWarning", 2, Duration::from_mins(15));
         *world.setup.playbook_of("flood") = edited;
         world.start(Crash::Never);
+
         for alert in [resolved("FloodWarning", None), firing("FloodWarning", None)] {
             world.remediation.take(notification(vec![alert])).await.unwrap();
         }
+
         world.live(Duration::from_mins(1), |it| it.all_runs() == 2).await;
         until(&mut world, 2, RunState::Kept).await;
         until(&mut world, 1, RunState::Expired).await;
@@ -169,8 +175,10 @@ fn i12_i42_a_quota_set_by_someone_else_above_two_of_ours_is_theirs() {
 
         assert_eq!(rate(&world), Some(5.0 * MIB), "{}", world.story().await);
         assert_eq!(world.run(2).await.run.rollback_reason, Some(RollbackReason::ExternallyChanged));
+
         let steps = world.run(1).await.steps;
         assert!(steps.iter().all(|it| it.state == StepState::Drifted), "{}", world.story().await);
+
         let owned = world.store.ownership(&world.setup.cluster.name).await.unwrap();
         assert!(owned.iter().all(|it| it.hands_off));
 
@@ -190,7 +198,9 @@ async fn tuned(world: &mut World, level: Level, number: i64) {
         dry_run: false,
     };
     let run = world.remediation.order(order).await.unwrap();
+
     assert_eq!(run, RunId(number));
+
     until(world, number, RunState::Kept).await;
 }
 
@@ -206,6 +216,7 @@ fn i42_two_kept_tunings_are_rolled_back_in_either_order() {
             world.start(Crash::Never);
             tuned(&mut world, Level::Conservative, 1).await;
             world.pass(Duration::from_secs(5)).await;
+
             let between = world.key_states();
             tuned(&mut world, Level::Moderate, 2).await;
             let both = world.key_states();
@@ -226,6 +237,7 @@ fn i42_two_kept_tunings_are_rolled_back_in_either_order() {
             world.pass(Duration::from_mins(1)).await;
 
             assert_eq!(world.key_states(), before, "{}", world.story().await);
+
             for number in 1..=2 {
                 let reason = world.run(number).await.run.rollback_reason;
                 assert_eq!(reason, Some(RollbackReason::Person), "{}", world.story().await);

@@ -65,6 +65,7 @@ fn i23_i27_brokers_away_for_twelve_minutes_at_the_expiry_left_the_quota_for_good
         world.pass(Duration::from_secs(30)).await;
         let page = world.telemetry.encode().unwrap();
         let overdue = r#"temporary_change_overdue_seconds{kafka_cluster="main",run="1"} 6"#;
+
         assert!(page.contains(overdue), "some 600 s: {page}");
 
         until_state(&mut world, RunState::Expired, Duration::from_mins(10)).await;
@@ -137,6 +138,7 @@ fn i22_i23_a_crash_at_any_journal_line_of_a_retry_leaves_nothing() {
             world.pass(Duration::from_mins(8)).await;
             world.start(Crash::Never);
             until_state(&mut world, RunState::RolledBack, Duration::from_mins(12)).await;
+
             let io = &world.key_states()[&(id(1), IO_THREADS.to_owned())];
 
             assert_eq!(*io, (Some("1".to_owned()), "1".to_owned()), "{}", world.story().await);
@@ -154,6 +156,7 @@ fn i12_i23_a_value_that_a_person_set_while_the_run_was_stuck_is_left_alone() {
         let io = &world.key_states()[&(id(1), IO_THREADS.to_owned())];
 
         assert_eq!(io.1, "6", "{}", world.story().await);
+
         let reason = world.run(1).await.run.rollback_reason;
         assert_eq!(reason, Some(RollbackReason::ExternallyChanged));
     });
@@ -195,6 +198,7 @@ fn i37_a_kept_clone_that_crashed_again_and_again_was_left_running() {
         until_state(&mut world, RunState::Expired, Duration::from_mins(3)).await;
 
         assert!(standing(&world).1.is_empty(), "{}", world.story().await);
+
         let journal = world.run(1).await.journal;
         assert!(journal.iter().any(|it| it.text.contains("did not run at 3 looks in a row")));
     });

@@ -67,6 +67,7 @@ fn i1_i41_a_canary_went_on_to_all_brokers_after_the_mode_was_set_back() {
 
             world.verify(&before).await;
             let note = world.run(1).await.run.note.unwrap();
+
             assert!(note.contains("the other brokers were not changed"), "{note}");
         });
     }
@@ -129,6 +130,7 @@ fn i2_i34_a_hundred_runs_that_could_never_start_blocked_every_later_one() {
         world.remediation.take(notification(all)).await.unwrap();
         world.start(Crash::Never);
         world.pass(Duration::from_mins(1)).await;
+
         assert!(written(&world).is_empty());
         assert_eq!(world.all_runs(), 100, "more would only wait");
 
@@ -144,10 +146,12 @@ fn i2_an_order_behind_a_hundred_runs_that_cannot_be_planned_was_cancelled() {
     helps(async |setup| {
         let mut world = World::healthy(setup).await;
         world.start(Crash::Never);
+
         for number in 0..150 {
             let group = format!("group-{number}");
             world.deliver(with(firing("Behind", None), "consumergroup", &group)).await;
         }
+
         world.pass(Duration::from_mins(1)).await;
         world.remediation.order(order(2)).await.unwrap();
         world.pass(Duration::from_secs(10)).await;
@@ -220,6 +224,7 @@ fn i10_a_persons_rollback_waited_for_the_observation_of_another_run() {
         world.deliver(firing("Flood", None)).await;
         let observed = |it: &World| it.is_run_in_state(2, RunState::Observing);
         world.live(Duration::from_mins(5), observed).await;
+
         assert!(observed(&world), "{}", world.story().await);
 
         world.remediation.roll_back(RunId(1)).await.unwrap();
@@ -230,6 +235,7 @@ fn i10_a_persons_rollback_waited_for_the_observation_of_another_run() {
 
         world.pass(Duration::from_mins(1)).await;
         let other = world.run(2).await.run;
+
         assert_eq!(other.rollback_reason, Some(RollbackReason::Overlap));
         assert!(world.kafka.state().metadata.quotas.is_empty());
     });
@@ -248,13 +254,16 @@ fn i4_i26_three_restarts_in_the_middle_quarantined_a_playbook() {
             world.start(Crash::Never);
             let acting = |it: &World| it.is_run_in_state(number, RunState::Acting);
             world.live(Duration::from_mins(2), acting).await;
+
             assert!(acting(&world), "{}", world.story().await);
+
             world.live(Duration::from_secs(3), |_| false).await;
             world.stop().await;
         }
 
         world.start(Crash::Never);
         world.pass(Duration::from_mins(10)).await;
+
         assert_eq!(world.run(4).await.run.state, RunState::Kept, "{}", world.story().await);
     });
 }
@@ -267,6 +276,7 @@ fn i4_a_rehearsal_used_up_the_attempt_of_an_alert_that_still_fires() {
         world.alert("Slow", Some("1")).await;
         world.start(Crash::Never);
         world.until_over().await;
+
         assert!(world.is_in_state(RunState::Rehearsed), "{}", world.story().await);
 
         world.pass(Duration::from_mins(10)).await;
@@ -323,6 +333,7 @@ fn an_active_run_was_hidden_by_fifty_newer_ones() {
 
         let page = world.telemetry.encode().unwrap();
         let active = r#"kafka_optimizer_run_active{kafka_cluster="main"} 1"#;
+
         assert!(page.contains(active), "{page}");
     });
 }
@@ -339,11 +350,13 @@ fn leaders_elected_by_kafka_itself_were_taken_for_a_fault() {
         world.kafka.fail(move |it| before_step(it).then_some(slow));
         world.start(Crash::Never);
         world.live(Duration::from_mins(1), |it| it.kafka.calls(CallKind::Topics).len() == 1).await;
+
         for topic in &mut world.kafka.state().metadata.topics {
             for partition in &mut topic.partitions {
                 partition.leader = partition.replicas.first().copied();
             }
         }
+
         world.until_over().await;
 
         assert!(world.is_in_state(RunState::Kept), "{}", world.story().await);

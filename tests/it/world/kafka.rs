@@ -274,6 +274,7 @@ impl SimulatedKafka {
         let state = self.state();
         let live = state.brokers.values().filter(|it| it.down_until <= now).map(|it| it.id);
         let live = live.filter(|it| !state.metadata.gone.contains(it)).take(2);
+
         live.map(|it| view(state.cut_off.get(&it).unwrap_or(&state.metadata))).collect()
     }
 
@@ -620,6 +621,7 @@ impl Kafka for SimulatedKafka {
                 let named = metadata.quotas.clone().into_iter();
                 let quota = |((entity, key), value)| ClientQuota { entity, key, value };
                 let defaults = metadata.default_quotas.clone();
+
                 ClientQuotas { named: named.map(quota).collect(), defaults }
             })
         };

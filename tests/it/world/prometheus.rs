@@ -255,6 +255,7 @@ impl SimulatedPrometheus {
         let until = |at: Duration| (at.as_secs_f64() / every).floor();
         let count = until(end) - until(end.saturating_sub(of.range));
         let points = self.select(&of.vs, end);
+
         points.into_iter().map(|it| ScriptedSample { value: count, ..it }).collect()
     }
 
@@ -273,6 +274,7 @@ impl SimulatedPrometheus {
             }
 
             assert_eq!(call.func.name, "timestamp");
+
             let points = self.evaluate(&call.args.args[0], now);
             points.into_iter().map(|it| ScriptedSample { value: it.at, ..it }).collect()
         } else if let Expr::Binary(it) = expr {

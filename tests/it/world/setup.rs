@@ -152,6 +152,7 @@ pub(crate) fn shed_to(name: &str, alert: &str, rate: u64, expire_after: Duration
     let Optimizer::ShedLoad(it) = &mut playbook.optimizer else { unreachable!() };
     it.clients[0].to = rate * MIB;
     playbook.temporary = Some(TemporaryChange { expire_after, expire_when: None });
+
     // The objective does not change a second time when a second quota is set.
     playbook.keep_neutral = true;
 

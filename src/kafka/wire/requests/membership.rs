@@ -106,9 +106,11 @@ impl ApiCall for FindCoordinator<'_> {
     fn request(&self, version: i16) -> FindCoordinatorRequest {
         let request = FindCoordinatorRequest::default().with_key_type(GROUP_COORDINATOR);
         let key = str_bytes(self.0.group);
+
         if version < MANY_KEYS_SINCE {
             return request.with_key(key);
         }
+
         request.with_coordinator_keys(vec![key])
     }
 
@@ -149,6 +151,7 @@ impl ApiCall for JoinGroup<'_> {
         if response.error_code.err() == Some(ErrorCode::MemberIdRequired) {
             return Ok(GroupJoined::MemberId(member_id));
         }
+
         check_code(response.error_code, None)?;
 
         Ok(GroupJoined::Generation(GroupGeneration {

@@ -51,13 +51,16 @@ impl ApiCall for DescribeClientQuotas {
         for entry in entries {
             let parts = entry.entity.iter().map(|it| (&it.entity_type, &it.entity_name));
             let Some(QuotaScope { user, client_id }) = scope(parts) else { continue };
+
             for quota in &entry.values {
                 let Some(key) = QuotaKey::from_label(&quota.key) else { continue };
                 let value = quota.value;
+
                 if !value.is_finite() {
                     let problem = format!("{key} of {user:?}, {client_id:?} is {value}");
                     return Err(ResponseError::Malformed(problem));
                 }
+
                 match named(user.as_ref(), client_id.as_ref()) {
                     Some(entity) => quotas.named.push(ClientQuota { entity, key, value }),
                     None => quotas.defaults.push(DefaultQuota {
@@ -216,6 +219,7 @@ mod tests {
         };
 
         assert!(about(CLIENT_ID, Some("greedy")).is_ok());
+
         for (kind, name) in [(CLIENT_ID, Some("other")), (CLIENT_ID, None), (USER, Some("greedy"))]
         {
             assert!(

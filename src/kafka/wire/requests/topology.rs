@@ -51,7 +51,9 @@ impl ApiCall for TopicMetadata<'_> {
             if topic.error_code == ErrorCode::UnknownTopicOrPartition.code() {
                 continue;
             }
+
             check_code(topic.error_code, None)?;
+
             topics.push(topic_of(name, &topic));
         }
 
@@ -141,6 +143,7 @@ fn topic_of(name: TopicName, topic: &MetadataResponseTopic) -> Topic {
     let mut partitions: Vec<_> = topic.partitions.iter().map(partition).collect();
     partitions.sort_by_key(|it| it.index);
     partitions.dedup_by_key(|it| it.index);
+
     Topic { name, id: topic.topic_id.as_u128(), internal: topic.is_internal, partitions }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn find(
     let node = messages::BrokerId(cluster.brokers().keys().next().copied().unwrap_or(-1));
     let code = if cluster.membership.is_forbidden { GROUP_AUTHORIZATION_FAILED } else { 0 };
     let response = FindCoordinatorResponse::default();
+
     if version < 4 {
         return response.with_node_id(node).with_error_code(code);
     }
@@ -49,6 +50,7 @@ pub(super) fn join(group: &mut FakeMembership, request: &JoinGroupRequest) -> Jo
         group.generation += 1;
         group.assignment = None;
     }
+
     let generation = group.generation;
     for member in group.members.iter_mut().filter(|it| it.0 == id) {
         member.1 = generation;
@@ -78,6 +80,7 @@ pub(super) fn sync(group: &mut FakeMembership, request: &SyncGroupRequest) -> Sy
     if let Some(given) = given {
         group.assignment = Some(given.assignment.to_vec());
     }
+
     match &group.assignment {
         Some(it) => response.with_assignment(Bytes::copy_from_slice(it)),
         None => response.with_error_code(REBALANCE_IN_PROGRESS),
