@@ -149,8 +149,8 @@ async fn i25_a_clock_that_ran_ahead_stopped_remediation_until_then() {
 async fn i2_ten_thousand_alerts_are_stored_in_one_transaction_in_under_a_second() {
     let mut fastest = Duration::MAX;
 
-    // The fastest of three, because other work on the machine must not count.
-    for _ in 0..3 {
+    // The fastest of five, because other work on the machine must not count.
+    for _ in 0..5 {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("state.db")).unwrap();
         let alerts = (0..10_000).map(|n| routed(AlertStatus::Firing, "warning", n)).collect();

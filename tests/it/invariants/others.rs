@@ -610,6 +610,11 @@ async fn storm(seed: u64) {
     world.prometheus.fail(lies(seed));
     world.sets_its_clock(seed);
 
+    // An interrupted run uses up no attempt: without this the next one would follow.
+    for playbook in &mut world.setup.remediation.playbooks {
+        playbook.windows.cooldown = Duration::from_hours(24);
+    }
+
     let crash = |it: u64| match drawn(40 + it) % 3 {
         0 => Crash::AfterLine(between(1, 30, drawn(50 + it))),
         _ => Crash::AtMoment(between(1, 300, drawn(50 + it))),
