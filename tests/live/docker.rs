@@ -170,6 +170,7 @@ fn compare(template: &Value, clone: &Value) {
     labels["kafka-optimizer.run"] = json!("12");
     labels["kafka-optimizer.clone-of"] = template["Id"].clone();
     labels["com.docker.compose.container-number"] = json!("5");
+    labels["kafka-optimizer.installation"] = json!("live");
 
     assert_eq!(clone["Config"]["Labels"], labels);
 
