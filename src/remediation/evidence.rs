@@ -144,7 +144,10 @@ pub(super) async fn count_samples(
 
     let counts = expressions.inputs.iter().map(|input| async move {
         let range = span.as_millis();
-        let query = format!("min(count_over_time({input}[{range}ms]{offset}))");
+
+        // The longest series counts: one that began within the window, such as that of a new
+        // topic, says nothing about the interval. What has ended is not fresh.
+        let query = format!("max(count_over_time({input}[{range}ms]{offset}))");
         let answer = prometheus.instant(&query).await?;
         let count = answer.first().map_or(0.0, |it| it.sample.value);
         let enough = count >= f64::from(SAMPLES_MIN);
