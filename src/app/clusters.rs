@@ -87,12 +87,14 @@ impl PreparedClusters {
             return Ok(());
         }
 
-        let topologies = self.0.iter().map(|it| it.context.kafka.topology());
-        let answered = timeout(IDENTIFY_TIMEOUT, join_all(topologies)).await;
+        let topologies =
+            self.0.iter().map(|it| timeout(IDENTIFY_TIMEOUT, it.context.kafka.topology()));
+        let answered = join_all(topologies).await;
         let mut known: BTreeMap<String, ClusterName> = BTreeMap::new();
 
-        for (cluster, topology) in self.0.iter().zip(answered.unwrap_or_default()) {
-            let Some(kafka_id) = topology.ok().and_then(|it| it.cluster_id) else { continue };
+        for (cluster, topology) in self.0.iter().zip(answered) {
+            let Ok(Ok(topology)) = topology else { continue };
+            let Some(kafka_id) = topology.cluster_id else { continue };
             let name = cluster.context.cluster.name.clone();
             if let Some(first) = known.insert(kafka_id.clone(), name.clone()) {
                 return Err(AppError::SameCluster { clusters: [first, name], kafka_id });

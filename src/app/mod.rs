@@ -251,7 +251,8 @@ async fn watch_first_rounds(
 ) {
     for mut cluster in latest {
         let first = cluster.wait_for(Option::is_some);
-        if !matches!(stop.run_until_cancelled(first).await, Some(Ok(_))) {
+        // A reload may have ended the collector: then its first round will not come.
+        if stop.run_until_cancelled(first).await.is_none() {
             return;
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     http::{Settings, Web},
     model::{ClusterName, RunId, RunState},
     remediation::Remediator,
-    store::StoreError,
+    store::{RunRow, StoreError},
     telemetry::{Telemetry, chain},
 };
 
@@ -133,7 +133,7 @@ impl Reloader {
         }
 
         if !self.has_state_dir && !state::only_exports(&config.remediation) {
-            let what = "a process that only exported metrics gets playbooks or tokens";
+            let what = "playbooks, tokens or clients were added, but the process keeps no state";
             return Err(ReloadError::NeedsRestart(what));
         }
 
@@ -141,8 +141,10 @@ impl Reloader {
 
         for cluster in self.clusters.missing_in(config) {
             let runs = self.clusters.builder().store.open_runs(&cluster).await?;
-            let in_use =
-                runs.into_iter().find(|it| it.state.is_active() || it.state == RunState::Kept);
+            let has_changed_it = |it: &RunRow| {
+                it.state.is_active() || matches!(it.state, RunState::Kept | RunState::Stuck)
+            };
+            let in_use = runs.into_iter().find(has_changed_it);
             if let Some(run) = in_use {
                 return Err(ReloadError::ClusterInUse { cluster, run: run.id, state: run.state });
             }

@@ -297,7 +297,8 @@ fn failure_of(status: StatusCode, error: ErrorPayload) -> Failure {
                 .to_owned()
         }
         StatusCode::FORBIDDEN => {
-            "pass a token with that scope; the server's `remediation.tokens` has them".to_owned()
+            "pass a token with that scope, or configure one in the server's `remediation.tokens`"
+                .to_owned()
         }
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
             "`kafka-optimizer runs` shows all runs and their states".to_owned()

@@ -115,6 +115,10 @@ impl DecisionCommand {
             | Self::Retry(_)
             | Self::Acknowledge(_) => None,
         };
+        if shown.as_ref().is_some_and(|it| it.plan_digest.is_none()) {
+            let advice = "wait until the run asks for approval: `kafka-optimizer runs` shows it";
+            return Err(Failure::new(format!("run {id} has no plan to approve yet"), advice));
+        }
         terminal.confirm(yes.yes, &self.question(client.url(), *id))?;
 
         let path = format!("/api/v1/runs/{id}/{}", self.verb());

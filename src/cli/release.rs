@@ -48,7 +48,7 @@ impl ReleaseArgs {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
         if self.target.is_some() && self.playbook.is_none() && self.key.is_none() {
             let advice = "pass the playbook with --playbook, or the key with --key";
-            return Err(Failure::usage("a target alone says not what to release", advice));
+            return Err(Failure::usage("--target needs --playbook or --key", advice));
         }
 
         let client = self.server.client()?;

@@ -2,7 +2,10 @@
 
 use std::{net::Ipv6Addr, path::PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 
 use super::{
     check_config,
@@ -40,7 +43,12 @@ Signals:
   SIGUSR2          resume")]
 pub(super) struct ServeArgs {
     /// Path of the configuration file.
-    #[arg(long = "config.file", value_name = "FILE", env = "KAFKA_OPTIMIZER_CONFIG_FILE")]
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        env = "KAFKA_OPTIMIZER_CONFIG_FILE",
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
     config_file: Option<PathBuf>,
 
     /// Bootstrap server, instead of a configuration file. May be given more than once.
@@ -58,7 +66,12 @@ pub(super) struct ServeArgs {
 
     /// Path of the web configuration file (TLS, users, headers), as other Prometheus exporters have
     /// it.
-    #[arg(long = "web.config.file", value_name = "FILE", env = "KAFKA_OPTIMIZER_WEB_CONFIG_FILE")]
+    #[arg(
+        long = "web.config.file",
+        value_name = "FILE",
+        env = "KAFKA_OPTIMIZER_WEB_CONFIG_FILE",
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
     web_config_file: Option<PathBuf>,
 
     /// Path under which metrics are exposed.

@@ -131,7 +131,9 @@ impl Terminal<'_> {
         let text = error.render();
         if error.use_stderr() && output == Output::Json {
             let text = text.to_string();
-            let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let what = text.split("\n\nUsage:").next().unwrap_or_default();
+            let what = what.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            let what = what.trim_start_matches("error: ");
             let advice = "`kafka-optimizer help COMMAND` shows the arguments";
             let _unwritable = writeln!(self.err, "{}", json_error(what, advice));
             return Exit::Usage;

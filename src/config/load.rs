@@ -117,9 +117,11 @@ impl TokenStamps {
             return Ok(None);
         }
 
+        // After a failure the files are read again: it may have been the machine's.
+        let access = check::access::reread(access, &read_token).map_err(ConfigError::Problems)?;
         self.0 = now;
 
-        check::access::reread(access, &read_token).map(Some).map_err(ConfigError::Problems)
+        Ok(Some(access))
     }
 }
 

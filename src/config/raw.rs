@@ -335,7 +335,7 @@ pub(super) struct RawPrometheusTls {
     ///
     /// Default: required with `cert_file`
     pub(super) key_file: Option<PathBuf>,
-    /// Name that the server's certificate must have.
+    /// Name that the server's certificate must have. Cannot be used together with `proxy_url`.
     ///
     /// Default: the host of `url`
     pub(super) server_name: Option<String>,
@@ -436,8 +436,8 @@ pub(super) struct RawToken {
     /// Default: required
     pub(super) token_file: Option<PathBuf>,
     /// What the token allows. `alerts`: deliver alerts to the webhook. `operate`: start, cancel,
-    /// retry and roll back runs, pause, resume, release, acknowledge. `approve`: approve and reject
-    /// plans.
+    /// retry and roll back runs, pause, resume, release, acknowledge, reload the configuration.
+    /// `approve`: approve and reject plans.
     ///
     /// Default: required
     pub(super) scopes: Option<Vec<String>>,

@@ -91,8 +91,8 @@ impl Access {
                 ApiError::new(StatusCode::FORBIDDEN, what)
             }
             (None, _) if self.tokens.is_empty() => {
-                let advice = "no token is configured: set remediation.token_file, and send the \
-                              token as `Authorization: Bearer …`";
+                let advice = "no token is configured: set remediation.tokens or \
+                              remediation.token_file, and send the token as `Authorization: Bearer …`";
                 ApiError::new(StatusCode::FORBIDDEN, advice)
             }
             (None, None) => {

@@ -86,9 +86,11 @@ impl HoldReason {
                 "someone else is reassigning partitions",
                 "Wait until the reassignment has ended.",
             ),
-            Self::RollingRestart => {
-                help("a broker came or went in the last minute", "Wait until the restart is over.")
-            }
+            Self::RollingRestart => help(
+                "a broker came or went in the last minute, or this process has watched the \
+                     brokers for less than a minute",
+                "Wait: the note says which.",
+            ),
             Self::ControllerChanged => help(
                 "the controller changed in the last minute",
                 "Wait. If it changes often, look at the controllers' logs.",
@@ -105,7 +107,8 @@ impl HoldReason {
                 help("more than one broker is missing", "Bring the brokers back.")
             }
             Self::TooBroken => help(
-                "more than 40 % of the brokers are missing or named by firing alerts",
+                "more than 40 % of the brokers are missing or named by firing alerts that no playbook \
+                 answers",
                 "Repair the cluster by hand: the trouble is not one broker's.",
             ),
             Self::AvailabilityGate => help(
@@ -141,7 +144,8 @@ impl HoldReason {
             ),
             Self::NotActing => help(
                 "the mode was `act` when the run began, and is not any longer",
-                "Set `remediation.mode` to `act`, or leave it: the run is rolled back.",
+                "Set `remediation.mode` to `act`. Otherwise steps that are being written are rolled \
+                 back, and a canary that was judged good is kept alone.",
             ),
             Self::OtherActor => help(
                 "another process acts on this Kafka cluster",

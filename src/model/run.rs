@@ -131,6 +131,13 @@ impl RunState {
         next.ok_or(InvalidTransition { state: self, event })
     }
 
+    /// Whether a run that ended in this state has shown that its change is bad, or could not be
+    /// made. Only then is an attempt used up, the cooldown doubled, and the target on its way into
+    /// quarantine.
+    pub fn is_failure(self, rollback_reason: Option<RollbackReason>) -> bool {
+        self == Self::RolledBack && rollback_reason.is_none_or(RollbackReason::is_failure)
+    }
+
     /// Whether the run has ended, unless a person asks for more.
     pub const fn is_end(self) -> bool {
         match self {
@@ -285,9 +292,7 @@ closed_list! {
 }
 
 impl RollbackReason {
-    /// Whether the change itself was bad, or could not be made. Only then is an attempt used up,
-    /// the cooldown doubled, and the target on its way into quarantine.
-    pub const fn is_failure(self) -> bool {
+    const fn is_failure(self) -> bool {
         match self {
             Self::Verdict | Self::GuardTripped | Self::FailedToApply => true,
             Self::ExternallyChanged

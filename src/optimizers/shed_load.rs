@@ -68,7 +68,7 @@ pub fn plan(quotas: &ClientQuotas, parameters: &ShedLoad) -> Result<Plan, Unplan
 /// user and client, default user and default client, default user, client, default client.
 #[derive(Debug, Default)]
 struct Precedence {
-    /// One that comes before it for all of its clients, or is made for its very client.
+    /// One that comes before it for all of its clients, or is set for the same client id.
     first: Option<String>,
     /// Those that come before it for some of its clients.
     for_some: Vec<String>,
@@ -80,7 +80,10 @@ impl Precedence {
         for quota in quotas.named.iter().filter(|it| it.key == shed.key) {
             let other = &quota.entity;
             match (&shed.entity.user, &shed.entity.client_id) {
-                (None, Some(client)) if other.user.is_some() => {
+                (None, Some(client))
+                    if other.user.is_some()
+                        && other.client_id.as_ref().is_none_or(|it| it == client) =>
+                {
                     found.add(other.to_string(), other.client_id.as_ref() == Some(client));
                 }
                 (Some(user), None)

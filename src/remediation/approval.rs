@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{context::Context, reconcile::Requeue, transition::transition, worker::CHECK_INTERVAL};
+use super::{context::Context, reconcile::Requeue, transition::transition};
 use crate::{
     model::{RunEvent, Trigger},
     store::{RunDetail, RunRow, RunUpdate, StepRow, StoreError, plan_digest},
@@ -13,7 +13,7 @@ use crate::{
 /// How long a run waits for approval, and how long an approval is valid.
 const APPROVAL_MAX: Duration = Duration::from_mins(30);
 
-/// Of a changed plan so many steps are in the note.
+/// Number of steps of a changed plan that the note shows.
 const CHANGES_SHOWN: usize = 3;
 
 /// Whether the run needs an approval of the plan `steps` that it does not have. A person's own
@@ -42,7 +42,8 @@ pub(super) async fn note_on_changed_plan(
         return Ok(None);
     }
 
-    let stored = context.store.run(run.id).await?.map(|it| it.steps).unwrap_or_default();
+    let stored = context.store.run_without_journal(run.id).await?;
+    let stored = stored.map(|it| it.steps).unwrap_or_default();
     let is_new = |it: &&StepRow| !stored.iter().any(|old| old.change == it.change);
     let mut new: Vec<String> =
         now.iter().filter(is_new).map(|it| it.change.text().to_string()).collect();
@@ -59,12 +60,12 @@ pub(super) async fn update(context: &Context, detail: &RunDetail) -> Result<Requ
     let run = &detail.run;
     if !is_missing(context, run, &detail.steps) {
         transition(context, run, RunEvent::Requeue, RunUpdate::default()).await?;
-        return Ok(Requeue::After(Duration::ZERO));
+        return Ok(Requeue::NOW);
     }
 
     let asked = run.times.asked.unwrap_or_else(|| context.now());
     if context.now().since(asked) < APPROVAL_MAX {
-        return Ok(Requeue::After(CHECK_INTERVAL));
+        return Ok(Requeue::Waiting);
     }
 
     let note = Some("nobody approved it within 30 min".to_owned());

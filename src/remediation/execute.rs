@@ -12,7 +12,7 @@ use super::{
     breach::Breach,
     change::{self, ApplyError, Direction, Observed},
     context::Context,
-    guard::Permit,
+    guard::{self, Permit},
 };
 use crate::{
     model::{MonotonicTime, RequestOutcome, WriteMode},
@@ -73,6 +73,13 @@ pub(super) async fn perform(
         }
 
         return Ok(outcome);
+    }
+
+    // The guard was asked before the checks above, which may have taken longer than the lease.
+    if let Err(hold) = guard::actor::check(context) {
+        let text = format!("step {}: not begun: {}", step.index, hold.detail);
+        context.store.note(step.run, context.now(), "step", text).await?;
+        return Ok(StepOutcome::Failed(hold.detail));
     }
 
     let intent = step.change.text().to_string();

@@ -133,6 +133,13 @@ impl Remediator {
     /// again.
     pub async fn roll_back(&self, id: RunId, by: &Principal) -> Result<(), OrderError> {
         let run = self.find_run(id).await?;
+        if self.active().cluster(&run.cluster).is_none() {
+            return Err(OrderError::Conflict(format!(
+                "run {id} is of `{}`, which is not configured: configure that cluster again, or \
+                 undo the change by hand and acknowledge the run",
+                run.cluster
+            )));
+        }
 
         match run.state {
             RunState::Kept

@@ -1,5 +1,4 @@
-//! Whose turn it is: the one place that decides the order in which the runs of a cluster are
-//! reconciled, and which run gives way to another one (I10, I40).
+//! The order in which the runs of a cluster are reconciled.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +11,8 @@ use crate::{
 /// What a run that is open waits for, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
-    /// Its steps are being written or undone. Nothing else is written before it has its say.
-    InHand,
+    /// Its steps are being written or undone; meanwhile nothing else is written.
+    Writing,
     /// A person wants it rolled back.
     RollbackOrdered,
     Observed,
@@ -29,7 +28,7 @@ impl Rank {
     /// `None` for a run that has ended.
     pub(super) fn of(run: &RunRow) -> Option<Self> {
         match run.state {
-            RunState::Acting | RunState::RollingBack | RunState::Expiring => Some(Self::InHand),
+            RunState::Acting | RunState::RollingBack | RunState::Expiring => Some(Self::Writing),
             RunState::Settling | RunState::Observing | RunState::Kept | RunState::Stuck
                 if run.undo_requested =>
             {
@@ -46,14 +45,6 @@ impl Rank {
                 (Trigger::Alert, Priority::Normal) => Self::Waits,
             }),
             RunState::Expired | RunState::RolledBack | RunState::Cancelled => None,
-        }
-    }
-
-    /// Whether the run has not begun.
-    pub(super) const fn is_waiting(self) -> bool {
-        match self {
-            Self::PersonWaits | Self::CriticalWaits | Self::Waits => true,
-            Self::InHand | Self::RollbackOrdered | Self::Observed | Self::Temporary => false,
         }
     }
 }

@@ -36,17 +36,23 @@ const RECOVERY_READ_BACK_MAX: Duration = Duration::from_secs(10);
 /// How long the brokers after a canary wait for the guard. Then the canary alone is kept.
 const WIDEN_MAX: Duration = Duration::from_mins(15);
 
+/// How long a run waits between two waves for its acting lease, and how often that is checked.
+const LEASE_WAIT_MAX: Duration = Duration::from_mins(1);
+const LEASE_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// When a run is reconciled again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Requeue {
     /// Not before this time has passed, unless something else changes its state.
     After(Duration),
+    /// It goes on waiting: the worker says when it is checked again.
+    Waiting,
     /// Not at all: it has ended.
     Done,
 }
 
 impl Requeue {
-    const NOW: Self = Self::After(Duration::ZERO);
+    pub(super) const NOW: Self = Self::After(Duration::ZERO);
 }
 
 /// What this process knows of a run that is not in the store. A process that starts knows nothing,
@@ -55,14 +61,15 @@ impl Requeue {
 pub(super) struct Progress {
     /// Whether this process began the stage, and has finished each step that it began.
     has_begun_stage: bool,
-    /// Since when the run waits for a group to be stable, or for the guard to widen it.
+    /// Since when the run waits: for its lease, for a group to be stable, or for the guard to widen
+    /// it.
     waits_since: Option<MonotonicTime>,
     /// Why it waited when that was last reported.
     reported: Option<HoldReason>,
     watched: Watched,
 }
 
-/// Does what is next for `run`: one check, one wave of steps, one look at its effect, or one part
+/// Does what is next for `run`: one check, one wave of steps, one check of its effect, or one part
 /// of its undo. Waits for answers and for values to become effective, and for nothing else, so that
 /// the worker can decide anew after each.
 ///
@@ -141,7 +148,7 @@ async fn start(
         Ok(cleared) => cleared,
         Err(hold) => {
             transition::hold(context, run, hold).await?;
-            return Ok(Requeue::After(CHECK_INTERVAL));
+            return Ok(Requeue::Waiting);
         }
     };
 
@@ -171,7 +178,7 @@ async fn start(
 
     let Some(permit) = cleared.permit.take() else {
         transition(context, run, RunEvent::AskApproval, change).await?;
-        return Ok(Requeue::After(CHECK_INTERVAL));
+        return Ok(Requeue::Waiting);
     };
     transition(context, run, RunEvent::Rehearse, change).await?;
     transition(context, run, RunEvent::Act, RunUpdate::default()).await?;
@@ -202,7 +209,14 @@ async fn act(
         roll_back_on_request(context, run).await?;
     } else {
         match guard::go_on(context) {
-            Ok(permit) => return perform_wave(context, run, steps, permit).await,
+            Ok(permit) => {
+                progress.waits_since = None;
+                return perform_wave(context, run, steps, permit).await;
+            }
+            // The group of actors may be joined anew, which takes up to its session timeout.
+            Err(hold) if hold.reason == HoldReason::NoLease && !is_too_long(context, progress) => {
+                return Ok(Requeue::After(LEASE_POLL_INTERVAL));
+            }
             Err(hold) => {
                 let (reason, text) = (RollbackReason::Interrupted, hold.detail);
                 roll_back(context, run, reason, None, text).await?;
@@ -211,6 +225,12 @@ async fn act(
     }
 
     Ok(Requeue::NOW)
+}
+
+/// Whether the run has waited for the lease for too long.
+fn is_too_long(context: &Context, progress: &mut Progress) -> bool {
+    let since = *progress.waits_since.get_or_insert_with(|| context.clock.monotonic());
+    execute::elapsed(context, since) >= LEASE_WAIT_MAX
 }
 
 /// The stage whose steps are being performed, or have been.
@@ -336,7 +356,7 @@ async fn recover(
     Ok(Requeue::NOW)
 }
 
-/// Looks at the effect of the run, and moves on when its current window has ended.
+/// Checks the effect of the run, and moves on when its current window has ended.
 async fn watch(
     context: &Context,
     detail: &RunDetail,

@@ -17,10 +17,7 @@ use super::{
 use crate::{
     alert::Labels,
     config::RemediationConfig,
-    model::{
-        BrokerId, GroupName, HoldReason, Mode, MonotonicTime, RollbackReason, RunState, Target,
-        Trigger,
-    },
+    model::{BrokerId, GroupName, HoldReason, Mode, MonotonicTime, RunState, Target, Trigger},
     playbook::{COOLDOWN_MAX, Optimizer, OptimizerKind, Playbook},
     store::{
         Episode, EpisodeAttempt, EpisodeSubject, FiringUpdate, GAP_MIN, NewAttempt, NewClaim,
@@ -305,7 +302,7 @@ fn next_attempt(
     playbook: &Playbook,
 ) -> Option<u32> {
     let Some(last) = attempts.first() else { return Some(1) };
-    let used = attempts.iter().filter(|it| is_failure(it)).count();
+    let used = attempts.iter().filter(|it| it.state.is_failure(it.rollback_reason)).count();
     let is_left = used < usize::try_from(playbook.attempts_max).unwrap_or(usize::MAX);
     let is_allowed = match last.state {
         RunState::RolledBack => is_left,
@@ -334,13 +331,6 @@ fn next_attempt(
     };
     let is_due = context.now() >= last.ended?.after(cooldown);
     (is_allowed && is_due).then(|| last.number.saturating_add(1))
-}
-
-/// Whether the attempt is used up: a run that gave way to another one, or that a person ended, says
-/// nothing about the change.
-fn is_failure(attempt: &EpisodeAttempt) -> bool {
-    attempt.state == RunState::RolledBack
-        && attempt.rollback_reason.is_none_or(RollbackReason::is_failure)
 }
 
 /// Counts each episode that produces no run once, and says which alerts name no target.

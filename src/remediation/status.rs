@@ -3,7 +3,7 @@
 use super::{Remediator, context::Context, guard};
 use crate::{
     model::{ClusterName, Mode, Target},
-    store::{ClusterOverview, RunFilter, RunRow, StoreError},
+    store::{ClusterOverview, RunFilter, RunHistory, RunRow, StoreError},
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,26 +64,31 @@ impl Remediator {
     }
 }
 
-/// The playbooks and targets of a cluster that are quarantined.
-pub(super) async fn quarantined(context: &Context) -> Result<Vec<QuarantinedTarget>, StoreError> {
-    let name = &context.cluster.name;
+/// A playbook and a target with the past runs of it.
+pub(super) struct PastTarget {
+    pub(super) playbook: String,
+    pub(super) target: Target,
+    pub(super) history: RunHistory,
+}
+
+/// Every playbook and target of a cluster with an ended run.
+pub(super) async fn past_targets(context: &Context) -> Result<Vec<PastTarget>, StoreError> {
+    let (name, mode, now) = (&context.cluster.name, context.remediation.mode, context.now());
     let mut found = Vec::new();
 
     for (playbook, target) in context.store.targets(name).await? {
-        let past = context
-            .store
-            .history(
-                name,
-                playbook.clone(),
-                target.clone(),
-                context.remediation.mode,
-                context.now(),
-            )
-            .await?;
-        if past.rollbacks_in_a_row() >= guard::QUARANTINE_AFTER {
-            found.push(QuarantinedTarget { playbook, target });
-        }
+        let history = context.store.history(name, playbook.clone(), target.clone(), mode, now);
+        found.push(PastTarget { history: history.await?, playbook, target });
     }
 
     Ok(found)
+}
+
+/// The playbooks and targets of a cluster that are quarantined.
+pub(super) async fn quarantined(context: &Context) -> Result<Vec<QuarantinedTarget>, StoreError> {
+    let past = past_targets(context).await?.into_iter();
+    let quarantined = past.filter(|it| guard::is_quarantined(&it.history));
+    Ok(quarantined
+        .map(|it| QuarantinedTarget { playbook: it.playbook, target: it.target })
+        .collect())
 }

@@ -20,8 +20,8 @@ use crate::{
 /// How long an expired change may wait for another run's observation (I40).
 const WAIT_MAX: Duration = Duration::from_mins(15);
 
-/// Looks in a row at which a clone does not run before the change ends.
-const LOOKS_MAX: u32 = 3;
+/// Checks in a row in which a clone does not run before the change ends.
+const CHECKS_MAX: u32 = 3;
 
 /// When the change of a run that takes effect now expires; `None`: it is not temporary.
 pub(super) fn expiry(context: &Context, run: &RunRow) -> Option<WallTime> {
@@ -68,17 +68,17 @@ async fn failed_clone(context: &Context, steps: &[StepRow]) -> Result<Option<Str
     };
     for step in steps.iter().filter(is_clone) {
         let Ok(observed) = change::observe(context, step).await else { continue };
-        let known = step.progress.looks_without_effect;
-        let looks = if observed == Observed::Desired { 0 } else { known.saturating_add(1) };
+        let known = step.progress.checks_without_effect;
+        let checks = if observed == Observed::Desired { 0 } else { known.saturating_add(1) };
 
-        if looks != known {
-            let progress = StepProgress { looks_without_effect: looks, ..step.progress.clone() };
+        if checks != known {
+            let progress = StepProgress { checks_without_effect: checks, ..step.progress.clone() };
             context.store.set_progress(step.run, step.index, progress).await?;
         }
 
-        if looks >= LOOKS_MAX {
+        if checks >= CHECKS_MAX {
             let subject = step.change.text().subject;
-            return Ok(Some(format!("{subject} did not run at {LOOKS_MAX} looks in a row")));
+            return Ok(Some(format!("{subject} did not run in {CHECKS_MAX} checks in a row")));
         }
     }
 

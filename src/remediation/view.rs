@@ -1,6 +1,11 @@
 //! What `/metrics` shows of remediation, read from the store after each transition.
 
-use super::{context::Context, guard, temporary};
+use super::{
+    context::Context,
+    guard,
+    status::{self, PastTarget},
+    temporary,
+};
 use crate::{
     model::Mode,
     playbook::COOLDOWN_MAX,
@@ -30,14 +35,11 @@ pub(super) async fn publish(context: &Context) -> Result<(), StoreError> {
     view.awaiting_approval = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
     view.approval_asked = waiting.iter().filter_map(|it| it.times.asked).min();
 
-    for (playbook, target) in context.store.targets(name).await? {
-        let mode = context.remediation.mode;
-        let history = context.store.history(name, playbook.clone(), target.clone(), mode, now);
-        let history = history.await?;
+    for PastTarget { playbook, target, history } in status::past_targets(context).await? {
         view.stuck = u64::from(history.stuck);
 
         let target = target.to_string();
-        if history.rollbacks_in_a_row() >= guard::QUARANTINE_AFTER {
+        if guard::is_quarantined(&history) {
             let quarantine = Quarantine { playbook: playbook.clone(), target: target.clone() };
             view.quarantined.push(quarantine);
         }

@@ -20,7 +20,7 @@ use crate::{
     store::{Measurement, RunDetail, StepRow, StepState},
 };
 
-/// Consecutive looks with a value stored but not effective before the run is rolled back.
+/// Consecutive checks with a value stored but not effective before the run is rolled back.
 const NOT_EFFECTIVE_MAX: u32 = 3;
 
 /// Why the run has to be rolled back before it is judged.
@@ -38,11 +38,11 @@ impl StopWatching {
     }
 }
 
-/// What is kept between looks.
+/// What is kept between checks.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     evidence_missing_since: Option<MonotonicTime>,
-    /// Consecutive looks with a value that was not effective.
+    /// Consecutive checks with a value that was not effective.
     not_effective: u32,
 }
 

@@ -25,24 +25,30 @@ use crate::{
     telemetry::chain,
 };
 
-/// How often a waiting run is looked at, and how long to wait after the store failed.
+/// How often a waiting run is checked, and how long to wait after the store failed.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Maximum number of critical runs that are looked at in one scrape interval while another run is
-/// observed: each look takes queries to Prometheus and to the brokers.
+/// Maximum number of critical runs that are checked in one scrape interval while another run is
+/// observed: each check takes queries to Prometheus and to the brokers.
 const CRITICAL_MAX: usize = 10;
 
-/// Number of usual runs that wait and that are looked at in one [`CHECK_INTERVAL`]: each look takes
+/// Number of usual runs that wait and that are checked in one [`CHECK_INTERVAL`]: each check takes
 /// queries to Prometheus and to the brokers.
-const LOOKS_MAX: usize = 100;
+const CHECKS_MAX: usize = 100;
 
-/// How long waiting runs are looked at before the worker decides anew.
-const LOOKS_LENGTH_MAX: Duration = Duration::from_secs(1);
+/// How long waiting runs are checked before the worker decides anew, and how often it looks for new
+/// alerts between two turns.
+const DECISION_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a worker keeps between passes. Losing it costs a repeated look.
+/// Pause after a run was in another state than the worker had read: a person may have ended it.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a worker keeps between passes. Losing it costs a repeated check.
 #[derive(Default)]
 struct WorkerState {
     schedule: ScheduleState,
+    /// When alerts were last turned into runs; `None` after the worker has slept.
+    scheduled: Option<MonotonicTime>,
     queue: Queue,
 }
 
@@ -62,11 +68,11 @@ pub(super) async fn run(
         let turn = pass(&context, &mut state, &stop).await;
         context.telemetry.store_used(context.store.is_usable());
         let wait = match turn {
-            Ok(PassOutcome::Taken) => continue,
+            Ok(PassOutcome::Reconciled) => continue,
             Ok(PassOutcome::Wait(wait)) => wait,
             Err(StoreError::InvalidTransition { run, problem }) => {
-                info!(%run, %problem, "A person ended the run while it was checked.");
-                continue;
+                info!(%run, %problem, "The run changed while it was checked, trying again.");
+                CONFLICT_PAUSE
             }
             Err(failure) => {
                 // Nothing was done that is not stored; the next pass continues from there.
@@ -83,16 +89,20 @@ pub(super) async fn run(
     }
 }
 
-/// Stores the runs that are due, ends those whose alerts are resolved, and lets one have its turn.
+/// Turns alerts into runs, if that was not done a moment ago, and lets one run have its turn.
 async fn pass(
     context: &Context,
     state: &mut WorkerState,
     stop: &CancellationToken,
 ) -> Result<PassOutcome, StoreError> {
-    orders::note_pause_by_hand(context).await?;
-    schedule::add_runs(context, &mut state.schedule).await?;
-    cancel_resolved(context).await?;
-    view::publish(context).await?;
+    let now = context.clock.monotonic();
+    let is_recent = |it: MonotonicTime| now.0.saturating_sub(it.0) < DECISION_INTERVAL;
+    if !state.scheduled.is_some_and(is_recent) {
+        orders::note_pause_by_hand(context).await?;
+        schedule::add_runs(context, &mut state.schedule).await?;
+        cancel_resolved(context).await?;
+        state.scheduled = Some(now);
+    }
 
     // Before anything is undone or resumed: the open runs may belong to another cluster.
     let is_identified = identity::settle(context).await?;
@@ -101,13 +111,20 @@ async fn pass(
     let waiting = |it: &RunRow| !it.state.is_active() && !is_ended(it);
     let open = open.into_iter().filter(|it| is_identified || waiting(it)).collect();
 
-    take_turn(context, &mut state.queue, open, stop).await
+    let outcome = take_turn(context, &mut state.queue, open, stop).await?;
+    if matches!(outcome, PassOutcome::Wait(_)) {
+        // Each transition has published what it changed; this is for what changes with time.
+        view::publish(context).await?;
+        state.scheduled = None;
+    }
+
+    Ok(outcome)
 }
 
 /// What came of one pass over the queue.
 enum PassOutcome {
     /// A run was reconciled, so that another one may be more urgent now.
-    Taken,
+    Reconciled,
     /// No run is due before this time has passed.
     Wait(Duration),
 }
@@ -122,9 +139,9 @@ async fn take_turn(
     let runs = queue.sort(open);
     let now = context.clock.monotonic();
 
-    // Where many wait, each is looked at less often.
+    // Where many wait, each is checked less often.
     let waiting = runs.iter().filter(|(rank, _)| *rank == Rank::Waits).count();
-    let share = u32::try_from(waiting.div_ceil(LOOKS_MAX)).unwrap_or(u32::MAX).max(1);
+    let rounds = u32::try_from(waiting.div_ceil(CHECKS_MAX)).unwrap_or(u32::MAX);
     let mut next = MonotonicTime(now.0.saturating_add(CHECK_INTERVAL));
 
     for (rank, run) in &runs {
@@ -140,29 +157,29 @@ async fn take_turn(
 
         match admit(context, &runs, *rank, run).await? {
             Admission::Granted => (),
-            Admission::Made => return Ok(PassOutcome::Taken),
+            Admission::GaveWay => return Ok(PassOutcome::Reconciled),
             Admission::Denied => continue,
         }
 
         let requeue = reconcile(context, run.id, queue.progress(run.id), stop).await?;
         let done = context.clock.monotonic();
-        let still_waits = rank.is_waiting() && requeue == Requeue::After(CHECK_INTERVAL);
-
-        match requeue {
-            Requeue::Done => queue.forget(run.id),
-            Requeue::After(_) if still_waits && *rank == Rank::Waits => {
-                let pause = CHECK_INTERVAL.saturating_mul(share);
+        let pause = match requeue {
+            Requeue::Done => None,
+            Requeue::After(pause) => Some(pause),
+            Requeue::Waiting if *rank == Rank::Waits => Some(CHECK_INTERVAL.saturating_mul(rounds)),
+            Requeue::Waiting => Some(CHECK_INTERVAL),
+        };
+        match pause {
+            Some(pause) => {
                 queue.requeue(run.id, done, MonotonicTime(done.0.saturating_add(pause)));
             }
-            Requeue::After(pause) => {
-                queue.requeue(run.id, done, MonotonicTime(done.0.saturating_add(pause)));
-            }
+            None => queue.forget(run.id),
         }
 
         // A run that goes on waiting changes nothing for the next one.
-        let is_long = done.0.saturating_sub(now.0) >= LOOKS_LENGTH_MAX;
-        if !still_waits || is_long {
-            return Ok(PassOutcome::Taken);
+        let is_long = done.0.saturating_sub(now.0) >= DECISION_INTERVAL;
+        if requeue != Requeue::Waiting || is_long {
+            return Ok(PassOutcome::Reconciled);
         }
     }
 
@@ -172,8 +189,8 @@ async fn take_turn(
 /// Whether a run that is due may have its turn.
 enum Admission {
     Granted,
-    /// Another run gives way first.
-    Made,
+    /// Another run has given way to it, and is undone first.
+    GaveWay,
     Denied,
 }
 
@@ -187,11 +204,11 @@ async fn admit(
     let observed = runs.iter().map(|(_, it)| it).find(|it| is_observed(it) && it.id != run.id);
 
     // An undo that waits for its next try has the cluster all the same (I10).
-    let is_in_hand = runs.iter().any(|(rank, it)| *rank == Rank::InHand && it.id != run.id);
+    let is_other_writing = runs.iter().any(|(rank, it)| *rank == Rank::Writing && it.id != run.id);
 
     match rank {
-        Rank::InHand => Ok(Admission::Granted),
-        Rank::RollbackOrdered | Rank::Temporary if is_in_hand => Ok(Admission::Denied),
+        Rank::Writing => Ok(Admission::Granted),
+        Rank::RollbackOrdered | Rank::Temporary if is_other_writing => Ok(Admission::Denied),
         // A person does not wait for the end of somebody else's observation.
         Rank::RollbackOrdered => match observed.filter(|it| !it.undo_requested) {
             Some(other) => {
@@ -218,7 +235,7 @@ async fn admit(
         },
         // Also what a person ordered: two changes at once cannot be told apart.
         Rank::PersonWaits | Rank::CriticalWaits | Rank::Waits => {
-            let is_busy = runs.iter().any(|(rank, it)| *rank == Rank::InHand || is_observed(it));
+            let is_busy = runs.iter().any(|(rank, it)| *rank == Rank::Writing || is_observed(it));
             Ok(if is_busy { Admission::Denied } else { Admission::Granted })
         }
     }
@@ -239,7 +256,7 @@ async fn give_way(
     context.telemetry.verdict_given(&context.cluster.name, run.optimizer, verdict);
     roll_back(context, run, reason, Some(verdict), text).await?;
 
-    Ok(Admission::Made)
+    Ok(Admission::GaveWay)
 }
 
 /// The run of a critical alert of another playbook that `run` gives way to: one that would start

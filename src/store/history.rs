@@ -46,15 +46,14 @@ impl RunHistory {
 
         // A rehearsal, or a run that gave way to another one, proves nothing about the effect of a
         // change: it does not end the row.
-        let has_failed = |it: &EndedRun| it.rollback_reason.is_none_or(RollbackReason::is_failure);
-        let is_rollback = |it: &EndedRun| it.state == RunState::RolledBack;
-        let tried = self
-            .ended
-            .iter()
-            .filter(|it| it.state != RunState::Rehearsed && (!is_rollback(it) || has_failed(it)));
-        let failed = |it: &&EndedRun| it.state == RunState::RolledBack && it.at > since;
+        let failed = |it: &EndedRun| it.state.is_failure(it.rollback_reason);
+        let says_something = |it: &&EndedRun| {
+            it.state != RunState::Rehearsed && (it.state != RunState::RolledBack || failed(it))
+        };
+        let tried = self.ended.iter().filter(says_something);
 
-        u32::try_from(tried.take_while(failed).count()).unwrap_or(u32::MAX)
+        u32::try_from(tried.take_while(|it| failed(it) && it.at > since).count())
+            .unwrap_or(u32::MAX)
     }
 
     /// When the cooldown after the last run ends: `cooldown`, doubled for each rollback in a row,

@@ -132,7 +132,7 @@ pub struct StepProgress {
     /// Whether the undo had failed before, and is tried again.
     pub is_retried: bool,
     /// Looks in a row at which a temporary change was not in effect.
-    pub looks_without_effect: u32,
+    pub checks_without_effect: u32,
 }
 
 /// Baseline and observation. Stored with the run as JSON.

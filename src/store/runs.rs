@@ -265,14 +265,6 @@ impl Store {
         .await
     }
 
-    /// The latest runs, newest first.
-    pub async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        self.call("read the runs", move |tx| {
-            Ok(select(tx, "ORDER BY id DESC LIMIT ?1", params![limit])?)
-        })
-        .await
-    }
-
     /// The open runs of `cluster`, oldest first: those that have not ended, kept ones that are
     /// temporary or that a person wants rolled back, and stuck ones that are to be tried again.
     pub async fn open_runs(&self, cluster: &ClusterName) -> Result<Vec<RunRow>, StoreError> {
@@ -317,31 +309,6 @@ impl Store {
                     })
                 },
             )?)
-        })
-        .await
-    }
-
-    /// The attempts of `playbook` on an episode, newest first.
-    pub async fn attempts(
-        &self,
-        episode: i64,
-        playbook: String,
-    ) -> Result<Vec<EpisodeAttempt>, StoreError> {
-        self.call("read the attempts", move |tx| {
-            let mut query = tx.prepare_cached(
-                "SELECT c.attempt, r.state, r.rollback_reason, r.ended_at
-                 FROM claims c JOIN runs r ON r.id = c.run
-                 WHERE c.episode = ?1 AND c.playbook = ?2 ORDER BY c.attempt DESC",
-            )?;
-            let attempts = query.query_map(params![episode, playbook], |row| {
-                Ok(EpisodeAttempt {
-                    number: row.get("attempt")?,
-                    state: row.get("state")?,
-                    rollback_reason: row.get("rollback_reason")?,
-                    ended: row.get("ended_at")?,
-                })
-            })?;
-            Ok(attempts.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }

@@ -47,7 +47,7 @@ specs! {
     WEBHOOK_REQUESTS: Counter "kafka_optimizer_webhook_requests_total" ["code"]
         "Notifications answered, by HTTP status code", "status codes in use";
     CONNECTIONS_REFUSED: Counter "kafka_optimizer_http_connections_refused_total" ["limit"]
-        "HTTP connections closed because their address had too many, or delayed because all places were taken",
+        "HTTP connections closed because their address had too many, or times that all places were taken",
         "two limits";
     ALERTS: Counter "kafka_optimizer_alerts_total" ["outcome"]
         "Alerts of accepted notifications, by what became of them", "six outcomes";

@@ -121,7 +121,6 @@ clusters:
                    key_file: /etc/kafka-optimizer/client.key,
                    server_name: prometheus.example.com}
       headers: {X-Scope-OrgID: tenant-1}
-      proxy_url: 'http://proxy:3128'
     probe: {replication_factor: 3}
     managed_by: strimzi
   - name: secured
@@ -129,6 +128,7 @@ clusters:
     prometheus:
       url: 'https://prometheus:9090'
       basic_auth: {username: kafka-optimizer, password_file: /run/secrets/prometheus-password}
+      proxy_url: 'http://proxy:3128'
     security:
       tls: {ca_file: /etc/kafka-optimizer/ca.pem, cert_file: /etc/kafka-optimizer/client.pem,
             key_file: /etc/kafka-optimizer/client.key, server_name: kafka.example.com}

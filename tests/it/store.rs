@@ -45,6 +45,10 @@ fn routed(status: AlertStatus, severity: &str, n: usize) -> RoutedAlert {
     RoutedAlert { cluster: main_cluster(), alert, subjects: vec![subject] }
 }
 
+fn latest(limit: u32) -> RunFilter {
+    RunFilter { limit, ..RunFilter::default() }
+}
+
 fn broker(id: i32) -> Target {
     Target::Broker(BrokerId::from_wire(id).unwrap())
 }
@@ -260,7 +264,7 @@ async fn i4_an_attempt_of_an_episode_is_claimed_once() {
 
     assert_eq!(first.1, Added::New);
     assert_eq!(store.add_run(new_run(1, START), claim).await.unwrap(), None);
-    assert_eq!(store.runs(10).await.unwrap().len(), 1);
+    assert_eq!(store.list_runs(latest(10)).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -302,8 +306,7 @@ async fn i5_the_same_effect_on_the_same_target_is_merged_into_the_run_that_waits
     assert_eq!(other.1, Added::New);
 
     // Its claim is kept: the episode does not start its own run after this one.
-    let attempts = store.attempts(2, "threads".to_owned()).await.unwrap();
-    assert_eq!(attempts.iter().map(|it| it.number).collect::<Vec<_>>(), [1]);
+    assert_eq!(store.add_run(new_run(1, START), claim(2)).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -451,7 +454,7 @@ async fn a_file_of_version_1_is_migrated_completely() {
     // Opened twice: the second time there is nothing to migrate.
     for _ in 0..2 {
         let store = Store::open(&file).unwrap();
-        let runs = store.runs(10).await.unwrap();
+        let runs = store.list_runs(latest(10)).await.unwrap();
         let targets: Vec<String> = runs.iter().map(|it| it.target.to_string()).collect();
 
         assert_eq!(targets, ["cluster", "broker 1"]);
@@ -509,7 +512,7 @@ fn version_2() -> (tempfile::TempDir, Store) {
 #[tokio::test]
 async fn the_runs_of_a_version_2_file_are_migrated() {
     let (_folder, store) = version_2();
-    let runs = store.runs(10).await.unwrap();
+    let runs = store.list_runs(latest(10)).await.unwrap();
     let found: Vec<_> =
         runs.iter().rev().map(|it| (it.id.0, it.state, it.dry_run, it.priority)).collect();
 
@@ -666,7 +669,7 @@ async fn a_version_3_file_gets_an_installation_id_that_stays() {
     assert_eq!(store.installation().await.unwrap(), id);
     assert_ne!(Store::in_memory().unwrap().installation().await.unwrap(), id);
 
-    let runs = store.runs(10).await.unwrap();
+    let runs = store.list_runs(latest(10)).await.unwrap();
     assert_eq!(runs.len(), 3);
     assert_eq!((runs[0].state, runs[0].hold), (RunState::Queued, None), "no place is needed now");
     assert_eq!(store.ownership(&main_cluster()).await.unwrap().len(), 1);
@@ -838,7 +841,7 @@ async fn only_its_user_can_read_the_state() {
 }
 
 #[tokio::test]
-async fn a_store_is_usable_again_only_after_a_write() {
+async fn a_store_is_usable_again_after_a_transaction_that_succeeds() {
     let (_folder, file) = file_with_a_run();
     let store = Store::open(&file).unwrap();
 
@@ -846,12 +849,12 @@ async fn a_store_is_usable_again_only_after_a_write() {
 
     let sql = rusqlite::Connection::open(&file).unwrap();
     sql.execute_batch("ALTER TABLE runs RENAME TO hidden").unwrap();
-    store.runs(1).await.unwrap_err();
+    store.list_runs(latest(1)).await.unwrap_err();
 
     assert!(!store.is_usable());
 
     sql.execute_batch("ALTER TABLE hidden RENAME TO runs").unwrap();
-    store.runs(1).await.unwrap();
+    store.list_runs(latest(1)).await.unwrap();
 
     assert!(store.is_usable());
 }

@@ -20,7 +20,7 @@ TUNED = {
 }
 
 
-# Seconds from an alert to the first write: notification, baseline, guard, and one more look.
+# Seconds from an alert to the first write: notification, baseline, guard, and one more check.
 ANSWER_MAX = 20.0
 
 

@@ -41,6 +41,11 @@ pub(super) fn options(
 
     let tls = raw.tls_config.map(|it| tls(it, &tls_path, tokens, report)).unwrap_or_default();
 
+    if tls.server_name.is_some() && raw.proxy_url.is_some() {
+        let problem = "cannot be used together with `proxy_url`: the proxy would connect to it";
+        report.problem(tls_path.key("server_name"), problem);
+    }
+
     if raw.authorization.is_some() && raw.basic_auth.is_some() {
         report.problem(path.key("basic_auth"), "cannot be used together with `authorization`");
     }
@@ -53,10 +58,15 @@ pub(super) fn options(
         check_secret(authorization, is_encrypted, path, tokens, report);
     }
 
-    if let Some(proxy_url) = &raw.proxy_url
-        && let Some(advice) = super::url_problem(proxy_url)
-    {
-        report.problem(path.key("proxy_url"), advice);
+    if let Some(proxy_url) = &raw.proxy_url {
+        let advice = if proxy_url.contains('@') {
+            Some("must not contain credentials: a proxy with a password is not supported")
+        } else {
+            super::url_problem(proxy_url)
+        };
+        if let Some(advice) = advice {
+            report.problem(path.key("proxy_url"), advice);
+        }
     }
 
     let headers = headers(raw.headers.unwrap_or_default(), &path.key("headers"), report);

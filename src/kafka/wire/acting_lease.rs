@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{
     AdapterContext,
@@ -26,22 +26,22 @@ use super::{
 };
 use crate::{
     kafka::KafkaError,
-    model::{ActingLease, ActorIdentity, BrokerId, MonotonicTime},
+    model::{ActingLease, ActorIdentity, BrokerId, MonotonicTime, WallTime},
 };
 
 /// After this time without a heartbeat the coordinator expires a member. Within Kafka's defaults of
 /// `group.min.session.timeout.ms` and `group.max.session.timeout.ms`.
-pub const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The group id is part of the documented ACLs. Its members commit no offsets.
-const ACTORS: GroupProtocol = GroupProtocol {
+const ACTOR_GROUP: GroupProtocol = GroupProtocol {
     group: "kafka-optimizer-actor",
     protocol_type: "kafka-optimizer",
     name: "actor-1",
 };
 
 /// Heartbeats in one session timeout.
-const HEARTBEATS_A_SESSION: u32 = 6;
+const HEARTBEATS_PER_SESSION: u32 = 6;
 
 /// How long the lease outlasts the stop of the process, if nobody gives it up.
 const STOP_GRACE: Duration = Duration::from_secs(20);
@@ -71,6 +71,8 @@ struct GroupMembership {
     leader: Option<Leader>,
     /// When the last request that the coordinator answered was sent.
     confirmed: MonotonicTime,
+    /// The same by the time of day, which goes on while the host is suspended.
+    confirmed_wall: WallTime,
     /// The latest failure since then, if any.
     problem: Option<String>,
 }
@@ -112,53 +114,70 @@ impl LeaseHolder {
 
     pub(super) fn current(&self) -> ActingLease {
         let valid_for = self.state.session_timeout.saturating_mul(2) / 3;
-        let now = self.state.now();
+        let clock = &self.state.context.clock;
+        let (now, wall) = (clock.monotonic(), clock.wall());
         let membership = self.state.lock();
-        let age = now.0.saturating_sub(membership.confirmed.0);
+        let age = now.since(membership.confirmed).max(wall.since(membership.confirmed_wall));
         let problem = membership.problem.as_deref();
 
         match &membership.leader {
             Some(Leader::ThisProcess) if age < valid_for => ActingLease::Held,
             Some(Leader::ThisProcess) => ActingLease::Unconfirmed(format!(
                 "the coordinator of the group `{}` has not answered for {} s: {}",
-                ACTORS.group,
+                ACTOR_GROUP.group,
                 age.as_secs(),
                 problem.unwrap_or("no answer yet")
             )),
-            Some(Leader::Other(other)) => ActingLease::HeldBy(other.clone()),
-            None => ActingLease::Unconfirmed(format!(
+            Some(Leader::Other(other)) if age < self.state.session_timeout => {
+                ActingLease::HeldBy(other.clone())
+            }
+            Some(Leader::Other(_)) | None => ActingLease::Unconfirmed(format!(
                 "this process is not yet a member of the group `{}`: {}",
-                ACTORS.group,
+                ACTOR_GROUP.group,
                 problem.unwrap_or("joining it")
             )),
         }
     }
 
-    /// Leaves the group, so that another process may act at once.
+    /// Leaves the group, so that another process may act within seconds. Waits for that at most two
+    /// request timeouts: then the lease ends by itself.
     pub(super) async fn resign(&self) {
+        let context = &self.state.context;
         self.state.resigned.cancel();
-        self.state.left.cancelled().await;
+        tokio::select! {
+            () = self.state.left.cancelled() => (),
+            () = context.clock.sleep(context.options.request_timeout.saturating_mul(2)) => (),
+        }
     }
 }
 
-impl LeaseState {
-    fn now(&self) -> MonotonicTime {
-        self.context.clock.monotonic()
-    }
+/// When a request was sent.
+#[derive(Clone, Copy, Debug)]
+struct SendTime {
+    at: MonotonicTime,
+    wall: WallTime,
+}
 
+impl LeaseState {
     fn lock(&self) -> MutexGuard<'_, GroupMembership> {
         self.membership.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn confirm(&self, sent: MonotonicTime) {
+    fn sent_now(&self) -> SendTime {
+        let clock = &self.context.clock;
+        SendTime { at: clock.monotonic(), wall: clock.wall() }
+    }
+
+    fn confirm(&self, sent: SendTime) {
         let mut membership = self.lock();
-        membership.confirmed = sent;
+        membership.confirmed = sent.at;
+        membership.confirmed_wall = sent.wall;
         membership.problem = None;
     }
 
-    fn set_leader(&self, sent: MonotonicTime, leader: Leader) {
-        let previous = self.lock().leader.replace(leader.clone());
+    fn set_leader(&self, sent: SendTime, leader: Leader) {
         self.confirm(sent);
+        let previous = self.lock().leader.replace(leader.clone());
 
         if previous.as_ref() == Some(&leader) {
             return;
@@ -182,7 +201,7 @@ impl LeaseState {
     fn fail(&self, problem: String) {
         let mut membership = self.lock();
         if membership.problem.as_ref() != Some(&problem) {
-            debug!(problem, "The acting lease is not confirmed.");
+            warn!(problem, "The acting lease is not confirmed.");
         }
         membership.problem = Some(problem);
     }
@@ -192,8 +211,12 @@ impl LeaseState {
 enum MembershipError {
     /// The group rebalances: join again with the same id.
     Rebalance,
+    /// The group has gone on without this member: join again with the same id.
+    Outdated,
     /// The coordinator has expired this member: join again as a new one.
     Expired,
+    /// Another broker names another coordinator: one of them is cut off from the controllers.
+    Disputed,
     /// The coordinator did not answer, or refused.
     Failed(KafkaError),
 }
@@ -205,7 +228,9 @@ impl From<KafkaError> for MembershipError {
 
         if is(ErrorCode::RebalanceInProgress) {
             Self::Rebalance
-        } else if is(ErrorCode::UnknownMemberId) || is(ErrorCode::IllegalGeneration) {
+        } else if is(ErrorCode::IllegalGeneration) {
+            Self::Outdated
+        } else if is(ErrorCode::UnknownMemberId) {
             Self::Expired
         } else {
             Self::Failed(error)
@@ -246,27 +271,50 @@ impl Member {
     /// Stays in the group. Never returns.
     async fn stay(&mut self) {
         loop {
-            match self.participate().await {
-                MembershipError::Rebalance => self.generation = None,
+            let pause = match self.participate().await {
+                MembershipError::Rebalance => {
+                    self.generation = None;
+                    self.retry_pause()
+                }
+                MembershipError::Outdated => {
+                    self.state.lose("the group had gone on without this process");
+                    self.generation = None;
+                    self.retry_pause()
+                }
                 MembershipError::Expired => {
                     self.state.lose("the coordinator had expired this process");
                     self.generation = None;
                     self.assigned_id.clear();
+                    self.retry_pause()
                 }
-                MembershipError::Failed(error) => self.state.fail(with_cause(&error)),
-            }
+                MembershipError::Disputed => {
+                    self.state.fail("the brokers name different coordinators".to_owned());
+                    self.heartbeat_interval()
+                }
+                MembershipError::Failed(error) => {
+                    self.state.fail(with_cause(&error));
+                    // The coordinator may come back under another address.
+                    self.cluster = ClusterClient::new(Arc::clone(&self.state.context));
+                    self.heartbeat_interval()
+                }
+            };
 
-            self.state.context.clock.sleep(self.heartbeat_interval() / HEARTBEATS_A_SESSION).await;
+            self.state.context.clock.sleep(pause).await;
         }
     }
 
+    /// Pause before the group is joined again.
+    fn retry_pause(&self) -> Duration {
+        self.heartbeat_interval() / HEARTBEATS_PER_SESSION
+    }
+
     fn heartbeat_interval(&self) -> Duration {
-        self.state.session_timeout / HEARTBEATS_A_SESSION
+        self.state.session_timeout / HEARTBEATS_PER_SESSION
     }
 
     /// Joins the group unless this process is in it, and sends heartbeats. Returns when that fails.
     async fn participate(&mut self) -> MembershipError {
-        let coordinator = match self.cluster.call_any(&FindCoordinator(&ACTORS)).await {
+        let coordinator = match self.cluster.call_any(&FindCoordinator(&ACTOR_GROUP)).await {
             Ok(coordinator) => coordinator,
             Err(error) => return error.into(),
         };
@@ -274,7 +322,7 @@ impl Member {
         loop {
             let step = match self.generation.clone() {
                 None => self.join(coordinator).await,
-                Some(generation) => self.beat(coordinator, &generation).await,
+                Some(generation) => self.heartbeat(coordinator, &generation).await,
             };
             if let Err(error) = step {
                 return error;
@@ -284,7 +332,7 @@ impl Member {
 
     async fn join(&mut self, coordinator: BrokerId) -> Result<(), MembershipError> {
         let request = JoinGroup {
-            protocol: &ACTORS,
+            protocol: &ACTOR_GROUP,
             member_id: &self.assigned_id,
             metadata: &self.metadata,
             session_timeout: self.state.session_timeout,
@@ -299,9 +347,9 @@ impl Member {
         };
         self.assigned_id.clone_from(&generation.member_id);
 
-        let sent = self.state.now();
+        let sent = self.state.sent_now();
         let request = SyncGroup {
-            protocol: &ACTORS,
+            protocol: &ACTOR_GROUP,
             generation: &generation,
             assignment: &self.metadata,
             rebalance_timeout: self.state.session_timeout,
@@ -319,15 +367,21 @@ impl Member {
         Ok(())
     }
 
-    async fn beat(
+    async fn heartbeat(
         &self,
         coordinator: BrokerId,
         generation: &GroupGeneration,
     ) -> Result<(), MembershipError> {
         self.state.context.clock.sleep(self.heartbeat_interval()).await;
 
-        let sent = self.state.now();
-        self.cluster.call(coordinator, &Heartbeat { protocol: &ACTORS, generation }).await?;
+        let sent = self.state.sent_now();
+        // A coordinator that is cut off from the controllers would answer for ever, while the group
+        // has moved to another broker.
+        let named = self.cluster.call_two(&FindCoordinator(&ACTOR_GROUP)).await?;
+        if named.iter().any(|it| *it != coordinator) {
+            return Err(MembershipError::Disputed);
+        }
+        self.cluster.call(coordinator, &Heartbeat { protocol: &ACTOR_GROUP, generation }).await?;
         self.state.confirm(sent);
 
         Ok(())
@@ -342,8 +396,8 @@ impl Member {
         // The other connection may still wait for the answer to a JoinGroup.
         let cluster = ClusterClient::new(Arc::clone(&self.state.context));
         let left = async {
-            let coordinator = cluster.call_any(&FindCoordinator(&ACTORS)).await?;
-            let request = LeaveGroup { protocol: &ACTORS, member_id: &self.assigned_id };
+            let coordinator = cluster.call_any(&FindCoordinator(&ACTOR_GROUP)).await?;
+            let request = LeaveGroup { protocol: &ACTOR_GROUP, member_id: &self.assigned_id };
             cluster.call(coordinator, &request).await
         };
 

@@ -85,7 +85,7 @@ impl ClusterClient {
     /// Sends a read to one broker after the other until one answers. An error code is an answer,
     /// unless it says that this broker does not reach the controllers.
     pub(super) async fn call_any<C: ApiCall>(&self, call: &C) -> Result<C::Output, KafkaError> {
-        Ok(self.try_brokers(call, |_| false).await?.output)
+        Ok(self.try_brokers(call, ANY_BROKER_TIMEOUTS_MAX, |_| false).await?.output)
     }
 
     /// Sends a read to two brokers, one after the other, and returns what each answered. The second
@@ -94,7 +94,7 @@ impl ClusterClient {
         &self,
         call: &C,
     ) -> Result<Vec<C::Output>, KafkaError> {
-        let first = self.try_brokers(call, |_| false).await?;
+        let first = self.try_brokers(call, ANY_BROKER_TIMEOUTS_MAX, |_| false).await?;
         let second = {
             let clients = self.lock();
             let is_other =
@@ -111,21 +111,23 @@ impl ClusterClient {
     }
 
     /// Sends a write to any broker. Tries the next broker only if the one before has certainly not
-    /// received the request, so that nothing is changed twice.
+    /// received the request, so that nothing is changed twice. No try starts after one request
+    /// timeout: the write has to end while the acting lease is valid.
     pub(super) async fn mutate_any<C: ApiCall>(&self, call: &C) -> Result<C::Output, KafkaError> {
         let is_final = |it: &KafkaError| it.outcome() == RequestOutcome::Unknown;
-        Ok(self.try_brokers(call, is_final).await?.output)
+        Ok(self.try_brokers(call, 1, is_final).await?.output)
     }
 
     /// Tries one broker after the other until one answers, or fails with an error for which
-    /// `is_final` holds.
+    /// `is_final` holds. No try starts after this many request timeouts.
     async fn try_brokers<C: ApiCall>(
         &self,
         call: &C,
+        timeouts: u32,
         is_final: fn(&KafkaError) -> bool,
     ) -> Result<FirstAnswer<C::Output>, KafkaError> {
         let clock = &self.context.clock;
-        let budget = self.context.options.request_timeout.saturating_mul(ANY_BROKER_TIMEOUTS_MAX);
+        let budget = self.context.options.request_timeout.saturating_mul(timeouts);
         let last_start = MonotonicTime(clock.monotonic().0.saturating_add(budget));
 
         let mut last_error = None;

@@ -35,7 +35,7 @@ use std::{
 
 use async_trait::async_trait;
 
-pub use acting_lease::SESSION_TIMEOUT;
+use acting_lease::SESSION_TIMEOUT;
 pub use options::WireOptions;
 
 use crate::{
@@ -121,7 +121,7 @@ impl Wire {
         self
     }
 
-    /// Replaces [`SESSION_TIMEOUT`]; only tests do this.
+    /// Replaces the session timeout of the acting lease; only tests do this.
     #[must_use]
     pub const fn with_session_timeout(mut self, session_timeout: Duration) -> Self {
         self.session_timeout = session_timeout;

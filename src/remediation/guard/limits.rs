@@ -12,7 +12,11 @@ use crate::{
 };
 
 /// Rollbacks in a row that quarantine a target (I26).
-pub(in crate::remediation) const QUARANTINE_AFTER: u32 = 3;
+const QUARANTINE_AFTER: u32 = 3;
+
+pub(in crate::remediation) fn is_quarantined(history: &RunHistory) -> bool {
+    history.rollbacks_in_a_row() >= QUARANTINE_AFTER
+}
 
 /// Checks that neither a person's order nor the past runs hold the run.
 pub(super) async fn check(
@@ -61,9 +65,8 @@ fn none_stuck(history: &RunHistory) -> Result<(), Hold> {
 fn check_history(context: &Context, history: &RunHistory, playbook: &Playbook) -> Result<(), Hold> {
     none_stuck(history)?;
 
-    let rollbacks = history.rollbacks_in_a_row();
-
-    Hold::unless(rollbacks < QUARANTINE_AFTER, HoldReason::Quarantined, || {
+    Hold::unless(!is_quarantined(history), HoldReason::Quarantined, || {
+        let rollbacks = history.rollbacks_in_a_row();
         format!("{rollbacks} rollbacks in a row on this target: release it when that is settled")
     })?;
 

@@ -12,7 +12,7 @@ mod health;
 mod limits;
 mod planning;
 
-pub(super) use limits::QUARANTINE_AFTER;
+pub(super) use limits::is_quarantined;
 
 use std::collections::BTreeMap;
 
@@ -112,9 +112,9 @@ pub(super) fn ends_rehearsed(context: &Context, run: &RunRow) -> bool {
 /// Why it has to stop.
 pub(super) fn go_on(context: &Context) -> Result<Permit, Hold> {
     check_mode(context)?;
-
     actor::check(context)?;
     limits::check_not_stopped(context)?;
+
     Ok(Permit { validated: None })
 }
 
@@ -131,7 +131,6 @@ pub(super) async fn widen(context: &Context, detail: &RunDetail) -> Result<Permi
     }
 
     check_mode(context)?;
-
     actor::check(context)?;
     limits::check_not_stopped(context)?;
     limits::check_none_stuck(context, &detail.run).await?;

@@ -167,7 +167,7 @@ fn an_order_may_name_the_second_playbook_of_its_kind() {
 }
 
 #[test]
-fn i26_a_release_of_one_target_leaves_the_others_quarantined() {
+fn a_release_of_a_quarantine_needs_a_playbook_and_a_target() {
     helps(async |setup| {
         let world = World::starved(setup).await;
         let order = |playbook: Option<&str>, target: Option<Target>| ReleaseOrder {
@@ -206,7 +206,7 @@ fn i32_a_pause_file_that_someone_made_by_hand_is_in_the_journal() {
 }
 
 #[test]
-fn an_alert_that_joined_an_order_does_not_end_it_when_it_resolves() {
+fn i6_an_alert_that_joined_an_order_does_not_end_it_when_it_resolves() {
     helps(async |setup| {
         let mut world = World::starved(setup).await;
         world.remediation.pause().await.unwrap();

@@ -200,7 +200,7 @@ fn i37_a_kept_clone_that_crashed_again_and_again_was_left_running() {
         assert!(standing(&world).1.is_empty(), "{}", world.story().await);
 
         let journal = world.run(1).await.journal;
-        assert!(journal.iter().any(|it| it.text.contains("did not run at 3 looks in a row")));
+        assert!(journal.iter().any(|it| it.text.contains("did not run in 3 checks in a row")));
     });
 }
 

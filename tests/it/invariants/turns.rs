@@ -16,7 +16,7 @@ use super::{
 };
 use crate::world::{
     CallFault, CallKind, Crash, Effect, KafkaCall, Setup, World, firing, id, notification,
-    resolved, simulate, with,
+    simulate, with,
 };
 
 fn critical(alert: Alert) -> Alert {
@@ -288,26 +288,6 @@ fn i4_a_rehearsal_used_up_the_attempt_of_an_alert_that_still_fires() {
         world.pass(Duration::from_secs(20)).await;
 
         assert_eq!(written(&world), [id(1)], "{}", world.story().await);
-    });
-}
-
-#[test]
-fn i6_an_order_was_cancelled_when_an_alert_that_joined_it_was_resolved() {
-    helps(async |setup| {
-        let mut world = World::starved(setup).await;
-        world.remediation.order(order(1)).await.unwrap();
-        world.alert("Slow", Some("1")).await;
-        world.remediation.pause().await.unwrap();
-        world.start(Crash::Never);
-        world.pass(Duration::from_secs(20)).await;
-
-        let over = notification(vec![resolved("Slow", Some("1"))]);
-        world.remediation.take(over).await.unwrap();
-        world.prometheus.script().firing.clear();
-        world.pass(Duration::from_secs(1)).await;
-        let run = world.run(1).await.run;
-
-        assert_ne!(run.note.as_deref(), Some("the alert is resolved"), "{}", world.story().await);
     });
 }
 

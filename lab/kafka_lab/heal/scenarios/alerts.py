@@ -60,14 +60,14 @@ def _end_in_silence(cluster: HealCluster) -> None:
         cluster.progress.say(f"LabTune has ended under a silence; {GAP:.0f} s pass")
         cluster.waiter.sleep(GAP)
 
-    heard = _resolved_alerts(cluster) - resolved
-    require(heard == 0, f"the optimizer was told that {heard:.0f} alerts are resolved")
+    received = _resolved_alerts(cluster) - resolved
+    require(received == 0, f"{received:.0f} resolved alerts were delivered to the optimizer")
 
 
 def _resolved_alerts(cluster: HealCluster) -> float:
-    """How many alerts the optimizer was told are resolved."""
-    told = selector("kafka_optimizer_alerts_total", outcome="resolved")
-    return cluster.prometheus.value(f"sum({told})") or 0.0
+    """Number of resolved alerts that were delivered to the optimizer."""
+    alerts = selector("kafka_optimizer_alerts_total", outcome="resolved")
+    return cluster.prometheus.value(f"sum({alerts})") or 0.0
 
 
 # ---- thousands of alerts about nothing

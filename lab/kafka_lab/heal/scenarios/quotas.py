@@ -82,7 +82,7 @@ def _require_expired(cluster: HealCluster, run: Run) -> None:
 AWAY_BEFORE_EXPIRY = 10.0
 # Longer than an undo is tried without a pause: 10 minutes.
 AWAY_AFTER_EXPIRY = 720.0
-# An undo that is stuck is looked at every 5 minutes.
+# An undo that is stuck is checked every 5 minutes.
 RETURN_MAX = 420.0
 
 

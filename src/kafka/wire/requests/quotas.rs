@@ -57,7 +57,9 @@ impl ApiCall for DescribeClientQuotas {
                 let value = quota.value;
 
                 if !value.is_finite() {
-                    let problem = format!("{key} of {user:?}, {client_id:?} is {value}");
+                    let of = named(user.as_ref(), client_id.as_ref());
+                    let of = of.map_or("a default".to_owned(), |it| it.to_string());
+                    let problem = format!("{key} of {of} is {value}");
                     return Err(ResponseError::Malformed(problem));
                 }
 
