@@ -218,6 +218,22 @@ fn a_guard_that_one_partition_in_the_baseline_would_blind_is_warned_of() {
 }
 
 #[test]
+fn settings_that_are_valid_and_seldom_meant_were_accepted_in_silence() {
+    let plain = with_playbook("");
+    let regex = plain.replace("KafkaRequestHandlersSaturated", "'Kafka.*'");
+    assert!(warnings(&plain).is_empty());
+    assert_eq!(warnings(&regex), ["remediation.playbooks[0].match.alertname"]);
+    assert_eq!(warnings(&with_playbook("window: 5s")), ["remediation.playbooks[0].window"]);
+
+    let interval = plain.replace("    prometheus:", "    collect_interval: 1w\n    prometheus:");
+    assert!(warnings(&interval).contains(&"clusters[0].collect_interval".to_owned()));
+
+    let (head, playbook) = plain.split_once("    - name: broker-threads").unwrap();
+    let twice = format!("{head}    - name: other{playbook}    - name: broker-threads{playbook}");
+    assert_eq!(warnings(&twice), ["remediation.playbooks[1].match"]);
+}
+
+#[test]
 fn a_misspelt_key_is_reported_with_its_line_and_a_suggestion() {
     check_syntax(
         "clusters:\n  - bootstrap_servers: [a:1]\n    colect_interval: 3s\n",

@@ -166,6 +166,16 @@ impl ScrapedPage {
         self.value("kafka_optimizer_collector_success", &[("collector", collector)]) == Some(1.0)
     }
 
+    /// The failed collectors and unknown readings that the page counts, for messages.
+    pub(super) fn failures(&self) -> String {
+        let failed = |it: &&str| {
+            let zero = it.ends_with(" 0");
+            (it.starts_with("kafka_optimizer_collector_success") && zero)
+                || (it.starts_with("kafka_optimizer_readings_unknown{") && !zero)
+        };
+        self.text.lines().filter(failed).collect::<Vec<_>>().join("; ")
+    }
+
     pub(super) fn round(&self) -> Option<u64> {
         let at = self.value("kafka_optimizer_snapshot_timestamp_seconds", &[])?;
         Some(at.to_bits())

@@ -34,6 +34,8 @@ const CLUSTER_NAME_DEFAULT: &str = "main";
 pub(super) const COLLECT_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
 /// More frequent rounds would burden the brokers.
 const COLLECT_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// Prometheus looks back this far for a sample, and rules that ask for fresh ones no further.
+const COLLECT_INTERVAL_USUAL_MAX: Duration = Duration::from_mins(5);
 /// A healthy broker answers in milliseconds, a saturated one in seconds or never.
 pub(super) const REQUEST_TIMEOUT_DEFAULT_MAX: Duration = Duration::from_secs(5);
 const DOCKER_SOCKET_DEFAULT: &str = "/var/run/docker.sock";
@@ -135,6 +137,11 @@ fn cluster(
 
     if collect_interval < COLLECT_INTERVAL_MIN {
         report.problem(interval_path, "must be at least 1s");
+    } else if collect_interval > COLLECT_INTERVAL_USUAL_MAX {
+        report.warning(
+            interval_path,
+            "an alert is noticed that late, and Prometheus takes values older than 5m for missing",
+        );
     }
 
     let timeout_path = path.key("request_timeout");

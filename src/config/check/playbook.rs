@@ -62,8 +62,21 @@ pub(super) fn playbooks(
     }
 
     check_reapply(&playbooks, report);
+    warn_equal_matchers(&playbooks, report);
 
     playbooks
+}
+
+fn warn_equal_matchers(playbooks: &[Playbook], report: &mut CheckReport) {
+    for (index, playbook) in playbooks.iter().enumerate() {
+        let earlier = playbooks.iter().take(index).find(|it| it.matcher == playbook.matcher);
+        if let Some(earlier) = earlier {
+            report.warning(
+                format!("remediation.playbooks[{index}].match"),
+                format!("matches the alerts of `{}`: each of them starts two runs", earlier.name),
+            );
+        }
+    }
 }
 
 /// `above_static: reapply` writes values that do not survive a restart, so a playbook must reapply
@@ -233,6 +246,12 @@ fn matcher(raw: Option<RawMatch>, path: &KeyPath, report: &mut CheckReport) -> A
             let advice = "must not be empty: Prometheus drops labels with an empty value";
             report.problem(path.key("match").key(name), advice);
         }
+
+        if value.contains(['*', '|', '^', '$', '[', '(', '\\']) {
+            let advice =
+                format!("`{value}` is compared letter by letter: not a regular expression");
+            report.warning(path.key("match").key(name), advice);
+        }
     }
 
     AlertMatcher { labels }
@@ -310,6 +329,14 @@ fn windows(
             humantime::format_duration(scrape),
         );
         report.problem(path.key("settle"), advice);
+    }
+
+    if windows.window < scrape.saturating_mul(2) {
+        let advice = format!(
+            "a rate over less than two scrapes of {} has no value: is it the range of your rules?",
+            humantime::format_duration(scrape),
+        );
+        report.warning(path.key("window"), advice);
     }
 
     let span_min = scrape.saturating_mul(SAMPLES_MIN.into());

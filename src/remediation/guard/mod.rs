@@ -71,33 +71,55 @@ pub(super) struct Cleared {
 /// Why the run is held.
 pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Hold> {
     let playbook = playbook(context, run)?;
-    limits::check(context, run, playbook).await?;
-    actor::check(context)?;
-    limits::check_no_overlap(context, playbook.windows.baseline).await?;
-    health::check_snapshot(context)?;
+    let mut holds = Holds { is_preview: run.dry_run, remarks: Vec::new() };
+    holds.pass(limits::check(context, run, playbook).await)?;
+    holds.pass(actor::check(context))?;
+    holds.pass(limits::check_no_overlap(context, playbook.windows.baseline).await)?;
+    holds.pass(health::check_snapshot(context))?;
 
     let canary = canary(context, run, playbook);
     let values = context.values(&run.target, canary);
     let expressions = Expressions::of(playbook, &run.target, &values)?;
 
-    check_confirmed(context, run, playbook, &expressions).await?;
-
-    evidence::check_fresh(context, &expressions).await?;
+    holds.pass(check_confirmed(context, run, playbook, &expressions).await)?;
+    holds.pass(evidence::check_fresh(context, &expressions).await)?;
 
     let topology = context.kafka.topology().await?;
-    health::check_cluster(context, run, playbook.optimizer.kind(), &topology).await?;
+    holds.pass(health::check_cluster(context, run, playbook.optimizer.kind(), &topology).await)?;
 
     let plan = planning::plan(context, run, playbook, &topology, canary).await?;
     let steps = rows(context, run.id, &plan);
     rehearse(context, first_waves(&steps)).await?;
 
-    let baseline = evidence::baseline(context, &expressions, playbook.windows.baseline).await?;
+    let baseline = evidence::baseline(context, &expressions, playbook.windows.baseline).await;
+    let baseline = holds.pass(baseline)?.unwrap_or_default();
     let measured = Measurement { canary: canary.map(BrokerId::to_wire), ..baseline };
 
     let may_act = !ends_rehearsed(context, run) && !approval::is_missing(context, run, &steps);
     let permit = may_act.then_some(Permit { validated: Some(0) });
 
-    Ok(Cleared { steps, remarks: plan.remarks, measured, permit })
+    Ok(Cleared { steps, remarks: [holds.remarks, plan.remarks].concat(), measured, permit })
+}
+
+/// What holds a run. A dry run changes nothing, and a person wants its plan most when the real run
+/// would be held: there the hold is a remark.
+struct Holds {
+    is_preview: bool,
+    remarks: Vec<String>,
+}
+
+impl Holds {
+    /// `None` if the check did not pass and the run goes on without it.
+    fn pass<T>(&mut self, checked: Result<T, Hold>) -> Result<Option<T>, Hold> {
+        match checked {
+            Ok(passed) => Ok(Some(passed)),
+            Err(Hold { reason, detail }) if self.is_preview => {
+                self.remarks.push(format!("would be held ({reason}): {detail}"));
+                Ok(None)
+            }
+            Err(hold) => Err(hold),
+        }
+    }
 }
 
 /// Whether the run ends when its plan is rehearsed: a dry run, or a mode that may not act.

@@ -142,6 +142,24 @@ fn a_manual_order_can_do_what_an_alert_can_and_is_refused_at_once() {
 }
 
 #[test]
+fn a_rehearsal_that_a_pause_held_showed_no_plan() {
+    helps(async |setup| {
+        let mut world = World::starved(setup).await;
+        world.start(Crash::Never);
+        world.remediation.pause().await.unwrap();
+
+        let preview = world.remediation.order(order(true)).await.unwrap();
+        world.until_over().await;
+        let detail = world.run(preview.0).await;
+
+        assert_eq!(detail.run.state, RunState::Rehearsed, "{}", world.story().await);
+        assert!(!detail.steps.is_empty());
+        let note = detail.run.note.unwrap();
+        assert!(note.starts_with("would be held (paused): remediation is paused; "), "{note}");
+    });
+}
+
+#[test]
 fn a_run_can_be_rolled_back_by_request_at_any_point() {
     for state in [RunState::Settling, RunState::Observing, RunState::Kept] {
         helps(async |setup| {
