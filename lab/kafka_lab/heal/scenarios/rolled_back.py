@@ -41,7 +41,14 @@ def drift(cluster: HealCluster, row: Row) -> None:
     foreign = before.with_broker("2", {"num.io.threads": DynamicValue("6", "6")})
     require_state(cluster, foreign)
 
+    # Its next attempt waits for the release, and would take the order in.
+    cluster.referee.delete_topic("heal-tune-2-drift")
+    cluster.waiter.until("the alert's runs to end", lambda: not _waiting_runs(cluster), 100)
     _require_quarantine(cluster, foreign)
+
+
+def _waiting_runs(cluster: HealCluster) -> list[RunSummary]:
+    return [run for run in cluster.optimizer.runs() if run.state in {"queued", "held"}]
 
 
 def _require_quarantine(cluster: HealCluster, foreign: ClusterState) -> None:
