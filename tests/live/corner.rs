@@ -286,7 +286,7 @@ enum Owner {
 
 /// What a page should show, if it shows anything.
 #[derive(Clone, Copy)]
-struct Expected {
+struct WantedValue {
     value: f64,
     owner: Owner,
 }
@@ -333,7 +333,7 @@ impl<'a> PageWatch<'a> {
             let end = page.value(END, &at(self.topic, partition));
             let owner = if broker == BROKER { Owner::StoppedBroker } else { Owner::HealthyBroker };
 
-            self.check(page, &format!("end {partition}"), end, Expected { value: ENDS, owner });
+            self.check(page, &format!("end {partition}"), end, WantedValue { value: ENDS, owner });
 
             if broker == BROKER && end.is_none() {
                 let counted = ["timeout", "busy", "leaderless", "connection", "not_leader"];
@@ -344,7 +344,7 @@ impl<'a> PageWatch<'a> {
             for group in groups.all() {
                 let lag = page.value(LAG, &of(group, self.topic, partition));
                 let owner = if groups.there.contains(group) { Owner::StoppedBroker } else { owner };
-                let expected = Expected { value: LAGS, owner };
+                let expected = WantedValue { value: LAGS, owner };
                 self.check(page, &format!("lag {group} {partition}"), lag, expected);
             }
         }
@@ -359,7 +359,7 @@ impl<'a> PageWatch<'a> {
         }
     }
 
-    fn check(&mut self, page: &ScrapedPage, what: &str, value: Option<f64>, expected: Expected) {
+    fn check(&mut self, page: &ScrapedPage, what: &str, value: Option<f64>, expected: WantedValue) {
         match value {
             Some(value) if !eq(value, expected.value) => {
                 self.wrong.insert(format!("{what}: {value}"));

@@ -70,6 +70,7 @@ pub(super) fn playbooks(
 fn warn_equal_matchers(playbooks: &[Playbook], report: &mut CheckReport) {
     for (index, playbook) in playbooks.iter().enumerate() {
         let earlier = playbooks.iter().take(index).find(|it| it.matcher == playbook.matcher);
+
         if let Some(earlier) = earlier {
             report.warning(
                 format!("remediation.playbooks[{index}].match"),
@@ -250,6 +251,7 @@ fn matcher(raw: Option<RawMatch>, path: &KeyPath, report: &mut CheckReport) -> A
         if value.contains(['*', '|', '^', '$', '[', '(', '\\']) {
             let advice =
                 format!("`{value}` is compared letter by letter: not a regular expression");
+
             report.warning(path.key("match").key(name), advice);
         }
     }

@@ -71,7 +71,9 @@ pub(super) struct Cleared {
 /// Why the run is held.
 pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Hold> {
     let playbook = playbook(context, run)?;
+
     let mut holds = Holds { is_preview: run.dry_run, remarks: Vec::new() };
+
     holds.pass(limits::check(context, run, playbook).await)?;
     holds.pass(actor::check(context))?;
     holds.pass(limits::check_no_overlap(context, playbook.windows.baseline).await)?;
@@ -89,9 +91,11 @@ pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Ho
 
     let plan = planning::plan(context, run, playbook, &topology, canary).await?;
     let steps = rows(context, run.id, &plan);
+
     rehearse(context, first_waves(&steps)).await?;
 
     let baseline = evidence::baseline(context, &expressions, playbook.windows.baseline).await;
+
     let baseline = holds.pass(baseline)?.unwrap_or_default();
     let measured = Measurement { canary: canary.map(BrokerId::to_wire), ..baseline };
 

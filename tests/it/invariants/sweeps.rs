@@ -310,6 +310,12 @@ async fn storm(seed: u64) {
     world.prometheus.fail(lies(seed));
     world.sets_its_clock(seed);
 
+    // An interrupted run uses up no attempt: without this the next one would follow, at once if the
+    // clock is set, and the storm would end in the middle of it.
+    for playbook in &mut world.setup.remediation.playbooks {
+        playbook.windows.cooldown = Duration::from_hours(24);
+    }
+
     let from = Duration::from_millis(between(0, 120_000, drawn(2)));
     let to = from + Duration::from_millis(between(0, 120_000, drawn(3)));
     world.kafka.freeze(1, from, to);
