@@ -584,6 +584,44 @@ fn rule(line: &str) -> Option<(u32, bool)> {
     Some((number.strip_prefix('I')?.parse().ok()?, kept.starts_with("**No")))
 }
 
+/// A row of the promises in [`INVARIANTS`]: the document, its words, and what shows that they hold.
+fn promise(line: &str) -> Option<[&str; 3]> {
+    let cells: Vec<&str> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect();
+    let [document, words, shown] = cells[..] else { return None };
+
+    document.ends_with(".md").then_some([document, words, shown])
+}
+
+#[test]
+fn every_promise_has_its_words_and_what_shows_that_it_holds() {
+    let document = fs::read_to_string(INVARIANTS).unwrap();
+    let (head, rest) = document.split_once("<!-- promises -->").unwrap();
+    let (table, _) = rest.split_once("## Tests").unwrap();
+    let rules: BTreeSet<u32> = head.lines().filter_map(rule).map(|it| it.0).collect();
+    let sources = sources();
+    let code: Vec<String> = sources.iter().map(Source::code).collect();
+    let known: BTreeSet<&str> = code.iter().flat_map(|it| tests(it)).collect();
+    let promises: Vec<_> = table.lines().filter_map(promise).collect();
+    let mut wrong = Vec::new();
+
+    for [document, words, shown] in &promises {
+        if !fs::read_to_string(document).unwrap().contains(words) {
+            wrong.push(format!("{document} does not say `{words}`"));
+        }
+
+        for one in shown.split(", ") {
+            let test = one.trim_matches('`');
+            let is_rule = cited(one).iter().all(|it| rules.contains(it)) && !cited(one).is_empty();
+            if !is_rule && !known.contains(test) {
+                wrong.push(format!("nothing is called {one}: `{words}`"));
+            }
+        }
+    }
+
+    none(&wrong);
+    assert!(35 <= promises.len(), "only {} promises found", promises.len());
+}
+
 #[test]
 fn every_safety_rule_is_documented_and_tested_and_every_citation_has_its_rule() {
     assert_eq!(invariants("i24_a_noisy_win_is_neutral").collect::<Vec<_>>(), [24]);
