@@ -589,7 +589,7 @@ fn promise(line: &str) -> Option<[&str; 3]> {
     let cells: Vec<&str> = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").collect();
     let [document, words, shown] = cells[..] else { return None };
 
-    document.ends_with(".md").then_some([document, words, shown])
+    ["README.md", "SECURITY.md"].contains(&document).then_some([document, words, shown])
 }
 
 #[test]
