@@ -34,7 +34,7 @@ const CLUSTER_NAME_DEFAULT: &str = "main";
 pub(super) const COLLECT_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
 /// More frequent rounds would burden the brokers.
 const COLLECT_INTERVAL_MIN: Duration = Duration::from_secs(1);
-/// Prometheus looks back this far for a sample, and rules that ask for fresh ones no further.
+/// Rules wait for minutes: with rounds further apart an alert would rest on one of them.
 const COLLECT_INTERVAL_USUAL_MAX: Duration = Duration::from_mins(5);
 /// A healthy broker answers in milliseconds, a saturated one in seconds or never.
 pub(super) const REQUEST_TIMEOUT_DEFAULT_MAX: Duration = Duration::from_secs(5);
@@ -138,10 +138,7 @@ fn cluster(
     if collect_interval < COLLECT_INTERVAL_MIN {
         report.problem(interval_path, "must be at least 1s");
     } else if collect_interval > COLLECT_INTERVAL_USUAL_MAX {
-        report.warning(
-            interval_path,
-            "an alert is noticed that late, and Prometheus takes values older than 5m for missing",
-        );
+        report.warning(interval_path, "values may be that old, and alerts fire that late");
     }
 
     let timeout_path = path.key("request_timeout");

@@ -74,7 +74,7 @@ fn warn_equal_matchers(playbooks: &[Playbook], report: &mut CheckReport) {
         if let Some(earlier) = earlier {
             report.warning(
                 format!("remediation.playbooks[{index}].match"),
-                format!("matches the alerts of `{}`: each of them starts two runs", earlier.name),
+                format!("matches the same alerts as `{}`: each starts a run of both", earlier.name),
             );
         }
     }
@@ -249,8 +249,7 @@ fn matcher(raw: Option<RawMatch>, path: &KeyPath, report: &mut CheckReport) -> A
         }
 
         if value.contains(['*', '|', '^', '$', '[', '(', '\\']) {
-            let advice =
-                format!("`{value}` is compared letter by letter: not a regular expression");
+            let advice = format!("`{value}` is compared as it is, not as a regular expression");
 
             report.warning(path.key("match").key(name), advice);
         }

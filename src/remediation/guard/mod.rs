@@ -94,9 +94,8 @@ pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Ho
 
     rehearse(context, first_waves(&steps)).await?;
 
-    let baseline = evidence::baseline(context, &expressions, playbook.windows.baseline).await;
-
-    let baseline = holds.pass(baseline)?.unwrap_or_default();
+    let measured = evidence::baseline(context, &expressions, playbook.windows.baseline).await;
+    let baseline = holds.pass(measured)?.unwrap_or_default();
     let measured = Measurement { canary: canary.map(BrokerId::to_wire), ..baseline };
 
     let may_act = !ends_rehearsed(context, run) && !approval::is_missing(context, run, &steps);
