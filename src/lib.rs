@@ -29,6 +29,7 @@ pub mod expose;
 pub mod analysis;
 pub mod optimizers;
 pub mod store;
+pub mod verdict;
 
 pub mod remediation;
 

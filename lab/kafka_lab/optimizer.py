@@ -60,8 +60,8 @@ class Run(RunSummary):
 
     steps: tuple[Step, ...]
     journal: tuple[JournalLine, ...]
-    baseline_median: float | None
-    observed_median: float | None
+    before: float | None
+    after: float | None
 
     def explanation(self) -> str:
         """Why it ended as it did: what decided, the last journal line, and the hold."""
@@ -186,8 +186,8 @@ def run_of(run: dict[str, Any]) -> Run:
             JournalLine(unix_seconds(line["at"]), line["entry"], line["text"])
             for line in run["journal"]
         ),
-        baseline_median=run["objective"]["baseline_median"],
-        observed_median=run["objective"]["observed_median"],
+        before=run["objective"]["before"],
+        after=run["objective"]["after"],
     )
 
 

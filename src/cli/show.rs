@@ -225,15 +225,10 @@ fn verdict(
 ) -> io::Result<()> {
     let Some(verdict) = &run.verdict else { return Ok(()) };
     let number = |it: Option<f64>| it.map_or_else(|| "unknown".to_owned(), significant);
-    let before = match measured.baseline_mad {
-        Some(mad) => format!("{} ± {}", number(measured.baseline_median), significant(mad)),
-        None => number(measured.baseline_median),
-    };
-
     let mut rows = table(&[]);
     rows.add_row(["  objective", &plain(&measured.query)]);
-    rows.add_row(["  before", &before]);
-    rows.add_row(["  after", &number(measured.observed_median)]);
+    rows.add_row(["  before", &number(measured.before)]);
+    rows.add_row(["  after", &number(measured.after)]);
 
     if let Some(effect) = measured.effect {
         let direction = if effect < 0.0 { "worse" } else { "better" };
@@ -242,6 +237,10 @@ fn verdict(
 
     if let Some(change) = measured.load_change {
         rows.add_row(["  load", &format!("{:+.1} %", change * 100.0)]);
+    }
+
+    if let Some(sentence) = &measured.sentence {
+        rows.add_row(["  evidence", &plain(sentence)]);
     }
 
     writeln!(out, "\nVerdict: {}\n{}", plain(verdict), rendered(rows, width))
@@ -337,7 +336,7 @@ fn truncated(text: &str) -> String {
 }
 
 /// A table without lines, whose columns are two spaces apart.
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
 
@@ -348,7 +347,7 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-fn rendered(mut table: Table, width: Option<u16>) -> String {
+pub(super) fn rendered(mut table: Table, width: Option<u16>) -> String {
     if let Some(width) = width {
         table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
     }
@@ -393,7 +392,7 @@ fn since(created: &str, at: &str) -> String {
 }
 
 /// About four significant digits; an exponent only for very small or large values.
-fn significant(value: f64) -> String {
+pub(super) fn significant(value: f64) -> String {
     let size = value.abs();
     if size == 0.0 || (0.001..100_000.0).contains(&size) {
         let digits = if size < 0.01 {

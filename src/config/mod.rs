@@ -28,7 +28,7 @@ use crate::{
 /// A problem in the file, or a warning about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Path of the value, such as `remediation.playbooks[0].objective.query`.
+    /// Path of the value, such as `remediation.playbooks[0].objective.gauge`.
     pub path: String,
     pub advice: String,
 }

@@ -487,34 +487,45 @@ pub(super) struct RawPlaybook {
     pub(super) when: Option<String>,
     pub(super) optimizer: Option<RawOptimizer>,
     pub(super) objective: Option<RawObjective>,
-    /// PromQL expression for the load that the objective depends on; must return one series. If the
-    /// change of the load alone explains the verdict, or there is almost no load, the verdict is
-    /// `inconclusive`.
+    /// PromQL expression for the load that the objective depends on, a value of the moment; must
+    /// return one series. What the load explains of a difference is taken off. If almost no load
+    /// came before the change, the verdict is `inconclusive`.
     ///
-    /// Default: required
+    /// Default: `count` of the objective's `mean`; required for other objectives
     pub(super) load: Option<String>,
-    /// PromQL expressions of which higher values are worse. Two consecutive samples above the
-    /// baseline's maximum roll the change back at once. Count what is wrong with `sum`: the `max`
-    /// of values that are 0 or 1 cannot rise while one is 1 already.
+    /// PromQL expressions that count what is wrong, such as partitions under their minimum. Any
+    /// rise above the last value before the write rolls the change back at once. Count with `sum`:
+    /// the `max` of values that are 0 or 1 cannot rise while one is 1 already.
     ///
     /// Default: `[]`
     pub(super) guards: Option<Vec<String>>,
+    /// Guards on values that swing by themselves, such as latencies.
+    ///
+    /// Default: `[]`
+    pub(super) soft_guards: Option<Vec<RawSoftGuard>>,
     /// Longest range of the recording rules behind the objective: how long it contains old samples.
     ///
-    /// Default: `5m`
+    /// Default: `0s` if the objective is a `mean` or a `rate`, which are computed from counters;
+    /// else `5m`
     pub(super) window: Option<Scalar>,
-    /// Length of the baseline, which ends at the first write. At least 6 scrapes.
+    /// Length of the baseline, which ends at the first write. At least two bins and six scrapes.
     ///
     /// Default: `5m`
     pub(super) baseline: Option<Scalar>,
     /// Wait between the last write and the observation. At least `window` plus two scrapes.
     ///
-    /// Default: `6m`
+    /// Default: `window` and one bin, which is a fifth of `observe`: `1m` or `6m`
     pub(super) settle: Option<Scalar>,
-    /// Length of the observation. At least 6 scrapes.
+    /// Length of the observation. It is compared in five parts (bins), each of which needs two
+    /// scrapes. A huge effect is decided after two of them, a doubtful one after ten.
     ///
     /// Default: `5m`
     pub(super) observe: Option<Scalar>,
+    /// How much of the past the change is compared with: how much the objective changes by itself.
+    /// At most 10,100 bins, a week of minutes; what Prometheus no longer has is left out.
+    ///
+    /// Default: `1d`, or 10,100 bins if that is less
+    pub(super) history: Option<Scalar>,
     /// Minimum time between the end of a run and the start of the next, per playbook and target.
     /// Doubles after a rollback. At most `24h`.
     ///
@@ -658,18 +669,71 @@ pub(super) struct RawScaleConsumers {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawObjective {
-    /// PromQL expression for what should improve; must return one series.
+    /// The mean of what two counters count, such as the time of a request.
     ///
-    /// Default: required
-    pub(super) query: Option<String>,
+    /// Default: one of `mean`, `rate`, `gauge` and `lag` is required
+    pub(super) mean: Option<RawMean>,
+    /// A counter, whose increase should change. Without `rate()`, which is applied to it.
+    ///
+    /// Default: none
+    pub(super) rate: Option<String>,
+    /// A value of the moment that should change; must return one series. For a recorded mean or
+    /// rate give its `window`.
+    ///
+    /// Default: none
+    pub(super) gauge: Option<String>,
+    /// A number of things to go, such as records or partitions, which is 0 when all is well; must
+    /// return one series.
+    ///
+    /// Default: none
+    pub(super) lag: Option<String>,
     /// Whether `lower` or `higher` values are better.
     ///
     /// Default: required
     pub(super) better: Option<String>,
-    /// Minimum relative improvement of the median to keep a change, `1%` to `100%`.
+    /// Minimum relative improvement to keep a change, `1%` to `95%`.
     ///
     /// Default: `20%`
     pub(super) at_least: Option<Scalar>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMean {
+    /// Counter of the total, such as milliseconds.
+    ///
+    /// Default: required
+    pub(super) sum: Option<String>,
+    /// Counter of the number, such as requests.
+    ///
+    /// Default: required
+    pub(super) count: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSoftGuard {
+    /// PromQL expression for a value of the moment of which higher is worse; must return one
+    /// series.
+    ///
+    /// Default: required
+    pub(super) query: Option<String>,
+    /// The change is rolled back if the value rose by at least this share, and by more than it ever
+    /// does by itself.
+    ///
+    /// Default: `50%`
+    pub(super) rises_by: Option<Scalar>,
+    /// The change is also rolled back if the mean of a bin is above this.
+    ///
+    /// Default: none
+    pub(super) at_most: Option<f64>,
+    /// Without an hour of history nobody can tell how much the value changes by itself: `hold` the
+    /// run, or `warn` in its plan and guard it by `at_most` alone.
+    ///
+    /// Default: `warn`
+    pub(super) without_history: Option<String>,
 }
 
 /// A duration, rate or percentage. Accepts a bare number too, so that the check can ask for a unit

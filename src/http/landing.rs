@@ -317,6 +317,7 @@ impl Landing<'_> {
                 " "
 
                 span.dim { "· " (self.since(Some(run.started))) }
+                @if let Some(sentence) = &run.sentence { br; span.dim { (sentence) } }
             }
         }
     }
@@ -495,6 +496,8 @@ mod tests {
             optimizer: OptimizerKind::TuneBrokers,
             target: "broker 1".to_owned(),
             verdict: Some(Verdict::Improved),
+            effect: Some(0.6),
+            sentence: Some("at least 31 % better".to_owned()),
             outcome: RunState::Kept,
             started: NOW.before(Duration::from_hours(3)),
         };

@@ -14,6 +14,7 @@ use crate::{
     model::{BrokerId, ChangeText, RunState, WallTime},
     remediation::{ClusterRemediation, RemediationStatus},
     store::{JournalLine, Measurement, RunDetail, RunRow, StepRow, plan_digest},
+    verdict::Evidence,
 };
 
 /// Body of every response with a status of 400 or above.
@@ -185,14 +186,19 @@ pub struct StepPayload {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ObjectivePayload {
     pub query: String,
-    pub baseline_median: Option<f64>,
-    /// Median absolute deviation of the baseline.
-    pub baseline_mad: Option<f64>,
-    pub observed_median: Option<f64>,
-    /// Relative improvement: 0.6 is 60 % better, -0.1 is 10 % worse.
+    /// Its geometric mean in the baseline.
+    pub before: Option<f64>,
+    /// Its geometric mean in the observation.
+    pub after: Option<f64>,
+    /// Relative improvement: 0.6 is 60 % better, -0.1 is 10 % worse. Less what the load, untouched
+    /// brokers and the way back to the usual level explain.
     pub effect: Option<f64>,
     /// Relative change of the load: 0.1 is 10 % more.
     pub load_change: Option<f64>,
+    /// The evidence in one sentence.
+    pub sentence: Option<String>,
+    /// The numbers behind the verdict; null before it.
+    pub evidence: Option<Evidence>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -420,11 +426,12 @@ impl From<&Measurement> for ObjectivePayload {
     fn from(measured: &Measurement) -> Self {
         Self {
             query: measured.query.clone(),
-            baseline_median: measured.baseline_median,
-            baseline_mad: measured.baseline_mad,
-            observed_median: measured.observed_median,
+            before: measured.before,
+            after: measured.after,
             effect: measured.effect,
             load_change: measured.load_change,
+            sentence: measured.sentence.clone(),
+            evidence: measured.evidence.clone(),
         }
     }
 }

@@ -58,19 +58,19 @@ macro_rules! closed_list {
 pub(crate) use closed_list;
 
 /// The label of a closed list as its form in JSON, for `#[serde(with = …)]`.
-pub(super) mod as_label {
+pub(crate) mod as_label {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
     use super::ClosedList;
 
-    pub(in super::super) fn serialize<T: ClosedList, S: Serializer>(
+    pub(crate) fn serialize<T: ClosedList, S: Serializer>(
         value: &T,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(value.label())
     }
 
-    pub(in super::super) fn deserialize<'de, T: ClosedList, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, T: ClosedList, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<T, D::Error> {
         let label = String::deserialize(deserializer)?;

@@ -63,8 +63,11 @@ impl HoldReason {
                 "Check the cluster's `prometheus.url`, and run the note's query there.",
             ),
             Self::EvidenceMissing => help(
-                "the objective, the load or a guard has too few samples",
-                "Run the note's query in Prometheus: each needs at least 6 fresh samples.",
+                "the objective, the load or a guard has too few samples, or a soft guard too \
+                 little history",
+                "Run the note's query in Prometheus: each needs at least 6 fresh samples in the \
+                 baseline, and the objective and the load a value in half of its bins. A soft \
+                 guard with `without_history: hold` needs 60 bins of history.",
             ),
             Self::EvidenceStale => help(
                 "the latest snapshot of the cluster is too old",

@@ -32,7 +32,7 @@ pub use change::{
     LeaderChange, PreferredLeaderElection, RemovedKey, ResourceKey, Written,
 };
 pub use closed_list::ClosedList;
-pub(crate) use closed_list::closed_list;
+pub(crate) use closed_list::{as_label, closed_list};
 pub use config::{BrokerConfig, ConfigChange, ConfigEntry, ConfigSource, MinInsync};
 pub use container::{CloneName, CloneState, ConsumerContainer, ContainerUsage};
 pub use election::ElectionFailure;

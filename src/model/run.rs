@@ -182,14 +182,14 @@ impl RunState {
 closed_list! {
     /// Result of comparing baseline and observation.
     pub enum Verdict {
-        /// The objective improved by at least the playbook's `at_least`.
+        /// The objective improved by at least the playbook's `at_least`, and by more than by
+        /// itself.
         Improved = "improved",
-        /// The difference is too small, or within the noise of the baseline.
+        /// The objective surely changed by less than `at_least`, in either direction.
         Neutral = "neutral",
         /// The objective got worse, or a guard tripped.
         Regressed = "regressed",
-        /// There are too few samples, the load alone explains the difference, or there was almost
-        /// no load before.
+        /// None of the others can be said: the evidence has the reason.
         Inconclusive = "inconclusive",
     }
 }

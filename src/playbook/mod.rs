@@ -2,43 +2,30 @@
 //!
 //! Data, checked when the configuration is loaded. Pure: no I/O, no clock.
 
+mod objective;
 mod optimizer;
 mod template;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub use objective::{Better, Guard, Measure, Objective, WithoutHistory};
 pub use optimizer::{
     AboveStatic, ClientKind, Factor, Level, Optimizer, OptimizerKind, Rollout, ScaleConsumers,
     Shed, ShedLoad, TuneBrokers,
 };
-pub use template::{Template, TemplateError, Values, quoted};
+pub use template::{Template, TemplateError, Values, averaged, quoted};
 
-use crate::{alert::Labels, model::closed_list};
+use crate::alert::Labels;
 
-/// Minimum number of samples in a baseline and in an observation (I13, I24): the median of fewer is
-/// meaningless.
+/// Minimum number of samples of each input in a baseline (I13).
 pub const SAMPLES_MIN: u16 = 6;
+
+/// Bins of the past that a run is compared with, at most: a week of minutes. Prometheus refuses a
+/// query of more than 11,000 points, and those after the write are asked for with them.
+pub const HISTORY_BINS_MAX: u32 = 10_100;
 
 /// A cooldown doubles after each rollback, up to this (I25). None is configured above it.
 pub const COOLDOWN_MAX: Duration = Duration::from_hours(24);
-
-closed_list! {
-    /// Direction in which the objective improves.
-    pub enum Better {
-        /// As for latencies and lag.
-        Lower = "lower",
-        Higher = "higher",
-    }
-}
-
-/// What a run improves.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Objective {
-    pub query: Template,
-    pub better: Better,
-    /// Minimum relative improvement to keep a change, 0–1.
-    pub at_least: f64,
-}
 
 /// Lengths of the phases of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +37,10 @@ pub struct Windows {
     pub baseline: Duration,
     /// After the last write, until the objective is free of samples from before it.
     pub settle: Duration,
+    /// Five bins; the longest observation has ten.
     pub observe: Duration,
+    /// The past that the change is compared with.
+    pub history: Duration,
     /// After the end of a run, by playbook and target.
     pub cooldown: Duration,
 }
@@ -62,6 +52,16 @@ pub struct TemporaryChange {
     pub expire_after: Duration,
     /// The change expires earlier, as soon as this returns a series.
     pub expire_when: Option<Template>,
+}
+
+impl Windows {
+    /// Bins in `observe`.
+    pub const BINS: u32 = 5;
+
+    /// The time over which one mean is taken.
+    pub fn bin(&self) -> Duration {
+        self.observe / Self::BINS
+    }
 }
 
 /// Which alerts a playbook handles: every label must be equal. Always names an `alertname`.
@@ -87,10 +87,10 @@ pub struct Playbook {
     pub when: Option<Template>,
     pub optimizer: Optimizer,
     pub objective: Objective,
-    /// The load that the objective depends on; must return one series.
-    pub load: Template,
-    /// Higher is worse. Two consecutive samples above the baseline's maximum undo the change.
-    pub guards: Vec<Template>,
+    /// The load that the objective depends on, a gauge; must return one series. `None` if it is
+    /// the number of what the objective is the mean of.
+    pub load: Option<Template>,
+    pub guards: Vec<Guard<Template>>,
     pub windows: Windows,
     /// Maximum number of runs per episode.
     pub attempts_max: u32,
@@ -103,6 +103,12 @@ pub struct Playbook {
 }
 
 impl Playbook {
+    /// The templates by which a change is judged: objective, load, guards.
+    pub fn judged(&self) -> impl Iterator<Item = &Template> {
+        let objective = self.objective.measure.expressions().into_iter();
+        objective.chain(&self.load).chain(self.guards.iter().map(Guard::query))
+    }
+
     /// Whether one broker is changed and judged before the others.
     pub fn has_canary(&self) -> bool {
         matches!(&self.optimizer, Optimizer::TuneBrokers(it) if it.rollout == Rollout::Canary)
@@ -110,9 +116,8 @@ impl Playbook {
 
     /// Whether one of its expressions contains `$label`.
     pub fn needs(&self, label: &str) -> bool {
-        let judged = [&self.objective.query, &self.load].into_iter();
         let expire_when = self.temporary.iter().filter_map(|it| it.expire_when.as_ref());
-        let mut all = judged.chain(&self.guards).chain(&self.when).chain(expire_when);
+        let mut all = self.judged().chain(&self.when).chain(expire_when);
 
         all.any(|it| it.needs().any(|name| name == label))
     }

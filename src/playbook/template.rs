@@ -4,13 +4,15 @@
 //! cannot become part of the expression. This is checked when a template is created; values are
 //! escaped when it is rendered.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use promql_parser::{
     label::{MatchOp, Matchers},
     parser::{self, Expr, VectorSelector},
     util::{ExprVisitor, walk_expr},
 };
+
+use crate::model::BrokerId;
 
 /// Values by variable name, without the `$`.
 pub type Values = BTreeMap<&'static str, String>;
@@ -22,6 +24,7 @@ const VARIABLES: &[&str] = &["kafka_cluster", "broker_id", "consumergroup"];
 pub struct Template {
     text: String,
     selectors: Vec<String>,
+    is_counter: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,11 +81,44 @@ impl Template {
         selectors.sort();
         selectors.dedup();
 
-        Ok(Self { text: text.to_owned(), selectors })
+        Ok(Self { text: text.to_owned(), selectors, is_counter: is_counter(&expr) })
+    }
+
+    /// Whether the expression may be a counter: a selector, a sum of selectors, or one of them in
+    /// another unit. Whether the series is one, only Prometheus knows.
+    pub const fn is_counter(&self) -> bool {
+        self.is_counter
     }
 
     pub fn render(&self, values: &Values) -> String {
         render(&self.text, values)
+    }
+
+    /// The expression about other brokers than `$broker_id`. `None` if it does not name one.
+    pub fn render_others(&self, values: &Values, others: &[BrokerId]) -> Option<String> {
+        // Ids are numbers, and need no escape.
+        let ids: Vec<String> = others.iter().map(ToString::to_string).collect();
+        self.render_brokers(values, &ids.join("|")).filter(|_| !others.is_empty())
+    }
+
+    /// The expression about every broker. `None` if it does not name one.
+    pub fn render_all_brokers(&self, values: &Values) -> Option<String> {
+        self.render_brokers(values, ".+")
+    }
+
+    /// Replaces `="$broker_id"`, which is the whole value of its matcher, as was checked.
+    fn render_brokers(&self, values: &Values, pattern: &str) -> Option<String> {
+        let mut text = self.text.clone();
+        for quote in ['"', '\'', '`'] {
+            let variable = format!("{quote}$broker_id{quote}");
+            while let Some(at) = text.find(&variable) {
+                let equal = text.get(..at)?.rfind('=')?;
+                let end = at.saturating_add(variable.len());
+                text.replace_range(equal..end, &format!("=~\"{pattern}\""));
+            }
+        }
+
+        (text != self.text).then(|| render(&text, values))
     }
 
     /// Every selector of the expression, rendered: the inputs that it depends on.
@@ -99,6 +135,26 @@ impl Template {
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+fn is_counter(expr: &Expr) -> bool {
+    match expr {
+        Expr::VectorSelector(it) => it.offset.is_none() && it.at.is_none(),
+        Expr::Paren(it) => is_counter(&it.expr),
+        Expr::Aggregate(it) => it.op.to_string() == "sum" && is_counter(&it.expr),
+        // Of another unit.
+        Expr::Binary(it) => {
+            let is_scaled = matches!(it.op.to_string().as_str(), "*" | "/");
+            is_scaled && is_counter(&it.lhs) && matches!(&*it.rhs, Expr::NumberLiteral(_))
+        }
+        Expr::Unary(_)
+        | Expr::Subquery(_)
+        | Expr::NumberLiteral(_)
+        | Expr::StringLiteral(_)
+        | Expr::MatrixSelector(_)
+        | Expr::Call(_)
+        | Expr::Extension(_) => false,
     }
 }
 
@@ -171,6 +227,22 @@ fn render(text: &str, values: &Values) -> String {
     rendered
 }
 
+/// The mean of `query` over each `bin`. Of a selector it is the mean of its true samples, of any
+/// other expression that of its values at each `step`.
+pub fn averaged(query: &str, bin: Duration, step: Duration) -> String {
+    let (bin, step) = (bin.as_millis(), step.as_millis());
+    let is_selector = matches!(
+        parser::parse(query),
+        Ok(Expr::VectorSelector(it)) if it.offset.is_none() && it.at.is_none()
+    );
+
+    if is_selector {
+        format!("avg_over_time({query}[{bin}ms])")
+    } else {
+        format!("avg_over_time(({query})[{bin}ms:{step}ms])")
+    }
+}
+
 /// `value` as a PromQL string literal, with Go's escapes.
 pub fn quoted(value: &str) -> String {
     let mut text = String::from("\"");
@@ -240,6 +312,28 @@ mod tests {
         }
 
         assert!(Template::new(r#"up{x=~"a$"} and up{broker_id="$broker_id"}"#).is_ok());
+    }
+
+    #[test]
+    fn the_untouched_brokers_are_those_of_the_same_expression() {
+        let others = [2, 3].map(|it| BrokerId::from_wire(it).unwrap());
+        let of = |text: &str| Template::new(text).unwrap().render_others(&values("main"), &others);
+        let text = r#"sum(a{kafka_cluster="$kafka_cluster",broker_id = "$broker_id"}) / b{broker_id='$broker_id'}"#;
+        let want = r#"sum(a{kafka_cluster="main",broker_id =~"2|3"}) / b{broker_id=~"2|3"}"#;
+
+        assert_eq!(of(text).as_deref(), Some(want));
+        assert_eq!(of(r#"max(a{kafka_cluster="$kafka_cluster"})"#), None);
+        assert!(parser::parse(want).is_ok());
+    }
+
+    #[test]
+    fn a_counter_is_a_selector_or_a_sum_of_selectors() {
+        for text in ["a_total", "a / 1000", "sum(a_total)", r#"sum by (broker_id) ((a{b="c"}))"#] {
+            assert!(Template::new(text).unwrap().is_counter(), "{text}");
+        }
+        for text in ["rate(a[5m])", "max(a)", "a offset 5m", "a / b", "a > 1", "sum(rate(a[1m]))"] {
+            assert!(!Template::new(text).unwrap().is_counter(), "{text}");
+        }
     }
 
     #[test]

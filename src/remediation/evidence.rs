@@ -2,75 +2,29 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures_util::future::{try_join_all, try_join3};
+use futures_util::future::{try_join, try_join_all};
 
-use super::{breach::Breach, context::Context, hold::Hold, verdict};
-use crate::{
-    model::{HoldReason, Target, WallTime},
-    playbook::{Playbook, SAMPLES_MIN, Template, Values},
-    prometheus::{InstantSeries, PrometheusError, QueryRange, SharedPrometheus},
-    store::Measurement,
+use super::{
+    bins::{self, BinRange, Source},
+    breach::Breach,
+    context::Context,
+    hold::Hold,
+    question::Expressions,
 };
+use crate::{
+    model::{HoldReason, WallTime},
+    playbook::{Better, Guard, Measure, SAMPLES_MIN, WithoutHistory},
+    prometheus::{InstantSeries, PrometheusError, QueryRange, SharedPrometheus},
+    store::{Measurement, Question},
+};
+
+/// Bins of the past without which a soft guard cannot tell a rise from what its value does by
+/// itself: an hour as shipped.
+pub(super) const GUARD_HISTORY_MIN: usize = 60;
 
 /// A sample of this age is fresh however short the scrape interval is, because a rule is evaluated
 /// after the scrape that it reads.
 const FRESH_MIN: Duration = Duration::from_secs(10);
-
-/// A playbook's expressions, rendered for one target.
-#[derive(Clone, Debug)]
-pub(super) struct Expressions {
-    pub(super) objective: String,
-    pub(super) load: String,
-    pub(super) guards: Vec<String>,
-    pub(super) when: Option<String>,
-    /// Every selector of the objective, the load and the guards.
-    inputs: Vec<String>,
-}
-
-impl Expressions {
-    /// Renders the playbook's expressions with `values`, which are those of `target`.
-    pub(super) fn of(playbook: &Playbook, target: &Target, values: &Values) -> Result<Self, Hold> {
-        for template in judged(playbook).chain(&playbook.when) {
-            if let Some(missing) = template.needs().find(|it| !values.contains_key(it)) {
-                return Err(Hold::new(
-                    HoldReason::Unplannable,
-                    format!("`{template}` needs ${missing}, and the target is {target}"),
-                ));
-            }
-        }
-
-        let render = |it: &Template| it.render(values);
-
-        Ok(Self {
-            objective: render(&playbook.objective.query),
-            load: render(&playbook.load),
-            guards: playbook.guards.iter().map(render).collect(),
-            when: playbook.when.as_ref().map(render),
-            inputs: judged(playbook).flat_map(|it| it.inputs(values)).collect(),
-        })
-    }
-
-    /// The expressions with which the run was started, even if the playbook has changed since.
-    pub(super) fn of_run(
-        measured: &Measurement,
-        playbook: Option<&Playbook>,
-        values: &Values,
-    ) -> Self {
-        let inputs = playbook.map(|it| judged(it).flat_map(|it| it.inputs(values)).collect());
-        Self {
-            objective: measured.query.clone(),
-            load: measured.load_query.clone(),
-            guards: measured.guard_queries.clone(),
-            when: None,
-            inputs: inputs.unwrap_or_default(),
-        }
-    }
-}
-
-/// The templates by which a change is judged.
-fn judged(playbook: &Playbook) -> impl Iterator<Item = &Template> {
-    [&playbook.objective.query, &playbook.load].into_iter().chain(&playbook.guards)
-}
 
 /// The Prometheus of the cluster.
 pub(super) fn prometheus(context: &Context) -> Result<&SharedPrometheus, Hold> {
@@ -79,12 +33,17 @@ pub(super) fn prometheus(context: &Context) -> Result<&SharedPrometheus, Hold> {
     })
 }
 
+/// Where the bins of the cluster's runs are read.
+pub(super) fn source(context: &Context) -> Result<Source<'_>, Hold> {
+    Ok(Source { prometheus: prometheus(context)?, scrape: context.scrape_interval() })
+}
+
 /// Checks that every input has a sample younger than two scrape intervals by Prometheus's clock,
 /// and that this clock agrees with ours (I13).
-pub(super) async fn check_fresh(context: &Context, expressions: &Expressions) -> Result<(), Hold> {
+pub(super) async fn check_fresh(context: &Context, inputs: &[String]) -> Result<(), Hold> {
     let prometheus = prometheus(context)?;
     let limit = context.scrape_interval().saturating_mul(2).max(FRESH_MIN);
-    let checks = expressions.inputs.iter().map(|input| async move {
+    let checks = inputs.iter().map(|input| async move {
         let answer = prometheus.instant(&format!("min(timestamp({input}))")).await?;
         check_age(input, &answer, context.now(), limit)
     });
@@ -128,7 +87,7 @@ fn seconds(time: Duration) -> String {
 /// When an input has fewer than [`SAMPLES_MIN`].
 pub(super) async fn count_samples(
     context: &Context,
-    expressions: &Expressions,
+    inputs: &[String],
     from: WallTime,
     to: WallTime,
 ) -> Result<u32, Hold> {
@@ -142,7 +101,7 @@ pub(super) async fn count_samples(
         seconds => format!(" offset {seconds}s"),
     };
 
-    let counts = expressions.inputs.iter().map(|input| async move {
+    let counts = inputs.iter().map(|input| async move {
         let range = span.as_millis();
 
         // The longest series counts: one that began within the window, such as that of a new
@@ -190,29 +149,6 @@ pub(super) fn exceeds(value: f64, limit: f64) -> bool {
     value - limit > 1e-9 * limit.abs().max(value.abs())
 }
 
-/// The samples of `query` over a window, oldest first; NaN and infinite ones are left out. Holds
-/// unless the query returns at most one series.
-pub(super) async fn window(
-    context: &Context,
-    query: &str,
-    range: QueryRange,
-) -> Result<Vec<f64>, Hold> {
-    let mut series = prometheus(context)?.range(query, range).await?;
-    let found = series.len();
-    let one = match (series.pop(), found) {
-        (Some(one), 1) => one,
-        (None, _) => return Ok(Vec::new()),
-        _ => {
-            return Err(Hold::new(
-                HoldReason::EvidenceMissing,
-                format!("`{query}` has {found} series where one is needed: aggregate it"),
-            ));
-        }
-    };
-
-    Ok(one.samples.iter().map(|it| it.value).filter(|it| it.is_finite()).collect())
-}
-
 /// The maximum over all series of `query` at each time of a window, oldest first.
 pub(super) async fn peaks(
     prometheus: &SharedPrometheus,
@@ -230,58 +166,140 @@ pub(super) async fn peaks(
     Ok(by_time.into_values().collect())
 }
 
-/// The window before the write: objective, load, and the maximum of each guard.
+/// What is known when a run begins: the baseline, and the guards before the write.
+///
+/// # Errors
+///
+/// When there is too little of it to judge a change by.
 pub(super) async fn baseline(
     context: &Context,
     expressions: &Expressions,
-    length: Duration,
-) -> Result<Measurement, Hold> {
+) -> Result<Baseline, Hold> {
+    let question = &expressions.question;
     let to = context.now();
-    let from = to.before(length);
-    let prometheus = prometheus(context)?;
-    let samples = count_samples(context, expressions, from, to).await?;
-    let step = true_interval(context.scrape_interval(), length, samples);
-    let range = QueryRange::new(from, to, step);
+    let from = to.before(question.baseline);
+    let samples = count_samples(context, expressions.inputs(), from, to).await?;
+    let interval = true_interval(context.scrape_interval(), question.baseline, samples);
 
-    let guards = async {
-        let peaks = expressions.guards.iter().map(|it| peaks(prometheus, it, range));
-        try_join_all(peaks).await.map_err(Hold::from)
-    };
-    let (objective, load, guards) = try_join3(
-        window(context, &expressions.objective, range),
-        window(context, &expressions.load, range),
-        guards,
-    )
-    .await?;
-
-    check_count(&expressions.objective, &objective)?;
-    check_count(&expressions.load, &load)?;
-
-    for (query, peaks) in expressions.guards.iter().zip(&guards) {
-        check_count(query, peaks)?;
+    let wanted = bins_in(question.baseline, question.bin);
+    let of = |before| BinRange { written: to, bin: question.bin, before, after: 0 };
+    let mut changed = bins::read(source(context)?, question, of(wanted)).await?.before.changed;
+    if changed.level.is_empty() && !question.objective.is_of_counters() {
+        // A gauge that is 0 now has its level by what it was earlier.
+        let history = bins_in(question.history, question.bin).max(wanted);
+        changed = bins::read(source(context)?, question, of(history)).await?.before.changed;
     }
+    let levels = last(&changed.level, wanted);
+    check_known("the objective", levels, wanted)?;
+    check_known("the load", last(&changed.load, wanted), wanted)?;
 
-    let maximum = |peaks: &Vec<f64>| peaks.iter().copied().fold(f64::MIN, f64::max);
+    let guards = try_join_all(question.guards.iter().map(|it| level(context, it, from, interval)));
+    let history =
+        try_join_all(question.guards.iter().map(|it| note_on_history(context, it, question)));
+    let (guards, notes) = try_join(guards, history).await?;
 
-    Ok(Measurement {
-        query: expressions.objective.clone(),
-        load_query: expressions.load.clone(),
-        guard_queries: expressions.guards.clone(),
-        guard_maxima: guards.iter().map(maximum).collect(),
-        baseline_median: verdict::median(&objective),
-        baseline_mad: verdict::deviation(&objective),
-        baseline_load: verdict::median(&load),
-        baseline: objective,
-        interval_seconds: Some(step.as_secs_f64()),
+    let measured = Measurement {
+        query: words(&question.objective),
+        question: Some(question.clone()),
+        guard_levels: guards,
+        before: typical(levels, question.better),
+        interval_seconds: Some(interval.as_secs_f64()),
         ..Measurement::default()
+    };
+
+    Ok(Baseline { measured, remarks: notes.into_iter().flatten().collect() })
+}
+
+/// What is known when a run begins.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Baseline {
+    pub(super) measured: Measurement,
+    pub(super) remarks: Vec<String>,
+}
+
+/// The objective, as people read it.
+fn words(measure: &Measure<String>) -> String {
+    match measure {
+        Measure::Mean { sum, count } => format!("{sum} / {count}"),
+        Measure::Rate(query) => format!("rate({query})"),
+        Measure::Gauge(query) | Measure::Lag(query) => query.clone(),
+    }
+}
+
+fn last(bins: &[Option<f64>], number: u32) -> &[Option<f64>] {
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    bins.get(bins.len().saturating_sub(number)..).unwrap_or_default()
+}
+
+/// Whole bins in `time`, at least one.
+pub(super) fn bins_in(time: Duration, bin: Duration) -> u32 {
+    let bins = time.as_millis().checked_div(bin.as_millis()).unwrap_or(1);
+    u32::try_from(bins).unwrap_or(u32::MAX).max(1)
+}
+
+/// The geometric mean of levels, as a value of the objective.
+pub(super) fn typical(levels: &[Option<f64>], better: Better) -> Option<f64> {
+    let known: Vec<f64> = levels.iter().flatten().copied().collect();
+    let number = f64::from(u32::try_from(known.len()).ok()?);
+    let mean = known.iter().sum::<f64>() / number;
+
+    (!known.is_empty()).then(|| match better {
+        Better::Lower => mean.exp(),
+        Better::Higher => (-mean).exp(),
     })
 }
 
-fn check_count(query: &str, samples: &[f64]) -> Result<(), Hold> {
-    let found = samples.len();
-    Hold::unless(found >= usize::from(SAMPLES_MIN), HoldReason::EvidenceMissing, || {
-        format!("`{query}` has {found} samples in the window, fewer than {SAMPLES_MIN}")
+fn check_known(what: &str, bins: &[Option<f64>], wanted: u32) -> Result<(), Hold> {
+    let found = bins.iter().flatten().count();
+    let enough = found.saturating_mul(2) >= usize::try_from(wanted).unwrap_or(usize::MAX);
+    Hold::unless(enough, HoldReason::EvidenceMissing, || {
+        format!("{what} is known in {found} of the {wanted} bins of the baseline")
     })
+}
+
+/// The value of a guard before the write: the maximum over its series at the last sample.
+async fn level(
+    context: &Context,
+    guard: &Guard<String>,
+    from: WallTime,
+    interval: Duration,
+) -> Result<Option<f64>, Hold> {
+    let query = guard.query();
+    let range = QueryRange::new(from, context.now(), interval);
+    let peaks = peaks(prometheus(context)?, query, range).await?;
+    Hold::unless(!peaks.is_empty(), HoldReason::EvidenceMissing, || {
+        format!("the guard `{query}` has no sample in the baseline")
+    })?;
+
+    Ok(peaks.last().copied())
+}
+
+/// What to say of a soft guard of which too little is known to tell a rise.
+///
+/// # Errors
+///
+/// If it is to hold the run.
+async fn note_on_history(
+    context: &Context,
+    guard: &Guard<String>,
+    question: &Question,
+) -> Result<Option<String>, Hold> {
+    let Guard::Level { query, without_history, .. } = guard else { return Ok(None) };
+    let before = bins_in(question.history, question.bin);
+    let range = BinRange { written: context.now(), bin: question.bin, before, after: 0 };
+    let known = bins::read_gauge(source(context)?, query, range).await?.iter().flatten().count();
+    if known >= GUARD_HISTORY_MIN {
+        return Ok(None);
+    }
+
+    let text = format!(
+        "the guard `{query}` is known in {known} bins of the past, too few to tell a rise from what \
+         it does by itself ({GUARD_HISTORY_MIN})"
+    );
+    match without_history {
+        WithoutHistory::Hold => Err(Hold::new(HoldReason::EvidenceMissing, text)),
+        WithoutHistory::Warn => Ok(Some(text)),
+    }
 }
 
 #[cfg(test)]

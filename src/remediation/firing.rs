@@ -331,7 +331,7 @@ mod tests {
     use super::*;
     use crate::{
         model::BrokerId,
-        playbook::{AlertMatcher, Better, Objective, Optimizer, Windows},
+        playbook::{AlertMatcher, Better, Measure, Objective, Optimizer, Windows},
     };
 
     fn template(text: &str) -> Template {
@@ -350,14 +350,19 @@ mod tests {
             confirm: confirm.map(template),
             when: None,
             optimizer: Optimizer::ElectLeaders,
-            objective: Objective { query: template("a"), better: Better::Lower, at_least: 0.2 },
-            load: template("b"),
+            objective: Objective {
+                measure: Measure::Gauge(template("a")),
+                better: Better::Lower,
+                at_least: 0.2,
+            },
+            load: Some(template("b")),
             guards: Vec::new(),
             windows: Windows {
                 window: second,
                 baseline: second,
                 settle: second,
                 observe: second,
+                history: second,
                 cooldown: second,
             },
             attempts_max: 1,

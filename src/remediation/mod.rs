@@ -3,12 +3,13 @@
 //!
 //! [`Remediator`] is the handle for `http`; [`Remediator::start`] starts the worker of a cluster.
 //! The stages in the order of a run: `schedule`, `guard`, `reconcile` (`execute`, `watch`,
-//! `verdict`, `undo`). `change` observes and applies what a step changes.
+//! `look`, `undo`). `change` observes and applies what a step changes.
 //!
 //! Invariant: nothing here runs inside a request; a request stores and wakes a worker (I3).
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 mod approval;
+mod bins;
 mod breach;
 mod change;
 mod context;
@@ -18,8 +19,10 @@ mod firing;
 mod guard;
 mod hold;
 mod identity;
+mod look;
 mod orders;
 mod orphans;
+mod question;
 mod queue;
 mod reconcile;
 mod schedule;
@@ -27,7 +30,6 @@ mod status;
 mod temporary;
 mod transition;
 mod undo;
-mod verdict;
 mod view;
 mod watch;
 mod worker;

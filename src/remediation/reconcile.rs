@@ -17,6 +17,7 @@ use super::{
         self, Permit,
         group::{STABLE_MAX, STABLE_POLL_INTERVAL},
     },
+    look::{self, Look, LookError, LooksMade},
     temporary,
     transition::{self, roll_back, transition},
     undo::{self, UndoProgress, stuck::STUCK_CHECK_INTERVAL},
@@ -24,10 +25,8 @@ use super::{
     worker::CHECK_INTERVAL,
 };
 use crate::{
-    model::{
-        HoldReason, MonotonicTime, RollbackReason, RunEvent, RunId, RunState, Verdict, WallTime,
-    },
-    store::{RunDetail, RunRow, RunUpdate, StepRow, StepState, StoreError},
+    model::{HoldReason, MonotonicTime, RollbackReason, RunEvent, RunId, RunState, Verdict},
+    store::{Measurement, RunDetail, RunRow, RunUpdate, StepRow, StepState, StoreError},
 };
 
 /// How long a broker may take to make an accepted change effective, when a crash lost its answer.
@@ -39,6 +38,9 @@ const WIDEN_MAX: Duration = Duration::from_mins(15);
 /// How long a run waits between two waves for its acting lease, and how often that is checked.
 const LEASE_WAIT_MAX: Duration = Duration::from_mins(1);
 const LEASE_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a verdict waits for an answer of Prometheus.
+const UNREAD_MAX: Duration = Duration::from_mins(2);
 
 /// When a run is reconciled again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,9 @@ pub(super) struct Progress {
     /// Why it waited when that was last reported.
     reported: Option<HoldReason>,
     watched: Watched,
+    looks: LooksMade,
+    /// Since when the bins of a look could not be read.
+    unread_since: Option<MonotonicTime>,
 }
 
 /// Does what is next for `run`: one check, one wave of steps, one check of its effect, or one part
@@ -376,47 +381,77 @@ async fn watch(
         return Ok(Requeue::NOW);
     }
 
-    let left = window_end(context, run).since(context.now());
-    if !left.is_zero() {
-        return Ok(Requeue::After(context.scrape_interval().min(left)));
-    }
-
     if run.state == RunState::Settling {
+        let settle = detail.measured.question.as_ref().map_or(Duration::ZERO, |it| it.settle);
+        let settled = run.times.effective.unwrap_or_default().after(settle);
+        let left = settled.since(context.now());
+        if !left.is_zero() {
+            return Ok(Requeue::After(context.scrape_interval().min(left)));
+        }
+
         transition(context, run, RunEvent::Settle, RunUpdate::default()).await?;
         return Ok(Requeue::NOW);
     }
 
-    conclude(context, detail, progress).await
-}
-
-/// When the run has settled, or has been observed long enough.
-fn window_end(context: &Context, run: &RunRow) -> WallTime {
-    let windows = context.playbook(run).map(|it| it.windows);
-    let effective = run.times.effective.unwrap_or_default();
-    let settled = effective.after(windows.map_or(Duration::ZERO, |it| it.settle));
-
-    if run.state == RunState::Settling {
-        return settled;
+    let is_canary = detail.steps.iter().any(|it| it.state == StepState::Planned);
+    if let Some(verdict) = run.verdict.filter(|_| is_canary) {
+        return widen(context, detail, verdict, progress).await;
     }
 
-    settled.after(windows.map_or(Duration::ZERO, |it| it.observe))
+    observe(context, detail, progress).await
 }
 
-/// Judges the run, and keeps it or rolls it back. After a canary that is kept come the other
-/// brokers.
-async fn conclude(
+/// Makes the looks that are due, and concludes if one gives a verdict.
+async fn observe(
     context: &Context,
     detail: &RunDetail,
     progress: &mut Progress,
 ) -> Result<Requeue, StoreError> {
     let run = &detail.run;
-    let is_canary = detail.steps.iter().any(|it| it.state == StepState::Planned);
+    let scrape = context.scrape_interval();
 
-    if let Some(verdict) = run.verdict.filter(|_| is_canary) {
-        return widen(context, detail, verdict, progress).await;
+    let look = look::look(context, detail, &mut progress.looks).await;
+    if look.is_ok() {
+        progress.unread_since = None;
     }
 
-    let (verdict, measured, text) = watch::judge(context, detail).await;
+    match look {
+        Ok(Look::Next(time)) => Ok(Requeue::After(scrape.min(time))),
+        Ok(Look::Tripped(text)) => {
+            let verdict = Verdict::Regressed;
+            context.telemetry.verdict_given(&context.cluster.name, run.optimizer, verdict);
+            roll_back(context, run, RollbackReason::GuardTripped, Some(verdict), text).await?;
+            Ok(Requeue::NOW)
+        }
+        Ok(Look::Over { verdict, measured, text }) => {
+            conclude(context, detail, verdict, *measured, text).await
+        }
+        // If it stays away, the watch ends the run.
+        Err(LookError::Evidence(hold)) => {
+            let since = *progress.unread_since.get_or_insert_with(|| context.clock.monotonic());
+            if execute::elapsed(context, since) < UNREAD_MAX {
+                return Ok(Requeue::After(scrape));
+            }
+
+            let (reason, verdict) = (RollbackReason::EvidenceLost, Verdict::Inconclusive);
+            context.telemetry.verdict_given(&context.cluster.name, run.optimizer, verdict);
+            roll_back(context, run, reason, Some(verdict), hold.detail).await?;
+            Ok(Requeue::NOW)
+        }
+        Err(LookError::Store(error)) => Err(error),
+    }
+}
+
+/// Keeps the run or rolls it back. After a canary that is kept come the other brokers.
+async fn conclude(
+    context: &Context,
+    detail: &RunDetail,
+    verdict: Verdict,
+    measured: Measurement,
+    text: String,
+) -> Result<Requeue, StoreError> {
+    let run = &detail.run;
+    let is_canary = detail.steps.iter().any(|it| it.state == StepState::Planned);
     context.telemetry.verdict_given(&context.cluster.name, run.optimizer, verdict);
 
     let keep_neutral = context.playbook(run).is_some_and(|it| it.keep_neutral);

@@ -63,6 +63,8 @@ fn info(run: &RunRow) -> RunInfo {
         optimizer: run.optimizer,
         target: run.target.to_string(),
         verdict: run.verdict,
+        effect: run.effect,
+        sentence: run.sentence.clone(),
         outcome: run.state,
         started: run.times.written.unwrap_or(run.times.created),
     }

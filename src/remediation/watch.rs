@@ -1,4 +1,4 @@
-//! Watches a change that is in effect: drift, guards, evidence, a person's order; then judges it.
+//! Watches a change that is in effect: drift, guards, evidence.
 //!
 //! Guards and the objective are read from Prometheus as ranges of the past, so that a restart of
 //! this process during a window loses nothing.
@@ -6,19 +6,23 @@
 use std::time::Duration;
 
 use super::{
+    bins::{self, BinRange},
     breach::Breach,
     change::{self, Observed},
     context::Context,
-    evidence::{self, Expressions},
-    execute,
+    evidence, execute,
     hold::Hold,
-    verdict,
+    question::inputs_of_run,
 };
 use crate::{
-    model::{BrokerId, MonotonicTime, RollbackReason, Verdict},
+    model::{MonotonicTime, RollbackReason, Verdict, WallTime},
+    playbook::Guard,
     prometheus::QueryRange,
-    store::{Measurement, RunDetail, StepRow, StepState},
+    store::{Question, RunDetail, StepRow, StepState},
 };
+
+/// The bins since the write that are read for a limit: more than any observation has.
+const BINS_MAX: u32 = 1_000;
 
 /// Consecutive checks with a value stored but not effective before the run is rolled back.
 const NOT_EFFECTIVE_MAX: u32 = 3;
@@ -66,10 +70,8 @@ pub(super) async fn check(
     };
 
     let playbook = context.playbook(&detail.run);
-    let values =
-        context.values(&detail.run.target, detail.measured.canary.and_then(BrokerId::from_wire));
-    let expressions = Expressions::of_run(&detail.measured, playbook, &values);
-    let fresh = evidence::check_fresh(context, &expressions).await;
+    let inputs = inputs_of_run(context, &detail.run.target, &detail.measured, playbook);
+    let fresh = evidence::check_fresh(context, &inputs).await;
 
     check_evidence(context, detail, guards.and(fresh), watched)
 }
@@ -120,32 +122,75 @@ fn last_of_each_resource(steps: &[StepRow]) -> impl Iterator<Item = &StepRow> {
     })
 }
 
-/// A guard trips when two consecutive samples exceed the maximum of its baseline. A guard that
-/// cannot be read is missing evidence.
-async fn tripped_guard(context: &Context, detail: &RunDetail) -> Result<Option<String>, Hold> {
-    let prometheus = evidence::prometheus(context)?;
-    let Some(from) = detail.run.times.written else { return Ok(None) };
-    let step = evidence::interval(context, &detail.measured);
-    let range = QueryRange::new(from, context.now(), step);
-    let guards = detail.measured.guard_queries.iter().zip(&detail.measured.guard_maxima);
+/// The first guard that tripped: a count that is higher than before the write, or a level above
+/// its limit. A guard that cannot be read is missing evidence.
+pub(super) async fn tripped_guard(
+    context: &Context,
+    detail: &RunDetail,
+) -> Result<Option<String>, Hold> {
+    let (Some(from), Some(question)) = (detail.run.times.written, &detail.measured.question) else {
+        return Ok(None);
+    };
 
-    for (query, &limit) in guards {
-        let peaks = evidence::peaks(prometheus, query, range).await?;
-        let exceeds = |it: &f64| {
-            if Breach::I24GuardIsIgnored.is_played() {
-                *it < limit
-            } else {
-                evidence::exceeds(*it, limit)
+    for (guard, before) in question.guards.iter().zip(&detail.measured.guard_levels) {
+        let tripped = match guard {
+            Guard::Count(query) => count_rose(context, detail, query, from, *before).await?,
+            Guard::Level { query, at_most: Some(limit), .. } => {
+                level_is_above(context, question, query, from, *limit).await?
             }
+            Guard::Level { at_most: None, .. } => None,
         };
-
-        if let Some(pair) = peaks.windows(2).find(|pair| pair.iter().all(exceeds)) {
-            let text = format!("`{query}` rose to {pair:?}, above {limit} in the baseline");
-            return Ok(Some(text));
+        if tripped.is_some() {
+            return Ok(tripped);
         }
     }
 
     Ok(None)
+}
+
+async fn count_rose(
+    context: &Context,
+    detail: &RunDetail,
+    query: &str,
+    from: WallTime,
+    before: Option<f64>,
+) -> Result<Option<String>, Hold> {
+    let prometheus = evidence::prometheus(context)?;
+    let step = evidence::interval(context, &detail.measured);
+    let range = QueryRange::new(from, context.now(), step);
+    let peaks = evidence::peaks(prometheus, query, range).await?;
+    let limit = before.unwrap_or_default();
+    let exceeds = |it: &f64| {
+        if Breach::I24GuardIsIgnored.is_played() {
+            *it < limit
+        } else {
+            evidence::exceeds(*it, limit)
+        }
+    };
+
+    let risen = peaks.into_iter().find(exceeds);
+    Ok(risen.map(|it| format!("`{query}` rose to {it}; before the write it was {limit}")))
+}
+
+/// Whether the mean of a bin since the write is above `limit`.
+async fn level_is_above(
+    context: &Context,
+    question: &Question,
+    query: &str,
+    written: WallTime,
+    limit: f64,
+) -> Result<Option<String>, Hold> {
+    let passed = context.now().since(written).saturating_sub(context.scrape_interval());
+    let after = passed.as_millis().checked_div(question.bin.as_millis()).unwrap_or_default();
+    let after = u32::try_from(after).unwrap_or(u32::MAX).min(BINS_MAX);
+    if after == 0 {
+        return Ok(None);
+    }
+
+    let range = BinRange { written, bin: question.bin, before: 0, after };
+    let values = bins::read_gauge(evidence::source(context)?, query, range).await?;
+    let above = values.into_iter().flatten().find(|it| evidence::exceeds(*it, limit));
+    Ok(above.map(|it| format!("`{query}` rose to {it}, above its limit of {limit}")))
 }
 
 /// Evidence that is missing for the length of the observation can no longer judge the change
@@ -165,56 +210,4 @@ fn check_evidence(
     let limit = context.playbook(&detail.run).map_or(Duration::ZERO, |it| it.windows.observe);
     (execute::elapsed(context, since) >= limit)
         .then(|| StopWatching::inconclusive(RollbackReason::EvidenceLost, hold.detail))
-}
-
-/// Compares baseline and observation. Without an answer from Prometheus the verdict is
-/// `inconclusive`. Returns the reason in words, too.
-pub(super) async fn judge(context: &Context, detail: &RunDetail) -> (Verdict, Measurement, String) {
-    let mut measured = detail.measured.clone();
-    let (Some(playbook), Some(effective)) =
-        (context.playbook(&detail.run), detail.run.times.effective)
-    else {
-        let text = "the playbook or the time of the change is missing".to_owned();
-        return (Verdict::Inconclusive, measured, text);
-    };
-
-    let from = effective.after(playbook.windows.settle);
-    let to = from.after(playbook.windows.observe);
-    let range = QueryRange::new(from, to, evidence::interval(context, &measured));
-    let canary = measured.canary.and_then(BrokerId::from_wire);
-    let values = context.values(&detail.run.target, canary);
-    let expressions = Expressions::of_run(&measured, Some(playbook), &values);
-    let counted = evidence::count_samples(context, &expressions, from, to).await;
-    let counted = counted.and(tripped_guard(context, detail).await.map(drop));
-    let objective = evidence::window(context, &measured.query, range).await;
-    let load = evidence::window(context, &measured.load_query, range).await;
-
-    match (objective, load, counted) {
-        (Ok(objective), Ok(load), Ok(())) => {
-            let verdict = verdict::judge(&mut measured, &objective, &load, &playbook.objective);
-            let text = describe(&measured, objective.len());
-
-            match verdict {
-                Ok(verdict) => (verdict, measured, text),
-                Err(why) => (Verdict::Inconclusive, measured, format!("{why}: {text}")),
-            }
-        }
-        (Err(hold), ..) | (_, Err(hold), _) | (.., Err(hold)) => {
-            (Verdict::Inconclusive, measured, hold.detail)
-        }
-    }
-}
-
-fn describe(measured: &Measurement, samples: usize) -> String {
-    let number = |it: Option<f64>| it.map_or("unknown".to_owned(), |it| format!("{it:.6}"));
-    let percent =
-        |it: Option<f64>| it.map_or("unknown".to_owned(), |it| format!("{:+.1} %", it * 100.0));
-    format!(
-        "median {} before, {} after ({samples} samples): effect {}; noise of the baseline ±{}; load {}",
-        number(measured.baseline_median),
-        number(measured.observed_median),
-        percent(measured.effect),
-        number(measured.baseline_mad),
-        percent(measured.load_change)
-    )
 }

@@ -1,11 +1,11 @@
 //! Past runs, as far as they limit the next one: cooldown (I25), caps, quarantine (I26).
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use rusqlite::{Transaction, params};
 
 use super::{Store, StoreError};
-use crate::model::{ClusterName, Mode, RollbackReason, RunState, Target, WallTime};
+use crate::model::{ClusterName, Mode, RollbackReason, RunId, RunState, Target, WallTime};
 
 /// Number of past runs of a target that are read. More rollbacks in a row change nothing: the
 /// cooldown has long reached its maximum.
@@ -106,6 +106,31 @@ impl Store {
             let ended = ended(tx, &PastRuns { cluster, playbook, target, mode, until })?;
 
             Ok(RunHistory { ended, released, wrote_last_hour, wrote_last_day, stuck })
+        })
+        .await
+    }
+
+    /// When each run of `cluster` but `but` that wrote anything had an effect, as far as it ended
+    /// after `since`. At most 1,000, the newest.
+    pub async fn writes_since(
+        &self,
+        cluster: &ClusterName,
+        since: WallTime,
+        but: RunId,
+    ) -> Result<Vec<Range<WallTime>>, StoreError> {
+        let cluster = cluster.clone();
+        self.call("read the times of past runs", move |tx| {
+            let mut query = tx.prepare_cached(
+                "SELECT written_at, coalesce(ended_at, effective_at, written_at) FROM runs
+                 WHERE cluster = ?1 AND id <> ?3 AND written_at IS NOT NULL
+                 AND coalesce(ended_at, effective_at, written_at) >= ?2
+                 ORDER BY id DESC LIMIT 1000",
+            )?;
+            let rows = query.query_map(params![cluster, since, but], |row| {
+                Ok(row.get::<_, WallTime>(0)?..row.get::<_, WallTime>(1)?)
+            })?;
+
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -14,6 +14,7 @@ mod columns;
 mod history;
 mod journal;
 mod listing;
+mod measurement;
 mod migrate;
 mod ownership;
 mod release;
@@ -44,11 +45,11 @@ pub use clusters::{Identification, OrphanedRuns};
 pub use history::{EndedRun, RunHistory};
 pub use journal::{JournalFilter, NewLine};
 pub use listing::{ClusterOverview, HeldCount, RunFilter};
+pub use measurement::{Measurement, Question};
 pub use ownership::{Ownership, StackedStep};
 pub use release::Release;
 pub use rows::{
-    JournalLine, Measurement, NewRun, Priority, RunDetail, RunRow, StepProgress, StepRow,
-    StepState, Times,
+    JournalLine, NewRun, Priority, RunDetail, RunRow, StepProgress, StepRow, StepState, Times,
 };
 pub use runs::{Added, Claims, EpisodeAttempt, NewAttempt, NewClaim, RunUpdate};
 pub use steps::{StepUpdate, plan_digest};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::measurement::Measurement;
+
 use crate::{
     model::{
         Change, ClusterName, HoldReason, Principal, RollbackReason, RunId, RunState, Target,
@@ -54,6 +56,10 @@ pub struct RunRow {
     /// Details of the hold, the plan's remarks, or why the run ended.
     pub note: Option<String>,
     pub verdict: Option<Verdict>,
+    /// Relative improvement, 0–1; `None` until the run has been judged.
+    pub effect: Option<f64>,
+    /// The evidence for the verdict in one sentence.
+    pub sentence: Option<String>,
     pub rollback_reason: Option<RollbackReason>,
     /// Whether a person asked to roll the run back.
     pub undo_requested: bool,
@@ -133,33 +139,6 @@ pub struct StepProgress {
     pub is_retried: bool,
     /// Looks in a row at which a temporary change was not in effect.
     pub checks_without_effect: u32,
-}
-
-/// Baseline and observation. Stored with the run as JSON.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Measurement {
-    pub query: String,
-    pub load_query: String,
-    pub guard_queries: Vec<String>,
-    /// Maximum of each guard in the baseline.
-    pub guard_maxima: Vec<f64>,
-    /// Samples of the objective before the write.
-    pub baseline: Vec<f64>,
-    pub baseline_median: Option<f64>,
-    /// Median absolute deviation of the baseline.
-    pub baseline_mad: Option<f64>,
-    /// Median of the load before the write.
-    pub baseline_load: Option<f64>,
-    pub observed_median: Option<f64>,
-    /// Relative change, positive when better.
-    pub effect: Option<f64>,
-    /// Relative change of the load, positive when it rose.
-    pub load_change: Option<f64>,
-    /// The broker that is changed first; the expressions above are about it.
-    pub canary: Option<i32>,
-    /// Distance between two samples in the baseline; `None` in runs of an earlier version.
-    pub interval_seconds: Option<f64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

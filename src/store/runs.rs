@@ -483,6 +483,9 @@ pub(super) fn select(
 }
 
 fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+    let measured: Option<Json<Measurement>> = row.get("measured")?;
+    let Measurement { effect, sentence, .. } = measured.map(|Json(it)| it).unwrap_or_default();
+
     Ok(RunRow {
         id: row.get("id")?,
         cluster: row.get("cluster")?,
@@ -498,6 +501,8 @@ fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         hold: row.get("hold")?,
         note: row.get("note")?,
         verdict: row.get("verdict")?,
+        effect,
+        sentence,
         rollback_reason: row.get("rollback_reason")?,
         undo_requested: row.get("undo_requested")?,
         acknowledged: row.get("acknowledged")?,

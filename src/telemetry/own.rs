@@ -70,6 +70,9 @@ specs! {
     RUN_INFO: Gauge "kafka_optimizer_run_info"
         ["kafka_cluster", "run", "optimizer", "target", "verdict", "outcome"]
         "When the run started, as a Unix time", "the last 50 runs of each cluster";
+    RUN_EFFECT: Gauge "kafka_optimizer_run_effect_ratio" ["kafka_cluster", "run"]
+        "Relative improvement of a judged run, less what load and chance explain: 0.6 is 60 % better",
+        "the last 50 runs of each cluster";
     ALERT_TO_EFFECT: Histogram "kafka_optimizer_alert_to_effect_seconds" ["kafka_cluster"]
         "From a stored alert to its last value being in force", "clusters";
     STEP_DURATION: Histogram "kafka_optimizer_step_duration_seconds" ["kafka_cluster"]

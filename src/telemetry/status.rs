@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{CollectorName, RemediationView, SeriesCount};
 use crate::model::{ClusterName, ReadFailure, WallTime};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClusterStatus {
     pub cluster: ClusterName,
     /// When the cluster's metadata was last read.

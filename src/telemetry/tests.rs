@@ -62,6 +62,8 @@ fn view(runs: i64) -> RemediationView {
         optimizer: OptimizerKind::TuneBrokers,
         target: "broker 1".into(),
         verdict: None,
+        effect: Some(0.6),
+        sentence: None,
         outcome: RunState::Acting,
         started: WallTime(3_000),
     };

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The state of remediation on one cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RemediationView {
     pub mode: Mode,
     pub paused: bool,
@@ -68,13 +68,17 @@ impl RemediationView {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunInfo {
     pub run: RunId,
     pub optimizer: OptimizerKind,
     pub target: String,
     /// `None` until the run has been judged.
     pub verdict: Option<Verdict>,
+    /// Relative improvement, 0–1.
+    pub effect: Option<f64>,
+    /// The evidence in one sentence.
+    pub sentence: Option<String>,
     pub outcome: RunState,
     pub started: WallTime,
 }
@@ -445,6 +449,13 @@ impl Views {
         });
 
         gauges(encoder, &own::RUN_INFO, runs)?;
+        let effects = self.remediations().flat_map(|(cluster, it)| {
+            let judged = newest(&it.runs).into_iter();
+            judged
+                .filter_map(move |run| Some((texts(&[cluster, &run.run.to_string()]), run.effect?)))
+        });
+
+        gauges(encoder, &own::RUN_EFFECT, effects)?;
         let quarantined = self.remediations().flat_map(|(cluster, it)| {
             let each = it.quarantined.iter();
             each.map(move |it| (texts(&[cluster, &it.playbook, &it.target]), 1.0))

@@ -187,7 +187,7 @@ async fn i43_two_names_for_one_cluster_are_refused_at_the_start() {
     let text = format!(
         "clusters:\n{}{}remediation:\n  state_dir: state\n  playbooks:\n    - name: leaders\n      \
          match: {{alertname: Away}}\n      optimizer: {{elect_leaders: {{}}}}\n      \
-         objective: {{query: 'sum(a)', better: lower}}\n      load: 'sum(b)'\n",
+         objective: {{gauge: 'sum(a)', better: lower}}\n      load: 'sum(b)'\n",
         entry("main"),
         entry("again")
     );

@@ -143,10 +143,11 @@ Plan
 
 Verdict: improved
   objective  a
-  before     0.25 ± 0.01
+  before     0.25
   after      0.1
   effect     60.0 % better
   load       -3.0 %
+  evidence   as large an improvement came about by itself in 0 of 20 windows
 
 Timeline
   +0.000s  stored  <b>\"quotes\" {braces}\u{FFFD}[31m</b>

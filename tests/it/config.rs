@@ -5,7 +5,7 @@ use std::{io, path::Path, sync::LazyLock, time::Duration};
 use kafka_optimizer::{
     config::{Config, ConfigError, Loaded, SecretFile, load, of_servers, parse},
     model::Mode,
-    playbook::{AboveStatic, Better, Level, Optimizer, Rollout},
+    playbook::{AboveStatic, Better, Guard, Level, Optimizer, Rollout, WithoutHistory},
     security::{IdentityFiles, PasswordFile, Sasl, Security, TlsFiles},
 };
 
@@ -78,7 +78,7 @@ remediation:
     - name: broker-threads
       match: {{alertname: KafkaRequestHandlersSaturated}}
       optimizer: {{tune_brokers: {{level: moderate}}}}
-      objective: {{query: 'a{{broker_id=\"$broker_id\"}}', better: lower}}
+      objective: {{gauge: 'a{{broker_id=\"$broker_id\"}}', better: lower}}
       load: b
       {extra}
 "
@@ -145,21 +145,22 @@ remediation:
       when: 'kafka:broker_cpu:ratio{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"} < 0.8'
       optimizer: {tune_brokers: {level: moderate}}
       objective:
-        query: 'kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"}'
+        mean:
+          sum: 'kafka:produce_time:milliseconds_sum{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"} / 1000'
+          count: 'kafka:produce_time:requests_count{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"}'
         better: lower
-      load: 'kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"}'
     - name: lost-at-restart
       match: {alertname: KafkaBrokerConfigNotApplied, remediation: reapply}
       optimizer: {reapply: {}}
       objective:
-        query: 'min(kafka_broker_config_applied{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"})'
+        gauge: 'min(kafka_broker_config_applied{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"})'
         better: higher
       load: 'kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\",broker_id=\"$broker_id\"}'
     - name: preferred-leaders
       match: {alertname: KafkaLeadersNotPreferred, remediation: elect-leaders}
       optimizer: {elect_leaders: {}}
       objective:
-        query: 'count(kafka_topic_partition_leader_is_preferred{kafka_cluster=\"$kafka_cluster\"} == 0) or vector(0)'
+        lag: 'count(kafka_topic_partition_leader_is_preferred{kafka_cluster=\"$kafka_cluster\"} == 0) or vector(0)'
         better: lower
       load: 'sum(kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\"})'
     - name: slow-down-batch
@@ -170,15 +171,17 @@ remediation:
             - {client_id: nightly-batch, user: batch, producer_byte_rate: 5MiB, usual: 50MiB}
             - {client_id: reports, consumer_byte_rate: 10MiB, usual: 100MiB}
       objective:
-        query: 'max(kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"})'
+        gauge: 'max(kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"})'
         better: lower
       load: 'sum(kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\"})'
+      soft_guards:
+        - {query: 'max(kafka:fetch_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"})', at_most: 2.5}
       expire_when: 'max(kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"}) < 0.01'
     - name: more-consumers
       match: {alertname: KafkaConsumerGroupNotCatchingUp, remediation: scale-consumers}
       optimizer: {scale_consumers: {containers_max: 8}}
       objective:
-        query: 'kafka:group_consumed:rate{kafka_cluster=\"$kafka_cluster\",consumergroup=\"$consumergroup\"}'
+        rate: 'sum(kafka_consumergroup_current_offset_sum{kafka_cluster=\"$kafka_cluster\",consumergroup=\"$consumergroup\"})'
         better: higher
       load: 'kafka:group_lag:sum{kafka_cluster=\"$kafka_cluster\",consumergroup=\"$consumergroup\"}'
 ";
@@ -189,7 +192,8 @@ remediation:
 #[test]
 fn a_playbook_is_parsed_completely() {
     let config = meant(&with_playbook(
-        "guards: ['max(c)']\nwindow: 30s\nbaseline: 1m30s\nsettle: 1m\nobserve: 90s\n\
+        "guards: ['max(c)']\nwindow: 30s\nbaseline: 1m30s\nsettle: 1m\nobserve: 150s\n\
+         history: 2h\n\
          cooldown: 1h30m\nmax_attempts: 2\nkeep_neutral: true",
     ));
     let playbook = &config.remediation.playbooks[0];
@@ -202,8 +206,60 @@ fn a_playbook_is_parsed_completely() {
     assert!((playbook.objective.at_least - 0.2).abs() < 1e-9);
     assert_eq!(playbook.windows.settle, Duration::from_mins(1));
     assert_eq!(playbook.windows.cooldown, Duration::from_mins(90));
-    assert_eq!(playbook.guards[0].to_string(), "max(c)");
+    assert_eq!(playbook.guards[0].query().to_string(), "max(c)");
     assert_eq!((playbook.attempts_max, playbook.keep_neutral), (2, true));
+}
+
+#[test]
+fn an_objective_is_declared_as_what_it_is() {
+    let with = |objective: &str| {
+        with_playbook("").replace("gauge: 'a{broker_id=\"$broker_id\"}'", objective)
+    };
+    let found = |objective: &str| problems(&with(objective)).0;
+    let at = |key: &str| format!("remediation.playbooks[0].objective{key}");
+
+    // A load is required but for a mean, and here it is given.
+    for good in ["gauge: 'rate(a[5m])'", "lag: a", "rate: a", "mean: {sum: 'a / 1000', count: b}"] {
+        meant(&with(good));
+    }
+
+    assert_eq!(found("rate: 'rate(a[5m])'"), [at(".rate")]);
+    assert_eq!(found("mean: {sum: 'sum(a)', count: 'max(b)'}"), [at(".mean.count")]);
+    assert_eq!(found("mean: {sum: a}"), [at(".mean.count")]);
+    assert_eq!(found("gauge: a, lag: b"), [at("")]);
+    assert_eq!(found("at_least: 20%"), [at("")]);
+    assert_eq!(found("gauge: a, at_least: 100%"), [at(".at_least")]);
+}
+
+#[test]
+fn the_load_of_a_mean_is_its_count() {
+    let gauge = with_playbook("").replace("      load: b\n", "");
+    assert_eq!(problems(&gauge).0, ["remediation.playbooks[0].load"]);
+
+    let mean = gauge.replace("gauge: 'a{broker_id=\"$broker_id\"}'", "mean: {sum: a, count: b}");
+    let config = meant(&mean);
+    let windows = config.remediation.playbooks[0].windows;
+
+    assert_eq!(config.remediation.playbooks[0].load, None);
+    assert_eq!((windows.window, windows.settle), (Duration::ZERO, Duration::from_mins(1)));
+    assert_eq!(windows.history, Duration::from_hours(24));
+}
+
+#[test]
+fn a_soft_guard_has_a_query_and_defaults() {
+    let config = meant(&with_playbook("soft_guards: [{query: c, at_most: 3}]"));
+    let [Guard::Level { query, rises_by, at_most, without_history }] =
+        &config.remediation.playbooks[0].guards[..]
+    else {
+        panic!()
+    };
+
+    assert_eq!((query.to_string().as_str(), *rises_by, *at_most), ("c", 0.5, Some(3.0)));
+    assert_eq!(*without_history, WithoutHistory::Warn);
+
+    let (paths, _) = problems(&with_playbook("soft_guards: [{rises_by: 0%, without_history: no}]"));
+    let at = |key: &str| format!("remediation.playbooks[0].soft_guards[0].{key}");
+    assert_eq!(paths, [at("query"), at("rises_by"), at("without_history")]);
 }
 
 #[test]
@@ -282,18 +338,18 @@ fn every_problem_is_reported_at_once_with_its_path() {
         paths,
         [
             "clusters[0].bootstrap_servers[0]".to_owned(),
+            playbook("objective.better"),
+            playbook("objective.at_least"),
             playbook("window"),
             playbook("settle"),
-            playbook("baseline"),
             playbook("observe"),
+            playbook("baseline"),
             playbook("cooldown"),
             playbook("max_attempts"),
             playbook("when"),
             playbook("optimizer.tune_brokers.level"),
             playbook("optimizer.tune_brokers.above_static"),
             playbook("optimizer.tune_brokers.rollout"),
-            playbook("objective.better"),
-            playbook("objective.at_least"),
             playbook("load"),
             playbook("guards[0]"),
         ]
@@ -867,8 +923,8 @@ fn i27_only_temporary_changes_have_an_expiry() {
 
     assert_eq!(measure("").expire_after, Duration::from_mins(30));
     assert_eq!(
-        measure("expire_after: 15m\nexpire_when: 'a < 1'").expire_after,
-        Duration::from_mins(15)
+        measure("expire_after: 16m\nexpire_when: 'a < 1'").expire_after,
+        Duration::from_mins(16)
     );
 
     let (_, message) = problems(&with_optimizer(shed, "expire_after: 25h"));
@@ -876,7 +932,7 @@ fn i27_only_temporary_changes_have_an_expiry() {
 
     let (paths, message) = problems(&with_optimizer(shed, "expire_after: 10m"));
     assert_eq!(paths, ["remediation.playbooks[0].expire_after"]);
-    assert!(message.contains("at least 11m: settle (6m) and observe (5m)"), "{message}");
+    assert!(message.contains("at least 16m: settle (6m) and twice observe (5m)"), "{message}");
 
     let (paths, message) = problems(&with_optimizer("elect_leaders: {}", "expire_when: a"));
     assert_eq!(paths, ["remediation.playbooks[0].expire_when"]);

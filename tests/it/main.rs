@@ -29,6 +29,7 @@ mod secured;
 mod store;
 mod tidy;
 mod tls;
+mod verdict;
 mod web;
 mod webhook;
 mod wire;

@@ -274,14 +274,21 @@ fn the_labs_playbooks_read_series_that_exist() {
     for playbook in config["remediation"]["playbooks"].as_array().unwrap() {
         let one = |it: &Value| it.as_str().map(str::to_owned);
         let guards = playbook["guards"].as_array().into_iter().flatten().filter_map(one);
+        let soft = playbook["soft_guards"].as_array().into_iter().flatten();
+        let soft = soft.filter_map(|it| one(&it["query"]));
+        let objective = &playbook["objective"];
         let judged = [
-            &playbook["objective"]["query"],
+            &objective["mean"]["sum"],
+            &objective["mean"]["count"],
+            &objective["rate"],
+            &objective["gauge"],
+            &objective["lag"],
             &playbook["load"],
             &playbook["when"],
             &playbook["expire_when"],
         ];
 
-        for text in judged.into_iter().filter_map(one).chain(guards) {
+        for text in judged.into_iter().filter_map(one).chain(guards).chain(soft) {
             let expr = Template::new(&text).unwrap().render(&values);
             let missing: Vec<_> = names(&expr).difference(&known).cloned().collect();
 

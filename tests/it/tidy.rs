@@ -28,7 +28,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("expose", &["model", "telemetry", "snapshot"]),
     ("analysis", &[]),
     ("optimizers", &["model", "playbook"]),
-    ("store", &["model", "alert", "playbook"]),
+    ("verdict", &["model", "playbook"]),
+    ("store", &["model", "alert", "playbook", "verdict"]),
     (
         "remediation",
         &[
@@ -44,6 +45,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "telemetry",
             "snapshot",
             "optimizers",
+            "verdict",
             "store",
         ],
     ),
@@ -61,6 +63,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "expose",
+            "verdict",
             "store",
             "remediation",
         ],
@@ -92,7 +95,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that take values and return values: what they may not hold.
-const PURE: &[&str] = &["model", "alert", "playbook", "analysis", "optimizers"];
+const PURE: &[&str] = &["model", "alert", "playbook", "analysis", "optimizers", "verdict"];
 const IMPURE_WORDS: &[&str] =
     &["async ", ".await", "tokio::", "std::fs", "std::net", "SharedClock"];
 
@@ -113,6 +116,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("x509_parser", &["src/http/web"]),
     ("maud", &["src/http"]),
     ("strsim", &["src/config"]),
+    ("statrs", &["src/verdict"]),
     ("serde_yaml", &["src/config"]),
     ("rusqlite", &["src/store"]),
 ];

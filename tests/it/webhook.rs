@@ -404,8 +404,9 @@ async fn one_run_is_shown_with_its_plan_its_measurement_and_its_journal() {
     );
     assert_eq!(
         run["objective"],
-        json!({"query": "a", "baseline_median": 0.25, "baseline_mad": 0.01, "observed_median": 0.1,
-            "effect": 0.6, "load_change": -0.03})
+        json!({"query": "a", "before": 0.25, "after": 0.1, "effect": 0.6, "load_change": -0.03,
+            "sentence": "as large an improvement came about by itself in 0 of 20 windows",
+            "evidence": null})
     );
     assert_eq!(run["journal"][0]["at"], "2026-01-02T03:04:05.006Z");
 

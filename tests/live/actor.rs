@@ -33,7 +33,7 @@ remediation:
     - name: preferred-leaders
       match: {{alertname: KafkaLeadersNotPreferred}}
       optimizer: {{elect_leaders: {{}}}}
-      objective: {{query: 'count(up == 0) or vector(0)', better: lower}}
+      objective: {{gauge: 'count(up == 0) or vector(0)', better: lower}}
       load: 'sum(up)'
 ",
         servers.join(", ")

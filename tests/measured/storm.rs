@@ -68,7 +68,7 @@ remediation:
     - name: storm
       match: {{alertname: Storm}}
       optimizer: {{tune_brokers: {{level: moderate}}}}
-      objective: {{query: a, better: lower}}
+      objective: {{gauge: a, better: lower}}
       load: b
 ",
             dir.path().display(),

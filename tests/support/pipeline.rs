@@ -190,6 +190,8 @@ fn run() -> RunRow {
         hold: Some(HoldReason::Cooldown),
         note: None,
         verdict: Some(Verdict::Improved),
+        effect: Some(0.6),
+        sentence: None,
         rollback_reason: None,
         undo_requested: false,
         acknowledged: false,
@@ -224,11 +226,13 @@ fn detail() -> RunDetail {
         }],
         measured: Measurement {
             query: "a".to_owned(),
-            baseline_median: Some(0.25),
-            baseline_mad: Some(0.01),
-            observed_median: Some(0.1),
+            before: Some(0.25),
+            after: Some(0.1),
             effect: Some(0.6),
             load_change: Some(-0.03),
+            sentence: Some(
+                "as large an improvement came about by itself in 0 of 20 windows".to_owned(),
+            ),
             ..Measurement::default()
         },
         journal: vec![journal_line()],

@@ -139,9 +139,9 @@ class Stage:
         act.webhook_to_effective_s = elapsed(moments.stored, moments.effective, 2)
 
         # Recovered: a request takes less than a quarter of what it took when the alert came.
-        if run.state == "kept" and run.baseline_median and moments.effective:
+        if run.state == "kept" and run.before and moments.effective:
             series = selector(PRODUCE_TIME, kafka_cluster="main", broker_id=broker)
-            expression = f"{series} < {run.baseline_median / 4}"
+            expression = f"{series} < {run.before / 4}"
             end = moments.ended or time.time()
             recovered = self.prometheus.first_time(expression, moments.effective, end)
             act.fault_to_recovery_s = elapsed(fault, recovered, 1)
@@ -149,7 +149,7 @@ class Stage:
     def _tell(self, act: Act, run: Run, broker: str) -> None:
         webhook, effective = _seconds(act.alert_to_webhook_s), _seconds(act.webhook_to_effective_s)
         self.say(f"  broker {broker}: alert -> webhook {webhook}, webhook -> effective {effective}")
-        before, after = milliseconds(run.baseline_median), milliseconds(run.observed_median)
+        before, after = milliseconds(run.before), milliseconds(run.after)
         self.say(
             f"  mean produce time {before} before, {after} after: {run.verdict} -> {run.state}"
         )

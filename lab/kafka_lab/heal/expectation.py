@@ -37,7 +37,7 @@ class Recovery:
     @classmethod
     def at_a_quarter_of_the_baseline(cls, metric: str, **labels: str) -> Recovery:
         def expression(run: Run) -> str:
-            return f"{selector(metric, **labels)} < {(run.baseline_median or 0) / 4}"
+            return f"{selector(metric, **labels)} < {(run.before or 0) / 4}"
 
         return cls(expression)
 

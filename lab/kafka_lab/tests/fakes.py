@@ -81,9 +81,8 @@ def run_json(**changes: Any) -> dict[str, Any]:
         ],
         "objective": {
             "query": "up",
-            "baseline_median": 0.1,
-            "baseline_mad": 0.0,
-            "observed_median": 0.01,
+            "before": 0.1,
+            "after": 0.01,
             "effect": 0.9,
             "load_change": 0.0,
         },

@@ -13,10 +13,10 @@ class Parsing(unittest.TestCase):
         self.assertEqual(run.effective, 1767323047.25)
         self.assertIsNone(run.expires)
 
-    def test_a_run_has_its_steps_and_medians(self) -> None:
+    def test_a_run_has_its_steps_and_its_objective(self) -> None:
         run = run_of(run_json())
         self.assertEqual((run.steps[0].before, run.steps[0].after), ("8", "16"))
-        self.assertEqual((run.baseline_median, run.observed_median), (0.1, 0.01))
+        self.assertEqual((run.before, run.after), (0.1, 0.01))
 
     def test_unknown_fields_are_ignored(self) -> None:
         self.assertEqual(summary_of(run_json(added_later=1)).id, 7)

@@ -7,11 +7,13 @@
 pub(super) mod access;
 mod http_client;
 mod key_path;
+mod objective;
 mod optimizer;
 mod playbook;
 mod probe;
 mod security;
 mod selection;
+mod windows;
 
 use std::{collections::BTreeSet, time::Duration};
 

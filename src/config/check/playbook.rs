@@ -3,37 +3,22 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    super::raw::{RawMatch, RawObjective, RawPlaybook, Scalar},
+    super::raw::{RawMatch, RawPlaybook},
     CheckReport,
     key_path::KeyPath,
-    optimizer,
+    objective, optimizer, windows,
 };
 use crate::playbook::{
-    AboveStatic, AlertMatcher, COOLDOWN_MAX, Objective, Optimizer, OptimizerKind, Playbook,
-    SAMPLES_MIN, Template, TemporaryChange, Windows,
+    AboveStatic, AlertMatcher, Optimizer, OptimizerKind, Playbook, Template, TemporaryChange,
+    Windows,
 };
 
-/// The usual range of recording rules.
-const WINDOW_DEFAULT: Duration = Duration::from_mins(5);
-const BASELINE_DEFAULT: Duration = Duration::from_mins(5);
-/// The default window plus two scrapes, rounded up.
-const SETTLE_DEFAULT: Duration = Duration::from_mins(6);
-const OBSERVE_DEFAULT: Duration = Duration::from_mins(5);
-const COOLDOWN_DEFAULT: Duration = Duration::from_hours(1);
 const ATTEMPTS_DEFAULT: u32 = 1;
 const ATTEMPTS_MAX: u32 = 10;
-/// Smaller differences are noise on a busy cluster.
-const AT_LEAST_DEFAULT: f64 = 0.2;
 /// I27: how long a temporary change stays in effect.
 const SHED_EXPIRE_AFTER_DEFAULT: Duration = Duration::from_mins(30);
 const CLONES_EXPIRE_AFTER_DEFAULT: Duration = Duration::from_hours(2);
 const EXPIRE_AFTER_MAX: Duration = Duration::from_hours(24);
-/// Metrics that are 0 or 1 for each partition.
-const FLAGS: [&str; 3] = [
-    "kafka_topic_partition_under_min_isr",
-    "kafka_topic_partition_offline",
-    "kafka_topic_partition_under_replicated_partition",
-];
 /// Runs that a person starts without a playbook are listed under this name.
 const RESERVED_NAME: &str = "manual";
 
@@ -105,7 +90,8 @@ fn playbook(
     path: &KeyPath,
     report: &mut CheckReport,
 ) -> Option<Playbook> {
-    let windows = windows(&raw, scrape, path, report);
+    let objective = objective::objective(raw.objective.as_ref(), path, report);
+    let windows = windows::windows(&raw, objective.as_ref(), scrape, path, report);
     let kind = raw.optimizer.as_ref().and_then(optimizer::kind);
     let temporary = temporary(&raw, kind, &windows, path, report);
     let name = raw.name.unwrap_or_default();
@@ -124,21 +110,8 @@ fn playbook(
     let confirm = raw.confirm.and_then(|text| confirm(&text, path.key("confirm"), report));
     let when = raw.when.and_then(|text| template(&text, path.key("when"), report));
     let optimizer = optimizer::check(raw.optimizer, path, report);
-    let objective = objective(raw.objective, path, report);
-    let load =
-        required(raw.load, path.key("load"), "for the load that the objective depends on", report);
-    let mut guards = Vec::new();
-
-    for (index, text) in raw.guards.unwrap_or_default().iter().enumerate() {
-        let path = path.key("guards").index(index);
-        if text.trim_start().starts_with("max") && FLAGS.iter().any(|it| text.contains(it)) {
-            report.warning(
-                &path,
-                "cannot rise while one partition is 1 already: count them with `sum`",
-            );
-        }
-        guards.extend(template(text, path, report));
-    }
+    let load = objective::load(raw.load, objective.as_ref(), path, report);
+    let guards = objective::guards(raw.guards, raw.soft_guards, path, report);
 
     let playbook = Playbook {
         name,
@@ -147,7 +120,7 @@ fn playbook(
         when,
         optimizer: optimizer?,
         objective: objective?,
-        load: load?,
+        load,
         guards,
         windows,
         attempts_max,
@@ -209,11 +182,11 @@ fn temporary(
         report.problem(path.key("expire_after"), "must be more than 0s and at most 24h");
     }
 
-    // It would end before it has been judged.
-    let judged = windows.settle.saturating_add(windows.observe);
+    // It would end before it has been judged. A doubtful one is observed twice as long.
+    let judged = windows.settle.saturating_add(windows.observe.saturating_mul(2));
     if expire_after < judged {
         let advice = format!(
-            "must be at least {}: settle ({}) and observe ({})",
+            "must be at least {}: settle ({}) and twice observe ({})",
             humantime::format_duration(judged),
             humantime::format_duration(windows.settle),
             humantime::format_duration(windows.observe),
@@ -276,107 +249,7 @@ fn confirm(text: &str, path: KeyPath, report: &mut CheckReport) -> Option<Templa
     Some(template)
 }
 
-fn objective(
-    raw: Option<RawObjective>,
-    path: &KeyPath,
-    report: &mut CheckReport,
-) -> Option<Objective> {
-    let Some(raw) = raw else {
-        let advice = "is required, such as {query: '…', better: lower}";
-        report.problem(path.key("objective"), advice);
-        return None;
-    };
-
-    let path = path.key("objective");
-    let query = required(raw.query, path.key("query"), "for what should improve", report);
-    let better = match raw.better {
-        None => {
-            report.problem(path.key("better"), "is required: `lower` or `higher`");
-            None
-        }
-        Some(written) => report.choice(path.key("better"), &written),
-    };
-
-    let at_least = percentage(raw.at_least.as_ref(), path.key("at_least"), report);
-
-    Some(Objective { query: query?, better: better?, at_least })
-}
-
-fn windows(
-    raw: &RawPlaybook,
-    scrape: Duration,
-    path: &KeyPath,
-    report: &mut CheckReport,
-) -> Windows {
-    let mut read = |key: &str, written: &Option<Scalar>, default| {
-        report.duration(&path.key(key), written.as_ref(), default)
-    };
-
-    let windows = Windows {
-        window: read("window", &raw.window, WINDOW_DEFAULT),
-        baseline: read("baseline", &raw.baseline, BASELINE_DEFAULT),
-        settle: read("settle", &raw.settle, SETTLE_DEFAULT),
-        observe: read("observe", &raw.observe, OBSERVE_DEFAULT),
-        cooldown: read("cooldown", &raw.cooldown, COOLDOWN_DEFAULT),
-    };
-
-    // Earlier, the objective still averages over samples from before the change.
-    let settle_min = windows.window.saturating_add(scrape.saturating_mul(2));
-    if windows.settle < settle_min {
-        let advice = format!(
-            "must be at least {}: the window ({}) and two scrapes of {}",
-            humantime::format_duration(settle_min),
-            humantime::format_duration(windows.window),
-            humantime::format_duration(scrape),
-        );
-        report.problem(path.key("settle"), advice);
-    }
-
-    if windows.window < scrape.saturating_mul(2) {
-        let advice = format!(
-            "a rate over less than two scrapes of {} has no value: is it the range of your rules?",
-            humantime::format_duration(scrape),
-        );
-        report.warning(path.key("window"), advice);
-    }
-
-    let span_min = scrape.saturating_mul(SAMPLES_MIN.into());
-    for (key, span) in [("baseline", windows.baseline), ("observe", windows.observe)] {
-        if span < span_min {
-            let advice = format!(
-                "must be at least {}, to hold {SAMPLES_MIN} samples at a scrape interval of {}",
-                humantime::format_duration(span_min),
-                humantime::format_duration(scrape),
-            );
-            report.problem(path.key(key), advice);
-        }
-    }
-
-    if windows.cooldown > COOLDOWN_MAX {
-        report.problem(path.key("cooldown"), "must be at most 24h");
-    }
-
-    windows
-}
-
-fn percentage(raw: Option<&Scalar>, path: KeyPath, report: &mut CheckReport) -> f64 {
-    let Some(Scalar(text)) = raw else { return AT_LEAST_DEFAULT };
-    let share = text.strip_suffix('%').and_then(|it| it.trim().parse::<f64>().ok());
-
-    match share {
-        Some(percent) if (1.0..=100.0).contains(&percent) => percent / 100.0,
-        Some(_) => {
-            report.problem(path, format!("`{text}` must be 1% to 100%"));
-            AT_LEAST_DEFAULT
-        }
-        None => {
-            report.problem(path, format!("`{text}` is not a percentage; write 20%"));
-            AT_LEAST_DEFAULT
-        }
-    }
-}
-
-fn required(
+pub(super) fn required(
     text: Option<String>,
     path: KeyPath,
     what: &str,
@@ -391,7 +264,7 @@ fn required(
     None
 }
 
-fn template(text: &str, path: KeyPath, report: &mut CheckReport) -> Option<Template> {
+pub(super) fn template(text: &str, path: KeyPath, report: &mut CheckReport) -> Option<Template> {
     match Template::new(text) {
         Ok(template) => Some(template),
         Err(error) => {

@@ -23,9 +23,10 @@ use super::{
     breach::Breach,
     change::{self, Direction},
     context::Context,
-    evidence::{self, Expressions},
+    evidence::{self, Baseline},
     firing::Firing,
     hold::Hold,
+    question::Expressions,
 };
 use crate::{
     model::{
@@ -81,10 +82,10 @@ pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Ho
 
     let canary = canary(context, run, playbook);
     let values = context.values(&run.target, canary);
-    let expressions = Expressions::of(playbook, &run.target, &values)?;
+    let expressions = Expressions::of(context, playbook, &run.target, &values)?;
 
     holds.pass(check_confirmed(context, run, playbook, &expressions).await)?;
-    holds.pass(evidence::check_fresh(context, &expressions).await)?;
+    holds.pass(evidence::check_fresh(context, expressions.inputs()).await)?;
 
     let topology = context.kafka.topology().await?;
     holds.pass(health::check_cluster(context, run, playbook.optimizer.kind(), &topology).await)?;
@@ -94,14 +95,19 @@ pub(super) async fn check(context: &Context, run: &RunRow) -> Result<Cleared, Ho
 
     rehearse(context, first_waves(&steps)).await?;
 
-    let measured = evidence::baseline(context, &expressions, playbook.windows.baseline).await;
-    let baseline = holds.pass(measured)?.unwrap_or_default();
-    let measured = Measurement { canary: canary.map(BrokerId::to_wire), ..baseline };
+    let baseline = holds.pass(evidence::baseline(context, &expressions).await)?;
+    let Baseline { measured, remarks } = baseline.unwrap_or_default();
+    let measured = Measurement { canary: canary.map(BrokerId::to_wire), ..measured };
 
     let may_act = !ends_rehearsed(context, run) && !approval::is_missing(context, run, &steps);
     let permit = may_act.then_some(Permit { validated: Some(0) });
 
-    Ok(Cleared { steps, remarks: [holds.remarks, plan.remarks].concat(), measured, permit })
+    Ok(Cleared {
+        steps,
+        remarks: [holds.remarks, plan.remarks, remarks].concat(),
+        measured,
+        permit,
+    })
 }
 
 /// What holds a run. A dry run changes nothing, and a person wants its plan most when the real run
@@ -188,7 +194,7 @@ pub(super) async fn may_preempt(context: &Context, run: &RunRow) -> Result<(), H
     limits::check(context, run, playbook).await?;
     let canary = canary(context, run, playbook);
     let values = context.values(&run.target, canary);
-    let expressions = Expressions::of(playbook, &run.target, &values)?;
+    let expressions = Expressions::of(context, playbook, &run.target, &values)?;
 
     check_confirmed(context, run, playbook, &expressions).await?;
 

@@ -238,11 +238,9 @@ fn i13_missing_old_or_nan_evidence_holds() {
 fn i13_a_baseline_of_fewer_than_six_samples_holds() {
     check(
         HoldReason::EvidenceMissing,
-        "0 samples in the window, fewer than 6",
+        "the objective is known in 0 of the 5 bins of the baseline",
         (as_usual, |world| {
-            // The query for the window has no `timestamp`, and follows the confirmation of the
-            // alert.
-            let window = |it: &str| it.starts_with("kafka:produce_time");
+            let window = |it: &str| it.starts_with("avg_over_time(kafka:produce_time");
             world.prometheus.fail(move |it, _| window(it).then_some(QueryFault::NotANumber));
         }),
     );

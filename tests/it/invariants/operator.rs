@@ -205,7 +205,7 @@ fn i32_the_journal_is_complete_and_append_only() {
             "step step 0: began: broker 1 num.io.threads 1 → 2",
             "the broker's answer: accepted",
             "state settling",
-            "verdict median 0.",
+            "verdict 0.",
             "state rolling_back: neutral: verdict",
             "step step 1: undone: 8 again, stored: no entry of its own",
             "state rolled_back",

@@ -2,7 +2,7 @@
 //! sizes, so that a test decides whether more threads help.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -40,7 +40,7 @@ pub(crate) const GUARD: &str = "kafka_topic_partition_under_min_isr";
 pub(crate) const CPU: &str = "kafka:broker_cpu:ratio";
 
 /// Effect of more threads on the request time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Effect {
     Help,
     Nothing,
@@ -117,6 +117,8 @@ pub(crate) struct SimulatedPrometheus {
     clock: Arc<WorldClock>,
     crash_points: CrashPoints,
     seed: u64,
+    /// Values of the objective, by broker, time and effect.
+    recorded: Mutex<HashMap<(i32, Duration, Effect), f64>>,
 }
 
 /// Request time with this number of threads.
@@ -157,7 +159,8 @@ impl SimulatedPrometheus {
             faults: Box::new(|_, _| None),
             queries: Vec::new(),
         };
-        Self { script: Mutex::new(script), kafka, docker, clock, crash_points, seed }
+        let recorded = Mutex::default();
+        Self { script: Mutex::new(script), kafka, docker, clock, crash_points, seed, recorded }
     }
 
     pub(crate) fn script(&self) -> std::sync::MutexGuard<'_, MetricScript> {
@@ -192,8 +195,23 @@ impl SimulatedPrometheus {
         Ok(fault)
     }
 
-    /// Value of the objective's recording rule at a scrape: a mean over its window.
+    /// Value of the objective's recording rule at a scrape: a mean over its window. What is past
+    /// does not change, and is asked for at every look.
     fn objective(&self, broker: i32, at: Duration) -> f64 {
+        let key = (broker, at, self.script().effect);
+        let is_past = at + Duration::from_secs(2) < self.clock.elapsed();
+        if let Some(known) = self.recorded.lock().unwrap().get(&key).filter(|_| is_past) {
+            return *known;
+        }
+
+        let value = self.record(broker, at);
+        if is_past {
+            self.recorded.lock().unwrap().insert(key, value);
+        }
+        value
+    }
+
+    fn record(&self, broker: i32, at: Duration) -> f64 {
         let effect = self.script().effect;
         let seconds = WINDOW.as_secs();
         let sum: f64 = (0..seconds)
@@ -259,9 +277,39 @@ impl SimulatedPrometheus {
         points.into_iter().map(|it| ScriptedSample { value: count, ..it }).collect()
     }
 
+    /// The mean of each series over a range, from its samples or from the steps of a subquery.
+    fn average(&self, expr: &Expr, now: Duration) -> Vec<ScriptedSample> {
+        let scrape = self.script().scrape;
+        let (of, range, step) = if let Expr::MatrixSelector(it) = expr {
+            (Expr::VectorSelector(it.vs.clone()), it.range, scrape)
+        } else if let Expr::Subquery(it) = expr {
+            ((*it.expr).clone(), it.range, it.step.unwrap())
+        } else {
+            panic!("{expr} is no range")
+        };
+        let step = step.as_secs();
+        let last = now.as_secs() / step;
+        let first = now.saturating_sub(range).as_secs() / step + 1;
+        let times = (first.min(last)..=last).map(|it| Duration::from_secs(it * step));
+        let points: Vec<ScriptedSample> = times.flat_map(|it| self.evaluate(&of, it)).collect();
+        let mut series = BTreeMap::<LabelSet, Vec<ScriptedSample>>::new();
+        for point in points {
+            series.entry(point.labels.clone()).or_default().push(point);
+        }
+
+        let mean = |points: Vec<ScriptedSample>| {
+            let number = f64::from(u32::try_from(points.len()).unwrap());
+            let sum: f64 = points.iter().map(|it| it.value).sum();
+            ScriptedSample { value: sum / number, ..points.into_iter().next_back().unwrap() }
+        };
+        series.into_values().map(mean).collect()
+    }
+
     fn evaluate(&self, expr: &Expr, now: Duration) -> Vec<ScriptedSample> {
         if let Expr::VectorSelector(selector) = expr {
             self.select(selector, now)
+        } else if let Expr::Paren(it) = expr {
+            self.evaluate(&it.expr, now)
         } else if let Expr::Aggregate(it) = expr {
             let by = match &it.modifier {
                 Some(LabelModifier::Include(by)) => by.labels.clone(),
@@ -271,6 +319,9 @@ impl SimulatedPrometheus {
         } else if let Expr::Call(call) = expr {
             if call.func.name == "count_over_time" {
                 return self.count(&call.args.args[0], now);
+            }
+            if call.func.name == "avg_over_time" {
+                return self.average(&call.args.args[0], now);
             }
 
             assert_eq!(call.func.name, "timestamp");

@@ -12,8 +12,9 @@ use kafka_optimizer::{
     config::{AccessConfig, ClusterConfig, DockerConfig, PrometheusConfig, RemediationConfig},
     model::{ClusterName, Mode, QuotaEntity, QuotaKey, WallTime},
     playbook::{
-        AboveStatic, AlertMatcher, Better, Factor, Level, Objective, Optimizer, Playbook, Rollout,
-        ScaleConsumers, Shed, ShedLoad, Template, TemporaryChange, TuneBrokers, Windows,
+        AboveStatic, AlertMatcher, Better, Factor, Guard, Level, Measure, Objective, Optimizer,
+        Playbook, Rollout, ScaleConsumers, Shed, ShedLoad, Template, TemporaryChange, TuneBrokers,
+        Windows,
     },
     security::HttpOptions,
 };
@@ -69,6 +70,7 @@ const WINDOWS: Windows = Windows {
     baseline: Duration::from_secs(30),
     settle: Duration::from_secs(40),
     observe: Duration::from_secs(30),
+    history: Duration::from_mins(20),
     cooldown: Duration::from_mins(5),
 };
 
@@ -84,12 +86,14 @@ fn broker_playbook() -> Playbook {
         when: Some(template(&format!("{CPU}{of_broker} < 0.8"))),
         optimizer: tune(Level::Moderate),
         objective: Objective {
-            query: template(&format!("{OBJECTIVE}{of_broker}")),
+            measure: Measure::Gauge(template(&format!("{OBJECTIVE}{of_broker}"))),
             better: Better::Lower,
             at_least: 0.2,
         },
-        load: template(&format!("{LOAD}{of_broker}")),
-        guards: vec![template(&format!(r#"sum({GUARD}{{kafka_cluster="$kafka_cluster"}})"#))],
+        load: Some(template(&format!("{LOAD}{of_broker}"))),
+        guards: vec![Guard::Count(template(&format!(
+            r#"sum({GUARD}{{kafka_cluster="$kafka_cluster"}})"#
+        )))],
         windows: WINDOWS,
         attempts_max: 1,
         keep_neutral: false,
@@ -108,11 +112,11 @@ fn cluster_playbook() -> Playbook {
         },
         when: None,
         objective: Objective {
-            query: template(&format!("max({OBJECTIVE}{of_cluster})")),
+            measure: Measure::Gauge(template(&format!("max({OBJECTIVE}{of_cluster})"))),
             better: Better::Lower,
             at_least: 0.2,
         },
-        load: template(&format!("sum({LOAD}{of_cluster})")),
+        load: Some(template(&format!("sum({LOAD}{of_cluster})"))),
         ..broker_playbook()
     }
 }
@@ -153,8 +157,11 @@ pub(crate) fn shed_to(name: &str, alert: &str, rate: u64, expire_after: Duration
     it.clients[0].to = rate * MIB;
     playbook.temporary = Some(TemporaryChange { expire_after, expire_when: None });
 
-    // The objective does not change a second time when a second quota is set.
+    // The objective does not change a second time when a second quota is set. What it was before
+    // the first one says nothing of it.
     playbook.keep_neutral = true;
+    playbook.objective.at_least = 0.5;
+    playbook.windows.history = Duration::from_mins(2);
 
     playbook
 }
