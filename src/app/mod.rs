@@ -2,6 +2,7 @@
 
 mod clusters;
 mod reload;
+pub mod replay;
 mod signals;
 mod state;
 

@@ -12,6 +12,7 @@ mod load;
 mod order;
 mod pause;
 mod release;
+mod replay;
 mod runs;
 mod serve;
 mod show;
@@ -74,6 +75,7 @@ enum Command {
     #[command(flatten)]
     Decision(decision::DecisionCommand),
     Release(release::ReleaseArgs),
+    Replay(replay::ReplayArgs),
     #[command(flatten)]
     Pause(pause::PauseCommand),
     /// Put real load on a cluster.
@@ -130,6 +132,7 @@ fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failu
             Command::TemporaryChanges(args) => args.run(terminal).await,
             Command::Decision(command) => command.run(terminal).await,
             Command::Release(args) => args.run(terminal).await,
+            Command::Replay(args) => args.run(terminal).await,
             Command::Pause(command) => command.run(terminal).await,
             Command::Load(command) => load::run(command, terminal).await,
             Command::Version(args) => args.run(terminal),

@@ -25,6 +25,7 @@ mod orphans;
 mod question;
 mod queue;
 mod reconcile;
+mod replay;
 mod schedule;
 mod status;
 mod temporary;
@@ -42,6 +43,7 @@ use tracing::warn;
 
 pub use context::{Context, IdentityCell, PauseFile};
 pub use orders::{Decision, Order, ReleaseOrder};
+pub use replay::{Replay, ReplayError, Replayed};
 pub use status::{ClusterRemediation, QuarantinedTarget, RemediationStatus};
 
 use crate::{

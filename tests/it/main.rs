@@ -21,6 +21,7 @@ mod http_harness;
 mod invariants;
 mod prometheus_http;
 mod reload;
+mod replay;
 mod requests;
 mod rules;
 mod scrape;

@@ -74,6 +74,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "model",
             "clock",
             "shutdown",
+            "playbook",
             "config",
             "docker",
             "kafka",

@@ -1,0 +1,148 @@
+//! Verdicts that runs would have had at past times, from Prometheus's history. Nothing is changed:
+//! where nothing was changed then either, every `improved` and `regressed` is false.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{
+    bins::{self, BinRange, Source},
+    evidence, look, question,
+};
+use crate::{
+    model::{BrokerId, ClusterName, Target, Verdict, WallTime},
+    playbook::{Playbook, Values},
+    prometheus::{PrometheusError, SharedPrometheus},
+    store::Question,
+    verdict::Past,
+};
+
+/// A playbook on one target, asked about the past.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "the seam has none")]
+pub struct Replay {
+    prometheus: SharedPrometheus,
+    scrape: Duration,
+    question: Question,
+}
+
+/// The verdict that a run would have had.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replayed {
+    /// The time of the first write.
+    pub at: WallTime,
+    pub verdict: Verdict,
+    pub before: Option<f64>,
+    pub after: Option<f64>,
+    /// The evidence in one sentence.
+    pub sentence: String,
+}
+
+/// Why the past cannot be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error("`{expression}` needs ${variable}: name the broker or the group")]
+    Target { expression: String, variable: String },
+    #[error("the cluster {0} has no `prometheus` configured")]
+    NoPrometheus(ClusterName),
+    #[error(transparent)]
+    Prometheus(#[from] PrometheusError),
+    #[error("{0}")]
+    Evidence(String),
+}
+
+impl Replay {
+    /// Asks Prometheus which brokers there are, because they are compared with the target.
+    ///
+    /// # Errors
+    ///
+    /// If the playbook needs another target, or Prometheus does not answer.
+    pub async fn new(
+        prometheus: SharedPrometheus,
+        scrape: Duration,
+        playbook: &Playbook,
+        cluster: &ClusterName,
+        target: &Target,
+    ) -> Result<Self, ReplayError> {
+        let values = values(cluster, target);
+        for template in playbook.judged() {
+            if let Some(variable) = template.needs().find(|it| !values.contains_key(it)) {
+                let (expression, variable) = (template.to_string(), variable.to_owned());
+                return Err(ReplayError::Target { expression, variable });
+            }
+        }
+
+        let brokers = brokers(&prometheus, playbook, &values).await?;
+        let others = question::others(playbook, &values, brokers.into_iter());
+        let question = question::question(playbook, &values, &others);
+
+        Ok(Self { prometheus, scrape, question })
+    }
+
+    /// From the first write to the last look: a run at a later time has no verdict yet.
+    pub fn span(&self) -> Duration {
+        let settle = look::settle_bins(self.question.settle, self.question.bin);
+        let parameters = look::parameters_of(&self.question, settle);
+        let last = parameters.looks.last().map_or(0, |it| it.bins);
+        let bins = settle.saturating_add(u32::try_from(last).unwrap_or(u32::MAX));
+
+        self.question.bin.saturating_mul(bins).saturating_add(self.scrape)
+    }
+
+    /// The verdict on a run whose first write was at this time.
+    ///
+    /// # Errors
+    ///
+    /// If Prometheus does not answer, or an expression has several series.
+    pub async fn at(&self, written: WallTime) -> Result<Replayed, ReplayError> {
+        let Question { bin, history, better, .. } = self.question;
+        let settle = look::settle_bins(self.question.settle, bin);
+        let parameters = look::parameters_of(&self.question, settle);
+        let observed = parameters.looks.last().map_or(0, |it| it.bins);
+        let after = settle.saturating_add(u32::try_from(observed).unwrap_or(u32::MAX));
+        let before = evidence::bins_in(history, bin);
+        let range = BinRange { written, bin, before, after };
+
+        let source = Source { prometheus: &self.prometheus, scrape: self.scrape };
+        let recorded = bins::read(source, &self.question, range).await;
+        let recorded = recorded.map_err(|hold| ReplayError::Evidence(hold.detail))?;
+        let conclusion = Past::new(&recorded.before, &parameters, &[]).verdict(&recorded.after);
+
+        let evidence = bins::as_measured(conclusion.evidence, better);
+        let levels = recorded.before.changed.level;
+        let skipped = levels.len().saturating_sub(parameters.baseline);
+        let observed = parameters.settle..conclusion.bins;
+        let after = recorded.after.changed.level;
+
+        Ok(Replayed {
+            at: written,
+            verdict: conclusion.verdict,
+            before: evidence::typical(levels.get(skipped..).unwrap_or_default(), better),
+            after: evidence::typical(after.get(observed).unwrap_or_default(), better),
+            sentence: evidence.sentence(conclusion.verdict),
+        })
+    }
+}
+
+fn values(cluster: &ClusterName, target: &Target) -> Values {
+    let mut values = Values::from([("kafka_cluster", cluster.to_string())]);
+    match target {
+        Target::Cluster => (),
+        Target::Broker(id) => drop(values.insert("broker_id", id.to_string())),
+        Target::Group(name) => drop(values.insert("consumergroup", name.to_string())),
+    }
+    values
+}
+
+/// The brokers that have the objective now.
+async fn brokers(
+    prometheus: &SharedPrometheus,
+    playbook: &Playbook,
+    values: &Values,
+) -> Result<BTreeSet<BrokerId>, PrometheusError> {
+    let measure = &playbook.objective.measure;
+    let all = measure.expressions().first().and_then(|it| it.render_all_brokers(values));
+    let Some(query) = all else { return Ok(BTreeSet::new()) };
+    let series = prometheus.instant(&query).await?;
+    let ids = series.iter().filter_map(|it| it.labels.get("broker_id")?.parse().ok());
+
+    Ok(ids.filter_map(BrokerId::from_wire).collect())
+}
