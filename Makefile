@@ -1,6 +1,6 @@
 # `make help` lists the targets. CI runs only `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down up down test unit check counts golden rules effect bench frozen heal sim scale soak storm fuzz lab-images
+.PHONY: help demo demo-down up down test unit check counts golden rules effect bench frozen heal sim proof scale soak storm fuzz lab-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -22,7 +22,7 @@ test: ## all tests, including those on a live cluster; leaves nothing behind
 
 unit: ## every test that needs no cluster, no engine and no root; the same as `cargo test`
 	cargo test
-	@echo 'Left out: tests/live (make test), tests/measured (make scale, make soak, make storm).'
+	@echo 'Left out: tests/live (make test), tests/measured (make scale, make soak, make storm), tests/proof (make proof).'
 
 check: ## what every commit must pass: format, lints, documentation, counts, the tests of lab/
 	cargo fmt --check
@@ -56,6 +56,9 @@ heal: ## faults on a real cluster: fixed, or undone exactly, and no record lost 
 
 sim: ## 1,000 random runs of the simulated world, and ten deliberate breaches that it has to detect (about 7 minutes; SEEDS=n, SEED=n)
 	@lab/sim.sh
+
+proof: ## how often a verdict is wrong, and how often it sees an improvement, in simulated worlds (about 8 minutes; ONLY=queue,spell, CLUSTERS=n)
+	@lab/proof.sh
 
 scale: ## CPU, memory and requests of a round and a scrape, up to 200,000 partitions (about 4 minutes)
 	@lab/scale.sh
