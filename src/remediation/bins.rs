@@ -252,10 +252,7 @@ async fn gauge(source: Source<'_>, query: &str, range: BinRange) -> Result<ByLab
     Ok(by_labels(&series, |it| placed(it, ends.start, range.bin, range.number())))
 }
 
-fn by_labels(
-    series: &[RangeSeries],
-    values: impl Fn(&RangeSeries) -> Values,
-) -> ByLabels<Values> {
+fn by_labels(series: &[RangeSeries], values: impl Fn(&RangeSeries) -> Values) -> ByLabels<Values> {
     let labelled = series.iter().map(|it| {
         let mut labels = it.labels.clone();
         labels.remove("__name__");

@@ -33,6 +33,8 @@ pub(super) struct Comparison<'a> {
 pub(super) struct Compared {
     /// The change before the pull is taken off.
     pub(super) raw: f64,
+    /// The change from the last bin before the write, instead of from the mean of the baseline.
+    pub(super) since_last: f64,
     pub(super) load: LoadEffect,
     pub(super) untouched_change: f64,
     pub(super) untouched_weight: f64,
@@ -72,6 +74,7 @@ impl Comparison<'_> {
 
         Compared {
             raw,
+            since_last: raw + self.placebos.before - self.placebos.last,
             load,
             untouched_change: self.untouched_change(&observed),
             untouched_weight: self.placebos.untouched_weight,

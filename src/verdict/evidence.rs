@@ -14,6 +14,8 @@ pub enum Doubt {
     AlmostNoLoad,
     /// The objective was on its way back to its usual level.
     ByItself,
+    /// The last bin before the first write was as good as those after it.
+    BeganBefore,
     /// The difference is large, but within the noise, or as large a one comes about too often.
     Noise,
     /// The difference is small, and the noise too large to rule out one that counts.

@@ -26,6 +26,8 @@ pub(super) struct PlaceboFit {
     /// The baseline of the run, less the untouched brokers.
     pub(super) before: f64,
     pub(super) before_variance: f64,
+    /// The last bin before the write that is not missing.
+    pub(super) last: f64,
     /// What is to be expected of the run by itself, because of where it begins.
     pub(super) pull: f64,
     /// The changes of the comparable placebos, less their pull, in ascending order.
@@ -62,7 +64,8 @@ impl KnownBins {
         let mut fit = PlaceboFit {
             untouched_weight,
             before: means.mean(baseline.clone()),
-            before_variance: residual.get(baseline).map_or(0.0, variance_of_mean),
+            before_variance: residual.get(baseline.clone()).map_or(0.0, variance_of_mean),
+            last: residual.get(baseline).and_then(last_present).unwrap_or(f64::NAN),
             ..PlaceboFit::default()
         };
 
@@ -149,6 +152,10 @@ impl Ranked {
     fn order(&self, other: &Self) -> Ordering {
         self.distance.total_cmp(&other.distance).then(self.index.cmp(&other.index))
     }
+}
+
+fn last_present(bins: &[f64]) -> Option<f64> {
+    bins.iter().rev().copied().find(|it| it.is_finite())
 }
 
 impl PlaceboFit {

@@ -79,6 +79,7 @@ impl Rules<'_> {
             && difference.best <= -noise
             && self.is_rare(self.compared.counted.as_good, self.interim.chance)
             && self.was_loaded()
+            && self.began_after()
     }
 
     fn has_risen(self, chance: f64, margin: f64) -> bool {
@@ -111,6 +112,12 @@ impl Rules<'_> {
         super::count(as_large) + 1.0 <= (chance * placebos).max(1.0)
     }
 
+    /// Whether the level fell after the write. A fall that is in the last bin before it already has
+    /// another cause: what an alert was about ends by itself, and often while the run begins.
+    fn began_after(self) -> bool {
+        self.compared.since_last <= -self.margin()
+    }
+
     fn was_loaded(self) -> bool {
         self.compared.load.change <= LOAD_RATIO_MAX.ln().max(-self.compared.difference.change)
     }
@@ -136,6 +143,8 @@ impl Rules<'_> {
                 Doubt::Load
             } else if !self.was_loaded() {
                 Doubt::AlmostNoLoad
+            } else if !self.began_after() {
+                Doubt::BeganBefore
             } else {
                 Doubt::Noise
             }

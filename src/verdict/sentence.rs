@@ -66,6 +66,7 @@ impl Evidence {
                 "there was almost no load before, which proves nothing about the load after"
             }
             Some(Doubt::ByItself) => "it was on its way back to its usual level by itself",
+            Some(Doubt::BeganBefore) => "it had begun before the change",
             Some(Doubt::Noise) => "the difference is within the noise",
             Some(Doubt::Imprecise) => "the noise hides whether there is a difference that counts",
         }

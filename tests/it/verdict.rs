@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, ops::Range};
 
 use kafka_optimizer::{
     model::Verdict,
-    verdict::{Bins, Evidence, Interim, Parameters, Past, Series, SoftGuard},
+    verdict::{Bins, Doubt, Evidence, Interim, Judgement, Parameters, Past, Series, SoftGuard},
 };
 use serde::Deserialize;
 
@@ -75,6 +75,12 @@ impl Fixture {
     fn after(&self) -> Bins {
         self.bins(self.write..self.sums[0].len())
     }
+
+    fn began_before(&self) -> bool {
+        let (past, after) = (self.past(), self.after());
+        let mut looks = self.looks.iter().enumerate();
+        looks.any(|(look, theirs)| is_stricter(&past.judge(&after, look), theirs))
+    }
 }
 
 impl FixtureParameters {
@@ -96,6 +102,13 @@ impl FixtureParameters {
 fn fixtures() -> Vec<Fixture> {
     let text = fs::read_to_string("tests/it/fixtures/verdict.json").unwrap();
     serde_json::from_str(&text).unwrap()
+}
+
+/// Whether only the rule that a fall has to come after the write differs: the separate implementation
+/// does not have it, and a run is never improved by it.
+fn is_stricter(ours: &Judgement, theirs: &FixtureNumbers) -> bool {
+    let refused = ours.evidence.doubt == Some(Doubt::BeganBefore);
+    refused && ours.verdict.is_none() && theirs.verdict.as_deref() == Some("improved")
 }
 
 /// The numbers of a look by the names that the fixtures have for them.
@@ -126,6 +139,9 @@ fn the_verdict_of_all_looks_is_that_of_a_separate_implementation() {
     let mut seen: Vec<&str> = Vec::new();
 
     for fixture in &fixtures {
+        if fixture.began_before() {
+            continue;
+        }
         let conclusion = fixture.past().verdict(&fixture.after());
         assert_eq!(conclusion.verdict.label(), fixture.verdict, "{}", fixture.about);
         assert_eq!(conclusion.bins, fixture.bins, "{}", fixture.about);
@@ -143,8 +159,10 @@ fn each_number_is_that_of_a_separate_implementation() {
         for (look, want) in fixture.looks.iter().enumerate() {
             let about = format!("{}, look {look}", fixture.about);
             let judgement = past.judge(&after, look);
-            let verdict = judgement.verdict.map(Verdict::label);
-            assert_eq!(verdict, want.verdict.as_deref(), "{about}");
+            if !is_stricter(&judgement, want) {
+                let verdict = judgement.verdict.map(Verdict::label);
+                assert_eq!(verdict, want.verdict.as_deref(), "{about}");
+            }
 
             let weight = judgement.evidence.untouched_weight;
             assert!((weight - want.weight).abs() < TOLERANCE, "{about}: weight {weight}");
@@ -157,6 +175,14 @@ fn each_number_is_that_of_a_separate_implementation() {
             }
         }
     }
+}
+
+#[test]
+fn a_fall_that_began_before_the_write_is_no_improvement() {
+    let stricter: Vec<_> = fixtures().into_iter().filter(Fixture::began_before).collect();
+
+    assert_eq!(stricter.len(), 1);
+    assert_ne!(stricter[0].past().verdict(&stricter[0].after()).verdict, Verdict::Improved);
 }
 
 #[test]
