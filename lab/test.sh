@@ -112,6 +112,7 @@ if [ $built = yes ] && [ $have_images = yes ]; then
   beside stack-3.9 "$LAB/run.sh" live-3.9 up
   stack_39_pid=$BESIDE
   part unit-and-world unit_and_world || failed unit-and-world
+  part proof env SMOKE=1 lab/proof.sh || failed proof
   have_stacks=yes
   wait "$stack_pid" || {
     failed stack

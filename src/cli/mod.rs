@@ -99,6 +99,7 @@ where
     };
 
     let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
+
     match dispatch(command, terminal) {
         Ok(exit) => exit,
         Err(failure) => terminal.report_failure(&failure, output),

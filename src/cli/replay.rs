@@ -73,7 +73,7 @@ pub(super) struct ReplayArgs {
     output: Output,
 }
 
-/// Result with `--output json`.
+/// What `--output json` prints: counts, and each time.
 #[derive(Serialize)]
 struct ReplayReport {
     playbook: String,

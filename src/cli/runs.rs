@@ -1,6 +1,7 @@
 //! `runs`: the history of runs, and one run in detail.
 
 use clap::{Args, builder::PossibleValuesParser};
+use serde::Serialize;
 
 use super::{
     client::{ServerArgs, query},
@@ -10,6 +11,7 @@ use super::{
 use crate::{
     http::payload::{RunDetailPayload, RunsPayload},
     model::RunState,
+    verdict::{Conclusion, VerdictCase},
 };
 
 /// Show the latest runs, or one run with its plan, steps, timeline and verdict.
@@ -20,7 +22,8 @@ Examples:
   kafka-optimizer runs --state held,stuck --since 24h     those of the last day that need attention
   kafka-optimizer runs --cluster main --before 120        the next page
   kafka-optimizer runs 7                                  everything about run 7
-  kafka-optimizer runs 7 --output json                    the same for a program")]
+  kafka-optimizer runs 7 --output json                    the same for a program
+  kafka-optimizer runs 7 --again                          compute the verdict of run 7 again")]
 pub(super) struct RunsArgs {
     /// Number of the run.
     #[arg(
@@ -28,6 +31,10 @@ pub(super) struct RunsArgs {
         conflicts_with_all = ["cluster", "state", "playbook", "since", "before"]
     )]
     run: Option<i64>,
+
+    /// Compute the verdict again, from the bins that were stored with the run.
+    #[arg(long, requires = "run")]
+    again: bool,
 
     /// Only runs of this cluster.
     #[arg(long, value_name = "NAME")]
@@ -68,9 +75,19 @@ pub(super) struct RunsArgs {
     server: ServerArgs,
 }
 
+/// Result of `--again` with `--output json`.
+#[derive(Serialize)]
+struct JudgedAgain {
+    verdict: &'static str,
+    sentence: String,
+}
+
 impl RunsArgs {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
         let client = self.server.client()?;
+        if let Some(id) = self.run.filter(|_| self.again) {
+            return self.judge_again(id, terminal).await;
+        }
         if let Some(id) = self.run {
             let run: RunDetailPayload = client.get(&format!("/api/v1/runs/{id}")).await?;
             match self.server.output {
@@ -105,6 +122,21 @@ impl RunsArgs {
         Ok(Exit::Done)
     }
 
+    /// Computed here, so that nothing of the running program has to be believed but the bins.
+    async fn judge_again(&self, id: i64, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
+        let case: VerdictCase =
+            self.server.client()?.get(&format!("/api/v1/runs/{id}/case")).await?;
+        let Conclusion { verdict, evidence, .. } = case.conclusion();
+        let again = JudgedAgain { verdict: verdict.label(), sentence: evidence.sentence(verdict) };
+
+        match self.server.output {
+            Output::Json => terminal.json(&again)?,
+            Output::Text => writeln!(terminal.out, "{}: {}", again.verdict, again.sentence)?,
+        }
+
+        Ok(Exit::Done)
+    }
+
     const fn is_filtered(&self) -> bool {
         self.cluster.is_some()
             || !self.state.is_empty()
@@ -115,6 +147,7 @@ impl RunsArgs {
 
     fn path(&self) -> String {
         let states = (!self.state.is_empty()).then(|| self.state.join(","));
+
         query(
             "/api/v1/runs",
             &[

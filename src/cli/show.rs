@@ -289,6 +289,7 @@ fn repeated(line: &JournalPayload, show_time: impl Fn(&str) -> String) -> String
     }
 
     let until = line.last_at.as_deref().map(|it| format!(", until {}", show_time(it)));
+
     format!(" ({} more{})", line.repeated, until.unwrap_or_default())
 }
 
@@ -301,6 +302,7 @@ fn is_open(run: &RunPayload) -> bool {
 /// The command that a person may want to run next.
 fn next_step(run: &RunPayload) -> Option<String> {
     let id = run.id;
+
     match RunState::from_label(&run.state)? {
         RunState::Kept | RunState::Acting | RunState::Settling | RunState::Observing => {
             Some(format!("`kafka-optimizer rollback {id}` rolls it back."))
@@ -329,6 +331,7 @@ fn next_step(run: &RunPayload) -> Option<String> {
 fn truncated(text: &str) -> String {
     let beyond = text.char_indices().nth(CELL_CHARS_MAX).is_some();
     let end = text.char_indices().nth(CELL_CHARS_MAX - 1).map(|it| it.0);
+
     match end.filter(|_| beyond) {
         Some(end) => format!("{}…", &text[..end]),
         None => text.to_owned(),

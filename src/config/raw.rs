@@ -554,6 +554,12 @@ pub(super) struct RawPlaybook {
     ///
     /// Default: none
     pub(super) expire_when: Option<String>,
+    /// PromQL expression that has a series if the change reached what it is for, such as a client
+    /// that was throttled. Without a series, an improvement is not its doing, and the run is
+    /// `inconclusive`. Asked at each look.
+    ///
+    /// Default: none
+    pub(super) reached_when: Option<String>,
 }
 
 /// Exactly one key must be present.

@@ -350,6 +350,7 @@ fn timestamp(at: WallTime) -> String {
 /// In a single unit, the largest that fits.
 fn duration(it: Duration) -> String {
     let (seconds, millis) = (it.as_secs(), it.as_millis());
+
     match seconds {
         0 => format!("{millis} ms"),
         1..120 => format!("{seconds} s"),

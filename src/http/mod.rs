@@ -43,6 +43,7 @@ struct Inner {
 pub fn router(state: AppState) -> Router {
     let telemetry_path = state.settings().about.telemetry_path.clone();
     let inner = Arc::new(Inner { state, bodies: BodyBudget::new() });
+
     Router::new()
         .route("/", get(pages::landing))
         .route(&telemetry_path, get(pages::metrics))
@@ -52,6 +53,7 @@ pub fn router(state: AppState) -> Router {
         .route(webhook::PATH, post(webhook::receive))
         .route("/api/v1/runs", get(runs::list).post(runs::start))
         .route("/api/v1/runs/{id}", get(runs::show))
+        .route("/api/v1/runs/{id}/case", get(runs::case))
         .route("/api/v1/runs/{id}/rollback", post(runs::roll_back))
         .route("/api/v1/runs/{id}/acknowledge", post(runs::acknowledge))
         .route("/api/v1/runs/{id}/retry", post(runs::retry))

@@ -405,6 +405,7 @@ impl From<&RunDetail> for RunDetailPayload {
 impl From<&StepRow> for StepPayload {
     fn from(step: &StepRow) -> Self {
         let ChangeText { subject, key, from, from_stored, to } = step.change.text();
+
         Self {
             index: step.index,
             wave: step.wave,

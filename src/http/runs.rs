@@ -25,7 +25,8 @@ use crate::{
     model::{BrokerId, ClusterName, GroupName, Principal, RunId, RunState, Target, WallTime},
     playbook::{Level, OptimizerKind},
     remediation::{Decision, Order, ReleaseOrder},
-    store::{JournalFilter, RunFilter},
+    store::{CASES_MAX, JournalFilter, RunFilter},
+    verdict::VerdictCase,
 };
 
 const LIMIT_DEFAULT: u32 = 50;
@@ -81,6 +82,7 @@ fn check_limit(limit: Option<u32>) -> Result<u32, ApiError> {
     }
 
     let advice = format!("limit must be from 1 to {LIMIT_MAX}; `before` gets what is older");
+
     Err(ApiError::new(StatusCode::BAD_REQUEST, advice))
 }
 
@@ -92,6 +94,7 @@ fn is_full(lines: usize, limit: u32) -> bool {
 fn states(text: &str) -> Result<Vec<RunState>, ApiError> {
     let labels = text.split(',').filter(|it| !it.is_empty());
     let states: Option<Vec<RunState>> = labels.map(RunState::from_label).collect();
+
     states.ok_or_else(|| {
         let all: Vec<&str> = RunState::ALL.iter().map(|it| it.label()).collect();
         let advice = format!("state must be one or more of {}", all.join(","));
@@ -103,6 +106,7 @@ fn states(text: &str) -> Result<Vec<RunState>, ApiError> {
 fn since(text: &str, now: WallTime) -> Result<WallTime, ApiError> {
     let at = text.parse::<jiff::Timestamp>().map(|it| WallTime(it.as_millisecond()));
     let before = humantime::parse_duration(text).map(|it| now.before(it));
+
     at.ok().or(before.ok()).ok_or_else(|| {
         let advice = "since must be a time such as 2026-01-02T03:04:05Z, or a duration such as 24h";
         ApiError::new(StatusCode::BAD_REQUEST, advice)
@@ -121,6 +125,22 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<RunDetailPayload>, ApiError> {
     detail(&inner, run_id(&id)?).await.map(Json)
+}
+
+pub(super) async fn case(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+) -> Result<Json<VerdictCase>, ApiError> {
+    let id = run_id(&id)?;
+    let case = inner.state.pipeline.case(id).await?;
+
+    case.map(Json).ok_or_else(|| {
+        let advice = format!(
+            "run {id} has nothing to compute its verdict from: it has no verdict, or more than \
+             {CASES_MAX} runs came after it"
+        );
+        ApiError::new(StatusCode::NOT_FOUND, advice)
+    })
 }
 
 async fn detail(inner: &Inner, id: RunId) -> Result<RunDetailPayload, ApiError> {
@@ -158,6 +178,7 @@ fn order(payload: OrderPayload) -> Result<Order, ApiError> {
 
 fn level(optimizer: OptimizerKind, written: Option<&str>) -> Result<Option<Level>, String> {
     let levels: Vec<&str> = Level::ALL.iter().map(|it| it.label()).collect();
+
     match (optimizer, written) {
         (OptimizerKind::TuneBrokers, None) => {
             Err(format!("level is required: one of {}", levels.join(", ")))

@@ -16,6 +16,7 @@ use crate::{
     },
     store::{JournalFilter, JournalLine, RunDetail, RunFilter, RunRow, StoreError},
     telemetry::Telemetry,
+    verdict::VerdictCase,
 };
 
 #[derive(Clone)]
@@ -79,6 +80,7 @@ pub trait Pipeline: Send + Sync + 'static {
     async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, StoreError>;
     async fn status(&self) -> Result<RemediationStatus, StoreError>;
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError>;
+    async fn case(&self, id: RunId) -> Result<Option<VerdictCase>, StoreError>;
     async fn journal(&self, filter: JournalFilter) -> Result<Vec<JournalLine>, StoreError>;
     async fn temporary_changes(&self) -> Result<Vec<RunRow>, StoreError>;
     async fn order(&self, order: Order, by: &Principal) -> Result<RunId, OrderError>;
@@ -107,6 +109,10 @@ impl Pipeline for Remediator {
 
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
         Remediator::run(self, id).await
+    }
+
+    async fn case(&self, id: RunId) -> Result<Option<VerdictCase>, StoreError> {
+        Remediator::case(self, id).await
     }
 
     async fn journal(&self, filter: JournalFilter) -> Result<Vec<JournalLine>, StoreError> {

@@ -128,6 +128,7 @@ impl RunState {
             Self::Expiring | Self::RollingBack => (event == E::Jam).then_some(Self::Stuck),
             Self::Kept | Self::Expired | Self::RolledBack | Self::Stuck | Self::Cancelled => None,
         };
+
         next.ok_or(InvalidTransition { state: self, event })
     }
 

@@ -8,7 +8,7 @@ mod template;
 
 use std::{collections::BTreeMap, time::Duration};
 
-pub use objective::{Better, Guard, Measure, Objective, WithoutHistory};
+pub use objective::{Better, Guard, Objective, ObjectiveExpression, WithoutHistory};
 pub use optimizer::{
     AboveStatic, ClientKind, Factor, Level, Optimizer, OptimizerKind, Rollout, ScaleConsumers,
     Shed, ShedLoad, TuneBrokers,
@@ -55,7 +55,7 @@ pub struct TemporaryChange {
 }
 
 impl Windows {
-    /// Bins in `observe`.
+    /// Bins that `observe` is divided into.
     pub const BINS: u32 = 5;
 
     /// The time over which one mean is taken.
@@ -91,6 +91,8 @@ pub struct Playbook {
     /// the number of what the objective is the mean of.
     pub load: Option<Template>,
     pub guards: Vec<Guard<Template>>,
+    /// Returns a series if the change reached what it is for. `None`: nobody asks.
+    pub reached_when: Option<Template>,
     pub windows: Windows,
     /// Maximum number of runs per episode.
     pub attempts_max: u32,
@@ -117,7 +119,7 @@ impl Playbook {
     /// Whether one of its expressions contains `$label`.
     pub fn needs(&self, label: &str) -> bool {
         let expire_when = self.temporary.iter().filter_map(|it| it.expire_when.as_ref());
-        let mut all = self.judged().chain(&self.when).chain(expire_when);
+        let mut all = self.judged().chain(&self.when).chain(&self.reached_when).chain(expire_when);
 
         all.any(|it| it.needs().any(|name| name == label))
     }

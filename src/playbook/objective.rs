@@ -18,7 +18,7 @@ closed_list! {
 /// An expression for each kind of value: a template in a playbook, PromQL in a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Measure<T> {
+pub enum ObjectiveExpression<T> {
     /// The mean of what is counted: the increase of the counter `sum`, divided by that of `count`.
     Mean { sum: T, count: T },
     /// The increase of a counter.
@@ -29,7 +29,7 @@ pub enum Measure<T> {
     Lag(T),
 }
 
-impl<T> Measure<T> {
+impl<T> ObjectiveExpression<T> {
     pub fn expressions(&self) -> Vec<&T> {
         match self {
             Self::Mean { sum, count } => vec![sum, count],
@@ -37,12 +37,14 @@ impl<T> Measure<T> {
         }
     }
 
-    pub fn map<U>(&self, with: impl Fn(&T) -> U) -> Measure<U> {
+    pub fn map<U>(&self, with: impl Fn(&T) -> U) -> ObjectiveExpression<U> {
         match self {
-            Self::Mean { sum, count } => Measure::Mean { sum: with(sum), count: with(count) },
-            Self::Rate(it) => Measure::Rate(with(it)),
-            Self::Gauge(it) => Measure::Gauge(with(it)),
-            Self::Lag(it) => Measure::Lag(with(it)),
+            Self::Mean { sum, count } => {
+                ObjectiveExpression::Mean { sum: with(sum), count: with(count) }
+            }
+            Self::Rate(it) => ObjectiveExpression::Rate(with(it)),
+            Self::Gauge(it) => ObjectiveExpression::Gauge(with(it)),
+            Self::Lag(it) => ObjectiveExpression::Lag(with(it)),
         }
     }
 
@@ -52,10 +54,10 @@ impl<T> Measure<T> {
     }
 }
 
-/// What a run improves.
+/// What a run is to improve, and by how much.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
-    pub measure: Measure<Template>,
+    pub measure: ObjectiveExpression<Template>,
     pub better: Better,
     /// Minimum relative improvement to keep a change, 0–1.
     pub at_least: f64,

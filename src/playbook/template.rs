@@ -224,6 +224,7 @@ fn render(text: &str, values: &Values) -> String {
     }
 
     rendered.push_str(rest);
+
     rendered
 }
 
@@ -284,6 +285,7 @@ mod tests {
     #[test]
     fn i35_a_group_that_is_named_like_a_variable_is_one_value() {
         let template = Template::new(r#"lag{a='$consumergroup',b="$kafka_cluster"}"#).unwrap();
+
         for name in ["'$kafka_cluster'", "\"$broker_id\"", "`$consumergroup`", "$kafka_cluster"] {
             let mut values = values("main");
             values.insert("consumergroup", name.to_owned());

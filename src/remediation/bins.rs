@@ -9,18 +9,18 @@ use futures_util::future::{OptionFuture, try_join3};
 use super::hold::Hold;
 use crate::{
     model::{HoldReason, WallTime},
-    playbook::{Better, Measure, averaged},
+    playbook::{Better, ObjectiveExpression, averaged},
     prometheus::{LabelSet, QueryRange, RangeSeries, SharedPrometheus},
-    store::Question,
-    verdict::{Bins, Evidence, Scale, Series},
+    store::ObservationPlan,
+    verdict::{Bins, Scale, Series},
 };
 
 /// One value per bin, oldest first; `None` where it is not known.
-type Values = Vec<Option<f64>>;
+type BinValues = Vec<Option<f64>>;
 
-/// Where bins are read.
+/// The Prometheus that bins are read from.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
+pub(super) struct BinSource<'a> {
     pub(super) prometheus: &'a SharedPrometheus,
     /// The distance between two samples.
     pub(super) scrape: Duration,
@@ -57,13 +57,13 @@ impl BinRange {
     }
 }
 
-/// What was read.
+/// The bins that Prometheus has samples for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recorded {
     /// From the first bin of which the objective is known.
     pub(super) before: Bins,
     pub(super) after: Bins,
-    /// Bins before that one.
+    /// Number of bins before that one.
     pub(super) unknown: usize,
 }
 
@@ -73,24 +73,24 @@ pub(super) struct Recorded {
 ///
 /// When Prometheus does not answer, or an expression has several series where one is needed.
 pub(super) async fn read(
-    source: Source<'_>,
-    question: &Question,
+    source: BinSource<'_>,
+    observation: &ObservationPlan,
     range: BinRange,
 ) -> Result<Recorded, Hold> {
-    let changed = measure(source, &question.objective, range);
-    let load = OptionFuture::from(question.load.as_ref().map(|it| gauge(source, it, range)));
-    let untouched = others(source, question, range);
+    let changed = measure(source, &observation.objective, range);
+    let load = OptionFuture::from(observation.load.as_ref().map(|it| gauge(source, it, range)));
+    let untouched = others(source, observation, range);
     let (changed, load, untouched) =
         try_join3(changed, async { load.await.transpose() }, untouched).await?;
 
-    let query = question.objective.expressions().first().map_or("", |it| it.as_str());
+    let query = observation.objective.expressions().first().map_or("", |it| it.as_str());
     let changed = one(query, changed)?;
-    let load = match (&question.load, load) {
+    let load = match (&observation.load, load) {
         (Some(query), Some(found)) => Some(one(query, found)?.unwrap_or_default()),
         _ => None,
     };
 
-    let scale = Past { better: question.better, bins: to_usize(range.before) };
+    let scale = BinScale { better: observation.better, bins: to_usize(range.before) };
     let untouched = untouched.into_iter().map(|(labels, values, own)| {
         let load = own.as_deref().or(load.as_deref());
         (labels, scale.series(&values, load))
@@ -104,7 +104,7 @@ pub(super) async fn read(
 
 /// The bins of a gauge, such as a soft guard.
 pub(super) async fn read_gauge(
-    source: Source<'_>,
+    source: BinSource<'_>,
     query: &str,
     range: BinRange,
 ) -> Result<Vec<Option<f64>>, Hold> {
@@ -114,20 +114,20 @@ pub(super) async fn read_gauge(
 
 /// The same, as series that can be compared. Its load is not asked for.
 pub(super) fn of_gauge(values: &[Option<f64>], before: u32) -> Recorded {
-    let scale = Past { better: Better::Lower, bins: to_usize(before) };
-    let flat: Values = values.iter().map(|it| it.map(|_| 1.0)).collect();
-    let series = scale.series(&Measured::Single(values.to_vec()), Some(&flat));
+    let scale = BinScale { better: Better::Lower, bins: to_usize(before) };
+    let flat: BinValues = values.iter().map(|it| it.map(|_| 1.0)).collect();
+    let series = scale.series(&BrokerValues::Single(values.to_vec()), Some(&flat));
     split(&series, &[], to_usize(before))
 }
 
 /// What is measured of one broker: increments of two counters, or one value.
 #[derive(Clone, Debug)]
-enum Measured {
-    Mean { sums: Values, counts: Values },
-    Single(Values),
+enum BrokerValues {
+    Mean { sums: BinValues, counts: BinValues },
+    Single(BinValues),
 }
 
-impl Default for Measured {
+impl Default for BrokerValues {
     fn default() -> Self {
         Self::Single(Vec::new())
     }
@@ -136,18 +136,18 @@ impl Default for Measured {
 type ByLabels<T> = BTreeMap<LabelSet, T>;
 
 /// How values become levels, by those of the bins before the write.
-struct Past {
+struct BinScale {
     better: Better,
     bins: usize,
 }
 
-impl Past {
+impl BinScale {
     /// Where higher is better, levels are negated, and a level that falls as the load rises would
     /// be none that the load explains: the load is negated too.
-    fn series(&self, measured: &Measured, load: Option<&[Option<f64>]>) -> Series {
+    fn series(&self, measured: &BrokerValues, load: Option<&[Option<f64>]>) -> Series {
         let mut series = match measured {
-            Measured::Mean { sums, counts } => Series::of_mean(sums, counts, load),
-            Measured::Single(values) => {
+            BrokerValues::Mean { sums, counts } => Series::of_mean(sums, counts, load),
+            BrokerValues::Single(values) => {
                 let past = values.get(..self.bins).unwrap_or(values);
                 Series::of_values(values, load.unwrap_or_default(), Scale::of(past, self.better))
             }
@@ -155,7 +155,7 @@ impl Past {
 
         if self.better == Better::Higher {
             negate(&mut series.load);
-            if matches!(measured, Measured::Mean { .. }) {
+            if matches!(measured, BrokerValues::Mean { .. }) {
                 negate(&mut series.level);
             }
         }
@@ -163,29 +163,21 @@ impl Past {
     }
 }
 
-fn negate(values: &mut Values) {
+fn negate(values: &mut BinValues) {
     for value in values.iter_mut().flatten() {
         *value = -*value;
     }
 }
 
-/// The evidence with the load as it was measured.
-pub(super) fn as_measured(evidence: Evidence, better: Better) -> Evidence {
-    match better {
-        Better::Lower => evidence,
-        Better::Higher => Evidence { load_change: evidence.load_change.map(|it| -it), ..evidence },
-    }
-}
-
-/// The measure of the brokers that the run does not touch, with their own loads.
+/// The objective of the brokers that the run does not touch, with their own loads.
 async fn others(
-    source: Source<'_>,
-    question: &Question,
+    source: BinSource<'_>,
+    observation: &ObservationPlan,
     range: BinRange,
-) -> Result<Vec<(LabelSet, Measured, Option<Values>)>, Hold> {
-    let Some(objective) = &question.untouched else { return Ok(Vec::new()) };
+) -> Result<Vec<(LabelSet, BrokerValues, Option<BinValues>)>, Hold> {
+    let Some(objective) = &observation.untouched else { return Ok(Vec::new()) };
     let measured = measure(source, objective, range).await?;
-    let loads = match &question.untouched_load {
+    let loads = match &observation.untouched_load {
         Some(query) => gauge(source, query, range).await?,
         None => ByLabels::new(),
     };
@@ -195,30 +187,31 @@ async fn others(
         let load = loads.get(&labels).cloned();
         (labels, values, load)
     });
+
     Ok(with_load.collect())
 }
 
 async fn measure(
-    source: Source<'_>,
-    measure: &Measure<String>,
+    source: BinSource<'_>,
+    measure: &ObjectiveExpression<String>,
     range: BinRange,
-) -> Result<ByLabels<Measured>, Hold> {
-    let single = |it: ByLabels<Values>| {
-        it.into_iter().map(|(labels, values)| (labels, Measured::Single(values))).collect()
+) -> Result<ByLabels<BrokerValues>, Hold> {
+    let single = |it: ByLabels<BinValues>| {
+        it.into_iter().map(|(labels, values)| (labels, BrokerValues::Single(values))).collect()
     };
 
     match measure {
-        Measure::Mean { sum, count } => {
+        ObjectiveExpression::Mean { sum, count } => {
             let sums = counter(source, sum, range).await?;
             let mut counts = counter(source, count, range).await?;
             let mean = |(labels, sums)| {
                 let counts = counts.remove(&labels)?;
-                Some((labels, Measured::Mean { sums, counts }))
+                Some((labels, BrokerValues::Mean { sums, counts }))
             };
             Ok(sums.into_iter().filter_map(mean).collect())
         }
-        Measure::Rate(query) => Ok(single(counter(source, query, range).await?)),
-        Measure::Gauge(query) | Measure::Lag(query) => {
+        ObjectiveExpression::Rate(query) => Ok(single(counter(source, query, range).await?)),
+        ObjectiveExpression::Gauge(query) | ObjectiveExpression::Lag(query) => {
             Ok(single(gauge(source, query, range).await?))
         }
     }
@@ -226,10 +219,10 @@ async fn measure(
 
 /// The increase of a counter in each bin. A bin in which it was reset is not known.
 async fn counter(
-    source: Source<'_>,
+    source: BinSource<'_>,
     query: &str,
     range: BinRange,
-) -> Result<ByLabels<Values>, Hold> {
+) -> Result<ByLabels<BinValues>, Hold> {
     let limits = range.limits();
     let series = source.prometheus.range(query, limits).await?;
 
@@ -244,7 +237,11 @@ async fn counter(
 }
 
 /// The mean of a gauge over each bin.
-async fn gauge(source: Source<'_>, query: &str, range: BinRange) -> Result<ByLabels<Values>, Hold> {
+async fn gauge(
+    source: BinSource<'_>,
+    query: &str,
+    range: BinRange,
+) -> Result<ByLabels<BinValues>, Hold> {
     let ends = range.ends();
     let mean = averaged(query, range.bin, source.scrape);
     let series = source.prometheus.range(&mean, ends).await?;
@@ -252,17 +249,21 @@ async fn gauge(source: Source<'_>, query: &str, range: BinRange) -> Result<ByLab
     Ok(by_labels(&series, |it| placed(it, ends.start, range.bin, range.number())))
 }
 
-fn by_labels(series: &[RangeSeries], values: impl Fn(&RangeSeries) -> Values) -> ByLabels<Values> {
+fn by_labels(
+    series: &[RangeSeries],
+    values: impl Fn(&RangeSeries) -> BinValues,
+) -> ByLabels<BinValues> {
     let labelled = series.iter().map(|it| {
         let mut labels = it.labels.clone();
         labels.remove("__name__");
         (labels, values(it))
     });
+
     labelled.collect()
 }
 
 /// The samples in their places: the first one is at `start`, each of the others a `step` later.
-fn placed(series: &RangeSeries, start: WallTime, step: Duration, number: usize) -> Values {
+fn placed(series: &RangeSeries, start: WallTime, step: Duration, number: usize) -> BinValues {
     let mut values = vec![None; number];
     for sample in series.samples.iter().filter(|it| it.value.is_finite()) {
         let since = sample.at.since(start).as_millis();
@@ -289,7 +290,7 @@ fn one<T>(query: &str, mut found: ByLabels<T>) -> Result<Option<T>, Hold> {
 fn split(changed: &Series, untouched: &[Series], at: usize) -> Recorded {
     let unknown = changed.level.iter().take(at).take_while(|it| it.is_none()).count();
     let part = |series: &Series, range: Range<usize>| {
-        let part = |values: &Values| {
+        let part = |values: &BinValues| {
             let end = range.end.min(values.len());
             values.get(range.start.min(end)..end).unwrap_or_default().to_vec()
         };

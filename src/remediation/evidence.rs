@@ -5,17 +5,17 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::{try_join, try_join_all};
 
 use super::{
-    bins::{self, BinRange, Source},
+    bins::{self, BinRange, BinSource},
     breach::Breach,
     context::Context,
     hold::Hold,
-    question::Expressions,
+    observation::Expressions,
 };
 use crate::{
     model::{HoldReason, WallTime},
-    playbook::{Better, Guard, Measure, SAMPLES_MIN, WithoutHistory},
+    playbook::{Better, Guard, ObjectiveExpression, SAMPLES_MIN, WithoutHistory},
     prometheus::{InstantSeries, PrometheusError, QueryRange, SharedPrometheus},
-    store::{Measurement, Question},
+    store::{Measurement, ObservationPlan},
 };
 
 /// Bins of the past without which a soft guard cannot tell a rise from what its value does by
@@ -34,8 +34,8 @@ pub(super) fn prometheus(context: &Context) -> Result<&SharedPrometheus, Hold> {
 }
 
 /// Where the bins of the cluster's runs are read.
-pub(super) fn source(context: &Context) -> Result<Source<'_>, Hold> {
-    Ok(Source { prometheus: prometheus(context)?, scrape: context.scrape_interval() })
+pub(super) fn source(context: &Context) -> Result<BinSource<'_>, Hold> {
+    Ok(BinSource { prometheus: prometheus(context)?, scrape: context.scrape_interval() })
 }
 
 /// Checks that every input has a sample younger than two scrape intervals by Prometheus's clock,
@@ -70,6 +70,7 @@ fn check_age(
 
     let age = asked.seconds() - newest.sample.value;
     let age = if Breach::I13OldEvidencePasses.is_played() { -age } else { age };
+
     Hold::unless(age <= limit.as_secs_f64(), HoldReason::EvidenceStale, || {
         format!("the newest sample of `{input}` is {age:.1} s old, more than {}", seconds(limit))
     })
@@ -175,34 +176,35 @@ pub(super) async fn baseline(
     context: &Context,
     expressions: &Expressions,
 ) -> Result<Baseline, Hold> {
-    let question = &expressions.question;
+    let observation = &expressions.observation;
     let to = context.now();
-    let from = to.before(question.baseline);
+    let from = to.before(observation.baseline);
     let samples = count_samples(context, expressions.inputs(), from, to).await?;
-    let interval = true_interval(context.scrape_interval(), question.baseline, samples);
+    let interval = true_interval(context.scrape_interval(), observation.baseline, samples);
 
-    let wanted = bins_in(question.baseline, question.bin);
-    let of = |before| BinRange { written: to, bin: question.bin, before, after: 0 };
-    let mut changed = bins::read(source(context)?, question, of(wanted)).await?.before.changed;
-    if changed.level.is_empty() && !question.objective.is_of_counters() {
+    let wanted = bins_in(observation.baseline, observation.bin);
+    let of = |before| BinRange { written: to, bin: observation.bin, before, after: 0 };
+    let mut changed = bins::read(source(context)?, observation, of(wanted)).await?.before.changed;
+    if changed.level.is_empty() && !observation.objective.is_of_counters() {
         // A gauge that is 0 now has its level by what it was earlier.
-        let history = bins_in(question.history, question.bin).max(wanted);
-        changed = bins::read(source(context)?, question, of(history)).await?.before.changed;
+        let history = bins_in(observation.history, observation.bin).max(wanted);
+        changed = bins::read(source(context)?, observation, of(history)).await?.before.changed;
     }
     let levels = last(&changed.level, wanted);
     check_known("the objective", levels, wanted)?;
     check_known("the load", last(&changed.load, wanted), wanted)?;
 
-    let guards = try_join_all(question.guards.iter().map(|it| level(context, it, from, interval)));
+    let guards =
+        try_join_all(observation.guards.iter().map(|it| level(context, it, from, interval)));
     let history =
-        try_join_all(question.guards.iter().map(|it| note_on_history(context, it, question)));
+        try_join_all(observation.guards.iter().map(|it| note_on_history(context, it, observation)));
     let (guards, notes) = try_join(guards, history).await?;
 
     let measured = Measurement {
-        query: words(&question.objective),
-        question: Some(question.clone()),
+        query: words(&observation.objective),
+        observation: Some(observation.clone()),
         guard_levels: guards,
-        before: typical(levels, question.better),
+        before: typical(levels, observation.better),
         interval_seconds: Some(interval.as_secs_f64()),
         ..Measurement::default()
     };
@@ -218,11 +220,11 @@ pub(super) struct Baseline {
 }
 
 /// The objective, as people read it.
-fn words(measure: &Measure<String>) -> String {
+fn words(measure: &ObjectiveExpression<String>) -> String {
     match measure {
-        Measure::Mean { sum, count } => format!("{sum} / {count}"),
-        Measure::Rate(query) => format!("rate({query})"),
-        Measure::Gauge(query) | Measure::Lag(query) => query.clone(),
+        ObjectiveExpression::Mean { sum, count } => format!("{sum} / {count}"),
+        ObjectiveExpression::Rate(query) => format!("rate({query})"),
+        ObjectiveExpression::Gauge(query) | ObjectiveExpression::Lag(query) => query.clone(),
     }
 }
 
@@ -282,11 +284,11 @@ async fn level(
 async fn note_on_history(
     context: &Context,
     guard: &Guard<String>,
-    question: &Question,
+    observation: &ObservationPlan,
 ) -> Result<Option<String>, Hold> {
     let Guard::Level { query, without_history, .. } = guard else { return Ok(None) };
-    let before = bins_in(question.history, question.bin);
-    let range = BinRange { written: context.now(), bin: question.bin, before, after: 0 };
+    let before = bins_in(observation.history, observation.bin);
+    let range = BinRange { written: context.now(), bin: observation.bin, before, after: 0 };
     let known = bins::read_gauge(source(context)?, query, range).await?.iter().flatten().count();
     if known >= GUARD_HISTORY_MIN {
         return Ok(None);
@@ -296,6 +298,7 @@ async fn note_on_history(
         "the guard `{query}` is known in {known} bins of the past, too few to tell a rise from what \
          it does by itself ({GUARD_HISTORY_MIN})"
     );
+
     match without_history {
         WithoutHistory::Hold => Err(Hold::new(HoldReason::EvidenceMissing, text)),
         WithoutHistory::Warn => Ok(Some(text)),

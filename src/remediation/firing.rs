@@ -258,6 +258,7 @@ impl<'a> Wanted<'a> {
             Target::Broker(id) => (Some((BROKER_LABEL, id.to_string())), None),
             Target::Group(name) => (Some((GROUP_LABEL, name.to_string())), None),
         };
+
         Self { present: present.into_iter().collect(), absent }
     }
 
@@ -331,7 +332,7 @@ mod tests {
     use super::*;
     use crate::{
         model::BrokerId,
-        playbook::{AlertMatcher, Better, Measure, Objective, Optimizer, Windows},
+        playbook::{AlertMatcher, Better, Objective, ObjectiveExpression, Optimizer, Windows},
     };
 
     fn template(text: &str) -> Template {
@@ -344,6 +345,7 @@ mod tests {
 
     fn playbook(matched: &[(&str, &str)], confirm: Option<&str>) -> Playbook {
         let second = Duration::from_secs(1);
+
         Playbook {
             name: "slow".to_owned(),
             matcher: AlertMatcher { labels: labels(matched) },
@@ -351,7 +353,7 @@ mod tests {
             when: None,
             optimizer: Optimizer::ElectLeaders,
             objective: Objective {
-                measure: Measure::Gauge(template("a")),
+                measure: ObjectiveExpression::Gauge(template("a")),
                 better: Better::Lower,
                 at_least: 0.2,
             },
@@ -366,6 +368,7 @@ mod tests {
                 cooldown: second,
             },
             attempts_max: 1,
+            reached_when: None,
             keep_neutral: false,
             approve: false,
             temporary: None,

@@ -3,7 +3,7 @@
 //!
 //! [`Remediator`] is the handle for `http`; [`Remediator::start`] starts the worker of a cluster.
 //! The stages in the order of a run: `schedule`, `guard`, `reconcile` (`execute`, `watch`,
-//! `look`, `undo`). `change` observes and applies what a step changes.
+//! `interim`, `undo`). `change` observes and applies what a step changes.
 //!
 //! Invariant: nothing here runs inside a request; a request stores and wakes a worker (I3).
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
@@ -19,10 +19,10 @@ mod firing;
 mod guard;
 mod hold;
 mod identity;
-mod look;
+mod interim;
+mod observation;
 mod orders;
 mod orphans;
-mod question;
 mod queue;
 mod reconcile;
 mod replay;
@@ -56,6 +56,7 @@ use crate::{
         AlertCounts, RoutedAlert, RunDetail, RunRow, Store, StoreError, StoredAlerts, VaryingLabels,
     },
     telemetry::Telemetry,
+    verdict::VerdictCase,
 };
 
 /// Why an order was refused.
@@ -177,6 +178,7 @@ impl Remediator {
             pause: first.pause,
             active: Sender::new(ActiveClusters::new(clusters)?),
         };
+
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -282,6 +284,11 @@ impl Remediator {
     /// One run with its steps, measurement and journal.
     pub async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
         self.shared.store.run(id).await
+    }
+
+    /// What the verdict on a run depended on, as [`Store::case`].
+    pub async fn case(&self, id: RunId) -> Result<Option<VerdictCase>, StoreError> {
+        self.shared.store.case(id).await
     }
 
     /// The temporary changes that are in effect, oldest first.

@@ -17,7 +17,7 @@ use super::{
         self, Permit,
         group::{STABLE_MAX, STABLE_POLL_INTERVAL},
     },
-    look::{self, Look, LookError, LooksMade},
+    interim::{self, InterimError, InterimResult, LooksMade},
     temporary,
     transition::{self, roll_back, transition},
     undo::{self, UndoProgress, stuck::STUCK_CHECK_INTERVAL},
@@ -382,7 +382,7 @@ async fn watch(
     }
 
     if run.state == RunState::Settling {
-        let settle = detail.measured.question.as_ref().map_or(Duration::ZERO, |it| it.settle);
+        let settle = detail.measured.observation.as_ref().map_or(Duration::ZERO, |it| it.settle);
         let settled = run.times.effective.unwrap_or_default().after(settle);
         let left = settled.since(context.now());
         if !left.is_zero() {
@@ -410,24 +410,27 @@ async fn observe(
     let run = &detail.run;
     let scrape = context.scrape_interval();
 
-    let look = look::look(context, detail, &mut progress.looks).await;
-    if look.is_ok() {
+    let judged = interim::judge(context, detail, &mut progress.looks).await;
+    if judged.is_ok() {
         progress.unread_since = None;
     }
 
-    match look {
-        Ok(Look::Next(time)) => Ok(Requeue::After(scrape.min(time))),
-        Ok(Look::Tripped(text)) => {
+    match judged {
+        Ok(InterimResult::Next(time)) => Ok(Requeue::After(scrape.min(time))),
+        Ok(InterimResult::Tripped(text)) => {
             let verdict = Verdict::Regressed;
             context.telemetry.verdict_given(&context.cluster.name, run.optimizer, verdict);
             roll_back(context, run, RollbackReason::GuardTripped, Some(verdict), text).await?;
             Ok(Requeue::NOW)
         }
-        Ok(Look::Over { verdict, measured, text }) => {
+        Ok(InterimResult::Over { verdict, measured, text, case }) => {
+            if let Some(case) = case {
+                context.store.set_case(run.id, *case).await?;
+            }
             conclude(context, detail, verdict, *measured, text).await
         }
         // If it stays away, the watch ends the run.
-        Err(LookError::Evidence(hold)) => {
+        Err(InterimError::Evidence(hold)) => {
             let since = *progress.unread_since.get_or_insert_with(|| context.clock.monotonic());
             if execute::elapsed(context, since) < UNREAD_MAX {
                 return Ok(Requeue::After(scrape));
@@ -438,7 +441,7 @@ async fn observe(
             roll_back(context, run, reason, Some(verdict), hold.detail).await?;
             Ok(Requeue::NOW)
         }
-        Err(LookError::Store(error)) => Err(error),
+        Err(InterimError::Store(error)) => Err(error),
     }
 }
 

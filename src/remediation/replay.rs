@@ -4,15 +4,15 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    bins::{self, BinRange, Source},
-    evidence, look, question,
+    bins::{self, BinRange, BinSource},
+    evidence, interim, observation,
 };
 use crate::{
     model::{BrokerId, ClusterName, Target, Verdict, WallTime},
     playbook::{Playbook, Values},
     prometheus::{PrometheusError, SharedPrometheus},
-    store::Question,
-    verdict::Past,
+    store::ObservationPlan,
+    verdict::VerdictCase,
 };
 
 /// A playbook on one target, asked about the past.
@@ -21,7 +21,7 @@ use crate::{
 pub struct Replay {
     prometheus: SharedPrometheus,
     scrape: Duration,
-    question: Question,
+    observation: ObservationPlan,
 }
 
 /// The verdict that a run would have had.
@@ -71,20 +71,20 @@ impl Replay {
         }
 
         let brokers = brokers(&prometheus, playbook, &values).await?;
-        let others = question::others(playbook, &values, brokers.into_iter());
-        let question = question::question(playbook, &values, &others);
+        let others = observation::others(playbook, &values, brokers.into_iter());
+        let observation = observation::observation(playbook, &values, &others);
 
-        Ok(Self { prometheus, scrape, question })
+        Ok(Self { prometheus, scrape, observation })
     }
 
     /// From the first write to the last look: a run at a later time has no verdict yet.
     pub fn span(&self) -> Duration {
-        let settle = look::settle_bins(self.question.settle, self.question.bin);
-        let parameters = look::parameters_of(&self.question, settle);
+        let settle = interim::settle_bins(self.observation.settle, self.observation.bin);
+        let parameters = interim::parameters_of(&self.observation, settle);
         let last = parameters.looks.last().map_or(0, |it| it.bins);
         let bins = settle.saturating_add(u32::try_from(last).unwrap_or(u32::MAX));
 
-        self.question.bin.saturating_mul(bins).saturating_add(self.scrape)
+        self.observation.bin.saturating_mul(bins).saturating_add(self.scrape)
     }
 
     /// The verdict on a run whose first write was at this time.
@@ -93,31 +93,38 @@ impl Replay {
     ///
     /// If Prometheus does not answer, or an expression has several series.
     pub async fn at(&self, written: WallTime) -> Result<Replayed, ReplayError> {
-        let Question { bin, history, better, .. } = self.question;
-        let settle = look::settle_bins(self.question.settle, bin);
-        let parameters = look::parameters_of(&self.question, settle);
+        let ObservationPlan { bin, history, better, .. } = self.observation;
+        let settle = interim::settle_bins(self.observation.settle, bin);
+        let parameters = interim::parameters_of(&self.observation, settle);
         let observed = parameters.looks.last().map_or(0, |it| it.bins);
         let after = settle.saturating_add(u32::try_from(observed).unwrap_or(u32::MAX));
         let before = evidence::bins_in(history, bin);
         let range = BinRange { written, bin, before, after };
 
-        let source = Source { prometheus: &self.prometheus, scrape: self.scrape };
-        let recorded = bins::read(source, &self.question, range).await;
+        let source = BinSource { prometheus: &self.prometheus, scrape: self.scrape };
+        let recorded = bins::read(source, &self.observation, range).await;
         let recorded = recorded.map_err(|hold| ReplayError::Evidence(hold.detail))?;
-        let conclusion = Past::new(&recorded.before, &parameters, &[]).verdict(&recorded.after);
+        let case = VerdictCase {
+            parameters,
+            better,
+            before: recorded.before,
+            after: recorded.after,
+            excluded: Vec::new(),
+            has_reached: true,
+        };
+        let conclusion = case.conclusion();
 
-        let evidence = bins::as_measured(conclusion.evidence, better);
-        let levels = recorded.before.changed.level;
-        let skipped = levels.len().saturating_sub(parameters.baseline);
-        let observed = parameters.settle..conclusion.bins;
-        let after = recorded.after.changed.level;
+        let levels = case.before.changed.level;
+        let skipped = levels.len().saturating_sub(case.parameters.baseline);
+        let observed = case.parameters.settle..conclusion.bins;
+        let after = case.after.changed.level;
 
         Ok(Replayed {
             at: written,
             verdict: conclusion.verdict,
             before: evidence::typical(levels.get(skipped..).unwrap_or_default(), better),
             after: evidence::typical(after.get(observed).unwrap_or_default(), better),
-            sentence: evidence.sentence(conclusion.verdict),
+            sentence: conclusion.evidence.sentence(conclusion.verdict),
         })
     }
 }

@@ -12,13 +12,13 @@ use super::{
     context::Context,
     evidence, execute,
     hold::Hold,
-    question::inputs_of_run,
+    observation::inputs_of_run,
 };
 use crate::{
     model::{MonotonicTime, RollbackReason, Verdict, WallTime},
     playbook::Guard,
     prometheus::QueryRange,
-    store::{Question, RunDetail, StepRow, StepState},
+    store::{ObservationPlan, RunDetail, StepRow, StepState},
 };
 
 /// The bins since the write that are read for a limit: more than any observation has.
@@ -117,6 +117,7 @@ fn last_of_each_resource(steps: &[StepRow]) -> impl Iterator<Item = &StepRow> {
     let is_applied =
         |it: &&StepRow| it.state == StepState::Applied && it.change.is_restored_on_undo();
     let same = |one: &StepRow, other: &StepRow| one.change.resources() == other.change.resources();
+
     steps.iter().filter(is_applied).filter(move |step| {
         !steps.iter().any(|it| is_applied(&it) && same(it, step) && it.index > step.index)
     })
@@ -128,15 +129,16 @@ pub(super) async fn tripped_guard(
     context: &Context,
     detail: &RunDetail,
 ) -> Result<Option<String>, Hold> {
-    let (Some(from), Some(question)) = (detail.run.times.written, &detail.measured.question) else {
+    let (Some(from), Some(observation)) = (detail.run.times.written, &detail.measured.observation)
+    else {
         return Ok(None);
     };
 
-    for (guard, before) in question.guards.iter().zip(&detail.measured.guard_levels) {
+    for (guard, before) in observation.guards.iter().zip(&detail.measured.guard_levels) {
         let tripped = match guard {
             Guard::Count(query) => count_rose(context, detail, query, from, *before).await?,
             Guard::Level { query, at_most: Some(limit), .. } => {
-                level_is_above(context, question, query, from, *limit).await?
+                level_is_above(context, observation, query, from, *limit).await?
             }
             Guard::Level { at_most: None, .. } => None,
         };
@@ -169,27 +171,29 @@ async fn count_rose(
     };
 
     let risen = peaks.into_iter().find(exceeds);
+
     Ok(risen.map(|it| format!("`{query}` rose to {it}; before the write it was {limit}")))
 }
 
 /// Whether the mean of a bin since the write is above `limit`.
 async fn level_is_above(
     context: &Context,
-    question: &Question,
+    observation: &ObservationPlan,
     query: &str,
     written: WallTime,
     limit: f64,
 ) -> Result<Option<String>, Hold> {
     let passed = context.now().since(written).saturating_sub(context.scrape_interval());
-    let after = passed.as_millis().checked_div(question.bin.as_millis()).unwrap_or_default();
+    let after = passed.as_millis().checked_div(observation.bin.as_millis()).unwrap_or_default();
     let after = u32::try_from(after).unwrap_or(u32::MAX).min(BINS_MAX);
     if after == 0 {
         return Ok(None);
     }
 
-    let range = BinRange { written, bin: question.bin, before: 0, after };
+    let range = BinRange { written, bin: observation.bin, before: 0, after };
     let values = bins::read_gauge(evidence::source(context)?, query, range).await?;
     let above = values.into_iter().flatten().find(|it| evidence::exceeds(*it, limit));
+
     Ok(above.map(|it| format!("`{query}` rose to {it}, above its limit of {limit}")))
 }
 
@@ -208,6 +212,7 @@ fn check_evidence(
 
     let since = *watched.evidence_missing_since.get_or_insert_with(|| context.clock.monotonic());
     let limit = context.playbook(&detail.run).map_or(Duration::ZERO, |it| it.windows.observe);
+
     (execute::elapsed(context, since) >= limit)
         .then(|| StopWatching::inconclusive(RollbackReason::EvidenceLost, hold.detail))
 }

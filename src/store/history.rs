@@ -78,6 +78,7 @@ impl Store {
         now: WallTime,
     ) -> Result<RunHistory, StoreError> {
         let cluster = cluster.clone();
+
         self.call("read the past runs", move |tx| {
             let until = now.after(CLOCK_ERROR_MAX);
             let wrote_since = |since: WallTime| {
@@ -119,6 +120,7 @@ impl Store {
         but: RunId,
     ) -> Result<Vec<Range<WallTime>>, StoreError> {
         let cluster = cluster.clone();
+
         self.call("read the times of past runs", move |tx| {
             let mut query = tx.prepare_cached(
                 "SELECT written_at, coalesce(ended_at, effective_at, written_at) FROM runs
@@ -142,6 +144,7 @@ impl Store {
         now: WallTime,
     ) -> Result<Option<WallTime>, StoreError> {
         let cluster = cluster.clone();
+
         self.call("read the last expired run", move |tx| {
             Ok(tx.query_row(
                 "SELECT max(ended_at) FROM runs WHERE cluster = ?1 AND state = ?2
@@ -159,6 +162,7 @@ impl Store {
         cluster: &ClusterName,
     ) -> Result<Vec<(String, Target)>, StoreError> {
         let cluster = cluster.clone();
+
         self.call("read the targets of past runs", move |tx| {
             let mut query = tx.prepare_cached(
                 "SELECT DISTINCT playbook, target FROM runs

@@ -6,24 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::as_label,
-    playbook::{Better, Guard, Measure},
+    playbook::{Better, Guard, ObjectiveExpression},
     verdict::Evidence,
 };
 
 /// What a run compares, as it was rendered when the run began: a playbook that is edited meanwhile
 /// changes nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Question {
-    pub objective: Measure<String>,
+pub struct ObservationPlan {
+    pub objective: ObjectiveExpression<String>,
     /// The objective of brokers that the run does not touch; `None` if there are none.
-    pub untouched: Option<Measure<String>>,
+    pub untouched: Option<ObjectiveExpression<String>>,
     /// `None` if the load is the number of what the objective is the mean of.
     pub load: Option<String>,
     pub untouched_load: Option<String>,
     pub guards: Vec<Guard<String>>,
+    /// Returns a series if the change reached what it is for.
+    #[serde(default)]
+    pub reached_when: Option<String>,
     #[serde(with = "as_label")]
     pub better: Better,
-    /// Minimum relative improvement, 0–1.
+    /// Minimum relative improvement to keep the change, 0–1.
     pub at_least: f64,
     pub bin: Duration,
     pub baseline: Duration,
@@ -32,14 +35,14 @@ pub struct Question {
     pub history: Duration,
 }
 
-/// Baseline and observation.
+/// What was measured before and after the change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Measurement {
     /// The objective in words; of a run of an earlier version, its query.
     pub query: String,
     /// `None` in runs of an earlier version.
-    pub question: Option<Question>,
+    pub observation: Option<ObservationPlan>,
     /// Value of each guard before the write, in the order of the guards. `None` if it had none.
     pub guard_levels: Vec<Option<f64>>,
     /// The objective in the baseline: its geometric mean.

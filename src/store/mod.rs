@@ -8,6 +8,7 @@
 //! [`RunState::after`]: crate::model::RunState::after
 
 mod alerts;
+mod cases;
 mod closed_lists;
 mod clusters;
 mod columns;
@@ -41,11 +42,12 @@ pub use alerts::{
     AlertCounts, Episode, EpisodeSubject, FiringUpdate, GAP_MIN, RoutedAlert, StoredAlerts,
     VaryingLabels,
 };
+pub use cases::CASES_MAX;
 pub use clusters::{Identification, OrphanedRuns};
 pub use history::{EndedRun, RunHistory};
 pub use journal::{JournalFilter, NewLine};
 pub use listing::{ClusterOverview, HeldCount, RunFilter};
-pub use measurement::{Measurement, Question};
+pub use measurement::{Measurement, ObservationPlan};
 pub use ownership::{Ownership, StackedStep};
 pub use release::Release;
 pub use rows::{

@@ -174,6 +174,7 @@ impl Store {
         by: &Principal,
     ) -> Result<(), StoreError> {
         let by = by.clone();
+
         self.call("store the order to roll back", move |tx| {
             tx.execute("UPDATE runs SET undo_requested = 1 WHERE id = ?1", [run])?;
             Ok(journal::append_order(tx, run, now, &by, "asked to roll it back")?)
@@ -189,6 +190,7 @@ impl Store {
         by: &Principal,
     ) -> Result<(), StoreError> {
         let by = by.clone();
+
         self.call("acknowledge a run", move |tx| {
             tx.execute("UPDATE runs SET acknowledged = 1 WHERE id = ?1", [run])?;
             Ok(journal::append_order(tx, run, now, &by, "acknowledged it")?)
@@ -207,6 +209,7 @@ impl Store {
         shown: Option<String>,
     ) -> Result<bool, StoreError> {
         let by = by.clone();
+
         self.call("approve a run", move |tx| {
             let digest = steps::plan_digest(&steps::read(tx, run)?);
             if shown.is_some() && shown != digest {
@@ -236,6 +239,7 @@ impl Store {
     /// The runs of alerts that wait although all of their episodes are closed.
     pub async fn resolved_runs(&self, cluster: &ClusterName) -> Result<Vec<RunRow>, StoreError> {
         let cluster = cluster.clone();
+
         self.call("read the resolved runs", move |tx| {
             let filter = "WHERE cluster = ?1 AND ended_at IS NULL AND trigger = ?2
                  AND state IN ('queued', 'held', 'awaiting_approval')
@@ -254,6 +258,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<RunRow>, StoreError> {
         let cluster = cluster.clone();
+
         self.call("read the runs", move |tx| {
             let filter = "WHERE id IN (SELECT id FROM runs WHERE cluster = ?1
                                        ORDER BY id DESC LIMIT ?2)
@@ -269,6 +274,7 @@ impl Store {
     /// temporary or that a person wants rolled back, and stuck ones that are to be tried again.
     pub async fn open_runs(&self, cluster: &ClusterName) -> Result<Vec<RunRow>, StoreError> {
         let cluster = cluster.clone();
+
         self.call("read the open runs", move |tx| {
             let filter = "WHERE cluster = ?1 AND (ended_at IS NULL
                  OR (state = ?2 AND (undo_requested OR expires_at IS NOT NULL))
@@ -369,6 +375,7 @@ fn add(
     let line = NewLine { run: Some(run), entry, text, by, ..NewLine::default() };
 
     journal::insert(tx, &line, new.created)?;
+
     Ok(Some((run, added)))
 }
 
@@ -414,6 +421,7 @@ fn insert(tx: &Transaction<'_>, new: &NewRun, claim: Option<NewClaim>) -> rusqli
             new.created,
         ],
     )?;
+
     Ok(RunId(tx.last_insert_rowid()))
 }
 
@@ -457,6 +465,7 @@ fn update(
             change.expires,
         ],
     )?;
+
     Ok(())
 }
 
@@ -469,6 +478,7 @@ fn describe(state: RunState, change: &RunUpdate) -> String {
         change.rollback_reason.map(RollbackReason::label),
         change.note.as_deref(),
     ];
+
     parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
 }
 

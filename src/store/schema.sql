@@ -66,6 +66,11 @@ CREATE INDEX runs_equal ON runs (cluster, optimizer, target) WHERE ended_at IS N
 CREATE INDEX runs_temporary ON runs (cluster) WHERE expires_at IS NOT NULL;
 CREATE INDEX runs_ended ON runs (cluster, playbook, ended_at);
 
+CREATE TABLE cases (             -- what the verdicts of the newest runs depended on
+    run     INTEGER PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+    content BLOB NOT NULL        -- deflated JSON
+) STRICT;
+
 CREATE TABLE claims (            -- which run handles which attempt of which episode
     episode  INTEGER NOT NULL,
     playbook TEXT NOT NULL,

@@ -92,6 +92,7 @@ fn view(runs: i64) -> RemediationView {
 #[test]
 fn series_of_closed_lists_start_at_0() {
     let telemetry = telemetry();
+
     for series in [
         "kafka_optimizer_webhook_requests_total{code=\"503\"}",
         "kafka_optimizer_alerts_total{outcome=\"unmatched\"}",

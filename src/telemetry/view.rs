@@ -75,7 +75,7 @@ pub struct RunInfo {
     pub target: String,
     /// `None` until the run has been judged.
     pub verdict: Option<Verdict>,
-    /// Relative improvement, 0–1.
+    /// Relative improvement of the objective, 0–1.
     pub effect: Option<f64>,
     /// The evidence in one sentence.
     pub sentence: Option<String>,
@@ -123,6 +123,7 @@ impl CollectorView {
     /// `None` before its first round.
     fn status(&self, collector: CollectorName) -> Option<CollectorStatus> {
         self.succeeded?;
+
         Some(CollectorStatus {
             collector,
             failure: self.failure.clone(),
@@ -166,6 +167,7 @@ pub(super) struct Views {
 impl Views {
     pub(super) fn new(build: BuildInfo, clusters: &[ClusterName]) -> Self {
         let clusters = clusters.iter().map(|it| (it.clone(), ClusterView::default())).collect();
+
         Self {
             build,
             config_loaded: None,
@@ -199,6 +201,7 @@ impl Views {
     pub(super) fn configured(&mut self, clusters: &[ClusterName], removed: &[ClusterName]) {
         self.clusters.retain(|it, _| !removed.contains(it));
         self.removed.extend(removed.iter().cloned());
+
         for cluster in clusters {
             self.removed.remove(cluster);
             self.of(cluster);
@@ -430,6 +433,7 @@ impl Views {
 
         let orphaned = self.orphaned_runs.iter();
         let orphaned = orphaned.map(|(cluster, runs)| (texts(&[cluster.as_str()]), count(*runs)));
+
         gauges(encoder, &own::ORPHANED_RUNS, orphaned)
     }
 

@@ -99,6 +99,7 @@ impl Comparison<'_> {
 
         // Without a curve the load may explain as much as it changed by.
         let lowers = (-change).max(0.0);
+
         LoadEffect { change, lowers, raises: change.max(0.0), peak, is_reached: true }
     }
 

@@ -16,6 +16,8 @@ pub enum Doubt {
     ByItself,
     /// The last bin before the first write was as good as those after it.
     BeganBefore,
+    /// The change reached nothing of what it is for.
+    ReachedNothing,
     /// The difference is large, but within the noise, or as large a one comes about too often.
     Noise,
     /// The difference is small, and the noise too large to rule out one that counts.

@@ -50,6 +50,7 @@ impl LoadCurve {
 
         let above = self.groups.partition_point(|it| it.load <= load);
         let left = above.checked_sub(1).and_then(|it| self.groups.get(it));
+
         match (left, self.groups.get(above)) {
             (Some(left), Some(right)) => {
                 let share = (load - left.load) / (right.load - left.load);

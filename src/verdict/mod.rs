@@ -18,6 +18,7 @@
 //! Inside the module a missing bin is NaN, as is every mean of which too many bins are missing. A
 //! comparison with NaN is false, and each verdict needs comparisons that are true.
 
+mod case;
 mod compare;
 mod evidence;
 mod history;
@@ -37,6 +38,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+pub use case::VerdictCase;
 pub use evidence::{Difference, Doubt, Evidence, Placebos};
 pub use judge::{Conclusion, Judgement, Past, Rise};
 pub use parameters::{Interim, Parameters, SoftGuard};

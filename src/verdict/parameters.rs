@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// One of the times at which a verdict may be given (an interim analysis of a group sequential
 /// test).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interim {
     /// Bins observed, after those of `settle`.
     pub bins: usize,
@@ -16,7 +18,7 @@ pub struct Interim {
 ///
 /// The defaults were chosen in simulated clusters in which the true effect is known, for few false
 /// verdicts where nothing was changed and many true ones where the time of a request was halved.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parameters {
     /// Length of a bin. Only the words of the evidence use it.
     pub bin: Duration,
@@ -61,6 +63,7 @@ pub struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         let looks = [(2, 0.005), (5, 0.01), (10, 0.02)];
+
         Self {
             bin: Duration::from_mins(1),
             baseline: 5,

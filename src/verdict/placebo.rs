@@ -114,6 +114,7 @@ impl KnownBins {
 
         // 0 / 0 if they never changed.
         let share = products / squares;
+
         if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
     }
 

@@ -43,6 +43,7 @@ mod tests {
             (200.0, 0.025, 1.972),
             (1e9, 0.025, 1.960),
         ];
+
         for (degrees, chance, want) in table {
             let upper = student_upper(chance, degrees);
             assert!((upper - want).abs() < 6e-4, "{degrees} {chance}: {upper}, not {want}");

@@ -67,6 +67,7 @@ impl Evidence {
             }
             Some(Doubt::ByItself) => "it was on its way back to its usual level by itself",
             Some(Doubt::BeganBefore) => "it had begun before the change",
+            Some(Doubt::ReachedNothing) => "the change reached nothing that it is for",
             Some(Doubt::Noise) => "the difference is within the noise",
             Some(Doubt::Imprecise) => "the noise hides whether there is a difference that counts",
         }
@@ -78,6 +79,7 @@ impl Evidence {
         }
 
         let brokers = plural(self.untouched, "untouched broker");
+
         Some(match self.untouched_change {
             None => format!("{brokers} not measured"),
             Some(change) if change.exp_m1().abs() < UNCHANGED => format!("{brokers} unchanged"),

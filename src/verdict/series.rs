@@ -1,5 +1,7 @@
 //! What was measured of one broker, one element per bin.
 
+use serde::{Deserialize, Serialize};
+
 use crate::playbook::Better;
 
 /// The floor of a gauge, as a share of the usual value.
@@ -7,7 +9,7 @@ const FLOOR_SHARE: f64 = 0.1;
 
 /// The objective and the load of one broker as natural logarithms, one element per bin of equal
 /// length, oldest first. Lower levels are better. `None` where a bin is missing.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     pub level: Vec<Option<f64>>,
     pub load: Vec<Option<f64>>,
@@ -15,7 +17,7 @@ pub struct Series {
 
 /// The same bins of the broker that is changed and of those that are not. Every series has the same
 /// number of bins as the objective of the changed broker; a shorter one lacks the newest.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bins {
     pub changed: Series,
     /// Brokers that the run does not touch, as controls. The same ones in the same order before and

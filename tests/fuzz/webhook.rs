@@ -18,6 +18,7 @@ use kafka_optimizer::{
     remediation::{Decision, Order, OrderError, ReleaseOrder, RemediationStatus, Taken},
     store::{JournalFilter, JournalLine, RunDetail, RunFilter, RunRow, StoreError},
     telemetry::{BuildInfo, Telemetry},
+    verdict::VerdictCase,
 };
 use rand::RngExt;
 use tokio::{runtime::Builder, sync::watch};
@@ -106,6 +107,10 @@ impl Pipeline for NullPipeline {
         Ok(None)
     }
 
+    async fn case(&self, _id: RunId) -> Result<Option<VerdictCase>, StoreError> {
+        Ok(None)
+    }
+
     async fn journal(&self, _filter: JournalFilter) -> Result<Vec<JournalLine>, StoreError> {
         Ok(Vec::new())
     }
@@ -155,6 +160,7 @@ fn settings() -> Settings {
         file: "token".into(),
         token: Secret::new(TOKEN.to_owned()),
     };
+
     Settings {
         access: Access::new(&AccessConfig { tokens: vec![token], clients: Vec::new() }),
         about: ServerInfo {
@@ -168,6 +174,7 @@ fn settings() -> Settings {
 
 fn router() -> Router {
     let build = BuildInfo { version: "0", revision: "0", rustc: "0" };
+
     http::router(http::AppState {
         pipeline: Arc::new(NullPipeline),
         pages: watch::channel(Arc::new(Exposition::default())).1,

@@ -241,8 +241,24 @@ async fn filters_and_names_reach_the_server() {
 }
 
 #[tokio::test]
+async fn a_verdict_is_computed_again_from_what_is_stored() {
+    let server = ApiServer::new().await;
+    let ran = server.script(&["runs", "7", "--again"]).await;
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert!(ran.out.starts_with("improved: as large an improvement came about"), "{}", ran.out);
+
+    let ran = server.script(&["runs", "7", "--again", "--output", "json"]).await;
+    let again: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(again["verdict"], "improved");
+
+    assert_eq!(server.script(&["runs", "--again"]).await.exit, Exit::Usage);
+}
+
+#[tokio::test]
 async fn tables_fit_a_terminal_of_80_columns() {
     let server = ApiServer::new().await;
+
     for command in [&["runs"][..], &["runs", "7"], &["journal"], &["temporary-changes"]] {
         let mut args: Vec<String> = command.iter().map(|it| (*it).to_owned()).collect();
         args.extend(["--server".to_owned(), server.url.clone()]);

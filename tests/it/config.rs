@@ -29,6 +29,7 @@ fn good_token(path: &Path) -> io::Result<SecretFile> {
         _ if path.ends_with("alertmanager-token") => "alertmanager's token\n".replace(' ', "-"),
         _ => format!("{TOKEN}\n"),
     };
+
     Ok(SecretFile { text, world_readable: false })
 }
 
@@ -176,6 +177,7 @@ remediation:
       load: 'sum(kafka:produce_requests:rate{kafka_cluster=\"$kafka_cluster\"})'
       soft_guards:
         - {query: 'max(kafka:fetch_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"})', at_most: 2.5}
+      reached_when: 'sum(increase(kafka:produce_throttle_time:milliseconds_sum{kafka_cluster=\"$kafka_cluster\"}[5m])) > 0'
       expire_when: 'max(kafka:produce_time:mean_seconds{kafka_cluster=\"$kafka_cluster\"}) < 0.01'
     - name: more-consumers
       match: {alertname: KafkaConsumerGroupNotCatchingUp, remediation: scale-consumers}
@@ -287,6 +289,23 @@ fn settings_that_are_valid_and_seldom_meant_were_accepted_in_silence() {
     let (head, playbook) = plain.split_once("    - name: broker-threads").unwrap();
     let twice = format!("{head}    - name: other{playbook}    - name: broker-threads{playbook}");
     assert_eq!(warnings(&twice), ["remediation.playbooks[1].match"]);
+}
+
+#[test]
+fn an_objective_that_the_change_cannot_touch_is_refused() {
+    let objective = "objective: {gauge: 'a{broker_id=\"$broker_id\"}', better: lower}";
+    let fixed = "objective: {gauge: 'a{broker_id=\"2\"}', better: lower}";
+    let text = with_playbook("").replace(objective, fixed);
+    let place = "remediation.playbooks[0].objective";
+
+    assert_eq!(problems(&text).0, [place]);
+
+    let shed = "shed_load: {clients: [{client_id: a, producer_byte_rate: 1MiB, usual: 2MiB}]}";
+    let shed = with_playbook("").replace("tune_brokers: {level: moderate}", shed);
+    assert_eq!(warnings(&shed), ["remediation.playbooks[0]"]);
+
+    let asked = shed.replace("load: b", "load: b\n      reached_when: 'c > 0'");
+    assert!(warnings(&asked).is_empty());
 }
 
 #[test]
@@ -474,6 +493,7 @@ fn the_probe_is_off_unless_its_key_is_there() {
 #[test]
 fn a_probe_that_is_too_frequent_or_writes_to_internal_topics_is_refused() {
     let at = "clusters[0].probe.";
+
     for (written, key) in [
         ("topic: __consumer_offsets", "topic"),
         ("topic: 'a b'", "topic"),
@@ -942,11 +962,15 @@ fn i27_only_temporary_changes_have_an_expiry() {
 #[test]
 fn scaling_consumers_needs_an_engine_and_an_objective_of_the_group() {
     let scale = "scale_consumers: {containers_max: 4}";
-    let (paths, _) = problems(&with_optimizer(scale, ""));
+    let (paths, message) = problems(&with_optimizer(scale, ""));
 
-    assert_eq!(paths, ["clusters[0].docker"]);
+    assert_eq!(paths, ["remediation.playbooks[0].objective", "clusters[0].docker"]);
+    assert!(message.contains("is not about $consumergroup"), "{message}");
 
-    let docker = |text: String| text.replace("    prometheus:", "    docker: {}\n    prometheus:");
+    let docker = |text: String| {
+        let text = text.replace("gauge: 'a'", "gauge: 'a{consumergroup=\"$consumergroup\"}'");
+        text.replace("    prometheus:", "    docker: {}\n    prometheus:")
+    };
     meant(&docker(with_optimizer(scale, "guards: ['c{consumergroup=\"$consumergroup\"}']")));
     let (_, message) =
         problems(&docker(with_optimizer(scale, "guards: ['c{broker_id=\"$broker_id\"}']")));

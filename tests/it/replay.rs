@@ -36,12 +36,12 @@ remediation:
 "#;
 
 /// Two counters for each of three brokers, which swing together and by themselves.
-struct Counters {
+struct BrokerCounters {
     /// By broker, one element for each minute: milliseconds and requests since the beginning.
     brokers: Vec<Vec<[f64; 2]>>,
 }
 
-impl Counters {
+impl BrokerCounters {
     /// From [`CHANGE`] on, requests to broker 1 take `factor` of the time.
     fn new(factor: f64) -> Self {
         let mut random = StdRng::seed_from_u64(7);
@@ -84,13 +84,14 @@ impl Counters {
 }
 
 #[async_trait]
-impl Prometheus for Counters {
+impl Prometheus for BrokerCounters {
     async fn instant(&self, query: &str) -> Result<Vec<InstantSeries>, PrometheusError> {
         assert!(query.contains("broker_id=~\".+\""), "{query}");
         let series = |broker| InstantSeries {
             labels: Self::labels(broker),
             sample: SamplePair { at: BEGAN, value: 1.0 },
         };
+
         Ok((0..3).map(series).collect())
     }
 
@@ -114,6 +115,7 @@ impl Prometheus for Counters {
                 samples: times.filter_map(sample).collect(),
             }
         });
+
         Ok(series.collect())
     }
 }
@@ -123,7 +125,7 @@ fn playbook() -> Playbook {
     loaded.config.remediation.playbooks.into_iter().next().unwrap()
 }
 
-async fn replay(counters: Counters) -> Replay {
+async fn replay(counters: BrokerCounters) -> Replay {
     let (cluster, target) =
         (ClusterName::new("main"), Target::Broker(BrokerId::from_wire(1).unwrap()));
     Replay::new(Arc::new(counters), SCRAPE, &playbook(), &cluster, &target).await.unwrap()
@@ -133,13 +135,13 @@ fn minute(number: usize) -> WallTime {
     BEGAN.after(MINUTE * u32::try_from(number).unwrap())
 }
 
-async fn judged(counters: Counters, at: usize) -> Replayed {
+async fn judged(counters: BrokerCounters, at: usize) -> Replayed {
     replay(counters).await.at(minute(at)).await.unwrap()
 }
 
 #[tokio::test]
 async fn i24_a_change_in_the_past_that_helped_would_have_been_kept() {
-    let found = judged(Counters::new(0.4), CHANGE).await;
+    let found = judged(BrokerCounters::new(0.4), CHANGE).await;
 
     assert_eq!(found.verdict, Verdict::Improved, "{}", found.sentence);
     assert!(found.sentence.contains("2 untouched brokers"), "{}", found.sentence);
@@ -149,13 +151,13 @@ async fn i24_a_change_in_the_past_that_helped_would_have_been_kept() {
     assert!((0.3..0.5).contains(&(after / before)), "{before} {after}");
     assert!((0.005..0.02).contains(&before), "in seconds: {before}");
 
-    let found = judged(Counters::new(2.5), CHANGE).await;
+    let found = judged(BrokerCounters::new(2.5), CHANGE).await;
     assert_eq!(found.verdict, Verdict::Regressed, "{}", found.sentence);
 }
 
 #[tokio::test]
 async fn i24_times_at_which_nothing_was_changed_have_no_verdict_of_a_change() {
-    let replay = replay(Counters::new(1.0)).await;
+    let replay = replay(BrokerCounters::new(1.0)).await;
     let mut found = Vec::new();
     for at in (200..1_500).step_by(50) {
         found.push(replay.at(minute(at)).await.unwrap());
@@ -170,7 +172,7 @@ async fn i24_times_at_which_nothing_was_changed_have_no_verdict_of_a_change() {
 
 #[tokio::test]
 async fn a_counter_that_was_reset_makes_its_bin_unknown_and_no_verdict_wrong() {
-    let mut counters = Counters::new(0.4);
+    let mut counters = BrokerCounters::new(0.4);
     counters.restart(CHANGE + 3);
     let found = judged(counters, CHANGE).await;
 
@@ -179,7 +181,7 @@ async fn a_counter_that_was_reset_makes_its_bin_unknown_and_no_verdict_wrong() {
 
 #[tokio::test]
 async fn a_time_without_samples_is_inconclusive() {
-    let found = judged(Counters::new(0.4), END + 100).await;
+    let found = judged(BrokerCounters::new(0.4), END + 100).await;
 
     assert_eq!(found.verdict, Verdict::Inconclusive, "{}", found.sentence);
     assert_eq!(found.after, None);
@@ -188,7 +190,7 @@ async fn a_time_without_samples_is_inconclusive() {
 #[tokio::test]
 async fn a_playbook_about_a_broker_needs_one() {
     let cluster = ClusterName::new("main");
-    let counters = Arc::new(Counters::new(1.0));
+    let counters = Arc::new(BrokerCounters::new(1.0));
     let refused = Replay::new(counters, SCRAPE, &playbook(), &cluster, &Target::Cluster).await;
     let Err(error @ ReplayError::Target { .. }) = refused else { panic!() };
 

@@ -11,11 +11,14 @@ use kafka_optimizer::{
     },
     playbook::{Level, OptimizerKind},
     store::{
-        Added, Claims, EpisodeSubject, JournalFilter, NewAttempt, NewClaim, NewLine, NewRun,
-        Priority, Release, RoutedAlert, RunFilter, RunHistory, RunRow, RunUpdate, StepProgress,
-        StepRow, StepState, StepUpdate, Store, plan_digest,
+        Added, CASES_MAX, Claims, EpisodeSubject, JournalFilter, NewAttempt, NewClaim, NewLine,
+        NewRun, Priority, Release, RoutedAlert, RunFilter, RunHistory, RunRow, RunUpdate,
+        StepProgress, StepRow, StepState, StepUpdate, Store, plan_digest,
     },
+    verdict::VerdictCase,
 };
+
+use crate::pipeline::case;
 
 const HOUR: Duration = Duration::from_hours(1);
 const START: WallTime = WallTime(1_800_000_000_000);
@@ -42,6 +45,7 @@ fn routed(status: AlertStatus, severity: &str, n: usize) -> RoutedAlert {
         playbook: "threads".to_owned(),
         target: i32::try_from(n).ok().map(broker),
     };
+
     RoutedAlert { cluster: main_cluster(), alert, subjects: vec![subject] }
 }
 
@@ -506,6 +510,7 @@ fn version_2() -> (tempfile::TempDir, Store) {
     drop(Store::open(&file).unwrap());
 
     let store = Store::open(&file).unwrap();
+
     (folder, store)
 }
 
@@ -623,6 +628,25 @@ fn version_3() -> (tempfile::TempDir, Store) {
 }
 
 #[tokio::test]
+async fn i24_the_newest_verdicts_can_be_computed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("state.db")).unwrap();
+    let mut last = RunId(0);
+    for _ in 0..=CASES_MAX {
+        last = rolled_back(&store, START).await;
+        store.set_case(last, case()).await.unwrap();
+    }
+
+    assert_eq!(store.case(last).await.unwrap(), Some(case()));
+    assert_eq!(store.case(RunId(2)).await.unwrap(), Some(case()));
+    assert_eq!(store.case(RunId(1)).await.unwrap(), None, "the oldest makes room");
+
+    let shorter = VerdictCase { excluded: Vec::new(), ..case() };
+    store.set_case(last, shorter.clone()).await.unwrap();
+    assert_eq!(store.case(last).await.unwrap(), Some(shorter));
+}
+
+#[tokio::test]
 async fn i42_what_a_version_3_file_wrote_becomes_a_stack_in_the_order_of_writing() {
     let (_folder, store) = version_3();
     let [owned] = store.ownership(&main_cluster()).await.unwrap().try_into().unwrap();
@@ -694,6 +718,7 @@ async fn i4_an_episode_of_a_version_3_file_keeps_its_attempts_when_it_is_matched
         assert_eq!(alert["alertname"], "Slow");
         vec![EpisodeSubject { playbook: "threads".to_owned(), target: Some(Target::Cluster) }]
     };
+
     for _ in 0..2 {
         store.rematch_episodes(&main_cluster(), subjects, START).await.unwrap();
         let open = store.open_episodes(&main_cluster()).await.unwrap();

@@ -91,7 +91,18 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["model", "clock", "shutdown", "playbook", "config", "telemetry", "load", "http", "app"],
+        &[
+            "model",
+            "clock",
+            "shutdown",
+            "playbook",
+            "config",
+            "verdict",
+            "telemetry",
+            "load",
+            "http",
+            "app",
+        ],
     ),
 ];
 
@@ -177,6 +188,7 @@ impl Source {
                 if line.trim_start().starts_with("//") { Some(0) } else { line.find(" // ") };
             line[..comment.unwrap_or(line.len())].to_owned()
         };
+
         self.text.lines().map(code).collect::<Vec<_>>().join("\n")
     }
 }

@@ -104,8 +104,8 @@ fn fixtures() -> Vec<Fixture> {
     serde_json::from_str(&text).unwrap()
 }
 
-/// Whether only the rule that a fall has to come after the write differs: the separate implementation
-/// does not have it, and a run is never improved by it.
+/// Whether only the rule that a fall has to come after the write differs: the separate
+/// implementation does not have it, and a run is never improved by it.
 fn is_stricter(ours: &Judgement, theirs: &FixtureNumbers) -> bool {
     let refused = ours.evidence.doubt == Some(Doubt::BeganBefore);
     refused && ours.verdict.is_none() && theirs.verdict.as_deref() == Some("improved")

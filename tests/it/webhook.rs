@@ -15,6 +15,7 @@ use kafka_optimizer::{
     http::{Limits, Web},
     model::{BrokerId, ClusterName, HoldReason, RunId, RunState, Scope, Target, WallTime},
     store::RunFilter,
+    verdict::VerdictCase,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -22,8 +23,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::http_harness::{
-    HttpHarness, TOKEN, front, front_with, good, listening, text, token_grant,
+use crate::{
+    http_harness::{HttpHarness, TOKEN, front, front_with, good, listening, text, token_grant},
+    pipeline::case,
 };
 
 const ALERT: &str = r#"{"version":"4","truncatedAlerts":2,"alerts":[{"status":"firing",
@@ -71,6 +73,20 @@ async fn i2_a_notification_that_cannot_be_stored_gets_503_without_details() {
     }
 
     assert_eq!(front.post("/api/v1/pause", "").await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn what_a_verdict_depends_on_is_shown() {
+    let front = front(Some(TOKEN));
+    let (status, body) = front.get("/api/v1/runs/7/case").await;
+
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(serde_json::from_str::<VerdictCase>(&body).unwrap(), case());
+
+    let (status, body) = front.get("/api/v1/runs/8/case").await;
+
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains("run 8 has nothing to compute its verdict from"), "{body}");
 }
 
 #[tokio::test]

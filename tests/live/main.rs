@@ -19,6 +19,7 @@ mod member;
 mod oldest;
 mod page;
 mod probe;
+mod replay;
 mod security;
 mod stack;
 mod state;

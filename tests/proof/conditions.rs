@@ -132,6 +132,7 @@ impl BrokerProcesses {
         }
 
         let elsewhere = (world.elsewhere_deviation * self.elsewhere.next(random)).exp();
+
         Conditions {
             offered: (load + load.sqrt() * normal(random)).max(0.0),
             service,

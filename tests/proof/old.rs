@@ -56,6 +56,7 @@ fn verdict(was: f64, now: f64, deviation: f64, load: f64) -> Verdict {
     }
 
     let has_too_much_load = load > LOAD_RATIO_MAX.max(was / now);
+
     if gain > 0.0 && load >= 1.0 - LOAD_CHANGE_MAX && !has_too_much_load {
         Verdict::Improved
     } else if gain < 0.0 && load <= 1.0 + LOAD_CHANGE_MAX {

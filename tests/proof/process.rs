@@ -70,6 +70,7 @@ impl Stops {
 
         let stopped = self.left.min(1.0);
         self.left -= stopped;
+
         stopped
     }
 }

@@ -156,6 +156,7 @@ pub(crate) fn print_mean(mean: &WorldRates) {
     );
 
     println!("{}", row("old", &mean.old));
+
     for (given, rates) in GIVEN.iter().zip(&mean.new) {
         println!("{}", row(&format!("{} min, {} others", given.history, given.controls), rates));
     }

@@ -177,6 +177,7 @@ impl LoadStep {
 
         let size = random.random_range(0.1..world.step);
         let factor = if random.random() { 1.0 + size } else { 1.0 - size };
+
         Self { from_second: random.random_range(0..480), factor }
     }
 

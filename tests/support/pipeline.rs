@@ -13,7 +13,7 @@ use kafka_optimizer::{
         AlertOutcome, BrokerConfigChange, BrokerId, Change, ClusterName, HoldReason, Mode,
         Principal, RunId, RunState, Target, Trigger, Verdict, WallTime,
     },
-    playbook::{Level, OptimizerKind},
+    playbook::{Better, Level, OptimizerKind},
     remediation::{
         ClusterRemediation, Decision, Order, OrderError, ReleaseOrder, RemediationStatus, Taken,
     },
@@ -21,6 +21,7 @@ use kafka_optimizer::{
         AlertCounts, ClusterOverview, HeldCount, JournalFilter, JournalLine, Measurement, Priority,
         RunDetail, RunFilter, RunRow, StepProgress, StepRow, StepState, StoreError, Times,
     },
+    verdict::{Bins, Parameters, Series, VerdictCase},
 };
 
 /// Accepts everything, and records it.
@@ -66,6 +67,7 @@ impl Pipeline for RecordingPipeline {
         self.taken.lock().unwrap().push(notification);
 
         let counts = AlertCounts::from([(AlertOutcome::New, count), (AlertOutcome::Unmatched, 0)]);
+
         Ok(Taken { counts, faults })
     }
 
@@ -101,6 +103,11 @@ impl Pipeline for RecordingPipeline {
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
         self.note(format!("run {id}"))?;
         Ok((id == RunId(7)).then(detail))
+    }
+
+    async fn case(&self, id: RunId) -> Result<Option<VerdictCase>, StoreError> {
+        self.note(format!("case {id}"))?;
+        Ok((id == RunId(7)).then(case))
     }
 
     async fn journal(&self, filter: JournalFilter) -> Result<Vec<JournalLine>, StoreError> {
@@ -140,6 +147,7 @@ impl Pipeline for RecordingPipeline {
             Decision::Cancel { reason } => format!("cancel {id} {reason:?}"),
         })?;
         self.principals.lock().unwrap().push(by.clone());
+
         if id == RunId(7) { Ok(()) } else { Err(OrderError::Conflict("it has ended".to_owned())) }
     }
 
@@ -236,6 +244,24 @@ fn detail() -> RunDetail {
             ..Measurement::default()
         },
         journal: vec![journal_line()],
+    }
+}
+
+/// One in which every request takes half as long from the write on.
+pub(crate) fn case() -> VerdictCase {
+    let bins = |level: f64, number: usize| {
+        let swing = |bin: usize| level + if bin.is_multiple_of(2) { 0.01 } else { -0.01 };
+        let level = (0..number).map(|it| Some(swing(it))).collect();
+        Bins { changed: Series { level, load: vec![Some(5.0); number] }, untouched: Vec::new() }
+    };
+
+    VerdictCase {
+        parameters: Parameters::default(),
+        better: Better::Lower,
+        before: bins(-3.0, 300),
+        after: bins(-3.7, 12),
+        excluded: vec![10..20, 40..45],
+        has_reached: true,
     }
 }
 

@@ -170,6 +170,7 @@ fn cluster(
     }
 
     let (groups, group_states) = selection::groups(raw.groups, path, report);
+
     ClusterConfig {
         name: ClusterName::new(name),
         bootstrap_servers: servers,

@@ -6,7 +6,9 @@ use super::{
     key_path::KeyPath,
     playbook::{required, template},
 };
-use crate::playbook::{Guard, Measure, Objective, Template, WithoutHistory};
+use crate::playbook::{
+    Guard, Objective, ObjectiveExpression, OptimizerKind, Playbook, Template, WithoutHistory,
+};
 
 /// Smaller differences are noise on a busy cluster.
 const AT_LEAST_DEFAULT: f64 = 0.2;
@@ -58,7 +60,7 @@ fn measure(
     raw: &RawObjective,
     path: &KeyPath,
     report: &mut CheckReport,
-) -> Option<Measure<Template>> {
+) -> Option<ObjectiveExpression<Template>> {
     let written = [raw.mean.is_some(), raw.rate.is_some(), raw.gauge.is_some(), raw.lag.is_some()];
     if written.iter().filter(|it| **it).count() != 1 {
         let advice = "name what should improve by exactly one of `mean: {sum: …, count: …}`, \
@@ -71,16 +73,20 @@ fn measure(
         let path = path.key("mean");
         let sum = counter(sum.clone(), path.key("sum"), "for the total", report);
         let count = counter(count.clone(), path.key("count"), "for the number", report);
-        return Some(Measure::Mean { sum: sum?, count: count? });
+        return Some(ObjectiveExpression::Mean { sum: sum?, count: count? });
     }
     if raw.rate.is_some() {
-        return counter(raw.rate.clone(), path.key("rate"), "", report).map(Measure::Rate);
+        return counter(raw.rate.clone(), path.key("rate"), "", report)
+            .map(ObjectiveExpression::Rate);
     }
     if let Some(text) = &raw.gauge {
-        return template(text, path.key("gauge"), report).map(Measure::Gauge);
+        return template(text, path.key("gauge"), report).map(ObjectiveExpression::Gauge);
     }
 
-    raw.lag.as_ref().and_then(|it| template(it, path.key("lag"), report)).map(Measure::Lag)
+    raw.lag
+        .as_ref()
+        .and_then(|it| template(it, path.key("lag"), report))
+        .map(ObjectiveExpression::Lag)
 }
 
 fn counter(
@@ -104,7 +110,8 @@ pub(super) fn load(
     report: &mut CheckReport,
 ) -> Option<Template> {
     let path = path.key("load");
-    let is_counted = objective.is_none_or(|it| matches!(it.measure, Measure::Mean { .. }));
+    let is_counted =
+        objective.is_none_or(|it| matches!(it.measure, ObjectiveExpression::Mean { .. }));
     if text.is_none() && is_counted {
         return None;
     }
@@ -145,6 +152,46 @@ pub(super) fn guards(
     }
 
     guards
+}
+
+/// An objective that the change cannot touch proves nothing.
+pub(super) fn check_reach(playbook: &Playbook, path: &KeyPath, report: &mut CheckReport) {
+    let objective = &playbook.objective.measure;
+    let names = |label: &str| {
+        objective.expressions().into_iter().any(|it| it.needs().any(|name| name == label))
+    };
+
+    match playbook.optimizer.kind() {
+        OptimizerKind::ScaleConsumers if !names("consumergroup") => report.problem(
+            path.key("objective"),
+            "is not about $consumergroup, and the run changes nothing else",
+        ),
+        OptimizerKind::TuneBrokers | OptimizerKind::Reapply => {
+            let fixed = objective.expressions().into_iter().find_map(fixed_broker);
+            if let Some(broker) = fixed {
+                let advice = format!(
+                    "is about broker {broker} only, which a run on another broker does not touch: \
+                     write $broker_id"
+                );
+                report.problem(path.key("objective"), advice);
+            }
+        }
+        OptimizerKind::ShedLoad if playbook.reached_when.is_none() => report.warning(
+            path,
+            "without `reached_when`, a run may be kept though no such client is connected, such as \
+             `reached_when: 'sum(increase(kafka:produce_throttle_time:milliseconds_sum[5m])) > 0'`",
+        ),
+        OptimizerKind::ElectLeaders | OptimizerKind::ShedLoad | OptimizerKind::ScaleConsumers => (),
+    }
+}
+
+/// The broker that an expression names by a number: `broker_id="2"`.
+fn fixed_broker(template: &Template) -> Option<String> {
+    let text = template.to_string();
+    let (_, rest) = text.split_once("broker_id=\"")?;
+    let (value, _) = rest.split_once('"')?;
+
+    (!value.is_empty() && value.bytes().all(|it| it.is_ascii_digit())).then(|| value.to_owned())
 }
 
 /// A run asks Prometheus at most twelve range queries when it is judged: six for the objective and

@@ -112,6 +112,8 @@ fn playbook(
     let optimizer = optimizer::check(raw.optimizer, path, report);
     let load = objective::load(raw.load, objective.as_ref(), path, report);
     let guards = objective::guards(raw.guards, raw.soft_guards, path, report);
+    let reached_when =
+        raw.reached_when.and_then(|text| template(&text, path.key("reached_when"), report));
 
     let playbook = Playbook {
         name,
@@ -122,6 +124,7 @@ fn playbook(
         objective: objective?,
         load,
         guards,
+        reached_when,
         windows,
         attempts_max,
         keep_neutral: raw.keep_neutral.unwrap_or(false),
@@ -129,6 +132,7 @@ fn playbook(
         temporary,
     };
 
+    objective::check_reach(&playbook, path, report);
     let (wrong, right) = if playbook.optimizer.kind().is_about_a_group() {
         ("broker_id", "consumergroup")
     } else {

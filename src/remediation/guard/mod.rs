@@ -26,7 +26,7 @@ use super::{
     evidence::{self, Baseline},
     firing::Firing,
     hold::Hold,
-    question::Expressions,
+    observation::Expressions,
 };
 use crate::{
     model::{
@@ -203,6 +203,7 @@ pub(super) async fn may_preempt(context: &Context, run: &RunRow) -> Result<(), H
     let plan = planning::plan(context, run, playbook, &topology, canary).await?;
 
     let steps = rows(context, run.id, &plan);
+
     Hold::unless(!approval::is_missing(context, run, &steps), HoldReason::NotConfirmed, || {
         "a person has to approve it".to_owned()
     })
@@ -247,6 +248,7 @@ fn canary(context: &Context, run: &RunRow, playbook: &Playbook) -> Option<Broker
 
     let latest = context.latest.borrow().clone();
     let brokers = latest.iter().flat_map(|it| &it.topology).flat_map(|it| &it.value.brokers);
+
     brokers.map(|it| it.id).min()
 }
 
@@ -294,6 +296,7 @@ fn rows(context: &Context, run: RunId, plan: &Plan) -> Vec<StepRow> {
         at: now,
         progress: StepProgress::default(),
     });
+
     rows.collect()
 }
 

@@ -110,3 +110,9 @@ CREATE INDEX episodes_seen ON episodes (seen_at) WHERE closed_at IS NULL;
 
 -- A flood of alerts must not make each new run more expensive than the one before.
 CREATE INDEX runs_equal ON runs (cluster, optimizer, target) WHERE ended_at IS NULL;
+
+-- What verdicts depended on.
+CREATE TABLE cases (
+    run     INTEGER PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+    content BLOB NOT NULL
+) STRICT;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kafka_optimizer::{
     model::{HoldReason, RollbackReason, RunState, Verdict},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS, WRITES},
-    playbook::{Guard, Level, Optimizer, WithoutHistory},
+    playbook::{Guard, Level, Optimizer, Template, WithoutHistory},
 };
 
 use super::{helps, slow, slow_until};
@@ -283,6 +283,21 @@ fn judged(
         let got = (run.state, run.verdict.unwrap(), run.rollback_reason);
 
         assert_eq!(got, (state, verdict, reason), "{}", world.story().await);
+
+        if !matches!(reason, None | Some(RollbackReason::Verdict)) {
+            return; // nothing was compared
+        }
+        // What is stored gives the same verdict, number for number.
+        let again = world
+            .store
+            .case(kafka_optimizer::model::RunId(1))
+            .await
+            .unwrap()
+            .expect("a case")
+            .conclusion();
+        let evidence = world.run(1).await.measured.evidence;
+
+        assert_eq!((again.verdict, Some(again.evidence)), (verdict, evidence));
     });
 }
 
@@ -314,6 +329,27 @@ fn i24_only_a_change_that_helps_is_kept() {
     let mut neutral = Setup::new(0, Effect::Nothing);
     neutral.playbook().keep_neutral = true;
     judged(neutral, async |it| nothing(it), RunState::Kept, Verdict::Neutral, None);
+}
+
+#[test]
+fn i24_what_reached_nothing_did_not_help() {
+    let asked = |condition: &str| {
+        let mut setup = Setup::new(0, Effect::Help);
+        setup.playbook().reached_when = Some(Template::new(condition).unwrap());
+        setup
+    };
+    let nothing = async |_: &mut World| ();
+
+    judged(
+        asked("max(kafka:broker_cpu:ratio) < 0"),
+        nothing,
+        RunState::RolledBack,
+        Verdict::Inconclusive,
+        Some(RollbackReason::Verdict),
+    );
+
+    let reached = asked("max(kafka:broker_cpu:ratio) < 100");
+    judged(reached, nothing, RunState::Kept, Verdict::Improved, None);
 }
 
 #[test]

@@ -124,6 +124,7 @@ pub(crate) struct SimulatedPrometheus {
 /// Request time with this number of threads.
 fn time_of(effect: Effect, pools: PoolSizes) -> f64 {
     let threads = f64::from(pools.io);
+
     match effect {
         Effect::Help => 0.4 / threads,
         Effect::Nothing => 0.2,
@@ -160,6 +161,7 @@ impl SimulatedPrometheus {
             queries: Vec::new(),
         };
         let recorded = Mutex::default();
+
         Self { script: Mutex::new(script), kafka, docker, clock, crash_points, seed, recorded }
     }
 
@@ -302,6 +304,7 @@ impl SimulatedPrometheus {
             let sum: f64 = points.iter().map(|it| it.value).sum();
             ScriptedSample { value: sum / number, ..points.into_iter().next_back().unwrap() }
         };
+
         series.into_values().map(mean).collect()
     }
 

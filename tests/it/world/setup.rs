@@ -12,9 +12,9 @@ use kafka_optimizer::{
     config::{AccessConfig, ClusterConfig, DockerConfig, PrometheusConfig, RemediationConfig},
     model::{ClusterName, Mode, QuotaEntity, QuotaKey, WallTime},
     playbook::{
-        AboveStatic, AlertMatcher, Better, Factor, Guard, Level, Measure, Objective, Optimizer,
-        Playbook, Rollout, ScaleConsumers, Shed, ShedLoad, Template, TemporaryChange, TuneBrokers,
-        Windows,
+        AboveStatic, AlertMatcher, Better, Factor, Guard, Level, Objective, ObjectiveExpression,
+        Optimizer, Playbook, Rollout, ScaleConsumers, Shed, ShedLoad, Template, TemporaryChange,
+        TuneBrokers, Windows,
     },
     security::HttpOptions,
 };
@@ -77,6 +77,7 @@ const WINDOWS: Windows = Windows {
 /// The playbook for the alert `Slow` on one broker.
 fn broker_playbook() -> Playbook {
     let of_broker = r#"{kafka_cluster="$kafka_cluster",broker_id="$broker_id"}"#;
+
     Playbook {
         name: "broker-threads".to_owned(),
         matcher: AlertMatcher {
@@ -86,7 +87,7 @@ fn broker_playbook() -> Playbook {
         when: Some(template(&format!("{CPU}{of_broker} < 0.8"))),
         optimizer: tune(Level::Moderate),
         objective: Objective {
-            measure: Measure::Gauge(template(&format!("{OBJECTIVE}{of_broker}"))),
+            measure: ObjectiveExpression::Gauge(template(&format!("{OBJECTIVE}{of_broker}"))),
             better: Better::Lower,
             at_least: 0.2,
         },
@@ -96,6 +97,7 @@ fn broker_playbook() -> Playbook {
         )))],
         windows: WINDOWS,
         attempts_max: 1,
+        reached_when: None,
         keep_neutral: false,
         approve: false,
         temporary: None,
@@ -105,6 +107,7 @@ fn broker_playbook() -> Playbook {
 /// The playbook for the alert `AllSlow` on the cluster.
 fn cluster_playbook() -> Playbook {
     let of_cluster = r#"{kafka_cluster="$kafka_cluster"}"#;
+
     Playbook {
         name: "cluster-threads".to_owned(),
         matcher: AlertMatcher {
@@ -112,7 +115,7 @@ fn cluster_playbook() -> Playbook {
         },
         when: None,
         objective: Objective {
-            measure: Measure::Gauge(template(&format!("max({OBJECTIVE}{of_cluster})"))),
+            measure: ObjectiveExpression::Gauge(template(&format!("max({OBJECTIVE}{of_cluster})"))),
             better: Better::Lower,
             at_least: 0.2,
         },
@@ -124,6 +127,7 @@ fn cluster_playbook() -> Playbook {
 /// A playbook for an alert of the cluster, with another optimizer than tune-brokers.
 fn other(name: &str, alert: &str, optimizer: Optimizer) -> Playbook {
     let measure = TemporaryChange { expire_after: Duration::from_mins(10), expire_when: None };
+
     Playbook {
         name: name.to_owned(),
         matcher: AlertMatcher {

@@ -4,18 +4,18 @@
 use std::{ops::Range, time::Duration};
 
 use super::{
-    bins::{self, BinRange, Recorded},
+    bins::{self, BinRange},
     context::Context,
     evidence,
     hold::Hold,
-    question::inputs_of_run,
+    observation::inputs_of_run,
     watch,
 };
 use crate::{
     model::{Verdict, WallTime},
     playbook::Guard,
-    store::{Measurement, Question, RunDetail, StepState, StoreError},
-    verdict::{Evidence, Interim, Parameters, Past, SoftGuard},
+    store::{Measurement, ObservationPlan, RunDetail, StepState, StoreError},
+    verdict::{Evidence, Interim, Parameters, Past, SoftGuard, VerdictCase},
 };
 
 /// The chances that a soft guard trips though nothing changed, look by look.
@@ -23,22 +23,24 @@ const SOFT_GUARD_CHANCES: [f64; 3] = [0.0005, 0.001, 0.002];
 
 /// What came of a look.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Look {
+pub(super) enum InterimResult {
     /// The evidence is not sufficient yet.
     Next(Duration),
-    /// A soft guard tripped.
+    /// A guard tripped; the text names it.
     Tripped(String),
     Over {
         verdict: Verdict,
         measured: Box<Measurement>,
         text: String,
+        /// `None` if nothing could be compared.
+        case: Option<Box<VerdictCase>>,
     },
 }
 
-impl Look {
+impl InterimResult {
     fn inconclusive(measured: &Measurement, text: impl Into<String>) -> Self {
         let measured = Box::new(measured.clone());
-        Self::Over { verdict: Verdict::Inconclusive, measured, text: text.into() }
+        Self::Over { verdict: Verdict::Inconclusive, measured, text: text.into(), case: None }
     }
 }
 
@@ -49,22 +51,22 @@ pub(super) struct LooksMade(usize);
 
 /// When the bins of a run begin and end.
 #[derive(Clone, Copy, Debug)]
-struct Times {
+struct ObservationTimes {
     written: WallTime,
     bin: Duration,
     /// Bins from the first write until the change is effective and has settled.
     settle: u32,
 }
 
-impl Times {
+impl ObservationTimes {
     /// `None` if the run is not effective. One that had nothing to write begins with its effect.
-    fn of(detail: &RunDetail, question: &Question) -> Option<Self> {
+    fn of(detail: &RunDetail, observation: &ObservationPlan) -> Option<Self> {
         let effective = detail.run.times.effective?;
         let written = detail.run.times.written.unwrap_or(effective);
-        let until = effective.since(written).saturating_add(question.settle);
-        let settle = settle_bins(until, question.bin);
+        let until = effective.since(written).saturating_add(observation.settle);
+        let settle = settle_bins(until, observation.bin);
 
-        Some(Self { written, bin: question.bin, settle })
+        Some(Self { written, bin: observation.bin, settle })
     }
 
     /// Bins from the first write to the end of a look.
@@ -89,36 +91,36 @@ pub(super) fn settle_bins(time: Duration, bin: Duration) -> u32 {
 /// # Errors
 ///
 /// When Prometheus does not answer.
-pub(super) async fn look(
+pub(super) async fn judge(
     context: &Context,
     detail: &RunDetail,
     made: &mut LooksMade,
-) -> Result<Look, LookError> {
+) -> Result<InterimResult, InterimError> {
     let measured = &detail.measured;
-    let Some(question) = &measured.question else {
-        return Ok(Look::inconclusive(measured, "an earlier version began the run"));
+    let Some(observation) = &measured.observation else {
+        return Ok(InterimResult::inconclusive(measured, "an earlier version began the run"));
     };
-    let Some(times) = Times::of(detail, question) else {
-        return Ok(Look::inconclusive(measured, "the time of the change is missing"));
+    let Some(times) = ObservationTimes::of(detail, observation) else {
+        return Ok(InterimResult::inconclusive(measured, "the time of the change is missing"));
     };
 
-    let parameters = parameters_of(question, times.settle);
+    let parameters = parameters_of(observation, times.settle);
     let scrape = context.scrape_interval();
     let due = parameters.looks.iter().filter(|it| times.due(**it, scrape) <= context.now()).count();
     let until = |it: &Interim| times.due(*it, scrape).since(context.now());
     let next = parameters.looks.get(due).map(until);
 
     if due <= made.0 {
-        return Ok(Look::Next(next.unwrap_or(scrape)));
+        return Ok(InterimResult::Next(next.unwrap_or(scrape)));
     }
 
     let Some(last) = due.checked_sub(1).and_then(|it| parameters.looks.get(it)) else {
-        return Ok(Look::Next(next.unwrap_or(scrape)));
+        return Ok(InterimResult::Next(next.unwrap_or(scrape)));
     };
     let range = BinRange {
         written: times.written,
-        bin: question.bin,
-        before: evidence::bins_in(question.history, question.bin),
+        bin: observation.bin,
+        before: evidence::bins_in(observation.history, observation.bin),
         after: times.bins(*last),
     };
 
@@ -127,69 +129,84 @@ pub(super) async fn look(
     let inputs = inputs_of_run(context, &detail.run.target, measured, playbook);
     evidence::check_fresh(context, &inputs).await?;
     if let Some(text) = watch::tripped_guard(context, detail).await? {
-        return Ok(Look::Tripped(text));
+        return Ok(InterimResult::Tripped(text));
     }
 
     let excluded = excluded(context, detail, range).await?;
     let soft = SoftLooks { parameters: &parameters, due, excluded: &excluded };
-    if let Some(text) = risen(context, question, range, soft).await? {
-        return Ok(Look::Tripped(text));
+    if let Some(text) = risen(context, observation, range, soft).await? {
+        return Ok(InterimResult::Tripped(text));
     }
 
     let recorded =
-        bins::read(evidence::source(context)?, &compared(detail, question), range).await?;
-    let excluded = later(&excluded, recorded.unknown);
-    let past = Past::new(&recorded.before, &parameters, &excluded);
+        bins::read(evidence::source(context)?, &compared(detail, observation), range).await?;
+    let case = VerdictCase {
+        better: observation.better,
+        excluded: later(&excluded, recorded.unknown),
+        before: recorded.before,
+        after: recorded.after,
+        parameters,
+        has_reached: has_reached(context, observation).await?,
+    };
     made.0 = due;
 
+    let past = case.past();
     for look in 0..due {
-        let judgement = past.judge(&recorded.after, look);
-        let is_last = look.saturating_add(1) == parameters.looks.len();
+        let judgement = past.judge(&case.after, look);
+        let is_last = look.saturating_add(1) == case.parameters.looks.len();
         let verdict = judgement.verdict.or(is_last.then_some(Verdict::Inconclusive));
 
         if let Some(verdict) = verdict {
-            let evidence = bins::as_measured(judgement.evidence, question.better);
-            return Ok(conclude(detail, question, &recorded, times, evidence, verdict));
+            return Ok(conclude(detail, case, judgement.evidence, verdict));
         }
     }
 
-    Ok(Look::Next(next.unwrap_or(scrape)))
+    Ok(InterimResult::Next(next.unwrap_or(scrape)))
+}
+
+/// Whether the change has reached what it is for.
+async fn has_reached(context: &Context, observation: &ObservationPlan) -> Result<bool, Hold> {
+    let Some(query) = &observation.reached_when else { return Ok(true) };
+    let series = evidence::prometheus(context)?.instant(query).await?;
+
+    Ok(!series.is_empty())
 }
 
 /// What is compared: after the canary, the other brokers are no longer untouched.
-fn compared(detail: &RunDetail, question: &Question) -> Question {
+fn compared(detail: &RunDetail, observation: &ObservationPlan) -> ObservationPlan {
     let is_widened = detail.steps.iter().any(|it| it.stage > 0 && it.state != StepState::Planned);
-    let untouched = question.untouched.clone().filter(|_| !is_widened);
-    Question { untouched, ..question.clone() }
+    let untouched = observation.untouched.clone().filter(|_| !is_widened);
+    ObservationPlan { untouched, ..observation.clone() }
 }
 
 /// Why a look could not be made.
 #[derive(Debug)]
-pub(super) enum LookError {
+pub(super) enum InterimError {
     Evidence(Hold),
     Store(StoreError),
 }
 
-impl From<Hold> for LookError {
+impl From<Hold> for InterimError {
     fn from(hold: Hold) -> Self {
         Self::Evidence(hold)
     }
 }
 
-impl From<StoreError> for LookError {
+impl From<StoreError> for InterimError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
 /// `settle`: bins from the first write until the observation begins.
-pub(super) fn parameters_of(question: &Question, settle: u32) -> Parameters {
+pub(super) fn parameters_of(observation: &ObservationPlan, settle: u32) -> Parameters {
     let to_usize = |it: u32| usize::try_from(it).unwrap_or(usize::MAX);
+
     Parameters {
-        bin: question.bin,
-        baseline: to_usize(evidence::bins_in(question.baseline, question.bin)),
+        bin: observation.bin,
+        baseline: to_usize(evidence::bins_in(observation.baseline, observation.bin)),
         settle: to_usize(settle),
-        at_least: question.at_least,
+        at_least: observation.at_least,
         ..Parameters::default()
     }
 }
@@ -228,11 +245,11 @@ struct SoftLooks<'a> {
 /// The first soft guard that rose by more than it does by itself.
 async fn risen(
     context: &Context,
-    question: &Question,
+    observation: &ObservationPlan,
     range: BinRange,
     looks: SoftLooks<'_>,
 ) -> Result<Option<String>, Hold> {
-    for guard in &question.guards {
+    for guard in &observation.guards {
         let Guard::Level { query, rises_by, .. } = guard else { continue };
         let values = bins::read_gauge(evidence::source(context)?, query, range).await?;
         let recorded = bins::of_gauge(&values, range.before);
@@ -260,24 +277,22 @@ async fn risen(
 
 fn conclude(
     detail: &RunDetail,
-    question: &Question,
-    recorded: &Recorded,
-    times: Times,
+    case: VerdictCase,
     evidence: Evidence,
     verdict: Verdict,
-) -> Look {
-    let baseline = evidence::bins_in(question.baseline, question.bin);
-    let before = &recorded.before.changed.level;
-    let skipped = before.len().saturating_sub(usize::try_from(baseline).unwrap_or(usize::MAX));
-    let settle = usize::try_from(times.settle).unwrap_or(usize::MAX);
+) -> InterimResult {
+    let (verdict, evidence) = case.as_reached(verdict, case.as_measured(evidence));
+    let Parameters { baseline, settle, .. } = case.parameters;
+    let before = &case.before.changed.level;
+    let skipped = before.len().saturating_sub(baseline);
     let observed = settle..settle.saturating_add(evidence.observed);
-    let after = recorded.after.changed.level.get(observed).unwrap_or_default();
+    let after = case.after.changed.level.get(observed).unwrap_or_default();
 
     let sentence = evidence.sentence(verdict);
     let effect = evidence.difference.as_ref().map(|it| -it.change.exp_m1());
     let measured = Measurement {
-        before: evidence::typical(before.get(skipped..).unwrap_or_default(), question.better),
-        after: evidence::typical(after, question.better),
+        before: evidence::typical(before.get(skipped..).unwrap_or_default(), case.better),
+        after: evidence::typical(after, case.better),
         effect,
         load_change: evidence.load_change.map(f64::exp_m1),
         sentence: Some(sentence.clone()),
@@ -286,7 +301,8 @@ fn conclude(
     };
 
     let text = describe(&measured, &sentence);
-    Look::Over { verdict, measured: Box::new(measured), text }
+
+    InterimResult::Over { verdict, measured: Box::new(measured), text, case: Some(Box::new(case)) }
 }
 
 fn describe(measured: &Measurement, sentence: &str) -> String {

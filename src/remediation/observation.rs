@@ -4,7 +4,7 @@ use super::{context::Context, hold::Hold};
 use crate::{
     model::{BrokerId, HoldReason, Target},
     playbook::{OptimizerKind, Playbook, Template, Values},
-    store::{Measurement, Question},
+    store::{Measurement, ObservationPlan},
 };
 
 /// The most untouched brokers that a run is compared with: their mean is no steadier with more.
@@ -13,7 +13,7 @@ const UNTOUCHED_MAX: usize = 8;
 /// A playbook's expressions, rendered for one target.
 #[derive(Clone, Debug)]
 pub(super) struct Expressions {
-    pub(super) question: Question,
+    pub(super) observation: ObservationPlan,
     pub(super) when: Option<String>,
     /// Every selector of the objective, the load and the guards.
     inputs: Vec<String>,
@@ -27,7 +27,7 @@ impl Expressions {
         target: &Target,
         values: &Values,
     ) -> Result<Self, Hold> {
-        for template in playbook.judged().chain(&playbook.when) {
+        for template in playbook.judged().chain(&playbook.when).chain(&playbook.reached_when) {
             if let Some(missing) = template.needs().find(|it| !values.contains_key(it)) {
                 return Err(Hold::new(
                     HoldReason::Unplannable,
@@ -37,7 +37,7 @@ impl Expressions {
         }
 
         Ok(Self {
-            question: question(playbook, values, &untouched(context, playbook, values)),
+            observation: observation(playbook, values, &untouched(context, playbook, values)),
             when: playbook.when.as_ref().map(|it| it.render(values)),
             inputs: inputs(playbook, values),
         })
@@ -66,19 +66,24 @@ fn inputs(playbook: &Playbook, values: &Values) -> Vec<String> {
     inputs
 }
 
-pub(super) fn question(playbook: &Playbook, values: &Values, others: &[BrokerId]) -> Question {
+pub(super) fn observation(
+    playbook: &Playbook,
+    values: &Values,
+    others: &[BrokerId],
+) -> ObservationPlan {
     let render = |it: &Template| it.render(values);
     let objective = &playbook.objective;
     let of_others = objective.measure.map(|it| it.render_others(values, others));
     let is_complete = of_others.expressions().into_iter().all(Option::is_some);
     let windows = &playbook.windows;
 
-    Question {
+    ObservationPlan {
         objective: objective.measure.map(render),
         untouched: is_complete.then(|| of_others.map(|it| it.clone().unwrap_or_default())),
         load: playbook.load.as_ref().map(render),
         untouched_load: playbook.load.as_ref().and_then(|it| it.render_others(values, others)),
         guards: playbook.guards.iter().map(|it| it.map(render)).collect(),
+        reached_when: playbook.reached_when.as_ref().map(render),
         better: objective.better,
         at_least: objective.at_least,
         bin: windows.bin(),
@@ -110,5 +115,6 @@ pub(super) fn others(
     let mut others: Vec<BrokerId> = brokers.filter(|it| it.to_string() != *changed).collect();
     others.sort();
     others.truncate(UNTOUCHED_MAX);
+
     others
 }
