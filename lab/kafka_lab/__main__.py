@@ -21,6 +21,7 @@ from .live.stacks import (
     stop_live_stack,
     stop_project,
 )
+from .proof.command import proof_live
 from .rendering import Windows, render
 from .settings import Settings
 from .up import down, up
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[[Settings], int]] = {
     "up": up,
     "down": lambda settings: down(),
     "heal": heal,
+    "proof-live": proof_live,
     "bench": bench,
     "frozen": frozen,
     "effect": effect,

@@ -62,6 +62,7 @@ class Run(RunSummary):
     journal: tuple[JournalLine, ...]
     before: float | None
     after: float | None
+    sentence: str | None  # the evidence of the verdict
 
     def explanation(self) -> str:
         """Why it ended as it did: what decided, the last journal line, and the hold."""
@@ -188,6 +189,7 @@ def run_of(run: dict[str, Any]) -> Run:
         ),
         before=run["objective"]["before"],
         after=run["objective"]["after"],
+        sentence=run["objective"]["sentence"],
     )
 
 

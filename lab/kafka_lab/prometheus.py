@@ -53,6 +53,13 @@ class Prometheus:
         found = self._result("query_range", {"query": expression, **times})
         return min((float(series["values"][0][0]) for series in found), default=None)
 
+    def range(self, expression: str, since: float, until: float, step: float) -> list[float]:
+        """The values of the first series, without those that are no numbers."""
+        times = {"start": str(since), "end": str(until), "step": str(step)}
+        found = self._result("query_range", {"query": expression, **times})
+        values = [float(value) for _, value in found[0]["values"]] if found else []
+        return [value for value in values if math.isfinite(value)]
+
     def fired_at(self, alert: str, since: float, **labels: str) -> float | None:
         """The evaluation after `since` at which the alert first fired."""
         seconds = max(1, math.ceil(time.time() - since))

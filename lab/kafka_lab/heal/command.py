@@ -45,8 +45,8 @@ def heal(settings: Settings) -> int:
         # A run that fails before its first scenario must not leave an older run's result.
         write(result, rows.values())
         cleanups.enter_context(running_engine(keep=settings.keep))
-        cleanups.enter_context(_started(stack, settings))
-        cluster = cleanups.enter_context(_cluster(stack, settings))
+        cleanups.enter_context(heal_stack(stack, settings))
+        cluster = cleanups.enter_context(heal_cluster(stack, settings))
 
         session = Session(cluster, rows, result)
         for scenario in scenarios:
@@ -56,7 +56,7 @@ def heal(settings: Settings) -> int:
 
 
 @contextmanager
-def _started(stack: Stack, settings: Settings) -> Iterator[None]:
+def heal_stack(stack: Stack, settings: Settings) -> Iterator[None]:
     """The stack, with the Java helpers built. KEEP leaves it up, to look around in."""
     progress = Progress()
     try:
@@ -96,7 +96,7 @@ def _save_log(stack: Stack) -> None:
 
 
 @contextmanager
-def _cluster(stack: Stack, settings: Settings) -> Iterator[HealCluster]:
+def heal_cluster(stack: Stack, settings: Settings) -> Iterator[HealCluster]:
     """With the referee running, warmed up and calm."""
     classpath = f"{stack.folder / 'classes'}:{kafka_client_libraries()}/*"
     referee = Referee(stack.ports.bootstrap_servers(), classpath, stack.folder)

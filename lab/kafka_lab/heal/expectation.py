@@ -72,7 +72,7 @@ def expect(
 
     `meanwhile` is what the scenario does once the run exists. It gets the run.
     """
-    found = cluster.follower.alert_to_run(expectation.alert, fault)
+    found = cluster.follower.alert_to_run(expectation.alert, fault, timeout=180)
     if meanwhile:
         meanwhile(found)
     run = cluster.follower.reach(found.id, expectation.states, expectation.timeout)

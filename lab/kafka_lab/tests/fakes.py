@@ -83,6 +83,7 @@ def run_json(**changes: Any) -> dict[str, Any]:
             "query": "up",
             "before": 0.1,
             "after": 0.01,
+            "sentence": None,
             "effect": 0.9,
             "load_change": 0.0,
         },

@@ -44,7 +44,7 @@ class Rendering(unittest.TestCase):
         config = (self.render(Windows.DEMO) / "kafka-optimizer.yml").read_text()
         playbooks = [line for line in config.splitlines() if not line.lstrip().startswith("#")]
         settles = {line.strip() for line in playbooks if " settle:" in line}
-        self.assertEqual(settles, {"settle: 40s"})
+        self.assertEqual(settles, {"settle: 40s", "settle: 12s"})
 
     def test_the_tests_get_their_playbook_and_short_cooldowns(self) -> None:
         out = self.render(Windows.TEST)

@@ -196,6 +196,6 @@ ROLLED_BACK = (
     Scenario("no-such-broker", 150, no_such_broker),
     Scenario("frozen-broker", 300, frozen_broker),
     Scenario("prometheus-gone", 240, prometheus_gone),
-    Scenario("useless", 300, useless),
+    Scenario("useless", 360, useless),
     Scenario("harmful", 300, harmful),
 )
