@@ -26,8 +26,12 @@ pub mod snapshot;
 pub mod collect;
 pub mod expose;
 
-pub mod analysis;
 pub mod optimizers;
+
+pub mod analysis;
+pub mod baseline;
+pub mod diagnosis;
+
 pub mod store;
 pub mod verdict;
 

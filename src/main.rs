@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use kafka_optimizer::cli::{self, Terminal};
+use kafka_optimizer::cli::{self, ChooseByKeys, Terminal};
 
 /// Columns of the terminal that standard output is.
 fn columns() -> Option<u16> {
@@ -15,6 +15,8 @@ fn columns() -> Option<u16> {
 fn main() -> ExitCode {
     let input = io::stdin();
     let interactive = input.is_terminal();
+    let has_keys = interactive && io::stderr().is_terminal();
+    let choose_by_keys: ChooseByKeys = cli::choose_by_keys;
 
     // Not locked: other threads write the log to standard error.
     let mut terminal = Terminal {
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         input: &mut input.lock(),
         interactive,
         width: io::stdout().is_terminal().then(columns).flatten(),
+        choose_by_keys: has_keys.then_some(choose_by_keys),
     };
 
     ExitCode::from(cli::run(std::env::args_os(), &mut terminal).code())

@@ -13,6 +13,7 @@ use crate::{
     clock::SharedClock,
     collect::Collector,
     config::{ClusterConfig, Config, DockerConfig, RemediationConfig},
+    diagnosis::ClusterSource,
     docker::{SharedDocker, engine::Engine},
     expose::SnapshotSource,
     kafka::{
@@ -112,6 +113,17 @@ impl PreparedClusters {
 
         self.0.iter().map(source).collect()
     }
+
+    fn diagnosed(&self) -> Vec<ClusterSource> {
+        let source = |it: &PreparedCluster| ClusterSource {
+            cluster: it.context.cluster.name.clone(),
+            latest: Some(it.context.latest.clone()),
+            prometheus: it.context.prometheus.clone(),
+            playbooks: it.context.remediation.playbooks_by_alert(),
+        };
+
+        self.0.iter().map(source).collect()
+    }
 }
 
 struct RunningCluster {
@@ -126,11 +138,22 @@ pub(super) struct Clusters {
     builder: ClusterBuilder,
     running: BTreeMap<ClusterName, RunningCluster>,
     sources: watch::Sender<Vec<SnapshotSource>>,
+    diagnosed: watch::Sender<Vec<ClusterSource>>,
 }
 
 impl Clusters {
     pub(super) fn new(builder: ClusterBuilder) -> Self {
-        Self { builder, running: BTreeMap::new(), sources: watch::Sender::new(Vec::new()) }
+        Self {
+            builder,
+            running: BTreeMap::new(),
+            sources: watch::Sender::new(Vec::new()),
+            diagnosed: watch::Sender::new(Vec::new()),
+        }
+    }
+
+    /// What the analysis reads, now and later.
+    pub(super) fn diagnosed(&self) -> watch::Receiver<Vec<ClusterSource>> {
+        self.diagnosed.subscribe()
     }
 
     /// Where the snapshots come from, now and later.
@@ -173,6 +196,7 @@ impl Clusters {
     pub(super) fn start(&mut self, prepared: PreparedClusters, remediator: &Remediator) {
         // Before the old collectors end: their snapshots are shown until there are new ones.
         self.sources.send_replace(prepared.sources());
+        self.diagnosed.send_replace(prepared.diagnosed());
 
         let mut previous = std::mem::take(&mut self.running);
         for PreparedCluster { context, collection } in prepared.0 {

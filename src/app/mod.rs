@@ -1,5 +1,6 @@
 //! `serve`: builds adapters and stages, binds listeners, starts all tasks, and stops them in order.
 
+pub mod analyze;
 mod clusters;
 mod reload;
 pub mod replay;
@@ -15,6 +16,7 @@ use tracing::{info, warn};
 use crate::{
     clock::{SharedClock, SystemClock},
     config::{ClusterConfig, Config, RemediationConfig, TokenStamps},
+    diagnosis::Diagnosis,
     expose::Exposer,
     http::{self, Access, ClusterInfo, Limits, ServerInfo, Settings, Web},
     model::ClusterName,
@@ -193,6 +195,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), AppError> {
     let (reload, requests) = http::reload_channel();
     let router = http::router(http::AppState {
         pipeline: Arc::new(remediator.clone()),
+        diagnosis: Diagnosis::new(clusters.diagnosed(), SharedClock::clone(&clock)),
         pages,
         telemetry: Arc::clone(&telemetry),
         ready,

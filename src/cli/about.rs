@@ -1,7 +1,10 @@
-//! `version`, and `completion` for shells.
+//! `version`, `completion` for shells, and `man`.
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use super::{
     Arguments,
@@ -48,4 +51,40 @@ impl CompletionArgs {
 
         Ok(Exit::Done)
     }
+}
+
+/// Write the manual pages, one for each command.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kafka-optimizer man | man -l -                         read the page of the program as a whole
+  kafka-optimizer man --out /usr/local/share/man/man1    install all pages
+  man kafka-optimizer-runs                               read the page of a command")]
+pub(super) struct ManArgs {
+    /// Folder that the pages are written to. Without it the page of the program as a whole is
+    /// printed.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+impl ManArgs {
+    pub(super) fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
+        let Some(folder) = self.out else {
+            Man::new(Arguments::command()).render(&mut terminal.out)?;
+            return Ok(Exit::Done);
+        };
+
+        write_pages(&folder).map_err(|error| {
+            let what = format!("cannot write manual pages to {}: {error}", folder.display());
+            Failure::new(what, "pass a folder that you may write to")
+        })?;
+        writeln!(terminal.out, "The manual pages are in {}.", folder.display())?;
+
+        Ok(Exit::Done)
+    }
+}
+
+fn write_pages(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Arguments::command(), folder)
 }

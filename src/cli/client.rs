@@ -6,7 +6,6 @@ use std::{
 };
 
 use axum::http::{Method, StatusCode, Uri, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Certificate, Identity, RequestBuilder, Response, redirect::Policy};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -19,6 +18,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A thousand runs are less than a megabyte.
 const RESPONSE_BYTES_MAX: usize = 64 << 20;
 
+/// Where `serve` listens by default, on this machine.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:9308";
+
 /// How to reach the server, and what to print of its response.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ServerArgs {
@@ -27,7 +29,7 @@ pub(super) struct ServerArgs {
         long,
         value_name = "URL",
         env = "KAFKA_OPTIMIZER_SERVER",
-        default_value = "http://127.0.0.1:9308"
+        default_value = DEFAULT_SERVER
     )]
     server: String,
 
@@ -68,17 +70,6 @@ enum Authorization {
     Token(Secret),
 }
 
-/// The path with those parameters that have a value.
-pub(super) fn query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
-    let written: Vec<String> = parameters
-        .iter()
-        .filter_map(|(name, value)| value.as_ref().map(|it| (name, it)))
-        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
-        .collect();
-
-    format!("{path}?{}", written.join("&"))
-}
-
 #[derive(Debug)]
 pub(super) struct ApiClient {
     url: String,
@@ -87,6 +78,34 @@ pub(super) struct ApiClient {
 }
 
 impl ServerArgs {
+    /// The arguments as a person writes them, for another command.
+    pub(super) fn written(&self) -> Vec<String> {
+        let files = [
+            ("--token-file", &self.token_file),
+            ("--user-file", &self.user_file),
+            ("--ca-file", &self.ca_file),
+            ("--cert-file", &self.cert_file),
+            ("--key-file", &self.key_file),
+        ];
+        let mut written = Vec::new();
+
+        if self.server != DEFAULT_SERVER {
+            written.extend(["--server".to_owned(), self.server.clone()]);
+        }
+
+        for (name, file) in files {
+            if let Some(file) = file {
+                written.extend([name.to_owned(), file.display().to_string()]);
+            }
+        }
+
+        if self.output == Output::Json {
+            written.extend(["--output", "json"].map(str::to_owned));
+        }
+
+        written
+    }
+
     pub(super) fn client(&self) -> Result<ApiClient, Failure> {
         let url = self.server.trim_end_matches('/');
         let example = "pass the server's base URL, such as http://127.0.0.1:9308";
@@ -301,7 +320,8 @@ fn failure_of(status: StatusCode, error: ErrorPayload) -> Failure {
                 .to_owned()
         }
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
-            "`kafka-optimizer runs` shows all runs and their states".to_owned()
+            "`kafka-optimizer runs` shows all runs and their states, `baseline list` the baselines"
+                .to_owned()
         }
         _ => format!("search the server's log for {}", error.request_id),
     };

@@ -3,11 +3,11 @@
 use clap::Args;
 
 use super::{
-    client::{ServerArgs, query},
+    client::ServerArgs,
     show,
     terminal::{Exit, Failure, Output, Terminal},
 };
-use crate::http::payload::JournalPagePayload;
+use crate::http::{payload::JournalPagePayload, with_query};
 
 /// Show the journal: what people ordered, and what the runs did, newest first.
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub(super) struct JournalArgs {
 impl JournalArgs {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
         let client = self.server.client()?;
-        let path = query(
+        let path = with_query(
             "/api/v1/journal",
             &[
                 ("limit", Some(self.limit.to_string())),

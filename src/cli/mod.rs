@@ -4,11 +4,16 @@
 //! All output goes through the [`Terminal`] that is passed in.
 
 mod about;
+mod analyze;
+mod baseline;
 mod check_config;
 mod client;
 mod decision;
+mod findings;
 mod journal;
+mod keys;
 mod load;
+mod menu;
 mod order;
 mod pause;
 mod release;
@@ -25,7 +30,8 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-pub use terminal::{Exit, Terminal};
+pub use keys::choose_by_keys;
+pub use terminal::{ChooseByKeys, Exit, Terminal};
 
 use terminal::{Failure, Output};
 
@@ -36,10 +42,13 @@ Examples:
   kafka-optimizer --kafka.server kafka-1:9092                 export metrics on :9308
   kafka-optimizer serve --config.file config.yaml             export metrics, answer alerts
   kafka-optimizer check-config config.yaml                    report every problem in a file
+  kafka-optimizer analyze                                     what is wrong, and what to do
   kafka-optimizer tune-brokers --level moderate --rehearse    plan, and let the brokers validate it
+  kafka-optimizer menu                                        choose what to do
   kafka-optimizer status                                      what is going on, and what waits
   kafka-optimizer runs                                        what was changed, and the verdict
   kafka-optimizer rollback 7                                  undo run 7 exactly
+  kafka-optimizer baseline record before-upgrade              measure the cluster under a name
 
 Exit codes:
   0  success
@@ -68,6 +77,7 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     #[command(flatten)]
     Order(order::OrderCommand),
+    Analyze(analyze::AnalyzeArgs),
     Status(status::StatusArgs),
     Runs(runs::RunsArgs),
     Journal(journal::JournalArgs),
@@ -76,13 +86,17 @@ enum Command {
     Decision(decision::DecisionCommand),
     Release(release::ReleaseArgs),
     Replay(replay::ReplayArgs),
+    #[command(subcommand)]
+    Baseline(baseline::BaselineCommand),
     #[command(flatten)]
     Pause(pause::PauseCommand),
     /// Put real load on a cluster.
     #[command(subcommand)]
     Load(LoadCommand),
+    Menu(menu::MenuArgs),
     Version(about::VersionArgs),
     Completion(about::CompletionArgs),
+    Man(about::ManArgs),
 }
 
 /// Runs the command named by `args`, of which the first is the program's own name.
@@ -100,7 +114,14 @@ where
 
     let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
 
-    match dispatch(command, terminal) {
+    // The menu runs other commands, each of which has a runtime of its own.
+    let done = if let Command::Menu(args) = command {
+        args.run(terminal)
+    } else {
+        dispatch(command, terminal)
+    };
+
+    match done {
         Ok(exit) => exit,
         Err(failure) => terminal.report_failure(&failure, output),
     }
@@ -127,6 +148,7 @@ fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failu
             Command::Serve(args) => args.run(terminal).await,
             Command::CheckConfig(args) => args.run(terminal),
             Command::Order(command) => command.run(terminal).await,
+            Command::Analyze(args) => args.run(terminal).await,
             Command::Status(args) => args.run(terminal).await,
             Command::Runs(args) => args.run(terminal).await,
             Command::Journal(args) => args.run(terminal).await,
@@ -134,10 +156,13 @@ fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failu
             Command::Decision(command) => command.run(terminal).await,
             Command::Release(args) => args.run(terminal).await,
             Command::Replay(args) => args.run(terminal).await,
+            Command::Baseline(command) => command.run(terminal).await,
             Command::Pause(command) => command.run(terminal).await,
             Command::Load(command) => load::run(command, terminal).await,
+            Command::Menu(args) => args.run(terminal),
             Command::Version(args) => args.run(terminal),
             Command::Completion(args) => args.run(terminal),
+            Command::Man(args) => args.run(terminal),
         }
     })
 }

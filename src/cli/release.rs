@@ -79,7 +79,8 @@ impl ReleaseArgs {
             }
             Output::Text => {
                 for one in &answer.released {
-                    writeln!(terminal.out, "Released: {}", show::plain(one))?;
+                    let line = format!("Released: {}", show::plain(one));
+                    writeln!(terminal.out, "{}", show::wrapped(&line, terminal.width))?;
                 }
             }
         }

@@ -6,14 +6,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    show::{rendered, significant, table},
+    show::{rendered, table},
     terminal::{Exit, Failure, Output, Terminal},
 };
 use crate::{
     app::replay::{ReplayError, Replayed, replay},
     clock::{Clock, SystemClock},
     config::{self, ClusterConfig, Config},
-    model::{BrokerId, GroupName, Target, Verdict, WallTime},
+    model::{BrokerId, GroupName, Target, Verdict, WallTime, significant},
     playbook::Playbook,
     telemetry::chain,
 };

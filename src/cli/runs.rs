@@ -4,12 +4,15 @@ use clap::{Args, builder::PossibleValuesParser};
 use serde::Serialize;
 
 use super::{
-    client::{ServerArgs, query},
+    client::ServerArgs,
     show,
     terminal::{Exit, Failure, Output, Terminal},
 };
 use crate::{
-    http::payload::{RunDetailPayload, RunsPayload},
+    http::{
+        payload::{RunDetailPayload, RunsPayload},
+        with_query,
+    },
     model::RunState,
     verdict::{Conclusion, VerdictCase},
 };
@@ -131,7 +134,10 @@ impl RunsArgs {
 
         match self.server.output {
             Output::Json => terminal.json(&again)?,
-            Output::Text => writeln!(terminal.out, "{}: {}", again.verdict, again.sentence)?,
+            Output::Text => {
+                let line = format!("{}: {}", again.verdict, again.sentence);
+                writeln!(terminal.out, "{}", show::wrapped(&line, terminal.width))?;
+            }
         }
 
         Ok(Exit::Done)
@@ -148,7 +154,7 @@ impl RunsArgs {
     fn path(&self) -> String {
         let states = (!self.state.is_empty()).then(|| self.state.join(","));
 
-        query(
+        with_query(
             "/api/v1/runs",
             &[
                 ("limit", Some(self.limit.to_string())),

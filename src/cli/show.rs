@@ -13,7 +13,7 @@ use crate::{
         JournalPagePayload, JournalPayload, ObjectivePayload, RunDetailPayload, RunPayload,
         RunsPayload,
     },
-    model::{RollbackReason, RunState},
+    model::{RollbackReason, RunState, significant},
 };
 
 /// Maximum characters of a step's key or value in a table; `--output json` has all of them.
@@ -54,6 +54,16 @@ fn state_and_reason(run: &RunPayload) -> String {
 fn note_explains_state(run: &RunPayload) -> bool {
     let waits = [RunState::Queued, RunState::Held, RunState::Cancelled].map(RunState::label);
     waits.contains(&run.state.as_str())
+}
+
+/// A line that is broken to fit the terminal. Its later lines are indented by two spaces more.
+pub(super) fn wrapped(line: &str, width: Option<u16>) -> String {
+    let Some(width) = width else { return line.to_owned() };
+    let indent: String = line.chars().take_while(|it| *it == ' ').collect();
+    let indent = format!("{indent}  ");
+    let options = textwrap::Options::new(width.into()).subsequent_indent(&indent);
+
+    textwrap::fill(line, options)
 }
 
 /// `width`: columns of the terminal. `None`: the output is no terminal, so no line is wrapped.
@@ -129,7 +139,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let run = &detail.run;
-    writeln!(out, "Run {} is {}\n", run.id, status(run))?;
+    writeln!(out, "{}\n", wrapped(&format!("Run {} is {}", run.id, status(run)), width))?;
     let mut facts = table(&[]);
     facts.add_row(["  cluster", &plain(&run.cluster)]);
     facts.add_row(["  target", &plain(&run.target)]);
@@ -148,11 +158,12 @@ pub(super) fn run(
     journal(detail, width, out)?;
 
     if let Some(advice) = &run.advice {
-        writeln!(out, "\nWhat to do: {}", plain(advice))?;
+        let advice = format!("What to do: {}", plain(advice));
+        writeln!(out, "\n{}", wrapped(&advice, width))?;
     }
 
     if let Some(next) = next_step(run) {
-        writeln!(out, "\n{next}")?;
+        writeln!(out, "\n{}", wrapped(&next, width))?;
     }
 
     Ok(())
@@ -211,7 +222,7 @@ pub(super) fn plan(
     }
 
     if let Some(remarks) = detail.run.note.as_ref().filter(|_| !note_explains_state(&detail.run)) {
-        writeln!(out, "  {}", plain(remarks))?;
+        writeln!(out, "{}", wrapped(&format!("  {}", plain(remarks)), width))?;
     }
 
     Ok(())
@@ -394,47 +405,10 @@ fn since(created: &str, at: &str) -> String {
     }
 }
 
-/// About four significant digits; an exponent only for very small or large values.
-pub(super) fn significant(value: f64) -> String {
-    let size = value.abs();
-    if size == 0.0 || (0.001..100_000.0).contains(&size) {
-        let digits = if size < 0.01 {
-            6
-        } else if size < 1.0 {
-            4
-        } else if size < 100.0 {
-            3
-        } else {
-            1
-        };
-
-        let text = format!("{value:.digits$}");
-        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
-    }
-
-    format!("{value:.3e}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::payload::StepPayload;
-
-    #[test]
-    fn numbers_have_about_four_significant_digits() {
-        for (value, text) in [
-            (0.0, "0"),
-            (0.25, "0.25"),
-            (0.012_345, "0.0123"),
-            (0.001_5, "0.0015"),
-            (12.345_6, "12.346"),
-            (1234.56, "1234.6"),
-            (2.5e9, "2.500e9"),
-            (-0.5, "-0.5"),
-        ] {
-            assert_eq!(significant(value), text);
-        }
-    }
 
     #[test]
     fn a_note_follows_the_state_only_while_it_explains_it() {

@@ -32,69 +32,74 @@ impl StatusArgs {
 
         match self.server.output {
             Output::Json => terminal.json(&status)?,
-            Output::Text => print(&status, terminal.out)?,
+            Output::Text => print(&status, terminal.width, terminal.out)?,
         }
 
         Ok(Exit::Done)
     }
 }
 
-fn print(status: &StatusPayload, out: &mut dyn Write) -> io::Result<()> {
-    let paused = if status.paused { ", paused: `kafka-optimizer resume` ends that" } else { "" };
-    writeln!(out, "Mode {}{paused}", plain(&status.mode))?;
+fn print(status: &StatusPayload, width: Option<u16>, out: &mut dyn Write) -> io::Result<()> {
+    for line in lines(status) {
+        writeln!(out, "{}", show::wrapped(&line, width))?;
+    }
 
-    status.clusters.iter().try_for_each(|it| print_cluster(it, out))
+    Ok(())
 }
 
-fn print_cluster(status: &ClusterStatusPayload, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\nCluster {}", plain(&status.cluster))?;
+fn lines(status: &StatusPayload) -> Vec<String> {
+    let paused = if status.paused { ", paused: `kafka-optimizer resume` ends that" } else { "" };
+    let mut lines = vec![format!("Mode {}{paused}", plain(&status.mode))];
+    lines.extend(status.clusters.iter().flat_map(cluster_lines));
+
+    lines
+}
+
+fn cluster_lines(status: &ClusterStatusPayload) -> Vec<String> {
+    let mut lines = vec![String::new(), format!("Cluster {}", plain(&status.cluster))];
     if status.active.is_empty() {
-        writeln!(out, "  no run is active")?;
+        lines.push("  no run is active".to_owned());
     }
 
-    for run in &status.active {
-        writeln!(out, "  active: {}", line(run))?;
-    }
+    lines.extend(status.active.iter().map(|it| format!("  active: {}", line(it))));
 
     for run in &status.awaiting_approval {
-        writeln!(out, "  waits for approval: {}", line(run))?;
-        writeln!(out, "    `kafka-optimizer approve {0}` or `reject {0}`.", run.id)?;
+        lines.push(format!("  waits for approval: {}", line(run)));
+        lines.push(format!("    `kafka-optimizer approve {0}` or `reject {0}`.", run.id));
     }
 
     for run in &status.stuck {
-        writeln!(out, "  stuck: {}", line(run))?;
-        writeln!(
-            out,
-            "    `kafka-optimizer retry {0}`, or repair it and `acknowledge {0}`.",
-            run.id
-        )?;
+        let id = run.id;
+        lines.push(format!("  stuck: {}", line(run)));
+        lines.push(format!(
+            "    `kafka-optimizer retry {id}`, or repair it and `acknowledge {id}`."
+        ));
     }
 
     if status.queued > 0 {
-        writeln!(out, "  queued: {}", status.queued)?;
+        lines.push(format!("  queued: {}", status.queued));
     }
 
     for held in &status.held {
         let (reason, meaning) = (plain(&held.reason), plain(&held.meaning));
-        writeln!(out, "  held: {}, because {meaning} ({reason})", held.runs)?;
-        writeln!(out, "    {}", plain(&held.advice))?;
+        lines.push(format!("  held: {}, because {meaning} ({reason})", held.runs));
+        lines.push(format!("    {}", plain(&held.advice)));
     }
 
     for run in &status.temporary_changes {
         let end = run.expires_at.as_deref().map_or("-".to_owned(), show::clock_time);
-        writeln!(out, "  temporary until {end}: {}", line(run))?;
+        lines.push(format!("  temporary until {end}: {}", line(run)));
     }
 
     for one in &status.quarantined {
         let (playbook, target) = (plain(&one.playbook), plain(&one.target));
-        writeln!(out, "  quarantined: {playbook} on {target}")?;
+        lines.push(format!("  quarantined: {playbook} on {target}"));
     }
 
-    for one in &status.changed_by_others {
-        writeln!(out, "  changed by someone else: {}", plain(one))?;
-    }
+    let changed = status.changed_by_others.iter();
+    lines.extend(changed.map(|it| format!("  changed by someone else: {}", plain(it))));
 
-    Ok(())
+    lines
 }
 
 fn line(run: &RunPayload) -> String {

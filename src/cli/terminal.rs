@@ -10,15 +10,22 @@ pub enum Exit {
     Failed,
     /// Wrong arguments or a wrong configuration.
     Usage,
+    /// `analyze --exit-code` found something yellow.
+    Yellow,
+    /// `analyze --exit-code` found something red.
+    Red,
+    /// `analyze --exit-code` could see nothing.
+    Unknown,
 }
 
 impl Exit {
-    /// The process exit code: 0, 1 or 2.
+    /// The process exit code: 0 to 3.
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::Failed => 1,
-            Self::Usage => 2,
+            Self::Failed | Self::Yellow => 1,
+            Self::Usage | Self::Red => 2,
+            Self::Unknown => 3,
         }
     }
 }
@@ -35,7 +42,13 @@ pub struct Terminal<'a> {
     pub interactive: bool,
     /// Columns of the terminal, which tables fit into. `None` if the output goes elsewhere.
     pub width: Option<u16>,
+    /// Lets a person choose with the arrow keys: a question, the choices, and the place of the one
+    /// that was chosen. `None` where there are no keys to read; then a choice is a number.
+    pub choose_by_keys: Option<ChooseByKeys>,
 }
+
+/// Asks a question, and returns the place of the choice; `None` if the person wants none.
+pub type ChooseByKeys = fn(&str, &[String]) -> io::Result<Option<usize>>;
 
 impl std::fmt::Debug for Terminal<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -54,6 +67,11 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { exit: Exit::Failed, what: what.into(), advice: advice.into() }
+    }
+
+    /// Whether the reader of the output has gone away.
+    pub(super) fn ends_quietly(&self) -> bool {
+        self.exit == Exit::Done
     }
 
     pub(super) fn usage(what: impl Into<String>, advice: impl Into<String>) -> Self {
@@ -106,6 +124,48 @@ impl Terminal<'_> {
             "y" | "yes" => Ok(()),
             _ => Err(Failure::new("not confirmed, nothing was changed", "answer y, or pass --yes")),
         }
+    }
+
+    /// Lets a person choose one of `choices`, by its number from 1 or with the arrow keys. `None`
+    /// if they choose none.
+    pub(super) fn choose(
+        &mut self,
+        question: &str,
+        choices: &[&str],
+    ) -> Result<Option<usize>, Failure> {
+        let lines: Vec<String> =
+            choices.iter().zip(1..).map(|(it, number)| format!("{number:>2}  {it}")).collect();
+        if let Some(choose) = self.choose_by_keys {
+            return Ok(choose(question, &lines)?);
+        }
+
+        writeln!(self.err, "{question}")?;
+        for line in &lines {
+            writeln!(self.err, "{line}")?;
+        }
+
+        while let Some(answer) = self.ask("Number (empty to leave): ")? {
+            let number = answer.parse::<usize>().ok().filter(|it| (1..=lines.len()).contains(it));
+            if let Some(number) = number {
+                return Ok(Some(number - 1));
+            }
+
+            writeln!(self.err, "`{answer}` is not a number from 1 to {}.", lines.len())?;
+        }
+
+        Ok(None)
+    }
+
+    /// Asks for a line of text. `None` if it is empty, or the input has ended.
+    pub(super) fn ask(&mut self, question: &str) -> Result<Option<String>, Failure> {
+        write!(self.err, "{question}")?;
+        self.err.flush()?;
+
+        let mut answer = String::new();
+        self.input.read_line(&mut answer)?;
+        let answer = answer.trim();
+
+        Ok((!answer.is_empty()).then(|| answer.to_owned()))
     }
 
     pub(super) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ mod load;
 mod raw;
 pub mod web;
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 pub use filter::NameFilter;
 pub use load::{
@@ -188,4 +188,16 @@ pub struct RemediationConfig {
     /// Pause between two halvings when network threads are reduced.
     pub shrink_pause: Duration,
     pub playbooks: Vec<Playbook>,
+}
+
+impl RemediationConfig {
+    /// Names of playbooks by the alert that they answer: of several for one alert, the first.
+    pub fn playbooks_by_alert(&self) -> BTreeMap<String, String> {
+        let by_alert = self.playbooks.iter().rev().filter_map(|it| {
+            let alert = it.matcher.labels.get("alertname")?;
+            Some((alert.clone(), it.name.clone()))
+        });
+
+        by_alert.collect()
+    }
 }

@@ -66,9 +66,11 @@ impl From<OrderError> for ApiError {
     fn from(refusal: OrderError) -> Self {
         match refusal {
             OrderError::Store(error) => error.into(),
-            OrderError::NotFound(reason) => {
-                Self::quoting(StatusCode::NOT_FOUND, reason, "there is no such run or cluster")
-            }
+            OrderError::NotFound(reason) => Self::quoting(
+                StatusCode::NOT_FOUND,
+                reason,
+                "there is no such run, cluster or baseline",
+            ),
             OrderError::Conflict(reason) => Self::new(StatusCode::CONFLICT, reason),
         }
     }

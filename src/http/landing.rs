@@ -1,28 +1,25 @@
 //! The landing page: the state of all clusters at a glance, for a person woken by an alert.
 //!
-//! One page of plain HTML that loads nothing, runs no script, fits a phone and refreshes itself.
-//! `maud` escapes every text in it.
+//! It refreshes itself.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::state::ServerInfo;
+use super::{
+    html::{Document, Severity, duration, since, timestamp, words},
+    state::ServerInfo,
+};
 use crate::{
     model::{Mode, WallTime},
     telemetry::{ClusterStatus, CollectorStatus, RemediationView, RunInfo, SeriesCount},
 };
 
-/// `Content-Security-Policy`: the browser may only display the page.
-pub(super) const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
-
 /// A snapshot older than this many collection intervals is reported as stale.
 const ROUNDS_MAX: u32 = 3;
 const RUNS_SHOWN_MAX: usize = 5;
 
-const STYLE: &str = include_str!("landing.css");
+const REFRESH: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
 pub(super) struct Landing<'a> {
@@ -35,25 +32,6 @@ pub(super) struct Landing<'a> {
     /// Why the web configuration on disk was rejected; `None` if it is in effect.
     pub(super) web_fault: Option<String>,
     pub(super) clusters: Vec<ClusterStatus>,
-}
-
-/// How bad a statement on the page is; the worst is shown first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Severity {
-    Good,
-    Warning,
-    Bad,
-}
-
-impl Severity {
-    /// The CSS class.
-    const fn class(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Warning => "warning",
-            Self::Bad => "bad",
-        }
-    }
 }
 
 /// A line of the summary at the top of the page.
@@ -77,35 +55,22 @@ impl Landing<'_> {
         // Visible among other browser tabs.
         let mark = if worst == Severity::Good { "" } else { "! " };
 
-        let page = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta http-equiv="refresh" content="15";
-                    title { (mark) "kafka-optimizer" }
-
-                    style { (PreEscaped(STYLE)) }
-                }
-                body {
-                    header {
-                        h1 { "kafka-optimizer" }
-                        span.dim {
-                            (self.about.version) " · mode " (self.about.mode) " · " (timestamp(self.now))
-                        }
-                    }
-                    div class={ "verdict " (worst.class()) } {
-                        @for it in &summary { p class=(it.severity.class()) { (it.text) } }
-                    }
-                    (self.links())
-
-                    @for cluster in &self.clusters { (self.cluster(cluster)) }
+        let body = html! {
+            header {
+                h1 { "kafka-optimizer" }
+                span.dim {
+                    (self.about.version) " · mode " (self.about.mode) " · " (timestamp(self.now))
                 }
             }
+            div class={ "verdict " (worst.class()) } {
+                @for it in &summary { p class=(it.severity.class()) { (it.text) } }
+            }
+            (self.links())
+
+            @for cluster in &self.clusters { (self.cluster(cluster)) }
         };
 
-        page.into_string()
+        Document { title: format!("{mark}kafka-optimizer"), refresh: Some(REFRESH), body }.render()
     }
 
     /// Everything that is wrong, the worst first; one good line if nothing is.
@@ -206,7 +171,7 @@ impl Landing<'_> {
     fn links(&self) -> Markup {
         let links = [
             (self.about.telemetry_path.as_str(), "Metrics"),
-            ("/api/v1/runs", "Runs"),
+            ("/runs", "Runs"),
             ("/-/healthy", "Alive?"),
             ("/-/ready", "Ready?"),
         ];
@@ -230,7 +195,7 @@ impl Landing<'_> {
                     strong class=(severity.class()) { (state) }
                     span.dim {
                         @if let Some(at) = cluster.snapshot {
-                            "read " (self.since(Some(at)))
+                            "read " (since(self.now, Some(at)))
                         } @else {
                             "never read"
                         }
@@ -278,7 +243,7 @@ impl Landing<'_> {
             tr {
                 td.name { (words(status.collector.label())) }
                 td class=(severity.class()) { (state) }
-                td data-of="last success" { (self.since(status.last_success)) }
+                td data-of="last success" { (since(self.now, status.last_success)) }
                 td data-of="took" { (duration(status.took)) }
 
                 td.why { (missing(status)) }
@@ -311,21 +276,15 @@ impl Landing<'_> {
     fn run(&self, run: &RunInfo) -> Markup {
         html! {
             p {
-                a href={ "/api/v1/runs/" (run.run) } { (run.run) }
+                a href={ "/runs/" (run.run) } { (run.run) }
                 " " (run.optimizer) " on " (run.target) " · " (words(run.outcome.label()))
                 @if let Some(verdict) = run.verdict { " · " (verdict) }
                 " "
 
-                span.dim { "· " (self.since(Some(run.started))) }
+                span.dim { "· " (since(self.now, Some(run.started))) }
                 @if let Some(sentence) = &run.sentence { br; span.dim { (sentence) } }
             }
         }
-    }
-
-    /// How long ago; the tooltip has the timestamp.
-    fn since(&self, at: Option<WallTime>) -> Markup {
-        let Some(at) = at else { return html! { "never" } };
-        html! { span title=(timestamp(at)) { (duration(self.now.since(at))) " ago" } }
     }
 }
 
@@ -342,31 +301,8 @@ fn missing(status: &CollectorStatus) -> String {
     status.failure.iter().cloned().chain(unknown).collect::<Vec<_>>().join("; ")
 }
 
-fn timestamp(at: WallTime) -> String {
-    let at = Timestamp::from_millisecond(at.0).unwrap_or_default();
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-/// In a single unit, the largest that fits.
-fn duration(it: Duration) -> String {
-    let (seconds, millis) = (it.as_secs(), it.as_millis());
-
-    match seconds {
-        0 => format!("{millis} ms"),
-        1..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
 fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// `log_dirs` as `log dirs`.
-fn words(label: &str) -> String {
-    label.replace('_', " ")
 }
 
 #[cfg(test)]
@@ -518,9 +454,7 @@ mod tests {
         let page = landing.page();
 
         assert!(
-            page.contains(
-                "<a href=\"/api/v1/runs/7\">7</a> tune_brokers on broker 1 · kept · improved"
-            ),
+            page.contains("<a href=\"/runs/7\">7</a> tune_brokers on broker 1 · kept · improved"),
             "{page}"
         );
 

@@ -1,17 +1,25 @@
-//! The HTTP server: metrics, health checks, Alertmanager's webhook, the API, the landing page.
+//! The HTTP server: metrics, health checks, Alertmanager's webhook, the API, the pages.
 //!
 //! Handlers use channels, watches and plain data ([`AppState`]) only. Reading is open to everyone,
 //! or to the users of the web configuration (`web`); whatever changes state requires a token or a
 //! client certificate with the scope for it (`auth`).
 
 mod auth;
+pub mod baseline_payload;
+mod baselines;
 mod body;
+mod chart;
 mod error;
+pub mod findings;
+mod html;
 mod landing;
 mod pages;
 pub mod payload;
+mod query;
 mod reload;
+mod run_page;
 mod runs;
+mod runs_page;
 mod serve;
 mod state;
 mod web;
@@ -27,6 +35,7 @@ use axum::{
 };
 
 pub use auth::Access;
+pub use query::with_query;
 pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
 pub use serve::{Limits, serve};
 pub use state::{AppState, ClusterInfo, Pipeline, ServerInfo, Settings};
@@ -46,6 +55,8 @@ pub fn router(state: AppState) -> Router {
 
     Router::new()
         .route("/", get(pages::landing))
+        .route("/runs", get(pages::runs))
+        .route("/runs/{id}", get(pages::run))
         .route(&telemetry_path, get(pages::metrics))
         .route("/-/healthy", get(pages::healthy))
         .route("/-/ready", get(pages::ready))
@@ -60,9 +71,13 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/api/v1/runs/{id}/approve", post(runs::approve))
         .route("/api/v1/runs/{id}/reject", post(runs::reject))
+        .route("/api/v1/findings", get(findings::findings))
         .route("/api/v1/status", get(runs::status))
         .route("/api/v1/journal", get(runs::journal))
         .route("/api/v1/temporary-changes", get(runs::temporary_changes))
+        .route("/api/v1/baselines", get(baselines::list).post(baselines::record))
+        .route("/api/v1/baselines/{name}", get(baselines::show))
+        .route("/api/v1/baselines/{name}/comparison", get(baselines::compare))
         .route("/api/v1/quarantine/release", post(runs::release))
         .route("/api/v1/pause", post(runs::pause))
         .route("/api/v1/resume", post(runs::resume))

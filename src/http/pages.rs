@@ -1,18 +1,22 @@
-//! Handlers of the pages: metrics, health checks and the landing page.
+//! Handlers of the pages: metrics, health checks, the landing page and the pages of runs.
 
 use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::State,
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
 
 use super::{
     Inner,
     error::ApiError,
-    landing::{self, Landing},
+    html,
+    landing::Landing,
+    run_page::RunPage,
+    runs::{self, ListQuery, ListedRuns},
+    runs_page::RunsPage,
 };
 use crate::expose::Format;
 
@@ -35,6 +39,7 @@ pub(super) async fn metrics(
 
     let page = Arc::clone(&inner.state.pages.borrow());
     let kind = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, VARIES_BY)];
+
     Ok(if accepts_gzip(&headers) {
         let body = page.gzip(format, &own);
         (kind, [(header::CONTENT_ENCODING, "gzip")], body).into_response()
@@ -121,10 +126,32 @@ pub(super) async fn landing(State(inner): State<Arc<Inner>>) -> Response {
         clusters: state.telemetry.status(),
     };
 
-    let headers =
-        [(header::CONTENT_SECURITY_POLICY, landing::POLICY), (header::CACHE_CONTROL, "no-store")];
+    html::respond(page.page())
+}
 
-    (headers, Html(page.page())).into_response()
+pub(super) async fn runs(
+    State(inner): State<Arc<Inner>>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let query = runs::listed(query)?;
+    let ListedRuns { runs, next } = runs::matching(&inner, &query).await?;
+    let settings = inner.state.settings();
+    let page =
+        RunsPage { about: &settings.about, now: inner.state.clock.wall(), query, runs, next };
+
+    Ok(html::respond(page.page()))
+}
+
+pub(super) async fn run(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = runs::run_id(&id)?;
+    let detail = runs::stored(&inner, id).await?;
+    let case = inner.state.pipeline.case(id).await?;
+    let page = RunPage { now: inner.state.clock.wall(), detail, case };
+
+    Ok(html::respond(page.page()))
 }
 
 #[cfg(test)]

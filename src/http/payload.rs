@@ -454,6 +454,6 @@ impl From<&JournalLine> for JournalPayload {
 }
 
 /// A time out of range can only come from a corrupt row; it is written as the epoch.
-fn rfc3339(at: WallTime) -> String {
+pub(super) fn rfc3339(at: WallTime) -> String {
     format!("{:.3}", Timestamp::from_millisecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH))
 }

@@ -25,7 +25,7 @@ use crate::{
     model::{BrokerId, ClusterName, GroupName, Principal, RunId, RunState, Target, WallTime},
     playbook::{Level, OptimizerKind},
     remediation::{Decision, Order, ReleaseOrder},
-    store::{CASES_MAX, JournalFilter, RunFilter},
+    store::{CASES_MAX, JournalFilter, RunDetail, RunFilter, RunRow},
     verdict::VerdictCase,
 };
 
@@ -33,33 +33,52 @@ const LIMIT_DEFAULT: u32 = 50;
 /// A month of runs at the default limits, for several clusters.
 const LIMIT_MAX: u32 = 1000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
-    cluster: Option<String>,
+    pub(super) cluster: Option<String>,
     /// One state, or several separated by commas.
-    state: Option<String>,
-    playbook: Option<String>,
+    pub(super) state: Option<String>,
+    pub(super) playbook: Option<String>,
     /// A time, or a duration before now.
-    since: Option<String>,
-    before: Option<i64>,
-    limit: Option<u32>,
+    pub(super) since: Option<String>,
+    pub(super) before: Option<i64>,
+    pub(super) limit: Option<u32>,
+}
+
+/// The runs that match a query, newest first.
+#[derive(Debug)]
+pub(super) struct ListedRuns {
+    pub(super) runs: Vec<RunRow>,
+    /// Where the next page begins; `None` on the last one.
+    pub(super) next: Option<i64>,
 }
 
 pub(super) async fn list(
     State(inner): State<Arc<Inner>>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<RunsPayload>, ApiError> {
-    let Ok(Query(query)) = query else {
-        let advice = "the query parameters are cluster, state, playbook, since, before and limit";
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, advice));
-    };
+    let ListedRuns { runs, next } = matching(&inner, &listed(query)?).await?;
 
+    Ok(Json(RunsPayload { next, runs: runs.iter().map(RunPayload::from).collect() }))
+}
+
+/// The parameters of a request for a list of runs.
+pub(super) fn listed(
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<ListQuery, ApiError> {
+    query.map(|Query(it)| it).map_err(|_| {
+        let advice = "the query parameters are cluster, state, playbook, since, before and limit";
+        ApiError::new(StatusCode::BAD_REQUEST, advice)
+    })
+}
+
+pub(super) async fn matching(inner: &Inner, query: &ListQuery) -> Result<ListedRuns, ApiError> {
     let limit = check_limit(query.limit)?;
     let filter = RunFilter {
-        cluster: query.cluster.map(ClusterName::new),
+        cluster: query.cluster.clone().map(ClusterName::new),
         states: states(query.state.as_deref().unwrap_or_default())?,
-        playbook: query.playbook,
+        playbook: query.playbook.clone(),
         since: match &query.since {
             Some(text) => Some(since(text, inner.state.clock.wall())?),
             None => None,
@@ -67,12 +86,11 @@ pub(super) async fn list(
         before: query.before.map(RunId),
         limit,
     };
-    let runs = inner.state.pipeline.runs(filter).await?;
 
-    Ok(Json(RunsPayload {
-        next: runs.last().map(|it| it.id.0).filter(|_| is_full(runs.len(), limit)),
-        runs: runs.iter().map(RunPayload::from).collect(),
-    }))
+    let runs = inner.state.pipeline.runs(filter).await?;
+    let next = runs.last().map(|it| it.id.0).filter(|_| is_full(runs.len(), limit));
+
+    Ok(ListedRuns { runs, next })
 }
 
 fn check_limit(limit: Option<u32>) -> Result<u32, ApiError> {
@@ -144,8 +162,11 @@ pub(super) async fn case(
 }
 
 async fn detail(inner: &Inner, id: RunId) -> Result<RunDetailPayload, ApiError> {
-    let detail = inner.state.pipeline.run(id).await?;
-    detail.as_ref().map(RunDetailPayload::from).ok_or_else(|| no_run(&id.to_string()))
+    stored(inner, id).await.map(|it| (&it).into())
+}
+
+pub(super) async fn stored(inner: &Inner, id: RunId) -> Result<RunDetail, ApiError> {
+    inner.state.pipeline.run(id).await?.ok_or_else(|| no_run(&id.to_string()))
 }
 
 pub(super) async fn start(
@@ -370,7 +391,10 @@ pub(super) async fn journal(
 }
 
 impl Inner {
-    async fn read<T: serde::de::DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
+    pub(super) async fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<T, ApiError> {
         let body = self.bodies.read(request).await?;
         body::parse(&body.bytes)
     }
@@ -381,7 +405,7 @@ fn pause_file_error(error: &std::io::Error) -> ApiError {
     ApiError::with_cause(StatusCode::SERVICE_UNAVAILABLE, message, error)
 }
 
-fn run_id(text: &str) -> Result<RunId, ApiError> {
+pub(super) fn run_id(text: &str) -> Result<RunId, ApiError> {
     text.parse().map(RunId).map_err(|_| no_run(text))
 }
 

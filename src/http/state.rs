@@ -8,11 +8,14 @@ use tokio::sync::watch;
 use super::{Access, ReloadHandle, Web};
 use crate::{
     alert::Notification,
+    baseline::{BaselineName, NamedBaseline},
     clock::SharedClock,
+    diagnosis::Diagnosis,
     expose::Exposition,
     model::{ClusterName, Mode, Principal, RunId},
     remediation::{
-        Decision, Order, OrderError, ReleaseOrder, RemediationStatus, Remediator, Taken,
+        BaselineOrder, BaselineRequest, ComparedBaseline, Decision, Order, OrderError,
+        ReleaseOrder, RemediationStatus, Remediator, Taken,
     },
     store::{JournalFilter, JournalLine, RunDetail, RunFilter, RunRow, StoreError},
     telemetry::Telemetry,
@@ -22,6 +25,8 @@ use crate::{
 #[derive(Clone)]
 pub struct AppState {
     pub pipeline: Arc<dyn Pipeline>,
+    /// What is most likely wrong with each cluster.
+    pub diagnosis: Diagnosis,
     /// The latest encoded cluster metrics.
     pub pages: watch::Receiver<Arc<Exposition>>,
     /// This process's own metrics.
@@ -88,6 +93,24 @@ pub trait Pipeline: Send + Sync + 'static {
     -> Result<(), OrderError>;
     async fn release(&self, order: ReleaseOrder, by: &Principal)
     -> Result<Vec<String>, OrderError>;
+    async fn baselines(
+        &self,
+        cluster: Option<ClusterName>,
+    ) -> Result<Vec<NamedBaseline>, StoreError>;
+    async fn baseline(
+        &self,
+        cluster: Option<&ClusterName>,
+        name: &BaselineName,
+    ) -> Result<NamedBaseline, OrderError>;
+    async fn record_baseline(
+        &self,
+        order: BaselineOrder,
+        by: &Principal,
+    ) -> Result<NamedBaseline, OrderError>;
+    async fn compare_baseline(
+        &self,
+        request: BaselineRequest,
+    ) -> Result<ComparedBaseline, OrderError>;
     async fn pause(&self, by: &Principal) -> std::io::Result<()>;
     async fn resume(&self, by: &Principal) -> std::io::Result<()>;
     fn paused(&self) -> bool;
@@ -142,6 +165,36 @@ impl Pipeline for Remediator {
         by: &Principal,
     ) -> Result<Vec<String>, OrderError> {
         Remediator::release(self, order, by).await
+    }
+
+    async fn baselines(
+        &self,
+        cluster: Option<ClusterName>,
+    ) -> Result<Vec<NamedBaseline>, StoreError> {
+        Remediator::baselines(self, cluster).await
+    }
+
+    async fn baseline(
+        &self,
+        cluster: Option<&ClusterName>,
+        name: &BaselineName,
+    ) -> Result<NamedBaseline, OrderError> {
+        Remediator::baseline(self, cluster, name).await
+    }
+
+    async fn record_baseline(
+        &self,
+        order: BaselineOrder,
+        by: &Principal,
+    ) -> Result<NamedBaseline, OrderError> {
+        Remediator::record_baseline(self, order, by).await
+    }
+
+    async fn compare_baseline(
+        &self,
+        request: BaselineRequest,
+    ) -> Result<ComparedBaseline, OrderError> {
+        Remediator::compare_baseline(self, request).await
     }
 
     async fn pause(&self, by: &Principal) -> std::io::Result<()> {

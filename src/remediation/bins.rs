@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// One value per bin, oldest first; `None` where it is not known.
-type BinValues = Vec<Option<f64>>;
+pub(super) type BinValues = Vec<Option<f64>>;
 
 /// The Prometheus that bins are read from.
 #[derive(Clone, Copy)]
@@ -122,7 +122,7 @@ pub(super) fn of_gauge(values: &[Option<f64>], before: u32) -> Recorded {
 
 /// What is measured of one broker: increments of two counters, or one value.
 #[derive(Clone, Debug)]
-enum BrokerValues {
+pub(super) enum BrokerValues {
     Mean { sums: BinValues, counts: BinValues },
     Single(BinValues),
 }
@@ -133,7 +133,7 @@ impl Default for BrokerValues {
     }
 }
 
-type ByLabels<T> = BTreeMap<LabelSet, T>;
+pub(super) type ByLabels<T> = BTreeMap<LabelSet, T>;
 
 /// How values become levels, by those of the bins before the write.
 struct BinScale {
@@ -191,7 +191,8 @@ async fn others(
     Ok(with_load.collect())
 }
 
-async fn measure(
+/// One expression by the labels of its series.
+pub(super) async fn measure(
     source: BinSource<'_>,
     measure: &ObjectiveExpression<String>,
     range: BinRange,

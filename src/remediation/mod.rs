@@ -9,6 +9,7 @@
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::arithmetic_side_effects)]
 
 mod approval;
+mod baselines;
 mod bins;
 mod breach;
 mod change;
@@ -41,6 +42,7 @@ use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+pub use baselines::{BaselineOrder, BaselineRequest, ComparedBaseline};
 pub use context::{Context, IdentityCell, PauseFile};
 pub use orders::{Decision, Order, ReleaseOrder};
 pub use replay::{Replay, ReplayError, Replayed};

@@ -42,6 +42,7 @@ impl Order {
             OptimizerKind::ShedLoad => "shed-load",
             OptimizerKind::ScaleConsumers => "scale-consumers",
         };
+
         self.level.map_or_else(|| command.to_owned(), |it| format!("{command} --level {it}"))
     }
 }
@@ -227,6 +228,7 @@ impl Remediator {
         by: &Principal,
     ) -> Result<(), OrderError> {
         let run = self.find_run(id).await?;
+
         match run.state {
             RunState::Queued | RunState::Held | RunState::AwaitingApproval => {
                 self.end_waiting(&run, "cancelled", reason, by).await
@@ -391,7 +393,7 @@ impl Remediator {
     }
 
     /// A pause must not depend on the store: an error is only logged.
-    async fn record(&self, text: String, by: &Principal) {
+    pub(super) async fn record(&self, text: String, by: &Principal) {
         let line = NewLine { entry: "order", text, by: Some(by.clone()), ..NewLine::default() };
         if let Err(error) = self.shared.store.record(line, self.now()).await {
             let error = crate::telemetry::chain(&error);
@@ -399,7 +401,7 @@ impl Remediator {
         }
     }
 
-    fn now(&self) -> WallTime {
+    pub(super) fn now(&self) -> WallTime {
         self.shared.clock.wall()
     }
 
@@ -436,6 +438,7 @@ fn playbook_for<'a>(active: &'a ActiveClusters, order: &Order) -> Result<&'a Pla
     let can_judge = |it: &&Playbook| {
         order.target.broker().is_some() || it.has_canary() || !it.needs("broker_id")
     };
+
     fitting.find(can_judge).ok_or_else(|| {
         OrderError::Conflict(format!(
             "every playbook with the optimizer `{kind}` judges one broker: name one with \

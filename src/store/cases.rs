@@ -1,14 +1,8 @@
 //! What verdicts depended on, so that they can be computed again.
 
-use std::io::{Read, Write};
+use rusqlite::{OptionalExtension, params};
 
-use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
-use rusqlite::{
-    OptionalExtension, params,
-    types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef},
-};
-
-use super::{Store, StoreError};
+use super::{Store, StoreError, deflated::Deflated};
 use crate::{model::RunId, verdict::VerdictCase};
 
 /// Cases that are kept, those of the newest runs: with a day of one-minute bins of three brokers
@@ -43,34 +37,5 @@ impl Store {
             Ok(found.optional()?.map(|Deflated(it)| it))
         })
         .await
-    }
-}
-
-/// A value that is kept as deflated JSON.
-struct Deflated<T>(T);
-
-impl ToSql for Deflated<&VerdictCase> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let mut out = ZlibEncoder::new(Vec::new(), Compression::default());
-        let written = serde_json::to_vec(self.0)
-            .map_err(Into::into)
-            .and_then(|json| out.write_all(&json))
-            .and_then(|()| out.finish());
-
-        let blob = written.map_err(|it| rusqlite::Error::ToSqlConversionFailure(it.into()))?;
-
-        Ok(blob.into())
-    }
-}
-
-impl FromSql for Deflated<VerdictCase> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let mut json = Vec::new();
-
-        ZlibDecoder::new(value.as_blob()?)
-            .read_to_end(&mut json)
-            .and_then(|_| serde_json::from_slice(&json).map_err(Into::into))
-            .map(Self)
-            .map_err(|it| FromSqlError::Other(it.into()))
     }
 }

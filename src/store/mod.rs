@@ -8,10 +8,12 @@
 //! [`RunState::after`]: crate::model::RunState::after
 
 mod alerts;
+mod baselines;
 mod cases;
 mod closed_lists;
 mod clusters;
 mod columns;
+mod deflated;
 mod history;
 mod journal;
 mod listing;
@@ -42,6 +44,7 @@ pub use alerts::{
     AlertCounts, Episode, EpisodeSubject, FiringUpdate, GAP_MIN, RoutedAlert, StoredAlerts,
     VaryingLabels,
 };
+pub use baselines::{BASELINES_MAX, BaselineStored, NewBaseline};
 pub use cases::CASES_MAX;
 pub use clusters::{Identification, OrphanedRuns};
 pub use history::{EndedRun, RunHistory};

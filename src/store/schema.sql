@@ -71,6 +71,14 @@ CREATE TABLE cases (             -- what the verdicts of the newest runs depende
     content BLOB NOT NULL        -- deflated JSON
 ) STRICT;
 
+CREATE TABLE baselines (         -- what a person measured and named
+    cluster     TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    content     BLOB NOT NULL,   -- deflated JSON: `baseline::NamedBaseline`
+    PRIMARY KEY (cluster, name)
+) STRICT;
+
 CREATE TABLE claims (            -- which run handles which attempt of which episode
     episode  INTEGER NOT NULL,
     playbook TEXT NOT NULL,

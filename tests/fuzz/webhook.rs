@@ -10,12 +10,17 @@ use axum::{
 };
 use kafka_optimizer::{
     alert::Notification,
+    baseline::{BaselineName, NamedBaseline},
     clock::SystemClock,
     config::{AccessConfig, Secret, TokenGrant},
+    diagnosis::Diagnosis,
     expose::Exposition,
     http::{self, Access, Pipeline, ServerInfo, Settings, Web},
-    model::{Mode, Principal, RunId, Scope},
-    remediation::{Decision, Order, OrderError, ReleaseOrder, RemediationStatus, Taken},
+    model::{ClusterName, Mode, Principal, RunId, Scope},
+    remediation::{
+        BaselineOrder, BaselineRequest, ComparedBaseline, Decision, Order, OrderError,
+        ReleaseOrder, RemediationStatus, Taken,
+    },
     store::{JournalFilter, JournalLine, RunDetail, RunFilter, RunRow, StoreError},
     telemetry::{BuildInfo, Telemetry},
     verdict::VerdictCase,
@@ -45,6 +50,7 @@ const BODIES: &[(&str, &str)] = &[
     ),
     ("/api/v1/alerts", r#"{"alerts":[]}"#),
     ("/api/v1/runs", r#"{"cluster":"main","broker":1,"level":"moderate","rehearse":true}"#),
+    ("/api/v1/baselines", r#"{"cluster":"main","name":"a","seconds":600,"replace":true}"#),
     ("/api/v1/quarantine/release", r#"{"cluster":"main"}"#),
     ("/api/v1/pause", "{}"),
 ];
@@ -140,6 +146,36 @@ impl Pipeline for NullPipeline {
         Ok(Vec::new())
     }
 
+    async fn baselines(
+        &self,
+        _cluster: Option<ClusterName>,
+    ) -> Result<Vec<NamedBaseline>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn baseline(
+        &self,
+        _cluster: Option<&ClusterName>,
+        name: &BaselineName,
+    ) -> Result<NamedBaseline, OrderError> {
+        Err(OrderError::NotFound(name.to_string()))
+    }
+
+    async fn record_baseline(
+        &self,
+        order: BaselineOrder,
+        _by: &Principal,
+    ) -> Result<NamedBaseline, OrderError> {
+        Err(OrderError::Conflict(order.name.to_string()))
+    }
+
+    async fn compare_baseline(
+        &self,
+        request: BaselineRequest,
+    ) -> Result<ComparedBaseline, OrderError> {
+        Err(OrderError::NotFound(request.name.to_string()))
+    }
+
     async fn pause(&self, _by: &Principal) -> std::io::Result<()> {
         Ok(())
     }
@@ -177,6 +213,7 @@ fn router() -> Router {
 
     http::router(http::AppState {
         pipeline: Arc::new(NullPipeline),
+        diagnosis: Diagnosis::new(watch::channel(Vec::new()).1, Arc::new(SystemClock::new())),
         pages: watch::channel(Arc::new(Exposition::default())).1,
         telemetry: Arc::new(Telemetry::new(build, &[], &[])),
         ready: watch::channel(true).1,

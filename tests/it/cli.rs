@@ -1,8 +1,14 @@
 //! The command line: text output, JSON output and exit codes.
 
+use std::{
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
 use kafka_optimizer::{
-    cli::{self, Exit, Terminal},
+    cli::{self, ChooseByKeys, Exit, Terminal},
     http::{self, Limits},
+    model::RunState,
     shutdown::Tasks,
 };
 use serde_json::Value;
@@ -26,9 +32,21 @@ fn ran(args: &[String], input: &str, interactive: bool) -> CommandOutput {
 }
 
 fn ran_in(args: &[String], input: &str, interactive: bool, width: Option<u16>) -> CommandOutput {
+    ran_with_keys(args, input, interactive, width, None)
+}
+
+fn ran_with_keys(
+    args: &[String],
+    input: &str,
+    interactive: bool,
+    width: Option<u16>,
+    keys: Option<ChooseByKeys>,
+) -> CommandOutput {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let input = &mut input.as_bytes();
-    let mut terminal = Terminal { out: &mut out, err: &mut err, input, interactive, width };
+    let (out_to, err_to) = (&mut out, &mut err);
+    let mut terminal =
+        Terminal { out: out_to, err: err_to, input, interactive, width, choose_by_keys: keys };
     let program = ["kafka-optimizer".to_owned()];
     let exit = cli::run(program.iter().chain(args), &mut terminal);
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -259,17 +277,87 @@ async fn a_verdict_is_computed_again_from_what_is_stored() {
 async fn tables_fit_a_terminal_of_80_columns() {
     let server = ApiServer::new().await;
 
-    for command in [&["runs"][..], &["runs", "7"], &["journal"], &["temporary-changes"]] {
+    for command in [
+        &["runs"][..],
+        &["runs", "7"],
+        &["runs", "7", "--again"],
+        &["status"],
+        &["journal"],
+        &["temporary-changes"],
+        &["approve", "7", "--yes"],
+        &["rollback", "7", "--yes"],
+        &["tune-brokers", "--level", "moderate", "--yes"],
+        &["release", "--yes"],
+        &["pause", "--yes"],
+        &["baseline", "list"],
+        &["baseline", "compare", "before-upgrade"],
+    ] {
         let mut args: Vec<String> = command.iter().map(|it| (*it).to_owned()).collect();
-        args.extend(["--server".to_owned(), server.url.clone()]);
+        let token = server.dir.path().join("token").display().to_string();
+        args.extend(["--server", &server.url, "--token-file", &token].map(str::to_owned));
         let ran = spawn_blocking(move || ran_in(&args, "", true, Some(80))).await.unwrap();
 
         assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
 
         let widest = ran.out.lines().map(|it| it.chars().count()).max().unwrap();
         assert!(widest <= 80, "{command:?} {widest}\n{}", ran.out);
-        assert!(ran.out.contains('7') || ran.out.contains("stored"), "{}", ran.out);
+        assert!(!ran.out.is_empty(), "{command:?}");
     }
+}
+
+#[tokio::test]
+async fn a_baseline_is_recorded_listed_and_compared() {
+    let server = ApiServer::new().await;
+    let ran = server.script(&["baseline", "record", "peak", "--for", "30m"]).await;
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert!(ran.out.starts_with("Recorded peak of main: 2026-01-02 02:54:05Z to "), "{}", ran.out);
+    assert!(ran.out.contains("  produce time  1       5.50 ms  10 of 10"), "{}", ran.out);
+    assert_eq!(server.called(), ["record peak 1800s false"]);
+
+    let ran = server.script(&["baseline", "list"]).await;
+    for word in ["before-upgrade", "main", "2026-01-02 03:04:05Z", "10", "0.1.0"] {
+        assert!(ran.out.contains(word), "{word}: {}", ran.out);
+    }
+
+    let ran = server.script(&["baseline", "compare", "before-upgrade"]).await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    for words in [
+        "produce time  all     5.50 ms   2.10 ms  -60 % (-70 to -50)  better",
+        "(load)",
+        "\nOf the whole cluster\n  produce time: as large an improvement",
+        "\nMind\n  the configuration is not the same: broker 1\n",
+    ] {
+        assert!(ran.out.contains(words), "{words}: {}", ran.out);
+    }
+
+    let ran = server.script(&["baseline", "compare", "before-upgrade", "--output", "json"]).await;
+    let compared: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(compared["metrics"][0]["verdict"], "better");
+    assert_eq!(compared["metrics"][1]["verdict"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_person_is_asked_before_a_baseline_is_replaced_and_a_script_says_so() {
+    let server = ApiServer::new().await;
+    let again = ["baseline", "record", "before-upgrade"];
+    let ran = server.run(&again, "n\n", true).await;
+
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(ran.err.contains("This replaces the baseline `before-upgrade` of 2026"), "{}", ran.err);
+    assert!(!server.called().iter().any(|it| it.starts_with("record")));
+
+    assert_eq!(server.run(&again, "y\n", true).await.exit, Exit::Done);
+    assert_eq!(server.called().last().unwrap(), "record before-upgrade 600s true");
+
+    let ran = server.script(&again).await;
+    assert!(ran.exit == Exit::Failed && ran.err.contains("has a baseline"), "{}", ran.err);
+
+    let ran = server.script(&[&again[..], &["--replace"]].concat()).await;
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+
+    let wrong = server.script(&["baseline", "compare", "../runs"]).await;
+    assert_eq!(wrong.exit, Exit::Usage, "{}", wrong.err);
 }
 
 #[tokio::test]
@@ -298,11 +386,164 @@ fn help_of_a_command_version_and_completion() {
     let version = offline(&["version"]);
     assert_eq!(version.out, offline(&["--version"]).out);
 
+    // Every command has its help, as `COMMAND --help` shows it.
+    let commands = offline(&["--help"]).out;
+    let (_, commands) = commands.split_once("Commands:\n").unwrap();
+    let commands: Vec<&str> = commands
+        .lines()
+        .take_while(|it| !it.is_empty())
+        .filter_map(|it| it.strip_prefix("  ")?.split(' ').next().filter(|it| !it.is_empty()))
+        .collect();
+
+    assert!(commands.contains(&"menu") && commands.len() > 20, "{commands:?}");
+
+    for command in commands.into_iter().filter(|it| *it != "help") {
+        assert_eq!(offline(&["help", command]).out, offline(&[command, "--help"]).out, "{command}");
+    }
+
     for shell in ["bash", "zsh", "fish"] {
         let script = offline(&["completion", shell]);
         assert_eq!(script.exit, Exit::Done, "{}", script.err);
         assert!(script.out.contains("temporary-changes"), "{shell}");
     }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let printed = offline(&["man"]);
+
+    assert_eq!(printed.exit, Exit::Done, "{}", printed.err);
+    assert!(printed.out.contains(".TH kafka-optimizer 1"), "{}", printed.out);
+
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("share/man1");
+    let ran = offline(&["man", "--out", folder.to_str().unwrap()]);
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+
+    for (command, text) in [
+        ("", "kafka\\-optimizer\\-tune\\-brokers"),
+        ("-runs", "\\-\\-since"),
+        ("-load-produce", "\\-\\-kafka.server"),
+        ("-menu", "arrow keys"),
+        ("-man", "\\-\\-out"),
+    ] {
+        let page = folder.join(format!("kafka-optimizer{command}.1"));
+        let page = std::fs::read_to_string(&page).unwrap();
+
+        assert!(page.contains(text), "{command}: {page}");
+    }
+
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let ran = offline(&["man", "--out", file.to_str().unwrap()]);
+
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(ran.err.contains("cannot write manual pages"), "{}", ran.err);
+}
+
+#[test]
+fn no_output_has_colours() {
+    for args in [&["--help"][..], &["runs", "--help"], &["frobnicate"], &["version"]] {
+        let ran = offline(args);
+        assert!(!ran.out.contains('\u{1b}') && !ran.err.contains('\u{1b}'), "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_choice_of_the_menu_prints_its_command_and_runs_it() {
+    let server = ApiServer::new().await;
+    let ran = server.run(&["menu"], "1\n2\n7\n3\n6\n\n", true).await;
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+
+    for (command, output) in [
+        ("status", "Mode act"),
+        ("runs", "KafkaRequestHandlersSaturated"),
+        ("runs 7", "Run 7 is held"),
+        ("temporary-changes", "IN EFFECT SINCE"),
+        ("journal", "ENTRY"),
+    ] {
+        let printed = format!("$ kafka-optimizer {command} --server {}", server.url);
+        assert!(ran.err.contains(&printed), "{printed} in {}", ran.err);
+        assert!(ran.out.contains(output), "{output} in {}", ran.out);
+    }
+
+    let called = server.called();
+
+    assert_eq!(called[..4], ["status", "runs 20", "run 7", "measures"]);
+    assert!(called.len() == 5 && called[4].starts_with("journal"), "{called:?}");
+}
+
+#[tokio::test]
+async fn the_menu_rehearses_before_it_tunes_and_asks_before_it_changes_anything() {
+    let server = ApiServer::new().await;
+    let mut rehearsed = crate::pipeline::detail();
+    rehearsed.run.state = RunState::Rehearsed;
+    server.front.pipe.others.lock().unwrap().push((rehearsed, None));
+
+    // Level moderate, broker 1; no to what follows the rehearsal; then a rollback of run 7, yes.
+    let ran = server.run(&["menu", "--cluster", "main"], "4\n2\n1\nn\n5\n7\ny\n\n", true).await;
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert!(ran.err.contains("--level moderate --broker 1 --rehearse --wait"), "{}", ran.err);
+    assert!(ran.err.contains("not confirmed, nothing was changed"), "{}", ran.err);
+
+    let orders = server.front.pipe.orders.lock().unwrap().clone();
+    let [order] = &orders[..] else { panic!("{orders:?}") };
+
+    assert!(order.dry_run && order.cluster.as_ref().unwrap().as_str() == "main", "{order:?}");
+    assert!(server.called().contains(&"roll back 7".to_owned()), "{:?}", server.called());
+}
+
+#[tokio::test]
+async fn the_menu_ends_with_the_input_and_takes_no_other_number() {
+    let server = ApiServer::new().await;
+
+    for input in ["", "\n", "0\n11\nx\n", "5\n\n\n", "4\n\n", "2\n"] {
+        let ran = server.run(&["menu"], input, true).await;
+        assert_eq!(ran.exit, Exit::Done, "{input:?} {}", ran.err);
+        assert!(!server.called().iter().any(|it| it.contains("roll")), "{input:?}");
+    }
+
+    let ran = server.run(&["menu"], "11\n", true).await;
+    assert!(ran.err.contains("`11` is not a number from 1 to 9."), "{}", ran.err);
+
+    // A command that fails does not end the menu.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a b.yaml");
+    std::fs::write(&file, "clusters: [{bootstrap_servers: [a:1]}]").unwrap();
+    let input = format!("9\n/nowhere\n9\n{}\n7\ny\n8\ny\n", file.display());
+    let ran = server.run(&["menu"], &input, true).await;
+
+    assert!(ran.err.contains(&format!("check-config -- '{}'", file.display())), "{}", ran.err);
+    assert!(ran.out.contains("is valid: clusters main"), "{}", ran.out);
+    assert!(ran.out.contains("is paused") && ran.out.contains("no longer paused"), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn keys_choose_in_the_menu_where_there_are_any() {
+    fn the_first_once(question: &str, choices: &[String]) -> io::Result<Option<usize>> {
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+        assert!(choices[0].starts_with(" 1  "), "{choices:?}");
+
+        if choices.is_empty() {
+            return Err(io::Error::other("nothing to choose from"));
+        }
+
+        let is_first = CALLS.fetch_add(1, Ordering::Relaxed) == 0;
+
+        Ok((is_first && question.contains("do?")).then_some(0))
+    }
+
+    let server = ApiServer::new().await;
+    let args = ["menu", "--server", &server.url].map(str::to_owned);
+    let run = move || ran_with_keys(&args, "", true, Some(80), Some(the_first_once));
+    let ran = spawn_blocking(run).await.unwrap();
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert_eq!(server.called(), ["status"]);
 }
 
 #[tokio::test]
@@ -406,7 +647,8 @@ async fn an_error_of_the_server_is_printed_with_what_to_do() {
     assert_eq!(ran.exit, Exit::Failed);
     assert_eq!(
         ran.err,
-        "error: it has ended\n  `kafka-optimizer runs` shows all runs and their states\n"
+        "error: it has ended\n  `kafka-optimizer runs` shows all runs and their states, \
+         `baseline list` the baselines\n"
     );
 
     std::fs::write(server.dir.path().join("token"), "another token of 16").unwrap();
@@ -539,6 +781,7 @@ fn help_shows_examples() {
     for command in [
         "serve",
         "check-config",
+        "analyze",
         "tune-brokers",
         "runs",
         "rollback",
@@ -546,6 +789,7 @@ fn help_shows_examples() {
         "release",
         "pause",
         "resume",
+        "baseline",
         "load",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
@@ -554,7 +798,7 @@ fn help_shows_examples() {
     assert!(help.contains("Exit codes:"), "{help}");
 
     for command in
-        ["serve", "check-config", "tune-brokers", "runs", "rollback", "acknowledge", "release"]
+        ["serve", "check-config", "tune-brokers", "runs", "rollback", "release", "baseline"]
     {
         let help = offline(&[command, "--help"]).out;
         assert!(help.contains("\n  kafka-optimizer "), "{help}");

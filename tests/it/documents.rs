@@ -7,6 +7,7 @@ use std::{
 };
 
 use kafka_optimizer::{
+    analysis,
     config::{SecretFile, parse},
     model::HoldReason,
 };
@@ -204,4 +205,17 @@ fn the_runbook_of_held_runs_explains_every_hold() {
     }
 
     assert_eq!(found, wanted, "make golden writes {FILE}");
+}
+
+#[test]
+fn the_page_about_analyze_is_made_from_the_tables_of_causes_and_signals() {
+    const FILE: &str = "docs/analyze.md";
+
+    let wanted = analysis::document();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(FILE, wanted).unwrap();
+        return;
+    }
+
+    assert_eq!(text(FILE), wanted, "make golden writes {FILE}");
 }

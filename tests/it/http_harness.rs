@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use kafka_optimizer::{
     clock::SystemClock,
     config::{AccessConfig, ClientGrant, Secret, TokenGrant},
+    diagnosis::{ClusterSource, Diagnosis},
     expose::{Exposition, make},
     http::{self, Access, ClusterInfo, Limits, ServerInfo, Settings, Web},
     model::{ClusterName, Mode, Principal, Scope},
@@ -34,6 +35,8 @@ pub(crate) struct HttpHarness {
     pub(crate) telemetry: Arc<Telemetry>,
     settings: watch::Sender<Arc<Settings>>,
     pub(crate) ready: watch::Sender<bool>,
+    /// The clusters that `/api/v1/findings` reports about.
+    pub(crate) sources: watch::Sender<Vec<ClusterSource>>,
 }
 
 /// Its only sample: `kafka_up` is 0.
@@ -88,8 +91,10 @@ pub(crate) fn front_with(access: &AccessConfig, web: Web) -> HttpHarness {
     let build = BuildInfo { version: "0.1.0", revision: "test", rustc: "test" };
     let telemetry = Arc::new(Telemetry::new(build, &[], &[ClusterName::new("main")]));
     let (ready, is_ready) = watch::channel(false);
+    let (sources, diagnosed) = watch::channel(Vec::new());
     let router = http::router(http::AppState {
         pipeline: pipe.clone(),
+        diagnosis: Diagnosis::new(diagnosed, Arc::new(SystemClock::new())),
         pages: watch::channel(Arc::new(page_of_an_unknown_cluster())).1,
         telemetry: telemetry.clone(),
         ready: is_ready,
@@ -99,7 +104,7 @@ pub(crate) fn front_with(access: &AccessConfig, web: Web) -> HttpHarness {
         clock: Arc::new(SystemClock::new()),
     });
 
-    HttpHarness { router, web, pipe, telemetry, settings: set_settings, ready }
+    HttpHarness { router, web, pipe, telemetry, settings: set_settings, ready, sources }
 }
 
 impl HttpHarness {

@@ -9,6 +9,8 @@
 )]
 
 mod acting_lease;
+mod analyze;
+mod baselines;
 mod breaches;
 mod cli;
 mod clusters;
@@ -19,6 +21,7 @@ mod documents;
 mod fake_tls;
 mod http_harness;
 mod invariants;
+mod pages;
 mod prometheus_http;
 mod reload;
 mod replay;
@@ -36,6 +39,8 @@ mod webhook;
 mod wire;
 mod world;
 
+#[path = "../support/answering_prometheus.rs"]
+mod answering_prometheus;
 #[allow(dead_code, reason = "shared with other test targets")]
 #[path = "../support/corner_table.rs"]
 mod corner_table;

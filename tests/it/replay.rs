@@ -2,17 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use kafka_optimizer::{
     app::replay::{Replay, ReplayError, Replayed},
     config,
     model::{BrokerId, ClusterName, Target, Verdict, WallTime},
     playbook::Playbook,
-    prometheus::{
-        InstantSeries, LabelSet, Prometheus, PrometheusError, QueryRange, RangeSeries, SamplePair,
-    },
+    prometheus::{InstantSeries, LabelSet, QueryRange, RangeSeries, SamplePair},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use crate::answering_prometheus::AnsweringPrometheus;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const SCRAPE: Duration = Duration::from_secs(15);
@@ -83,23 +82,18 @@ impl BrokerCounters {
     }
 }
 
-#[async_trait]
-impl Prometheus for BrokerCounters {
-    async fn instant(&self, query: &str) -> Result<Vec<InstantSeries>, PrometheusError> {
+impl BrokerCounters {
+    fn instant(query: &str) -> Vec<InstantSeries> {
         assert!(query.contains("broker_id=~\".+\""), "{query}");
         let series = |broker| InstantSeries {
             labels: Self::labels(broker),
             sample: SamplePair { at: BEGAN, value: 1.0 },
         };
 
-        Ok((0..3).map(series).collect())
+        (0..3).map(series).collect()
     }
 
-    async fn range(
-        &self,
-        query: &str,
-        range: QueryRange,
-    ) -> Result<Vec<RangeSeries>, PrometheusError> {
+    fn range(&self, query: &str, range: QueryRange) -> Vec<RangeSeries> {
         let brokers = if query.contains("broker_id=\"1\"") { 0..1 } else { 1..3 };
         assert!(brokers.len() == 1 || query.contains("broker_id=~\"2|3\""), "{query}");
         assert_eq!(range.step, MINUTE);
@@ -116,7 +110,14 @@ impl Prometheus for BrokerCounters {
             }
         });
 
-        Ok(series.collect())
+        series.collect()
+    }
+
+    fn prometheus(self) -> Arc<AnsweringPrometheus> {
+        Arc::new(AnsweringPrometheus {
+            instant: Box::new(Self::instant),
+            range: Box::new(move |query, range| Ok(self.range(query, range))),
+        })
     }
 }
 
@@ -128,7 +129,7 @@ fn playbook() -> Playbook {
 async fn replay(counters: BrokerCounters) -> Replay {
     let (cluster, target) =
         (ClusterName::new("main"), Target::Broker(BrokerId::from_wire(1).unwrap()));
-    Replay::new(Arc::new(counters), SCRAPE, &playbook(), &cluster, &target).await.unwrap()
+    Replay::new(counters.prometheus(), SCRAPE, &playbook(), &cluster, &target).await.unwrap()
 }
 
 fn minute(number: usize) -> WallTime {
@@ -190,7 +191,7 @@ async fn a_time_without_samples_is_inconclusive() {
 #[tokio::test]
 async fn a_playbook_about_a_broker_needs_one() {
     let cluster = ClusterName::new("main");
-    let counters = Arc::new(BrokerCounters::new(1.0));
+    let counters = BrokerCounters::new(1.0).prometheus();
     let refused = Replay::new(counters, SCRAPE, &playbook(), &cluster, &Target::Cluster).await;
     let Err(error @ ReplayError::Target { .. }) = refused else { panic!() };
 

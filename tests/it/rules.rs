@@ -7,7 +7,10 @@ use std::{
 };
 
 use kafka_optimizer::{
-    analysis::thresholds::{self, LAG_FINDING, Side},
+    analysis::{
+        Cause, Signal,
+        thresholds::{self, LAG_FINDING},
+    },
     expose::catalogue,
     optimizers::scale_consumers::{LAG_DOUBLE, LAG_HALF_MORE},
     playbook::{Template, Values},
@@ -136,8 +139,10 @@ fn every_series_used_by_a_rule_a_panel_or_a_playbook_is_exported() {
     let read =
         rules.iter().map(|it| (it.expr.clone(), format!("{}: {}", it.file.display(), it.name)));
     let shown = dashboard_queries().into_iter().map(|it| (it, "overview.json".to_owned()));
+    let analysed =
+        Signal::ALL.iter().filter_map(|it| Some((it.template()?, format!("signal {it}"))));
 
-    for (expr, place) in read.chain(shown) {
+    for (expr, place) in read.chain(shown).chain(analysed) {
         for name in names(&expr).difference(&known) {
             unknown.insert(name.clone(), place.clone());
         }
@@ -155,12 +160,18 @@ fn thresholds_equal_those_of_the_alert_rules() {
         let sides = [("warning", threshold.warning), ("critical", threshold.critical)];
         for (severity, limit) in sides {
             let Some((limit, alert)) = limit else { continue };
-            let sign = if threshold.side == Side::Above { '>' } else { '<' };
-            let want = format!("{} {sign} {limit}", threshold.series);
+            let want = format!("{} {} {limit}", threshold.series, threshold.side.sign());
             let has = rules.iter().any(|it| {
                 let severe =
                     it.alert.as_ref().is_some_and(|it| it["labels"]["severity"] == severity);
-                it.name == alert && severe && it.expr.trim() == want
+
+                // Some alerts are silent under further conditions, or have a second one.
+                let rest = it.expr.trim().strip_prefix(&want);
+                let has_limit = rest.is_some_and(|rest| {
+                    rest.is_empty() || rest.starts_with(" unless ") || rest.starts_with(" or ")
+                });
+
+                it.name == alert && severe && has_limit
             });
 
             assert!(has, "no {severity} rule {alert} says `{want}`");
@@ -169,7 +180,25 @@ fn thresholds_equal_those_of_the_alert_rules() {
         }
     }
 
-    assert_eq!(compared, 17);
+    assert_eq!(compared, 22);
+
+    // Of a value that is 0 or 1, the rule says `== 0`.
+    let down = format!("{} == 0", thresholds::UP.series);
+    assert!(rules.iter().any(|it| it.name == "KafkaClusterDown" && it.expr.trim() == down));
+}
+
+#[test]
+fn the_alert_of_a_cause_exists_and_starts_its_optimizer() {
+    let rules = rules();
+    for cause in Cause::ALL {
+        let spec = cause.spec();
+        let Some(alert) = spec.alert else { continue };
+        let rule = rules.iter().find(|it| it.name == alert);
+        let rule = rule.unwrap_or_else(|| panic!("no rule {alert}"));
+        let labels = &rule.alert.as_ref().unwrap()["labels"];
+
+        assert_eq!(labels["remediation"].as_str(), spec.optimizer, "{cause}: {alert}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kafka_optimizer::{
     alert::{Alert, AlertStatus, Labels},
+    baseline::{BaselineName, NamedBaseline},
     model::{
         AlertOutcome, BrokerConfigChange, BrokerConfigRemoval, BrokerId, Change, ClusterName,
         HoldReason, Mode, Principal, RemovedKey, ResourceKey, RollbackReason, RunEvent, RunId,
@@ -11,14 +12,15 @@ use kafka_optimizer::{
     },
     playbook::{Level, OptimizerKind},
     store::{
-        Added, CASES_MAX, Claims, EpisodeSubject, JournalFilter, NewAttempt, NewClaim, NewLine,
-        NewRun, Priority, Release, RoutedAlert, RunFilter, RunHistory, RunRow, RunUpdate,
-        StepProgress, StepRow, StepState, StepUpdate, Store, plan_digest,
+        Added, BASELINES_MAX, BaselineStored, CASES_MAX, Claims, EpisodeSubject, JournalFilter,
+        NewAttempt, NewBaseline, NewClaim, NewLine, NewRun, Priority, Release, RoutedAlert,
+        RunFilter, RunHistory, RunRow, RunUpdate, StepProgress, StepRow, StepState, StepUpdate,
+        Store, plan_digest,
     },
     verdict::VerdictCase,
 };
 
-use crate::pipeline::case;
+use crate::pipeline::{baseline, case};
 
 const HOUR: Duration = Duration::from_hours(1);
 const START: WallTime = WallTime(1_800_000_000_000);
@@ -644,6 +646,49 @@ async fn i24_the_newest_verdicts_can_be_computed_again() {
     let shorter = VerdictCase { excluded: Vec::new(), ..case() };
     store.set_case(last, shorter.clone()).await.unwrap();
     assert_eq!(store.case(last).await.unwrap(), Some(shorter));
+}
+
+#[tokio::test]
+async fn a_baseline_is_replaced_only_on_demand_and_belongs_to_its_cluster() {
+    let (_folder, store) = version_3();
+    let new = |baseline: NamedBaseline, replace| NewBaseline { baseline, replace };
+    let first = baseline("peak");
+    let later = NamedBaseline { recorded_at: WallTime(2_000_000_000_000), ..first.clone() };
+    let other = NamedBaseline { cluster: ClusterName::new("other"), ..first.clone() };
+    let record = async |it| store.record_baseline(it).await.unwrap();
+
+    assert_eq!(record(new(first.clone(), false)).await, BaselineStored::Stored);
+    assert_eq!(record(new(later.clone(), false)).await, BaselineStored::NameTaken);
+    assert_eq!(record(new(other.clone(), false)).await, BaselineStored::Stored);
+
+    let name = || BaselineName::parse("peak").unwrap();
+    let found = async |cluster| store.baseline(cluster, name()).await.unwrap();
+    assert_eq!(found(main_cluster()).await, Some(first));
+    assert_eq!(found(ClusterName::new("none")).await, None);
+
+    assert_eq!(record(new(later.clone(), true)).await, BaselineStored::Stored);
+    assert_eq!(found(main_cluster()).await, Some(later.clone()));
+    assert_eq!(found(other.cluster.clone()).await, Some(other.clone()));
+
+    let all = store.baselines(None).await.unwrap();
+    assert_eq!(all, [later.clone(), other], "newest first");
+    assert_eq!(store.baselines(Some(main_cluster())).await.unwrap(), [later]);
+}
+
+#[tokio::test]
+async fn no_baseline_makes_room_for_another_by_itself() {
+    let store = Store::in_memory().unwrap();
+    let record = async |name: String, replace| {
+        let new = NewBaseline { baseline: baseline(&name), replace };
+        store.record_baseline(new).await.unwrap()
+    };
+    for number in 0..BASELINES_MAX {
+        assert_eq!(record(format!("n{number}"), false).await, BaselineStored::Stored);
+    }
+
+    assert_eq!(record("more".to_owned(), true).await, BaselineStored::Full);
+    assert_eq!(record("n0".to_owned(), true).await, BaselineStored::Stored);
+    assert_eq!(store.baselines(None).await.unwrap().len(), 200);
 }
 
 #[tokio::test]

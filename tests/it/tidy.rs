@@ -26,10 +26,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("snapshot", &["model"]),
     ("collect", &["model", "clock", "config", "docker", "kafka", "telemetry", "snapshot"]),
     ("expose", &["model", "telemetry", "snapshot"]),
-    ("analysis", &[]),
     ("optimizers", &["model", "playbook"]),
+    ("analysis", &["model", "playbook", "optimizers"]),
+    (
+        "diagnosis",
+        &["model", "clock", "playbook", "prometheus", "snapshot", "optimizers", "analysis"],
+    ),
     ("verdict", &["model", "playbook"]),
-    ("store", &["model", "alert", "playbook", "verdict"]),
+    ("baseline", &["model", "playbook", "verdict"]),
+    ("store", &["model", "alert", "playbook", "verdict", "baseline"]),
     (
         "remediation",
         &[
@@ -46,6 +51,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "snapshot",
             "optimizers",
             "verdict",
+            "baseline",
             "store",
         ],
     ),
@@ -63,7 +69,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "expose",
+            "analysis",
+            "diagnosis",
             "verdict",
+            "baseline",
             "store",
             "remediation",
         ],
@@ -83,6 +92,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "snapshot",
             "collect",
             "expose",
+            "diagnosis",
             "store",
             "remediation",
             "probe",
@@ -97,7 +107,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "shutdown",
             "playbook",
             "config",
+            "prometheus",
+            "analysis",
             "verdict",
+            "baseline",
             "telemetry",
             "load",
             "http",
@@ -107,7 +120,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that take values and return values: what they may not hold.
-const PURE: &[&str] = &["model", "alert", "playbook", "analysis", "optimizers", "verdict"];
+const PURE: &[&str] =
+    &["model", "alert", "playbook", "analysis", "optimizers", "verdict", "baseline"];
 const IMPURE_WORDS: &[&str] =
     &["async ", ".await", "tokio::", "std::fs", "std::net", "SharedClock"];
 
@@ -127,6 +141,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["src/http", "src/kafka/wire"]),
     ("x509_parser", &["src/http/web"]),
     ("maud", &["src/http"]),
+    ("clap_mangen", &["src/cli"]),
+    ("dialoguer", &["src/cli"]),
     ("strsim", &["src/config"]),
     ("statrs", &["src/verdict"]),
     ("serde_yaml", &["src/config"]),

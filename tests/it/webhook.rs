@@ -41,6 +41,7 @@ const CHANGES: &[&str] = &[
     "/api/v1/runs/7/reject",
     "/api/v1/runs/7/cancel",
     "/api/v1/runs/7/retry",
+    "/api/v1/baselines",
     "/api/v1/quarantine/release",
     "/api/v1/pause",
     "/api/v1/resume",
@@ -565,7 +566,7 @@ async fn the_landing_page_shows_version_mode_and_clusters() {
 
     assert_eq!(status, StatusCode::OK);
     for wanted in
-        ["0.1.0", "main", "not read yet", "rehearse", "href=\"/metrics\"", "href=\"/api/v1/runs\""]
+        ["0.1.0", "main", "not read yet", "rehearse", "href=\"/metrics\"", "href=\"/runs\""]
     {
         assert!(page.contains(wanted), "{wanted} in {page}");
     }

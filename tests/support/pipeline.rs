@@ -1,13 +1,20 @@
 //! A pipeline that takes everything and records the calls.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use kafka_optimizer::{
     alert::Notification,
+    baseline::{
+        BaselineComparison, BaselineName, BrokerSeries, ClusterSetting, ComparedMetric,
+        MeasuredWindow, Metric, NamedBaseline, Outcome, RelativeChange,
+    },
     http::Pipeline,
     model::{
         AlertOutcome, BrokerConfigChange, BrokerId, Change, ClusterName, HoldReason, Mode,
@@ -15,7 +22,8 @@ use kafka_optimizer::{
     },
     playbook::{Better, Level, OptimizerKind},
     remediation::{
-        ClusterRemediation, Decision, Order, OrderError, ReleaseOrder, RemediationStatus, Taken,
+        BaselineOrder, BaselineRequest, ClusterRemediation, ComparedBaseline, Decision, Order,
+        OrderError, ReleaseOrder, RemediationStatus, Taken,
     },
     store::{
         AlertCounts, ClusterOverview, HeldCount, JournalFilter, JournalLine, Measurement, Priority,
@@ -33,6 +41,8 @@ pub(crate) struct RecordingPipeline {
     /// Of each list of runs.
     pub(crate) filters: Mutex<Vec<RunFilter>>,
     pub(crate) principals: Mutex<Vec<Principal>>,
+    /// Runs beside run 7, newest first, each with what its verdict depended on.
+    pub(crate) others: Mutex<Vec<(RunDetail, Option<VerdictCase>)>>,
     pub(crate) paused: AtomicBool,
     /// Writes to the store fail.
     pub(crate) broken: AtomicBool,
@@ -74,7 +84,9 @@ impl Pipeline for RecordingPipeline {
     async fn runs(&self, filter: RunFilter) -> Result<Vec<RunRow>, StoreError> {
         self.note(format!("runs {}", filter.limit))?;
         self.filters.lock().unwrap().push(filter);
-        Ok(vec![run()])
+        let others = self.others.lock().unwrap();
+
+        Ok(others.iter().map(|it| it.0.run.clone()).chain([run()]).collect())
     }
 
     async fn status(&self) -> Result<RemediationStatus, StoreError> {
@@ -102,12 +114,18 @@ impl Pipeline for RecordingPipeline {
 
     async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
         self.note(format!("run {id}"))?;
-        Ok((id == RunId(7)).then(detail))
+        let others = self.others.lock().unwrap();
+        let found = others.iter().find(|it| it.0.run.id == id).map(|it| it.0.clone());
+
+        Ok(found.or((id == RunId(7)).then(detail)))
     }
 
     async fn case(&self, id: RunId) -> Result<Option<VerdictCase>, StoreError> {
         self.note(format!("case {id}"))?;
-        Ok((id == RunId(7)).then(case))
+        let others = self.others.lock().unwrap();
+        let found = others.iter().find(|it| it.0.run.id == id).and_then(|it| it.1.clone());
+
+        Ok(found.or((id == RunId(7)).then(case)))
     }
 
     async fn journal(&self, filter: JournalFilter) -> Result<Vec<JournalLine>, StoreError> {
@@ -159,6 +177,58 @@ impl Pipeline for RecordingPipeline {
         self.note("release")?;
         self.principals.lock().unwrap().push(by.clone());
         Ok(vec![format!("{order:?}")])
+    }
+
+    async fn baselines(
+        &self,
+        cluster: Option<ClusterName>,
+    ) -> Result<Vec<NamedBaseline>, StoreError> {
+        self.note(format!("baselines {cluster:?}"))?;
+        Ok(vec![baseline("before-upgrade")])
+    }
+
+    async fn baseline(
+        &self,
+        cluster: Option<&ClusterName>,
+        name: &BaselineName,
+    ) -> Result<NamedBaseline, OrderError> {
+        self.note(format!("baseline {cluster:?} {name}"))?;
+        if name.as_str() == "before-upgrade" {
+            return Ok(baseline("before-upgrade"));
+        }
+
+        Err(OrderError::NotFound(format!("the cluster main has no baseline `{name}`")))
+    }
+
+    async fn record_baseline(
+        &self,
+        order: BaselineOrder,
+        by: &Principal,
+    ) -> Result<NamedBaseline, OrderError> {
+        let BaselineOrder { name, window, replace, .. } = &order;
+        self.note(format!("record {name} {window:?} {replace}"))?;
+        self.principals.lock().unwrap().push(by.clone());
+        if name.as_str() == "before-upgrade" && !replace {
+            return Err(OrderError::Conflict(format!("the cluster main has a baseline `{name}`")));
+        }
+
+        Ok(baseline(name.as_str()))
+    }
+
+    async fn compare_baseline(
+        &self,
+        request: BaselineRequest,
+    ) -> Result<ComparedBaseline, OrderError> {
+        let baseline = self.baseline(request.cluster.as_ref(), &request.name).await?;
+        let NamedBaseline { measured, setting, .. } = baseline.clone();
+
+        Ok(ComparedBaseline {
+            baseline,
+            with: request.with,
+            window: measured,
+            setting,
+            comparison: comparison(),
+        })
     }
 
     async fn pause(&self, by: &Principal) -> std::io::Result<()> {
@@ -213,7 +283,7 @@ fn run() -> RunRow {
     }
 }
 
-fn detail() -> RunDetail {
+pub(crate) fn detail() -> RunDetail {
     RunDetail {
         run: run(),
         steps: vec![StepRow {
@@ -262,6 +332,63 @@ pub(crate) fn case() -> VerdictCase {
         after: bins(-3.7, 12),
         excluded: vec![10..20, 40..45],
         has_reached: true,
+    }
+}
+
+/// Ten minutes of one broker.
+pub(crate) fn baseline(name: &str) -> NamedBaseline {
+    let values = (1..=10).map(|it| Some(f64::from(it) / 1000.0)).collect();
+    let broker = BrokerId::from_wire(1).unwrap();
+
+    NamedBaseline {
+        cluster: ClusterName::new("main"),
+        name: BaselineName::parse(name).unwrap(),
+        recorded_at: WallTime(1_767_323_045_006),
+        by: "token".to_owned(),
+        measured: MeasuredWindow {
+            start: WallTime(1_767_322_445_006),
+            bin: Duration::from_mins(1),
+            bins: 10,
+            series: vec![BrokerSeries {
+                metric: Metric::ProduceTime,
+                broker,
+                values,
+                weights: vec![Some(6000.0); 10],
+            }],
+        },
+        setting: ClusterSetting {
+            version: "0.1.0".to_owned(),
+            kafka_version: None,
+            broker_configs: [(broker, "1a2b".to_owned())].into(),
+            program_config: "3c4d".to_owned(),
+        },
+    }
+}
+
+fn comparison() -> BaselineComparison {
+    let faster = ComparedMetric {
+        metric: Metric::ProduceTime,
+        broker: None,
+        before: Some(0.0055),
+        after: Some(0.0021),
+        change: Some(RelativeChange { change: -0.6, low: -0.7, high: -0.5 }),
+        outcome: Some(Outcome::Better),
+        sentence: "as large an improvement came about by itself in 0 of 20 windows".to_owned(),
+    };
+    let load = ComparedMetric {
+        metric: Metric::Requests,
+        before: Some(100.0),
+        after: None,
+        change: None,
+        outcome: None,
+        sentence: String::new(),
+        ..faster.clone()
+    };
+
+    BaselineComparison {
+        notes: vec!["the configuration is not the same: broker 1".to_owned()],
+        history_bins: 2880,
+        metrics: vec![faster, load],
     }
 }
 

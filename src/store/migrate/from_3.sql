@@ -116,3 +116,12 @@ CREATE TABLE cases (
     run     INTEGER PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
     content BLOB NOT NULL
 ) STRICT;
+
+-- Baselines that a person named.
+CREATE TABLE baselines (
+    cluster     TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    content     BLOB NOT NULL,
+    PRIMARY KEY (cluster, name)
+) STRICT;

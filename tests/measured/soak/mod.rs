@@ -15,6 +15,7 @@ use std::{
 use kafka_optimizer::{
     clock::SystemClock,
     config::AccessConfig,
+    diagnosis::Diagnosis,
     expose::{Exposer, Exposition, SnapshotSource},
     http::{self, Access, Limits, ServerInfo, Settings, Web},
     model::{ClusterName, Mode},
@@ -132,6 +133,7 @@ fn state(
 ) -> http::AppState {
     http::AppState {
         pipeline: Arc::<RecordingPipeline>::default(),
+        diagnosis: Diagnosis::new(watch::channel(Vec::new()).1, Arc::new(SystemClock::new())),
         pages,
         telemetry,
         ready: watch::channel(true).1,
