@@ -117,7 +117,7 @@ pub fn compare(
     let subjects = || std::iter::once(None).chain(brokers.iter().copied().map(Some));
     let compared = |metric: &Metric| {
         let metric = *metric;
-        subjects().filter_map(move |it| MeasuredTwice::of(metric, it, first, second, history))
+        subjects().filter_map(move |it| MetricWindows::of(metric, it, first, second, history))
     };
     let metrics: Vec<ComparedMetric> =
         Metric::ALL.iter().flat_map(compared).map(|it| it.compare()).collect();
@@ -131,14 +131,14 @@ pub fn compare(
     }
 }
 
-/// From the first known bin to the last one.
+/// From the first known bin on.
 fn known(values: &[Option<f64>]) -> Range<usize> {
     let start = values.iter().take_while(|it| it.is_none()).count();
     start..values.len()
 }
 
 /// One metric of one subject, in three stretches of time.
-struct MeasuredTwice {
+struct MetricWindows {
     metric: Metric,
     broker: Option<BrokerId>,
     before: LoadedValues,
@@ -179,7 +179,7 @@ impl LoadedValues {
     }
 }
 
-impl MeasuredTwice {
+impl MetricWindows {
     /// `None` if neither window has a value.
     fn of(
         metric: Metric,
@@ -236,14 +236,10 @@ impl MeasuredTwice {
     /// The comparison as that of a run: the history, then the baseline, then what is compared.
     fn case(&self, better: Better) -> VerdictCase {
         let (history, baseline) = (self.history.values.len(), self.before.values.len());
-        let order = median_last(&self.before.values);
-        let past = |history: &[Option<f64>], baseline: &[Option<f64>]| -> Vec<Option<f64>> {
-            let ordered = order.iter().map(|it| baseline.get(*it).copied().flatten());
-            history.iter().copied().chain(ordered).collect()
-        };
+        let values = [self.history.values.as_slice(), &self.before.values].concat();
+        let load = [padded(&self.history.load, history), padded(&self.before.load, baseline)];
+        let load = load.concat();
 
-        let values = past(&self.history.values, &self.before.values);
-        let load = past(&padded(&self.history.load, history), &self.before.load);
         let scale = Scale::of(&values, better);
         let settle = self.apart.min(history / DISTANCE_SHARE);
         let later = |it: &[Option<f64>]| [vec![None; settle], it.to_vec()].concat();
@@ -260,6 +256,7 @@ impl MeasuredTwice {
                 looks: vec![Interim { bins: self.after.values.len(), chance: CHANCE }],
                 at_least: AT_LEAST,
                 regress_share: 1.0,
+                against_last: false,
                 ..Parameters::default()
             },
             has_reached: true,
@@ -274,23 +271,6 @@ impl MeasuredTwice {
 /// As many elements as there are values, the missing ones unknown.
 fn padded(load: &[Option<f64>], number: usize) -> Vec<Option<f64>> {
     (0..number).map(|it| load.get(it).copied().flatten()).collect()
-}
-
-/// An order of the bins with the median last. A run is not called an improvement if the last bin
-/// before its write was as good already. Here nothing was written right after the last bin, and the
-/// rule is about an ordinary one.
-fn median_last(values: &[Option<f64>]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    let mut known: Vec<(f64, usize)> =
-        values.iter().enumerate().filter_map(|(index, it)| Some(((*it)?, index))).collect();
-    known.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-
-    if let Some((_, middle)) = known.get(known.len() / 2) {
-        order.retain(|it| it != middle);
-        order.push(*middle);
-    }
-
-    order
 }
 
 /// Where higher is better, levels fall as values rise, and the load is negated with them.

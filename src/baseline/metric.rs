@@ -1,4 +1,4 @@
-//! What a baseline metrics, and the PromQL that reads it.
+//! What a baseline records of each broker, and the PromQL that reads it.
 
 use crate::{
     model::{ClusterName, closed_list},

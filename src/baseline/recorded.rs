@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{BaselineName, Metric, metric::Total};
-use crate::model::{BrokerId, ClusterName, WallTime, as_label};
+use crate::model::{BrokerId, ClusterName, WallTime, as_label, count};
 
 /// One metric of one broker, or of the cluster: one element per bin, oldest first. `None` where a
 /// bin is not known.
@@ -154,8 +154,4 @@ pub fn median(values: &[Option<f64>]) -> Option<f64> {
     let lower = known.len().checked_sub(1).and_then(|it| known.get(it / 2)).copied()?;
 
     Some(f64::midpoint(lower, upper))
-}
-
-pub(super) fn count(number: usize) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }

@@ -173,7 +173,7 @@ fn the_load_is_compared_and_not_judged() {
 }
 
 #[test]
-fn a_measure_that_is_missing_in_one_window_has_no_verdict() {
+fn a_metric_that_is_missing_in_one_window_has_no_verdict() {
     let (before, mut after) = (window(PAST, &unchanged), window(PAST + 70, &unchanged));
     after.series.retain(|it| it.metric != Metric::Heap);
     let setting = ClusterSetting::default();

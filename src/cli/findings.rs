@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use comfy_table::ColumnConstraint;
+
 use super::show::{clock_time, plain, rendered, table};
 use crate::http::findings::{
     ClusterFindingsPayload, EvidencePayload, FindingPayload, NotSeenPayload,
@@ -99,6 +101,11 @@ fn evidence(evidence: &[EvidencePayload], width: u16, out: &mut dyn Write) -> io
         rows.add_row(cells);
     }
 
+    // The name of a signal is what a person searches for.
+    if let Some(names) = rows.column_mut(0) {
+        names.set_constraint(ColumnConstraint::ContentWidth);
+    }
+
     writeln!(out, "\n{}", rendered(rows, Some(width)))
 }
 
@@ -169,22 +176,14 @@ fn thousands(value: f64) -> String {
 
 /// Writes words in lines of at most `width` columns. A longer word has a line of its own.
 fn paragraph(text: &str, indent: usize, width: u16, out: &mut dyn Write) -> io::Result<()> {
-    let room = usize::from(width).saturating_sub(indent);
-    let mut line = String::new();
+    let indent = " ".repeat(indent);
+    let options = textwrap::Options::new(width.into())
+        .initial_indent(&indent)
+        .subsequent_indent(&indent)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
 
-    for word in plain(text).split(' ').filter(|it| !it.is_empty()) {
-        let needed = line.chars().count() + 1 + word.chars().count();
-        if !line.is_empty() && needed > room {
-            writeln!(out, "{:indent$}{line}", "")?;
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-
-    writeln!(out, "{:indent$}{line}", "")
+    writeln!(out, "{}", textwrap::fill(&plain(text), options))
 }
 
 /// A command that is too long, in lines that a shell reads as one. Quoted names stay whole.
@@ -228,6 +227,32 @@ mod tests {
         ] {
             assert_eq!(shown(value, unit), text);
         }
+    }
+
+    #[test]
+    fn the_name_of_a_signal_stays_in_one_piece() {
+        let of = |signal: &str, subject: &str| EvidencePayload {
+            signal: signal.to_owned(),
+            subject: subject.to_owned(),
+            value: 0.02,
+            unit: "ratio".to_owned(),
+            limit: Some(0.1),
+            bad: Some("below".to_owned()),
+            beyond: true,
+            since: Some("2026-01-02T03:04:05Z".to_owned()),
+        };
+        let many = [
+            of("produce_response_queue_time", "partition 0 of topic a-topic-with-a-long-name"),
+            of("request_handler_idle", "broker 2"),
+        ];
+        let mut text = Vec::new();
+        evidence(&many, 80, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+
+        for it in &many {
+            assert!(text.contains(&format!("  ! {}", it.signal)), "{text}");
+        }
+        assert!(text.lines().all(|it| it.chars().count() <= 80), "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use clap::Args;
+use clap::{Args, ValueEnum, builder::PossibleValue};
 
 use super::{
     client::ServerArgs,
@@ -98,10 +98,12 @@ impl MenuArgs {
 
     /// Rehearses first, so that the person has seen the plan before it is carried out.
     fn tune(&self, terminal: &mut Terminal<'_>) -> Result<(), Failure> {
-        let Some(level) = terminal.choose("To which level?", &LevelArg::TEXTS)? else {
-            return Ok(());
-        };
-        let Some(level) = LevelArg::NAMES.get(level) else { return Ok(()) };
+        let levels: Vec<PossibleValue> =
+            LevelArg::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
+        let texts: Vec<String> = levels.iter().map(with_meaning).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let Some(chosen) = terminal.choose("To which level?", &texts)? else { return Ok(()) };
+        let Some(level) = levels.get(chosen).map(PossibleValue::get_name) else { return Ok(()) };
         let broker = terminal.ask("Id of the broker (empty for all brokers): ")?;
 
         let mut order = vec!["tune-brokers", "--level", level];
@@ -146,6 +148,12 @@ impl MenuArgs {
     }
 }
 
+/// A value with what `--help` says of it.
+fn with_meaning(value: &PossibleValue) -> String {
+    let meaning = value.get_help().map(ToString::to_string).unwrap_or_default();
+    format!("{}: {meaning}", value.get_name())
+}
+
 /// `None` if the person gives none.
 fn number_of_run(terminal: &mut Terminal<'_>) -> Result<Option<String>, Failure> {
     terminal.ask("Number of the run (empty to go back): ")
@@ -153,22 +161,16 @@ fn number_of_run(terminal: &mut Terminal<'_>) -> Result<Option<String>, Failure>
 
 /// Prints a command as a shell takes it, and runs it.
 fn run_printed(args: &[&str], terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
-    let words: Vec<String> = args.iter().map(|it| quoted(it)).collect();
-    writeln!(terminal.err, "\n$ kafka-optimizer {}", words.join(" "))?;
+    writeln!(terminal.err, "\n$ {}", written(args))?;
 
     let args = ["kafka-optimizer"].iter().chain(args).map(OsString::from);
 
     Ok(super::run(args, terminal))
 }
 
-/// A word as a POSIX shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@%+".contains(it);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-
-    format!("'{}'", word.replace('\'', r"'\''"))
+/// The command as a POSIX shell takes it.
+fn written(args: &[&str]) -> String {
+    format!("kafka-optimizer {}", shell_words::join(args))
 }
 
 #[cfg(test)]
@@ -186,7 +188,7 @@ mod tests {
             ("$(reboot)", "'$(reboot)'"),
             ("", "''"),
         ] {
-            assert_eq!(quoted(word), want);
+            assert_eq!(written(&[word]), format!("kafka-optimizer {want}"));
         }
     }
 }

@@ -68,7 +68,15 @@ struct Arguments {
     #[command(flatten)]
     serve: serve::ServeArgs,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<AnyCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum AnyCommand {
+    #[command(flatten)]
+    One(Command),
+    // Runs others, each of which has a runtime of its own.
+    Menu(menu::MenuArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -93,7 +101,6 @@ enum Command {
     /// Put real load on a cluster.
     #[command(subcommand)]
     Load(LoadCommand),
-    Menu(menu::MenuArgs),
     Version(about::VersionArgs),
     Completion(about::CompletionArgs),
     Man(about::ManArgs),
@@ -112,13 +119,10 @@ where
         Err(error) => return terminal.report_usage(&error, output),
     };
 
-    let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
-
-    // The menu runs other commands, each of which has a runtime of its own.
-    let done = if let Command::Menu(args) = command {
-        args.run(terminal)
-    } else {
-        dispatch(command, terminal)
+    let done = match arguments.command {
+        Some(AnyCommand::Menu(args)) => args.run(terminal),
+        Some(AnyCommand::One(command)) => dispatch(command, terminal),
+        None => dispatch(Command::Serve(arguments.serve), terminal),
     };
 
     match done {
@@ -159,7 +163,6 @@ fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failu
             Command::Baseline(command) => command.run(terminal).await,
             Command::Pause(command) => command.run(terminal).await,
             Command::Load(command) => load::run(command, terminal).await,
-            Command::Menu(args) => args.run(terminal),
             Command::Version(args) => args.run(terminal),
             Command::Completion(args) => args.run(terminal),
             Command::Man(args) => args.run(terminal),

@@ -142,17 +142,6 @@ pub(super) enum LevelArg {
     Aggressive,
 }
 
-impl LevelArg {
-    /// As they are written on the command line.
-    pub(super) const NAMES: [&str; 3] = ["conservative", "moderate", "aggressive"];
-    /// The same with their meaning, for a choice.
-    pub(super) const TEXTS: [&str; 3] = [
-        "conservative: 12 network and 12 I/O threads",
-        "moderate: 16 network and 16 I/O threads",
-        "aggressive: 32 network and 32 I/O threads",
-    ];
-}
-
 impl From<LevelArg> for Level {
     fn from(level: LevelArg) -> Self {
         match level {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     analysis::{ClusterSignals, Signal, Subject},
-    model::{BrokerId, GroupState, LogDir, Partition, Topology, WallTime},
+    model::{BrokerId, GroupState, LogDir, Partition, Topology, WallTime, count},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
     snapshot::{Group, Section, Snapshot},
 };
@@ -36,10 +36,6 @@ pub(super) fn add(snapshot: &Snapshot, now: WallTime, signals: &mut ClusterSigna
 
     let groups = snapshot.groups.as_ref();
     groups.iter().flat_map(|it| it.value.iter()).for_each(|it| group(it, now, signals));
-}
-
-fn count(number: usize) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 fn length<K, V>(map: &BTreeMap<K, V>) -> f64 {

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::html::{duration, timestamp};
 use crate::{
-    model::{WallTime, significant},
+    model::{WallTime, count, significant},
     playbook::Better,
     verdict::{Difference, Evidence, VerdictCase},
 };
@@ -153,9 +153,7 @@ impl<'a> Chart<'a> {
     /// Around the baseline: what its level changes by itself.
     fn band(&self) -> Option<Band> {
         let difference = self.difference?;
-        let before = &self.case.before.changed.level;
-        let start = before.len().saturating_sub(self.case.parameters.baseline);
-        let baseline = mean(before.get(start..)?)?;
+        let baseline = mean(self.case.baseline())?;
 
         let fallen = self.value(baseline - BAND_DEVIATIONS * difference.noise_down);
         let risen = self.value(baseline + BAND_DEVIATIONS * difference.noise_up);
@@ -307,19 +305,19 @@ impl Columns {
 
     /// Where the left edge of a column is.
     fn x(self, column: usize) -> String {
-        self.percent(number(column))
+        self.percent(count(column))
     }
 
     fn middle(self, column: usize) -> String {
-        self.percent(number(column) + 0.5)
+        self.percent(count(column) + 0.5)
     }
 
     fn width(self, window: Window) -> String {
-        self.percent(number(window.to.saturating_sub(window.from)))
+        self.percent(count(window.to.saturating_sub(window.from)))
     }
 
     fn percent(self, columns: f64) -> String {
-        format!("{:.2}%", 100.0 * columns / number(self.number()))
+        format!("{:.2}%", 100.0 * columns / count(self.number()))
     }
 }
 
@@ -371,8 +369,8 @@ fn tick_labels(plot: &Plot) -> Markup {
 fn highest(values: &[Option<f64>], means: [Option<f64>; 2]) -> Option<f64> {
     let mut known: Vec<f64> = values.iter().copied().flatten().collect();
     known.sort_by(f64::total_cmp);
-    let within = number(known.len()) * SHARE_WITHIN;
-    let below = (0..known.len()).take_while(|it| number(*it) < within).count();
+    let within = count(known.len()) * SHARE_WITHIN;
+    let below = (0..known.len()).take_while(|it| count(*it) < within).count();
     let usual = known.get(below.checked_sub(1)?).copied()?;
 
     let highest = means.into_iter().flatten().fold(usual, f64::max);
@@ -382,11 +380,7 @@ fn highest(values: &[Option<f64>], means: [Option<f64>; 2]) -> Option<f64> {
 
 fn mean(levels: &[Option<f64>]) -> Option<f64> {
     let known: Vec<f64> = levels.iter().copied().flatten().collect();
-    (!known.is_empty()).then(|| known.iter().sum::<f64>() / number(known.len()))
-}
-
-fn number(it: usize) -> f64 {
-    f64::from(u32::try_from(it).unwrap_or(u32::MAX))
+    (!known.is_empty()).then(|| known.iter().sum::<f64>() / count(known.len()))
 }
 
 /// A tenth of a pixel is less than anyone sees.

@@ -47,7 +47,7 @@ pub use hold_advice::HoldHelp;
 pub use id::{BrokerId, ClusterName, GroupName, NegativeId, RunId, TopicName, TopicPartition};
 pub use lag::{LagMethod, LagTime};
 pub use log_dir::{LogDir, TopicLogSize};
-pub use number::significant;
+pub use number::{count, significant};
 pub use offset::{OffsetRange, OffsetSpec, TopicOffsets, TopicPartitions};
 pub use quorum::{Quorum, QuorumReplica, QuorumRole};
 pub use quota::{

@@ -1,4 +1,9 @@
-//! Numbers in words for people.
+//! Numbers: for arithmetic, and in words for people.
+
+/// A number of things, for arithmetic; exact up to 2^32.
+pub fn count(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
 
 /// About four significant digits; an exponent only for very small or large values.
 pub fn significant(value: f64) -> String {

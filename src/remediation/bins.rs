@@ -91,13 +91,12 @@ pub(super) async fn read(
     };
 
     let scale = BinScale { better: observation.better, bins: to_usize(range.before) };
-    let untouched = untouched.into_iter().map(|(labels, values, own)| {
+    let untouched = untouched.iter().map(|(values, own)| {
         let load = own.as_deref().or(load.as_deref());
-        (labels, scale.series(&values, load))
+        scale.series(values, load)
     });
+    let untouched: Vec<Series> = untouched.collect();
     let series = scale.series(&changed.unwrap_or_default(), load.as_deref());
-
-    let untouched: Vec<Series> = untouched.map(|it| it.1).collect();
 
     Ok(split(&series, &untouched, to_usize(range.before)))
 }
@@ -174,7 +173,7 @@ async fn others(
     source: BinSource<'_>,
     observation: &ObservationPlan,
     range: BinRange,
-) -> Result<Vec<(LabelSet, BrokerValues, Option<BinValues>)>, Hold> {
+) -> Result<Vec<(BrokerValues, Option<BinValues>)>, Hold> {
     let Some(objective) = &observation.untouched else { return Ok(Vec::new()) };
     let measured = measure(source, objective, range).await?;
     let loads = match &observation.untouched_load {
@@ -185,7 +184,7 @@ async fn others(
     // Aggregated expressions have no labels in common: then the load of the run has to do.
     let with_load = measured.into_iter().map(|(labels, values)| {
         let load = loads.get(&labels).cloned();
-        (labels, values, load)
+        (values, load)
     });
 
     Ok(with_load.collect())

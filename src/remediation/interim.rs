@@ -282,17 +282,11 @@ fn conclude(
     verdict: Verdict,
 ) -> InterimResult {
     let (verdict, evidence) = case.as_reached(verdict, case.as_measured(evidence));
-    let Parameters { baseline, settle, .. } = case.parameters;
-    let before = &case.before.changed.level;
-    let skipped = before.len().saturating_sub(baseline);
-    let observed = settle..settle.saturating_add(evidence.observed);
-    let after = case.after.changed.level.get(observed).unwrap_or_default();
-
     let sentence = evidence.sentence(verdict);
     let effect = evidence.difference.as_ref().map(|it| -it.change.exp_m1());
     let measured = Measurement {
-        before: evidence::typical(before.get(skipped..).unwrap_or_default(), case.better),
-        after: evidence::typical(after, case.better),
+        before: evidence::typical(case.baseline(), case.better),
+        after: evidence::typical(case.observation(evidence.observed), case.better),
         effect,
         load_change: evidence.load_change.map(f64::exp_m1),
         sentence: Some(sentence.clone()),

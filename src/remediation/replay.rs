@@ -113,17 +113,13 @@ impl Replay {
             has_reached: true,
         };
         let conclusion = case.conclusion();
-
-        let levels = case.before.changed.level;
-        let skipped = levels.len().saturating_sub(case.parameters.baseline);
-        let observed = case.parameters.settle..conclusion.bins;
-        let after = case.after.changed.level;
+        let observed = case.observation(conclusion.evidence.observed);
 
         Ok(Replayed {
             at: written,
             verdict: conclusion.verdict,
-            before: evidence::typical(levels.get(skipped..).unwrap_or_default(), better),
-            after: evidence::typical(after.get(observed).unwrap_or_default(), better),
+            before: evidence::typical(case.baseline(), better),
+            after: evidence::typical(observed, better),
             sentence: conclusion.evidence.sentence(conclusion.verdict),
         })
     }

@@ -322,7 +322,7 @@ impl Store {
 
 fn detail(tx: &Transaction<'_>, run: RunId) -> rusqlite::Result<Option<RunDetail>> {
     let found = tx
-        .query_row("SELECT * FROM runs WHERE id = ?1", [run], |row| {
+        .query_row(&format!("SELECT {COLUMNS} FROM runs WHERE id = ?1"), [run], |row| {
             let measured: Option<Json<Measurement>> = row.get("measured")?;
             Ok((run_row(row)?, measured.map(|Json(it)| it).unwrap_or_default()))
         })
@@ -482,20 +482,20 @@ fn describe(state: RunState, change: &RunUpdate) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
 }
 
+/// Of a run: all of its columns, and what a list shows of the measurement.
+const COLUMNS: &str = "*, measured ->> '$.effect' AS effect, measured ->> '$.sentence' AS sentence";
+
 pub(super) fn select(
     tx: &Transaction<'_>,
     filter: &str,
     values: impl rusqlite::Params,
 ) -> rusqlite::Result<Vec<RunRow>> {
-    let mut query = tx.prepare_cached(&format!("SELECT * FROM runs {filter}"))?;
+    let mut query = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM runs {filter}"))?;
     let runs = query.query_map(values, run_row)?;
     runs.collect()
 }
 
 fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
-    let measured: Option<Json<Measurement>> = row.get("measured")?;
-    let Measurement { effect, sentence, .. } = measured.map(|Json(it)| it).unwrap_or_default();
-
     Ok(RunRow {
         id: row.get("id")?,
         cluster: row.get("cluster")?,
@@ -511,8 +511,8 @@ fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         hold: row.get("hold")?,
         note: row.get("note")?,
         verdict: row.get("verdict")?,
-        effect,
-        sentence,
+        effect: row.get("effect")?,
+        sentence: row.get("sentence")?,
         rollback_reason: row.get("rollback_reason")?,
         undo_requested: row.get("undo_requested")?,
         acknowledged: row.get("acknowledged")?,

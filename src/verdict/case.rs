@@ -41,6 +41,21 @@ impl VerdictCase {
         Conclusion { verdict, bins, evidence }
     }
 
+    /// The levels of the baseline.
+    pub fn baseline(&self) -> &[Option<f64>] {
+        let levels = &self.before.changed.level;
+        let start = levels.len().saturating_sub(self.parameters.baseline);
+
+        levels.get(start..).unwrap_or_default()
+    }
+
+    /// The levels of an observation of so many bins.
+    pub fn observation(&self, bins: usize) -> &[Option<f64>] {
+        let start = self.parameters.settle;
+
+        self.after.changed.level.get(start..start.saturating_add(bins)).unwrap_or_default()
+    }
+
     /// What did not reach anybody did not help.
     pub fn as_reached(&self, verdict: Verdict, evidence: Evidence) -> (Verdict, Evidence) {
         if self.has_reached || verdict != Verdict::Improved {

@@ -44,7 +44,4 @@ pub use judge::{Conclusion, Judgement, Past, Rise};
 pub use parameters::{Interim, Parameters, SoftGuard};
 pub use series::{Bins, Scale, Series};
 
-/// A number of bins or windows, for arithmetic.
-fn count(number: usize) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
-}
+use crate::model::count;

@@ -58,6 +58,9 @@ pub struct Parameters {
     /// Chance of a false `regressed`, as a share of the chance of a false `improved`. A change that
     /// did not improve is undone anyway, so little is lost where one is missed.
     pub regress_share: f64,
+    /// Whether an improvement has to show against the last bin before the write too: what a run is
+    /// about may end by itself while the run begins.
+    pub against_last: bool,
 }
 
 impl Default for Parameters {
@@ -80,6 +83,7 @@ impl Default for Parameters {
             groups: 40,
             load_rise: 0.1,
             regress_share: 0.5,
+            against_last: true,
         }
     }
 }

@@ -115,7 +115,7 @@ impl Rules<'_> {
     /// Whether the level fell after the write. A fall that is in the last bin before it already has
     /// another cause: what an alert was about ends by itself, and often while the run begins.
     fn began_after(self) -> bool {
-        self.compared.since_last <= -self.margin()
+        !self.parameters.against_last || self.compared.since_last <= -self.margin()
     }
 
     fn was_loaded(self) -> bool {

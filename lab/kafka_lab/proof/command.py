@@ -58,7 +58,7 @@ def proof_live(settings: Settings) -> int:
             for _ in range(settings.unchanged):
                 unchanged.append(run_unchanged(cluster, random.Random(seed + len(unchanged))))
                 write(TARGET / "proof", unchanged, cured)
-        with starved(cluster):
+        with starved(cluster, seed):
             for _ in range(settings.cures):
                 cured.append(run_cure(cluster))
                 write(TARGET / "proof", unchanged, cured)
@@ -138,7 +138,7 @@ def _wait_for_an_extreme(cluster: HealCluster) -> None:
 
 
 @contextmanager
-def starved(cluster: HealCluster) -> Iterator[None]:
+def starved(cluster: HealCluster, seed: int) -> Iterator[None]:
     """Broker 1 has one I/O thread on a slow disk."""
     cluster.referee.create_topic(CURED, ["1"] * 24, 1, flush_messages="1", min_insync_replicas="1")
     cluster.stack.slow_disk(2000)
@@ -147,7 +147,7 @@ def starved(cluster: HealCluster) -> Iterator[None]:
     cluster.waiter.sleep(60)
     for threads in ("2", "1"):
         set_io_threads(cluster, "1", threads)
-    disturbance = Disturbance(cluster, seed=cluster.seed or 1, disk=False)
+    disturbance = Disturbance(cluster, seed, disk=False)
     disturbance.start()
     try:
         yield

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cause, CauseSpec, shell_word};
+use super::{Cause, CauseSpec};
 use crate::{
     analysis::{
         finding::{Finding, FindingEvidence},
@@ -167,7 +167,7 @@ fn behind_for(signals: &ClusterSignals, wanted: BehindBy, cause: Cause) -> Vec<F
 fn described(finding: Finding, group: &GroupName) -> Finding {
     let command = format!(
         "kafka-consumer-groups.sh --bootstrap-server BROKER --describe --group {}",
-        shell_word(group.as_str())
+        shell_words::quote(group.as_str())
     );
 
     finding.with_command(command, "nothing: it shows the lag and the member of each partition")
@@ -184,7 +184,8 @@ fn slow_consumers(signals: &ClusterSignals) -> Vec<Finding> {
 fn too_few_consumers(signals: &ClusterSignals) -> Vec<Finding> {
     let with_command = |it: Finding| {
         let name = it.subject.group().map_or("", GroupName::as_str).to_owned();
-        let command = format!("kafka-optimizer scale-consumers --group {}", shell_word(&name));
+        let command =
+            format!("kafka-optimizer scale-consumers --group {}", shell_words::quote(&name));
         let effect = "half as many consumer containers again, above 100,000 records twice as \
                       many, and no more than partitions with lag; removed after their time, or \
                       when the group does not read faster";

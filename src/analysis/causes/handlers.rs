@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cause, CauseSpec, counted, shell_word};
+use super::{Cause, CauseSpec, counted};
 use crate::{
     analysis::{
         finding::{Finding, FindingEvidence},
@@ -175,7 +175,7 @@ fn locked_partitions(signals: &ClusterSignals) -> Vec<Finding> {
 
         let command = format!(
             "kafka-topics.sh --bootstrap-server BROKER --describe --topic {}",
-            shell_word(topic.as_str())
+            shell_words::quote(topic.as_str())
         );
         let effect = "nothing: it shows the partitions and where they are. More of them \
                       (--alter --partitions N) change which key goes where, and cannot be undone";

@@ -87,16 +87,6 @@ pub(super) fn find_all(signals: &ClusterSignals) -> Vec<Finding> {
     Cause::ALL.iter().flat_map(|it| (it.spec().find)(signals)).collect()
 }
 
-/// A name as one word of a shell.
-fn shell_word(name: &str) -> String {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || "._-/:@".contains(it);
-    if !name.is_empty() && name.chars().all(is_plain) {
-        return name.to_owned();
-    }
-
-    format!("'{}'", name.replace('\'', r"'\''"))
-}
-
 /// A number with its noun, as in `2 partitions` or `1 partition`.
 fn counted(number: f64, noun: &str) -> String {
     let plural = if number.round().to_string() == "1" { "" } else { "s" };
@@ -109,10 +99,10 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_word_in_a_shell() {
-        assert_eq!(shell_word("orders-1.a_b"), "orders-1.a_b");
-        assert_eq!(shell_word(""), "''");
-        assert_eq!(shell_word("a b; $(rm x)"), "'a b; $(rm x)'");
-        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_words::quote("orders-1.a_b"), "orders-1.a_b");
+        assert_eq!(shell_words::quote(""), "''");
+        assert_eq!(shell_words::quote("a b; $(rm x)"), "'a b; $(rm x)'");
+        assert_eq!(shell_words::quote("it's"), r"'it'\''s'");
     }
 
     #[test]

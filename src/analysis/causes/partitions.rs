@@ -1,6 +1,6 @@
 //! Traffic that is spread unevenly: leaders on few brokers, records in few partitions.
 
-use super::{Cause, CauseSpec, counted, shell_word};
+use super::{Cause, CauseSpec, counted};
 use crate::analysis::{
     finding::{Finding, FindingEvidence},
     signal::Signal,
@@ -100,7 +100,7 @@ fn hot_partitions(signals: &ClusterSignals) -> Vec<Finding> {
         ];
         let command = format!(
             "kafka-get-offsets.sh --bootstrap-server BROKER --topic {}",
-            shell_word(partition.topic.as_str())
+            shell_words::quote(partition.topic.as_str())
         );
         let effect = "nothing: run twice, it shows how fast each partition grows";
         found.push(
