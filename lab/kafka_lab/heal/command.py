@@ -30,7 +30,6 @@ from .result import Row, write
 from .scenarios import Scenario, chosen
 
 CLEANUP_LIMIT = 300.0
-WARM_UP = 30.0  # a cold JVM is slow by itself
 
 
 def heal(settings: Settings) -> int:
@@ -105,7 +104,8 @@ def heal_cluster(stack: Stack, settings: Settings) -> Iterator[HealCluster]:
         waiter.limit(CLEANUP_LIMIT)
         cluster = HealCluster(stack, referee, waiter, seed=settings.seed)
         settle(cluster)
-        waiter.sleep(WARM_UP)
+        # A cold JVM is slow by itself, too.
+        cluster.wait_for_first_minute()
         yield cluster
     finally:
         referee.stop()
