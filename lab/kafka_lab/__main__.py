@@ -10,6 +10,7 @@ from pathlib import Path
 from .bench.command import bench, frozen
 from .cleanup import interrupt_on_sigterm
 from .demo.command import demo, demo_down
+from .diagnose.command import diagnose
 from .errors import LabError
 from .heal.command import heal
 from .live.effect import effect
@@ -24,6 +25,7 @@ from .live.stacks import (
 from .proof.command import proof_live
 from .rendering import Windows, render
 from .settings import Settings
+from .tour.command import tour
 from .up import down, up
 
 COMMANDS: dict[str, Callable[[Settings], int]] = {
@@ -33,6 +35,8 @@ COMMANDS: dict[str, Callable[[Settings], int]] = {
     "down": lambda settings: down(),
     "heal": heal,
     "proof-live": proof_live,
+    "diagnose": diagnose,
+    "tour": tour,
     "bench": bench,
     "frozen": frozen,
     "effect": effect,

@@ -25,6 +25,8 @@ class Settings:
     images_ready: bool = False  # LAB_IMAGES_READY: the caller has built the images
     heal_port_offset: int = 12500
     proof_port_offset: int = 12700
+    diagnose_port_offset: int = 12900
+    tour_port_offset: int = 12600
     bench_port_offset: int = 12208
     test_port_offset: int = 11000
     security_port: int = 31000  # and the six after it
@@ -52,6 +54,8 @@ class Settings:
             images_ready=bool(environment.get("LAB_IMAGES_READY")),
             heal_port_offset=number("HEAL_PORT_OFFSET", cls.heal_port_offset),
             proof_port_offset=number("PROOF_PORT_OFFSET", cls.proof_port_offset),
+            diagnose_port_offset=number("DIAGNOSE_PORT_OFFSET", cls.diagnose_port_offset),
+            tour_port_offset=number("TOUR_PORT_OFFSET", cls.tour_port_offset),
             bench_port_offset=number("BENCH_PORT_OFFSET", cls.bench_port_offset),
             test_port_offset=number("TEST_PORT_OFFSET", cls.test_port_offset),
             security_port=number("SECURITY_PORT", cls.security_port),

@@ -10,6 +10,7 @@
 
 mod actor;
 mod admin_client;
+mod analysis;
 mod corner;
 mod docker;
 mod exporter;

@@ -33,15 +33,7 @@ def warm_up(stage: Stage) -> None:
 def starved_request_handlers(stage: Stage) -> None:
     act = stage.result.begin("starved request handlers")
     stage.headline("Act 1: broker 1 is left with one I/O thread, on a slow disk")
-    stage.stack.slow_disk(stage.strains.starved.fsync_microseconds)
-    rate = stage.strains.starved.rate
-    stage.produce("1", MANY, 24, 24, rate)
-    stage.say(f"24 producers send {rate} records/s to 24 partitions of broker 1 (8 I/O threads)")
-    stage.waiter.sleep(20)
-    stage.say(f"mean produce time {stage.produce_time('1')}")
-
-    _starve(stage, "1")
-    fault = time.time()
+    fault = starve(stage)
     run = stage.follow_alert(act, "1", fault, timeout=240)
     require(run.state == "kept", f"act 1 should be kept: {run.explanation()}")
 
@@ -51,7 +43,23 @@ def starved_request_handlers(stage: Stage) -> None:
     stage.wait_until_quiet()
 
 
-def _starve(stage: Stage, broker: str) -> None:
+def starve(stage: Stage) -> float:
+    """Broker 1 has load that needs more than one I/O thread, and is left with one.
+
+    Returns when, in Unix seconds.
+    """
+    stage.stack.slow_disk(stage.strains.starved.fsync_microseconds)
+    rate = stage.strains.starved.rate
+    stage.produce("1", MANY, 24, 24, rate)
+    stage.say(f"24 producers send {rate} records/s to 24 partitions of broker 1 (8 I/O threads)")
+    stage.waiter.sleep(20)
+    stage.say(f"mean produce time {stage.produce_time('1')}")
+
+    _reduce_to_one_thread(stage, "1")
+    return time.time()
+
+
+def _reduce_to_one_thread(stage: Stage, broker: str) -> None:
     """A broker at most halves a pool at once, and only when the step before is in force."""
     for threads in ("4", "2", "1"):
         change = partial(stage.kafka.set, broker, THREADS, threads)

@@ -28,6 +28,8 @@ class FromEnvironment(unittest.TestCase):
                 "HEAL_PORT_OFFSET": "1",
                 "BENCH_PORT_OFFSET": "2",
                 "TEST_PORT_OFFSET": "3",
+                "DIAGNOSE_PORT_OFFSET": "5",
+                "TOUR_PORT_OFFSET": "6",
                 "SECURITY_PORT": "4",
             }
         )
@@ -41,6 +43,8 @@ class FromEnvironment(unittest.TestCase):
             heal_port_offset=1,
             bench_port_offset=2,
             test_port_offset=3,
+            diagnose_port_offset=5,
+            tour_port_offset=6,
             security_port=4,
         )
         self.assertEqual(settings, expected)
