@@ -23,7 +23,7 @@ from ..settings import Settings
 from ..stack import Stack
 from ..waiting import Waiter
 from .cleanup import clean_up, settle
-from .cluster import HealCluster
+from .cluster import FIRST_MINUTE, HealCluster
 from .referee import Referee
 from .replicas import Span, read_timeline, under_minimum_by_us
 from .result import Row, write
@@ -104,8 +104,8 @@ def heal_cluster(stack: Stack, settings: Settings) -> Iterator[HealCluster]:
         waiter.limit(CLEANUP_LIMIT)
         cluster = HealCluster(stack, referee, waiter, seed=settings.seed)
         settle(cluster)
-        # A cold JVM is slow by itself, too.
-        cluster.wait_for_first_minute()
+        # Of watching the brokers, which begins when they answer; a cold JVM is slow by itself, too.
+        waiter.sleep(FIRST_MINUTE)
         yield cluster
     finally:
         referee.stop()
