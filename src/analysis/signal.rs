@@ -207,8 +207,8 @@ signals! {
         Some("max by (kafka_cluster, broker_id) (kafka:disk_usage:ratio{$})"),
         "Used share of the fullest log directory's volume";
     DiskHoursLeft = "disk_hours_left": Broker, Hours, Some(&thresholds::DISK_HOURS_LEFT),
-        Some("min by (kafka_cluster, broker_id) (kafka_broker_log_dir_usable_bytes{$} / (-deriv(kafka_broker_log_dir_usable_bytes{$}[1h]) > 0)) / 3600"),
-        "Hours until a log directory is full, at the growth of the last hour";
+        Some("min by (kafka_cluster, broker_id) (kafka_broker_log_dir_usable_bytes{$} / (-deriv(kafka_broker_log_dir_usable_bytes{$}[1h]) > 0) and kafka_broker_log_dir_usable_bytes{$} offset 1h) / 3600"),
+        "Hours until a log directory is full, at the growth of the last hour; unknown before there is an hour";
     IoThreads = "io_threads": Broker, Count, None,
         Some("max by (kafka_cluster, broker_id) (kafka_broker_config_value{$,key=\"num.io.threads\"})"),
         "num.io.threads in force";
