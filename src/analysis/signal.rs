@@ -297,6 +297,6 @@ signals! {
         Some("time() - max by (kafka_cluster, consumergroup) (kafka_consumergroup_last_progress_timestamp_seconds{$})"),
         "Time since a commit of the group last advanced";
     Rebalances = "rebalances": Group, Count, Some(&thresholds::REBALANCES),
-        Some("max by (kafka_cluster, consumergroup) (increase(kafka_consumergroup_rebalances_total{$}[10m]))"),
-        "Rebalances of the group in the last 10 minutes";
+        Some("max by (kafka_cluster, consumergroup) (count_over_time((increase(kafka_consumergroup_rebalances_total{$}[2m]) > 0)[10m:2m]))"),
+        "Of the last five spans of two minutes, those in which the group rebalanced";
 }

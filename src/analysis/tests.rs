@@ -218,7 +218,7 @@ fn fault(cause: Cause) -> (Subject, Vec<FaultValue>) {
         Cause::ThrottledClients => (broker(1), vec![(S::ProduceThrottleTime, broker(1), 0.4)]),
         Cause::RebalanceStorm => {
             let mut values = behind("billing", 40_000.0);
-            values.push((S::Rebalances, group("billing"), 17.0));
+            values.push((S::Rebalances, group("billing"), 5.0));
             values.push((S::Consumed, group("billing"), 0.0));
             (group("billing"), values)
         }

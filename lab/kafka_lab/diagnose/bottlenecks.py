@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from ..errors import LabError
 from ..heal.cluster import HealCluster
 from ..heal.scenarios.scenario import EACH, set_io_threads
 from ..load import Load
+from ..prometheus import selector
 
 FLUSHED = {"flush_messages": "1", "min_insync_replicas": "1"}
 # Little is kept of what is written fast.
@@ -145,32 +145,31 @@ def missing_broker(cluster: HealCluster) -> Iterator[None]:
             project.compose("start", "kafka-3")
 
 
-# ---- consumers
+# ---- consumers. Each group has a name of its own: a rebalance is remembered for ten minutes.
 
 
 @contextmanager
 def too_few_consumers(cluster: HealCluster) -> Iterator[None]:
     """two consumers of six partitions; together they read 2,000 of 4,000 records/s"""
-    _consumers(cluster, 2)
-    _traffic(cluster, 4000)
+    _consumers(cluster, "heal-few", 2)
+    _traffic(cluster, "heal-few", 4000)
     yield
 
 
 @contextmanager
 def slow_consumers(cluster: HealCluster) -> Iterator[None]:
     """six consumers of six partitions; together they read 6,000 of 9,000 records/s"""
-    _consumers(cluster, 6)
-    _traffic(cluster, 9000)
+    _consumers(cluster, "heal-tired", 6)
+    _traffic(cluster, "heal-tired", 9000)
     yield
 
 
 @contextmanager
 def stuck_consumers(cluster: HealCluster) -> Iterator[None]:
     """two consumers that hang: they commit nothing any more"""
-    _consumers(cluster, 2)
-    _traffic(cluster, 1000)
+    consumers = _consumers(cluster, "heal-stuck", 2)
+    _traffic(cluster, "heal-stuck", 1000)
     cluster.waiter.sleep(20)
-    consumers = _consumer_containers(cluster)
     for container in consumers:
         cluster.docker.pause(container)
     try:
@@ -180,24 +179,18 @@ def stuck_consumers(cluster: HealCluster) -> Iterator[None]:
             cluster.docker.unpause(container)
 
 
-def _consumers(cluster: HealCluster, count: int) -> None:
-    cluster.referee.create_topic("heal-classic", EACH * 2, 1, min_insync_replicas="1", **SMALL)
-    options = ("--profile", "consumers", "up", "-d", "--no-deps", "--no-build")
-    scale = ("--scale", f"consumer-classic={count}", "consumer-classic")
-    cluster.stack.project.compose(*options, *scale)
-    members = f'kafka_consumergroup_members{{consumergroup="heal-classic"}} == {count}'
+def _consumers(cluster: HealCluster, name: str, count: int) -> list[str]:
+    """Of a topic and a group with this name, each with a millisecond for every record."""
+    cluster.referee.create_topic(name, EACH * 2, 1, min_insync_replicas="1", **SMALL)
+    words = (name, name, "classic", "1000")
+    started = [cluster.loads.start_service("slow-consumer", *words) for _ in range(count)]
+    members = f"{selector('kafka_consumergroup_members', consumergroup=name)} == {count}"
     cluster.waiter.until(f"{count} members", lambda: cluster.prometheus.query(members), 120)
+    return started
 
 
-def _traffic(cluster: HealCluster, rate: int) -> None:
-    cluster.start_async_producer("heal-classic", "shop", rate, RECORD_BYTES, BATCH_BYTES)
-
-
-def _consumer_containers(cluster: HealCluster) -> list[str]:
-    found = [it.id for it in cluster.stack.project.containers() if it.service == "consumer-classic"]
-    if not found:
-        raise LabError("there are no consumers")
-    return found
+def _traffic(cluster: HealCluster, topic: str, rate: int) -> None:
+    cluster.start_async_producer(topic, "shop", rate, RECORD_BYTES, BATCH_BYTES)
 
 
 @contextmanager

@@ -100,6 +100,8 @@ class Tour:
         page = self.page
         page.heading("Before anything runs")
         self.run("version")
+        self.run("completion bash", lines=6)
+        self.run("man", lines=6)
         page.sentence("Every problem of a file at once, each with its place and what to do:")
         self.run(f"check-config {CONFIG}")
 
@@ -162,11 +164,18 @@ class Tour:
         page.heading("By hand")
         page.sentence("What would be done, validated by the brokers, without doing it:")
         self.run("tune-brokers --level moderate --broker 3 --rehearse --wait")
+        self.run("elect-leaders --rehearse --wait")
         page.sentence("Undo exactly what a run has done:")
         self.run(f"rollback {id} --yes")
         self.run("pause --yes")
         self.run("resume --yes")
-        page.sentence("Errors say what to do:")
+        self.run("release --yes")
+        page.sentence("What cannot be done is refused, and says why:")
+        for order in ("approve", "reject", "cancel", "retry", "acknowledge"):
+            self.run(f"{order} {id} --yes", exit_code=1)
+        self.run("scale-consumers --group nobody --rehearse --wait --yes", exit_code=1)
+        self.run("shed-load --rehearse --wait --yes", exit_code=1)
+        self.run("reapply --broker 3 --rehearse --wait --yes", exit_code=1)
         self.run("runs 999", exit_code=1)
         self.run("tune-brokers --level modest", exit_code=2)
 
