@@ -136,13 +136,8 @@ def missing_broker(cluster: HealCluster) -> Iterator[None]:
     cluster.start_load(
         Load(topic="heal-replicas", producers=6, rate=100, pinned=False, seconds=LOAD_SECONDS)
     )
-    project = cluster.stack.project
-    with cluster.fault("broker 3 is stopped"):
-        project.compose("stop", "-t", "60", "kafka-3")
-        try:
-            yield
-        finally:
-            project.compose("start", "kafka-3")
+    with cluster.stopped_broker("3"):
+        yield
 
 
 # ---- consumers. Each group has a name of its own: a rebalance is remembered for ten minutes.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
 from ..cleanup import exclusive
 from ..engine import running_engine
@@ -39,21 +40,18 @@ def diagnose(settings: Settings) -> int:
     offset = settings.diagnose_port_offset
     stack = Stack.named("diagnose", "kafka-optimizer-diagnose", offset, Windows.HEAL)
     result = stack.folder / "result.json"
-    missing = [Row(cause, None, None) for cause in (NOTHING, *expected())]
 
     with ExitStack() as cleanups:
         lock = TARGET / "diagnose.lock"
         cleanups.enter_context(exclusive(lock, "another make diagnose is running"))
-        write(result, missing)  # an older run's result must not remain
+        write(result, [])  # an older run's result must not remain
         cleanups.enter_context(running_engine(keep=settings.keep))
         cleanups.enter_context(heal_stack(stack, settings))
         cluster = cleanups.enter_context(heal_cluster(stack, settings))
         cluster.waiter.limit(LIMIT)
         cleanups.enter_context(cluster.mode("observe"))
 
-        session = DiagnoseSession(cluster, settings.only)
-        found = session.play()
-        write(result, session.rows)
+        found = DiagnoseSession(cluster, settings.only, result).play()
 
     print(f"results are in {result}")
     for problem in found:
@@ -61,19 +59,15 @@ def diagnose(settings: Settings) -> int:
     return 1 if found else 0
 
 
-def expected() -> list[str]:
-    pairs = [one.cause for pair in PAIRS for one in pair]
-    return [it.cause for it in (*SINGLE, *LAST)] + pairs
-
-
 class DiagnoseSession:
     """All bottlenecks on one cluster. `only`: causes, `none` and `pairs`; all if it is empty."""
 
-    def __init__(self, cluster: HealCluster, only: Sequence[str]) -> None:
+    def __init__(self, cluster: HealCluster, only: Sequence[str], result: Path) -> None:
         self._cluster = cluster
         self._only = only
+        self._result = result
         self._url = cluster.optimizer.url
-        self.rows: list[Row] = []
+        self._rows: list[Row] = []
 
     def play(self) -> list[str]:
         """What was missed."""
@@ -108,24 +102,25 @@ class DiagnoseSession:
             cluster.progress.say(str(report))
             rows.append(healthy_row(report))
         self._clean_up()
-        self.rows += rows
-        return problems(rows, 1)
+        return self._judged(rows, 1)
 
     def _single(self, one: Bottleneck) -> list[str]:
         if not self._wants(one.cause):
             return []
         report = self._reading(one.cause, one.about, one.fault(self._cluster))
-        rows = [row_of(one.cause, report)]
-        self.rows += rows
-        return problems(rows, 1)
+        return self._judged([row_of(one.cause, report)], 1)
 
     def _pair(self, first: Bottleneck, second: Bottleneck) -> list[str]:
         name = f"{first.cause} and {second.cause}"
         faults = both(self._cluster, first, second)
         report = self._reading(name, f"{first.about}; {second.about}", faults)
         rows = [row_of(it.cause, report) for it in (first, second)]
-        self.rows += rows
-        return problems(rows, 2)
+        return self._judged(rows, 2)
+
+    def _judged(self, rows: list[Row], rank_max: int) -> list[str]:
+        self._rows += rows
+        write(self._result, self._rows)
+        return problems(rows, rank_max)
 
     def _reading(self, name: str, about: str, fault: AbstractContextManager[None]) -> Report:
         """The cluster is clean before and after. A fault that could not be made is none found."""
@@ -153,10 +148,10 @@ class DiagnoseSession:
         """The next bottleneck begins when nothing of this one is found any more."""
         cluster = self._cluster
         cluster.waiter.limit(LIMIT)
-        clean_up(cluster)
         try:
+            clean_up(cluster)
             cluster.waiter.until(
                 "a green cluster", lambda: not read_report(self._url).findings, 240
             )
-        except LabError:
-            cluster.progress.say(f"left behind: {read_report(self._url)}")
+        except LabError as error:
+            cluster.progress.say(f"left behind: {read_report(self._url)} ({error})")

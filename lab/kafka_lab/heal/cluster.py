@@ -101,14 +101,23 @@ class HealCluster:
             fault.until = time.time()
 
     def restart_broker(self, broker: str) -> Fault:
-        project = self.stack.project
         with self.fault(f"broker {broker} is restarted by hand") as fault:
-            project.compose("stop", "-t", "60", f"kafka-{broker}")
-            project.compose("start", f"kafka-{broker}")
-            self.waiter.until(
-                f"broker {broker} to answer", lambda: self._broker_answers(broker), 60
-            )
+            self.stack.project.compose("stop", "-t", "60", f"kafka-{broker}")
+            self._start_broker(broker)
         return fault
+
+    @contextmanager
+    def stopped_broker(self, broker: str) -> Iterator[None]:
+        with self.fault(f"broker {broker} is stopped"):
+            self.stack.project.compose("stop", "-t", "60", f"kafka-{broker}")
+            try:
+                yield
+            finally:
+                self._start_broker(broker)
+
+    def _start_broker(self, broker: str) -> None:
+        self.stack.project.compose("start", f"kafka-{broker}")
+        self.waiter.until(f"broker {broker} to answer", lambda: self._broker_answers(broker), 60)
 
     @contextmanager
     def frozen_brokers(self, what: str, *brokers: str) -> Iterator[Fault]:

@@ -73,6 +73,7 @@ class Tour:
         self._trouble()
         self._after()
         self._by_hand()
+        self._load()
         return self.page.text()
 
     # ---- commands
@@ -152,6 +153,10 @@ class Tour:
         page.heading("Compare and report")
         self.run("baseline list")
         self.run("baseline compare usual")
+        page.sentence("What producers and consumers could set differently, from a few batches:")
+        self.run("analyze --advise")
+        page.sentence("What was done, what came of it, how the load grows, what is next:")
+        self.run("report", lines=90)
         page.sentence(
             "How often the cluster would have deceived a playbook: verdicts for times at which"
             " nobody changed anything. Of these, each `improved` and `regressed` is false."
@@ -179,7 +184,12 @@ class Tour:
         self.run("runs 999", exit_code=1)
         self.run("tune-brokers --level modest", exit_code=2)
 
+        self.run("baseline delete usual --yes")
+
+    def _load(self) -> None:
         self.stage.stop_producing()
-        page.heading("Load")
-        load = f"load produce --kafka.server kafka-1:9092 --topic {TOPIC} --partitions 12"
-        self.run(f"{load} --producers 6 --rate 600 --for 10s", lines=30)
+        self.page.heading("Load")
+        servers = "--kafka.server kafka-1:9092"
+        self.run(f"load baseline {servers} --scale 0.02")
+        closed = f"load produce {servers} --topic {TOPIC} --partitions 12"
+        self.run(f"{closed} --producers 6 --rate 600 --for 10s", lines=30)
