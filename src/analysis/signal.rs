@@ -188,6 +188,10 @@ signals! {
     FetchLocalTime = "fetch_local_time": Broker, Seconds, Some(&thresholds::LOCAL_TIME),
         Some("kafka:fetch_local_time:mean_seconds{$}"),
         "Of that, reading the log";
+    FetchThrottleTime = "fetch_throttle_time": Broker, Seconds,
+        Some(&thresholds::THROTTLE_TIME),
+        Some("kafka:fetch_throttle_time:mean_seconds{$}"),
+        "Of that, delayed by a quota";
     MessagesIn = "messages_in": Broker, PerSecond, None,
         Some("kafka:messages_in:rate{$}"),
         "Records that the broker receives from producers";

@@ -90,6 +90,7 @@ fn healthy_value(signal: Signal) -> [f64; 3] {
         Signal::Members | Signal::PartitionsWithLag => 2.0,
         Signal::SinceProgress => 5.0,
         Signal::ProduceThrottleTime
+        | Signal::FetchThrottleTime
         | Signal::OutOfSyncReplicas
         | Signal::UnderReplicated
         | Signal::UnderMinIsr
@@ -456,4 +457,16 @@ fn the_worst_of_many_findings_are_kept() {
 
     assert_eq!((analysis.findings.len(), analysis.omitted), (FINDINGS_MAX, 21));
     assert_eq!(analysis.findings[0].cause, Cause::CpuBound);
+}
+
+#[test]
+fn throttled_consumers_are_found_and_so_are_both() {
+    let of = |values: &[FaultValue]| analyze(with(&[values.to_vec()]));
+    let produce = (Signal::ProduceThrottleTime, broker(1), 0.4);
+    let fetch = (Signal::FetchThrottleTime, broker(1), 0.3);
+    let consumers = of(std::slice::from_ref(&fetch));
+
+    assert_eq!(causes(&consumers), [Cause::ThrottledClients]);
+    assert_eq!(consumers.findings[0].evidence[0].signal, Signal::FetchThrottleTime);
+    assert_eq!(causes(&of(&[produce, fetch])), [Cause::ThrottledClients], "one for a broker");
 }

@@ -1,5 +1,7 @@
 //! Causes inside one broker: CPU, garbage collection, network threads, memory, disk space, quotas.
 
+use std::collections::BTreeMap;
+
 use super::{Cause, CauseSpec, handlers::with_more_threads};
 use crate::analysis::{
     finding::{Finding, FindingEvidence},
@@ -72,12 +74,18 @@ pub(super) const MEMORY_SHORT: CauseSpec = CauseSpec {
 pub(super) const THROTTLED_CLIENTS: CauseSpec = CauseSpec {
     title: "Clients are throttled by a quota",
     symptom: "clients are throttled",
-    advice: "A quota delays producers on this broker. `kafka-optimizer temporary-changes` shows \
-             quotas that the optimizer has set, with their end; others were set by someone else. \
-             Raise the quota, or let the client send less.",
+    advice: "A quota delays producers or consumers on this broker. `kafka-optimizer \
+             temporary-changes` shows quotas that the optimizer has set, with their end; others \
+             were set by someone else. \
+             Raise the quota, or let the client send or fetch less.",
     alert: None,
     optimizer: None,
-    signals: &[Signal::ProduceThrottleTime, Signal::ProduceTime, Signal::BytesIn],
+    signals: &[
+        Signal::ProduceThrottleTime,
+        Signal::FetchThrottleTime,
+        Signal::ProduceTime,
+        Signal::BytesIn,
+    ],
     find: throttled_clients,
 };
 
@@ -151,10 +159,20 @@ fn memory_short(signals: &ClusterSignals) -> Vec<Finding> {
 }
 
 fn throttled_clients(signals: &ClusterSignals) -> Vec<Finding> {
-    let found = beyond_first(signals, Cause::ThrottledClients);
+    let all = Cause::ThrottledClients.spec().signals;
+    let producers = signals.beyond(Signal::ProduceThrottleTime);
+    let throttled: BTreeMap<&Subject, TrafficLight> = producers
+        .chain(signals.beyond(Signal::FetchThrottleTime))
+        .map(|(subject, passed)| (subject, passed.light))
+        .collect();
     let command = "kafka-configs.sh --bootstrap-server BROKER --describe --entity-type users \
                    --entity-type clients";
     let effect = "nothing: it shows the quotas";
+    let found = throttled.into_iter().map(|(subject, light)| {
+        let evidence = all.iter().map(|it| FindingEvidence::of(signals, *it, subject));
+        Finding::new(Cause::ThrottledClients, light, subject.clone(), evidence)
+            .with_command(command.to_owned(), effect)
+    });
 
-    found.into_iter().map(|it| it.with_command(command.to_owned(), effect)).collect()
+    found.collect()
 }
