@@ -28,9 +28,11 @@ pub mod expose;
 
 pub mod optimizers;
 
+pub mod advice;
 pub mod analysis;
 pub mod baseline;
 pub mod diagnosis;
+pub mod sampling;
 
 pub mod store;
 pub mod verdict;

@@ -71,6 +71,8 @@ pub struct Snapshot {
     pub leader_changes: LeaderChanges,
     /// Which parts of the snapshot are exported.
     pub export: Export,
+    /// What could not be read in the latest round, as text for people, and why.
+    pub failures: BTreeMap<&'static str, String>,
 }
 
 impl Snapshot {
@@ -94,6 +96,7 @@ impl Snapshot {
             reporting: BTreeMap::new(),
             leader_changes: LeaderChanges::new(),
             export: Export::DEFAULT,
+            failures: BTreeMap::new(),
         }
     }
 }

@@ -80,6 +80,10 @@ const SATURATION: &[Cause] =
 const WAITING: &[Cause] =
     &[Cause::SlowDisk, Cause::PartitionLock, Cause::TooFewHandlers, Cause::TooFewNetworkThreads];
 
+/// What many requests with little in each do to a broker.
+const BY_REQUESTS: &[Cause] =
+    &[Cause::CpuBound, Cause::TooFewHandlers, Cause::TooFewNetworkThreads];
+
 const REPLICATION: &[Cause] = &[Cause::ReplicationLagging, Cause::IsrFlapping];
 
 const BEHIND: &[Cause] =
@@ -95,6 +99,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     explains(Cause::GcPressure, Relation::SameBrokerRed, &[Cause::CpuBound]),
     explains(Cause::GcPressure, Relation::SameBrokerRed, WAITING),
     explains(Cause::CpuBound, Relation::SameBrokerRed, WAITING),
+    explains(Cause::SmallBatches, Relation::SameBroker, BY_REQUESTS),
     explains(
         Cause::HotPartition,
         Relation::SameBroker,

@@ -75,7 +75,7 @@ impl SignalSource {
             Self::Docker => SourceSpec {
                 sentinel: Signal::Memory,
                 what: "the brokers' memory, and CPU relative to the limits of their containers",
-                why: "no series of the containers: configure `docker` for the cluster",
+                why: "no series of the containers: configure `docker` for the cluster, or pass --docker",
             },
             Self::NodeExporter => SourceSpec {
                 sentinel: Signal::DiskIo,
@@ -85,7 +85,7 @@ impl SignalSource {
             Self::Optimizer => SourceSpec {
                 sentinel: Signal::Leaders,
                 what: "partitions, consumer groups and lag",
-                why: "no data of this program: run `kafka-optimizer serve`, and let Prometheus scrape it",
+                why: "no data of this program: pass --kafka.server, or run `kafka-optimizer serve` and let Prometheus scrape it",
             },
         }
     }
@@ -192,6 +192,13 @@ signals! {
         Some(&thresholds::THROTTLE_TIME),
         Some("kafka:fetch_throttle_time:mean_seconds{$}"),
         "Of that, delayed by a quota";
+    ProduceRequests = "produce_requests": Broker, PerSecond, None,
+        Some("kafka:produce_requests:rate{$}"),
+        "Produce requests that the broker receives";
+    RecordsPerRequest = "records_per_request": Broker, Count,
+        Some(&thresholds::RECORDS_PER_REQUEST),
+        Some("kafka:messages_in:rate{$} / (kafka:produce_requests:rate{$} > 0)"),
+        "Records in a produce request";
     MessagesIn = "messages_in": Broker, PerSecond, None,
         Some("kafka:messages_in:rate{$}"),
         "Records that the broker receives from producers";
@@ -257,6 +264,18 @@ signals! {
     TopicPartitions = "topic_partitions": Topic, Count, None,
         Some("max by (kafka_cluster, topic) (kafka_topic_partitions{$})"),
         "Partitions of the topic";
+    BatchBytes = "bytes_per_batch": Topic, Count, Some(&thresholds::BATCH_BYTES),
+        None,
+        "Mean size of a record batch in bytes; sampled, with `--advise` only";
+    Batches = "batches": Topic, PerSecond, None,
+        None,
+        "Record batches that the topic receives; sampled, with `--advise` only";
+    CompressionSaves = "compression_saves": Topic, Ratio, Some(&thresholds::COMPRESSION_SAVES),
+        None,
+        "Share of its bytes that compression would save; sampled, with `--advise` only";
+    TopicBytes = "topic_bytes": Topic, BytesPerSecond, None,
+        None,
+        "Bytes that the topic receives; sampled, with `--advise` only";
     PartitionRecords = "partition_records": Partition, PerSecond, None,
         Some("topk(50, max by (kafka_cluster, topic, partition) (clamp_min(deriv(kafka_topic_partition_current_offset{$}[5m]), 0)) > 0)"),
         "Records that the partition receives; of the 50 busiest partitions";

@@ -78,7 +78,11 @@ fn healthy_value(signal: Signal) -> [f64; 3] {
         | Signal::FetchQueueTime
         | Signal::FetchLocalTime => 0.000_4,
         Signal::MessagesIn | Signal::Consumed => 1_000.0,
-        Signal::BytesIn => 1e6,
+        Signal::ProduceRequests | Signal::Batches => 50.0,
+        Signal::RecordsPerRequest => 20.0,
+        Signal::BatchBytes => 20_000.0,
+        Signal::CompressionSaves => 0.1,
+        Signal::BytesIn | Signal::TopicBytes => 1e6,
         Signal::TopicRecords => 3_000.0,
         Signal::PartitionRecords => 500.0,
         Signal::Leaders => 4.0,
@@ -217,6 +221,13 @@ fn fault(cause: Cause) -> (Subject, Vec<FaultValue>) {
             ],
         ),
         Cause::ThrottledClients => (broker(1), vec![(S::ProduceThrottleTime, broker(1), 0.4)]),
+        Cause::SmallBatches => (
+            topic("orders"),
+            vec![(S::BatchBytes, topic("orders"), 170.0), (S::Batches, topic("orders"), 2_900.0)],
+        ),
+        Cause::NoCompression => {
+            (topic("orders"), vec![(S::CompressionSaves, topic("orders"), 0.7)])
+        }
         Cause::RebalanceStorm => {
             let mut values = behind("billing", 40_000.0);
             values.push((S::Rebalances, group("billing"), 5.0));
@@ -469,4 +480,20 @@ fn throttled_consumers_are_found_and_so_are_both() {
     assert_eq!(causes(&consumers), [Cause::ThrottledClients]);
     assert_eq!(consumers.findings[0].evidence[0].signal, Signal::FetchThrottleTime);
     assert_eq!(causes(&of(&[produce, fetch])), [Cause::ThrottledClients], "one for a broker");
+}
+
+#[test]
+fn small_requests_explain_a_broker_that_is_short_of_cpu_only_if_they_are_many() {
+    let of = |requests: f64| {
+        let mut values = fault(Cause::CpuBound).1;
+        values.push((Signal::RecordsPerRequest, broker(1), 1.2));
+        values.push((Signal::ProduceRequests, broker(1), requests));
+        analyze(with(&[values]))
+    };
+    let many = of(9_000.0);
+
+    assert_eq!(causes(&many), [Cause::SmallBatches]);
+    assert_eq!(many.findings[0].subject, broker(1));
+    assert!(symptoms(&many.findings[0]).contains(&Cause::CpuBound));
+    assert_eq!(causes(&of(300.0)), [Cause::CpuBound]);
 }

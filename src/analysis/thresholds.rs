@@ -254,3 +254,13 @@ pub const TOPIC_SHARE: Threshold = Threshold::finding_above(0.5);
 
 /// Share of one partition in the records that its broker receives.
 pub const BROKER_SHARE: Threshold = Threshold::finding_above(0.5);
+
+/// Records in a produce request. One that carries a few costs the broker nearly as much as one that
+/// carries hundreds.
+pub const RECORDS_PER_REQUEST: Threshold = Threshold::finding_below(5.0);
+
+/// Bytes of a record batch. The default of `batch.size` is 16 KiB, and 61 bytes are the header.
+pub const BATCH_BYTES: Threshold = Threshold::finding_below(1_024.0);
+
+/// Share of a topic's bytes that compression would save.
+pub const COMPRESSION_SAVES: Threshold = Threshold::finding_above(0.3);

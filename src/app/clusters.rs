@@ -22,8 +22,9 @@ use crate::{
     },
     model::{ActorIdentity, ClusterName},
     probe::Probe,
-    prometheus::{SharedPrometheus, http::HttpPrometheus},
+    prometheus::{PrometheusError, SharedPrometheus, http::HttpPrometheus},
     remediation::{Context, IdentityCell, PauseFile, Remediator},
+    sampling::Sampler,
     shutdown::Tasks,
     store::Store,
     telemetry::Telemetry,
@@ -118,7 +119,12 @@ impl PreparedClusters {
         let source = |it: &PreparedCluster| ClusterSource {
             cluster: it.context.cluster.name.clone(),
             latest: Some(it.context.latest.clone()),
+            earlier: None,
             prometheus: it.context.prometheus.clone(),
+            sampler: Some(Sampler::new(
+                SharedKafka::clone(&it.context.kafka),
+                SharedClock::clone(&it.context.clock),
+            )),
             playbooks: it.context.remediation.playbooks_by_alert(),
         };
 
@@ -245,24 +251,14 @@ impl ClusterBuilder {
         remediation: Arc<RemediationConfig>,
     ) -> Result<PreparedCluster, AppError> {
         let tasks = self.tasks.group();
-        let options = WireOptions {
-            bootstrap: config.bootstrap_servers.clone(),
-            request_timeout: config.request_timeout,
-            client_id: "kafka-optimizer".to_owned(),
-            security: config.security.clone(),
-        };
 
         // A worker may use the connections until its current pass ends, so they are not tasks of
         // the group.
-        let wire = Wire::new(options, SharedClock::clone(&self.clock), self.tasks.clone());
+        let wire = wire(&config, SharedClock::clone(&self.clock), self.tasks.clone());
         let installation = self.installation.to_string();
         let kafka: SharedKafka =
             Arc::new(wire.with_identity(ActorIdentity { installation, host: host_name() }));
-        let prometheus = config.prometheus.as_ref().map(|it| {
-            HttpPrometheus::with_options(&it.url, it.timeout, it.http.clone())
-                .map(|it| Arc::new(it) as SharedPrometheus)
-        });
-
+        let prometheus = prometheus(&config)?;
         let docker = config.docker.as_ref().map(|it| self.engine(it));
         let collector = Collector::new(
             &config,
@@ -283,7 +279,7 @@ impl ClusterBuilder {
             is_only_cluster: false,
             remediation,
             kafka,
-            prometheus: prometheus.transpose()?,
+            prometheus,
             docker,
             clock: SharedClock::clone(&self.clock),
             store: self.store.clone(),
@@ -301,8 +297,40 @@ impl ClusterBuilder {
     }
 
     fn engine(&self, config: &DockerConfig) -> SharedDocker {
-        let socket = config.socket.to_string_lossy();
-        let (clock, installation) = (Arc::clone(&self.clock), Arc::clone(&self.installation));
-        Arc::new(Engine::new(socket, DOCKER_TIMEOUT, clock, installation))
+        engine(config, Arc::clone(&self.clock), Arc::clone(&self.installation))
     }
+}
+
+/// The brokers of a cluster. Opens no connection.
+pub(super) fn wire(config: &ClusterConfig, clock: SharedClock, tasks: Tasks) -> Wire {
+    let options = WireOptions {
+        bootstrap: config.bootstrap_servers.clone(),
+        request_timeout: config.request_timeout,
+        client_id: "kafka-optimizer".to_owned(),
+        security: config.security.clone(),
+    };
+
+    Wire::new(options, clock, tasks)
+}
+
+/// The Prometheus of a cluster, if it has one.
+pub(super) fn prometheus(
+    config: &ClusterConfig,
+) -> Result<Option<SharedPrometheus>, PrometheusError> {
+    let client = config.prometheus.as_ref().map(|it| {
+        HttpPrometheus::with_options(&it.url, it.timeout, it.http.clone())
+            .map(|it| Arc::new(it) as SharedPrometheus)
+    });
+
+    client.transpose()
+}
+
+/// The Docker engine that runs the brokers.
+pub(super) fn engine(
+    config: &DockerConfig,
+    clock: SharedClock,
+    installation: Arc<str>,
+) -> SharedDocker {
+    let socket = config.socket.to_string_lossy();
+    Arc::new(Engine::new(socket, DOCKER_TIMEOUT, clock, installation))
 }

@@ -7,19 +7,21 @@ use std::{
 };
 
 use clap::Args;
+use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::{
+    check_config,
     client::ServerArgs,
     findings,
     terminal::{Exit, Failure, Output, Terminal},
 };
 use crate::{
     analysis::TrafficLight,
-    app::analyze::{ClusterSource, configured, of_prometheus},
-    clock::{Clock, SystemClock},
-    config,
+    app::analyze::{AnalyzedCluster, ReadingPlan, configured, of_prometheus, only_name},
+    config::{self, Config, DockerConfig, PrometheusConfig},
     http::{
+        advice::{AdviceListPayload, ClusterAdvicePayload},
         findings::{ClusterFindingsPayload, FindingsPayload},
         with_query,
     },
@@ -32,15 +34,19 @@ const ADVICE: &str = "check the address, and that Prometheus can be reached from
 
 /// Say how the clusters are, what is most likely wrong, and which command would help.
 ///
-/// Changes nothing. Asks the running server, which knows its latest snapshot and its Prometheus;
-/// or, with --config.file or --prometheus.url, only Prometheus, without a server. What could not
-/// be seen is said, and never taken for healthy.
+/// Changes nothing. Asks the running server, which knows its latest snapshot and its Prometheus.
+/// Without a server: --kafka.server or --config.file reads the brokers itself, with their
+/// containers and their Prometheus where they are named; --prometheus.url alone asks only
+/// Prometheus. What could not be seen is said, and never taken for healthy.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   kafka-optimizer analyze
   kafka-optimizer analyze --watch 60                                again every minute
-  kafka-optimizer analyze --prometheus.url http://prometheus:9090   without a server
+  kafka-optimizer analyze --kafka.server kafka-1:9092               without a server
+  kafka-optimizer analyze --config.file config.yaml                 with TLS, SASL, Docker
+  kafka-optimizer analyze --advise                                  advice to clients too
+  kafka-optimizer analyze --prometheus.url http://prometheus:9090   only what Prometheus knows
   kafka-optimizer analyze --exit-code --output json                 for monitoring
 
 Exit codes with --exit-code:
@@ -52,17 +58,43 @@ pub(super) struct AnalyzeArgs {
     #[command(flatten)]
     server: ServerArgs,
 
-    /// Ask the Prometheus of each cluster in this configuration file, without a server.
+    /// Read the clusters of this configuration file, without a server: their brokers, containers
+    /// and Prometheus.
     #[arg(long = "config.file", value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// Read the cluster of this bootstrap server, without a server. May be given more than once.
+    #[arg(long = "kafka.server", value_name = "HOST:PORT", conflicts_with = "config")]
+    kafka_server: Vec<String>,
 
     /// Ask the Prometheus at this address, without a server.
     #[arg(long = "prometheus.url", value_name = "URL", conflicts_with = "config")]
     prometheus: Option<String>,
 
-    /// Name of the cluster, instead of all.
+    /// With --kafka.server, ask the Docker engine that runs the brokers.
+    #[arg(
+        long,
+        value_name = "SOCKET",
+        num_args = 0..=1,
+        default_missing_value = "/var/run/docker.sock",
+        requires = "kafka_server"
+    )]
+    docker: Option<PathBuf>,
+
+    /// Name of the cluster, instead of all; with --kafka.server, the name under which Prometheus
+    /// and Docker know it.
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
+
+    /// Without a server, seconds between two readings of the brokers, for rates that Prometheus
+    /// does not know; 0 reads once.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    rates_over: u64,
+
+    /// Add advice to producers and consumers. A few record batches are read from the busiest
+    /// topics, as a client without a group; no record is decoded.
+    #[arg(long)]
+    advise: bool,
 
     /// Do it again every so many seconds, until interrupted.
     #[arg(
@@ -81,8 +113,14 @@ pub(super) struct AnalyzeArgs {
 
 impl AnalyzeArgs {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
-        let payload = match self.round(terminal).await {
-            Ok(payload) => payload,
+        // Clusters that are read here keep what they know from one report to the next.
+        let first = match self.read_here().await {
+            Ok(mut read) => self.round(&mut read, terminal).await.map(|it| (read, it)),
+            Err(failure) => Err(failure),
+        };
+
+        let (mut read, payload) = match first {
+            Ok(done) => done,
             Err(failure) if self.exit_code => {
                 terminal.report_failure(&failure, self.server.output);
                 return Ok(Exit::Unknown);
@@ -91,7 +129,7 @@ impl AnalyzeArgs {
         };
 
         if let Some(seconds) = self.watch {
-            return self.repeat(Duration::from_secs(seconds), terminal).await;
+            return self.repeat(Duration::from_secs(seconds), &mut read, terminal).await;
         }
 
         Ok(if self.exit_code { exit(&payload.clusters) } else { Exit::Done })
@@ -102,15 +140,17 @@ impl AnalyzeArgs {
     async fn repeat(
         &self,
         interval: Duration,
+        read: &mut [AnalyzedCluster],
         terminal: &mut Terminal<'_>,
     ) -> Result<Exit, Failure> {
         loop {
             sleep(interval).await;
+
             if self.server.output == Output::Text {
                 writeln!(terminal.out)?;
             }
 
-            if let Err(failure) = self.round(terminal).await {
+            if let Err(failure) = self.round(read, terminal).await {
                 if failure.ends_quietly() {
                     return Err(failure);
                 }
@@ -120,8 +160,13 @@ impl AnalyzeArgs {
     }
 
     /// Analyses once, and prints what was found.
-    async fn round(&self, terminal: &mut Terminal<'_>) -> Result<FindingsPayload, Failure> {
-        let payload = self.payload().await?;
+    async fn round(
+        &self,
+        read: &mut [AnalyzedCluster],
+        terminal: &mut Terminal<'_>,
+    ) -> Result<FindingsPayload, Failure> {
+        let payload = self.payload(read).await?;
+
         match self.server.output {
             Output::Json => terminal.json(&payload)?,
             Output::Text => print(&payload, terminal.width, terminal.out)?,
@@ -131,45 +176,117 @@ impl AnalyzeArgs {
         Ok(payload)
     }
 
-    async fn payload(&self) -> Result<FindingsPayload, Failure> {
-        let failed = |it: PrometheusError| Failure::new(chain(&it), ADVICE);
-        let named = self.cluster.as_deref().map(ClusterName::new);
-
-        let sources = match (&self.config, &self.prometheus) {
-            (Some(path), _) => {
-                let advice = "check the file with `kafka-optimizer check-config`";
-                let loaded = config::load(path).map_err(|it| Failure::usage(chain(&it), advice))?;
-                let mut sources = configured(&loaded.config).map_err(failed)?;
-                sources.retain(|it| named.as_ref().is_none_or(|name| it.cluster == *name));
-                sources
-            }
-            (None, Some(url)) => of_prometheus(url, named).await.map_err(failed)?,
-            (None, None) => {
-                let path = with_query("/api/v1/findings", &[("cluster", self.cluster.clone())]);
-                return self.server.client()?.get(&path).await;
-            }
-        };
-
-        if sources.is_empty() {
-            return Err(Failure::new(
-                "there is no such cluster",
-                "check --cluster; Prometheus knows clusters whose `kafka-optimizer serve` it scrapes",
-            ));
+    async fn payload(&self, read: &mut [AnalyzedCluster]) -> Result<FindingsPayload, Failure> {
+        if !read.is_empty() {
+            return Ok(self.reports(read).await);
         }
 
-        Ok(reports(&sources).await)
+        let Some(url) = &self.prometheus else { return self.of_server().await };
+        let mut known = of_prometheus(url, self.named()).await.map_err(|it| failed(&it))?;
+        if known.is_empty() {
+            return Err(no_such_cluster());
+        }
+
+        Ok(self.reports(&mut known).await)
+    }
+
+    /// Asks for advice first: what is found in the samples is then among the findings.
+    async fn of_server(&self) -> Result<FindingsPayload, Failure> {
+        let client = self.server.client()?;
+        let path = |it: &str| with_query(it, &[("cluster", self.cluster.clone())]);
+        let mut advised = AdviceListPayload::default();
+
+        if self.advise {
+            advised = client.get(&path("/api/v1/advice")).await?;
+        }
+
+        let mut payload: FindingsPayload = client.get(&path("/api/v1/findings")).await?;
+        for cluster in &mut payload.clusters {
+            let of_cluster = |it: &&ClusterAdvicePayload| it.cluster == cluster.cluster;
+            cluster.advice = advised.clusters.iter().find(of_cluster).cloned();
+        }
+
+        Ok(payload)
+    }
+
+    async fn reports(&self, clusters: &mut [AnalyzedCluster]) -> FindingsPayload {
+        let report = async |it: &mut AnalyzedCluster| {
+            if self.advise { it.advised_report().await } else { it.report().await }
+        };
+
+        let reports = join_all(clusters.iter_mut().map(report)).await;
+        let clusters = reports.iter().map(|it| ClusterFindingsPayload {
+            advice: ClusterAdvicePayload::of(it),
+            ..ClusterFindingsPayload::from(it)
+        });
+
+        FindingsPayload { clusters: clusters.collect() }
+    }
+
+    fn named(&self) -> Option<ClusterName> {
+        self.cluster.as_deref().map(ClusterName::new)
+    }
+
+    /// The clusters whose brokers are read here; none where a server or only Prometheus is asked.
+    async fn read_here(&self) -> Result<Vec<AnalyzedCluster>, Failure> {
+        let plan = ReadingPlan {
+            rates_over: Duration::from_secs(self.rates_over),
+            repeat: self.watch.map(Duration::from_secs),
+        };
+
+        if let Some(path) = &self.config {
+            let advice = "check the file with `kafka-optimizer check-config`";
+            let loaded = config::load(path).map_err(|it| Failure::usage(chain(&it), advice))?;
+            let mut config = loaded.config;
+            let named = self.named();
+            config.clusters.retain(|it| named.as_ref().is_none_or(|name| it.name == *name));
+
+            if config.clusters.is_empty() {
+                return Err(no_such_cluster());
+            }
+            return configured(&config, plan).map_err(|it| failed(&it));
+        }
+
+        if self.kafka_server.is_empty() {
+            return Ok(Vec::new());
+        }
+
+        configured(&self.config_of_servers().await?, plan).map_err(|it| failed(&it))
+    }
+
+    /// A configuration of the one cluster that the arguments describe.
+    async fn config_of_servers(&self) -> Result<Config, Failure> {
+        let loaded = config::of_servers(&self.kafka_server)
+            .map_err(|it| check_config::failure("--kafka.server", &it))?;
+        let mut config = loaded.config;
+        let known = match (&self.cluster, &self.prometheus) {
+            (Some(name), _) => Some(ClusterName::new(name.as_str())),
+            // Without a name the cluster is the one that Prometheus knows.
+            (None, Some(url)) => only_name(url).await.map_err(|it| failed(&it))?,
+            (None, None) => None,
+        };
+
+        for cluster in &mut config.clusters {
+            cluster.docker = self.docker.clone().map(|socket| DockerConfig { socket });
+            cluster.prometheus = self.prometheus.clone().map(PrometheusConfig::new);
+            if let Some(name) = &known {
+                cluster.name = name.clone();
+            }
+        }
+
+        Ok(config)
     }
 }
 
-async fn reports(sources: &[ClusterSource]) -> FindingsPayload {
-    let clock = SystemClock::new();
-    let mut clusters = Vec::with_capacity(sources.len());
-    for source in sources {
-        let report = source.report(clock.wall()).await;
-        clusters.push(ClusterFindingsPayload::from(&report));
-    }
+fn failed(error: &PrometheusError) -> Failure {
+    Failure::new(chain(error), ADVICE)
+}
 
-    FindingsPayload { clusters }
+fn no_such_cluster() -> Failure {
+    Failure::new(
+        "there is no such cluster",
+        "check --cluster; Prometheus knows clusters whose `kafka-optimizer serve` it scrapes",
+    )
 }
 
 fn print(payload: &FindingsPayload, width: Option<u16>, out: &mut dyn Write) -> io::Result<()> {
@@ -209,6 +326,7 @@ mod tests {
                 severity: it.map(str::to_owned),
                 ..ClusterFindingsPayload::default()
             };
+
             exit(&lights.iter().copied().map(cluster).collect::<Vec<_>>()).code()
         };
 

@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use comfy_table::ColumnConstraint;
 
-use super::show::{clock_time, plain, rendered, table};
+use super::{
+    advice,
+    show::{clock_time, plain, rendered, table},
+};
 use crate::http::findings::{
     ClusterFindingsPayload, EvidencePayload, FindingPayload, NotSeenPayload,
 };
@@ -38,7 +41,9 @@ pub(super) fn cluster(
         writeln!(out, "\n{} more are left out.", found.omitted)?;
     }
 
-    not_seen(&found.not_seen, width, out)
+    not_seen(&found.not_seen, width, out)?;
+
+    found.advice.as_ref().map_or(Ok(()), |it| advice::cluster(it, width, out))
 }
 
 fn finding(found: &FindingPayload, width: u16, out: &mut dyn Write) -> io::Result<()> {
@@ -133,7 +138,11 @@ fn symptoms(symptoms: &[FindingPayload], width: u16, out: &mut dyn Write) -> io:
     Ok(())
 }
 
-fn not_seen(parts: &[NotSeenPayload], width: u16, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn not_seen(
+    parts: &[NotSeenPayload],
+    width: u16,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if parts.is_empty() {
         return Ok(());
     }
@@ -161,7 +170,7 @@ fn shown(value: f64, unit: &str) -> String {
 }
 
 /// A whole number with separators: `1,234,567`.
-fn thousands(value: f64) -> String {
+pub(super) fn thousands(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -175,7 +184,12 @@ fn thousands(value: f64) -> String {
 }
 
 /// Writes words in lines of at most `width` columns. A longer word has a line of its own.
-fn paragraph(text: &str, indent: usize, width: u16, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn paragraph(
+    text: &str,
+    indent: usize,
+    width: u16,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let indent = " ".repeat(indent);
     let options = textwrap::Options::new(width.into())
         .initial_indent(&indent)

@@ -4,6 +4,7 @@
 //! All output goes through the [`Terminal`] that is passed in.
 
 mod about;
+mod advice;
 mod analyze;
 mod baseline;
 mod check_config;

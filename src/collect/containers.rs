@@ -77,13 +77,15 @@ impl ContainersCollector {
     pub(super) async fn run(self) {
         loop {
             let began = Timestamps::now(&self.clock);
-            self.round(began).await;
+            // The failure is counted and logged already.
+            drop(self.round(began).await);
             let took = Timestamps::now(&self.clock).since(began.monotonic);
             self.clock.sleep(self.interval.saturating_sub(took)).await;
         }
     }
 
-    async fn round(&self, began: Timestamps) {
+    /// Returns why the engine could not be asked, if it could not.
+    pub(super) async fn round(&self, began: Timestamps) -> Option<String> {
         let read = tokio::select! {
             read = self.docker.broker_usage(self.cluster.as_str()) => {
                 read.map_err(|error| (ReadFailure::Refused, error.to_string()))
@@ -118,7 +120,10 @@ impl ContainersCollector {
 
         let collector = CollectorName::Containers;
         let took = ended.since(began.monotonic);
-        let done = CollectorDone { collector, failure, took, at: ended.wall, unknown };
+        let at = ended.wall;
+        let done = CollectorDone { collector, failure: failure.clone(), took, at, unknown };
         self.telemetry.collector_done(&self.cluster, done);
+
+        failure
     }
 }

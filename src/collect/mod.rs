@@ -76,6 +76,8 @@ pub struct Collector {
     /// The round in which each request was last answered.
     answered: BTreeMap<RequestKey, u64>,
     round: u64,
+    /// What the latest round could not read, as text for people, and why.
+    failures: BTreeMap<&'static str, String>,
 }
 
 impl fmt::Debug for Collector {
@@ -229,6 +231,7 @@ impl Collector {
             state: CollectState::new(config, latest_usage),
             answered: BTreeMap::new(),
             round: 0,
+            failures: BTreeMap::new(),
         };
 
         collector.publish_request_counts();
@@ -256,6 +259,29 @@ impl Collector {
             () = self.rounds() => {}
             () = containers => {}
         }
+    }
+
+    /// Reads one round and the containers, and returns the snapshot: for a command that reads once
+    /// or now and then. Not beside [`Self::run`].
+    pub async fn read(&mut self) -> Arc<Snapshot> {
+        let began = Timestamps::now(&self.clock);
+        let containers = self.containers.take();
+        let of_containers = async {
+            match &containers {
+                Some(containers) => containers.round(began).await,
+                None => None,
+            }
+        };
+        let (failure, ()) = tokio::join!(of_containers, self.round(began));
+        self.round = self.round.saturating_add(1);
+        self.containers = containers;
+
+        if let Some(failure) = failure {
+            self.failures.insert(CollectorName::Containers.reads(), failure);
+        }
+
+        // Again: the engine is slower than the brokers.
+        self.publish_snapshot(Timestamps::now(&self.clock))
     }
 
     async fn rounds(&mut self) {
@@ -308,6 +334,7 @@ impl Collector {
         };
 
         let now = Timestamps::now(&self.clock);
+        self.failures = report.by_what();
         report.publish(&self.cluster, &self.telemetry, now);
         let read = self.state.topology.read();
         self.telemetry.snapshot_made(&self.cluster, read, commits_ahead);
@@ -315,7 +342,7 @@ impl Collector {
         let took = now.since(began.monotonic);
         self.telemetry.round_done(&self.cluster, RoundDone { took, requests });
         self.publish_request_counts();
-        self.publish_snapshot(now);
+        let _published = self.publish_snapshot(now);
     }
 
     /// Returns how many commits are ahead of their log end.
@@ -411,16 +438,20 @@ impl Collector {
         }
     }
 
-    fn publish_snapshot(&mut self, now: Timestamps) {
+    fn publish_snapshot(&mut self, now: Timestamps) -> Arc<Snapshot> {
         let mut snapshot = Snapshot::unknown(self.cluster.clone());
         snapshot.export = self.export;
+        snapshot.failures = self.failures.clone();
         self.state.topology.publish(now, &mut snapshot);
 
         for collector in self.state.collectors() {
             collector.publish(now, &mut snapshot);
         }
 
-        self.latest.send_replace(Some(Arc::new(snapshot)));
+        let snapshot = Arc::new(snapshot);
+        self.latest.send_replace(Some(Arc::clone(&snapshot)));
+
+        snapshot
     }
 
     fn requests_sent(&self) -> u64 {

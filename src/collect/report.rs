@@ -121,6 +121,12 @@ impl RoundReport {
         }
     }
 
+    /// What could not be read, as text for people, and why.
+    pub(super) fn by_what(&self) -> BTreeMap<&'static str, String> {
+        let failed = self.by_collector.iter();
+        failed.filter_map(|(it, stats)| Some((it.reads(), stats.failure.clone()?))).collect()
+    }
+
     pub(super) fn publish(self, cluster: &ClusterName, telemetry: &Telemetry, at: Timestamps) {
         for (collector, stats) in self.by_collector {
             let took = stats.ended.0.saturating_sub(self.began.monotonic.0);

@@ -121,6 +121,18 @@ pub struct PrometheusConfig {
     pub http: HttpOptions,
 }
 
+impl PrometheusConfig {
+    /// A Prometheus with defaults only, which needs no credentials.
+    pub fn new(url: String) -> Self {
+        Self {
+            url,
+            scrape_interval: check::SCRAPE_INTERVAL_DEFAULT,
+            timeout: check::QUERY_TIMEOUT_DEFAULT,
+            http: HttpOptions::default(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeConfig {
     /// Created if it does not exist.

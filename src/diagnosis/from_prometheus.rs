@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::timeout;
 
 use crate::{
+    advice::{ClientVersion, RequestRates},
     analysis::{AlertSince, ClusterSignals, NotSeen, Signal, Subject, SubjectKind},
     model::{BrokerId, ClusterName, GroupName, TopicName, TopicPartition, WallTime},
     playbook::{Template, Values},
@@ -40,6 +41,50 @@ pub async fn cluster_names(
     names.sort();
 
     Ok(names)
+}
+
+/// Whether Prometheus knows how many records each topic receives.
+pub(super) async fn knows_rates(prometheus: &SharedPrometheus, cluster: &ClusterName) -> bool {
+    let query = rendered(&Signal::TopicRecords.template().unwrap_or_default(), cluster);
+    prometheus.instant(&query).await.is_ok_and(|it| !it.is_empty())
+}
+
+/// Connections of clients by software and version, without the brokers' and controllers' own.
+pub(super) async fn client_versions(
+    prometheus: &SharedPrometheus,
+    cluster: &ClusterName,
+) -> Vec<ClientVersion> {
+    let query = "sum by (software, version) (kafka_server_socketservermetrics_connections\
+                 {kafka_cluster=\"$kafka_cluster\",broker_id!=\"\",listener!=\"CONTROLLER\"}) > 0";
+    let series = prometheus.instant(&rendered(query, cluster)).await.unwrap_or_default();
+    let clients = series.into_iter().filter_map(|mut it| {
+        Some(ClientVersion {
+            software: it.labels.remove("software")?,
+            version: it.labels.remove("version")?,
+            connections: it.sample.value,
+        })
+    });
+
+    clients.collect()
+}
+
+/// Rates of requests, summed over the brokers.
+pub(super) async fn request_rates(
+    prometheus: &SharedPrometheus,
+    cluster: &ClusterName,
+) -> RequestRates {
+    let sum = |series: &'static str| async move {
+        let query = format!("sum({series}{{kafka_cluster=\"$kafka_cluster\"}})");
+        let answer = prometheus.instant(&rendered(&query, cluster)).await.ok()?;
+        answer.first().map(|it| it.sample.value).filter(|it| it.is_finite())
+    };
+
+    RequestRates {
+        produce_per_second: sum("kafka:produce_requests:rate").await,
+        fetch_per_second: sum("kafka:fetch_requests:rate").await,
+        bytes_in_per_second: sum("kafka:bytes_in:rate").await,
+        bytes_out_per_second: sum("kafka:bytes_out:rate").await,
+    }
 }
 
 /// Adds every signal that Prometheus knows. Never fails: a query that does makes its signal

@@ -1,9 +1,9 @@
 //! Signals from the latest snapshot: what Kafka and the Docker engine say at one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    analysis::{ClusterSignals, Signal, Subject},
+    analysis::{ClusterSignals, NotSeen, Signal, Subject},
     model::{BrokerId, GroupState, LogDir, Partition, Topology, WallTime, count},
     optimizers::tune_brokers::{IO_THREADS, NETWORK_THREADS},
     snapshot::{Group, Section, Snapshot},
@@ -17,7 +17,12 @@ pub(super) fn add(snapshot: &Snapshot, now: WallTime, signals: &mut ClusterSigna
     if let Some(topology) = &snapshot.topology {
         partitions(&topology.value, signals);
         under_min_isr(snapshot, &topology.value, signals);
-        signals.set(Signal::MissingBrokers, Subject::Cluster, length(&snapshot.membership.missing));
+        let missing = missing_brokers(snapshot, &topology.value);
+        signals.set(Signal::MissingBrokers, Subject::Cluster, count(missing.len()));
+    }
+
+    for (what, why) in &snapshot.failures {
+        signals.not_seen.insert(NotSeen { what: (*what).to_owned(), why: why.clone() });
     }
 
     if let Some(reassignments) = &snapshot.reassignments {
@@ -38,12 +43,19 @@ pub(super) fn add(snapshot: &Snapshot, now: WallTime, signals: &mut ClusterSigna
     groups.iter().flat_map(|it| it.value.iter()).for_each(|it| group(it, now, signals));
 }
 
-fn length<K, V>(map: &BTreeMap<K, V>) -> f64 {
-    count(map.len())
+/// Brokers that were seen to leave, and brokers with replicas that are not in the cluster: these
+/// are known in the first round already.
+fn missing_brokers(snapshot: &Snapshot, topology: &Topology) -> BTreeSet<BrokerId> {
+    let alive: BTreeSet<BrokerId> = topology.brokers.iter().map(|it| it.id).collect();
+    let partitions = topology.topics.iter().flat_map(|it| &it.partitions);
+    let assigned = partitions.flat_map(|it| &it.replicas).copied();
+    let gone = assigned.filter(|it| !alive.contains(it));
+
+    gone.chain(snapshot.membership.missing.keys().copied()).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, and only compared with limits")]
-const fn float(number: u64) -> f64 {
+pub(super) const fn float(number: u64) -> f64 {
     number as f64
 }
 

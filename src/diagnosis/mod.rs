@@ -1,10 +1,13 @@
 //! Gathers what is known of a cluster, from its latest snapshot and from Prometheus, and has it
 //! analysed.
 //!
-//! Invariant: read-only. It has no access to Kafka or Docker, and never names `remediation`.
+//! Invariant: read-only. It has no access to Docker, none to Kafka but its [`Sampler`], and never
+//! names `remediation`.
 
+mod advising;
 mod from_prometheus;
 mod from_snapshot;
+mod rates;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,25 +15,43 @@ pub use from_prometheus::cluster_names;
 use tokio::sync::{Mutex, watch};
 
 use crate::{
+    advice::ClusterAdvice,
     analysis::{Analysis, ClusterSignals, NotSeen, analyze},
     clock::SharedClock,
     model::{ClusterName, MonotonicTime, WallTime},
     prometheus::SharedPrometheus,
-    snapshot::Latest,
+    sampling::Sampler,
+    snapshot::{Latest, Snapshot},
 };
 
 /// A report of this age is given again: everybody may ask, and each one takes about fifty queries.
 const REPORT_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// What two readings do not show.
+const HISTORY: &str = "request times, and what takes minutes or hours to see: ISR shrinks, changes \
+                       of the controller, rebalances, the growth of disks, retention, and since \
+                       when a value is bad";
+
+/// What one reading does not show.
+const HISTORY_AND_RATES: &str =
+    "rates, request times and everything else that takes more than one look";
+
+const NO_PROMETHEUS: &str =
+    "no `prometheus` is configured for the cluster, or named by --prometheus.url";
 
 /// Where the values of one cluster come from.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "the seam to Prometheus has none")]
 pub struct ClusterSource {
     pub cluster: ClusterName,
-    /// The snapshots of this process; `None` where no server runs.
+    /// The snapshots of this process; `None` where nothing reads the cluster.
     pub latest: Option<Latest>,
+    /// A snapshot from before the latest one, for rates that Prometheus does not know.
+    pub earlier: Option<Arc<Snapshot>>,
     /// `None` if the cluster has no `prometheus` configured.
     pub prometheus: Option<SharedPrometheus>,
+    /// Reads record batches for advice; `None` where nothing reads the cluster.
+    pub sampler: Option<Sampler>,
     /// Names of playbooks by the alert that they answer.
     pub playbooks: BTreeMap<String, String>,
 }
@@ -41,29 +62,54 @@ pub struct ClusterReport {
     pub cluster: ClusterName,
     pub at: WallTime,
     pub analysis: Analysis,
+    /// Only where it was asked for.
+    pub advice: Option<ClusterAdvice>,
     /// Names of playbooks by the alert that they answer.
     pub playbooks: BTreeMap<String, String>,
 }
 
 impl ClusterSource {
+    /// Whether Prometheus has rates of this cluster, so that one snapshot beside it suffices.
+    pub async fn knows_rates(&self) -> bool {
+        match &self.prometheus {
+            Some(prometheus) => from_prometheus::knows_rates(prometheus, &self.cluster).await,
+            None => false,
+        }
+    }
+
     /// Gathers the values and analyses them.
     pub async fn report(&self, now: WallTime) -> ClusterReport {
+        self.analysed(self.signals(now).await, now)
+    }
+
+    fn analysed(&self, signals: ClusterSignals, now: WallTime) -> ClusterReport {
+        ClusterReport {
+            cluster: self.cluster.clone(),
+            at: now,
+            analysis: analyze(signals),
+            advice: None,
+            playbooks: self.playbooks.clone(),
+        }
+    }
+
+    async fn signals(&self, now: WallTime) -> ClusterSignals {
         let mut signals = ClusterSignals::default();
-        match &self.prometheus {
-            Some(prometheus) => {
-                from_prometheus::add(prometheus, &self.cluster, &mut signals).await;
-            }
-            None => note(
-                &mut signals,
-                "rates, request times and everything else that takes more than one look",
-                "the cluster has no `prometheus` in the configuration",
-            ),
+        if let Some(prometheus) = &self.prometheus {
+            from_prometheus::add(prometheus, &self.cluster, &mut signals).await;
+        } else {
+            let what = if self.earlier.is_some() { HISTORY } else { HISTORY_AND_RATES };
+            note(&mut signals, what, NO_PROMETHEUS);
         }
 
         // Cloned at once: a borrow blocks the collector.
         let snapshot = self.latest.as_ref().map(|it| it.borrow().clone());
         match snapshot {
-            Some(Some(snapshot)) => from_snapshot::add(&snapshot, now, &mut signals),
+            Some(Some(snapshot)) => {
+                if let Some(earlier) = &self.earlier {
+                    rates::add(earlier, &snapshot, &mut signals);
+                }
+                from_snapshot::add(&snapshot, now, &mut signals);
+            }
             Some(None) => note(
                 &mut signals,
                 "the cluster as it is now",
@@ -72,18 +118,16 @@ impl ClusterSource {
             None => (),
         }
 
-        ClusterReport {
-            cluster: self.cluster.clone(),
-            at: now,
-            analysis: analyze(signals),
-            playbooks: self.playbooks.clone(),
-        }
+        signals
     }
 }
 
 fn note(signals: &mut ClusterSignals, what: &str, why: &str) {
     signals.not_seen.insert(NotSeen { what: what.to_owned(), why: why.to_owned() });
 }
+
+/// Advice of this age is given again: each one reads record batches from the brokers.
+const ADVICE_AGE_MAX: Duration = Duration::from_mins(1);
 
 /// A report, and when it was made.
 #[derive(Clone, Debug)]
@@ -99,12 +143,14 @@ pub struct Diagnosis {
     sources: watch::Receiver<Vec<ClusterSource>>,
     clock: SharedClock,
     cached: Arc<Mutex<BTreeMap<ClusterName, CachedReport>>>,
+    /// The latest reports with advice. Its lock keeps samples from being read twice at once.
+    advised: Arc<Mutex<BTreeMap<ClusterName, CachedReport>>>,
 }
 
 impl Diagnosis {
     /// `sources` has the clusters that are configured at the time of a request.
     pub fn new(sources: watch::Receiver<Vec<ClusterSource>>, clock: SharedClock) -> Self {
-        Self { sources, clock, cached: Arc::default() }
+        Self { sources, clock, cached: Arc::default(), advised: Arc::default() }
     }
 
     /// Reports of all clusters, or of one. Empty if there is no such cluster. One request at a time
@@ -126,6 +172,33 @@ impl Diagnosis {
             let report = Arc::new(source.report(self.clock.wall()).await);
             let at = self.clock.monotonic();
             cached.insert(source.cluster, CachedReport { at, report: Arc::clone(&report) });
+            reports.push(report);
+        }
+
+        reports
+    }
+
+    /// Reports with advice about all clusters, or one. What is found in the samples is also in
+    /// [`Self::reports`] until the next report. One request at a time reads samples.
+    pub async fn advised(&self, cluster: Option<&ClusterName>) -> Vec<Arc<ClusterReport>> {
+        let mut sources = self.sources.borrow().clone();
+        sources.retain(|it| cluster.is_none_or(|name| it.cluster == *name));
+        let mut advised = self.advised.lock().await;
+        let mut reports = Vec::with_capacity(sources.len());
+
+        for source in sources {
+            let now = self.clock.monotonic();
+            let known = advised.get(&source.cluster);
+            if let Some(known) = known.filter(|it| now.since(it.at) < ADVICE_AGE_MAX) {
+                reports.push(Arc::clone(&known.report));
+                continue;
+            }
+
+            let report = Arc::new(source.advised_report(self.clock.wall()).await);
+            let at = self.clock.monotonic();
+            let made = CachedReport { at, report: Arc::clone(&report) };
+            self.cached.lock().await.insert(source.cluster.clone(), made.clone());
+            advised.insert(source.cluster, made);
             reports.push(report);
         }
 

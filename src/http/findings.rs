@@ -11,9 +11,9 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Inner, error::ApiError, payload::rfc3339};
+use super::{Inner, advice::ClusterAdvicePayload, error::ApiError, payload::rfc3339};
 use crate::{
-    analysis::{Finding, FindingEvidence},
+    analysis::{Finding, FindingEvidence, NotSeen},
     diagnosis::ClusterReport,
     model::ClusterName,
 };
@@ -37,6 +37,9 @@ pub struct ClusterFindingsPayload {
     /// Number of findings that were left out, because there are too many.
     pub omitted: usize,
     pub not_seen: Vec<NotSeenPayload>,
+    /// Advice to clients; only `analyze --advise` adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<ClusterAdvicePayload>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -94,6 +97,12 @@ pub struct NotSeenPayload {
     pub why: String,
 }
 
+impl From<&NotSeen> for NotSeenPayload {
+    fn from(part: &NotSeen) -> Self {
+        Self { what: part.what.clone(), why: part.why.clone() }
+    }
+}
+
 impl From<&ClusterReport> for ClusterFindingsPayload {
     fn from(report: &ClusterReport) -> Self {
         let analysis = &report.analysis;
@@ -105,9 +114,8 @@ impl From<&ClusterReport> for ClusterFindingsPayload {
             at: rfc3339(report.at),
             findings: analysis.findings.iter().map(|it| finding(it, report)).collect(),
             omitted: analysis.omitted,
-            not_seen: not_seen
-                .map(|it| NotSeenPayload { what: it.what.clone(), why: it.why.clone() })
-                .collect(),
+            not_seen: not_seen.map(NotSeenPayload::from).collect(),
+            advice: None,
         }
     }
 }
@@ -157,7 +165,7 @@ impl From<&FindingEvidence> for EvidencePayload {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FindingsQuery {
-    cluster: Option<String>,
+    pub(super) cluster: Option<String>,
 }
 
 pub(super) async fn findings(

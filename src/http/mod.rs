@@ -4,6 +4,7 @@
 //! or to the users of the web configuration (`web`); whatever changes state requires a token or a
 //! client certificate with the scope for it (`auth`).
 
+pub mod advice;
 mod auth;
 pub mod baseline_payload;
 mod baselines;
@@ -72,6 +73,7 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/runs/{id}/approve", post(runs::approve))
         .route("/api/v1/runs/{id}/reject", post(runs::reject))
         .route("/api/v1/findings", get(findings::findings))
+        .route("/api/v1/advice", get(advice::advice))
         .route("/api/v1/status", get(runs::status))
         .route("/api/v1/journal", get(runs::journal))
         .route("/api/v1/temporary-changes", get(runs::temporary_changes))

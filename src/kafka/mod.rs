@@ -17,10 +17,10 @@ use async_trait::async_trait;
 pub use error::KafkaError;
 
 use crate::model::{
-    ActingLease, BrokerConfig, BrokerId, ClientQuotas, ConfigChange, ElectionFailure,
+    ActingLease, BatchScan, BrokerConfig, BrokerId, ClientQuotas, ConfigChange, ElectionFailure,
     GroupDescription, GroupListing, GroupName, GroupOffsets, GroupState, GroupType, LogDir,
-    MinInsync, OffsetSpec, Quorum, QuotaChange, RequestCount, Topic, TopicName, TopicOffsets,
-    TopicPartition, TopicPartitions, Topology, WriteMode,
+    LogPosition, MinInsync, OffsetSpec, Quorum, QuotaChange, RequestCount, Topic, TopicName,
+    TopicOffsets, TopicPartition, TopicPartitions, Topology, WriteMode,
 };
 
 /// The requests that this program needs from one Kafka cluster.
@@ -63,6 +63,16 @@ pub trait Kafka: Send + Sync + 'static {
         broker: BrokerId,
         groups: &[GroupName],
     ) -> Result<Vec<GroupOffsets>, KafkaError>;
+
+    /// The headers of record batches from one position of a partition that `broker` leads, in one
+    /// request: about `bytes_max` bytes of them, but at least one whole batch. Uncompressed batches
+    /// have their records as bytes.
+    async fn batches(
+        &self,
+        broker: BrokerId,
+        from: &LogPosition,
+        bytes_max: u32,
+    ) -> Result<BatchScan, KafkaError>;
 
     /// Log directories of `broker`, with the size of each topic in them.
     async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError>;

@@ -4,6 +4,7 @@
 
 mod access;
 mod actor;
+mod batch;
 mod change;
 mod closed_list;
 mod config;
@@ -29,6 +30,7 @@ mod topology;
 
 pub use access::{Principal, Scope, Scopes};
 pub use actor::{ActingLease, ActorIdentity};
+pub use batch::{BatchScan, Codec, LogPosition, RecordBatch};
 pub use change::{
     BrokerConfigChange, BrokerConfigRemoval, Change, ChangeText, ClientQuotaChange, ConsumerClone,
     LeaderChange, PreferredLeaderElection, RemovedKey, ResourceKey, Written,

@@ -12,6 +12,8 @@ closed_list! {
         SaslAuthenticate = "SaslAuthenticate",
         Metadata = "Metadata",
         ListOffsets = "ListOffsets",
+        /// Reads a few record batches, for advice.
+        Fetch = "Fetch",
         ListGroups = "ListGroups",
         /// State and members of classic groups.
         DescribeGroups = "DescribeGroups",

@@ -23,6 +23,25 @@ closed_list! {
     }
 }
 
+impl CollectorName {
+    /// What it reads, as text for people.
+    pub const fn reads(self) -> &'static str {
+        match self {
+            Self::Topology => "brokers, topics and partitions",
+            Self::MinInsync => "min.insync.replicas of the topics",
+            Self::Quorum => "the controllers",
+            Self::Reassignments => "reassignments",
+            Self::Offsets => "offsets of the partitions",
+            Self::Groups => "consumer groups and their members",
+            Self::Committed => "committed offsets of the groups",
+            Self::Lag => "lag of the groups",
+            Self::LogDirs => "log directories",
+            Self::Configs => "configuration of the brokers",
+            Self::Containers => "containers of the brokers",
+        }
+    }
+}
+
 /// Result of one collector in one round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorDone {

@@ -9,8 +9,8 @@ use kafka_optimizer::{
         wire::{Wire, WireOptions},
     },
     model::{
-        BrokerId, ConfigChange, GroupName, GroupType, OffsetSpec, QuotaChange, QuotaEntity,
-        QuotaKey, TopicName, TopicPartitions, WriteMode,
+        BrokerId, ConfigChange, GroupName, GroupType, LogPosition, OffsetSpec, QuotaChange,
+        QuotaEntity, QuotaKey, TopicName, TopicPartitions, WriteMode,
     },
     security::Security,
     shutdown::Tasks,
@@ -21,7 +21,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     campaign::{Bound, Campaign},
-    fake_broker::{BrokerFault, ClusterSize, FakeBroker, FakeCluster, FakeGroup, Mutation},
+    fake_broker::{
+        BrokerFault, ClusterSize, FakeBatch, FakeBroker, FakeCluster, FakeGroup, Mutation,
+    },
 };
 
 /// A call that ends at its deadline has hung, because the broker always answers or closes the
@@ -35,6 +37,7 @@ const CALLS: &[(ApiKey, FuzzedCall)] = &[
     (ApiKey::Metadata, FuzzedCall::Topics),
     (ApiKey::ListOffsets, FuzzedCall::Offsets(OffsetSpec::Earliest)),
     (ApiKey::ListOffsets, FuzzedCall::Offsets(OffsetSpec::Latest)),
+    (ApiKey::Fetch, FuzzedCall::Batches),
     (ApiKey::ListGroups, FuzzedCall::Groups),
     (ApiKey::DescribeGroups, FuzzedCall::Describe(GroupType::Classic)),
     (ApiKey::ConsumerGroupDescribe, FuzzedCall::Describe(GroupType::Consumer)),
@@ -56,6 +59,7 @@ enum FuzzedCall {
     Topology,
     Topics,
     Offsets(OffsetSpec),
+    Batches,
     Groups,
     Describe(GroupType),
     Committed,
@@ -95,6 +99,16 @@ impl ClientUnderTest {
             contents.quotas.insert(both, values);
             contents.quotas.insert(vec![("user", None)], vec![("request_percentage", 50.0)]);
 
+            let batch = |records, codec| FakeBatch {
+                records,
+                payload: &[b'x'; 300],
+                at: 1_700_000_000_000,
+                producer: 7,
+                codec,
+            };
+            let log = [batch(3, 0), batch(1, 3), batch(9, 0)].map(|it| it.bytes()).concat();
+            contents.logs.insert(("topic-00000".to_owned(), 1), log);
+
             let commits = vec![("topic-00000".to_owned(), 0, 7)];
             let modern =
                 FakeGroup { coordinator: 1, kind: "consumer", members: 3, commits, error: 0 };
@@ -121,6 +135,11 @@ impl ClientUnderTest {
             FuzzedCall::Topology => wire.topology().await.map(drop),
             FuzzedCall::Topics => wire.topics(&self.topics).await.map(drop),
             FuzzedCall::Offsets(edge) => wire.offsets(id, edge, &self.partitions).await.map(drop),
+            FuzzedCall::Batches => {
+                let topic = self.topics[0].clone();
+                let from = LogPosition { topic, topic_id: 0, partition: 1, offset: 500 };
+                wire.batches(id, &from, 64 << 10).await.map(drop)
+            }
             FuzzedCall::Groups => wire.groups(id, &[]).await.map(drop),
             FuzzedCall::Describe(kind) => {
                 wire.describe_groups(id, kind, &self.groups).await.map(drop)

@@ -18,20 +18,29 @@ use axum::{
 };
 use kafka_optimizer::{
     cli::{self, Exit, Terminal},
+    clock::{Clock, SharedClock, SystemClock},
     diagnosis::ClusterSource,
-    http::{self, Limits, findings::FindingsPayload},
+    http::{self, Limits, advice::AdviceListPayload, findings::FindingsPayload},
+    kafka::wire::{Wire, WireOptions},
     model::{Broker, BrokerId, ClusterName, Partition, Topic, TopicName, Topology, WallTime},
     prometheus::{SharedPrometheus, http::HttpPrometheus},
+    sampling::Sampler,
+    security::Security,
     shutdown::Tasks,
     snapshot::{Section, Snapshot},
 };
+use kafka_protocol::messages::ApiKey;
 use tokio::{
     net::TcpListener,
     sync::watch,
     task::{block_in_place, spawn_blocking},
 };
 
-use crate::http_harness::{HttpHarness, front};
+use crate::{
+    fake_broker::{ClusterSize, FakeBatch, FakeBroker, FakeCluster, FakeGroup},
+    http_harness::{HttpHarness, front},
+    rounds::RoundRunner,
+};
 
 /// Parts of queries, each with the series that answers it. Other queries have no series.
 type Answers = &'static [(&'static str, &'static str)];
@@ -51,6 +60,12 @@ const TOO_FEW_HANDLERS: Answers = &[
     ("kafka:produce_queue_time", r#"{"metric":{"broker_id":"1"},"value":[1,"0.18"]}"#),
     ("kafka:produce_local_time", r#"{"metric":{"broker_id":"1"},"value":[1,"0.0025"]}"#),
     ("num.io.threads", r#"{"metric":{"broker_id":"1"},"value":[1,"8"]}"#),
+    ("sum(kafka:fetch_requests:rate", r#"{"metric":{},"value":[1,"800"]}"#),
+    ("sum(kafka:bytes_out:rate", r#"{"metric":{},"value":[1,"200000"]}"#),
+    (
+        "sum by (software, version)",
+        r#"{"metric":{"software":"apache-kafka-java","version":"3.9.0"},"value":[1,"12"]}"#,
+    ),
     (
         "ALERTS_FOR_STATE",
         r#"{"metric":{"alertname":"KafkaRequestHandlersSaturated","broker_id":"1"},
@@ -97,7 +112,9 @@ fn source(url: Option<&str>, snapshot: Option<Snapshot>) -> ClusterSource {
     ClusterSource {
         cluster: ClusterName::new("main"),
         latest: Some(watch::channel(snapshot.map(Arc::new)).1),
+        earlier: None,
         prometheus: client.map(|it| Arc::new(it) as SharedPrometheus),
+        sampler: None,
         playbooks: BTreeMap::from([(alert, "broker-threads".to_owned())]),
     }
 }
@@ -292,8 +309,8 @@ async fn a_configuration_names_the_prometheus_of_each_cluster() {
     let file = dir.path().join("config.yaml");
     let text = format!(
         "clusters:
-  - {{name: main, bootstrap_servers: ['a:1'], prometheus: {{url: '{url}'}}}}
-  - {{name: other, bootstrap_servers: ['b:1']}}
+  - {{name: main, bootstrap_servers: ['127.0.0.1:1'], prometheus: {{url: '{url}'}}}}
+  - {{name: other, bootstrap_servers: ['127.0.0.1:1']}}
 "
     );
     std::fs::write(&file, text).unwrap();
@@ -304,7 +321,12 @@ async fn a_configuration_names_the_prometheus_of_each_cluster() {
     assert_eq!(ran_it.exit, Exit::Done, "{}", ran_it.err);
     assert_eq!(payload.clusters.len(), 2);
     assert_eq!(payload.clusters[0].findings[0].cause, "too_few_request_handlers");
-    assert_eq!(payload.clusters[1].severity, None);
+
+    // It has no Prometheus, and its brokers do not answer.
+    let other = &payload.clusters[1];
+    assert_eq!((other.findings[0].cause.as_str(), other.findings.len()), ("cluster_down", 1));
+    let why = other.not_seen.iter().find(|it| it.what.starts_with("brokers, topics")).unwrap();
+    assert!(why.why.contains("127.0.0.1:1"), "{why:?}");
 
     let both = ["--config.file", &path, "--prometheus.url", &url];
     assert_eq!(ran(&both, None).await.exit, Exit::Usage);
@@ -349,4 +371,232 @@ async fn watching_prints_again_and_again() {
     child.wait().unwrap();
 
     assert_eq!(heads, 2);
+}
+
+const SIZE: ClusterSize = ClusterSize { brokers: 2, topics: 3, partitions: 4, groups: 2 };
+
+async fn fake_cluster() -> (FakeCluster, Vec<FakeBroker>) {
+    let cluster = FakeCluster::default();
+    cluster.contents().fill(SIZE);
+    let brokers = vec![cluster.start(1).await, cluster.start(2).await];
+
+    (cluster, brokers)
+}
+
+fn parsed(printed: &Printed) -> FindingsPayload {
+    assert_eq!(printed.exit, Exit::Done, "{}", printed.err);
+    serde_json::from_str(&printed.out).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_kafka_alone_the_findings_are_those_of_the_server() {
+    let (cluster, brokers) = fake_cluster().await;
+    {
+        let mut contents = cluster.contents();
+        let partitions = contents.topics.get_mut("topic-00001").unwrap();
+        partitions[0].isr.pop();
+        partitions[1].leader = -1;
+        partitions[2].replicas.push(3);
+    }
+    let address = brokers[0].address.to_string();
+    let direct =
+        ran(&["--kafka.server", &address, "--rates-over", "0", "--output", "json"], None).await;
+    let direct = &parsed(&direct).clusters[0];
+
+    let mut rounds = RoundRunner::of(cluster, brokers);
+    rounds.ended().await;
+    let snapshot = rounds.latest.borrow().clone().unwrap();
+    let front = front(None);
+    front.sources.send_replace(vec![source(None, Some(snapshot.as_ref().clone()))]);
+    let served = &findings(&front).await.clusters[0];
+
+    assert_eq!(direct.findings.len(), 1, "{direct:#?}");
+    assert_eq!((&direct.severity, &direct.cluster), (&served.severity, &served.cluster));
+    assert_eq!(direct.findings, served.findings);
+    assert_eq!(direct.not_seen, served.not_seen);
+
+    let evidence = &direct.findings[0].evidence;
+    let missing = evidence.iter().find(|it| it.signal == "missing_brokers").unwrap();
+    assert!((missing.value - 1.0).abs() < 1e-9, "broker 3 has a replica: {evidence:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_readings_tell_a_slow_group_from_a_stuck_one() {
+    let (cluster, brokers) = fake_cluster().await;
+    let behind = |committed: i64| FakeGroup {
+        coordinator: 1,
+        kind: "classic",
+        members: 2,
+        commits: (0..4).map(|it| ("topic-00000".to_owned(), it, committed)).collect(),
+        error: 0,
+    };
+    cluster.contents().groups.insert("late".to_owned(), behind(100));
+    let address = brokers[0].address.to_string();
+    let args = ["--kafka.server", &address, "--rates-over", "2", "--output", "json"];
+    let advance = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cluster.contents().groups.insert("late".to_owned(), behind(200));
+    };
+    let (found, ()) = tokio::join!(ran(&args, None), advance);
+    let cluster = &parsed(&found).clusters[0];
+    let first = &cluster.findings[0];
+
+    assert_eq!(
+        (first.cause.as_str(), first.subject.as_str()),
+        ("too_few_consumers", "group late"),
+        "{cluster:#?}"
+    );
+    let consumed = first.evidence.iter().find(|it| it.signal == "consumed").unwrap();
+    assert!((100.0..400.0).contains(&consumed.value), "400 records in 2 s: {consumed:?}");
+
+    // What two readings cannot show is said.
+    let what: Vec<&str> = cluster.not_seen.iter().map(|it| it.what.as_str()).collect();
+    assert!(what.iter().any(|it| it.contains("ISR shrinks")), "{what:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_and_docker_are_asked_together_with_the_brokers() {
+    let (_cluster, brokers) = fake_cluster().await;
+    let url = prometheus(TOO_FEW_HANDLERS).await;
+    let address = brokers[0].address.to_string();
+    let args = [
+        "--kafka.server",
+        &address,
+        "--prometheus.url",
+        &url,
+        "--docker=/nonexistent/docker.sock",
+        "--rates-over",
+        "0",
+    ];
+    let found = ran(&[&args[..], &["--output", "json"]].concat(), None).await;
+    let cluster = &parsed(&found).clusters[0];
+
+    // The only cluster that Prometheus knows gives it its name.
+    assert_eq!(cluster.cluster, "main");
+    assert_eq!(cluster.findings[0].cause, "too_few_request_handlers", "{cluster:#?}");
+    let containers = cluster.not_seen.iter().find(|it| it.what.starts_with("containers")).unwrap();
+    assert!(containers.why.contains("docker"), "{containers:?}");
+
+    // Two groups of one member each, at two brokers.
+    let found = ran(&[&args[..], &["--advise", "--output", "json"]].concat(), None).await;
+    let advice = parsed(&found).clusters[0].advice.clone().unwrap();
+    assert_eq!(advice.clients[0].version, "3.9.0");
+    assert_eq!(advice.requests.bytes_per_fetch, Some(250.0));
+    let fetches = advice.advice.iter().find(|it| it.rule == "fetch_size").unwrap();
+    assert!(fetches.measured.contains("to 4 fetchers"), "{fetches:?}");
+
+    let red = ran(&[&args[..], &["--exit-code"]].concat(), None).await;
+    assert_eq!(red.exit, Exit::Red, "{}", red.out);
+    assert_eq!(ran(&["--docker"], None).await.exit, Exit::Usage);
+
+    let nobody = ran(&["--kafka.server", "127.0.0.1:1", "--exit-code"], None).await;
+    assert_eq!(nobody.exit, Exit::Red, "{}", nobody.err);
+    assert!(nobody.out.contains("No broker answers"), "{}", nobody.out);
+}
+
+/// A topic whose producer sends one record a batch, 500 a second, which compress well.
+fn small_batches(cluster: &FakeCluster) {
+    let now = SystemClock::new().wall().0;
+    let text = r#"{"user":"anna","action":"view","item":17,"page":"/orders"}"#.repeat(5);
+    let log = |_: i32| -> Vec<u8> {
+        let batches = (0..150).map(|it| FakeBatch {
+            records: 1,
+            payload: text.as_bytes(),
+            at: now - 8 * (150 - it),
+            producer: 7,
+            codec: 0,
+        });
+        batches.flat_map(|it| it.bytes()).collect()
+    };
+    let mut contents = cluster.contents();
+    for partition in 0..4 {
+        contents.logs.insert(("topic-00001".to_owned(), partition), log(partition));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn advice_rests_on_sampled_batches_and_its_findings_are_found() {
+    let (cluster, brokers) = fake_cluster().await;
+    small_batches(&cluster);
+    let address = brokers[0].address.to_string();
+    let args = ["--kafka.server", &address, "--rates-over", "0", "--advise"];
+    let printed = ran(&[&args[..], &["--output", "json"]].concat(), None).await;
+    let found = &parsed(&printed).clusters[0];
+    let advice = found.advice.as_ref().unwrap();
+
+    // The other topics have empty logs.
+    assert_eq!(advice.topics.len(), 1, "{advice:#?}");
+    let topic = &advice.topics[0];
+    assert_eq!((topic.topic.as_str(), topic.sampled_partitions), ("topic-00001", 2));
+    assert_eq!((topic.producers, topic.codecs.get("none")), (Some(1), Some(&300)));
+    assert_eq!(topic.rate_from, "timestamps");
+    let rate = topic.records_per_second.unwrap();
+    assert!((rate - 500.0).abs() < 1.0, "4 partitions, one record in 8 ms each: {rate}");
+
+    let rules: Vec<&str> = advice.advice.iter().map(|it| it.rule.as_str()).collect();
+    assert_eq!(rules, ["batching", "compression"]);
+    let batching = &advice.advice[0];
+    assert_eq!(batching.subject, "topic topic-00001");
+    assert!(batching.settings.contains_key("linger.ms"), "{batching:?}");
+    assert!(batching.effects[0].low <= batching.effects[0].after, "{batching:?}");
+    let compression = &advice.advice[1];
+    assert_eq!(compression.settings.get("compression.type").map(String::as_str), Some("lz4"));
+
+    let causes: Vec<&str> = found.findings.iter().map(|it| it.cause.as_str()).collect();
+    assert!(causes.contains(&"small_batches"), "{causes:?}");
+
+    // At most two fetches of a topic, ten a second, and none in a round of collection.
+    let fetches = brokers.iter().map(|it| it.seen(ApiKey::Fetch).len()).sum::<usize>();
+    assert_eq!(fetches, 6, "two of each topic");
+    let plain = ran(&["--kafka.server", &address, "--rates-over", "0"], None).await;
+    assert_eq!(plain.exit, Exit::Done, "{}", plain.err);
+    assert_eq!(brokers.iter().map(|it| it.seen(ApiKey::Fetch).len()).sum::<usize>(), 6);
+
+    let text = ran(&args, Some(80)).await;
+    for part in ["ADVICE  to the clients of main: 2 changes", "linger.ms=", "Estimated by: "] {
+        assert!(text.out.contains(part), "no {part:?} in\n{}", text.out);
+    }
+    assert!(text.out.lines().all(|it| it.chars().count() <= 80), "{}", text.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_gives_the_same_advice_and_samples_once_a_minute() {
+    let (cluster, brokers) = fake_cluster().await;
+    small_batches(&cluster);
+    let mut rounds = RoundRunner::of(cluster, brokers);
+    rounds.ended().await;
+    let snapshot = rounds.latest.borrow().clone().unwrap();
+    let options = WireOptions {
+        bootstrap: vec![rounds.brokers[0].address.to_string()],
+        request_timeout: Duration::from_secs(5),
+        client_id: "tests".to_owned(),
+        security: Security::default(),
+    };
+    let clock: SharedClock = Arc::new(SystemClock::new());
+    let wire = Wire::new(options, Arc::clone(&clock), Tasks::default());
+    let front = front(None);
+    front.sources.send_replace(vec![ClusterSource {
+        sampler: Some(Sampler::new(Arc::new(wire), clock)),
+        ..source(None, Some(snapshot.as_ref().clone()))
+    }]);
+
+    let (status, body) = front.get("/api/v1/advice").await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let advice: AdviceListPayload = serde_json::from_str(&body).unwrap();
+    let rules: Vec<&str> = advice.clusters[0].advice.iter().map(|it| it.rule.as_str()).collect();
+    assert_eq!(rules, ["batching", "compression"]);
+
+    // What was found in the samples is among the findings, and the advice is given again.
+    let causes: Vec<String> =
+        findings(&front).await.clusters[0].findings.iter().map(|it| it.cause.clone()).collect();
+    assert!(causes.contains(&"small_batches".to_owned()), "{causes:?}");
+    let seen = |it: &RoundRunner| -> usize {
+        it.brokers.iter().map(|it| it.seen(ApiKey::Fetch).len()).sum()
+    };
+    let before = seen(&rounds);
+    assert_eq!(front.get("/api/v1/advice").await.1, body);
+    assert_eq!(seen(&rounds), before);
+
+    assert_eq!(front.get("/api/v1/advice?cluster=x").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(front.get("/api/v1/advice?group=x").await.0, StatusCode::BAD_REQUEST);
 }

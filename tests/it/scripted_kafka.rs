@@ -13,12 +13,13 @@ use kafka_optimizer::{
     docker::{Docker, DockerError},
     kafka::{Kafka, KafkaError},
     model::{
-        ActingLease, Api, Broker, BrokerConfig, BrokerId, ClientQuotas, CloneName, CloneState,
-        ConfigChange, ConfigEntry, ConfigSource, ConsumerContainer, ContainerUsage,
+        ActingLease, Api, BatchScan, Broker, BrokerConfig, BrokerId, ClientQuotas, CloneName,
+        CloneState, ConfigChange, ConfigEntry, ConfigSource, ConsumerContainer, ContainerUsage,
         ElectionFailure, GroupDescription, GroupListing, GroupMembers, GroupName, GroupOffsets,
-        GroupState, GroupType, LogDir, MinInsync, MonotonicTime, OffsetSpec, Partition, Quorum,
-        QuorumReplica, QuorumRole, QuotaChange, ReadFailure, RequestCount, Topic, TopicLogSize,
-        TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology, WallTime, WriteMode,
+        GroupState, GroupType, LogDir, LogPosition, MinInsync, MonotonicTime, OffsetSpec,
+        Partition, Quorum, QuorumReplica, QuorumRole, QuotaChange, ReadFailure, RequestCount,
+        Topic, TopicLogSize, TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology,
+        WallTime, WriteMode,
     },
 };
 
@@ -224,6 +225,10 @@ impl Kafka for ScriptedKafka {
             groups.iter().map(of).collect()
         };
         self.at("commits", broker, answer).await
+    }
+
+    async fn batches(&self, _: BrokerId, _: &LogPosition, _: u32) -> Result<BatchScan, KafkaError> {
+        unreachable!("no collector reads batches")
     }
 
     async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError> {

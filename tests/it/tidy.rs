@@ -28,9 +28,21 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("expose", &["model", "telemetry", "snapshot"]),
     ("optimizers", &["model", "playbook"]),
     ("analysis", &["model", "playbook", "optimizers"]),
+    ("advice", &["model", "analysis"]),
+    ("sampling", &["model", "clock", "kafka", "snapshot", "analysis", "advice"]),
     (
         "diagnosis",
-        &["model", "clock", "playbook", "prometheus", "snapshot", "optimizers", "analysis"],
+        &[
+            "model",
+            "clock",
+            "playbook",
+            "prometheus",
+            "snapshot",
+            "optimizers",
+            "analysis",
+            "advice",
+            "sampling",
+        ],
     ),
     ("verdict", &["model", "playbook"]),
     ("baseline", &["model", "playbook", "verdict"]),
@@ -70,6 +82,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "telemetry",
             "expose",
             "analysis",
+            "advice",
             "diagnosis",
             "verdict",
             "baseline",
@@ -92,6 +105,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "snapshot",
             "collect",
             "expose",
+            "sampling",
             "diagnosis",
             "store",
             "remediation",
@@ -121,7 +135,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 
 /// Modules that take values and return values: what they may not hold.
 const PURE: &[&str] =
-    &["model", "alert", "playbook", "analysis", "optimizers", "verdict", "baseline"];
+    &["model", "alert", "playbook", "analysis", "advice", "optimizers", "verdict", "baseline"];
 const IMPURE_WORDS: &[&str] =
     &["async ", ".await", "tokio::", "std::fs", "std::net", "SharedClock"];
 
@@ -140,6 +154,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("bcrypt", &["src/config/web", "src/http/web"]),
     ("tokio_rustls", &["src/http", "src/kafka/wire"]),
     ("x509_parser", &["src/http/web"]),
+    ("uuid", &["src/kafka/wire"]),
+    ("lz4_flex", &["src/advice"]),
     ("maud", &["src/http"]),
     ("clap_mangen", &["src/cli"]),
     ("dialoguer", &["src/cli"]),

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on says so by panicking, and some print what they measured"
 )]
 
+mod analyze;
 mod sampling;
 mod scale;
 mod soak;

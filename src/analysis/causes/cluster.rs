@@ -11,8 +11,9 @@ use crate::analysis::{
 pub(super) const CLUSTER_DOWN: CauseSpec = CauseSpec {
     title: "No broker answers",
     symptom: "no broker answers",
-    advice: "Check that the brokers run, and that this program reaches them: the log of \
-             `kafka-optimizer serve` says why it does not. What is shown beside this may be old.",
+    advice: "Check that the brokers run, and that this program reaches them: what was not seen, or \
+             the log of `kafka-optimizer serve`, says why it does not. What is shown beside this \
+             may be old.",
     alert: Some("KafkaClusterDown"),
     optimizer: None,
     signals: &[Signal::Up],

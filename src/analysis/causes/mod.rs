@@ -5,6 +5,7 @@ mod cluster;
 mod consumers;
 mod handlers;
 mod partitions;
+mod producers;
 
 use super::{finding::Finding, signal::Signal, signals::ClusterSignals};
 use crate::model::closed_list;
@@ -47,6 +48,8 @@ closed_list! {
         ReplicationLagging = "replication_lagging",
         IsrFlapping = "isr_flapping",
         ThrottledClients = "throttled_clients",
+        SmallBatches = "small_batches",
+        NoCompression = "no_compression",
         RebalanceStorm = "rebalance_storm",
         StuckConsumer = "stuck_consumer",
         TooFewConsumers = "too_few_consumers",
@@ -73,6 +76,8 @@ impl Cause {
             Self::ReplicationLagging => cluster::REPLICATION_LAGGING,
             Self::IsrFlapping => cluster::ISR_FLAPPING,
             Self::ThrottledClients => brokers::THROTTLED_CLIENTS,
+            Self::SmallBatches => producers::SMALL_BATCHES,
+            Self::NoCompression => producers::NO_COMPRESSION,
             Self::RebalanceStorm => consumers::REBALANCE_STORM,
             Self::StuckConsumer => consumers::STUCK_CONSUMER,
             Self::TooFewConsumers => consumers::TOO_FEW_CONSUMERS,

@@ -41,8 +41,8 @@ const COLLECT_INTERVAL_USUAL_MAX: Duration = Duration::from_mins(5);
 /// A healthy broker answers in milliseconds, a saturated one in seconds or never.
 pub(super) const REQUEST_TIMEOUT_DEFAULT_MAX: Duration = Duration::from_secs(5);
 const DOCKER_SOCKET_DEFAULT: &str = "/var/run/docker.sock";
-const SCRAPE_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
-const QUERY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+pub(super) const SCRAPE_INTERVAL_DEFAULT: Duration = Duration::from_secs(15);
+pub(super) const QUERY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 const STATE_DIR_DEFAULT: &str = "/var/lib/kafka-optimizer";
 const RUNS_PER_HOUR_DEFAULT: u32 = 4;
 const RUNS_PER_DAY_DEFAULT: u32 = 12;

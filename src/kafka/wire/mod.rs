@@ -6,7 +6,8 @@
 //! retries. A call that any broker can answer tries the next broker when one does not answer; a
 //! call that changes something does so only when the first broker has certainly not received it.
 //!
-//! Invariant: no record is ever read or written here.
+//! Invariant: no record is ever decoded or written here. Sampled batches are read up to their
+//! headers; their records stay bytes, of which nothing but the size after compression is reported.
 //! Invariant: a call ends within its deadline, whatever the broker does.
 
 mod acting_lease;
@@ -22,6 +23,7 @@ mod error_codes;
 mod frame;
 mod length_checked_buf;
 mod options;
+mod record_batch;
 mod request_counters;
 mod requests;
 mod sasl;
@@ -42,10 +44,11 @@ use crate::{
     clock::SharedClock,
     kafka::{Kafka, KafkaError},
     model::{
-        ActingLease, ActorIdentity, BrokerConfig, BrokerId, ClientQuotas, ConfigChange,
+        ActingLease, ActorIdentity, BatchScan, BrokerConfig, BrokerId, ClientQuotas, ConfigChange,
         ElectionFailure, GroupDescription, GroupListing, GroupName, GroupOffsets, GroupState,
-        GroupType, LogDir, MinInsync, MonotonicTime, OffsetSpec, Quorum, QuotaChange, RequestCount,
-        Topic, TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology, WriteMode,
+        GroupType, LogDir, LogPosition, MinInsync, MonotonicTime, OffsetSpec, Quorum, QuotaChange,
+        RequestCount, Topic, TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology,
+        WriteMode,
     },
     shutdown::Tasks,
 };
@@ -202,6 +205,15 @@ impl Kafka for Wire {
         }
 
         Ok(offsets)
+    }
+
+    async fn batches(
+        &self,
+        broker: BrokerId,
+        from: &LogPosition,
+        bytes_max: u32,
+    ) -> Result<BatchScan, KafkaError> {
+        self.cluster.call(broker, &requests::FetchBatches { from, bytes_max }).await
     }
 
     async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError> {

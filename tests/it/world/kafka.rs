@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use kafka_optimizer::{
     kafka::{Kafka, KafkaError},
     model::{
-        self, ActingLease, BrokerConfig, BrokerId, ClientQuota, ClientQuotas, ConfigChange,
-        DefaultQuota, ElectionFailure, GroupDescription, GroupListing, GroupMembers, GroupName,
-        GroupOffsets, GroupState, GroupType, LogDir, MinInsync, OffsetSpec, Partition, Quorum,
-        QuotaChange, QuotaEntity, QuotaKey, ReadFailure, RequestCount, Topic, TopicName,
-        TopicOffsets, TopicPartition, TopicPartitions, Topology, WriteMode,
+        self, ActingLease, BatchScan, BrokerConfig, BrokerId, ClientQuota, ClientQuotas,
+        ConfigChange, DefaultQuota, ElectionFailure, GroupDescription, GroupListing, GroupMembers,
+        GroupName, GroupOffsets, GroupState, GroupType, LogDir, LogPosition, MinInsync, OffsetSpec,
+        Partition, Quorum, QuotaChange, QuotaEntity, QuotaKey, ReadFailure, RequestCount, Topic,
+        TopicName, TopicOffsets, TopicPartition, TopicPartitions, Topology, WriteMode,
     },
 };
 
@@ -709,6 +709,10 @@ impl Kafka for SimulatedKafka {
         _: &[GroupName],
     ) -> Result<Vec<GroupOffsets>, KafkaError> {
         unreachable!("remediation reads no commits")
+    }
+
+    async fn batches(&self, _: BrokerId, _: &LogPosition, _: u32) -> Result<BatchScan, KafkaError> {
+        unreachable!("remediation reads no batches")
     }
 
     async fn log_dirs(&self, _: BrokerId) -> Result<Vec<LogDir>, KafkaError> {

@@ -66,6 +66,8 @@ pub(crate) struct ClusterContents {
     /// By entity: key and value.
     pub(crate) quotas: BTreeMap<FakeEntity, Vec<(&'static str, f64)>>,
     pub(crate) alter_refusal: Option<(i16, &'static str)>,
+    /// What a fetch returns of a partition, whatever the offset.
+    pub(crate) logs: BTreeMap<(String, i32), Vec<u8>>,
     pub(crate) moving: Vec<(String, i32)>,
     pub(crate) membership: FakeMembership,
     /// Limits the API versions that a broker announces.

@@ -6,6 +6,7 @@
 //! a large cluster costs little but its bytes.
 
 mod answers;
+mod batch;
 mod contents;
 mod faults;
 mod mutate;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 #[allow(unused_imports, reason = "two test binaries share this; neither uses all of it")]
 pub(crate) use self::{
+    batch::FakeBatch,
     contents::{ClusterContents, ClusterSize, FakeGroup, FakeMembership, FakePartition},
     faults::{BrokerFault, Mutation},
     mutate::{chance, mutate, mutate_text},

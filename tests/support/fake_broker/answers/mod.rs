@@ -4,6 +4,7 @@
 mod configs;
 mod controller;
 mod elections;
+mod fetch;
 mod groups;
 mod log_dirs;
 mod membership;
@@ -31,6 +32,7 @@ pub(super) const APIS: &[ApiKey] = &[
     ApiKey::ApiVersions,
     ApiKey::Metadata,
     ApiKey::ListOffsets,
+    ApiKey::Fetch,
     ApiKey::ListGroups,
     ApiKey::DescribeGroups,
     ApiKey::OffsetFetch,
@@ -69,6 +71,7 @@ pub(super) fn answer(
         ApiKey::ApiVersions => on.answer(|_: ApiVersionsRequest| api_versions(cluster)),
         ApiKey::Metadata => on.answer(|it| metadata::metadata(cluster, &it)),
         ApiKey::ListOffsets => on.answer(|it| offsets::list(cluster, id, it)),
+        ApiKey::Fetch => on.answer(|it| fetch::fetch(cluster, it)),
         ApiKey::ListGroups => {
             on.answer(|it: ListGroupsRequest| groups::list(cluster, id, &it, version))
         }
@@ -144,8 +147,14 @@ fn topic(it: &str) -> messages::TopicName {
 }
 
 fn range(api: ApiKey) -> VersionRange {
-    // The codec supports requests up to version 9 and responses up to 10.
-    if api == ApiKey::OffsetFetch { OffsetFetchResponse::VERSIONS } else { api.valid_versions() }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the codec's list, not ours")]
+    match api {
+        // The codec supports requests up to version 9 and responses up to 10.
+        ApiKey::OffsetFetch => OffsetFetchResponse::VERSIONS,
+        // Later versions name topics by an id, which the metadata here does not have.
+        ApiKey::Fetch => VersionRange { min: 4, max: 12 },
+        other => other.valid_versions(),
+    }
 }
 
 pub(super) fn api_keys(cluster: &ClusterContents) -> Vec<ApiVersion> {
