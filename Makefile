@@ -1,6 +1,6 @@
 # `make help` lists the targets. CI runs only `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down up down test unit check counts golden rules effect bench frozen heal sim proof proof-live diagnose tour scale soak storm fuzz lab-images
+.PHONY: help demo demo-down up down test unit check counts golden rules effect bench frozen heal sim proof proof-live diagnose tour advise scale soak storm fuzz lab-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -68,6 +68,9 @@ diagnose: ## ten bottlenecks on a real cluster, three pairs of them, and none at
 
 tour: ## every command on a real cluster, with what it prints: writes docs/tour.md (about 15 minutes)
 	@lab/run.sh tour
+
+advise: ## advice to clients on one real broker: each estimate beside what is measured (about 8 minutes)
+	@lab/run.sh advise
 
 scale: ## CPU, memory and requests of a round and a scrape, up to 200,000 partitions (about 4 minutes)
 	@lab/scale.sh

@@ -11,4 +11,4 @@ printf '[]\n' >"$KAFKA_OPTIMIZER_SCALE_RESULT.unfinished" && mv "$KAFKA_OPTIMIZE
 
 cd "$ROOT"
 cargo build --release --quiet
-cargo test --quiet --test measured -- --ignored --exact --nocapture scale::one_cycle_stays_cheap_at_every_size
+cargo test --quiet --test measured -- --ignored --exact --nocapture scale::one_cycle_stays_cheap_at_every_size analyze::analyze_answers_in_two_seconds_on_ten_thousand_partitions

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from .advise.command import advise
 from .bench.command import bench, frozen
 from .cleanup import interrupt_on_sigterm
 from .demo.command import demo, demo_down
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[[Settings], int]] = {
     "proof-live": proof_live,
     "diagnose": diagnose,
     "tour": tour,
+    "advise": advise,
     "bench": bench,
     "frozen": frozen,
     "effect": effect,

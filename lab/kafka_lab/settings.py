@@ -30,6 +30,8 @@ class Settings:
     bench_port_offset: int = 12208
     test_port_offset: int = 11000
     security_port: int = 31000  # and the six after it
+    advise_port: int = 31100  # and the two after it
+    advise_project: str = "kafka-optimizer-advise"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -59,6 +61,8 @@ class Settings:
             bench_port_offset=number("BENCH_PORT_OFFSET", cls.bench_port_offset),
             test_port_offset=number("TEST_PORT_OFFSET", cls.test_port_offset),
             security_port=number("SECURITY_PORT", cls.security_port),
+            advise_port=number("ADVISE_PORT", cls.advise_port),
+            advise_project=environment.get("ADVISE_PROJECT") or cls.advise_project,
         )
 
 
