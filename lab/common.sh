@@ -44,6 +44,12 @@ need_commands() {
     die "apt-get could not install: ${missing[*]}"
 }
 
+# What cargo builds librdkafka with: it has TLS from the system's OpenSSL.
+need_build_packages() {
+  need_commands cc:gcc c++:g++ make:make pkg-config:pkg-config
+  pkg-config --exists openssl || need_commands /usr/include/openssl/ssl.h:libssl-dev
+}
+
 # Scripts that install at the same time wait for each other's lock.
 apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o APT::Get::Lock::Timeout=300 "$@"; }
 

@@ -156,6 +156,8 @@ optimizer_image() {
     dir=$(mktemp -d "$CACHE/optimizer.XXXXXX")
     cp "$LAB/images/optimizer/Dockerfile" "$dir/"
     cp -l "$binary" "$dir/kafka-optimizer" 2>/dev/null || cp "$binary" "$dir/kafka-optimizer"
+    mkdir "$dir/lib" # OpenSSL, of this machine; the base has none
+    ldd "$binary" | sed -nE 's/.*=> (.*\/lib(ssl|crypto)\.so[^ ]*) .*/\1/p' | xargs -r cp -L -t "$dir/lib"
     docker_build --build-arg "BASE=$base" -t "$tag" "$dir"
     rm -rf "$dir"
   fi

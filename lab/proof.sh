@@ -5,6 +5,8 @@
 # SMOKE=1: two worlds, in a minute. ONLY=queue,spell and CLUSTERS=n: a part, which is written to part.json beside it.
 . "$(dirname "$0")/common.sh"
 
+need_build_packages
+
 cd "$ROOT"
 if [ -n "${SMOKE:-}" ]; then
   exec cargo test --quiet --test proof -- --ignored --exact --nocapture proof::verdicts_are_right_in_two_worlds

@@ -3,6 +3,8 @@
 # The release build reads fake brokers over real sockets. Writes target/scale/result.json; fails if a target is missed.
 . "$(dirname "$0")/common.sh"
 
+need_build_packages
+
 mkdir -p "$TARGET/scale"
 export KAFKA_OPTIMIZER_SCALE_RESULT=$TARGET/scale/result.json
 export KAFKA_OPTIMIZER_SCALE_BINARY=$TARGET/release/kafka-optimizer

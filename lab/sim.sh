@@ -6,6 +6,8 @@
 # usage: lab/sim.sh [list]       list prints the names of the breaches
 . "$(dirname "$0")/common.sh"
 
+need_build_packages
+
 SIM=$TARGET/sim
 STORMS=whatever_goes_wrong
 TIMED=i3_ten_thousand

@@ -3,6 +3,8 @@
 # Writes target/soak/result.json; fails if memory, descriptors or series grow.
 . "$(dirname "$0")/common.sh"
 
+need_build_packages
+
 mkdir -p "$TARGET/soak"
 export KAFKA_OPTIMIZER_SOAK_RESULT=$TARGET/soak/result.json
 # If the build fails, an earlier run's result must not remain.

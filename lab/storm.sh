@@ -3,6 +3,8 @@
 # The release build on loopback. Writes target/storm/result.json; fails if an alert is lost, p99 is 50 ms, or memory grows past 256 MiB.
 . "$(dirname "$0")/common.sh"
 
+need_build_packages
+
 mkdir -p "$TARGET/storm"
 export KAFKA_OPTIMIZER_STORM_RESULT=$TARGET/storm/result.json
 export KAFKA_OPTIMIZER_STORM_BINARY=$TARGET/release/kafka-optimizer

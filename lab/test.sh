@@ -87,6 +87,7 @@ live() {
 
 say "logs are in ${LOGS#"$ROOT"/}"
 # Nothing runs beside these, because at a terminal they ask before they change the machine.
+need_build_packages || failed packages
 "$LAB/engine.sh" up && "$LAB/images.sh" packages || failed engine
 beside images "$LAB/images.sh"
 images_pid=$BESIDE

@@ -39,6 +39,8 @@ pub mod verdict;
 
 pub mod remediation;
 
+pub mod librdkafka;
+
 pub mod load;
 
 pub mod probe;

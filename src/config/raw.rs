@@ -346,7 +346,7 @@ pub(super) struct RawPrometheusTls {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawProbe {
     /// Topic of the end-to-end probe (see below). Use no topic of your own: short retention deletes
-    /// its records. A cluster with `security` cannot be probed in this version.
+    /// its records. Connects with `security`; `tls.server_name` and OAUTHBEARER are not supported.
     ///
     /// Default: `_kafka_optimizer_probe`
     pub(super) topic: Option<String>,

@@ -112,7 +112,16 @@ impl Attempt {
         let consumer_failure =
             self.clients.consumer_failure().filter(|_| result.produced.is_some());
 
-        consumer_failure.or_else(|| self.clients.broker_failure(self.broker)).unwrap_or(failure)
+        // New clients whose credentials are refused do not get to know which broker refuses them.
+        let refused = || {
+            let last_error = self.clients.last_error().map(|it| it.failure);
+            last_error.filter(|it| *it == ProbeFailure::Authentication)
+        };
+
+        consumer_failure
+            .or_else(|| self.clients.broker_failure(self.broker))
+            .or_else(refused)
+            .unwrap_or(failure)
     }
 }
 

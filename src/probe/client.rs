@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     clock::SharedClock,
+    librdkafka::ConnectionSettingsError,
     model::{BrokerId, MonotonicTime},
     telemetry::ProbeFailure,
 };
@@ -61,14 +62,33 @@ impl Delivery {
     }
 }
 
+/// Why the clients cannot be created.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProbeClientsError {
+    #[error(transparent)]
+    Settings(#[from] ConnectionSettingsError),
+    #[error(transparent)]
+    Client(#[from] KafkaError),
+}
+
 /// The clients of one cluster's probe.
 pub(super) struct ProbeClients {
+    /// The settings that all clients share.
+    config: ClientConfig,
     producer: BaseProducer<ProbeContext>,
     consumer: BaseConsumer<ProbeContext>,
     topic: String,
     state: Arc<ProbeState>,
     /// Partitions that are assigned to the consumer.
     assigned: Mutex<BTreeSet<i32>>,
+}
+
+/// An error of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct ProbeConnectionError {
+    /// What librdkafka says about it, in its words.
+    pub(super) text: String,
+    pub(super) failure: ProbeFailure,
 }
 
 /// State that the clients share with librdkafka's callbacks.
@@ -81,22 +101,30 @@ pub(super) struct ProbeState {
     broker_failures: Mutex<BTreeMap<BrokerId, ProbeFailure>>,
     /// The last authorization error of the consumer.
     consumer_failure: Mutex<Option<ProbeFailure>>,
+    /// The last error of any connection, also to a bootstrap server.
+    last_error: Mutex<Option<ProbeConnectionError>>,
 }
 
 impl ProbeClients {
-    /// Creates both clients. They connect in the background.
-    pub(super) fn new(options: &ProbeOptions, clock: &SharedClock) -> Result<Self, KafkaError> {
+    /// Reads the files of the connection, and creates both clients. They connect in the background.
+    pub(super) fn new(
+        options: &ProbeOptions,
+        clock: &SharedClock,
+    ) -> Result<Self, ProbeClientsError> {
+        let config = client_config(options)?;
         let state = Arc::new(ProbeState {
             clock: SharedClock::clone(clock),
             pending: Mutex::default(),
             broker_failures: Mutex::default(),
             consumer_failure: Mutex::default(),
+            last_error: Mutex::default(),
         });
         let context = || ProbeContext { state: Arc::clone(&state) };
 
         Ok(Self {
-            producer: producer_config(options).create_with_context(context())?,
-            consumer: consumer_config(options).create_with_context(context())?,
+            producer: producer_config(&config, options).create_with_context(context())?,
+            consumer: consumer_config(&config, options).create_with_context(context())?,
+            config,
             topic: options.config.topic.as_str().to_owned(),
             state,
             assigned: Mutex::default(),
@@ -182,8 +210,19 @@ impl ProbeClients {
         *lock(&self.state.consumer_failure)
     }
 
+    /// The last error of any connection since a record came back.
+    pub(super) fn last_error(&self) -> Option<ProbeConnectionError> {
+        lock(&self.state.last_error).clone()
+    }
+
+    /// The settings that all clients of the probe share.
+    pub(super) const fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
     /// A record came back through `broker`: earlier errors are obsolete.
     pub(super) fn clear_failures(&self, broker: BrokerId) {
+        *lock(&self.state.last_error) = None;
         lock(&self.state.broker_failures).remove(&broker);
         *lock(&self.state.consumer_failure) = None;
     }
@@ -247,6 +286,15 @@ impl ClientContext for ProbeContext {
         if let Some((broker, failure)) = failure::from_connection_error(&error, text) {
             lock(&self.state.broker_failures).insert(broker, failure);
         }
+
+        // It comes after the reason, and explains nothing.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            return;
+        }
+
+        let failure = failure::from_error(&error);
+        *lock(&self.state.last_error) =
+            Some(ProbeConnectionError { text: text.to_owned(), failure });
     }
 }
 
@@ -289,11 +337,9 @@ fn milliseconds(duration: Duration) -> String {
     duration.as_millis().to_string()
 }
 
-/// Settings that all clients of the probe share.
-pub(super) fn client_config(options: &ProbeOptions) -> ClientConfig {
-    let mut config = ClientConfig::new();
+fn client_config(options: &ProbeOptions) -> Result<ClientConfig, ConnectionSettingsError> {
+    let mut config = options.connection.client_config()?;
     config
-        .set("bootstrap.servers", options.bootstrap.join(","))
         .set("client.id", CLIENT_ID)
         .set("allow.auto.create.topics", "false")
         .set("topic.metadata.refresh.interval.ms", milliseconds(options.config.interval))
@@ -302,12 +348,12 @@ pub(super) fn client_config(options: &ProbeOptions) -> ClientConfig {
         .set("log.connection.close", "false")
         .set("statistics.interval.ms", "0");
 
-    config
+    Ok(config)
 }
 
-fn producer_config(options: &ProbeOptions) -> ClientConfig {
+fn producer_config(shared: &ClientConfig, options: &ProbeOptions) -> ClientConfig {
     let timeout = milliseconds(options.config.timeout);
-    let mut config = client_config(options);
+    let mut config = shared.clone();
     config
         .set("acks", "all")
         // One record is one request to one broker, so the latency is that broker's.
@@ -324,9 +370,9 @@ fn producer_config(options: &ProbeOptions) -> ClientConfig {
     config
 }
 
-fn consumer_config(options: &ProbeOptions) -> ClientConfig {
+fn consumer_config(shared: &ClientConfig, options: &ProbeOptions) -> ClientConfig {
     let timeout = milliseconds(options.config.timeout.max(CONSUMER_TIMEOUT_MIN));
-    let mut config = client_config(options);
+    let mut config = shared.clone();
     config
         // librdkafka requires a group id. With manual assignment no such group is created.
         .set("group.id", CLIENT_ID)

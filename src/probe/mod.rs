@@ -39,12 +39,16 @@ use topic::ProbeMetadata;
 use crate::{
     clock::SharedClock,
     config::{ClusterConfig, ProbeConfig},
+    librdkafka::ClientConnection,
     model::{BrokerId, ClusterName, MonotonicTime},
+    security::FileStamps,
     telemetry::{ProbeFailure, ProbeResult, Telemetry},
 };
 
 /// Back-off between attempts to create the clients or the topic.
 const RETRY_AFTER: Duration = Duration::from_mins(1);
+/// Credentials are read again this soon after their files have changed.
+const CHECK_FILES_EVERY: Duration = Duration::from_secs(5);
 /// How long the series of a broker that is gone remain. The collector uses the same time.
 const FORGET_BROKER_AFTER: Duration = Duration::from_hours(1);
 
@@ -55,7 +59,7 @@ const UNCONFIRMED_MAX: usize = 1_024;
 #[derive(Debug)]
 struct ProbeOptions {
     cluster: ClusterName,
-    bootstrap: Vec<String>,
+    connection: ClientConnection,
     config: ProbeConfig,
 }
 
@@ -73,8 +77,7 @@ impl fmt::Debug for Probe {
 }
 
 impl Probe {
-    /// A probe of `cluster`, which must accept connections in plain text. librdkafka's threads
-    /// start with [`Probe::run`].
+    /// A probe of `cluster`. librdkafka's threads start with [`Probe::run`].
     pub fn new(
         cluster: &ClusterConfig,
         config: ProbeConfig,
@@ -83,16 +86,61 @@ impl Probe {
     ) -> Self {
         let options = ProbeOptions {
             cluster: cluster.name.clone(),
-            bootstrap: cluster.bootstrap_servers.clone(),
+            connection: ClientConnection {
+                bootstrap_servers: cluster.bootstrap_servers.clone(),
+                security: cluster.security.clone(),
+            },
             config,
         };
         Self { options: Arc::new(options), clock, telemetry }
     }
 
     /// Probes until `stop`. Records in flight at that time are not counted.
+    ///
+    /// When a file with credentials has changed, the clients are replaced by new ones.
     pub async fn run(self, stop: CancellationToken) {
-        let Some(clients) = self.create_clients(&stop).await else { return };
+        let mut known = KnownCluster::default();
+        while !stop.is_cancelled() {
+            // Before the files are read: one that changes meanwhile is read again.
+            let stamps = self.blocking(ClientConnection::stamps).await;
+            let Some(clients) = self.create_clients(&stop).await else { return };
 
+            let replaced = stop.child_token();
+            let watch = async {
+                self.wait_for_change(&stamps, &replaced).await;
+                replaced.cancel();
+            };
+            (known, ()) = tokio::join!(self.probe_with(clients, known, &replaced), watch);
+        }
+    }
+
+    /// Runs `read` on a thread that may block.
+    async fn blocking<T: Send + 'static>(&self, read: fn(&ClientConnection) -> T) -> T {
+        let options = Arc::clone(&self.options);
+        propagate_panic(tokio::task::spawn_blocking(move || read(&options.connection)).await)
+    }
+
+    /// Returns when a file of the connection has changed, or at `stop`.
+    async fn wait_for_change(&self, stamps: &FileStamps, stop: &CancellationToken) {
+        let changed = async {
+            loop {
+                self.clock.sleep(CHECK_FILES_EVERY).await;
+                if self.blocking(ClientConnection::stamps).await != *stamps {
+                    let cluster = &self.options.cluster;
+                    info!(%cluster, "Replacing the probe's clients: credentials have changed.");
+                    return;
+                }
+            }
+        };
+        stop.run_until_cancelled(changed).await;
+    }
+
+    async fn probe_with(
+        &self,
+        clients: Arc<ProbeClients>,
+        known: KnownCluster,
+        stop: &CancellationToken,
+    ) -> KnownCluster {
         // Cancelled however this function ends, so that no thread outlives it.
         let stop_threads = CancellationToken::new();
         let _stop_on_drop = stop_threads.clone().drop_guard();
@@ -102,24 +150,30 @@ impl Probe {
             threads.spawn_blocking(move || poll(&clients, &stop_threads));
         }
 
+        let mut probe_loop = ProbeLoop::new(self, clients, known);
         tokio::select! {
-            () = ProbeLoop::new(&self, clients).run(&stop) => (),
+            () = probe_loop.run(stop) => (),
             Some(thread) = threads.join_next() => propagate_panic(thread),
         }
 
         // The threads hold the last references to the clients, and close them.
         stop_threads.cancel();
 
+        let known = probe_loop.into_known();
         while let Some(thread) = threads.join_next().await {
             propagate_panic(thread);
         }
+
+        known
     }
 
     /// Retries until `stop`; then returns `None`.
     async fn create_clients(&self, stop: &CancellationToken) -> Option<Arc<ProbeClients>> {
         while !stop.is_cancelled() {
             let cluster = &self.options.cluster;
-            match ProbeClients::new(&self.options, &self.clock) {
+            let (options, clock) = (Arc::clone(&self.options), SharedClock::clone(&self.clock));
+            let created = tokio::task::spawn_blocking(move || ProbeClients::new(&options, &clock));
+            match propagate_panic(created.await) {
                 Ok(clients) => return Some(Arc::new(clients)),
                 Err(error) => error!(%cluster, %error, "Cannot create the probe's clients."),
             }
@@ -136,6 +190,18 @@ fn propagate_panic<T>(joined: Result<T, JoinError>) -> T {
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
+}
+
+/// What is known of the cluster, also after the clients have been replaced: with credentials that
+/// are refused, each broker is a failure, not unknown.
+#[derive(Default)]
+struct KnownCluster {
+    /// The result of the last successful refresh.
+    metadata: ProbeMetadata,
+    /// When the set of brokers last changed.
+    brokers_changed_at: MonotonicTime,
+    /// When each broker was last in the metadata.
+    last_seen: BTreeMap<BrokerId, MonotonicTime>,
 }
 
 enum ProbeEvent {
@@ -158,24 +224,19 @@ struct ProbeLoop<'a> {
     unconfirmed: VecDeque<(u64, AttemptOutcome)>,
     /// Brokers with a record in flight.
     in_flight: BTreeSet<BrokerId>,
-    /// The result of the last successful refresh.
-    metadata: ProbeMetadata,
+    known: KnownCluster,
     /// Whether the last refresh was successful.
     reachable: bool,
     /// Why some brokers have no partition.
     failure: Option<ProbeFailure>,
     /// When creating the topic or partitions was last attempted.
     setup_attempted_at: Option<MonotonicTime>,
-    /// When the set of brokers last changed.
-    brokers_changed_at: MonotonicTime,
-    /// When each broker was last in the metadata.
-    last_seen: BTreeMap<BrokerId, MonotonicTime>,
     /// Partitions that are assigned to the consumer.
     assigned: BTreeSet<i32>,
 }
 
 impl<'a> ProbeLoop<'a> {
-    fn new(probe: &'a Probe, clients: Arc<ProbeClients>) -> Self {
+    fn new(probe: &'a Probe, clients: Arc<ProbeClients>, known: KnownCluster) -> Self {
         Self {
             probe,
             clients,
@@ -185,17 +246,15 @@ impl<'a> ProbeLoop<'a> {
             refresh_again: false,
             unconfirmed: VecDeque::new(),
             in_flight: BTreeSet::new(),
-            metadata: ProbeMetadata::default(),
+            known,
             reachable: true,
             failure: None,
             setup_attempted_at: None,
-            brokers_changed_at: MonotonicTime::default(),
-            last_seen: BTreeMap::new(),
             assigned: BTreeSet::new(),
         }
     }
 
-    async fn run(mut self, stop: &CancellationToken) {
+    async fn run(&mut self, stop: &CancellationToken) {
         let clock = SharedClock::clone(&self.probe.clock);
         let mut tick = clock.sleep(Duration::ZERO);
         loop {
@@ -216,19 +275,24 @@ impl<'a> ProbeLoop<'a> {
         self.tasks.shutdown().await;
     }
 
+    /// Drops the loop's references to the clients.
+    fn into_known(self) -> KnownCluster {
+        self.known
+    }
+
     /// Starts a refresh, and an attempt for each broker, unless the previous one is in progress.
     fn start_round(&mut self) {
         if !self.refreshing {
             self.start_refresh();
         }
 
-        let brokers: Vec<BrokerId> = self.metadata.brokers.iter().copied().collect();
+        let brokers: Vec<BrokerId> = self.known.metadata.brokers.iter().copied().collect();
 
         for broker in brokers {
             if self.in_flight.contains(&broker) {
                 continue;
             }
-            match (self.metadata.led_by(broker), self.failure) {
+            match (self.known.metadata.led_by(broker), self.failure) {
                 (Some(partition), _) => self.start_attempt(broker, partition),
                 (None, Some(failure)) => {
                     let result = ProbeResult { failure: Some(failure), ..ProbeResult::default() };
@@ -248,8 +312,8 @@ impl<'a> ProbeLoop<'a> {
         let refresh = MetadataRefresh {
             clients: Arc::clone(&self.clients),
             options: Arc::clone(&self.probe.options),
-            previous: self.metadata.clone(),
-            brokers_stable_for: self.since(self.brokers_changed_at),
+            previous: self.known.metadata.clone(),
+            brokers_stable_for: self.since(self.known.brokers_changed_at),
             topic_setup: if backing_off {
                 TopicSetup::BackingOff(self.failure)
             } else {
@@ -289,7 +353,9 @@ impl<'a> ProbeLoop<'a> {
             Err(error) => {
                 if was_reachable {
                     let reason = failure::from_error(&error).label();
-                    warn!(%cluster, reason, %error, "Probe cannot fetch metadata.");
+                    let connection =
+                        self.clients.last_error().map(|it| it.text).unwrap_or_default();
+                    warn!(%cluster, reason, %error, connection, "Probe cannot fetch metadata.");
                 }
             }
             Ok(outcome) => {
@@ -309,22 +375,22 @@ impl<'a> ProbeLoop<'a> {
         let RefreshOutcome { metadata, failure, setup_attempted } = outcome;
         let now = self.probe.clock.monotonic();
 
-        self.last_seen.extend(metadata.brokers.iter().map(|it| (*it, now)));
-        self.last_seen.retain(|_, seen| now.0.saturating_sub(seen.0) < FORGET_BROKER_AFTER);
-        let known = self.last_seen.keys().copied().collect();
+        self.known.last_seen.extend(metadata.brokers.iter().map(|it| (*it, now)));
+        self.known.last_seen.retain(|_, seen| now.0.saturating_sub(seen.0) < FORGET_BROKER_AFTER);
+        let known = self.known.last_seen.keys().copied().collect();
         self.probe.telemetry.probe_brokers(&self.probe.options.cluster, &known);
 
         self.assigned.retain(|it| metadata.partitions.contains_key(it));
         self.failure = failure;
-        if metadata.brokers != self.metadata.brokers {
-            self.brokers_changed_at = now;
+        if metadata.brokers != self.known.metadata.brokers {
+            self.known.brokers_changed_at = now;
         }
 
         if setup_attempted {
             self.setup_attempted_at = Some(now);
         }
 
-        self.metadata = metadata;
+        self.known.metadata = metadata;
     }
 
     fn on_attempt(&mut self, outcome: AttemptOutcome) {
@@ -363,7 +429,7 @@ impl<'a> ProbeLoop<'a> {
             }
             self.unconfirmed.pop_front();
 
-            let partition = self.metadata.partitions.get(&outcome.partition);
+            let partition = self.known.metadata.partitions.get(&outcome.partition);
             if partition.is_some_and(|it| it.leader == Some(outcome.broker)) {
                 self.count(&outcome);
             } else {

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::{
     ProbeOptions,
-    client::{self, ProbeClients},
+    client::ProbeClients,
     failure,
     topic::{self, ProbeMetadata, TopicPlan},
 };
@@ -105,8 +105,7 @@ impl MetadataRefresh {
     /// Uses an admin client of its own: this happens once in a cluster's life.
     fn execute(&self, plan: &TopicPlan, runtime: &Handle) -> Result<(), KafkaError> {
         let topic = self.options.config.topic.as_str();
-        let admin: AdminClient<DefaultClientContext> =
-            client::client_config(&self.options).create()?;
+        let admin: AdminClient<DefaultClientContext> = self.clients.config().create()?;
         let options = AdminOptions::new()
             .request_timeout(Some(ADMIN_TIMEOUT))
             .operation_timeout(Some(ADMIN_TIMEOUT));

@@ -32,7 +32,10 @@ struct ProbeHarness {
 fn probe(bootstrap: String, clock: &SharedClock, telemetry: &Arc<Telemetry>) -> Probe {
     let options = ProbeOptions {
         cluster: ClusterName::new("main"),
-        bootstrap: vec![bootstrap],
+        connection: ClientConnection {
+            bootstrap_servers: vec![bootstrap],
+            ..ClientConnection::default()
+        },
         config: ProbeConfig {
             topic: TopicName::new(TOPIC),
             interval: INTERVAL,
@@ -229,7 +232,7 @@ async fn a_record_that_came_back_through_another_broker_is_counted_as_not_leader
     harness.tasks.drain(Duration::from_secs(10)).await;
     let probe = probe(harness.brokers.bootstrap_servers(), &harness.clock, &harness.telemetry);
     let clients = Arc::new(ProbeClients::new(&probe.options, &harness.clock).unwrap());
-    let mut probe_loop = ProbeLoop::new(&probe, clients);
+    let mut probe_loop = ProbeLoop::new(&probe, clients, KnownCluster::default());
     let broker = |id| BrokerId::from_wire(id).unwrap();
     let led_by = |id| {
         let partition =

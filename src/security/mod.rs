@@ -87,7 +87,33 @@ pub struct PasswordFile {
     pub password_file: PathBuf,
 }
 
+/// A setting of [`Security`] that a client has no equivalent of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnsupportedSetting {
+    pub setting: SecuritySetting,
+    pub reason: &'static str,
+}
+
 impl Security {
+    /// A setting that librdkafka, the client of the probe and of `load`, cannot follow, and why.
+    pub fn unsupported_by_librdkafka(&self) -> Option<UnsupportedSetting> {
+        let server_name = self.tls.as_ref().is_some_and(|it| it.server_name.is_some());
+        if server_name {
+            return Some(UnsupportedSetting {
+                setting: SecuritySetting::ServerName,
+                reason: "librdkafka expects the name of the host that it connects to",
+            });
+        }
+
+        match self.sasl.as_ref()?.mechanism() {
+            Mechanism::Plain | Mechanism::ScramSha256 | Mechanism::ScramSha512 => None,
+            Mechanism::OAuthBearer => Some(UnsupportedSetting {
+                setting: SecuritySetting::TokenFile,
+                reason: "librdkafka is used with PLAIN and SCRAM only",
+            }),
+        }
+    }
+
     /// The files that are named, with their settings.
     pub fn files(&self) -> Vec<(SecuritySetting, &Path)> {
         let mut files = Vec::new();

@@ -676,10 +676,25 @@ fn warnings(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_probe_of_a_cluster_with_tls_is_refused() {
-    let text = "clusters: [{bootstrap_servers: [a:1], security: {tls: {}}, probe: {}}]";
-    let (paths, advice) = problems(text);
-    assert_eq!(paths, ["clusters[0].probe"], "{advice:?}");
+fn a_probe_takes_the_security_of_its_cluster_or_is_refused() {
+    let with = |security: &str| {
+        format!("clusters: [{{bootstrap_servers: [a:1], security: {security}, probe: {{}}}}]")
+    };
+    let cluster = meant(&with("{tls: {}}")).clusters[0].clone();
+
+    assert!(cluster.probe.is_some() && cluster.security.tls.is_some());
+
+    for (security, named) in [
+        ("{tls: {server_name: kafka.example.com}}", "security.tls.server_name"),
+        (
+            "{tls: {}, sasl: {mechanism: OAUTHBEARER, token_file: TOKEN}}",
+            "security.sasl.token_file",
+        ),
+    ] {
+        let (paths, advice) = problems(&with(security));
+        assert!(paths.iter().any(|it| it == "clusters[0].probe"), "{security}: {paths:?}");
+        assert!(advice.contains(named), "{advice}");
+    }
 }
 
 /// All keys below `tls` commented out: connections were plain text, without a warning.

@@ -67,8 +67,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("load", &["model", "clock"]),
-    ("probe", &["model", "clock", "shutdown", "config", "telemetry"]),
+    ("librdkafka", &["security"]),
+    ("load", &["model", "clock", "librdkafka"]),
+    ("probe", &["model", "clock", "shutdown", "security", "config", "telemetry", "librdkafka"]),
     (
         "http",
         &[
@@ -126,6 +127,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "verdict",
             "baseline",
             "telemetry",
+            "librdkafka",
             "load",
             "http",
             "app",
@@ -147,7 +149,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("kafka_protocol", &["src/kafka/wire"]),
     ("rsasl", &["src/kafka/wire"]),
     ("rustls_native_certs", &["src/security"]),
-    ("rdkafka", &["src/load", "src/probe"]),
+    ("rdkafka", &["src/librdkafka", "src/load", "src/probe"]),
     ("procfs", &["src/telemetry"]),
     ("bollard", &["src/docker"]),
     ("reqwest", &["src/prometheus", "src/cli"]),

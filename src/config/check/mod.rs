@@ -163,9 +163,14 @@ fn cluster(
             .problem(path.key("managed_by"), "name the operator, such as strimzi, or omit the key");
     }
 
-    // librdkafka is built without TLS and SASL.
-    if raw.probe.is_some() && raw.security.is_some() {
-        let advice = "not supported for a cluster with `security` in this version: omit the probe";
+    let security = raw
+        .security
+        .map(|it| security::security(it, &path.key("security"), tokens, report))
+        .unwrap_or_default();
+    let probe = raw.probe.map(|it| probe::probe(it, &path.key("probe"), report));
+    if let (Some(_), Some(it)) = (&probe, security.unsupported_by_librdkafka()) {
+        let (setting, reason) = (it.setting, it.reason);
+        let advice = format!("not supported with security.{setting}: {reason}; omit one of them");
         report.problem(path.key("probe"), advice);
     }
 
@@ -182,16 +187,13 @@ fn cluster(
         prometheus: raw
             .prometheus
             .map(|it| prometheus(it, &path.key("prometheus"), tokens, report)),
-        probe: raw.probe.map(|it| probe::probe(it, &path.key("probe"), report)),
+        probe,
         managed_by: raw.managed_by,
         topics: selection::topics(raw.topics, path, report),
         groups,
         group_states,
         export: selection::export(raw.export, path, report),
-        security: raw
-            .security
-            .map(|it| security::security(it, &path.key("security"), tokens, report))
-            .unwrap_or_default(),
+        security,
     }
 }
 
