@@ -14,6 +14,7 @@ mod findings;
 mod journal;
 mod keys;
 mod load;
+mod load_view;
 mod menu;
 mod order;
 mod pause;

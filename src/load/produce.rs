@@ -14,7 +14,7 @@ use super::{
     stats::{self, LoadStats, LoadSummary, RecordOutcome, print},
     topic,
 };
-use crate::{clock::SharedClock, model::MonotonicTime};
+use crate::{clock::SharedClock, librdkafka::ClientConnection, model::MonotonicTime};
 
 /// Outcomes that may wait for the reporter. Many more than there can be producers, so that a
 /// producer never waits for our own printing.
@@ -33,15 +33,15 @@ const DELIVERY_TIMEOUT_MS: &str = "120000";
 /// See [`LoadError`]. A failed record is not an error of the load: it is counted.
 pub async fn produce(
     args: ProduceArgs,
+    connection: &ClientConnection,
     clock: SharedClock,
     stop: CancellationToken,
     out: &mut dyn Write,
 ) -> Result<LoadSummary, LoadError> {
     let mut stats = LoadStats::new().map_err(LoadError::Histogram)?;
-    let config = client_config(&args);
-    let create_failed = |source| LoadError::Client { servers: args.kafka_server.join(","), source };
+    let config = client_config(connection, &args)?;
 
-    let client = client::create(&config).map_err(create_failed)?;
+    let client = client::create(&config).map_err(LoadError::Client)?;
     let Some(partitions) = topic::wait_for_partitions(&args, client, &clock, &stop, out).await?
     else {
         return finish(stats, Duration::ZERO, &args, out);
@@ -54,7 +54,7 @@ pub async fn produce(
     let start = clock.monotonic();
     let mut tasks = JoinSet::new();
     for index in 0..args.producers {
-        let client = Arc::new(client::create(&config).map_err(create_failed)?);
+        let client = Arc::new(client::create(&config).map_err(LoadError::Client)?);
         tasks.spawn_blocking(client::poll_loop(Arc::clone(&client), stop.clone()));
         let producer = LoadProducer {
             client,
@@ -82,10 +82,13 @@ pub async fn produce(
     finish(stats, elapsed, &args, out)
 }
 
-fn client_config(args: &ProduceArgs) -> ClientConfig {
-    let mut config = ClientConfig::new();
+/// Reads the files of the connection, before anything runs that could be blocked by it.
+fn client_config(
+    connection: &ClientConnection,
+    args: &ProduceArgs,
+) -> Result<ClientConfig, LoadError> {
+    let mut config = connection.client_config()?;
     config
-        .set("bootstrap.servers", args.kafka_server.join(","))
         .set("client.id", &args.client_id)
         .set("acks", args.acks.as_config())
         // Each record is a request of its own.
@@ -101,7 +104,7 @@ fn client_config(args: &ProduceArgs) -> ClientConfig {
         .set("reconnect.backoff.max.ms", "1000")
         .set("statistics.interval.ms", "0");
 
-    config
+    Ok(config)
 }
 
 /// The partitions that producer `index` writes to in turn.
@@ -230,17 +233,24 @@ impl Reporter<'_> {
 mod tests {
     use std::{collections::BTreeSet, sync::Arc};
 
-    use rdkafka::mocking::MockCluster;
+    use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
     use super::*;
     use crate::{
         clock::SystemClock,
-        load::{Acks, ReportFormat},
+        load::{Acks, LoadClusterArgs, ReportFormat},
     };
 
-    fn args(servers: &str) -> ProduceArgs {
+    fn connection(cluster: &MockCluster<'_, DefaultProducerContext>) -> ClientConnection {
+        ClientConnection {
+            bootstrap_servers: vec![cluster.bootstrap_servers()],
+            ..ClientConnection::default()
+        }
+    }
+
+    fn args() -> ProduceArgs {
         ProduceArgs {
-            kafka_server: vec![servers.to_owned()],
+            cluster: LoadClusterArgs { kafka_server: Vec::new(), config_file: None, cluster: None },
             topic: "orders".to_owned(),
             partitions: None,
             producers: 4,
@@ -261,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_pinned_producer_writes_to_one_partition_others_to_all_in_turn() {
-        let pinned = args("a:9092");
+        let pinned = args();
 
         assert_eq!(partitions_for(26, 24, &pinned), [2]);
         let unpinned = ProduceArgs { pinned: false, ..pinned };
@@ -276,8 +286,10 @@ mod tests {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("orders", 4, 1).unwrap();
         let mut out = Vec::new();
-        let args = args(&cluster.bootstrap_servers());
-        let summary = produce(args, clock(), CancellationToken::new(), &mut out).await.unwrap();
+        let summary =
+            produce(args(), &connection(&cluster), clock(), CancellationToken::new(), &mut out)
+                .await
+                .unwrap();
         let text = String::from_utf8(out).unwrap();
 
         assert_eq!(summary.figures.errors, 0, "{summary}");
@@ -298,7 +310,8 @@ mod tests {
                 stop.cancel();
             }
         };
-        let load = produce(args(&cluster.bootstrap_servers()), clock(), stop, &mut out);
+        let connection = connection(&cluster);
+        let load = produce(args(), &connection, clock(), stop, &mut out);
         let (summary, ()) = tokio::join!(load, soon);
 
         assert_eq!(summary.unwrap().figures.acked, 0);
@@ -310,8 +323,15 @@ mod tests {
     async fn a_topic_with_fewer_partitions_than_requested_is_an_error() {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("orders", 4, 1).unwrap();
-        let args = ProduceArgs { partitions: Some(5), ..args(&cluster.bootstrap_servers()) };
-        let end = produce(args, clock(), CancellationToken::new(), &mut Vec::new()).await;
+        let args = ProduceArgs { partitions: Some(5), ..args() };
+        let end = produce(
+            args,
+            &connection(&cluster),
+            clock(),
+            CancellationToken::new(),
+            &mut Vec::new(),
+        )
+        .await;
         let problem = end.unwrap_err().to_string();
 
         assert_eq!(problem, "topic orders has 4 partitions, but --partitions is 5");
@@ -332,9 +352,10 @@ mod tests {
                 stop.cancel();
             }
         };
-        let args = ProduceArgs { output: ReportFormat::Json, ..args(&cluster.bootstrap_servers()) };
+        let args = ProduceArgs { output: ReportFormat::Json, ..args() };
         let mut out = Vec::new();
-        let load = produce(args, SharedClock::clone(&clock), stop, &mut out);
+        let connection = connection(&cluster);
+        let load = produce(args, &connection, SharedClock::clone(&clock), stop, &mut out);
         let (summary, ()) = tokio::join!(load, soon);
 
         assert!(summary.unwrap().figures.acked <= 4);

@@ -425,6 +425,7 @@ fn every_command_has_a_manual_page() {
         ("", "kafka\\-optimizer\\-tune\\-brokers"),
         ("-runs", "\\-\\-since"),
         ("-load-produce", "\\-\\-kafka.server"),
+        ("-load-stress", "\\-\\-i\\-own\\-this\\-cluster"),
         ("-menu", "arrow keys"),
         ("-man", "\\-\\-out"),
     ] {
@@ -802,6 +803,35 @@ fn help_shows_examples() {
     {
         let help = offline(&[command, "--help"]).out;
         assert!(help.contains("\n  kafka-optimizer "), "{help}");
+    }
+}
+
+#[test]
+fn a_load_above_the_caps_of_others_is_refused_before_it_connects() {
+    let stress = ["load", "stress", "--kafka.server", "127.0.0.1:1", "--scale", "2"];
+    let ran = offline(&stress);
+
+    assert_eq!(ran.exit, Exit::Usage, "{}", ran.err);
+    assert!(ran.err.contains("--i-own-this-cluster"), "{}", ran.err);
+}
+
+#[test]
+fn a_load_takes_its_cluster_from_a_configuration_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.yaml");
+    let text =
+        "clusters: [{name: a, bootstrap_servers: [a:1]}, {name: b, bootstrap_servers: [b:1]}]";
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+
+    for (cluster, named) in [(None, "a, b"), (Some("c"), "there is no cluster c")] {
+        let named_cluster = cluster.map(|it| ["--cluster", it]).into_iter().flatten();
+        let words: Vec<&str> =
+            ["load", "baseline", "--config.file", file].into_iter().chain(named_cluster).collect();
+        let ran = offline(&words);
+
+        assert_eq!(ran.exit, Exit::Usage, "{}", ran.err);
+        assert!(ran.err.contains(named), "{}", ran.err);
     }
 }
 
