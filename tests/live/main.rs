@@ -21,6 +21,7 @@ mod oldest;
 mod page;
 mod probe;
 mod replay;
+mod secured_clients;
 mod security;
 mod stack;
 mod state;

@@ -20,6 +20,10 @@ LISTENERS = ("PLAIN", "TLS", "MTLS", "EXPIRED", "PASSWORDS", "OPENPASSWORDS", "T
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 BROKER_NAMES = "subjectAltName=IP:127.0.0.1,DNS:kafka.example.com"
 CLIENT_USE = "extendedKeyUsage=clientAuth"
+# In the memory of the broker's container.
+TOOLS_AT_ONCE = 6
+LOAD_RIGHTS = ("Create", "Describe", "Write", "Read", "Delete")
+PROBE_RIGHTS = ("Create", "Describe", "Write", "Read")
 
 
 def security_project() -> ComposeProject:
@@ -97,14 +101,21 @@ def _openssl(folder: Path, *words: str) -> None:
 
 def _create_users_and_acls(project: ComposeProject) -> None:
     """The user `monitor` with the rights that SECURITY.md lists and no other; it may not read the
-    configuration of the topic `sealed`. Each tool takes seconds to start, so they run at once.
+    configuration of the topic `sealed`. The user `writer` with those that docs/load.md and
+    docs/config.md list for a load and the probe. Each tool takes seconds to start, so some run at
+    once.
     """
+    writer = ("kafka-acls.sh", "--add", "--allow-principal", "User:writer")
+    prefixed = ("--resource-pattern-type", "prefixed")
     monitor = ("kafka-acls.sh", "--add", "--allow-principal", "User:monitor")
     denied = ("kafka-acls.sh", "--add", "--deny-principal", "User:monitor")
     every = ("--cluster", "--topic", "*")
     tools = [
-        _password("SCRAM-SHA-256", 4096),
-        _password("SCRAM-SHA-512", 16384),  # the most that Kafka allows
+        _password("monitor", "SCRAM-SHA-256=[iterations=4096,password=pencil]"),
+        # The most iterations that Kafka allows.
+        _password("monitor", "SCRAM-SHA-512=[iterations=16384,password=pencil]"),
+        _password("writer", "SCRAM-SHA-256=[password=quill]"),
+        _password("writer", "SCRAM-SHA-512=[password=quill]"),
         _topic("secured", 2),
         _topic("sealed", 1),
         (*monitor, "--operation", "Describe", *every, "--group", "*"),
@@ -112,16 +123,21 @@ def _create_users_and_acls(project: ComposeProject) -> None:
         (*monitor, "--operation", "AlterConfigs", "--operation", "Alter", "--cluster"),
         (*monitor, "--operation", "Read", "--group", "kafka-optimizer-actor"),
         (*denied, "--operation", "DescribeConfigs", "--topic", "sealed"),
+        (*writer, *_operations(*LOAD_RIGHTS), "--topic", "kafka-optimizer-load", *prefixed),
+        (*writer, *_operations(*PROBE_RIGHTS), "--topic", "_kafka_optimizer_probe"),
     ]
-    with ThreadPoolExecutor(len(tools)) as threads:
+    with ThreadPoolExecutor(TOOLS_AT_ONCE) as threads:
         for done in [threads.submit(_tool, project, *tool) for tool in tools]:
             done.result()
 
 
-def _password(mechanism: str, iterations: int) -> tuple[str, ...]:
-    user = ("--alter", "--entity-type", "users", "--entity-name", "monitor")
-    password = f"{mechanism}=[iterations={iterations},password=pencil]"
-    return ("kafka-configs.sh", *user, "--add-config", password)
+def _password(user: str, password: str) -> tuple[str, ...]:
+    words = ("--alter", "--entity-type", "users", "--entity-name", user)
+    return ("kafka-configs.sh", *words, "--add-config", password)
+
+
+def _operations(*names: str) -> tuple[str, ...]:
+    return tuple(word for name in names for word in ("--operation", name))
 
 
 def _topic(name: str, partitions: int) -> tuple[str, ...]:
