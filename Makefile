@@ -1,6 +1,6 @@
 # `make help` lists the targets. CI runs only `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down up down test unit check counts golden rules effect bench frozen heal sim proof proof-live diagnose tour advise scale soak storm fuzz lab-images
+.PHONY: help demo demo-down up down test unit check counts golden rules effect bench frozen heal sim proof proof-live diagnose tour advise bench-load scale soak storm fuzz lab-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -47,6 +47,9 @@ effect: ## time from a stored alert to 8 -> 16 threads effective on three broker
 
 bench: ## cost of this exporter and its peers on a real cluster of three sizes (about 40 minutes)
 	@lab/run.sh bench
+
+bench-load: ## throughput of `load` beside Kafka's own producer tool, and a broker that stands still for 2 s (about 10 minutes)
+	@lab/run.sh bench-load
 
 frozen: ## what this exporter and its peers show while a broker hangs (about 10 minutes)
 	@lab/run.sh frozen

@@ -23,6 +23,7 @@ from .live.stacks import (
     stop_live_stack,
     stop_project,
 )
+from .load_bench.command import bench_load
 from .proof.command import proof_live
 from .rendering import Windows, render
 from .settings import Settings
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[[Settings], int]] = {
     "tour": tour,
     "advise": advise,
     "bench": bench,
+    "bench-load": bench_load,
     "frozen": frozen,
     "effect": effect,
 }

@@ -71,14 +71,18 @@ def image_variables() -> dict[str, str]:
     return read_variables(IMAGES_ENV)
 
 
-def optimizer_image(settings: Settings) -> str:
-    """The image of the program that cargo built, unless the caller names one."""
-    return settings.optimizer_image or _answer("images.sh", "optimizer")
+def optimizer_image(settings: Settings, binary: Path | None = None) -> str:
+    """The image of the program that cargo built, or of `binary`, unless the caller names one."""
+    if settings.optimizer_image or binary is None:
+        return settings.optimizer_image or _answer("images.sh", "optimizer")
+    words = ["env", f"OPTIMIZER_BINARY={binary}", str(LAB / "images.sh"), "optimizer"]
+    return run(words, timeout=BUILD_TIMEOUT).stdout.strip()
 
 
 def build_optimizer(release: bool = False) -> None:
     options = ["--release"] if release else []
-    run_visibly(["cargo", "build", "--quiet", *options], timeout=BUILD_TIMEOUT, folder=ROOT)
+    words = [str(LAB / "cargo.sh"), "build", "--quiet", *options]
+    run_visibly(words, timeout=BUILD_TIMEOUT, folder=ROOT)
 
 
 def build_everything(settings: Settings, progress: Progress) -> str:

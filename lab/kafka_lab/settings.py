@@ -32,6 +32,9 @@ class Settings:
     security_port: int = 31000  # and the six after it
     advise_port: int = 31100  # and the two after it
     advise_project: str = "kafka-optimizer-advise"
+    load_port: int = 29292
+    load_project: str = "kafka-optimizer-load"  # LOAD_PROJECT: so that two may run
+    broker_cpus: str = "1"  # BROKER_CPUS: of the broker of `make bench-load`
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -63,6 +66,9 @@ class Settings:
             security_port=number("SECURITY_PORT", cls.security_port),
             advise_port=number("ADVISE_PORT", cls.advise_port),
             advise_project=environment.get("ADVISE_PROJECT") or cls.advise_project,
+            load_port=number("LOAD_PORT", cls.load_port),
+            load_project=environment.get("LOAD_PROJECT") or cls.load_project,
+            broker_cpus=environment.get("BROKER_CPUS") or cls.broker_cpus,
         )
 
 

@@ -31,6 +31,9 @@ class FromEnvironment(unittest.TestCase):
                 "DIAGNOSE_PORT_OFFSET": "5",
                 "TOUR_PORT_OFFSET": "6",
                 "SECURITY_PORT": "4",
+                "LOAD_PORT": "6",
+                "LOAD_PROJECT": "another",
+                "BROKER_CPUS": "0.5",
             }
         )
         expected = Settings(
@@ -46,6 +49,9 @@ class FromEnvironment(unittest.TestCase):
             diagnose_port_offset=5,
             tour_port_offset=6,
             security_port=4,
+            load_port=6,
+            load_project="another",
+            broker_cpus="0.5",
         )
         self.assertEqual(settings, expected)
 
