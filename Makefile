@@ -1,6 +1,6 @@
 # `make help` lists the targets. CI runs only `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down up down test unit check counts golden rules effect bench frozen heal sim proof proof-live diagnose tour advise bench-load scale soak storm fuzz lab-images
+.PHONY: help demo demo-down up down test unit check counts golden rules effect bench frozen heal sim proof proof-live diagnose tour advise bench-load suite scale soak storm fuzz lab-images
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -50,6 +50,9 @@ bench: ## cost of this exporter and its peers on a real cluster of three sizes (
 
 bench-load: ## throughput of `load` beside Kafka's own producer tool, and a broker that stands still for 2 s (about 10 minutes)
 	@lab/run.sh bench-load
+
+suite: ## load, analyze, stress, analyze, rehearse, analyze and a report on a real cluster (about 10 minutes; SCALE=0.1)
+	@lab/run.sh suite
 
 frozen: ## what this exporter and its peers show while a broker hangs (about 10 minutes)
 	@lab/run.sh frozen

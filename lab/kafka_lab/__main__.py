@@ -28,6 +28,7 @@ from .proof.command import proof_live
 from .rendering import Windows, render
 from .settings import Settings
 from .tour.command import tour
+from .suite import suite
 from .up import down, up
 
 COMMANDS: dict[str, Callable[[Settings], int]] = {
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Callable[[Settings], int]] = {
     "bench-load": bench_load,
     "frozen": frozen,
     "effect": effect,
+    "suite": suite,
 }
 # Started and stopped by lab/test.sh: `live up`, `live down`.
 STACKS: dict[str, dict[str, Callable[[Settings], None]]] = {

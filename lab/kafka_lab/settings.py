@@ -32,6 +32,8 @@ class Settings:
     security_port: int = 31000  # and the six after it
     advise_port: int = 31100  # and the two after it
     advise_project: str = "kafka-optimizer-advise"
+    suite_port_offset: int = 12900
+    scale: str = "0.1"  # SCALE: of the loads of `make suite`
     load_port: int = 29292
     load_project: str = "kafka-optimizer-load"  # LOAD_PROJECT: so that two may run
     broker_cpus: str = "1"  # BROKER_CPUS: of the broker of `make bench-load`
@@ -66,6 +68,8 @@ class Settings:
             security_port=number("SECURITY_PORT", cls.security_port),
             advise_port=number("ADVISE_PORT", cls.advise_port),
             advise_project=environment.get("ADVISE_PROJECT") or cls.advise_project,
+            suite_port_offset=number("SUITE_PORT_OFFSET", cls.suite_port_offset),
+            scale=environment.get("SCALE") or cls.scale,
             load_port=number("LOAD_PORT", cls.load_port),
             load_project=environment.get("LOAD_PROJECT") or cls.load_project,
             broker_cpus=environment.get("BROKER_CPUS") or cls.broker_cpus,

@@ -24,6 +24,8 @@ mod runs;
 mod serve;
 mod show;
 mod status;
+mod suite;
+mod suite_report;
 mod temporary_changes;
 mod terminal;
 
@@ -102,10 +104,18 @@ enum Command {
     Pause(pause::PauseCommand),
     /// Put real load on a cluster.
     #[command(subcommand)]
-    Load(LoadCommand),
+    Load(AnyLoadCommand),
     Version(about::VersionArgs),
     Completion(about::CompletionArgs),
     Man(about::ManArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum AnyLoadCommand {
+    #[command(flatten)]
+    One(LoadCommand),
+    // Runs others, as the menu does.
+    Suite(suite::SuiteArgs),
 }
 
 /// Runs the command named by `args`, of which the first is the program's own name.
@@ -123,6 +133,7 @@ where
 
     let done = match arguments.command {
         Some(AnyCommand::Menu(args)) => args.run(terminal),
+        Some(AnyCommand::One(Command::Load(AnyLoadCommand::Suite(args)))) => args.run(terminal),
         Some(AnyCommand::One(command)) => dispatch(command, terminal),
         None => dispatch(Command::Serve(arguments.serve), terminal),
     };
@@ -164,7 +175,9 @@ fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failu
             Command::Replay(args) => args.run(terminal).await,
             Command::Baseline(command) => command.run(terminal).await,
             Command::Pause(command) => command.run(terminal).await,
-            Command::Load(command) => load::run(command, terminal).await,
+            Command::Load(AnyLoadCommand::One(command)) => load::run(command, terminal).await,
+            // Before there is a runtime: see `run`.
+            Command::Load(AnyLoadCommand::Suite(args)) => args.run(terminal),
             Command::Version(args) => args.run(terminal),
             Command::Completion(args) => args.run(terminal),
             Command::Man(args) => args.run(terminal),

@@ -31,9 +31,11 @@ class FromEnvironment(unittest.TestCase):
                 "DIAGNOSE_PORT_OFFSET": "5",
                 "TOUR_PORT_OFFSET": "6",
                 "SECURITY_PORT": "4",
+                "SUITE_PORT_OFFSET": "5",
                 "LOAD_PORT": "6",
                 "LOAD_PROJECT": "another",
                 "BROKER_CPUS": "0.5",
+                "SCALE": "0.01",
             }
         )
         expected = Settings(
@@ -49,9 +51,11 @@ class FromEnvironment(unittest.TestCase):
             diagnose_port_offset=5,
             tour_port_offset=6,
             security_port=4,
+            suite_port_offset=5,
             load_port=6,
             load_project="another",
             broker_cpus="0.5",
+            scale="0.01",
         )
         self.assertEqual(settings, expected)
 
