@@ -31,6 +31,8 @@ pub mod optimizers;
 pub mod advice;
 pub mod analysis;
 pub mod baseline;
+pub mod report;
+
 pub mod diagnosis;
 pub mod sampling;
 

@@ -27,8 +27,8 @@ from .load_bench.command import bench_load
 from .proof.command import proof_live
 from .rendering import Windows, render
 from .settings import Settings
-from .tour.command import tour
 from .suite import suite
+from .tour.command import tour
 from .up import down, up
 
 COMMANDS: dict[str, Callable[[Settings], int]] = {

@@ -25,7 +25,7 @@ class Settings:
     images_ready: bool = False  # LAB_IMAGES_READY: the caller has built the images
     heal_port_offset: int = 12500
     proof_port_offset: int = 12700
-    diagnose_port_offset: int = 12900
+    diagnose_port_offset: int = 13000
     tour_port_offset: int = 12600
     bench_port_offset: int = 12208
     test_port_offset: int = 11000

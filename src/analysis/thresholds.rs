@@ -236,8 +236,8 @@ pub const CONTROLLER_CHANGES: Threshold = Threshold::finding_above(3.0);
 /// Hours until a log directory is full, at the growth of the last hour.
 pub const DISK_HOURS_LEFT: Threshold = Threshold::finding_below(24.0);
 
-/// Spans of two minutes with a rebalance, of the last five. A deployment rebalances a group once for
-/// each member that it starts, but not for minutes on end.
+/// Spans of two minutes with a rebalance, of the last five. A deployment rebalances a group once
+/// for each member that it starts, but not for minutes on end.
 pub const REBALANCES: Threshold = Threshold::finding_above(3.0);
 
 /// Seconds without a commit that advances, for a group with lag: twenty rounds of collection.

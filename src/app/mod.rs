@@ -234,6 +234,8 @@ fn settings(config: &Config, telemetry_path: String) -> Settings {
     let cluster = |it: &ClusterConfig| ClusterInfo {
         name: it.name.clone(),
         collect_interval: it.collect_interval,
+        capacity: it.capacity,
+        prices: it.prices.clone(),
     };
 
     Settings {

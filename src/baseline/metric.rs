@@ -1,5 +1,6 @@
 //! What a baseline records of each broker, and the PromQL that reads it.
 
+use super::Unit;
 use crate::{
     model::{ClusterName, closed_list},
     playbook::{Better, ObjectiveExpression, quoted},
@@ -24,19 +25,6 @@ closed_list! {
         /// The same of the busiest network processor.
         NetworkIdle = "network_idle",
         Heap = "heap",
-    }
-}
-
-closed_list! {
-    /// What the values are counted in.
-    pub enum Unit {
-        Seconds = "seconds",
-        BytesPerSecond = "bytes_per_second",
-        PerSecond = "per_second",
-        Cores = "cores",
-        /// A share of a whole, 0–1.
-        Ratio = "ratio",
-        Bytes = "bytes",
     }
 }
 

@@ -10,6 +10,7 @@ mod metric;
 mod name;
 mod notes;
 mod recorded;
+mod unit;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,10 @@ mod tests;
 pub use comparison::{
     BaselineComparison, ComparedMetric, Outcome, RecordedWindow, RelativeChange, compare,
 };
-pub use metric::{Metric, Unit};
+pub use metric::Metric;
 pub use name::{BaselineName, InvalidName};
-pub use recorded::{BrokerSeries, ClusterSetting, MeasuredWindow, NamedBaseline, median};
+pub use recorded::{
+    BaselineSummary, BrokerSeries, ClusterSetting, MeasuredWindow, NamedBaseline, WindowSummary,
+    median,
+};
+pub use unit::{Unit, short};

@@ -46,7 +46,8 @@ pub struct MeasuredWindow {
 pub struct ClusterSetting {
     /// The version of this program then.
     pub version: String,
-    /// Of `inter.broker.protocol.version`, which brokers up to 3.9 have.
+    /// Of `inter.broker.protocol.version`, which brokers up to 3.9 have, else of the cluster's
+    /// `metadata.version`. `None` if neither is known.
     pub kafka_version: Option<String>,
     /// A digest of the effective configuration of each broker that answered.
     pub broker_configs: BTreeMap<BrokerId, String>,
@@ -66,7 +67,59 @@ pub struct NamedBaseline {
     pub setting: ClusterSetting,
 }
 
+/// A window with a name, without what was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BaselineSummary {
+    pub cluster: ClusterName,
+    pub name: BaselineName,
+    pub recorded_at: WallTime,
+    /// The principal who recorded it.
+    pub by: String,
+    pub window: WindowSummary,
+    pub setting: ClusterSetting,
+}
+
+/// When and of whom a window is, and the load in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowSummary {
+    pub start: WallTime,
+    pub bin: Duration,
+    pub bins: u32,
+    pub brokers: BTreeSet<BrokerId>,
+    /// Median of the requests of clients to the cluster.
+    pub requests_per_second: Option<f64>,
+}
+
+impl NamedBaseline {
+    pub fn summary(&self) -> BaselineSummary {
+        BaselineSummary {
+            cluster: self.cluster.clone(),
+            name: self.name.clone(),
+            recorded_at: self.recorded_at,
+            by: self.by.clone(),
+            window: self.measured.summary(),
+            setting: self.setting.clone(),
+        }
+    }
+}
+
+impl WindowSummary {
+    pub fn end(&self) -> WallTime {
+        self.start.after(self.bin.saturating_mul(self.bins))
+    }
+}
+
 impl MeasuredWindow {
+    pub fn summary(&self) -> WindowSummary {
+        WindowSummary {
+            start: self.start,
+            bin: self.bin,
+            bins: self.bins,
+            brokers: self.brokers(),
+            requests_per_second: self.median(Metric::Requests, None),
+        }
+    }
+
     pub fn end(&self) -> WallTime {
         self.start.after(self.length())
     }

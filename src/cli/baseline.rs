@@ -1,4 +1,4 @@
-//! `baseline record | compare | list`: windows with a name, and how another one differs.
+//! `baseline record | compare | list | delete`: windows with a name, and how another one differs.
 
 use std::{io, io::Write, time::Duration};
 
@@ -11,6 +11,7 @@ use super::{
     terminal::{Exit, Failure, Output, Terminal},
 };
 use crate::{
+    baseline::{Unit, short},
     http::{
         baseline_payload::{
             BaselinePayload, BaselinesPayload, ComparedPayload, ComparisonPayload, MeasuredPayload,
@@ -18,7 +19,6 @@ use crate::{
         },
         with_query,
     },
-    model::significant,
 };
 
 /// Measure the cluster under a name, and compare with it later.
@@ -38,6 +38,7 @@ pub(super) enum BaselineCommand {
     Record(RecordArgs),
     Compare(CompareArgs),
     List(ListArgs),
+    Delete(DeleteArgs),
 }
 
 /// Store what was measured in the time that has just passed.
@@ -114,12 +115,35 @@ pub(super) struct ListArgs {
     server: ServerArgs,
 }
 
+/// Delete a baseline for good.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kafka-optimizer baseline delete before-upgrade           after a question
+  kafka-optimizer baseline delete before-upgrade --yes     in a script")]
+pub(super) struct DeleteArgs {
+    /// Name of the baseline, as `baseline list` shows it.
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// Name of the cluster. It may be left out if the server has only one.
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+
+    #[command(flatten)]
+    yes: YesArg,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
 impl BaselineCommand {
     pub(super) async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
         match self {
             Self::Record(args) => args.run(terminal).await,
             Self::Compare(args) => args.run(terminal).await,
             Self::List(args) => args.run(terminal).await,
+            Self::Delete(args) => args.run(terminal).await,
         }
     }
 }
@@ -138,6 +162,7 @@ fn path(name: &str, more: &str, parameters: &[(&str, Option<String>)]) -> String
 impl RecordArgs {
     async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
         checked(&self.name)?;
+
         let client = self.server.client()?;
         let replace = self.replace || self.confirm_replacement(&client, terminal).await?;
         let order = RecordBaselinePayload {
@@ -219,8 +244,28 @@ impl ListArgs {
     }
 }
 
+impl DeleteArgs {
+    async fn run(self, terminal: &mut Terminal<'_>) -> Result<Exit, Failure> {
+        let path = path(checked(&self.name)?, "", &[("cluster", self.cluster)]);
+        let client = self.server.client()?;
+        let question = format!("This deletes the baseline `{}` for good.", self.name);
+        terminal.confirm(self.yes.yes, &question)?;
+        let deleted: BaselinePayload = client.delete(&path).await?;
+
+        match self.server.output {
+            Output::Json => terminal.json(&deleted)?,
+            Output::Text => {
+                let BaselinePayload { name, cluster, .. } = &deleted;
+                writeln!(terminal.out, "Deleted {} of {}.", plain(name), plain(cluster))?;
+            }
+        }
+
+        Ok(Exit::Done)
+    }
+}
+
 fn show_list(found: &BaselinesPayload, width: Option<u16>, out: &mut dyn Write) -> io::Result<()> {
-    let mut rows = table(&["NAME", "CLUSTER", "RECORDED", "MINUTES", "LOAD", "BROKERS", "VERSION"]);
+    let mut rows = table(&["NAME", "CLUSTER", "RECORDED", "MINUTES", "LOAD", "BROKERS", "KAFKA"]);
     for one in &found.baselines {
         let window = &one.window;
         let cells = [
@@ -230,7 +275,7 @@ fn show_list(found: &BaselinesPayload, width: Option<u16>, out: &mut dyn Write) 
             minutes(window.bin_seconds, window.bins),
             value("per_second", window.requests_per_second),
             window.brokers.len().to_string(),
-            window.kafka_version.as_ref().unwrap_or(&window.version).clone(),
+            window.kafka_version.clone().unwrap_or_else(|| "unknown".to_owned()),
         ];
         rows.add_row(cells.map(|it| plain(&it)));
     }
@@ -290,6 +335,7 @@ fn show_comparison(
         ];
         rows.add_row(cells.map(|it| plain(&it)));
     }
+
     writeln!(out, "{}", rendered(rows, width))?;
 
     let is_shown = |it: &&ComparedPayload| {
@@ -330,63 +376,12 @@ fn minutes(bin_seconds: f64, bins: u32) -> String {
 /// A value with its unit, in a column of a table.
 fn value(unit: &str, value: Option<f64>) -> String {
     let Some(value) = value else { return "-".to_owned() };
-
-    match unit {
-        "seconds" => format!("{} ms", short(value * 1000.0)),
-        "bytes" => scaled(value, ""),
-        "bytes_per_second" => scaled(value, "/s"),
-        "per_second" => format!("{}/s", short(value)),
-        "ratio" => format!("{:.0} %", value * 100.0),
-        _ => short(value),
-    }
-}
-
-/// Bytes in units of a thousand, as network and disks are sold.
-fn scaled(bytes: f64, per: &str) -> String {
-    let mut rest = bytes;
-    let mut units = ["B", "kB", "MB", "GB"].into_iter();
-    let mut unit = units.next().unwrap_or_default();
-
-    while rest.abs() >= 1000.0 {
-        let Some(next) = units.next() else { break };
-        rest /= 1000.0;
-        unit = next;
-    }
-
-    format!("{} {unit}{per}", short(rest))
-}
-
-/// Rounded to about three significant digits.
-fn short(value: f64) -> String {
-    match value.abs() {
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 0.1 => format!("{value:.2}"),
-        _ => significant(value),
-    }
+    Unit::from_label(unit).map_or_else(|| short(value), |it| it.shown(value))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_short_and_have_their_unit() {
-        for (unit, number, text) in [
-            ("seconds", 0.012_34, "12.3 ms"),
-            ("seconds", 1.5, "1500 ms"),
-            ("bytes", 536_870_912.0, "537 MB"),
-            ("bytes_per_second", 1_500.0, "1.50 kB/s"),
-            ("bytes_per_second", 12.0, "12.0 B/s"),
-            ("per_second", 1234.6, "1235/s"),
-            ("ratio", 0.834, "83 %"),
-            ("cores", 0.42, "0.42"),
-        ] {
-            assert_eq!(value(unit, Some(number)), text);
-        }
-
-        assert_eq!(value("seconds", None), "-");
-    }
 
     #[test]
     fn a_change_has_its_bounds() {

@@ -223,6 +223,10 @@ impl ApiClient {
         self.call(self.request(Method::POST, path).body(body)).await
     }
 
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.call(self.request(Method::DELETE, path)).await
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self
             .connections

@@ -20,6 +20,7 @@ mod order;
 mod pause;
 mod release;
 mod replay;
+mod report;
 mod runs;
 mod serve;
 mod show;
@@ -53,6 +54,7 @@ Examples:
   kafka-optimizer runs                                        what was changed, and the verdict
   kafka-optimizer rollback 7                                  undo run 7 exactly
   kafka-optimizer baseline record before-upgrade              measure the cluster under a name
+  kafka-optimizer report                                      what came of it, and what is next
 
 Exit codes:
   0  success
@@ -98,6 +100,7 @@ enum Command {
     Decision(decision::DecisionCommand),
     Release(release::ReleaseArgs),
     Replay(replay::ReplayArgs),
+    Report(report::ReportArgs),
     #[command(subcommand)]
     Baseline(baseline::BaselineCommand),
     #[command(flatten)]
@@ -173,6 +176,7 @@ fn dispatch(command: Command, terminal: &mut Terminal<'_>) -> Result<Exit, Failu
             Command::Decision(command) => command.run(terminal).await,
             Command::Release(args) => args.run(terminal).await,
             Command::Replay(args) => args.run(terminal).await,
+            Command::Report(args) => args.run(terminal).await,
             Command::Baseline(command) => command.run(terminal).await,
             Command::Pause(command) => command.run(terminal).await,
             Command::Load(AnyLoadCommand::One(command)) => load::run(command, terminal).await,

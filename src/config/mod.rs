@@ -20,7 +20,10 @@ pub use load::{
 pub use crate::security::Secret;
 
 use crate::{
-    model::{ClusterName, Export, GroupState, Mode, Principal, Scope, Scopes, TopicName},
+    model::{
+        BrokerCapacity, ClusterName, Export, GroupState, Mode, Prices, Principal, Scope, Scopes,
+        TopicName,
+    },
     playbook::Playbook,
     security::{HttpOptions, Security},
 };
@@ -84,6 +87,10 @@ pub struct ClusterConfig {
     pub export: Export,
     /// TLS and SASL of connections to the brokers.
     pub security: Security,
+    /// Limits that no broker reports; for the report.
+    pub capacity: BrokerCapacity,
+    /// For the report; `None` leaves the costs out.
+    pub prices: Option<Prices>,
 }
 
 impl ClusterConfig {
@@ -103,6 +110,8 @@ impl ClusterConfig {
             group_states: Vec::new(),
             export: Export::DEFAULT,
             security: Security::default(),
+            capacity: BrokerCapacity::default(),
+            prices: None,
         }
     }
 }

@@ -99,6 +99,46 @@ pub(super) struct RawCluster {
     pub(super) export: Option<RawExport>,
     #[serde(default, deserialize_with = "present_or_default")]
     pub(super) security: Option<RawSecurity>,
+    pub(super) capacity: Option<RawCapacity>,
+    pub(super) prices: Option<RawPrices>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCapacity {
+    /// Bytes per second that a broker can send, and as many that it can receive, such as `1250MB`
+    /// for 10 Gbit/s. The report says when 80 % of it are reached.
+    ///
+    /// Default: none; the report has no date for the network
+    pub(super) network_per_broker: Option<Scalar>,
+    /// Replicas of partitions that one broker is to have at most. The report says when that is
+    /// reached.
+    ///
+    /// Default: `4000`
+    pub(super) partitions_per_broker: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPrices {
+    /// Currency of the prices, such as `EUR`. It is only shown.
+    ///
+    /// Default: required with `prices`
+    pub(super) currency: Option<String>,
+    /// Price of one broker for one hour.
+    ///
+    /// Default: none; brokers are not part of the cost
+    pub(super) broker_hour: Option<f64>,
+    /// Price of one gigabyte (10⁹ bytes) of disk for one month.
+    ///
+    /// Default: none; disks are not part of the cost
+    pub(super) disk_gb_month: Option<f64>,
+    /// Price of one gigabyte (10⁹ bytes) from or to clients.
+    ///
+    /// Default: none; the network is not part of the cost
+    pub(super) network_gb: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -8,17 +8,19 @@ mod advising;
 mod from_prometheus;
 mod from_snapshot;
 mod rates;
+mod usage;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub use from_prometheus::cluster_names;
 use tokio::sync::{Mutex, watch};
+pub use usage::{MeasuredHours, MeasuredUsage, PastWindow};
 
 use crate::{
     advice::ClusterAdvice,
-    analysis::{Analysis, ClusterSignals, NotSeen, analyze},
+    analysis::{Analysis, ClusterSignals, NotSeen, Signal, Subject, analyze},
     clock::SharedClock,
-    model::{ClusterName, MonotonicTime, WallTime},
+    model::{ClusterName, GroupName, MonotonicTime, TopicName, WallTime},
     prometheus::SharedPrometheus,
     sampling::Sampler,
     snapshot::{Latest, Snapshot},
@@ -38,6 +40,7 @@ const HISTORY_AND_RATES: &str =
 
 const NO_PROMETHEUS: &str =
     "no `prometheus` is configured for the cluster, or named by --prometheus.url";
+const WORST_LAGS_MAX: usize = 5;
 
 /// Where the values of one cluster come from.
 #[derive(Clone)]
@@ -64,8 +67,18 @@ pub struct ClusterReport {
     pub analysis: Analysis,
     /// Only where it was asked for.
     pub advice: Option<ClusterAdvice>,
+    /// The group with the most records behind comes first.
+    pub worst_lags: Vec<WorstLag>,
     /// Names of playbooks by the alert that they answer.
     pub playbooks: BTreeMap<String, String>,
+}
+
+/// A group that is behind on a topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorstLag {
+    pub group: GroupName,
+    pub topic: TopicName,
+    pub records: f64,
 }
 
 impl ClusterSource {
@@ -86,6 +99,7 @@ impl ClusterSource {
         ClusterReport {
             cluster: self.cluster.clone(),
             at: now,
+            worst_lags: worst_lags(&signals),
             analysis: analyze(signals),
             advice: None,
             playbooks: self.playbooks.clone(),
@@ -120,6 +134,20 @@ impl ClusterSource {
 
         signals
     }
+}
+
+fn worst_lags(signals: &ClusterSignals) -> Vec<WorstLag> {
+    let lag = |(subject, records): (&Subject, f64)| {
+        let Subject::GroupTopic { group, topic } = subject else { return None };
+        let (group, topic) = (group.clone(), topic.clone());
+
+        (records > 0.0).then_some(WorstLag { group, topic, records })
+    };
+    let mut lags: Vec<WorstLag> = signals.all(Signal::Lag).filter_map(lag).collect();
+    lags.sort_by(|one, other| other.records.total_cmp(&one.records));
+    lags.truncate(WORST_LAGS_MAX);
+
+    lags
 }
 
 fn note(signals: &mut ClusterSignals, what: &str, why: &str) {
@@ -164,6 +192,7 @@ impl Diagnosis {
         for source in sources {
             let now = self.clock.monotonic();
             let known = cached.get(&source.cluster);
+
             if let Some(known) = known.filter(|it| now.since(it.at) < REPORT_AGE_MAX) {
                 reports.push(Arc::clone(&known.report));
                 continue;
@@ -203,5 +232,18 @@ impl Diagnosis {
         }
 
         reports
+    }
+
+    /// How long the probe's records took in a stretch of the past: see
+    /// [`ClusterSource::probe_p99`].
+    pub async fn probe_p99(&self, cluster: &ClusterName, window: PastWindow) -> Option<f64> {
+        let source = self.sources.borrow().iter().find(|it| it.cluster == *cluster).cloned()?;
+        source.probe_p99(window, self.clock.wall()).await
+    }
+
+    /// What one cluster used in the last days; `None` if there is no such cluster.
+    pub async fn usage(&self, cluster: &ClusterName, days: u32) -> Option<MeasuredUsage> {
+        let source = self.sources.borrow().iter().find(|it| it.cluster == *cluster).cloned()?;
+        Some(source.usage(days, self.clock.wall()).await)
     }
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::payload::rfc3339;
 use crate::{
     baseline::{
-        BrokerSeries, ClusterSetting, ComparedMetric, MeasuredWindow, Metric, NamedBaseline, median,
+        BaselineSummary, BrokerSeries, ClusterSetting, ComparedMetric, NamedBaseline,
+        WindowSummary, median,
     },
     model::BrokerId,
     remediation::ComparedBaseline,
@@ -61,7 +62,8 @@ pub struct WindowPayload {
     pub requests_per_second: Option<f64>,
     /// The version of kafka-optimizer then.
     pub version: String,
-    /// Null where brokers do not report it.
+    /// Of brokers up to 3.9 `inter.broker.protocol.version`, else `metadata.version`, such as
+    /// `4.0-IV3`; null if neither is known.
     pub kafka_version: Option<String>,
     /// Digest of the effective configuration, by broker.
     pub broker_configs: BTreeMap<String, String>,
@@ -121,24 +123,24 @@ pub struct ComparedPayload {
 
 impl BaselinePayload {
     /// The baseline without what was measured.
-    pub(super) fn summary(baseline: &NamedBaseline) -> Self {
+    pub(super) fn summary(baseline: &BaselineSummary) -> Self {
         Self {
             cluster: baseline.cluster.to_string(),
             name: baseline.name.to_string(),
             recorded_at: rfc3339(baseline.recorded_at),
             by: baseline.by.clone(),
-            window: window(&baseline.measured, &baseline.setting),
+            window: window(&baseline.window, &baseline.setting),
             measured: Vec::new(),
         }
     }
 
     pub(super) fn whole(baseline: &NamedBaseline) -> Self {
         let measured = baseline.measured.series.iter().map(MeasuredPayload::from).collect();
-        Self { measured, ..Self::summary(baseline) }
+        Self { measured, ..Self::summary(&baseline.summary()) }
     }
 }
 
-fn window(measured: &MeasuredWindow, setting: &ClusterSetting) -> WindowPayload {
+fn window(measured: &WindowSummary, setting: &ClusterSetting) -> WindowPayload {
     let configs = &setting.broker_configs;
 
     WindowPayload {
@@ -146,8 +148,8 @@ fn window(measured: &MeasuredWindow, setting: &ClusterSetting) -> WindowPayload 
         end: rfc3339(measured.end()),
         bin_seconds: measured.bin.as_secs_f64(),
         bins: measured.bins,
-        brokers: measured.brokers().into_iter().map(BrokerId::to_wire).collect(),
-        requests_per_second: measured.median(Metric::Requests, None),
+        brokers: measured.brokers.iter().copied().map(BrokerId::to_wire).collect(),
+        requests_per_second: measured.requests_per_second,
         version: setting.version.clone(),
         kafka_version: setting.kafka_version.clone(),
         broker_configs: configs.iter().map(|(id, it)| (id.to_string(), it.clone())).collect(),
@@ -172,9 +174,9 @@ impl From<&ComparedBaseline> for ComparisonPayload {
         let comparison = &compared.comparison;
 
         Self {
-            baseline: BaselinePayload::summary(&compared.baseline),
+            baseline: BaselinePayload::summary(&compared.baseline.summary()),
             with: compared.with.as_ref().map(ToString::to_string),
-            window: window(&compared.window, &compared.setting),
+            window: window(&compared.window.summary(), &compared.setting),
             history_bins: comparison.history_bins,
             notes: comparison.notes.clone(),
             metrics: comparison.metrics.iter().map(ComparedPayload::from).collect(),

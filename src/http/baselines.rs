@@ -75,6 +75,7 @@ pub(super) async fn record(
 ) -> Result<(StatusCode, Json<BaselinePayload>), ApiError> {
     let RecordBaselinePayload { cluster, name, seconds, replace } = inner.read(request).await?;
     let window = seconds.map_or(WINDOW_DEFAULT, Duration::from_secs);
+
     if !(WINDOW_MIN..=WINDOW_MAX).contains(&window) {
         let (min, max) = (WINDOW_MIN.as_secs(), WINDOW_MAX.as_secs());
         let advice = format!("seconds must be from {min} to {max}");
@@ -86,6 +87,20 @@ pub(super) async fn record(
     let recorded = inner.state.pipeline.record_baseline(order, &by).await?;
 
     Ok((StatusCode::CREATED, Json(BaselinePayload::whole(&recorded))))
+}
+
+/// Answers with what was deleted, without what was measured.
+pub(super) async fn delete(
+    State(inner): State<Arc<Inner>>,
+    Operator(by): Operator,
+    Path(name): Path<String>,
+    query: RequestQuery,
+) -> Result<Json<BaselinePayload>, ApiError> {
+    let query = without_other(query)?;
+    let (cluster, name) = (query.cluster(), parsed(&name)?);
+    let deleted = inner.state.pipeline.delete_baseline(cluster.as_ref(), &name, &by).await?;
+
+    Ok(Json(BaselinePayload::summary(&deleted)))
 }
 
 pub(super) async fn compare(

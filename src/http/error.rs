@@ -16,9 +16,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use maud::html;
 use tracing::{info, warn};
 
-use super::payload::ErrorPayload;
+use super::{
+    html::{self, Document},
+    payload::ErrorPayload,
+};
 use crate::{remediation::OrderError, store::StoreError, telemetry::chain};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -118,6 +122,7 @@ pub(super) async fn finish(
 ) -> Response {
     let id = ids.next();
     let method = request.method().clone();
+    let is_page = wants_page(&request);
 
     // The route, not the path: the path is under the client's control.
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -134,11 +139,15 @@ pub(super) async fn finish(
             info!(request = id, %method, route, status, reason, "Request rejected.");
         }
 
-        let body = Json(ErrorPayload { error: error.message, request_id: id.clone() });
+        let body = if is_page {
+            html::respond(page(error.status, &error.message, &id))
+        } else {
+            Json(ErrorPayload { error: error.message, request_id: id.clone() }).into_response()
+        };
         let (mut parts, _empty) = response.into_parts();
         parts.headers.remove(header::CONTENT_LENGTH);
-        let (json, body) = body.into_response().into_parts();
-        parts.headers.extend(json.headers);
+        let (described, body) = body.into_parts();
+        parts.headers.extend(described.headers);
         response = Response::from_parts(parts, body);
     }
 
@@ -147,4 +156,32 @@ pub(super) async fn finish(
     }
 
     response
+}
+
+/// Whether a browser asks for a page. Programs get JSON, also below the paths of pages.
+fn wants_page(request: &Request) -> bool {
+    let accepted = request.headers().get_all(header::ACCEPT).iter();
+    let accepts_html =
+        accepted.filter_map(|it| it.to_str().ok()).any(|it| it.contains("text/html"));
+    let path = request.uri().path();
+
+    accepts_html && !path.starts_with("/api/") && !path.starts_with("/-/")
+}
+
+fn page(status: StatusCode, message: &str, id: &str) -> String {
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let class = if status.is_server_error() { "verdict bad" } else { "verdict warning" };
+    let body = html! {
+        header { h1 { (reason) } span.dim { (status.as_u16()) } }
+        div class=(class) { p { (message) } }
+        nav {
+            a href="/" { "All clusters" }
+            a href="/runs" { "Runs" }
+            a href="/report" { "Report" }
+        }
+
+        p.dim { "Request " (id) }
+    };
+
+    Document { title: format!("{reason} - kafka-optimizer"), refresh: None, body }.render()
 }

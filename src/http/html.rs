@@ -101,6 +101,15 @@ pub(super) fn duration(it: Duration) -> String {
     }
 }
 
+/// A text in which what stands between two backticks is code.
+pub(super) fn code_spans(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// `log_dirs` as `log dirs`.
 pub(super) fn words(label: &str) -> String {
     label.replace('_', " ")

@@ -2,22 +2,27 @@
 //!
 //! It refreshes itself.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use maud::{Markup, html};
 
 use super::{
-    html::{Document, Severity, duration, since, timestamp, words},
+    html::{Document, Severity, code_spans, duration, since, timestamp, words},
+    query::with_query,
     state::ServerInfo,
 };
 use crate::{
-    model::{Mode, WallTime},
+    analysis::{Finding, TrafficLight},
+    diagnosis::{ClusterReport, WorstLag},
+    model::{ClusterName, Mode, WallTime},
+    store::RunRow,
     telemetry::{ClusterStatus, CollectorStatus, RemediationView, RunInfo, SeriesCount},
 };
 
 /// A snapshot older than this many collection intervals is reported as stale.
 const ROUNDS_MAX: u32 = 3;
 const RUNS_SHOWN_MAX: usize = 5;
+const FINDINGS_SHOWN_MAX: usize = 3;
 
 const REFRESH: Duration = Duration::from_secs(15);
 
@@ -32,6 +37,10 @@ pub(super) struct Landing<'a> {
     /// Why the web configuration on disk was rejected; `None` if it is in effect.
     pub(super) web_fault: Option<String>,
     pub(super) clusters: Vec<ClusterStatus>,
+    /// What was found in each cluster; `None` if it takes too long.
+    pub(super) reports: Option<Vec<Arc<ClusterReport>>>,
+    /// Temporary changes in force, of all clusters; `None` if the store cannot be read.
+    pub(super) temporary: Option<Vec<RunRow>>,
 }
 
 /// A line of the summary at the top of the page.
@@ -83,6 +92,13 @@ impl Landing<'_> {
             }
         }
 
+        let reports = self.reports.iter().flatten();
+        found.extend(reports.filter_map(|it| severity_of(it)));
+
+        if self.temporary.is_none() {
+            found.push(Statement::new(Severity::Bad, "The state store cannot be read."));
+        }
+
         if self.paused {
             found.push(Statement::new(Severity::Warning, "Remediation is paused: no run starts."));
         }
@@ -105,7 +121,11 @@ impl Landing<'_> {
 
         found.sort_by_key(|it| std::cmp::Reverse(it.severity));
         if found.is_empty() {
-            let text = "Every cluster is up, and every collector works.";
+            let is_green = self.reports.as_ref().is_some_and(|it| {
+                !it.is_empty() && it.iter().all(|it| it.analysis.light == Some(TrafficLight::Green))
+            });
+            let nothing = if is_green { " Nothing is found to be wrong." } else { "" };
+            let text = format!("Every cluster is up, and every collector works.{nothing}");
             found.push(Statement::new(Severity::Good, text));
         }
 
@@ -172,6 +192,7 @@ impl Landing<'_> {
         let links = [
             (self.about.telemetry_path.as_str(), "Metrics"),
             ("/runs", "Runs"),
+            ("/report", "Report"),
             ("/-/healthy", "Alive?"),
             ("/-/ready", "Ready?"),
         ];
@@ -202,9 +223,70 @@ impl Landing<'_> {
                         " · " (series) " series"
                     }
                 }
-                (self.collectors(&cluster.collectors))
+                (self.findings(&cluster.cluster))
                 @if let Some(remediation) = &cluster.remediation {
                     (self.remediation(remediation))
+                }
+                (self.temporary_changes(&cluster.cluster))
+
+                h3 { "Collection" }
+                (self.collectors(&cluster.collectors))
+            }
+        }
+    }
+
+    /// The first findings, and the groups that are farthest behind.
+    fn findings(&self, cluster: &ClusterName) -> Markup {
+        let Some(reports) = &self.reports else {
+            return html! {
+                h3 { "Findings" }
+                p.dim { "Prometheus takes long to answer: " code { "kafka-optimizer analyze" }
+                    " waits for it." }
+            };
+        };
+        let Some(report) = reports.iter().find(|it| it.cluster == *cluster) else {
+            return html! {};
+        };
+        let findings = &report.analysis.findings;
+        let more = findings.len().saturating_sub(FINDINGS_SHOWN_MAX);
+        let path = |path: &str| with_query(path, &[("cluster", Some(cluster.to_string()))]);
+
+        html! {
+            h3 { "Findings" }
+            @if findings.is_empty() { p.dim { (nothing_found(report)) } }
+            @for it in findings.iter().take(FINDINGS_SHOWN_MAX) { (finding(it)) }
+            p {
+                @if more > 0 { (more) " more. " }
+                a href=(path("/report")) { "Report with all of them" } " "
+                a href=(path("/api/v1/findings")) { "Findings as JSON" }
+            }
+
+            @if !report.worst_lags.is_empty() {
+                h3 { "Worst lags" }
+                (lags(&report.worst_lags))
+            }
+        }
+    }
+
+    fn temporary_changes(&self, cluster: &ClusterName) -> Markup {
+        let of_cluster = |it: &&RunRow| it.cluster == *cluster;
+        let changes: Vec<&RunRow> = self.temporary.iter().flatten().filter(of_cluster).collect();
+
+        if changes.is_empty() {
+            return html! {};
+        }
+
+        html! {
+            h3 { "Temporary changes in force" }
+            @for run in changes {
+                p {
+                    a href={ "/runs/" (run.id) } { (run.id) }
+                    " " (run.optimizer) " on " (run.target) " · "
+                    @if let Some(at) = run.times.expires {
+                        span title=(timestamp(at)) { "ends in " (duration(at.since(self.now))) }
+                    } @else {
+                        (words(run.state.label()))
+                    }
                 }
             }
         }
@@ -288,6 +370,76 @@ impl Landing<'_> {
     }
 }
 
+/// What the findings of a cluster come to; `None` if there are none.
+fn severity_of(report: &ClusterReport) -> Option<Statement> {
+    let number = |light| {
+        let found = report.analysis.findings.iter().filter(|it| it.light == light).count();
+        u64::try_from(found).unwrap_or(u64::MAX)
+    };
+    let (red, yellow) = (number(TrafficLight::Red), number(TrafficLight::Yellow));
+    let severity = if red > 0 { Severity::Bad } else { Severity::Warning };
+    let counts = [(red, "red finding"), (yellow, "yellow finding")];
+    let counts: Vec<String> =
+        counts.into_iter().filter(|it| it.0 > 0).map(|it| counted(it.0, it.1)).collect();
+
+    (!counts.is_empty())
+        .then(|| Statement::new(severity, format!("{}: {}", report.cluster, counts.join(", "))))
+}
+
+fn nothing_found(report: &ClusterReport) -> &'static str {
+    if report.analysis.light.is_some() { "Nothing is wrong." } else { "Nothing could be seen." }
+}
+
+fn finding(found: &Finding) -> Markup {
+    let class = match found.light {
+        TrafficLight::Red => Severity::Bad,
+        TrafficLight::Yellow => Severity::Warning,
+        TrafficLight::Green => Severity::Good,
+    };
+    let spec = found.cause.spec();
+
+    html! {
+        p.finding {
+            strong class=(class.class()) { (found.light) } " " (spec.title) ", " (found.subject)
+            br; span.dim { (code_spans(spec.advice)) }
+            @if let Some(it) = &found.command { br; code { (it.command) } }
+        }
+    }
+}
+
+fn lags(lags: &[WorstLag]) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "group" } th { "topic" } th { "records behind" } } }
+            tbody {
+                @for it in lags {
+                    tr {
+                        td.name.wrap { (it.group) }
+                        td.wrap data-of="topic" { (it.topic) }
+                        td data-of="behind" { (thousands(it.records)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A whole number in groups of three digits.
+fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+
+    for (index, digit) in digits.chars().enumerate() {
+        let left = digits.len() - index;
+        if index > 0 && left.is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+
+    text
+}
+
 /// The failure first, because it names the broker; then the unknown values by reason.
 fn missing(status: &CollectorStatus) -> String {
     let unknown: Vec<String> = status
@@ -310,7 +462,7 @@ mod tests {
     use super::*;
     use crate::{
         http::state::ClusterInfo,
-        model::{ClusterName, ReadFailure, RunId, RunState, Verdict},
+        model::{BrokerCapacity, ReadFailure, RunId, RunState, Verdict},
         playbook::OptimizerKind,
         telemetry::CollectorName,
     };
@@ -324,6 +476,8 @@ mod tests {
             clusters: vec![ClusterInfo {
                 name: ClusterName::new("main"),
                 collect_interval: Duration::from_secs(15),
+                capacity: BrokerCapacity::default(),
+                prices: None,
             }],
             telemetry_path: "/metrics".to_owned(),
         }
@@ -352,7 +506,16 @@ mod tests {
     }
 
     fn landing(about: &ServerInfo, clusters: Vec<ClusterStatus>) -> Landing<'_> {
-        Landing { about, now: NOW, paused: false, config_fault: None, web_fault: None, clusters }
+        Landing {
+            about,
+            now: NOW,
+            paused: false,
+            config_fault: None,
+            web_fault: None,
+            clusters,
+            reports: Some(Vec::new()),
+            temporary: Some(Vec::new()),
+        }
     }
 
     #[test]

@@ -12,12 +12,15 @@ mod body;
 mod chart;
 mod error;
 pub mod findings;
+mod growth_chart;
 mod html;
 mod landing;
 mod pages;
 pub mod payload;
 mod query;
 mod reload;
+mod report;
+mod report_page;
 mod run_page;
 mod runs;
 mod runs_page;
@@ -38,6 +41,7 @@ use axum::{
 pub use auth::Access;
 pub use query::with_query;
 pub use reload::{ReloadHandle, ReloadRequest, ReloadRequests, reload_channel};
+pub use report_page::report_file;
 pub use serve::{Limits, serve};
 pub use state::{AppState, ClusterInfo, Pipeline, ServerInfo, Settings};
 pub use web::{Web, WebError};
@@ -48,16 +52,22 @@ use error::{ApiError, RequestIds};
 struct Inner {
     state: AppState,
     bodies: BodyBudget,
+    report: report::LatestReport,
 }
 
 pub fn router(state: AppState) -> Router {
     let telemetry_path = state.settings().about.telemetry_path.clone();
-    let inner = Arc::new(Inner { state, bodies: BodyBudget::new() });
+    let inner = Arc::new(Inner {
+        state,
+        bodies: BodyBudget::new(),
+        report: report::LatestReport::default(),
+    });
 
     Router::new()
         .route("/", get(pages::landing))
         .route("/runs", get(pages::runs))
         .route("/runs/{id}", get(pages::run))
+        .route("/report", get(report::page))
         .route(&telemetry_path, get(pages::metrics))
         .route("/-/healthy", get(pages::healthy))
         .route("/-/ready", get(pages::ready))
@@ -74,11 +84,12 @@ pub fn router(state: AppState) -> Router {
         .route("/api/v1/runs/{id}/reject", post(runs::reject))
         .route("/api/v1/findings", get(findings::findings))
         .route("/api/v1/advice", get(advice::advice))
+        .route("/api/v1/report", get(report::show))
         .route("/api/v1/status", get(runs::status))
         .route("/api/v1/journal", get(runs::journal))
         .route("/api/v1/temporary-changes", get(runs::temporary_changes))
         .route("/api/v1/baselines", get(baselines::list).post(baselines::record))
-        .route("/api/v1/baselines/{name}", get(baselines::show))
+        .route("/api/v1/baselines/{name}", get(baselines::show).delete(baselines::delete))
         .route("/api/v1/baselines/{name}/comparison", get(baselines::compare))
         .route("/api/v1/quarantine/release", post(runs::release))
         .route("/api/v1/pause", post(runs::pause))

@@ -1,6 +1,6 @@
 //! Handlers of the pages: metrics, health checks, the landing page and the pages of runs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -8,6 +8,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+
+use tokio::time::timeout;
 
 use super::{
     Inner,
@@ -98,6 +100,9 @@ fn coding(text: &str) -> (&str, bool) {
     (coding, quality.is_none_or(|it| it.is_ok_and(|it| it > 0.0)))
 }
 
+/// A page that a person waits for shows what it has by then.
+const FINDINGS_TIMEOUT: Duration = Duration::from_secs(3);
+
 pub(super) async fn healthy() -> &'static str {
     "kafka-optimizer is alive.\n"
 }
@@ -117,6 +122,8 @@ pub(super) async fn ready(State(inner): State<Arc<Inner>>) -> Result<&'static st
 pub(super) async fn landing(State(inner): State<Arc<Inner>>) -> Response {
     let state = &inner.state;
     let settings = state.settings();
+    let gathered = timeout(FINDINGS_TIMEOUT, state.diagnosis.reports(None)).await;
+    let temporary = state.pipeline.temporary_changes().await;
     let page = Landing {
         about: &settings.about,
         now: state.clock.wall(),
@@ -124,6 +131,8 @@ pub(super) async fn landing(State(inner): State<Arc<Inner>>) -> Response {
         config_fault: state.telemetry.config_fault(),
         web_fault: state.web.fault(),
         clusters: state.telemetry.status(),
+        reports: gathered.ok(),
+        temporary: temporary.ok(),
     };
 
     html::respond(page.page())

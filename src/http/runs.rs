@@ -121,7 +121,7 @@ fn states(text: &str) -> Result<Vec<RunState>, ApiError> {
 }
 
 /// A time such as `2026-01-02T03:04:05Z`, or a duration before now such as `24h`.
-fn since(text: &str, now: WallTime) -> Result<WallTime, ApiError> {
+pub(super) fn since(text: &str, now: WallTime) -> Result<WallTime, ApiError> {
     let at = text.parse::<jiff::Timestamp>().map(|it| WallTime(it.as_millisecond()));
     let before = humantime::parse_duration(text).map(|it| now.before(it));
 

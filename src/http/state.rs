@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use super::{Access, ReloadHandle, Web};
 use crate::{
     alert::Notification,
-    baseline::{BaselineName, NamedBaseline},
+    baseline::{BaselineName, BaselineSummary, NamedBaseline},
     clock::SharedClock,
     diagnosis::Diagnosis,
     expose::Exposition,
-    model::{ClusterName, Mode, Principal, RunId},
+    model::{BrokerCapacity, ClusterName, Mode, Prices, Principal, RunId},
     remediation::{
         BaselineOrder, BaselineRequest, ComparedBaseline, Decision, Order, OrderError,
         ReleaseOrder, RemediationStatus, Remediator, Taken,
@@ -75,6 +75,10 @@ pub struct ClusterInfo {
     pub name: ClusterName,
     /// From the start of one round to the start of the next.
     pub collect_interval: Duration,
+    /// Limits that only the report needs.
+    pub capacity: BrokerCapacity,
+    /// For the report; `None` if the configuration has none.
+    pub prices: Option<Prices>,
 }
 
 /// The remediation pipeline as the handlers use it. Implemented by [`Remediator`], whose methods
@@ -96,7 +100,7 @@ pub trait Pipeline: Send + Sync + 'static {
     async fn baselines(
         &self,
         cluster: Option<ClusterName>,
-    ) -> Result<Vec<NamedBaseline>, StoreError>;
+    ) -> Result<Vec<BaselineSummary>, StoreError>;
     async fn baseline(
         &self,
         cluster: Option<&ClusterName>,
@@ -107,6 +111,12 @@ pub trait Pipeline: Send + Sync + 'static {
         order: BaselineOrder,
         by: &Principal,
     ) -> Result<NamedBaseline, OrderError>;
+    async fn delete_baseline(
+        &self,
+        cluster: Option<&ClusterName>,
+        name: &BaselineName,
+        by: &Principal,
+    ) -> Result<BaselineSummary, OrderError>;
     async fn compare_baseline(
         &self,
         request: BaselineRequest,
@@ -170,7 +180,7 @@ impl Pipeline for Remediator {
     async fn baselines(
         &self,
         cluster: Option<ClusterName>,
-    ) -> Result<Vec<NamedBaseline>, StoreError> {
+    ) -> Result<Vec<BaselineSummary>, StoreError> {
         Remediator::baselines(self, cluster).await
     }
 
@@ -188,6 +198,15 @@ impl Pipeline for Remediator {
         by: &Principal,
     ) -> Result<NamedBaseline, OrderError> {
         Remediator::record_baseline(self, order, by).await
+    }
+
+    async fn delete_baseline(
+        &self,
+        cluster: Option<&ClusterName>,
+        name: &BaselineName,
+        by: &Principal,
+    ) -> Result<BaselineSummary, OrderError> {
+        Remediator::delete_baseline(self, cluster, name, by).await
     }
 
     async fn compare_baseline(

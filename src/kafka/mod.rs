@@ -74,6 +74,12 @@ pub trait Kafka: Send + Sync + 'static {
         bytes_max: u32,
     ) -> Result<BatchScan, KafkaError>;
 
+    /// The finalized level of the feature `metadata.version`, from any broker; `None` if it does
+    /// not know one.
+    async fn metadata_version(&self) -> Result<Option<i16>, KafkaError> {
+        Ok(None)
+    }
+
     /// Log directories of `broker`, with the size of each topic in them.
     async fn log_dirs(&self, broker: BrokerId) -> Result<Vec<LogDir>, KafkaError>;
 

@@ -5,6 +5,7 @@
 mod access;
 mod actor;
 mod batch;
+mod capacity;
 mod change;
 mod closed_list;
 mod config;
@@ -17,6 +18,7 @@ mod hold_advice;
 mod id;
 mod lag;
 mod log_dir;
+mod metadata_version;
 mod number;
 mod offset;
 mod quorum;
@@ -31,6 +33,7 @@ mod topology;
 pub use access::{Principal, Scope, Scopes};
 pub use actor::{ActingLease, ActorIdentity};
 pub use batch::{BatchScan, Codec, LogPosition, RecordBatch};
+pub use capacity::{BrokerCapacity, PARTITIONS_PER_BROKER_DEFAULT, Prices};
 pub use change::{
     BrokerConfigChange, BrokerConfigRemoval, Change, ChangeText, ClientQuotaChange, ConsumerClone,
     LeaderChange, PreferredLeaderElection, RemovedKey, ResourceKey, Written,
@@ -49,6 +52,7 @@ pub use hold_advice::HoldHelp;
 pub use id::{BrokerId, ClusterName, GroupName, NegativeId, RunId, TopicName, TopicPartition};
 pub use lag::{LagMethod, LagTime};
 pub use log_dir::{LogDir, TopicLogSize};
+pub use metadata_version::metadata_version_name;
 pub use number::{count, significant};
 pub use offset::{OffsetRange, OffsetSpec, TopicOffsets, TopicPartitions};
 pub use quorum::{Quorum, QuorumReplica, QuorumRole};

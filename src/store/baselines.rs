@@ -1,15 +1,16 @@
-//! Named baselines, as deflated JSON.
+//! Named baselines: what lists show of each as JSON, and the whole as deflated JSON.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError, deflated::Deflated};
+use super::{Store, StoreError, columns::Json, deflated::Deflated};
 use crate::{
-    baseline::{BaselineName, NamedBaseline},
+    baseline::{BaselineName, BaselineSummary, NamedBaseline},
     model::ClusterName,
 };
 
 /// Baselines that are kept of all clusters. None is dropped by itself, because a person named it:
-/// beyond this number one has to be replaced. One of two hours and three brokers takes 20 KB.
+/// beyond this number one has to be replaced or deleted. One of two hours and three brokers takes
+/// 20 KB.
 pub const BASELINES_MAX: u32 = 200;
 
 /// A baseline that is to be stored.
@@ -36,6 +37,7 @@ impl Store {
         self.call("store a baseline", move |tx| {
             let NewBaseline { baseline, replace } = new;
             let is_known = exists(tx, &baseline)?;
+
             if is_known && !replace {
                 return Ok(BaselineStored::NameTaken);
             }
@@ -45,14 +47,16 @@ impl Store {
             }
 
             tx.execute(
-                "INSERT INTO baselines (cluster, name, recorded_at, content)
-                 VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO baselines (cluster, name, recorded_at, summary, content)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (cluster, name) DO UPDATE
-                 SET recorded_at = excluded.recorded_at, content = excluded.content",
+                 SET recorded_at = excluded.recorded_at, summary = excluded.summary,
+                     content = excluded.content",
                 params![
                     baseline.cluster,
                     baseline.name.as_str(),
                     baseline.recorded_at,
+                    Json(&baseline.summary()),
                     Deflated(&baseline)
                 ],
             )?;
@@ -62,18 +66,18 @@ impl Store {
         .await
     }
 
-    /// The baselines of one cluster, or of all, newest first.
+    /// The baselines of one cluster, or of all, newest first, without what was measured.
     pub async fn baselines(
         &self,
         cluster: Option<ClusterName>,
-    ) -> Result<Vec<NamedBaseline>, StoreError> {
+    ) -> Result<Vec<BaselineSummary>, StoreError> {
         self.call("read the baselines", move |tx| {
             let mut query = tx.prepare(
-                "SELECT content FROM baselines WHERE ?1 IS NULL OR cluster = ?1
+                "SELECT summary FROM baselines WHERE ?1 IS NULL OR cluster = ?1
                  ORDER BY recorded_at DESC, cluster, name",
             )?;
-            let rows = query.query_map([cluster], |row| row.get::<_, Deflated<_>>(0))?;
-            Ok(rows.map(|it| it.map(|Deflated(it)| it)).collect::<Result<_, _>>()?)
+            let rows = query.query_map([cluster], |row| row.get::<_, Json<_>>(0))?;
+            Ok(rows.map(|it| it.map(|Json(it)| it)).collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -88,7 +92,21 @@ impl Store {
             let content = "SELECT content FROM baselines WHERE cluster = ?1 AND name = ?2";
             let key = params![cluster, name.as_str()];
             let found = tx.query_row(content, key, |row| row.get::<_, Deflated<_>>(0));
+
             Ok(found.optional()?.map(|Deflated(it)| it))
+        })
+        .await
+    }
+
+    /// Deletes a baseline; whether there was one.
+    pub async fn delete_baseline(
+        &self,
+        cluster: ClusterName,
+        name: BaselineName,
+    ) -> Result<bool, StoreError> {
+        self.call("delete a baseline", move |tx| {
+            let deletion = "DELETE FROM baselines WHERE cluster = ?1 AND name = ?2";
+            Ok(tx.execute(deletion, params![cluster, name.as_str()])? > 0)
         })
         .await
     }

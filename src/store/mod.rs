@@ -62,7 +62,7 @@ pub use steps::{StepUpdate, plan_digest};
 use crate::model::{InvalidTransition, RunId, RunState};
 
 /// The layout that this program reads and writes, kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i32 = 4;
+const SCHEMA_VERSION: i32 = 5;
 
 /// Largest file that is checked at the start: that takes about a second.
 const CHECKED_BYTES_MAX: u64 = 256 << 20;

@@ -75,6 +75,7 @@ CREATE TABLE baselines (         -- what a person measured and named
     cluster     TEXT NOT NULL,
     name        TEXT NOT NULL,
     recorded_at INTEGER NOT NULL,
+    summary     TEXT NOT NULL,   -- JSON: `baseline::BaselineSummary`
     content     BLOB NOT NULL,   -- deflated JSON: `baseline::NamedBaseline`
     PRIMARY KEY (cluster, name)
 ) STRICT;

@@ -10,7 +10,7 @@ use axum::{
 };
 use kafka_optimizer::{
     alert::Notification,
-    baseline::{BaselineName, NamedBaseline},
+    baseline::{BaselineName, BaselineSummary, NamedBaseline},
     clock::SystemClock,
     config::{AccessConfig, Secret, TokenGrant},
     diagnosis::Diagnosis,
@@ -149,7 +149,7 @@ impl Pipeline for NullPipeline {
     async fn baselines(
         &self,
         _cluster: Option<ClusterName>,
-    ) -> Result<Vec<NamedBaseline>, StoreError> {
+    ) -> Result<Vec<BaselineSummary>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -167,6 +167,15 @@ impl Pipeline for NullPipeline {
         _by: &Principal,
     ) -> Result<NamedBaseline, OrderError> {
         Err(OrderError::Conflict(order.name.to_string()))
+    }
+
+    async fn delete_baseline(
+        &self,
+        _cluster: Option<&ClusterName>,
+        name: &BaselineName,
+        _by: &Principal,
+    ) -> Result<BaselineSummary, OrderError> {
+        Err(OrderError::NotFound(name.to_string()))
     }
 
     async fn compare_baseline(
@@ -247,12 +256,10 @@ fn no_request_body_causes_a_panic_a_hang_or_much_memory() {
             .header(header::CONTENT_TYPE, "application/json");
         let request = request.body(Body::from(body)).unwrap();
         let status = runtime.block_on(router.clone().oneshot(request)).unwrap().status();
+
         // `NullPipeline` records no baseline, and says so with a conflict.
-        let refused = [
-            StatusCode::BAD_REQUEST,
-            StatusCode::UNPROCESSABLE_ENTITY,
-            StatusCode::CONFLICT,
-        ];
+        let refused =
+            [StatusCode::BAD_REQUEST, StatusCode::UNPROCESSABLE_ENTITY, StatusCode::CONFLICT];
 
         assert!(status.is_success() || refused.contains(&status), "{path}: {status}");
 

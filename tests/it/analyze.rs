@@ -288,6 +288,7 @@ async fn the_exit_code_says_how_the_cluster_is() {
     // It knows no cluster.
     let empty = prometheus(&[]).await;
     let of_empty = ran(&["--prometheus.url", &empty, "--exit-code"], None).await;
+
     assert_eq!(of_empty.exit, Exit::Unknown, "{}", of_empty.out);
     assert!(of_empty.err.contains("there is no such cluster"), "{}", of_empty.err);
 
@@ -298,6 +299,7 @@ async fn the_exit_code_says_how_the_cluster_is() {
     // Named, so that Prometheus is not asked for names: nothing is known of it.
     let named = [&nowhere[..], &["--cluster", "main", "--exit-code"]].concat();
     let of_named = ran(&named, None).await;
+
     assert_eq!(of_named.exit, Exit::Unknown);
     assert!(of_named.out.starts_with("UNKNOWN  cluster main"), "{}", of_named.out);
 }
@@ -325,6 +327,7 @@ async fn a_configuration_names_the_prometheus_of_each_cluster() {
     // It has no Prometheus, and its brokers do not answer.
     let other = &payload.clusters[1];
     assert_eq!((other.findings[0].cause.as_str(), other.findings.len()), ("cluster_down", 1));
+
     let why = other.not_seen.iter().find(|it| it.what.starts_with("brokers, topics")).unwrap();
     assert!(why.why.contains("127.0.0.1:1"), "{why:?}");
 
@@ -417,6 +420,7 @@ async fn with_kafka_alone_the_findings_are_those_of_the_server() {
 
     let evidence = &direct.findings[0].evidence;
     let missing = evidence.iter().find(|it| it.signal == "missing_brokers").unwrap();
+
     assert!((missing.value - 1.0).abs() < 1e-9, "broker 3 has a replica: {evidence:?}");
 }
 
@@ -446,6 +450,7 @@ async fn two_readings_tell_a_slow_group_from_a_stuck_one() {
         ("too_few_consumers", "group late"),
         "{cluster:#?}"
     );
+
     let consumed = first.evidence.iter().find(|it| it.signal == "consumed").unwrap();
     assert!((100.0..400.0).contains(&consumed.value), "400 records in 2 s: {consumed:?}");
 
@@ -474,14 +479,17 @@ async fn prometheus_and_docker_are_asked_together_with_the_brokers() {
     // The only cluster that Prometheus knows gives it its name.
     assert_eq!(cluster.cluster, "main");
     assert_eq!(cluster.findings[0].cause, "too_few_request_handlers", "{cluster:#?}");
+
     let containers = cluster.not_seen.iter().find(|it| it.what.starts_with("containers")).unwrap();
     assert!(containers.why.contains("docker"), "{containers:?}");
 
     // Two groups of one member each, at two brokers.
     let found = ran(&[&args[..], &["--advise", "--output", "json"]].concat(), None).await;
     let advice = parsed(&found).clusters[0].advice.clone().unwrap();
+
     assert_eq!(advice.clients[0].version, "3.9.0");
     assert_eq!(advice.requests.bytes_per_fetch, Some(250.0));
+
     let fetches = advice.advice.iter().find(|it| it.rule == "fetch_size").unwrap();
     assert!(fetches.measured.contains("to 4 fetchers"), "{fetches:?}");
 
@@ -509,6 +517,7 @@ fn small_batches(cluster: &FakeCluster) {
         batches.flat_map(|it| it.bytes()).collect()
     };
     let mut contents = cluster.contents();
+
     for partition in 0..4 {
         contents.logs.insert(("topic-00001".to_owned(), partition), log(partition));
     }
@@ -526,19 +535,23 @@ async fn advice_rests_on_sampled_batches_and_its_findings_are_found() {
 
     // The other topics have empty logs.
     assert_eq!(advice.topics.len(), 1, "{advice:#?}");
+
     let topic = &advice.topics[0];
     assert_eq!((topic.topic.as_str(), topic.sampled_partitions), ("topic-00001", 2));
     assert_eq!((topic.producers, topic.codecs.get("none")), (Some(1), Some(&300)));
     assert_eq!(topic.rate_from, "timestamps");
+
     let rate = topic.records_per_second.unwrap();
     assert!((rate - 500.0).abs() < 1.0, "4 partitions, one record in 8 ms each: {rate}");
 
     let rules: Vec<&str> = advice.advice.iter().map(|it| it.rule.as_str()).collect();
     assert_eq!(rules, ["batching", "compression"]);
+
     let batching = &advice.advice[0];
     assert_eq!(batching.subject, "topic topic-00001");
     assert!(batching.settings.contains_key("linger.ms"), "{batching:?}");
     assert!(batching.effects[0].low <= batching.effects[0].after, "{batching:?}");
+
     let compression = &advice.advice[1];
     assert_eq!(compression.settings.get("compression.type").map(String::as_str), Some("lz4"));
 
@@ -548,6 +561,7 @@ async fn advice_rests_on_sampled_batches_and_its_findings_are_found() {
     // At most two fetches of a topic, ten a second, and none in a round of collection.
     let fetches = brokers.iter().map(|it| it.seen(ApiKey::Fetch).len()).sum::<usize>();
     assert_eq!(fetches, 6, "two of each topic");
+
     let plain = ran(&["--kafka.server", &address, "--rates-over", "0"], None).await;
     assert_eq!(plain.exit, Exit::Done, "{}", plain.err);
     assert_eq!(brokers.iter().map(|it| it.seen(ApiKey::Fetch).len()).sum::<usize>(), 6);
@@ -556,6 +570,7 @@ async fn advice_rests_on_sampled_batches_and_its_findings_are_found() {
     for part in ["ADVICE  to the clients of main: 2 changes", "linger.ms=", "Estimated by: "] {
         assert!(text.out.contains(part), "no {part:?} in\n{}", text.out);
     }
+
     assert!(text.out.lines().all(|it| it.chars().count() <= 80), "{}", text.out);
 }
 
@@ -582,18 +597,22 @@ async fn the_server_gives_the_same_advice_and_samples_once_a_minute() {
 
     let (status, body) = front.get("/api/v1/advice").await;
     assert_eq!(status, StatusCode::OK, "{body}");
+
     let advice: AdviceListPayload = serde_json::from_str(&body).unwrap();
     let rules: Vec<&str> = advice.clusters[0].advice.iter().map(|it| it.rule.as_str()).collect();
+
     assert_eq!(rules, ["batching", "compression"]);
 
     // What was found in the samples is among the findings, and the advice is given again.
     let causes: Vec<String> =
         findings(&front).await.clusters[0].findings.iter().map(|it| it.cause.clone()).collect();
     assert!(causes.contains(&"small_batches".to_owned()), "{causes:?}");
+
     let seen = |it: &RoundRunner| -> usize {
         it.brokers.iter().map(|it| it.seen(ApiKey::Fetch).len()).sum()
     };
     let before = seen(&rounds);
+
     assert_eq!(front.get("/api/v1/advice").await.1, body);
     assert_eq!(seen(&rounds), before);
 

@@ -88,6 +88,7 @@ fn range(
 ) -> Result<Vec<RangeSeries>, PrometheusError> {
     let mut script = script.lock().unwrap();
     script.queries.push(query.to_owned());
+
     if script.is_down {
         let (url, problem) = ("http://prometheus:9090".to_owned(), "refused".to_owned());
         return Err(PrometheusError::Unavailable { url, problem });
@@ -204,8 +205,10 @@ async fn a_window_is_recorded_and_a_later_one_differs_in_what_changed() {
 
     let stored = recorder.remediator.baseline(None, &named("before")).await.unwrap();
     let measured = &stored.measured;
+
     assert_eq!((measured.bins, measured.series.len()), (10, 18));
     assert_eq!(measured.end(), BEGIN.before(Duration::from_secs(15)));
+
     for (metric, want) in [
         (Metric::ProduceTime, 0.01),
         (Metric::FetchTime, 0.025),
@@ -240,6 +243,52 @@ async fn a_window_is_recorded_and_a_later_one_differs_in_what_changed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_version_of_kafka_is_that_of_the_brokers_or_of_their_metadata() {
+    let recorder = Recorder::new();
+    let version = async |name: &str| {
+        recorder.record(name, false).await.unwrap();
+        recorder.remediator.baseline(None, &named(name)).await.unwrap().setting.kafka_version
+    };
+
+    assert_eq!(version("unknown").await, None);
+
+    recorder.kafka.change(|it| it.metadata_version = Some(25));
+    assert_eq!(version("new").await.as_deref(), Some("4.0-IV3"));
+
+    let protocol = ConfigEntry {
+        key: "inter.broker.protocol.version".to_owned(),
+        effective: Some("3.9-IV0".to_owned()),
+        ..threads("8")
+    };
+
+    recorder.kafka.change(|it| drop(it.configs.insert(id(1), vec![protocol])));
+    assert_eq!(version("old").await.as_deref(), Some("3.9-IV0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_baseline_is_gone_and_the_journal_says_who_deleted_it() {
+    let recorder = Recorder::new();
+    recorder.record("peak", false).await.unwrap();
+    let delete = async |name: &str| {
+        recorder.remediator.delete_baseline(None, &named(name), &recorder.by).await
+    };
+
+    let deleted = delete("peak").await.unwrap();
+    assert_eq!((deleted.name.as_str(), deleted.window.bins), ("peak", 10));
+
+    assert!(near(deleted.window.requests_per_second, 400.0), "{deleted:?}");
+    assert!(matches!(delete("peak").await, Err(OrderError::NotFound(_))));
+    assert_eq!(recorder.remediator.baselines(None).await.unwrap(), []);
+
+    let lines = recorder.store.journal(JournalFilter { limit: 10, ..JournalFilter::default() });
+    let lines = lines.await.unwrap();
+
+    assert_eq!(lines[0].text, "alice deleted the baseline peak of main");
+
+    recorder.record("peak", false).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_baselines_are_compared_without_reading_their_windows_again() {
     let recorder = Recorder::new();
     recorder.record("before", false).await.unwrap();
@@ -249,6 +298,7 @@ async fn two_baselines_are_compared_without_reading_their_windows_again() {
 
     let found = recorder.compare("before", Some("after")).await;
     let produce = of_cluster(&found, Metric::ProduceTime);
+
     assert_eq!(produce.outcome, Some(Outcome::Better), "{produce:?}");
 
     // Three means of two counters each, and six other metrics, of the history alone.
@@ -256,6 +306,7 @@ async fn two_baselines_are_compared_without_reading_their_windows_again() {
 
     let back = recorder.compare("after", Some("before")).await;
     let produce = of_cluster(&back, Metric::ProduceTime);
+
     assert_eq!(produce.outcome, Some(Outcome::Worse), "{produce:?}");
 }
 
@@ -266,11 +317,13 @@ async fn a_name_is_taken_once_and_who_recorded_it_is_in_the_journal() {
 
     let refused = recorder.record("peak", false).await.unwrap_err();
     let OrderError::Conflict(text) = refused else { panic!("{refused}") };
+
     assert!(text.contains("`peak`") && text.contains("replace"), "{text}");
 
     advance(Duration::from_mins(5)).await;
     recorder.record("peak", true).await.unwrap();
     let all = recorder.remediator.baselines(Some(ClusterName::new("main"))).await.unwrap();
+
     assert_eq!(all.len(), 1);
     assert_eq!(
         (all[0].recorded_at, all[0].by.as_str()),
@@ -279,6 +332,7 @@ async fn a_name_is_taken_once_and_who_recorded_it_is_in_the_journal() {
 
     let filter = JournalFilter { limit: 10, ..JournalFilter::default() };
     let journal = recorder.store.journal(filter).await.unwrap();
+
     assert_eq!(journal.len(), 2);
     assert_eq!(journal[0].text, "alice recorded the baseline peak of main");
     assert_eq!(journal[0].by, Some(Principal::new("alice")));
@@ -289,10 +343,12 @@ async fn nothing_is_recorded_without_samples_or_prometheus() {
     let recorder = Recorder::new();
     recorder.prometheus.lock().unwrap().is_empty = true;
     let refused = recorder.record("empty", false).await.unwrap_err();
+
     assert!(refused.to_string().contains("has nothing of the brokers"), "{refused}");
 
     recorder.prometheus.lock().unwrap().is_down = true;
     let refused = recorder.record("down", false).await.unwrap_err();
+
     assert!(refused.to_string().contains("refused"), "{refused}");
     assert!(recorder.remediator.baselines(None).await.unwrap().is_empty());
 
@@ -317,6 +373,7 @@ async fn the_api_records_lists_shows_and_compares() {
         (status, serde_json::from_str::<serde_json::Value>(&text).unwrap())
     };
     let (status, all) = get("/api/v1/baselines?cluster=main").await;
+
     assert_eq!((status, all["baselines"].as_array().unwrap().len()), (StatusCode::OK, 1));
     assert_eq!(all["baselines"][0]["recorded_at"], "2026-01-02T03:04:05.006Z");
     assert!(all["baselines"][0].get("measured").is_none());
@@ -352,6 +409,7 @@ async fn the_api_refuses_wrong_names_windows_and_parameters() {
         let (status, _) = front.get(&format!("/api/v1/baselines{path}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
     }
+
     assert!(front.pipe.called.lock().unwrap().is_empty());
 
     let taken = json!({"name": "before-upgrade"}).to_string();

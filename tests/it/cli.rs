@@ -11,7 +11,7 @@ use kafka_optimizer::{
     model::RunState,
     shutdown::Tasks,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::spawn_blocking};
 
 use crate::{
@@ -268,6 +268,7 @@ async fn a_verdict_is_computed_again_from_what_is_stored() {
 
     let ran = server.script(&["runs", "7", "--again", "--output", "json"]).await;
     let again: Value = serde_json::from_str(&ran.out).unwrap();
+
     assert_eq!(again["verdict"], "improved");
 
     assert_eq!(server.script(&["runs", "--again"]).await.exit, Exit::Usage);
@@ -316,12 +317,13 @@ async fn a_baseline_is_recorded_listed_and_compared() {
     assert_eq!(server.called(), ["record peak 1800s false"]);
 
     let ran = server.script(&["baseline", "list"]).await;
-    for word in ["before-upgrade", "main", "2026-01-02 03:04:05Z", "10", "0.1.0"] {
+    for word in ["before-upgrade", "main", "2026-01-02 03:04:05Z", "10", "unknown"] {
         assert!(ran.out.contains(word), "{word}: {}", ran.out);
     }
 
     let ran = server.script(&["baseline", "compare", "before-upgrade"]).await;
     assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+
     for words in [
         "produce time  all     5.50 ms   2.10 ms  -60 % (-70 to -50)  better",
         "(load)",
@@ -333,6 +335,7 @@ async fn a_baseline_is_recorded_listed_and_compared() {
 
     let ran = server.script(&["baseline", "compare", "before-upgrade", "--output", "json"]).await;
     let compared: Value = serde_json::from_str(&ran.out).unwrap();
+
     assert_eq!(compared["metrics"][0]["verdict"], "better");
     assert_eq!(compared["metrics"][1]["verdict"], Value::Null);
 }
@@ -358,6 +361,66 @@ async fn a_person_is_asked_before_a_baseline_is_replaced_and_a_script_says_so() 
 
     let wrong = server.script(&["baseline", "compare", "../runs"]).await;
     assert_eq!(wrong.exit, Exit::Usage, "{}", wrong.err);
+}
+
+#[tokio::test]
+async fn a_baseline_is_deleted_after_a_question() {
+    let server = ApiServer::new().await;
+    let deletion = ["baseline", "delete", "before-upgrade", "--cluster", "main"];
+    let ran = server.run(&deletion, "n\n", true).await;
+
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(ran.err.contains("This deletes the baseline `before-upgrade`"), "{}", ran.err);
+    assert_eq!(server.called(), [""; 0]);
+
+    let ran = server.script(&deletion).await;
+    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Done, "Deleted before-upgrade of main.\n"));
+    assert!(server.called()[0].starts_with("delete baseline Some("), "{:?}", server.called());
+
+    let ran = server.script(&["baseline", "delete", "other"]).await;
+    assert!(ran.err.contains("has no baseline `other`"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_report_is_markdown_html_or_json() {
+    let server = ApiServer::new().await;
+    let ran = server.script(&["report", "--since", "2020-01-01T00:00:00Z"]).await;
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+
+    for line in [
+        "# Kafka report",
+        "## Cluster main",
+        "- cost: the configuration has no `prices`",
+        "- growth and cost: the cluster is not watched yet",
+    ] {
+        assert!(ran.out.lines().any(|it| it == line), "{line}: {}", ran.out);
+    }
+
+    for call in ["runs 500", "run 7"] {
+        assert!(server.called().iter().any(|it| it == call), "{call}: {:?}", server.called());
+    }
+
+    let ran = server.script(&["report", "--format", "html"]).await;
+    assert!(ran.out.starts_with("<!DOCTYPE html>"), "{} {}", ran.out, ran.err);
+
+    for json in [["--format", "json"], ["--output", "json"]] {
+        let ran = server.script(&[&["report"][..], &json].concat()).await;
+        let report: Value = serde_json::from_str(&ran.out).unwrap();
+        let run = &report["clusters"][0]["runs"][0];
+
+        assert_eq!((&run["effect"], &run["changes"][0]["level"]), (&json!(0.6), &json!("broker")));
+    }
+
+    for (wrong, exit, words) in [
+        (["--since", "soon"], Exit::Failed, "since must be a time"),
+        (["--cluster", "other"], Exit::Failed, "there is no cluster other"),
+        (["--days", "3"], Exit::Usage, "3 is not in 5..=400"),
+    ] {
+        let ran = server.script(&[&["report"][..], &wrong].concat()).await;
+        assert_eq!(ran.exit, exit, "{wrong:?} {}", ran.out);
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
 }
 
 #[tokio::test]

@@ -124,6 +124,8 @@ clusters:
       headers: {X-Scope-OrgID: tenant-1}
     probe: {replication_factor: 3}
     managed_by: strimzi
+    capacity: {network_per_broker: 1250MB}
+    prices: {currency: EUR, broker_hour: 0.45, disk_gb_month: 0.08, network_gb: 0.01}
   - name: secured
     bootstrap_servers: [kafka.example.com:9093]
     prometheus:
@@ -261,6 +263,7 @@ fn a_soft_guard_has_a_query_and_defaults() {
 
     let (paths, _) = problems(&with_playbook("soft_guards: [{rises_by: 0%, without_history: no}]"));
     let at = |key: &str| format!("remediation.playbooks[0].soft_guards[0].{key}");
+
     assert_eq!(paths, [at("query"), at("rises_by"), at("without_history")]);
 }
 
@@ -279,6 +282,7 @@ fn a_guard_that_one_partition_in_the_baseline_would_blind_is_warned_of() {
 fn settings_that_are_valid_and_seldom_meant_were_accepted_in_silence() {
     let plain = with_playbook("");
     let regex = plain.replace("KafkaRequestHandlersSaturated", "'Kafka.*'");
+
     assert!(warnings(&plain).is_empty());
     assert_eq!(warnings(&regex), ["remediation.playbooks[0].match.alertname"]);
     assert_eq!(warnings(&with_playbook("window: 5s")), ["remediation.playbooks[0].window"]);
@@ -288,6 +292,7 @@ fn settings_that_are_valid_and_seldom_meant_were_accepted_in_silence() {
 
     let (head, playbook) = plain.split_once("    - name: broker-threads").unwrap();
     let twice = format!("{head}    - name: other{playbook}    - name: broker-threads{playbook}");
+
     assert_eq!(warnings(&twice), ["remediation.playbooks[1].match"]);
 }
 
@@ -302,6 +307,7 @@ fn an_objective_that_the_change_cannot_touch_is_refused() {
 
     let shed = "shed_load: {clients: [{client_id: a, producer_byte_rate: 1MiB, usual: 2MiB}]}";
     let shed = with_playbook("").replace("tune_brokers: {level: moderate}", shed);
+
     assert_eq!(warnings(&shed), ["remediation.playbooks[0]"]);
 
     let asked = shed.replace("load: b", "load: b\n      reached_when: 'c > 0'");

@@ -14,7 +14,7 @@ use kafka_optimizer::{
     diagnosis::{ClusterSource, Diagnosis},
     expose::{Exposition, make},
     http::{self, Access, ClusterInfo, Limits, ServerInfo, Settings, Web},
-    model::{ClusterName, Mode, Principal, Scope},
+    model::{BrokerCapacity, ClusterName, Mode, Prices, Principal, Scope},
     shutdown::Tasks,
     snapshot::Snapshot,
     telemetry::{BuildInfo, Telemetry},
@@ -53,6 +53,8 @@ fn settings(access: &AccessConfig) -> Settings {
             clusters: vec![ClusterInfo {
                 name: ClusterName::new("main"),
                 collect_interval: Duration::from_secs(15),
+                capacity: BrokerCapacity::default(),
+                prices: None,
             }],
             telemetry_path: "/metrics".to_owned(),
         },
@@ -108,6 +110,16 @@ pub(crate) fn front_with(access: &AccessConfig, web: Web) -> HttpHarness {
 }
 
 impl HttpHarness {
+    /// As a reload of a configuration with prices does.
+    pub(crate) fn set_prices(&self, prices: &Prices, capacity: BrokerCapacity) {
+        let mut settings = settings(&AccessConfig::default());
+        for cluster in &mut settings.about.clusters {
+            cluster.prices = Some(prices.clone());
+            cluster.capacity = capacity;
+        }
+        self.settings.send_replace(Arc::new(settings));
+    }
+
     /// As a reload of the configuration does.
     pub(crate) fn replace_access(&self, access: &AccessConfig) {
         self.settings.send_replace(Arc::new(settings(access)));

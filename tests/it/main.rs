@@ -25,6 +25,7 @@ mod pages;
 mod prometheus_http;
 mod reload;
 mod replay;
+mod report;
 mod requests;
 mod rules;
 mod scrape;

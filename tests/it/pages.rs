@@ -1,19 +1,23 @@
 //! The pages of runs: what they show, and how they look in a browser.
 
-use std::{env, fs, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeMap, env, fs, path::Path, process::Command, time::Duration};
 
 use axum::{
     body::Body,
     http::{Request, StatusCode, header},
 };
 use kafka_optimizer::{
+    baseline::{
+        BaselineComparison, ComparedMetric, Metric, NamedBaseline, Outcome, RelativeChange,
+    },
     http::Limits,
     model::{
-        BrokerConfigChange, BrokerId, Change, HoldReason, RollbackReason, RunId, RunState, Verdict,
-        WallTime,
+        BrokerConfigChange, BrokerId, Change, ClusterName, HoldReason, Mode, RollbackReason, RunId,
+        RunState, Verdict, WallTime,
     },
     playbook::Better,
     store::{JournalLine, Measurement, RunDetail, RunRow, StepRow, StepState, Times},
+    telemetry::{CollectorDone, CollectorName, PageMade, RemediationView, RunInfo, SeriesCount},
     verdict::{Bins, Conclusion, Parameters, Series, VerdictCase},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -21,6 +25,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use crate::{
     http_harness::{HttpHarness, front, listening, text},
     pipeline,
+    report::{capacity, month, prices, watched},
 };
 
 #[tokio::test]
@@ -29,6 +34,7 @@ async fn the_page_of_runs_lists_them_with_links_that_filter() {
     let (status, page) = front.get("/runs?state=held&playbook=a%26b&limit=1").await;
 
     assert_eq!(status, StatusCode::OK);
+
     for wanted in [
         "<a href=\"/runs/7\">7</a>",
         "held</span><span class=\"dim\"> (cooldown)",
@@ -61,6 +67,7 @@ async fn the_page_of_a_run_shows_state_plan_verdict_and_timeline() {
     let (status, page) = front.get("/runs/7").await;
 
     assert_eq!(status, StatusCode::OK);
+
     for wanted in [
         "<h1>Run 7</h1>",
         "Held. It does not start for now, and is checked again every 15 s.",
@@ -115,7 +122,7 @@ async fn no_text_of_an_alert_or_a_broker_becomes_html() {
 async fn a_page_loads_nothing_and_runs_no_script() {
     let front = front(None);
 
-    for path in ["/", "/runs", "/runs/7"] {
+    for path in ["/", "/runs", "/runs/7", "/report"] {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let (status, response) = front.send(request).await;
 
@@ -129,6 +136,62 @@ async fn a_page_loads_nothing_and_runs_no_script() {
         for forbidden in ["<script", "http://", "https://", "src=", "url(", " onload", " style="] {
             assert!(!page.contains(forbidden), "{forbidden} in {path}: {page}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_browser_gets_errors_as_pages_and_a_program_as_json() {
+    let front = front(None);
+    let get = async |path: &str, accept: &str| {
+        let request = Request::get(path).header(header::ACCEPT, accept);
+        let (status, response) = front.send(request.body(Body::empty()).unwrap()).await;
+        let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+
+        (status, kind, text(response).await)
+    };
+    let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
+
+    for (path, wanted) in [
+        ("/runs/WRONG", StatusCode::NOT_FOUND),
+        ("/runs/99", StatusCode::NOT_FOUND),
+        ("/nowhere/%3Cscript%3E", StatusCode::NOT_FOUND),
+        ("/runs?state=asleep", StatusCode::BAD_REQUEST),
+        ("/report?days=1", StatusCode::BAD_REQUEST),
+    ] {
+        let (status, kind, page) = get(path, browser).await;
+
+        assert_eq!((status, kind.as_str()), (wanted, "text/html; charset=utf-8"), "{path}");
+        assert!(page.contains("<a href=\"/runs\">") && page.contains("Request "), "{page}");
+        assert!(!page.contains("<script"), "{page}");
+
+        let (status, kind, body) = get(path, "*/*").await;
+        assert_eq!((status, kind.as_str()), (wanted, "application/json"), "{path}: {body}");
+    }
+
+    let (_, kind, _) = get("/api/v1/runs/99", browser).await;
+    assert_eq!(kind, "application/json");
+}
+
+#[tokio::test]
+async fn the_landing_page_shows_findings_lags_and_temporary_changes() {
+    let front = front(None);
+    front.sources.send_replace(vec![watched(month())]);
+    let (status, page) = front.get("/").await;
+
+    assert_eq!(status, StatusCode::OK);
+
+    for wanted in [
+        "main: 2 red findings, 1 yellow finding",
+        "<strong class=\"bad\">red</strong>",
+        "href=\"/report?cluster=main\"",
+        "href=\"/api/v1/findings?cluster=main\"",
+        "<a href=\"/report\">Report</a>",
+        "billing</td><td class=\"wrap\" data-of=\"topic\">orders</td>",
+        "250,123",
+        "Temporary changes in force",
+        "<a href=\"/runs/7\">7</a> tune_brokers on broker 1 · ",
+    ] {
+        assert!(page.contains(wanted), "{wanted} in\n{page}");
     }
 }
 
@@ -155,6 +218,7 @@ fn measured_case(share: f64) -> VerdictCase {
         };
         let level: Vec<Option<f64>> = (0..number).map(&mut level).collect();
         let load = vec![Some(9.0); number];
+
         Bins { changed: Series { level, load }, untouched: Vec::new() }
     };
     let mut before = bins(0.04_f64.ln(), 300);
@@ -256,6 +320,7 @@ fn example() -> HttpHarness {
         let (mut run, case) = ended(9, RunState::Stuck, 2.0, now);
         run.run.rollback_reason = Some(RollbackReason::GuardTripped);
         run.steps[1].state = StepState::UndoFailed;
+
         (run, case)
     };
 
@@ -272,8 +337,87 @@ fn example() -> HttpHarness {
     held.measured = Measurement::default();
 
     front.pipe.others.lock().unwrap().extend([(held, None), kept, back, stuck]);
+    front.sources.send_replace(vec![watched(month())]);
+    front.set_prices(&prices(), capacity());
+    collected(&front, now);
+    baselines(&front, now);
 
     front
+}
+
+/// What the collectors of a process that works have reported.
+fn collected(front: &HttpHarness, now: WallTime) {
+    let main = ClusterName::new("main");
+    for collector in [CollectorName::Topology, CollectorName::Offsets, CollectorName::LogDirs] {
+        let done = CollectorDone {
+            collector,
+            failure: None,
+            took: Duration::from_millis(12),
+            at: now.before(Duration::from_secs(4)),
+            unknown: BTreeMap::new(),
+        };
+        front.telemetry.collector_done(&main, done);
+    }
+
+    front.telemetry.snapshot_made(&main, now.before(Duration::from_secs(4)), 0);
+
+    let series = vec![(main.clone(), SeriesCount { shown: 4123, dropped: 0 })];
+    front.telemetry.page_made(PageMade { series, identity_bytes: 1, gzip_bytes: 1 });
+
+    let info = |detail: RunDetail| RunInfo {
+        run: detail.run.id,
+        optimizer: detail.run.optimizer,
+        target: detail.run.target.to_string(),
+        verdict: detail.run.verdict,
+        effect: detail.measured.effect,
+        sentence: detail.measured.sentence,
+        outcome: detail.run.state,
+        started: detail.run.times.created,
+    };
+
+    let ended = [(18, RunState::Kept, 0.55), (12, RunState::RolledBack, 1.0)];
+    let runs = ended.map(|(id, state, share)| info(ended_run(id, state, share, now)));
+
+    let view = RemediationView { runs: runs.to_vec(), ..RemediationView::idle(Mode::Act) };
+    front.telemetry.remediation_changed(&main, view);
+}
+
+fn ended_run(id: i64, state: RunState, share: f64, now: WallTime) -> RunDetail {
+    ended(id, state, share, now).0
+}
+
+/// A baseline of last week and one of today, and how they differ.
+fn baselines(front: &HttpHarness, now: WallTime) {
+    let at = |name: &str, days: u64| NamedBaseline {
+        recorded_at: now.before(Duration::from_hours(24 * days)),
+        ..pipeline::baseline(name)
+    };
+    *front.pipe.newer_baselines.lock().unwrap() = vec![at("after-upgrade", 1)];
+
+    let metric = |metric, values: [f64; 2], changes: [f64; 3], outcome| {
+        let [change, low, high] = changes;
+        ComparedMetric {
+            metric,
+            broker: None,
+            before: Some(values[0]),
+            after: Some(values[1]),
+            change: Some(RelativeChange { change, low, high }),
+            outcome,
+            sentence: String::new(),
+        }
+    };
+    let better = Some(Outcome::Better);
+    *front.pipe.comparison.lock().unwrap() = Some(BaselineComparison {
+        notes: vec!["the configuration is not the same: broker 1".to_owned()],
+        history_bins: 2880,
+        metrics: vec![
+            metric(Metric::BytesIn, [2.4e7, 2.9e7], [0.21, 0.17, 0.25], better),
+            metric(Metric::ProduceTime, [0.0123, 0.0081], [-0.34, -0.4, -0.29], better),
+            metric(Metric::Requests, [2400.0, 2450.0], [0.02, 0.0, 0.04], None),
+            metric(Metric::Cpu, [4.2, 4.1], [-0.02, -0.08, 0.04], Some(Outcome::Same)),
+            metric(Metric::Heap, [2.1e9, 2.2e9], [0.05, -0.1, 0.2], Some(Outcome::Inconclusive)),
+        ],
+    });
 }
 
 #[tokio::test]
@@ -301,10 +445,15 @@ async fn pages_in_a_browser() {
         ("run", "/runs/18"),
         ("held", "/runs/19"),
         ("stuck", "/runs/9"),
+        ("report", "/report?since=2020-01-01T00:00:00Z"),
+        ("error", "/runs/WRONG"),
     ];
 
     for (name, path) in pages {
-        for (width, height) in [(1200, 1500), (390, 2600)] {
+        let html = Path::new(&folder).join(format!("{name}.html"));
+        fs::write(html, front.get(path).await.1).unwrap();
+
+        for (width, height) in [(1280, 1500), (390, 2600)] {
             for theme in ["light", "dark"] {
                 let file = Path::new(&folder).join(format!("{name}-{width}-{theme}.png"));
                 let url = format!("http://{address}{path}");

@@ -82,6 +82,7 @@ pub(crate) struct ClusterScript {
     pub(crate) configs: BTreeMap<BrokerId, Vec<ConfigEntry>>,
     pub(crate) min_insync: BTreeMap<String, MinInsync>,
     pub(crate) quorum: Option<Quorum>,
+    pub(crate) metadata_version: Option<i16>,
     pub(crate) moving: Vec<TopicPartition>,
 }
 
@@ -258,6 +259,10 @@ impl Kafka for ScriptedKafka {
 
     async fn quorum(&self) -> Result<Quorum, KafkaError> {
         self.anywhere("quorum", |it| it.quorum.clone().unwrap_or_default())
+    }
+
+    async fn metadata_version(&self) -> Result<Option<i16>, KafkaError> {
+        self.anywhere("metadata_version", |it| it.metadata_version)
     }
 
     async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError> {

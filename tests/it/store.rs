@@ -634,6 +634,7 @@ async fn i24_the_newest_verdicts_can_be_computed_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("state.db")).unwrap();
     let mut last = RunId(0);
+
     for _ in 0..=CASES_MAX {
         last = rolled_back(&store, START).await;
         store.set_case(last, case()).await.unwrap();
@@ -645,6 +646,7 @@ async fn i24_the_newest_verdicts_can_be_computed_again() {
 
     let shorter = VerdictCase { excluded: Vec::new(), ..case() };
     store.set_case(last, shorter.clone()).await.unwrap();
+
     assert_eq!(store.case(last).await.unwrap(), Some(shorter));
 }
 
@@ -663,6 +665,7 @@ async fn a_baseline_is_replaced_only_on_demand_and_belongs_to_its_cluster() {
 
     let name = || BaselineName::parse("peak").unwrap();
     let found = async |cluster| store.baseline(cluster, name()).await.unwrap();
+
     assert_eq!(found(main_cluster()).await, Some(first));
     assert_eq!(found(ClusterName::new("none")).await, None);
 
@@ -671,8 +674,35 @@ async fn a_baseline_is_replaced_only_on_demand_and_belongs_to_its_cluster() {
     assert_eq!(found(other.cluster.clone()).await, Some(other.clone()));
 
     let all = store.baselines(None).await.unwrap();
-    assert_eq!(all, [later.clone(), other], "newest first");
-    assert_eq!(store.baselines(Some(main_cluster())).await.unwrap(), [later]);
+    assert_eq!(all, [later.summary(), other.summary()], "newest first");
+    assert_eq!(store.baselines(Some(main_cluster())).await.unwrap(), [later.summary()]);
+
+    assert!(store.delete_baseline(main_cluster(), name()).await.unwrap());
+    assert!(!store.delete_baseline(main_cluster(), name()).await.unwrap());
+    assert_eq!(store.baselines(None).await.unwrap(), [other.summary()]);
+}
+
+#[tokio::test]
+async fn baselines_of_a_version_4_file_get_their_summaries() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    let stored = baseline("peak");
+    let record = NewBaseline { baseline: stored.clone(), replace: false };
+    let store = Store::open(&file).unwrap();
+
+    assert_eq!(store.record_baseline(record).await.unwrap(), BaselineStored::Stored);
+
+    drop(store);
+
+    // As version 4 left it.
+    let old = "ALTER TABLE baselines DROP COLUMN summary; PRAGMA user_version = 4;";
+    rusqlite::Connection::open(&file).unwrap().execute_batch(old).unwrap();
+
+    let store = Store::open(&file).unwrap();
+    assert_eq!(store.baselines(None).await.unwrap(), [stored.summary()]);
+
+    let found = store.baseline(main_cluster(), stored.name.clone()).await.unwrap();
+    assert_eq!(found, Some(stored));
 }
 
 #[tokio::test]
@@ -682,6 +712,7 @@ async fn no_baseline_makes_room_for_another_by_itself() {
         let new = NewBaseline { baseline: baseline(&name), replace };
         store.record_baseline(new).await.unwrap()
     };
+
     for number in 0..BASELINES_MAX {
         assert_eq!(record(format!("n{number}"), false).await, BaselineStored::Stored);
     }

@@ -30,6 +30,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("analysis", &["model", "playbook", "optimizers"]),
     ("advice", &["model", "analysis"]),
     ("sampling", &["model", "clock", "kafka", "snapshot", "analysis", "advice"]),
+    ("verdict", &["model", "playbook"]),
+    ("baseline", &["model", "playbook", "verdict"]),
+    ("report", &["model", "playbook", "analysis", "baseline"]),
     (
         "diagnosis",
         &[
@@ -42,10 +45,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "analysis",
             "advice",
             "sampling",
+            "report",
         ],
     ),
-    ("verdict", &["model", "playbook"]),
-    ("baseline", &["model", "playbook", "verdict"]),
     ("store", &["model", "alert", "playbook", "verdict", "baseline"]),
     (
         "remediation",
@@ -87,6 +89,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "diagnosis",
             "verdict",
             "baseline",
+            "report",
             "store",
             "remediation",
         ],
@@ -126,6 +129,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "analysis",
             "verdict",
             "baseline",
+            "report",
             "telemetry",
             "librdkafka",
             "load",
@@ -136,8 +140,17 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that take values and return values: what they may not hold.
-const PURE: &[&str] =
-    &["model", "alert", "playbook", "analysis", "advice", "optimizers", "verdict", "baseline"];
+const PURE: &[&str] = &[
+    "model",
+    "alert",
+    "playbook",
+    "analysis",
+    "advice",
+    "optimizers",
+    "verdict",
+    "baseline",
+    "report",
+];
 const IMPURE_WORDS: &[&str] =
     &["async ", ".await", "tokio::", "std::fs", "std::net", "SharedClock"];
 

@@ -23,6 +23,7 @@ async fn the_findings_are_of_everything_that_can_be_seen() {
 
     // Brokers, their JVMs, their containers, partitions and groups: nothing is missing here.
     assert_eq!(report["not_seen"], json!([]), "{report:#}");
+
     for finding in report["findings"].as_array().unwrap() {
         assert!(!finding["evidence"].as_array().unwrap().is_empty(), "{finding:#}");
         assert!(!finding["advice"].as_str().unwrap().is_empty(), "{finding:#}");
@@ -72,6 +73,7 @@ async fn a_baseline_of_the_live_cluster_is_recorded_and_compared() {
 
     let listed: Value = stack.get("/api/v1/baselines").await.json().await.unwrap();
     let listed = listed["baselines"].as_array().unwrap();
+
     assert!(listed.iter().any(|it| it["name"] == "live-usual"), "{listed:#?}");
 
     let compared = stack.get("/api/v1/baselines/live-usual/comparison").await;
@@ -79,6 +81,7 @@ async fn a_baseline_of_the_live_cluster_is_recorded_and_compared() {
 
     let compared: Value = compared.json().await.unwrap();
     let metrics = compared["metrics"].as_array().unwrap();
+
     assert!(!metrics.is_empty(), "{compared:#}");
 
     // The same minutes again: nothing can be better or worse for sure.

@@ -98,6 +98,7 @@ fn a_load_reads_back_every_record_through_every_listener() {
     ] {
         let output = load(&files.config(listener, &security, ""));
         let errors = text(&output.stderr);
+
         assert!(output.status.success(), "{listener} {security}: {errors}");
 
         let result: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -153,6 +154,7 @@ async fn the_probe_goes_through_tls_and_sasl_and_follows_a_changed_password() {
 
     files.put("password", "wrong-secret\n");
     eventually("refused", SEEN_WITHIN, async || (refused() >= 1.0).then_some(())).await;
+
     assert!(!page().contains("wrong-secret"));
 
     let before = round_trips();

@@ -44,6 +44,7 @@ async fn analyze_answers_in_two_seconds_on_ten_thousand_partitions() {
     let cluster = FakeCluster::default();
     cluster.contents().fill(SIZE);
     let mut brokers = Vec::new();
+
     for id in 1..=SIZE.brokers {
         brokers.push(cluster.start(id).await);
     }
@@ -52,6 +53,7 @@ async fn analyze_answers_in_two_seconds_on_ten_thousand_partitions() {
     let times: Vec<Duration> =
         spawn_blocking(move || (0..TRIES).map(|_| analyzed(&server)).collect()).await.unwrap();
     let requests = cluster.take_seen().len() / TRIES;
+
     // The fake brokers build their responses in the first try, which a broker has ready.
     println!("analyze of 10,000 partitions: {times:.2?}, {requests} requests each");
     let slowest = times.iter().skip(1).max().unwrap();

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use kafka_optimizer::{
     alert::Notification,
     baseline::{
-        BaselineComparison, BaselineName, BrokerSeries, ClusterSetting, ComparedMetric,
-        MeasuredWindow, Metric, NamedBaseline, Outcome, RelativeChange,
+        BaselineComparison, BaselineName, BaselineSummary, BrokerSeries, ClusterSetting,
+        ComparedMetric, MeasuredWindow, Metric, NamedBaseline, Outcome, RelativeChange,
     },
     http::Pipeline,
     model::{
@@ -43,6 +43,10 @@ pub(crate) struct RecordingPipeline {
     pub(crate) principals: Mutex<Vec<Principal>>,
     /// Runs beside run 7, newest first, each with what its verdict depended on.
     pub(crate) others: Mutex<Vec<(RunDetail, Option<VerdictCase>)>>,
+    /// Baselines beside `before-upgrade`, newest first.
+    pub(crate) newer_baselines: Mutex<Vec<NamedBaseline>>,
+    /// What baselines are compared to, instead of what is usual here.
+    pub(crate) comparison: Mutex<Option<BaselineComparison>>,
     pub(crate) paused: AtomicBool,
     /// Writes to the store fail.
     pub(crate) broken: AtomicBool,
@@ -182,9 +186,11 @@ impl Pipeline for RecordingPipeline {
     async fn baselines(
         &self,
         cluster: Option<ClusterName>,
-    ) -> Result<Vec<NamedBaseline>, StoreError> {
+    ) -> Result<Vec<BaselineSummary>, StoreError> {
         self.note(format!("baselines {cluster:?}"))?;
-        Ok(vec![baseline("before-upgrade")])
+        let newer = self.newer_baselines.lock().unwrap();
+
+        Ok(newer.iter().chain([&baseline("before-upgrade")]).map(NamedBaseline::summary).collect())
     }
 
     async fn baseline(
@@ -208,11 +214,24 @@ impl Pipeline for RecordingPipeline {
         let BaselineOrder { name, window, replace, .. } = &order;
         self.note(format!("record {name} {window:?} {replace}"))?;
         self.principals.lock().unwrap().push(by.clone());
+
         if name.as_str() == "before-upgrade" && !replace {
             return Err(OrderError::Conflict(format!("the cluster main has a baseline `{name}`")));
         }
 
         Ok(baseline(name.as_str()))
+    }
+
+    async fn delete_baseline(
+        &self,
+        cluster: Option<&ClusterName>,
+        name: &BaselineName,
+        by: &Principal,
+    ) -> Result<BaselineSummary, OrderError> {
+        self.note(format!("delete baseline {cluster:?} {name}"))?;
+        self.principals.lock().unwrap().push(by.clone());
+
+        Ok(self.baseline(cluster, name).await?.summary())
     }
 
     async fn compare_baseline(
@@ -227,7 +246,7 @@ impl Pipeline for RecordingPipeline {
             with: request.with,
             window: measured,
             setting,
-            comparison: comparison(),
+            comparison: self.comparison.lock().unwrap().clone().unwrap_or_else(comparison),
         })
     }
 

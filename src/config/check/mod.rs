@@ -5,6 +5,7 @@
 //! Pure, except that files named in the configuration are read through the caller's function.
 
 pub(super) mod access;
+mod costs;
 mod http_client;
 mod key_path;
 mod objective;
@@ -193,6 +194,8 @@ fn cluster(
         groups,
         group_states,
         export: selection::export(raw.export, path, report),
+        capacity: costs::capacity(raw.capacity, &path.key("capacity"), report),
+        prices: raw.prices.map(|it| costs::prices(it, &path.key("prices"), report)),
         security,
     }
 }

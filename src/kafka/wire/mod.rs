@@ -243,6 +243,10 @@ impl Kafka for Wire {
         self.cluster.call_any(&requests::DescribeQuorum).await
     }
 
+    async fn metadata_version(&self) -> Result<Option<i16>, KafkaError> {
+        self.cluster.call_any(&requests::DescribeMetadataVersion).await
+    }
+
     async fn reassignments(&self) -> Result<Vec<TopicPartition>, KafkaError> {
         self.cluster
             .call_any(&requests::ListReassignments { timeout: self.request_timeout() })

@@ -11,8 +11,8 @@ use tracing::info;
 use super::{Context, OrderError, Remediator, bins::BinRange, hold::Hold};
 use crate::{
     baseline::{
-        BaselineComparison, BaselineName, ClusterSetting, MeasuredWindow, NamedBaseline,
-        RecordedWindow, compare,
+        BaselineComparison, BaselineName, BaselineSummary, ClusterSetting, MeasuredWindow,
+        NamedBaseline, RecordedWindow, compare,
     },
     model::{ClusterName, Principal, WallTime},
     store::{BASELINES_MAX, BaselineStored, NewBaseline, StoreError},
@@ -90,6 +90,7 @@ impl Remediator {
 
         let new = NewBaseline { baseline: baseline.clone(), replace: order.replace };
         let NamedBaseline { cluster, name, .. } = &baseline;
+
         match self.shared.store.record_baseline(new).await? {
             BaselineStored::Stored => (),
             BaselineStored::NameTaken => {
@@ -100,7 +101,7 @@ impl Remediator {
             }
             BaselineStored::Full => {
                 return Err(OrderError::Conflict(format!(
-                    "there are {BASELINES_MAX} baselines, which is the limit: replace one"
+                    "there are {BASELINES_MAX} baselines, which is the limit: delete one"
                 )));
             }
         }
@@ -111,11 +112,11 @@ impl Remediator {
         Ok(baseline)
     }
 
-    /// The baselines of one cluster, or of all, newest first.
+    /// The baselines of one cluster, or of all, newest first, without what was measured.
     pub async fn baselines(
         &self,
         cluster: Option<ClusterName>,
-    ) -> Result<Vec<NamedBaseline>, StoreError> {
+    ) -> Result<Vec<BaselineSummary>, StoreError> {
         self.shared.store.baselines(cluster).await
     }
 
@@ -134,6 +135,29 @@ impl Remediator {
         found.ok_or_else(|| {
             OrderError::NotFound(format!("the cluster {cluster} has no baseline `{name}`"))
         })
+    }
+
+    /// Deletes a baseline, and returns what it was.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of this name.
+    pub async fn delete_baseline(
+        &self,
+        cluster: Option<&ClusterName>,
+        name: &BaselineName,
+        by: &Principal,
+    ) -> Result<BaselineSummary, OrderError> {
+        let deleted = self.baseline(cluster, name).await?.summary();
+        let BaselineSummary { cluster, name, .. } = &deleted;
+
+        // Another request may have been quicker; then there is nothing to record.
+        if self.shared.store.delete_baseline(cluster.clone(), name.clone()).await? {
+            info!(%cluster, %name, %by, "Baseline deleted.");
+            self.record(format!("{by} deleted the baseline {name} of {cluster}"), by).await;
+        }
+
+        Ok(deleted)
     }
 
     /// Compares a baseline with another one, or with a window of the same length that has just

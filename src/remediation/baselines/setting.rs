@@ -8,14 +8,15 @@ use tracing::warn;
 use super::super::context::Context;
 use crate::{
     baseline::{ClusterSetting, MeasuredWindow},
-    model::{BrokerConfig, BrokerId},
+    config::ClusterConfig,
+    model::{BrokerConfig, BrokerId, metadata_version_name},
     telemetry::chain,
 };
 
 /// Shortened, because nobody forges them: a person compares them.
 const DIGEST_CHARS: usize = 16;
 
-/// Up to Kafka 3.9 its default is the version of the broker.
+/// Brokers up to 3.9 have it; its default is their own version.
 const PROTOCOL_VERSION: &str = "inter.broker.protocol.version";
 
 /// How the cluster is set up now. A broker that does not answer is left out: no baseline fails for
@@ -32,14 +33,34 @@ pub(super) async fn read(context: &Context, measured: &MeasuredWindow) -> Cluste
         }
     }
 
-    let version = |it: &BrokerConfig| it.get(PROTOCOL_VERSION)?.effective.clone();
-    let program = format!("{:?} {:?}", context.cluster, context.remediation.playbooks);
+    let by_config = |it: &BrokerConfig| it.get(PROTOCOL_VERSION)?.effective.clone();
+    let kafka_version = match configs.values().find_map(by_config) {
+        Some(version) => Some(version),
+        None => finalized_version(context).await,
+    };
+
+    // What is paid changes nothing in the cluster.
+    let cluster = ClusterConfig { prices: None, ..ClusterConfig::clone(&context.cluster) };
+    let program = format!("{cluster:?} {:?}", context.remediation.playbooks);
 
     ClusterSetting {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        kafka_version: configs.values().find_map(version),
+        kafka_version,
         broker_configs: configs.iter().map(|(broker, it)| (*broker, digest_of(it))).collect(),
         program_config: digest(&program),
+    }
+}
+
+/// The version of the cluster's metadata, which all brokers have reached. Brokers since 4.0 report
+/// no other version.
+async fn finalized_version(context: &Context) -> Option<String> {
+    match context.kafka.metadata_version().await {
+        Ok(level) => level.map(metadata_version_name),
+        Err(error) => {
+            let (cluster, error) = (&context.cluster.name, chain(&error));
+            warn!(%cluster, error, "The baseline does not know the version of Kafka.");
+            None
+        }
     }
 }
 

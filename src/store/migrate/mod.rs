@@ -1,6 +1,7 @@
 //! Migrates the file of an older version: one version at a time, each in one transaction.
 
 mod version_2;
+mod version_4;
 
 use rusqlite::Connection;
 
@@ -16,6 +17,9 @@ const FROM_2: &str = include_str!("from_2.sql");
 /// order values were written, and had one episode for each set of labels.
 const FROM_3: &str = include_str!("from_3.sql");
 
+/// Version 4 kept of a baseline only the whole.
+const FROM_4: &str = include_str!("from_4.sql");
+
 /// Migrates from `version`, which is at least 1 and below the current one.
 pub(super) fn from(version: i32, connection: &Connection) -> rusqlite::Result<()> {
     // Foreign keys are off while tables that others refer to are rebuilt
@@ -30,7 +34,11 @@ pub(super) fn from(version: i32, connection: &Connection) -> rusqlite::Result<()
                 tx.execute_batch(FROM_2)?;
                 version_2::convert(&tx)?;
             }
-            _ => tx.execute_batch(FROM_3)?,
+            3 => tx.execute_batch(FROM_3)?,
+            _ => {
+                tx.execute_batch(FROM_4)?;
+                version_4::convert(&tx)?;
+            }
         }
 
         tx.pragma_update(None, "user_version", old.saturating_add(1))?;

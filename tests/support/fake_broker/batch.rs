@@ -27,7 +27,9 @@ impl FakeBatch<'_> {
         bytes.extend([0; 2]);
         bytes.extend([0; 4]);
         bytes.extend(self.records.to_be_bytes());
+
         assert_eq!(bytes.len(), 61);
+
         bytes.extend(self.payload);
 
         bytes

@@ -20,11 +20,13 @@ pub(super) fn fetch(cluster: &ClusterContents, request: FetchRequest) -> FetchRe
             let Some(found) = index.and_then(|index| known?.get(index)) else {
                 return data.with_error_code(UNKNOWN_TOPIC);
             };
+
             assert!((found.first..found.last).contains(&it.fetch_offset), "{}", it.fetch_offset);
 
             let log = cluster.logs.get(&(asked.topic.to_string(), it.partition));
             let most = usize::try_from(it.partition_max_bytes).unwrap();
             let bytes = log.map_or(&[][..], |log| &log[..log.len().min(most)]);
+
             data.with_error_code(found.error).with_records(Some(bytes.to_vec().into()))
         });
 
