@@ -87,13 +87,20 @@ impl ClusterAdvice {
         Self { at: now, topics, requests: consumers.requests, clients, advice, not_seen }
     }
 
+    fn advises_batching(&self, topic: &Subject) -> bool {
+        self.advice.iter().any(|it| it.rule == AdviceRule::Batching && it.subject == *topic)
+    }
+
     /// Adds what was sampled, for the findings of the sample.
     pub fn add_signals(&self, signals: &mut ClusterSignals) {
         for topic in &self.topics {
             let subject = || Subject::Topic(topic.topic.clone());
             signals.set(Signal::BatchBytes, subject(), topic.bytes_per_batch());
 
-            if let Some(rate) = topic.batches_per_second() {
+            // Where records come too seldom to share a batch, their number is nobody's mistake.
+            let avoidable =
+                topic.batches_per_second().filter(|_| self.advises_batching(&subject()));
+            if let Some(rate) = avoidable {
                 signals.set(Signal::Batches, subject(), rate);
             }
 

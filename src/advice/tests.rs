@@ -278,6 +278,14 @@ fn what_was_sampled_becomes_signals_and_what_is_never_known_is_said() {
     assert!(signals.get(Signal::CompressionSaves, &topic).unwrap() >= 0.0);
     assert_eq!(advice.not_seen.len(), 3);
 
+    // Sixty records a second to forty partitions: each is alone in its batch, however it waits.
+    let alone = advised(sample(40, Some(60.0), vec![every(600, 100, 1)]));
+    let mut of_alone = ClusterSignals::default();
+    alone.add_signals(&mut of_alone);
+
+    assert!(alone.advice.iter().all(|it| it.rule != AdviceRule::Batching), "{:?}", alone.advice);
+    assert_eq!(of_alone.get(Signal::Batches, &topic), None, "nothing that could be fewer");
+
     // A topic of which nothing was sampled has no numbers.
     let empty = sample(1, Some(2_000.0), vec![BatchScan::default()]);
     assert_eq!(TopicMeasure::of(&empty, WallTime(NOW)), None);

@@ -269,7 +269,7 @@ signals! {
         "Mean size of a record batch in bytes; sampled, with `--advise` only";
     Batches = "batches": Topic, PerSecond, None,
         None,
-        "Record batches that the topic receives; sampled, with `--advise` only";
+        "Record batches that the topic receives, if its producers could send fewer; sampled, with `--advise` only";
     CompressionSaves = "compression_saves": Topic, Ratio, Some(&thresholds::COMPRESSION_SAVES),
         None,
         "Share of its bytes that compression would save; sampled, with `--advise` only";

@@ -95,7 +95,13 @@ fn clients(clients: &[ClientVersionPayload], width: u16, out: &mut dyn Write) ->
     }
 
     let each = clients.iter().map(|it| {
-        format!("{} {} ({} connections)", it.software, it.version, number(it.connections))
+        // What brokers report of a client that did not introduce itself (KIP-511).
+        let name = match (it.software.as_str(), it.version.as_str()) {
+            ("unknown", "unknown") => "others that do not say what they are".to_owned(),
+            (software, version) => format!("{software} {version}"),
+        };
+
+        format!("{name} ({} connections)", number(it.connections))
     });
     let text = format!("Clients: {}.", each.collect::<Vec<_>>().join(", "));
 

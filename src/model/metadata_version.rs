@@ -5,7 +5,7 @@ const NAMES: &[&str] = &[
     "3.0-IV1", "3.1-IV0", "3.2-IV0", "3.3-IV0", "3.3-IV1", "3.3-IV2", "3.3-IV3", "3.4-IV0",
     "3.5-IV0", "3.5-IV1", "3.5-IV2", "3.6-IV0", "3.6-IV1", "3.6-IV2", "3.7-IV0", "3.7-IV1",
     "3.7-IV2", "3.7-IV3", "3.7-IV4", "3.8-IV0", "3.9-IV0", "4.0-IV0", "4.0-IV1", "4.0-IV2",
-    "4.0-IV3", "4.1-IV0", "4.1-IV1",
+    "4.0-IV3", "4.1-IV0", "4.1-IV1", "4.2-IV0", "4.2-IV1", "4.3-IV0",
 ];
 
 /// The version that a level stands for, such as `4.0-IV3`; of a later one than this program knows,
@@ -29,6 +29,7 @@ mod tests {
             (21, "3.9-IV0"),
             (25, "4.0-IV3"),
             (27, "4.1-IV1"),
+            (30, "4.3-IV0"),
             (99, "metadata.version 99"),
             (0, "metadata.version 0"),
         ] {

@@ -585,7 +585,7 @@ async fn a_topic_with_a_refused_configuration_hides_no_other() {
 }
 
 #[tokio::test]
-async fn the_quorum_and_reassignments_are_read_through_any_broker() {
+async fn the_quorum_reassignments_and_the_version_are_read_through_any_broker() {
     let cluster = FakeCluster::default();
     cluster.contents().moving.push(("orders".to_owned(), 4));
     let broker = cluster.start(1).await;
@@ -594,6 +594,7 @@ async fn the_quorum_and_reassignments_are_read_through_any_broker() {
 
     assert_eq!((quorum.leader, quorum.epoch), (Some(id(101)), 7));
     assert_eq!(wire.reassignments().await.unwrap(), [at("orders", 4)]);
+    assert_eq!(wire.metadata_version().await.unwrap(), Some(25));
 }
 
 #[tokio::test]

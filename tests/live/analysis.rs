@@ -74,7 +74,8 @@ async fn a_baseline_of_the_live_cluster_is_recorded_and_compared() {
     let listed: Value = stack.get("/api/v1/baselines").await.json().await.unwrap();
     let listed = listed["baselines"].as_array().unwrap();
 
-    assert!(listed.iter().any(|it| it["name"] == "live-usual"), "{listed:#?}");
+    let recorded = listed.iter().find(|it| it["name"] == "live-usual").unwrap();
+    assert!(recorded["window"]["kafka_version"].is_string(), "{recorded:#}");
 
     let compared = stack.get("/api/v1/baselines/live-usual/comparison").await;
     assert_eq!(compared.status(), 200);

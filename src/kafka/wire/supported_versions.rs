@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kafka_protocol::{
     messages::{ApiVersionsResponse, api_versions_response::ApiVersion},
-    protocol::{HeaderVersion, Request, VersionRange},
+    protocol::{Request, VersionRange},
 };
 
 use super::error_codes::ParseResponseErrorCode;
@@ -44,7 +44,8 @@ impl SupportedVersions {
     /// one of every API, and [`super::length_checked_buf`] can check only those.
     pub(super) fn negotiate<R: Request>(&self) -> Option<i16> {
         let common = self.0.get(&R::KEY)?.intersect(&R::VERSIONS);
-        let has_tagged_fields = R::Response::header_version(common.max) > 0;
+        // Told by the header of the request: that of a response to ApiVersions never has them.
+        let has_tagged_fields = R::header_version(common.max) > 1;
 
         (!common.is_empty() && has_tagged_fields).then_some(common.max)
     }
@@ -53,7 +54,7 @@ impl SupportedVersions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kafka_protocol::messages::{MetadataRequest, OffsetFetchRequest};
+    use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest, OffsetFetchRequest};
 
     fn broker(key: i16, min: i16, max: i16) -> SupportedVersions {
         let range = ApiVersion::default().with_api_key(key).with_min_version(min);
@@ -71,6 +72,12 @@ mod tests {
     #[test]
     fn offset_fetch_stays_at_the_last_version_with_topic_names() {
         assert_eq!(broker(9, 1, 10).negotiate::<OffsetFetchRequest>(), Some(9));
+    }
+
+    #[test]
+    fn api_versions_has_tagged_fields_behind_a_header_without_them() {
+        assert_eq!(broker(18, 0, 3).negotiate::<ApiVersionsRequest>(), Some(3));
+        assert_eq!(broker(18, 0, 2).negotiate::<ApiVersionsRequest>(), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use kafka_protocol::{
         self, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeClientQuotasRequest,
         DescribeLogDirsRequest, DescribeQuorumRequest, FindCoordinatorRequest, ListGroupsRequest,
         ListPartitionReassignmentsRequest, OffsetFetchResponse, RequestHeader, ResponseHeader,
-        api_versions_response::ApiVersion,
+        api_versions_response::{ApiVersion, FinalizedFeatureKey},
     },
     protocol::{Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange},
 };
@@ -166,6 +166,17 @@ pub(super) fn api_keys(cluster: &ClusterContents) -> Vec<ApiVersion> {
     APIS.iter().map(one).collect()
 }
 
+/// The finalized level of `metadata.version`: that of Kafka 4.0.
+const METADATA_LEVEL: i16 = 25;
+
 fn api_versions(cluster: &ClusterContents) -> ApiVersionsResponse {
-    ApiVersionsResponse::default().with_api_keys(api_keys(cluster))
+    let feature = FinalizedFeatureKey::default()
+        .with_name(StrBytes::from_static_str("metadata.version"))
+        .with_max_version_level(METADATA_LEVEL)
+        .with_min_version_level(METADATA_LEVEL);
+
+    ApiVersionsResponse::default()
+        .with_api_keys(api_keys(cluster))
+        .with_finalized_features_epoch(3)
+        .with_finalized_features(vec![feature])
 }
