@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// Output and exit code of a command.
-struct CommandOutput {
+pub(crate) struct CommandOutput {
     exit: Exit,
-    out: String,
+    pub(crate) out: String,
     err: String,
 }
 
@@ -54,7 +54,7 @@ fn ran_with_keys(
     CommandOutput { exit, out: text(out), err: text(err) }
 }
 
-fn offline(args: &[&str]) -> CommandOutput {
+pub(crate) fn offline(args: &[&str]) -> CommandOutput {
     let args: Vec<String> = args.iter().map(|it| (*it).to_owned()).collect();
     ran(&args, "", false)
 }

@@ -34,6 +34,7 @@ mod secured;
 mod store;
 mod tidy;
 mod tls;
+mod tour;
 mod verdict;
 mod web;
 mod webhook;

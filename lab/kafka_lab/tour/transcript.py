@@ -16,6 +16,7 @@ HEAD = "\n".join(
         "`make tour` runs the commands and writes this page; only the sentences between them are"
         " written by hand.",
         "A line that begins with `$` is what was typed, and `…` stands for lines left out.",
+        "Printed to a file, tables are as wide as they have to be; at a terminal they fit it.",
         "The address of the server and its token come from `KAFKA_OPTIMIZER_SERVER` and"
         " `KAFKA_OPTIMIZER_TOKEN_FILE`.",
         "",
