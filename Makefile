@@ -63,7 +63,7 @@ heal: ## faults on a real cluster: fixed, or undone exactly, and no record lost 
 sim: ## 1,000 random runs of the simulated world, and ten deliberate breaches that it has to detect (about 7 minutes; SEEDS=n, SEED=n)
 	@lab/sim.sh
 
-proof: ## how often a verdict is wrong, and how often it sees an improvement, in simulated worlds (about 15 minutes; ONLY=queue,spell, CLUSTERS=n)
+proof: ## how often a verdict is wrong, and how often it sees an improvement, in simulated worlds (up to 45 minutes; ONLY=queue,spell, CLUSTERS=n)
 	@lab/proof.sh
 
 proof-live: ## the same on a real cluster: 30 runs that change nothing, 10 that help (about 90 minutes; UNCHANGED=n, CURES=n)
