@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{
-    findings::{not_seen, paragraph, thousands},
+    findings::{not_seen, paragraph},
     show::{plain, rendered, table},
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         AdvicePayload, ClientVersionPayload, ClusterAdvicePayload, EffectPayload,
         TopicMeasurePayload,
     },
-    model::significant,
+    model::{significant, thousands},
 };
 
 pub(super) fn cluster(

@@ -11,7 +11,7 @@ use super::{
 use crate::http::findings::{
     ClusterFindingsPayload, EvidencePayload, FindingPayload, NotSeenPayload,
 };
-use crate::model::significant;
+use crate::model::{significant, thousands};
 
 /// Columns where the output is no terminal, and at most.
 const WIDTH: u16 = 80;
@@ -167,20 +167,6 @@ fn shown(value: f64, unit: &str) -> String {
         "bytes_per_second" => format!("{} MB/s", significant(value / 1e6)),
         _ => thousands(value),
     }
-}
-
-/// A whole number with separators: `1,234,567`.
-pub(super) fn thousands(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-
-    if value < 0.0 { format!("-{text}") } else { text }
 }
 
 /// Writes words in lines of at most `width` columns. A longer word has a line of its own.

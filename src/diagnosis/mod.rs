@@ -184,23 +184,19 @@ impl Diagnosis {
     /// Reports of all clusters, or of one. Empty if there is no such cluster. One request at a time
     /// asks Prometheus; others wait for it, and then get the same report.
     pub async fn reports(&self, cluster: Option<&ClusterName>) -> Vec<Arc<ClusterReport>> {
-        let mut sources = self.sources.borrow().clone();
-        sources.retain(|it| cluster.is_none_or(|name| it.cluster == *name));
         let mut cached = self.cached.lock().await;
-        let mut reports = Vec::with_capacity(sources.len());
+        let mut reports = Vec::new();
 
-        for source in sources {
-            let now = self.clock.monotonic();
-            let known = cached.get(&source.cluster);
-
-            if let Some(known) = known.filter(|it| now.since(it.at) < REPORT_AGE_MAX) {
-                reports.push(Arc::clone(&known.report));
-                continue;
-            }
-
-            let report = Arc::new(source.report(self.clock.wall()).await);
-            let at = self.clock.monotonic();
-            cached.insert(source.cluster, CachedReport { at, report: Arc::clone(&report) });
+        for source in self.wanted(cluster) {
+            let known = self.fresh(&cached, &source.cluster, REPORT_AGE_MAX);
+            let report = if let Some(report) = known {
+                report
+            } else {
+                let made = self.made(source.report(self.clock.wall()).await);
+                let report = Arc::clone(&made.report);
+                cached.insert(source.cluster, made);
+                report
+            };
             reports.push(report);
         }
 
@@ -210,24 +206,20 @@ impl Diagnosis {
     /// Reports with advice about all clusters, or one. What is found in the samples is also in
     /// [`Self::reports`] until the next report. One request at a time reads samples.
     pub async fn advised(&self, cluster: Option<&ClusterName>) -> Vec<Arc<ClusterReport>> {
-        let mut sources = self.sources.borrow().clone();
-        sources.retain(|it| cluster.is_none_or(|name| it.cluster == *name));
         let mut advised = self.advised.lock().await;
-        let mut reports = Vec::with_capacity(sources.len());
+        let mut reports = Vec::new();
 
-        for source in sources {
-            let now = self.clock.monotonic();
-            let known = advised.get(&source.cluster);
-            if let Some(known) = known.filter(|it| now.since(it.at) < ADVICE_AGE_MAX) {
-                reports.push(Arc::clone(&known.report));
-                continue;
-            }
-
-            let report = Arc::new(source.advised_report(self.clock.wall()).await);
-            let at = self.clock.monotonic();
-            let made = CachedReport { at, report: Arc::clone(&report) };
-            self.cached.lock().await.insert(source.cluster.clone(), made.clone());
-            advised.insert(source.cluster, made);
+        for source in self.wanted(cluster) {
+            let known = self.fresh(&advised, &source.cluster, ADVICE_AGE_MAX);
+            let report = if let Some(report) = known {
+                report
+            } else {
+                let made = self.made(source.advised_report(self.clock.wall()).await);
+                let report = Arc::clone(&made.report);
+                self.cached.lock().await.insert(source.cluster.clone(), made.clone());
+                advised.insert(source.cluster, made);
+                report
+            };
             reports.push(report);
         }
 
@@ -237,13 +229,36 @@ impl Diagnosis {
     /// How long the probe's records took in a stretch of the past: see
     /// [`ClusterSource::probe_p99`].
     pub async fn probe_p99(&self, cluster: &ClusterName, window: PastWindow) -> Option<f64> {
-        let source = self.sources.borrow().iter().find(|it| it.cluster == *cluster).cloned()?;
+        let source = self.wanted(Some(cluster)).pop()?;
         source.probe_p99(window, self.clock.wall()).await
     }
 
     /// What one cluster used in the last days; `None` if there is no such cluster.
     pub async fn usage(&self, cluster: &ClusterName, days: u32) -> Option<MeasuredUsage> {
-        let source = self.sources.borrow().iter().find(|it| it.cluster == *cluster).cloned()?;
+        let source = self.wanted(Some(cluster)).pop()?;
         Some(source.usage(days, self.clock.wall()).await)
+    }
+
+    fn wanted(&self, cluster: Option<&ClusterName>) -> Vec<ClusterSource> {
+        let mut sources = self.sources.borrow().clone();
+        sources.retain(|it| cluster.is_none_or(|name| it.cluster == *name));
+
+        sources
+    }
+
+    fn fresh(
+        &self,
+        known: &BTreeMap<ClusterName, CachedReport>,
+        cluster: &ClusterName,
+        age_max: Duration,
+    ) -> Option<Arc<ClusterReport>> {
+        let known = known.get(cluster)?;
+        let is_fresh = self.clock.monotonic().since(known.at) < age_max;
+
+        is_fresh.then(|| Arc::clone(&known.report))
+    }
+
+    fn made(&self, report: ClusterReport) -> CachedReport {
+        CachedReport { at: self.clock.monotonic(), report: Arc::new(report) }
     }
 }

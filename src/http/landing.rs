@@ -14,7 +14,7 @@ use super::{
 use crate::{
     analysis::{Finding, TrafficLight},
     diagnosis::{ClusterReport, WorstLag},
-    model::{ClusterName, Mode, WallTime},
+    model::{ClusterName, Mode, WallTime, counted, thousands},
     store::RunRow,
     telemetry::{ClusterStatus, CollectorStatus, RemediationView, RunInfo, SeriesCount},
 };
@@ -424,22 +424,6 @@ fn lags(lags: &[WorstLag]) -> Markup {
     }
 }
 
-/// A whole number in groups of three digits.
-fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-
-    for (index, digit) in digits.chars().enumerate() {
-        let left = digits.len() - index;
-        if index > 0 && left.is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-
-    text
-}
-
 /// The failure first, because it names the broker; then the unknown values by reason.
 fn missing(status: &CollectorStatus) -> String {
     let unknown: Vec<String> = status
@@ -451,10 +435,6 @@ fn missing(status: &CollectorStatus) -> String {
     let unknown = (!unknown.is_empty()).then(|| format!("unknown: {}", unknown.join(", ")));
 
     status.failure.iter().cloned().chain(unknown).collect::<Vec<_>>().join("; ")
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub use id::{BrokerId, ClusterName, GroupName, NegativeId, RunId, TopicName, Top
 pub use lag::{LagMethod, LagTime};
 pub use log_dir::{LogDir, TopicLogSize};
 pub use metadata_version::metadata_version_name;
-pub use number::{count, significant};
+pub use number::{count, counted, significant, thousands};
 pub use offset::{OffsetRange, OffsetSpec, TopicOffsets, TopicPartitions};
 pub use quorum::{Quorum, QuorumReplica, QuorumRole};
 pub use quota::{

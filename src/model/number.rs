@@ -1,5 +1,7 @@
 //! Numbers: for arithmetic, and in words for people.
 
+use std::fmt::Display;
+
 /// A number of things, for arithmetic; exact up to 2^32.
 pub fn count(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
@@ -26,6 +28,28 @@ pub fn significant(value: f64) -> String {
     format!("{value:.3e}")
 }
 
+/// A number with its noun, as in `2 partitions` or `1 partition`.
+pub fn counted(number: impl Display, noun: &str) -> String {
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
+
+    format!("{number} {noun}{plural}")
+}
+
+/// A whole number with separators: `1,234,567`.
+pub fn thousands(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+
+    if value < 0.0 { format!("-{text}") } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +68,19 @@ mod tests {
         ] {
             assert_eq!(significant(value), text);
         }
+    }
+
+    #[test]
+    fn only_one_is_singular() {
+        assert_eq!(counted(1, "run"), "1 run");
+        assert_eq!(counted(0_usize, "run"), "0 runs");
+        assert_eq!(counted(1.2_f64.round(), "partition"), "1 partition");
+        assert_eq!(counted(2.0, "partition"), "2 partitions");
+    }
+
+    #[test]
+    fn thousands_are_separated() {
+        assert_eq!(thousands(999.0), "999");
+        assert_eq!(thousands(-1_234_567.4), "-1,234,567");
     }
 }

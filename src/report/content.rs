@@ -8,7 +8,10 @@ use super::{
     scaling::{self, ScalingTerm},
     trend::DAYS_MIN,
 };
-use crate::baseline::{Metric, Unit, short};
+use crate::{
+    baseline::{Metric, Unit, short},
+    model::counted,
+};
 
 /// One titled section of the report.
 #[derive(Clone, Debug, PartialEq)]
@@ -552,10 +555,6 @@ impl Growth {
 fn minute(at: &str) -> String {
     let to_the_minute = at.get(..16).filter(|_| at.ends_with('Z'));
     to_the_minute.map_or_else(|| at.to_owned(), |it| format!("{} UTC", it.replace('T', " ")))
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A share with its sign; empty if it is not known.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cause, CauseSpec, counted};
+use super::{Cause, CauseSpec};
 use crate::{
     analysis::{
         finding::{Finding, FindingEvidence},
@@ -11,7 +11,7 @@ use crate::{
         signals::{ClusterSignals, Subject},
         thresholds::TrafficLight,
     },
-    model::{BrokerId, TopicPartition},
+    model::{BrokerId, TopicPartition, counted},
     optimizers::tune_brokers::goal,
     playbook::Level,
 };
@@ -229,7 +229,7 @@ pub(super) fn with_more_threads(
          time falls",
         from(Signal::IoThreads),
         from(Signal::NetworkThreads),
-        counted(f64::from(threads), "thread"),
+        counted(threads, "thread"),
     );
 
     finding.with_command(command, effect)

@@ -92,12 +92,6 @@ pub(super) fn find_all(signals: &ClusterSignals) -> Vec<Finding> {
     Cause::ALL.iter().flat_map(|it| (it.spec().find)(signals)).collect()
 }
 
-/// A number with its noun, as in `2 partitions` or `1 partition`.
-fn counted(number: f64, noun: &str) -> String {
-    let plural = if number.round().to_string() == "1" { "" } else { "s" };
-    format!("{number:.0} {noun}{plural}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

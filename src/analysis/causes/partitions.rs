@@ -1,11 +1,14 @@
 //! Traffic that is spread unevenly: leaders on few brokers, records in few partitions.
 
-use super::{Cause, CauseSpec, counted};
-use crate::analysis::{
-    finding::{Finding, FindingEvidence},
-    signal::Signal,
-    signals::{ClusterSignals, Subject},
-    thresholds::TrafficLight,
+use super::{Cause, CauseSpec};
+use crate::{
+    analysis::{
+        finding::{Finding, FindingEvidence},
+        signal::Signal,
+        signals::{ClusterSignals, Subject},
+        thresholds::TrafficLight,
+    },
+    model::counted,
 };
 
 pub(super) const SKEWED_LEADERS: CauseSpec = CauseSpec {
@@ -70,7 +73,7 @@ fn skewed_leaders(signals: &ClusterSignals) -> Vec<Finding> {
 
     let effect = format!(
         "the leaders of {}, to replicas that are in sync; never an unclean election",
-        counted(number, "partition")
+        counted(number.round(), "partition")
     );
     let finding = Finding::new(Cause::SkewedLeaders, passed.light, Subject::Cluster, evidence);
 
